@@ -1,0 +1,1 @@
+"""Interest models, their evaluation and their scores. Reads by PyIceberg, writes Parquet."""

@@ -1,0 +1,65 @@
+"""What counts-1 looks at. Shape letters: U users, P pairs of user and tag, T tags, F features, M touches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.arrays import Bools, Floats, summed
+from model.counts.decay import decayed_weight_E
+from model.counts.pairs import OwnTags, Pairs
+from model.days import DAYS_SEEN
+from model.history import History
+
+AFFINITY_FEATURES = ("log_own_count", "is_own", "log_popularity", "log_activity", "days_since_last_event")
+RETURN_FEATURES = ("log_activity", "days_since_last_event", "log_session_count", "log_event_count")
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """A history counted at a moment."""
+
+    count_P: Floats  # decayed weight of the user's touches of the tag
+    is_own_P: Bools
+    activity_U: Floats  # decayed weight of all the user's events
+    days_since_last_event_U: Floats
+
+
+def count(history: History, own: OwnTags, pairs: Pairs, moment: int, half_life_days: float) -> Counts:
+    """Count for each of `pairs`; `own` is that of `history`, all of whose events lie before `moment`."""
+    weight_E = decayed_weight_E(history, moment, half_life_days)
+    own_count = own.sum_over_touches(weight_E[history.event_M])
+    at_P, is_own_P = own.pairs.find(pairs)
+    count_P = np.zeros(len(pairs))
+    count_P[is_own_P] = own_count[at_P[is_own_P]]
+    return Counts(
+        count_P=count_P,
+        is_own_P=is_own_P,
+        activity_U=summed(weight_E, history.user_E, history.users),
+        days_since_last_event_U=history.days_since_last_event_U(moment, at_most=DAYS_SEEN),
+    )
+
+
+def affinity_features_PF(counts: Counts, pairs: Pairs, share_T: Floats) -> Floats:
+    """Return one row per pair, columns as in AFFINITY_FEATURES. No share may be 0."""
+    user_P = pairs.user_P
+    return np.column_stack(
+        [
+            np.log1p(counts.count_P),
+            counts.is_own_P.astype(np.float64),
+            np.log(share_T)[pairs.tag_P],
+            np.log1p(counts.activity_U)[user_P],
+            counts.days_since_last_event_U[user_P],
+        ]
+    )
+
+
+def return_features_UF(history: History, counts: Counts) -> Floats:
+    """Return one row per user, columns as in RETURN_FEATURES."""
+    return np.column_stack(
+        [
+            np.log1p(counts.activity_U),
+            counts.days_since_last_event_U,
+            np.log1p(history.session_counts_U()),
+            np.log1p(history.event_counts_U()),
+        ]
+    )

@@ -1,0 +1,53 @@
+"""What was known at a cut, and what came in the 7 days after it: the thing counts-1 learns from.
+
+Shape letters: U users, P pairs of user and candidate tag, T tags.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.arrays import Bools, Floats, Ints
+from model.counts.pairs import OwnTags, Pairs, candidates, own_tags
+from model.counts.popularity import popularity
+from model.history import History
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Users with events before the cut. Nothing but the last three fields knows of anything after it."""
+
+    cut: int  # moment
+    past: History
+    own: OwnTags
+    pairs: Pairs
+    share_T: Floats
+    is_touched_P: Bools
+    touched_tags_U: Ints  # tags touched after the cut, candidates or not
+    has_returned_U: Bools
+
+
+def lesson(history: History, cut: int, end: int) -> Lesson:
+    """Cut `history` and look at what came until `end`.
+
+    Leaves out users without an event before the cut, and those of whom older events exist but the list, full,
+    begins after the cut: they would seem to be new.
+    """
+    known = history.before(end)
+    begins_before_U = known.first_listed_at_U() < cut
+    known = known.of_users(begins_before_U)
+    past, future = known.before(cut), known.since(cut)
+    crowd = popularity(past, cut)
+    own = own_tags(past)
+    pairs = candidates(own, past.users, np.searchsorted(known.tag_T, crowd.popular_tags()))
+    touched = own_tags(future).pairs
+    return Lesson(
+        cut=cut,
+        past=past,
+        own=own,
+        pairs=pairs,
+        share_T=crowd.share_of(known.tag_T),
+        is_touched_P=touched.find(pairs)[1],
+        touched_tags_U=np.bincount(touched.user_P, minlength=past.users),
+        has_returned_U=future.event_counts_U() > 0,
+    )

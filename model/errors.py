@@ -1,0 +1,47 @@
+"""What can go wrong, told to the person who meets it; the exit code says if a retry can help (DESIGN.md 5.1)."""
+
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ANYTHING_ELSE = 3
+
+
+class ModelError(Exception):
+    """Something that this package can name; its message is the one clear line."""
+
+    exit_code = ANYTHING_ELSE
+
+
+class InputError(ModelError):
+    """The data is at fault; trying again cannot help."""
+
+    exit_code = 1
+
+
+class UsageError(ModelError):
+    """The command was called in a way that it does not know."""
+
+    exit_code = 2
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """End the process with the error's exit code, its message first; a surprise shows its traceback after."""
+    try:
+        yield
+    except ModelError as error:
+        print(f"model: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+    except Exception as surprise:  # the one place that may catch everything: it maps to an exit code
+        first_line = (str(surprise) or "no message").splitlines()[0]
+        print(f"model: {type(surprise).__name__}: {without_passwords(first_line)}", file=sys.stderr, flush=True)
+        print(without_passwords(traceback.format_exc()), file=sys.stderr, flush=True)
+        sys.exit(ANYTHING_ELSE)
+
+
+def without_passwords(text: str) -> str:
+    """Hide user and password in every URL: a driver may quote the catalog's address in its error."""
+    return re.sub(r"(?<=://)[^@\s/]+@", "***@", text)

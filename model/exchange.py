@@ -1,0 +1,72 @@
+"""The folder in which a run hands its profiles to the pipeline: `exchange/<run-id>/`.
+
+A file is there under its name only when it is whole, and the manifest only when every file is.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.errors import UsageError
+from model.profile_schema import PROFILES
+
+RUN_ID = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Where one run writes. Raises UsageError if the run id is no plain file name."""
+
+    home: Path
+    run_id: str
+
+    def __post_init__(self) -> None:
+        if not RUN_ID.fullmatch(self.run_id) or set(self.run_id) == {"."}:
+            raise UsageError(f"run id {self.run_id!r}: expected letters, digits, _ . - only, as it names a folder")
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "exchange" / self.run_id
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.folder / "manifest.json"
+
+    def profiles_file(self, day: date) -> Path:
+        return self.folder / "profiles" / f"as_of={day}.parquet"
+
+    def clear(self, days: Iterable[date]) -> None:
+        """Remove what an earlier try of this run left of these days, its manifest first."""
+        self.manifest_file.unlink(missing_ok=True)
+        for day in days:
+            self.profiles_file(day).unlink(missing_ok=True)
+            _unfinished(self.profiles_file(day)).unlink(missing_ok=True)
+
+    def write_profiles(self, day: date, batches: Iterable[pa.Table]) -> int:
+        """Write the profiles of a day batch by batch; return the number of rows."""
+        target = self.profiles_file(day)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        rows = 0
+        with pq.ParquetWriter(_unfinished(target), PROFILES, compression="zstd") as writer:
+            for profiles in batches:
+                writer.write_table(profiles)
+                rows += len(profiles)
+        _unfinished(target).replace(target)
+        return rows
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _unfinished(self.manifest_file).write_text(json.dumps(manifest, indent=2) + "\n")
+        _unfinished(self.manifest_file).replace(self.manifest_file)
+
+
+def _unfinished(target: Path) -> Path:
+    """Name a file in the making; Spark reads no name that begins with a dot."""
+    return target.with_name(f".{target.name}.unfinished")

@@ -1,0 +1,25 @@
+"""Order within groups. Shape letter: N things, each in one group."""
+
+import numpy as np
+
+from model.arrays import AnyArray, Floats, Ints
+
+
+def strongest_first(group_N: Ints, strength_N: Floats, tie_N: AnyArray) -> tuple[Ints, Ints]:
+    """Return the order by group and in each the strongest first, and the place within the group.
+
+    Places start at 0 and follow the order: `place_N[i]` is that of thing `order_N[i]`. Equals stand by rising `tie_N`.
+    """
+    order_N = np.lexsort((tie_N, -strength_N, group_N))
+    sorted_group_N = group_N[order_N]
+    is_start_N = np.ones(len(order_N), dtype=bool)
+    is_start_N[1:] = sorted_group_N[1:] != sorted_group_N[:-1]
+    starts = np.flatnonzero(is_start_N)
+    place_N = np.arange(len(order_N)) - starts[np.cumsum(is_start_N) - 1]
+    return order_N, place_N
+
+
+def top(count: int, group_N: Ints, strength_N: Floats, tie_N: AnyArray) -> Ints:
+    """Return the indices of the `count` strongest of each group, group after group, strongest first."""
+    order_N, place_N = strongest_first(group_N, strength_N, tie_N)
+    return order_N[place_N < count]

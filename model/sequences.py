@@ -1,0 +1,108 @@
+"""Reads `interest.sequences` at one snapshot, one as-of day at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+
+from model.days import DAYS_SEEN, EPOCH
+from model.errors import InputError
+from model.sequences_schema import require_sequences
+
+TABLE = ("interest", "sequences")
+
+
+@dataclass(frozen=True)
+class SequencesSnapshot:
+    """One state of the table. A table that was never written has no snapshot and no rows."""
+
+    table: Table
+    snapshot_id: int | None
+    schema: pa.Schema
+    first: date
+    last: date
+
+    def read(self, day: date) -> pa.Table:
+        """Return the rows as of `day`, one per user with news on it."""
+        if day not in self._days_with_rows:
+            return self.schema.empty_table()
+        rows = self.table.scan(
+            row_filter=f"as_of = '{day}'",
+            selected_fields=tuple(self.schema.names),
+            snapshot_id=self.snapshot_id,
+        ).to_arrow()
+        return rows.select(self.schema.names).cast(self.schema)
+
+    @cached_property
+    def _days_with_rows(self) -> frozenset[date]:
+        """Planned once from manifests, so that a quiet day costs no scan."""
+        if self.snapshot_id is None:
+            return frozenset()
+        wanted = f"as_of >= '{self.first}' and as_of <= '{self.last}'"
+        files = self.table.scan(row_filter=wanted, snapshot_id=self.snapshot_id).plan_files()
+        return frozenset(_as_date(task.file.partition[0]) for task in files)
+
+
+def open_sequences(catalog: Catalog, branch: str, first: date, last: date, schema: pa.Schema) -> SequencesSnapshot:
+    """Open the table at the head of `branch` if it has that ref, else of main, for as-of days from `first` to `last`.
+
+    Raises InputError if there is no such table or it lacks a column of `schema`.
+    """
+    try:
+        table = catalog.load_table(TABLE)
+    except NoSuchTableError:
+        raise InputError(
+            f"no table {'.'.join(TABLE)} in catalog {catalog.name}: run `throughline sequences` first"
+        ) from None
+    require_sequences(table.schema().as_arrow(), schema)
+    head = table.snapshot_by_name(branch) or table.snapshot_by_name("main")
+    return SequencesSnapshot(table, head.snapshot_id if head else None, schema, first, last)
+
+
+def first_day_read(first_scored: date) -> date:
+    """Return the oldest as-of day that can hold the newest row of a user seen within 90 days."""
+    return first_scored - timedelta(days=DAYS_SEEN - 1)
+
+
+def known_by_day(read: Callable[[date], pa.Table], days: Sequence[date]) -> Iterator[tuple[date, pa.Table]]:
+    """Yield for each of the consecutive `days` the newest row of every user with a row as of the 90 days up to it.
+
+    Goes backwards from the first day, so that every row is copied once at most, then forwards: what is held
+    is one row a user, never the history.
+
+    read: gives the rows as of a day, one per user.
+    """
+    known = read(days[0])
+    for back in range(1, DAYS_SEEN):
+        known = with_newest(known, read(days[0] - timedelta(days=back)))
+    for day in days:
+        if day != days[0]:
+            known = without_older_than(first_day_read(day), with_newest(read(day), known))
+        known = known.combine_chunks()
+        yield day, known
+
+
+def with_newest(newer: pa.Table, older: pa.Table) -> pa.Table:
+    """Return `newer`, and the rows of `older` whose users are not in it. Both: one row per `user_id`."""
+    is_superseded = pc.is_in(older["user_id"], value_set=newer["user_id"].combine_chunks())
+    return pa.concat_tables([newer, older.filter(pc.invert(is_superseded))])
+
+
+def without_older_than(day: date, known: pa.Table) -> pa.Table:
+    is_kept = pc.greater_equal(known["as_of"], pa.scalar(day, pa.date32()))
+    return known if pc.all(is_kept).as_py() is not False else known.filter(is_kept)
+
+
+def _as_date(partition_value: object) -> date:
+    if isinstance(partition_value, date):
+        return partition_value
+    assert isinstance(partition_value, int), (
+        f"as_of is partitioned by {partition_value!r}, neither a date nor days since 1970"
+    )
+    return EPOCH + timedelta(days=partition_value)

@@ -1,0 +1,1 @@
+"""From log lines to sequences, and from scores to profiles."""

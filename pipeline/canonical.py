@@ -1,0 +1,115 @@
+"""From the fields of a source to canonical columns, and to a reason where a line must be refused."""
+
+from pathlib import Path
+
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipeline.errors import SourceError
+from pipeline.readers import OWN_COLUMNS, parse_lines
+from pipeline.source import Columns, EventType, Source
+
+TYPES = {
+    "event_id": "string",
+    "user_id": "string",
+    "device_id": "string",
+    "event_at": "timestamp",
+    "received_at": "timestamp",
+    "sent_at": "timestamp",
+    "created_at": "timestamp",
+    "event_type": "string",
+    "item_id": "string",
+    "tags": "array<string>",
+    "dwell_seconds": "double",
+    "url": "string",
+    "referrer": "string",
+    "user_agent": "string",
+    "ip": "string",
+    "consent": "boolean",
+}
+EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside is a broken clock, not a time
+
+
+def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
+    """Return one row per line: its own columns, `problem` and the canonical columns, each null where unreadable.
+
+    lines: one row per landed line; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
+    """
+    parsed = parse_lines(lines, source.reader)
+    own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS if f"__{name}" in parsed.columns]
+    columns = [_column(source.columns, name) for name in TYPES]
+    return _with_event_time(parsed.select(*own, "problem", *columns))
+
+
+def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
+    """Raise SourceError naming file and key if an expression of the source is wrong or names a field that is not there."""
+    header = (source.reader.separator or ("\t" if source.reader.format == "tsv" else ",")).join(source.reader.columns)
+    if source.reader.header and not source.reader.columns:
+        return  # the fields are known only once a file is there
+    no_lines = spark.createDataFrame([("", header)], "text string, header string").limit(0)
+    try:
+        parsed = parse_lines(no_lines, source.reader)
+    except (AnalysisException, ParseException) as error:
+        raise SourceError(f"{file}: key 'reader.fields': {_first_line(error)}") from None
+    for name in TYPES:
+        try:
+            parsed.select(_column(source.columns, name))
+        except (AnalysisException, ParseException) as error:
+            raise SourceError(f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}") from None
+
+
+def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_days: int) -> DataFrame:
+    """Add `reason` and `detail` (null for an acceptable line), and map the event type to its canonical name and weight.
+
+    canonical: as `canonical_lines` returns it.
+    """
+    known_type = F.create_map(*[F.lit(text) for name, kind in event_types.items() for text in (name, kind.canonical)])
+    weight = F.create_map(*[F.lit(part) for name, kind in event_types.items() for part in (name, kind.weight)])
+    is_future = F.to_date("event_at") > F.date_add("arrival_day", future_days)
+    rules = [
+        ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
+        ("missing_user", F.col("user_id").isNull() & F.col("device_id").isNull(), F.lit("neither user_id nor device_id")),
+        ("missing_event_at", F.col("event_at").isNull(), F.lit(f"no readable time between {EARLIEST} and {LATEST}")),
+        ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),
+        ("unknown_event_type", known_type[F.col("event_type")].isNull(),
+         F.concat(F.lit("event type "), F.col("event_type"), F.lit(" is not in [event_types] of the TOML"))),
+        ("event_in_future", is_future,
+         F.concat(F.lit("event_at "), F.col("event_at"), F.lit(" lies after its arrival day "), F.col("arrival_day"))),
+    ]  # fmt: skip
+    reason, detail = F.lit(None).cast("string"), F.lit(None).cast("string")
+    for code, is_broken, explanation in reversed(rules):
+        reason = F.when(is_broken, code).otherwise(reason)
+        detail = F.when(is_broken, explanation).otherwise(detail)
+    judged = canonical.withColumns({"reason": reason, "detail": detail})
+    return judged.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
+
+
+def _column(columns: Columns, name: str) -> Column:
+    expression = getattr(columns, name)
+    column = F.expr(expression).cast(TYPES[name]) if expression else F.lit(None).cast(TYPES[name])
+    if TYPES[name] == "string":
+        column = F.nullif(F.trim(column), F.lit(""))
+    if TYPES[name] == "timestamp":
+        column = F.when(column.between(F.lit(EARLIEST).cast("timestamp"), F.lit(LATEST).cast("timestamp")), column)
+    if name == "tags":
+        trimmed = F.transform(column, lambda tag: F.trim(tag))
+        column = F.coalesce(F.array_distinct(F.filter(trimmed, lambda tag: tag != "")), F.array().cast("array<string>"))
+    return column.alias(name)
+
+
+def _with_event_time(canonical: DataFrame) -> DataFrame:
+    """Correct the clock of the device: event time = received - (sent - created), where all three are known."""
+    micros = F.unix_micros("received_at") - (F.unix_micros("sent_at") - F.unix_micros("created_at"))
+    corrected = F.timestamp_micros(micros)
+    seconds = (F.unix_micros("received_at") - F.unix_micros("sent_at")) / 1e6
+    return canonical.withColumns(
+        {
+            "event_at": F.coalesce(corrected, "event_at", "created_at"),
+            "clock_correction_seconds": F.when(corrected.isNotNull(), seconds),
+        }
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

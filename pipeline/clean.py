@@ -1,0 +1,96 @@
+"""From landed lines to accepted events, duplicates and rejects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipeline.bots import BotRules, classify, declared_pattern
+from pipeline.canonical import canonical_lines, with_reason
+from pipeline.duplicates import deduplicate, fingerprint_id
+from pipeline.embedded.pseudonym_key import pseudonym_key
+from pipeline.pseudonyms import pseudonymize
+from pipeline.settings import Settings
+from pipeline.source import Source
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What became of a batch of lines; every line is in exactly one of the first three.
+
+    events: one row per new event, as `sql/ddl/events.sql`. rejects: one row per refused line.
+    copies: one row per duplicate line. filled: earlier events that a copy completes.
+    reclassed: earlier events whose user turns out to be a robot on that day.
+    """
+
+    events: DataFrame
+    rejects: DataFrame
+    copies: DataFrame
+    filled: DataFrame
+    reclassed: DataFrame
+
+
+def judge_all(
+    lines: DataFrame, sources: Mapping[str, Source], catalogues: Mapping[str, DataFrame], settings: Settings
+) -> DataFrame:
+    """Judge the lines of all sources, each by its own TOML and catalogue; see `judge`."""
+    key = pseudonym_key(settings)
+    judged = [
+        with_catalogue_tags(judge(lines.where(F.col("source") == name), source, key, settings), catalogues.get(name))
+        for name, source in sources.items()
+    ]
+    return reduce(lambda left, right: left.unionByName(right), judged)
+
+
+def judge(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:
+    """Return one row per line: canonical columns under pseudonyms, and `reason` and `detail` where it must be refused.
+
+    lines: one row per landed line of one source; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
+    """
+    judged = with_reason(canonical_lines(lines, source), source.event_types, settings.future_days)
+    hidden = pseudonymize(judged, key)
+    made_id = fingerprint_id(*[F.col(name) for name in ("user_id", "device_id", "event_at", "event_type", "item_id")])
+    return hidden.withColumn("event_id", F.coalesce("event_id", made_id)).drop("header", "problem")
+
+
+def with_catalogue_tags(judged: DataFrame, catalogue: DataFrame | None) -> DataFrame:
+    """Give events without tags of their own those of their item in the catalogue."""
+    if catalogue is None:
+        return judged
+    tags = catalogue.select("item_id", F.col("tags").alias("item_tags"))
+    known = judged.join(F.broadcast(tags), "item_id", "left")
+    own_or_items = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("item_tags", "tags"))
+    return known.withColumn("tags", own_or_items).drop("item_tags")
+
+
+def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settings) -> Cleaned:
+    """Sort a batch of judged lines into events, duplicates and rejects, and label lateness and bots.
+
+    judged: lines of the arrival days from `first_day` on. known: the events of earlier arrival days.
+    """
+    rejects = judged.where("reason IS NOT NULL").select("source", "arrival_day", "file", "line", "reason", "detail", "text")
+    arrived = judged.where("reason IS NULL").drop("reason", "detail", "text")
+    parts = deduplicate(arrived, known, first_day, settings.duplicate_days)
+
+    event_on = F.to_date("event_at")
+    lateness = F.greatest(F.date_diff("arrival_day", event_on), F.lit(0))
+    dated = parts.owners.withColumns(
+        {
+            "known_on": F.greatest("arrival_day", event_on),
+            "lateness_days": lateness,
+            "is_late": lateness > settings.allowed_lateness_days,
+            "is_declared": F.coalesce(F.col("user_agent").rlike(declared_pattern()), F.lit(False)),
+        }
+    )
+    # Events whose day of being known comes only now, since their clock ran ahead.
+    waiting = known.where(F.col("known_on") >= F.lit(first_day)).withColumn("is_declared", F.col("bot_class") == "declared")
+    columns = ["user_id", "known_on", "event_at", "is_declared"]
+    classes = classify(dated.select(columns).unionByName(waiting.select(columns)), BotRules())
+
+    events = dated.join(classes, ["user_id", "known_on"]).drop("user_agent", "ip", "is_declared")
+    before = waiting.select("source", "event_id", "arrival_day", "user_id", "known_on", F.col("bot_class").alias("class_before"))
+    reclassed = before.join(classes, ["user_id", "known_on"]).where("bot_class != class_before").drop("class_before")
+    return Cleaned(events, rejects, parts.copies, parts.filled, reclassed)

@@ -1,0 +1,59 @@
+"""Which arrival days a night has to clean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.days import DayRange
+from pipeline.errors import InputError
+from pipeline.landing import LandedDay
+
+
+@dataclass(frozen=True)
+class CleanPlan:
+    """Landed days to clean, oldest first; `empty_days` were asked for, but nothing landed on them."""
+
+    landed: list[LandedDay]
+    empty_days: list[date]
+
+    @property
+    def first(self) -> date:
+        return min([day.day for day in self.landed] + self.empty_days)
+
+    @property
+    def last(self) -> date:
+        return max([day.day for day in self.landed] + self.empty_days)
+
+
+def plan_cleaning(
+    wanted: DayRange, landed: Mapping[str, Mapping[date, LandedDay]], cleaned: Mapping[tuple[str, date], str]
+) -> CleanPlan:
+    """Return the days that cleaning `wanted` has to clean, so that the outcome does not depend on the order of runs.
+
+    Wanted days are cleaned in any case. So is every earlier day that landed since, or grew; and as its lines come
+    before those of later days, the later days are then cleaned again.
+
+    landed: closed days by source. cleaned: digest by source and day, as of the last cleaning.
+
+    Raises InputError if nothing has landed, or a wanted day lies after the newest landed day.
+    """
+    all_landed = [day for days in landed.values() for day in days.values()]
+    if not all_landed:
+        raise InputError("nothing has landed yet: expected a log; land one by `throughline land --source NAME PATH`")
+    newest = max(day.day for day in all_landed)
+    if wanted.last > newest:
+        raise InputError(
+            f"day {wanted.last} has not landed: the newest landed day is {newest}; "
+            f"land the day's log by `throughline land`, or run an earlier day"
+        )
+    changed = [day for day in all_landed if day.day <= wanted.last and cleaned.get((day.source, day.day)) != day.sha256]
+    days_cleaned_before = {day for _, day in cleaned}
+    grown = [day.day for day in changed]
+    first = min([wanted.first, *grown])
+    last = max([wanted.last, *(days_cleaned_before if grown and min(grown) < max(days_cleaned_before, default=wanted.first) else [])])
+    chosen = [day for day in all_landed if first <= day.day <= last]
+    filled = {day.day for day in chosen}
+    return CleanPlan(
+        landed=sorted(chosen, key=lambda day: (day.day, day.source)),
+        empty_days=[day for day in wanted if day not in filled],
+    )

@@ -1,0 +1,214 @@
+"""The pipeline in a terminal: the same command lines as the nightly DAG, and the analysts' questions."""
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.days import day_range, parse_day
+from pipeline.embedded import postgres
+from pipeline.errors import ThroughlineError
+from pipeline.process import StepFailed
+from pipeline.settings import load_settings
+from pipeline.source import load_source, source_file
+from pipeline.steps import STEPS, land_command, step_commands
+from pipeline.terminal import open_catalog, ready, run_all
+
+app = typer.Typer(
+    help="From a clickstream to interest profiles.\n\nFirst `throughline land` a log, then `throughline run` its days, "
+    "then `throughline query` the profiles. State lives under THROUGHLINE_HOME (default: .throughline in the checkout).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+explain = typer.Typer(help="Why this profile; what became of a day's lines.", no_args_is_help=True)
+app.add_typer(explain, name="explain")
+console = Console(highlight=False)
+
+Day = Annotated[str | None, typer.Option("--day", help="The day (UTC), such as 2026-01-31.")]
+From = Annotated[str | None, typer.Option("--from", help="First day of a range; one Spark job per step, not a loop.")]
+To = Annotated[str | None, typer.Option("--to", help="Last day of a range.")]
+RunId = Annotated[str | None, typer.Option("--run-id", help="Which run the step belongs to; one per day by default.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Read the release of this day instead of the newest.")]
+
+
+def _day_or_none(text: str | None) -> date | None:
+    return parse_day(text) if text else None
+
+
+@app.command()
+def land(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders; .gz and .zst are unpacked.")],
+    source: Annotated[str, typer.Option("--source", help="demo, taobao, or the path of your own TOML (copy template.toml).")],
+    arrival_day: Annotated[str | None, typer.Option("--arrival-day", help="Land all lines on this day, whatever they say.")] = None,
+) -> None:
+    """Take a log into the landing zone: every line kept, by arrival day.
+
+    The arrival day of a line is the UTC date of its received_at, else of its event_at, else that of the line before.
+    The same bytes twice are refused.
+
+    Example: throughline land --source taobao UserBehavior.csv
+    """
+    toml = source_file(source)
+    load_source(toml)
+    if arrival_day:
+        parse_day(arrival_day)
+    run_all([land_command(toml, paths, arrival_day)], ready(console), console, "land")
+
+
+@app.command()
+def run(day: Day = None, first: From = None, last: To = None, run_id: RunId = None) -> None:
+    """Run whole nights: clean, sessions, sequences, score, publish.
+
+    Landed days before the first that were never cleaned are cleaned too. Analysts see nothing until all gates pass.
+
+    Example: throughline run --from 2026-01-05 --to 2026-02-01
+    """
+    days = day_range(day, first, last)
+    run_all([command for step in STEPS for command in step_commands(step, days, run_id)], ready(console), console, str(days.last))
+
+
+def _add_step(step: str, what: str) -> None:
+    def command(day: Day = None, first: From = None, last: To = None, run_id: RunId = None) -> None:
+        days = day_range(day, first, last)
+        run_all(step_commands(step, days, run_id), ready(console), console, str(days.last))
+
+    command.__doc__ = f"{what}\n\nOne step of a night, for the same days as `throughline run`. Example: throughline {step} --day 2026-01-31"
+    app.command(step)(command)
+
+
+_add_step("clean", "Read landed lines; write events, duplicates counted, and rejects with their reason.")
+_add_step("sessions", "Cut the events of users with news into sessions.")
+_add_step("sequences", "Build the sequence of each user with news, over all sessions.")
+_add_step("publish", "Make the night visible to analysts, all tables at once.")
+
+
+@app.command()
+def score(
+    day: Day = None,
+    first: From = None,
+    last: To = None,
+    run_id: RunId = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Score every user seen within 90 days, not those with news alone.")] = False,
+) -> None:
+    """Score users and take the scores into the profiles table.
+
+    One step of a night. Example: throughline score --day 2026-01-31 --all
+    """
+    days = day_range(day, first, last)
+    run_all(step_commands("score", days, run_id, everybody), ready(console), console, str(days.last))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL over the tables and views of the release.")],
+    as_of: AsOf = None,
+    output_format: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+) -> None:
+    """Ask the released tables in SQL.
+
+    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health.
+
+    Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_users DESC LIMIT 10"
+    """
+    from pipeline.analyst import query as analyst
+
+    answer = analyst.query(sql, open_catalog(console), _day_or_none(as_of))
+    rendered = analyst.render(answer, output_format)
+    if isinstance(rendered, bytes):
+        sys.stdout.buffer.write(rendered)
+    elif isinstance(rendered, str):
+        sys.stdout.write(rendered)
+    else:
+        console.print(rendered)
+
+
+@explain.command("user")
+def explain_user(user_id: Annotated[str, typer.Argument(help="The id as the source has it.")]) -> None:
+    """Why a user has this profile: interests, and the sessions that speak for them."""
+    from pipeline.analyst.explain import explain_user as explanation
+    from pipeline.analyst.pseudonym import pseudonym as hidden
+    from pipeline.embedded.pseudonym_key import pseudonym_key
+
+    catalog = open_catalog(console)
+    console.print(explanation(catalog, hidden(user_id, pseudonym_key(load_settings()))))
+
+
+@explain.command("day")
+def explain_day(day: Annotated[str, typer.Argument(help="An arrival day, such as 2026-01-31.")]) -> None:
+    """What became of a day's lines: lines in = accepted + duplicates + rejects."""
+    from pipeline.analyst.explain import explain_day as explanation
+
+    parsed = parse_day(day)
+    console.print(explanation(open_catalog(console), parsed))
+
+
+@app.command()
+def pseudonym(ids: Annotated[list[str], typer.Argument(help="User ids as the source has them.")]) -> None:
+    """Print the stored form of user ids, one a line."""
+    from pipeline.analyst.pseudonym import pseudonym as hidden
+    from pipeline.embedded.pseudonym_key import pseudonym_key
+
+    key = pseudonym_key(load_settings())
+    for user_id in ids:
+        print(hidden(user_id, key))
+
+
+@app.command()
+def fingerprint(
+    table: Annotated[str, typer.Argument(help="A table of the release, such as events.")], as_of: AsOf = None
+) -> None:
+    """Print the content hash of a table: equal wherever and however often it was computed."""
+    from pipeline.analyst.fingerprint import fingerprint as content_hash
+    from pipeline.analyst.release import newest_release, read_table
+
+    catalog = open_catalog(console)
+    name = table.removeprefix("interest.")
+    print(content_hash(read_table(catalog, newest_release(catalog, _day_or_none(as_of)), name), name))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, reachable and configured, and what to do about what is not."""
+    from pipeline.doctor import examine
+
+    if not examine(load_settings(), console):
+        raise typer.Exit(ThroughlineError.exit_code)
+
+
+@app.command()
+def setup() -> None:
+    """Start the embedded PostgreSQL and fetch Spark's jars, so that the next start needs no network."""
+    ready(console)
+    console.print(f"[green]✓[/] ready; state lives in {load_settings().home}")
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded PostgreSQL; data stays, and the next command starts it again."""
+    console.print("stopped" if postgres.stop(load_settings()) else "it was not running")
+
+
+@app.command()
+def demo(
+    log: Annotated[Path | None, typer.Option("--log", help="Your own file or folder instead of the made-up shop.")] = None,
+    source: Annotated[str, typer.Option("--source", help="The source of --log: a name or a TOML.")] = "demo",
+) -> None:
+    """Make a log (or take yours), run its days and show profiles. An older demo home is moved aside."""
+    from pipeline.demo.tour import tour
+
+    tour(load_settings(), log, source, console)
+
+
+def main() -> None:
+    """Run the command; errors become one clear line and the exit code of DESIGN.md 5.1."""
+    try:
+        app()
+    except StepFailed as failure:
+        Console(stderr=True, highlight=False).print(f"throughline: {failure.reason}", markup=False, soft_wrap=True)
+        sys.exit(failure.exit_code)
+    except ThroughlineError as error:
+        Console(stderr=True, highlight=False).print(f"throughline: {error}", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,57 @@
+"""Days and ranges of days, as the command line names them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pipeline.errors import UsageError
+
+
+@dataclass(frozen=True)
+class DayRange:
+    """The UTC days from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.first > self.last:
+            raise UsageError(f"empty range of days: --from {self.first} lies after --to {self.last}")
+
+    def __iter__(self) -> Iterator[date]:
+        for number in range((self.last - self.first).days + 1):
+            yield self.first + timedelta(days=number)
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, date) and self.first <= day <= self.last
+
+    def __str__(self) -> str:
+        return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+
+
+def parse_day(text: str) -> date:
+    """Read an ISO date. Raises UsageError saying what a day looks like."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no day: expected a date such as 2026-01-31") from None
+
+
+def day_range(day: str | None, first: str | None, last: str | None) -> DayRange:
+    """Read `--day D`, or `--from A --to B`. Raises UsageError if neither or both are given."""
+    if day and not first and not last:
+        return DayRange(parse_day(day), parse_day(day))
+    if first and last and not day:
+        return DayRange(parse_day(first), parse_day(last))
+    raise UsageError("which day? Expected --day D, or --from A with --to B")
+
+
+def told(days: Iterable[date]) -> str:
+    """Name days in words, unbroken runs of them as ranges."""
+    ranges: list[DayRange] = []
+    for day in sorted(days):
+        if ranges and day == ranges[-1].last + timedelta(days=1):
+            ranges[-1] = DayRange(ranges[-1].first, day)
+        else:
+            ranges.append(DayRange(day, day))
+    return ", ".join(str(one) for one in ranges)

@@ -1,0 +1,88 @@
+"""`throughline doctor`: what is installed, reachable and configured, and what to do about what is not."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.embedded import postgres
+from pipeline.embedded.prepare import require_free_space, require_jdk
+from pipeline.errors import ThroughlineError
+from pipeline.landing import LandingZone
+from pipeline.settings import Settings
+
+PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow")
+
+
+def examine(settings: Settings, console: Console) -> bool:
+    """Print one row a check; return whether all is well. Changes and starts nothing."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("Python", lambda: f"{sys.version.split()[0]} in {sys.prefix}"),
+        ("packages", lambda: ", ".join(f"{name} {version(name)}" for name in PACKAGES)),
+        ("JDK", require_jdk),
+        ("home", lambda: _home(settings)),
+        ("disk", lambda: _disk(settings)),
+        ("jars", lambda: _jars(settings)),
+        ("catalog", lambda: _catalog(settings)),
+        ("pseudonym key", lambda: _key(settings)),
+        ("landing", lambda: _landing(settings)),
+        ("logs", lambda: str(settings.home / "logs")),
+    ]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    is_well = True
+    for name, check in checks:
+        try:
+            table.add_row("[green]✓[/]", name, check())
+        except ThroughlineError as problem:
+            is_well = False
+            table.add_row("[red]✗[/]", name, str(problem))
+    console.print(table)
+    return is_well
+
+
+def _home(settings: Settings) -> str:
+    if not settings.home.is_dir():
+        return f"{settings.home}, not made yet: the first command makes it"
+    return f"{settings.home}"
+
+
+def _disk(settings: Settings) -> str:
+    require_free_space(settings)
+    folder = next(parent for parent in (settings.home, *settings.home.parents) if parent.exists())
+    return f"{shutil.disk_usage(folder).free / 2**30:.0f} GiB free, at least {settings.min_free_gib:g} wanted"
+
+
+def _jars(settings: Settings) -> str:
+    jars = list((settings.home / "jars").glob("jars/*.jar"))
+    return f"{len(jars)} in {settings.home / 'jars'}" if jars else "none yet: the first command fetches them, 50 MB"
+
+
+def _catalog(settings: Settings) -> str:
+    if not settings.is_embedded:
+        return f"{settings.catalog.get('type', 'unknown type')} at {settings.catalog.get('uri', 'no uri')}"
+    if not postgres.is_running(settings):
+        return f"embedded PostgreSQL, down: the next command starts it on {postgres.HOST}:{settings.postgres_port}"
+    return f"embedded PostgreSQL on {postgres.HOST}:{settings.postgres_port}, up"
+
+
+def _key(settings: Settings) -> str:
+    if settings.pseudonym_key:
+        return "from the settings"
+    file = settings.home / "pseudonym.key"
+    if not file.is_file():
+        return "none yet: the first command makes one"
+    if file.stat().st_mode & 0o077:
+        raise ThroughlineError(f"{file} can be read by others: run `chmod 600 {file}`")
+    return f"{file}, mode 600; back it up with the warehouse"
+
+
+def _landing(settings: Settings) -> str:
+    zone = LandingZone(settings.home / "landing")
+    told = []
+    for source in zone.sources():
+        days = zone.days(source)
+        told.append(f"{source}: {len(days)} days, {min(days)} to {max(days)}" if days else f"{source}: no day")
+    return "; ".join(told) or "nothing landed yet: `throughline land --source NAME PATH`"

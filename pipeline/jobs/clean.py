@@ -1,0 +1,48 @@
+"""Clean the landed lines of a day into events, rejects and items.
+
+    spark-submit pipeline/jobs/clean.py --day 2026-01-31 [--run-id ID]
+"""
+
+from pyspark.sql import functions as F
+
+from pipeline import gates
+from pipeline.clean import clean, judge_all
+from pipeline.clean_plan import plan_cleaning
+from pipeline.days import told
+from pipeline.errors import told_in_one_line
+from pipeline.funnel import count_fates, gate_frame, require_nothing_lost, step_rows
+from pipeline.items import catalogues_of
+from pipeline.landed_lines import landed_lines
+from pipeline.warehouse import runs
+from pipeline.warehouse.events import write_events, write_items
+from pipeline.warehouse.night import night
+from pipeline.warehouse.tables import table
+
+
+def main() -> None:
+    with night("clean", is_first_step=True) as here:
+        spark, zone = here.spark, here.zone
+        landed = {name: zone.days(name) for name in zone.sources()}
+        plan = plan_cleaning(here.days, landed, runs.cleaned_days(spark))
+        if plan.empty_days:
+            print(f"warning: nothing landed on {told(plan.empty_days)}; it counts as empty", flush=True)
+
+        catalogues = catalogues_of(spark, zone)
+        lines = landed_lines(spark, zone, plan)
+        judged = judge_all(lines, zone.sources(), catalogues, here.settings).persist()
+        known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)
+        cleaned = clean(judged, known, plan.first, here.settings)
+        write_events(spark, plan, cleaned)
+        write_items(spark, plan, list(catalogues.values()))
+
+        days = F.col("arrival_day").between(plan.first, plan.last)
+        events = spark.table(table("events")).where(days)
+        funnels = count_fates(lines, events, cleaned.copies, spark.table(table("rejects")).where(days))
+        require_nothing_lost(funnels, plan.landed)
+        gate = gates.check(gate_frame(spark, funnels), "funnel") + gates.check(events, "events")
+        runs.record(spark, "clean", here.run_id, step_rows(plan, funnels), gate, here.clock)
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        main()

@@ -1,0 +1,37 @@
+"""Take the scores that the model left in the exchange folder into the profiles table.
+
+    spark-submit pipeline/jobs/profiles.py --day 2026-01-31 [--run-id ID]
+"""
+
+from pyspark.sql import functions as F
+
+from pipeline import gates
+from pipeline.errors import told_in_one_line
+from pipeline.profiles import for_gate, profiles, read_scores
+from pipeline.version import code_version
+from pipeline.warehouse import runs
+from pipeline.warehouse.night import night
+from pipeline.warehouse.tables import table
+
+
+def main() -> None:
+    with night("profiles") as here:
+        spark, days = here.spark, list(here.days)
+        exchange = here.settings.home / "exchange" / here.run_id
+        scores, snapshots = read_scores(spark, exchange)
+        config_hash = here.settings.results_hash(here.zone.source_files())
+        made = profiles(scores, spark.table(table("items")), here.run_id, snapshots, code_version(), config_hash)
+
+        is_replaced = F.col("as_of").isin(days)
+        made.select(*spark.table(table("profiles")).columns).writeTo(table("profiles")).overwrite(is_replaced)
+
+        written = spark.table(table("profiles")).where(is_replaced)
+        gate = gates.check(for_gate(written), "profiles")
+        counts = {row.as_of: row["count"] for row in written.groupBy("as_of").count().collect()}
+        rows = [runs.StepRow(day, counts.get(day, 0), {"profiles": counts.get(day, 0)}) for day in days]
+        runs.record(spark, "profiles", here.run_id, rows, gate, here.clock)
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        main()

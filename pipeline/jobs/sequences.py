@@ -1,0 +1,37 @@
+"""Build the sequence of every user with news, as of each day of the night.
+
+    spark-submit pipeline/jobs/sequences.py --day 2026-01-31 [--run-id ID]
+"""
+
+from pyspark.sql import functions as F
+
+from pipeline import gates
+from pipeline.errors import told_in_one_line
+from pipeline.sequences import sequences
+from pipeline.sessionize import Rules, is_counted
+from pipeline.warehouse import runs
+from pipeline.warehouse.night import night
+from pipeline.warehouse.sequences import for_gate, sequences_by_day
+from pipeline.warehouse.tables import table
+
+
+def main() -> None:
+    with night("sequences") as here:
+        spark = here.spark
+        # Days that were cleaned along with the night have news as well, and may never be run by themselves.
+        days = sorted({*here.days, *runs.days_of_run(spark, "clean", here.run_id)})
+        known = spark.table(table("events")).where(F.col("known_on") <= days[-1]).withColumn("is_counted", is_counted())
+        made = sequences(known, days, Rules.of(here.zone.sources()), here.settings.sequence_length)
+
+        is_replaced = F.col("as_of").isin(days)
+        columns = spark.table(table("sequences")).columns
+        made.select(*columns).writeTo(table("sequences")).overwrite(is_replaced)
+
+        written = spark.table(table("sequences")).where(is_replaced)
+        gate = gates.check(for_gate(written, here.settings.sequence_length), "sequences")
+        runs.record(spark, "sequences", here.run_id, sequences_by_day(written, days), gate, here.clock)
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        main()

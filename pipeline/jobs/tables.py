@@ -1,0 +1,18 @@
+"""Create the tables that are not there yet; the first Spark start of an installation, which also fetches the jars.
+
+    spark-submit pipeline/jobs/tables.py
+"""
+
+from pyspark.sql import SparkSession
+
+from pipeline.errors import told_in_one_line
+from pipeline.warehouse.tables import create_tables
+
+
+def main() -> None:
+    create_tables(SparkSession.builder.appName("tables").getOrCreate())
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        main()

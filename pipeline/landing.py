@@ -1,0 +1,194 @@
+"""The landing zone: every line that came in, by source and arrival day.
+
+    landing/<source>/source.toml             the TOML that the lines were landed with
+    landing/<source>/<arrival day>/*.parquet  lines: file, line, text, header
+    landing/<source>/<arrival day>/_LANDED    JSON: lines and sha256; closes the day
+    landing/<source>/items/*.parquet          lines of catalogues, in the order of their names
+    landing/<source>/files/<sha256>.json      one a file taken, so that the same bytes are refused
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import InputError
+from pipeline.files import write_whole
+from pipeline.source import Reader, Source, load_source
+
+LINES = pa.schema(
+    [("file", pa.string()), ("line", pa.int64()), ("text", pa.string()), ("header", pa.string())]
+)
+LINES_PER_BATCH = 50_000
+COMPRESSIONS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
+
+
+@dataclass(frozen=True)
+class LandedDay:
+    """A closed arrival day of one source."""
+
+    source: str
+    day: date
+    lines: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A file whose lines lie in `lines_file`, not yet landed."""
+
+    path: Path
+    name: str
+    sha256: str
+    lines: int
+    lines_file: Path
+
+
+class LandingZone:
+    """Reads and closes days; the lines themselves are written by the job `land`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def sources(self) -> dict[str, Source]:
+        """Return the landed sources by name, as their TOML was when they landed."""
+        return {file.parent.name: load_source(file) for file in self.source_files()}
+
+    def source_files(self) -> list[Path]:
+        return sorted(self.root.glob("*/source.toml"))
+
+    def days(self, source: str) -> dict[date, LandedDay]:
+        """Return the closed days of a source, oldest first."""
+        markers = sorted((self.root / source).glob("*/_LANDED"))
+        landed = [(date.fromisoformat(marker.parent.name), json.loads(marker.read_text())) for marker in markers]
+        return {day: LandedDay(source, day, told["lines"], told["sha256"]) for day, told in landed}
+
+    def day_folder(self, source: str, day: date) -> Path:
+        return self.root / source / day.isoformat()
+
+    def items_folder(self, source: str) -> Path:
+        return self.root / source / "items"
+
+    def close_day(self, source: str, day: date) -> None:
+        """Write `_LANDED` from what lies in the day's folder."""
+        files = sorted(self.day_folder(source, day).glob("*.parquet"))
+        lines = sum(pq.read_metadata(file).num_rows for file in files)
+        digest = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()
+        write_whole(self.day_folder(source, day) / "_LANDED", json.dumps({"lines": lines, "sha256": digest}))
+
+    def file_name(self, source: str, path: Path, sha256: str) -> str:
+        """Return the name under which a file's lines are known: its own, unless other bytes have that already.
+
+        Raises InputError if the same bytes have landed before.
+        """
+        taken = {file.stem: json.loads(file.read_text()) for file in (self.root / source / "files").glob("*.json")}
+        if sha256 in taken:
+            raise InputError(
+                f"{path}: the same bytes landed already, as {taken[sha256]['name']} ({taken[sha256]['lines']} lines): "
+                f"nothing was done; to run its days again, use `throughline run`"
+            )
+        is_taken = path.name in {entry["name"] for entry in taken.values()}
+        return f"{path.name}~{sha256[:8]}" if is_taken else path.name
+
+    def remember(self, source: str, staged: StagedFile) -> None:
+        """Note that a file has landed; the last act of landing it."""
+        entry = {"name": staged.name, "lines": staged.lines}
+        write_whole(self.root / source / "files" / f"{staged.sha256}.json", json.dumps(entry))
+
+
+def input_files(paths: list[Path]) -> list[Path]:
+    """Return the files named, and those in the folders named, hidden ones left out.
+
+    Raises InputError if a path does not exist or a folder holds no file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; expected the log to land")
+        inside = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        inside = [file for file in inside if not file.name.startswith((".", "_"))]
+        if not inside:
+            raise InputError(f"{path}: an empty folder; expected log files in it")
+        files.extend(inside)
+    return files
+
+
+def stage_file(path: Path, zone: LandingZone, source: str, reader: Reader, folder: Path) -> StagedFile:
+    """Copy every line of a file, numbered from 1, into a Parquet file in `folder`.
+
+    A header line (`reader.header`) is kept beside each line and counts for the numbering, not as a line.
+    Bytes that are no text in `reader.encoding` are kept as `\\xNN`.
+
+    Raises InputError if the file cannot be read or unpacked, or landed before.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as raw:
+            while block := raw.read(1 << 20):
+                digest.update(block)
+        sha256 = digest.hexdigest()
+        name = zone.file_name(source, path, sha256)
+        lines_file = folder / f"{sha256}.parquet"
+        lines_file.parent.mkdir(parents=True, exist_ok=True)
+        lines = 0
+        with pq.ParquetWriter(lines_file, LINES, compression="zstd") as writer:
+            for batch in _batches(path, name, reader):
+                writer.write_batch(batch)
+                lines += batch.num_rows
+    except (OSError, EOFError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"{path}: cannot be read as {reader.format}: {error}; nothing of it was landed. "
+            f"Check that it is whole, and that its ending tells its compression (.gz, .zst or none)"
+        ) from None
+    return StagedFile(path, name, sha256, lines, lines_file)
+
+
+def _batches(path: Path, name: str, reader: Reader) -> Iterator[pa.RecordBatch]:
+    header: str | None = None
+    numbers: list[int] = []
+    texts: list[str] = []
+
+    def batch() -> pa.RecordBatch:
+        count = len(numbers)
+        return pa.record_batch([[name] * count, numbers, texts, [header] * count], schema=LINES)
+
+    for number, text in enumerate(_parquet_rows(path) if reader.format == "parquet" else _lines(path, reader), 1):
+        if reader.header and number == 1:
+            header = text
+            continue
+        numbers.append(number)
+        texts.append(text)
+        if len(numbers) == LINES_PER_BATCH:
+            yield batch()
+            numbers, texts = [], []
+    yield batch()
+
+
+def _lines(path: Path, reader: Reader) -> Iterator[str]:
+    compression = COMPRESSIONS.get(path.suffix)
+    with pa.input_stream(str(path), compression=compression, buffer_size=1 << 20) as stream:
+        rest = b""
+        is_first = True
+        while block := stream.read(1 << 20):
+            *whole, rest = (rest + block).split(b"\n")
+            for line in whole:
+                yield _text(line, reader.encoding, is_first)
+                is_first = False
+        if rest:
+            yield _text(rest, reader.encoding, is_first)
+
+
+def _text(line: bytes, encoding: str, is_first: bool) -> str:
+    text = line.removesuffix(b"\r").decode(encoding, errors="backslashreplace")
+    return text.removeprefix("\ufeff") if is_first else text
+
+
+def _parquet_rows(path: Path) -> Iterator[str]:
+    for batch in pq.ParquetFile(path).iter_batches():
+        for row in batch.to_pylist():
+            yield json.dumps(row, default=str, ensure_ascii=False)

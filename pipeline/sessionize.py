@@ -1,0 +1,116 @@
+"""Sessions: runs of events of one user, cut where the rules of the source say (DESIGN.md 5.5.4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipeline.source import Source
+
+OWNER = ("source", "user_id", "is_counted")  # bots' events and those without consent form sessions of their own
+NEVER_SECONDS = 1e18  # a rule that is switched off
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Session rules per source, in the units that the transform computes with."""
+
+    gap_seconds: Mapping[str, float]
+    cap_seconds: Mapping[str, float]
+    is_day_split: Mapping[str, bool]
+    time_zone: Mapping[str, str]
+
+    @classmethod
+    def of(cls, sources: Mapping[str, Source]) -> "Rules":
+        rules = {name: source.sessions for name, source in sources.items()}
+        return cls(
+            {name: rule.inactivity_gap_minutes * 60 or NEVER_SECONDS for name, rule in rules.items()},
+            {name: rule.cap_hours * 3600 or NEVER_SECONDS for name, rule in rules.items()},
+            {name: rule.day_split for name, rule in rules.items()},
+            {name: source.time_zone for name, source in sources.items()},
+        )
+
+
+def is_counted() -> Column:
+    """True for events that say something about a person's interests: no robot's, and none without consent."""
+    return (F.col("bot_class") == "human") & F.coalesce(F.col("consent"), F.lit(True))
+
+
+def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> DataFrame:
+    """Add `session_id`, `session_started_at`, `run_started_at` and `split_reason` to every event.
+
+    A run is a series of one owner's events in which each follows the one before by at most the gap. A run longer
+    than the cap is cut at every midnight of the source's zone; with the day split, every run is. The id of a session
+    depends only on its user and its first event, so a late event leaves the sessions it does not touch alone.
+
+    events: one row per event; needs `source`, `user_id`, `is_counted`, `event_id`, `event_at` (UTC), `arrival_day`,
+    `file`, `line`, and `has_earlier`: whether the owner has sessions before these events.
+    per: further columns that keep histories apart, such as `as_of`.
+    """
+    owner = [*per, *OWNER]
+    in_order = Window.partitionBy(*owner).orderBy("event_at", "event_id", "arrival_day", "file", "line")
+    seconds = F.unix_micros("event_at") / 1e6
+    since_last = seconds - F.lag(seconds).over(in_order)
+    local_day = F.to_date(F.from_utc_timestamp("event_at", per_source(rules.time_zone)))
+    runs = events.withColumns(
+        {
+            "is_first": since_last.isNull(),
+            "is_new_run": since_last.isNull() | (since_last > per_source(rules.gap_seconds)),
+            "local_day": local_day,
+            "day_before": F.lag(local_day).over(in_order),
+        }
+    ).withColumn("run", F.sum(F.col("is_new_run").cast("int")).over(in_order))
+
+    of_run = Window.partitionBy(*owner, "run")
+    run_seconds = (F.unix_micros(F.max("event_at").over(of_run)) - F.unix_micros(F.min("event_at").over(of_run))) / 1e6
+    is_cut_by_day = per_source(rules.is_day_split) | (run_seconds > per_source(rules.cap_seconds))
+    reason = (
+        F.when(F.col("is_first") & ~F.col("has_earlier"), "first")
+        .when(F.col("is_new_run"), "gap")
+        .when(is_cut_by_day & (F.col("local_day") != F.col("day_before")), F.when(per_source(rules.is_day_split), "day").otherwise("midnight"))
+    )
+    cut = runs.withColumns({"run_started_at": F.min("event_at").over(of_run), "split_reason": reason}).withColumn(
+        "session", F.count("split_reason").over(in_order)
+    )
+    of_session = Window.partitionBy(*owner, "session").orderBy("event_at", "event_id", "arrival_day", "file", "line")
+    first_event = F.first("event_id").over(of_session)
+    identity = F.concat_ws("\x1f", "source", "user_id", first_event)
+    return cut.withColumns(
+        {
+            "session_id": F.substring(F.sha2(identity, 256), 1, 32),
+            "session_started_at": F.first("event_at").over(of_session),
+            "split_reason": F.first("split_reason").over(of_session),
+        }
+    ).drop("is_first", "is_new_run", "local_day", "day_before", "run", "session")
+
+
+def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> DataFrame:
+    """Return one row per session, as `sql/ddl/sessions.sql` describes it.
+
+    events: as `sessionize` returns them; needs `event_type`, `item_id`, `tags` too.
+    last_known_day: the newest cleaned arrival day; a session is open while an event within the gap could still follow.
+    """
+    entry = F.struct("event_at", "event_id", "arrival_day", "file", "line", "event_type", "item_id")
+    grouped = events.groupBy("session_id", *OWNER).agg(
+        F.min("event_at").alias("started_at"),
+        F.max("event_at").alias("ended_at"),
+        F.first("run_started_at").alias("run_started_at"),
+        F.count("*").cast("int").alias("event_count"),
+        F.array_sort(F.collect_list(entry)).alias("entries"),
+        F.array_sort(F.array_distinct(F.flatten(F.collect_list("tags")))).alias("tags"),
+        F.first("split_reason").alias("split_reason"),
+    )
+    told = F.transform("entries", lambda one: F.struct(one.event_id.alias("event_id"), one.event_at.alias("event_at"), one.event_type.alias("event_type"), one.item_id.alias("item_id")))
+    end_of_day = F.unix_micros(F.date_add(last_known_day, 1).cast("timestamp")) / 1e6
+    ended = F.unix_micros("ended_at") / 1e6
+    return grouped.select(
+        "session_id", "source", "user_id", F.to_date("started_at").alias("started_on"), "started_at", "ended_at", "run_started_at",
+        (ended - F.unix_micros("started_at") / 1e6).alias("duration_seconds"), "event_count", told.alias("events"), "tags",
+        (ended + per_source(rules.gap_seconds) >= end_of_day).alias("is_open"), "is_counted", "split_reason",
+    )  # fmt: skip
+
+
+def per_source(values: Mapping[str, object]) -> Column:
+    """Return the value of each row's source."""
+    return F.create_map(*[F.lit(part) for pair in values.items() for part in pair])[F.col("source")]

@@ -1,0 +1,158 @@
+"""A source: how its lines are read and which expression fills which canonical column (DESIGN.md 5.3)."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.errors import SourceError
+
+BUILT_IN = Path(__file__).parent / "sources"
+
+Expression = Annotated[str, Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Reader(_Part):
+    """How one line becomes named fields.
+
+    jsonl and parquet name their fields in `fields`, a Spark DDL; csv and tsv in `columns`, or in a header line
+    (`header = true`); regex in the named groups of `pattern`. All other fields than those of `fields` are strings.
+    """
+
+    format: Literal["jsonl", "csv", "tsv", "parquet", "regex"]
+    fields: str | None = None
+    columns: list[str] = []
+    header: bool = False
+    separator: str | None = None
+    pattern: str | None = None
+    encoding: str = "utf-8"
+
+    @model_validator(mode="after")
+    def _has_what_its_format_needs(self) -> "Reader":
+        needed = {"jsonl": "fields", "parquet": "fields", "regex": "pattern"}.get(self.format)
+        if needed and not getattr(self, needed):
+            raise ValueError(f"format {self.format!r} needs the key {needed!r}")
+        if self.format in ("csv", "tsv") and not self.columns and not self.header:
+            raise ValueError(f"format {self.format!r} needs 'columns' or 'header = true'")
+        return self
+
+
+class Columns(_Part):
+    """One Spark SQL expression over the reader's fields per canonical column."""
+
+    event_id: Expression | None = None
+    user_id: Expression | None = None
+    device_id: Expression | None = None
+    event_at: Expression | None = None
+    received_at: Expression | None = None
+    sent_at: Expression | None = None
+    created_at: Expression | None = None
+    event_type: Expression
+    item_id: Expression | None = None
+    tags: Expression | None = None
+    dwell_seconds: Expression | None = None
+    url: Expression | None = None
+    referrer: Expression | None = None
+    user_agent: Expression | None = None
+    ip: Expression | None = None
+    consent: Expression | None = None
+
+    @model_validator(mode="after")
+    def _tells_who_and_when(self) -> "Columns":
+        if not (self.user_id or self.device_id):
+            raise ValueError("needs 'user_id' or 'device_id': whose event is it?")
+        if not (self.event_at or self.created_at):
+            raise ValueError("needs 'event_at', or 'created_at' with 'sent_at' and 'received_at': when was it?")
+        return self
+
+
+class EventType(_Part):
+    """What a value of the source's event type means, and how much it says about interest (a view is 1)."""
+
+    canonical: str = Field(alias="as", pattern="^[a-z][a-z_]*$")
+    weight: float = Field(1.0, ge=0)
+
+
+class SessionRules(_Part):
+    """When a run of events is cut (DESIGN.md 5.5.4). Each rule can be switched off by false or 0."""
+
+    inactivity_gap_minutes: float = Field(30.0, ge=0)
+    cap_hours: float = Field(24.0, ge=0)
+    day_split: bool = False
+
+
+class Items(_Part):
+    """A catalogue of items; the newest record of an item wins."""
+
+    files: str
+    reader: Reader
+    item_id: Expression
+    title: Expression | None = None
+    tags: Expression | None = None
+    content: Expression | None = None
+    updated_at: Expression | None = None
+
+
+class Source(_Part):
+    """A source as its TOML describes it."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9_-]*$")
+    time_zone: str = "UTC"
+    files: str = "*"
+    reader: Reader
+    columns: Columns
+    event_types: dict[str, EventType] = Field(min_length=1)
+    sessions: SessionRules = SessionRules()
+    items: Items | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is no time zone; expected a name such as 'Europe/Berlin'")
+        return value
+
+
+def source_file(name_or_toml: str) -> Path:
+    """Return the TOML of a built-in source, or the path that was given.
+
+    Raises SourceError naming the built-in sources if there is no such file.
+    """
+    path = Path(name_or_toml) if name_or_toml.endswith(".toml") else BUILT_IN / f"{name_or_toml}.toml"
+    if not path.is_file():
+        built_in = ", ".join(sorted(file.stem for file in BUILT_IN.glob("*.toml") if file.stem != "template"))
+        raise SourceError(f"no source {name_or_toml!r}: expected one of {built_in}, or the path of a .toml file")
+    return path
+
+
+def load_source(file: Path) -> Source:
+    """Read a source's TOML.
+
+    Raises SourceError naming the file and the key if the TOML is broken, has an unknown key or lacks a needed one.
+    Expressions are checked later, by Spark (`pipeline.canonical.check_expressions`).
+    """
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SourceError(f"{file}: not a TOML file: {error}") from None
+    try:
+        return Source.model_validate(content)
+    except ValidationError as error:
+        problems = [_problem(file, one) for one in error.errors()]
+        raise SourceError("\n  ".join(problems)) from None
+
+
+def _problem(file: Path, error: object) -> str:
+    assert isinstance(error, dict)
+    key = ".".join(str(part) for part in error["loc"]) or "(top level)"
+    if error["type"] == "extra_forbidden":
+        return f"{file}: unknown key {key!r}; see template.toml for the keys there are"
+    if error["type"] == "missing":
+        return f"{file}: the key {key!r} is missing; see template.toml for an example"
+    return f"{file}: key {key!r} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,63 @@
+"""The steps of a night as command lines: one place for the terminal and for the orchestrator."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.days import DayRange
+from pipeline.embedded.configuration import conf_folder
+from pipeline.settings import ROOT, Settings
+from pipeline.warehouse.names import branch_of, default_run_id
+
+STEPS = ("clean", "sessions", "sequences", "score", "publish")
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """One process of a step; `label` is what progress and logs call it."""
+
+    label: str
+    arguments: tuple[str, ...]
+
+
+def land_command(toml: Path, paths: list[Path], arrival_day: str | None) -> CommandLine:
+    day = ("--arrival-day", arrival_day) if arrival_day else ()
+    return _spark("land", "--source", str(toml), *day, *[str(path) for path in paths])
+
+
+def tables_command() -> CommandLine:
+    return _spark("tables")
+
+
+def step_commands(step: str, days: DayRange, run_id: str | None = None, score_all: bool = False) -> list[CommandLine]:
+    """Return the processes of a step, in order. Scoring is two: the model scores, Spark takes the scores in."""
+    run_id = run_id or default_run_id(days.last)
+    which = ("--day", str(days.last)) if days.first == days.last else ("--from", str(days.first), "--to", str(days.last))
+    if step != "score":
+        return [_spark(step, *which, "--run-id", run_id)]
+    everybody = ("--all",) if score_all else ()
+    model = ("--from", str(days.first), "--to", str(days.last), "--branch", branch_of(days.last), "--run-id", run_id)
+    return [
+        CommandLine("score", (sys.executable, "-m", "model", "score", *model, *everybody)),
+        _spark("profiles", *which, "--run-id", run_id),
+    ]
+
+
+def step_environment(settings: Settings) -> Mapping[str, str]:
+    """Return the environment in which every step runs: where Spark and PyIceberg find their configuration."""
+    conf = str(conf_folder(settings))
+    return {
+        **os.environ,
+        "THROUGHLINE_HOME": str(settings.home),
+        "SPARK_CONF_DIR": conf,
+        "PYICEBERG_HOME": conf,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _spark(job: str, *arguments: str) -> CommandLine:
+    submit = Path(sys.executable).parent / "spark-submit"
+    return CommandLine(job, (str(submit), "--name", job, str(ROOT / "pipeline" / "jobs" / f"{job}.py"), *arguments))

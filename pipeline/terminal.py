@@ -1,0 +1,37 @@
+"""What the commands of the terminal share: make ready, run steps one after the other, open the catalog."""
+
+import os
+from collections.abc import Sequence
+
+from pyiceberg.catalog import Catalog, load_catalog
+from rich.console import Console
+
+from pipeline.embedded.configuration import CATALOG, conf_folder
+from pipeline.embedded.prepare import prepare
+from pipeline.process import run_command
+from pipeline.settings import Settings, load_settings
+from pipeline.steps import CommandLine, step_environment, tables_command
+
+
+def ready(console: Console) -> Settings:
+    """See that all is there that a step needs; on the first start, fetch Spark's jars and create the tables."""
+    settings = load_settings()
+    prepare(settings)
+    if not list((settings.home / "jars").glob("jars/*iceberg-spark-runtime*.jar")):
+        console.print("first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB), kept in THROUGHLINE_HOME/jars")
+        run_all([tables_command()], settings, console, "setup")
+    return settings
+
+
+def run_all(commands: Sequence[CommandLine], settings: Settings, console: Console, log_name: str) -> None:
+    """Run processes one after the other, each with a log of its own; stop at the first that fails."""
+    environment = step_environment(settings)
+    for command in commands:
+        run_command(command, environment, settings.home / "logs" / log_name / f"{command.label}.log", console)
+
+
+def open_catalog(console: Console) -> Catalog:
+    """Open the Iceberg catalog for reading."""
+    settings = ready(console)
+    os.environ["PYICEBERG_HOME"] = str(conf_folder(settings))
+    return load_catalog(CATALOG)

@@ -1,0 +1,15 @@
+"""Names that the terminal, the orchestrator and the jobs agree on, without importing Spark."""
+
+from datetime import date
+
+BRANCH_PREFIX = "night_"
+
+
+def branch_of(day: date) -> str:
+    """Return the branch on which the night of `day` (a range: its last day) works."""
+    return f"{BRANCH_PREFIX}{day:%Y%m%d}"
+
+
+def default_run_id(day: date) -> str:
+    """Return the run id under which steps typed one by one in a terminal find each other."""
+    return f"terminal_{day:%Y%m%d}"

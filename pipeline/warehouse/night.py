@@ -1,0 +1,77 @@
+"""What every job that writes begins and ends with: a Spark session on the night's branch, under the lease."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pyspark.sql import SparkSession
+
+from pipeline.days import DayRange, day_range
+from pipeline.errors import UsageError
+from pipeline.landing import LandingZone
+from pipeline.settings import Settings, load_settings
+from pipeline.warehouse import branches
+from pipeline.warehouse.lease import Lease
+from pipeline.warehouse.names import branch_of, default_run_id
+from pipeline.warehouse.runs import StepClock
+from pipeline.warehouse.tables import create_tables
+
+
+@dataclass(frozen=True)
+class Night:
+    """One step of one night, at work."""
+
+    spark: SparkSession
+    settings: Settings
+    days: DayRange
+    run_id: str
+    branch: str
+    lease: Lease
+    clock: StepClock = field(default_factory=StepClock)
+
+    @property
+    def zone(self) -> LandingZone:
+        return LandingZone(self.settings.home / "landing")
+
+
+@contextmanager
+def night(step: str, arguments: Sequence[str] | None = None, is_first_step: bool = False) -> Iterator[Night]:
+    """Open a step: parse `--day D` or `--from A --to B` and `--run-id`, take the lease, work on the branch.
+
+    The first step makes the branch anew from main. All reads and writes of `interest.*` in the block go to the
+    branch. If the block fails the lease is freed at once, and main is as it was.
+    """
+    days, run_id = _parse(step, arguments)
+    settings = load_settings()
+    branch = branch_of(days.last)
+    lease = Lease(settings, run_id, days.last)
+    lease.take()
+    try:
+        with lease.renewed():
+            spark = SparkSession.builder.appName(step).getOrCreate()
+            if is_first_step:
+                create_tables(spark)
+                branches.make_anew(spark, branch)
+            else:
+                branches.require(spark, branch)
+            spark.conf.set("spark.wap.branch", branch)
+            yield Night(spark, settings, days, run_id, branch, lease)
+            lease.require_held()
+    except BaseException:
+        lease.free()
+        raise
+
+
+def _parse(step: str, arguments: Sequence[str] | None) -> tuple[DayRange, str]:
+    parser = argparse.ArgumentParser(prog=step)
+    parser.add_argument("--day", help="the day, such as 2026-01-31")
+    parser.add_argument("--from", dest="first", help="first day of a range")
+    parser.add_argument("--to", dest="last", help="last day of a range")
+    parser.add_argument("--run-id", help="the run that this step belongs to; letters, digits and _ . -")
+    parsed = parser.parse_args(arguments)
+    days = day_range(parsed.day, parsed.first, parsed.last)
+    run_id = parsed.run_id or default_run_id(days.last)
+    if not all(letter.isalnum() or letter in "_.-" for letter in run_id):
+        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only")
+    return days, run_id

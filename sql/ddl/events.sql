@@ -1,0 +1,32 @@
+-- One row per accepted event. A copy of an event is no row of its own: it only fills what the first copy left empty.
+CREATE TABLE IF NOT EXISTS interest.events (
+    source                   STRING        NOT NULL COMMENT 'name of the source TOML that read the line',
+    event_id                 STRING        NOT NULL COMMENT 'id from the source, else a fingerprint of user, device, time, type and item',
+    user_id                  STRING        NOT NULL COMMENT 'pseudonym: hex HMAC-SHA256 of the id in the source, or of the device before log-in',
+    device_id                STRING                 COMMENT 'pseudonym of the device: hex HMAC-SHA256',
+    event_at                 TIMESTAMP     NOT NULL COMMENT 'when it happened, UTC, microseconds; corrected for the clock of the device where the source tells',
+    received_at              TIMESTAMP              COMMENT 'when the collector received it, UTC',
+    sent_at                  TIMESTAMP              COMMENT 'when the device sent it, by the clock of the device, UTC',
+    created_at               TIMESTAMP              COMMENT 'when it happened by the clock of the device, UTC',
+    clock_correction_seconds DOUBLE                 COMMENT 'seconds added to created_at to get event_at; null where no correction was possible',
+    event_type               STRING        NOT NULL COMMENT 'view, click, search, like, cart, purchase or another canonical type',
+    weight                   DOUBLE        NOT NULL COMMENT 'how much this type of event says about interest; a view is 1',
+    item_id                  STRING                 COMMENT 'id of the item in the source; null for events without one, such as a search',
+    tags                     ARRAY<STRING> NOT NULL COMMENT 'interest tags, from the event, else from the catalogue; empty means none',
+    dwell_seconds            DOUBLE                 COMMENT 'time spent, seconds',
+    url                      STRING                 COMMENT 'page address',
+    referrer                 STRING                 COMMENT 'address of the page before',
+    consent                  BOOLEAN                COMMENT 'false keeps the event out of sequences; null means the source does not say',
+    arrival_day              DATE          NOT NULL COMMENT 'UTC day on which the line landed',
+    known_on                 DATE          NOT NULL COMMENT 'first as-of day that may use the event: the later of arrival day and UTC date of event_at',
+    lateness_days            INT           NOT NULL COMMENT 'days from the UTC date of event_at to the arrival day, 0 or more',
+    is_late                  BOOLEAN       NOT NULL COMMENT 'true where lateness_days is above the allowed lateness; a label, never a filter',
+    bot_class                STRING        NOT NULL COMMENT 'human, declared or behavioural; one class per user and known_on',
+    bot_evidence             STRING                 COMMENT 'what gave the bot away, and the version of the rules; null for human',
+    last_copy_on             DATE          NOT NULL COMMENT 'arrival day of the newest copy; a copy up to 7 days after it is a duplicate',
+    file                     STRING        NOT NULL COMMENT 'landed file that holds the line',
+    line                     BIGINT        NOT NULL COMMENT 'line number in that file, from 1'
+) USING iceberg
+PARTITIONED BY (arrival_day)
+COMMENT 'Accepted events, one row each, with bots and late arrivals labelled'
+TBLPROPERTIES ('write.wap.enabled' = 'true', 'format-version' = '2')

@@ -1,0 +1,13 @@
+-- One row per refused line, with its whole text, so that it can be replayed once the TOML is mended.
+CREATE TABLE IF NOT EXISTS interest.rejects (
+    source      STRING NOT NULL COMMENT 'name of the source TOML that read the line',
+    arrival_day DATE   NOT NULL COMMENT 'UTC day on which the line landed',
+    file        STRING NOT NULL COMMENT 'landed file that holds the line',
+    line        BIGINT NOT NULL COMMENT 'line number in that file, from 1',
+    reason      STRING NOT NULL COMMENT 'reason code: unparsable, missing_user, missing_event_at, missing_event_type, unknown_event_type or event_in_future',
+    detail      STRING NOT NULL COMMENT 'what was found and what was expected',
+    text        STRING NOT NULL COMMENT 'the line as it landed'
+) USING iceberg
+PARTITIONED BY (arrival_day)
+COMMENT 'Refused lines, one row each, replayable'
+TBLPROPERTIES ('write.wap.enabled' = 'true', 'format-version' = '2')

@@ -1,0 +1,96 @@
+"""Small logs for the tests of the model: told touch by touch, or drawn from a world whose truth is known."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from model.sequences_schema import SEQUENCES
+
+LAST_DAY = date(2026, 3, 31)
+
+
+def rows_of(touches: Iterable[tuple[Any, ...]], newest: int = 512) -> pa.Table:
+    """Return the newest row of each user. A touch: user, ISO time (UTC), tags in one text, and maybe item and weight.
+
+    A session is a user's UTC day; its id names both.
+    """
+    by_user = defaultdict(list)
+    for user, at, tags, *rest in touches:
+        item, weight = (*rest, 7, 1.0)[:2] if len(rest) < 2 else rest
+        moment = at if isinstance(at, datetime) else datetime.fromisoformat(at).replace(tzinfo=UTC)
+        by_user[user].append((moment, tags.split(), item, weight))
+    rows = []
+    for user, all_events in by_user.items():
+        all_events.sort(key=lambda event: event[0])
+        events = all_events[-newest:]
+        rows.append(
+            {
+                "user_id": user,
+                "as_of": events[-1][0].date(),
+                "item": [item for _, _, item, _ in events],
+                "tags": [tags for _, tags, _, _ in events],
+                "action": ["view"] * len(events),
+                "weight": [weight for _, _, _, weight in events],
+                "event_at": [at for at, _, _, _ in events],
+                "session_id": [f"{user}:{at.date()}" for at, _, _, _ in events],
+                "event_count": len(all_events),
+                "first_event_at": all_events[0][0],
+                "last_event_at": events[-1][0],
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=SEQUENCES)
+
+
+@dataclass(frozen=True)
+class World:
+    """Users who touch each tag at a steady rate of their own, so that the truth of an affinity can be calculated."""
+
+    touches: list[tuple[Any, ...]]
+    last_day: date
+    touches_a_day: dict[str, dict[str, float]]  # by user and tag
+
+    def until(self, day: date) -> pa.Table:
+        """Return the newest row of each user as of `day`."""
+        end = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
+        return rows_of(touch for touch in self.touches if touch[1] < end)
+
+    def truth(self, user: str, tag: str) -> float:
+        """Return the probability that the user touches the tag within 7 days."""
+        return float(1 - np.exp(-7 * self.touches_a_day[user].get(tag, 0.0)))
+
+
+def make_world(users: int, days: int, seed: int) -> World:
+    random = np.random.default_rng(seed)
+    tags = [f"tag{number:02d}" for number in range(40)]
+    crowd = 1 / np.arange(1, 41)
+    crowd /= crowd.sum()
+    first = datetime.combine(LAST_DAY - timedelta(days=days - 1), datetime.min.time(), UTC)
+    touches: list[tuple[Any, ...]] = []
+    rates = {}
+    for number in range(users):
+        user = f"user{number:04d}"
+        taste = 0.3 * crowd
+        taste[random.choice(40, 4, replace=False)] += 0.7 * random.dirichlet(np.ones(4))
+        events_a_day = random.gamma(1.0, 1.0) + 0.05
+        rates[user] = dict(zip(tags, (events_a_day * taste).tolist(), strict=True))
+        for at in np.sort(random.uniform(0, days, max(1, random.poisson(events_a_day * days)))):
+            tag = int(random.choice(40, p=taste))
+            moment = first + timedelta(seconds=float(at) * 86400)
+            touches.append((user, moment, tags[tag], 100 * tag + int(random.integers(5)), 1.0))
+    return World(touches, LAST_DAY, rates)
+
+
+@pytest.fixture(scope="session")
+def sequences_of() -> Callable[..., pa.Table]:
+    return rows_of
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return make_world(users=400, days=42, seed=1)

@@ -1,0 +1,135 @@
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from model.counts.counts1 import Counts1
+from model.counts.fit import fit
+from model.history import history_of
+from model.profile_schema import PROFILES
+from model.profiles import cohorts, profiles_of
+
+SequencesOf = Callable[..., pa.Table]
+DAY = date(2026, 1, 31)
+CLOCK = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def profiles(model: Counts1, known: pa.Table, day: date = DAY) -> list[dict[str, Any]]:
+    history = history_of(known)
+    table = profiles_of(history, model.score(history), day, model.version, CLOCK)
+    table.validate(full=True)
+    assert table.schema == PROFILES
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def profile(touches: list[tuple[Any, ...]], sequences_of: SequencesOf, user: str = "u") -> dict[str, Any]:
+    known = sequences_of(touches)
+    return next(row for row in profiles(fit(known, DAY), known) if row["user_id"] == user)
+
+
+def interest(row: dict[str, Any], tag: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(interest for interest in row["interests"] if interest["tag"] == tag)
+    return found
+
+
+def test_one_event_of_one_user_makes_a_profile(sequences_of: SequencesOf) -> None:
+    row = profile([("u", "2026-01-31 10:00", "tea", 42)], sequences_of)
+    tea = row["interests"][0]
+    assert (tea["tag"], tea["rank"], tea["is_new"], tea["trend"]) == ("tea", 1, True, 0.0)
+    assert tea["evidence"] == ["u:2026-01-31"]
+    assert 0 < tea["affinity"] < 1 and 0 < row["return_probability"] < 1
+    assert [item["item"] for item in row["top_items"]] == [42]
+    assert (row["event_count"], row["session_count"], row["cohort"]) == (1, 1, "1")
+    assert row["last_event_at"] == datetime(2026, 1, 31, 10, tzinfo=UTC)
+
+
+def test_a_user_without_tags_is_told_what_is_popular_without_evidence(sequences_of: SequencesOf) -> None:
+    row = profile([("u", "2026-01-31", "", 0), ("v", "2026-01-31", "tea", 42)], sequences_of)
+    assert [interest["tag"] for interest in row["interests"]] == ["tea"]
+    assert row["interests"][0]["evidence"] == [] and not row["interests"][0]["is_new"]
+    assert [item["item"] for item in row["top_items"]] == [42]
+
+
+def test_an_empty_list_of_events_is_scored_too(sequences_of: SequencesOf) -> None:
+    known = sequences_of([("u", "2026-01-31", "tea"), ("v", "2026-01-31", "tea")])
+    empty = known.slice(0, 1)
+    for name in ("item", "tags", "action", "weight", "event_at", "session_id"):
+        index = empty.schema.get_field_index(name)
+        empty = empty.set_column(index, empty.schema.field(index), pa.array([[]], empty.schema.field(index).type))
+    (row,) = profiles(fit(known, DAY), empty)
+    assert [interest["tag"] for interest in row["interests"]] == ["tea"]
+    assert row["session_count"] == 0
+
+
+def test_own_beats_popular_and_recent_beats_old(sequences_of: SequencesOf) -> None:
+    row = profile([("v", "2026-01-31", "fad"), ("u", "2026-01-30", "new"), ("u", "2026-01-20", "old")], sequences_of)
+    assert [interest["tag"] for interest in row["interests"]] == ["new", "old", "fad"]
+    assert [interest["rank"] for interest in row["interests"]] == [1, 2, 3]
+
+
+def test_equal_affinities_stand_by_name_and_ten_is_the_most(sequences_of: SequencesOf) -> None:
+    tags = [f"t{number:02d}" for number in range(15)]
+    row = profile([("u", "2026-01-31", " ".join(reversed(tags)))], sequences_of)
+    assert [interest["tag"] for interest in row["interests"]] == tags[:10]
+
+
+def test_evidence_is_the_three_sessions_that_weigh_most_strongest_first(sequences_of: SequencesOf) -> None:
+    touches = [
+        ("u", "2026-01-25 10:00", "tea", 1, 1.0),
+        ("u", "2026-01-26 10:00", "tea", 1, 1.0),
+        ("u", "2026-01-28 10:00", "tea", 1, 1.0),
+        ("u", "2026-01-29 10:00", "tea", 1, 9.0),
+        ("u", "2026-01-31 10:00", "tea", 1, 1.0),
+        ("u", "2026-01-31 11:00", "coffee", 1, 99.0),
+    ]
+    tea = interest(profile(touches, sequences_of), "tea")
+    assert tea["evidence"] == ["u:2026-01-29", "u:2026-01-31", "u:2026-01-28"]
+
+
+def test_a_tag_is_new_for_seven_days_and_not_a_moment_longer(sequences_of: SequencesOf) -> None:
+    row = profile([("u", "2026-01-24 23:59:59", "old"), ("u", "2026-01-25 00:00", "new")], sequences_of)
+    assert not interest(row, "old")["is_new"]
+    assert interest(row, "new")["is_new"]
+
+
+def test_trend_rises_for_what_came_up_and_falls_for_what_was_left(sequences_of: SequencesOf) -> None:
+    row = profile([("u", "2026-01-22", "left"), ("u", "2026-01-31", "up")], sequences_of)
+    assert interest(row, "up")["trend"] > 0 > interest(row, "left")["trend"]
+
+
+def test_no_item_is_never_recommended_and_own_items_come_first(sequences_of: SequencesOf) -> None:
+    touches = [("u", "2026-01-31", "tea", 0), ("u", "2026-01-31", "tea", -5), ("v", "2026-01-31", "tea", 6)]
+    assert [item["item"] for item in profile(touches, sequences_of)["top_items"]] == [-5, 6]
+
+
+def test_a_user_scored_alone_gets_the_scores_of_the_batch(world: Any) -> None:
+    known = world.until(world.last_day)
+    model = fit(known, world.last_day)
+    batch = {row["user_id"]: row for row in profiles(model, known, world.last_day)}
+    for number in range(0, len(known), 37):
+        (alone,) = profiles(model, known.slice(number, 1), world.last_day)
+        assert alone == batch[alone["user_id"]]
+
+
+def test_a_user_whose_tags_the_model_never_saw_is_scored(sequences_of: SequencesOf) -> None:
+    model = fit(sequences_of([("v", "2026-01-31", "tea")]), DAY)
+    (row,) = profiles(model, sequences_of([("u", "2026-01-31", "zzz"), ("u", "2026-01-31", "AAA")]))
+    assert {interest["tag"]: interest["evidence"] for interest in row["interests"]} == {
+        "AAA": ["u:2026-01-31"],
+        "tea": [],
+        "zzz": ["u:2026-01-31"],
+    }
+
+
+def test_the_order_of_rows_changes_nothing(world: Any) -> None:
+    known = world.until(world.last_day)
+    shuffled = known.take(pa.array(np.random.default_rng(0).permutation(len(known))))
+    one, other = fit(known, world.last_day), fit(shuffled, world.last_day)
+    assert profiles(one, known, world.last_day) == profiles(other, shuffled, world.last_day)
+
+
+def test_cohorts_begin_at_1_2_5_and_10_sessions() -> None:
+    assert cohorts(np.array([0, 1, 2, 4, 5, 9, 10, 400])) == ["1", "1", "2-4", "2-4", "5-9", "5-9", "10+", "10+"]

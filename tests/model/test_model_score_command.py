@@ -1,0 +1,207 @@
+"""The command itself, on a real Iceberg table in an SQLite catalog."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table import Table
+from typer.testing import CliRunner, Result
+
+import model.nightly as nightly
+from model.__main__ import app
+from model.profile_schema import PROFILES
+from model.sequences_schema import SEQUENCES
+
+SequencesOf = Callable[..., pa.Table]
+ROOT = Path(__file__).parents[2]
+
+
+def catalog_properties(folder: Path) -> dict[str, str]:
+    return {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlCatalog:
+    sqlite = SqlCatalog("throughline", **catalog_properties(tmp_path))
+    sqlite.create_namespace("interest")
+    monkeypatch.setattr(nightly, "load_catalog", lambda name: sqlite)
+    return sqlite
+
+
+@pytest.fixture
+def table(catalog: SqlCatalog, sequences_of: SequencesOf) -> Table:
+    """Rows as of three days on main, and one more day on the branch of a night."""
+    sequences = make_table(catalog, SEQUENCES)
+    sequences.append(sequences_of([("early", "2026-01-28 10:00", "tea", 1), ("both", "2026-01-28 11:00", "tea", 2)]))
+    sequences.append(sequences_of([("both", "2026-01-28 11:00", "tea", 2), ("both", "2026-01-30 11:00", "jazz", 3)]))
+    head = sequences.current_snapshot()
+    assert head is not None
+    sequences.manage_snapshots().create_branch(head.snapshot_id, "night_20260131").commit()
+    sequences.append(sequences_of([("late", "2026-01-31 23:59:59", "chess", 4)]), branch="night_20260131")
+    return sequences
+
+
+def make_table(catalog: SqlCatalog, schema: pa.Schema) -> Table:
+    sequences = catalog.create_table("interest.sequences", schema)
+    if "as_of" in schema.names:
+        with sequences.update_spec() as spec:
+            spec.add_identity("as_of")
+    return sequences
+
+
+def score(
+    home: Path, first: str, last: str, *more: str, branch: str = "night_20260131", run_id: str = "try-1"
+) -> Result:
+    options = ["--from", first, "--to", last, "--branch", branch, "--run-id", run_id, *more]
+    return CliRunner(env={"THROUGHLINE_HOME": str(home), "TERM": "dumb"}).invoke(app, ["score", *options])
+
+
+def read(home: Path, day: str, run_id: str = "try-1") -> pa.Table:
+    return pq.ParquetFile(home / "exchange" / run_id / "profiles" / f"as_of={day}.parquet").read()
+
+
+def users(home: Path, day: str) -> list[str]:
+    found: list[str] = read(home, day)["user_id"].to_pylist()
+    return found
+
+
+def test_the_night_reads_its_branch_by_the_settings_in_pyiceberg_home(table: Table, tmp_path: Path) -> None:
+    properties = "".join(f"    {key}: {value}\n" for key, value in catalog_properties(tmp_path).items())
+    (tmp_path / ".pyiceberg.yaml").write_text(f"catalog:\n  throughline:\n{properties}")
+    environment = {**os.environ, "PYICEBERG_HOME": str(tmp_path), "THROUGHLINE_HOME": str(tmp_path), "TZ": "Asia/Tokyo"}
+    days = ["--from", "2026-01-31", "--to", "2026-01-31", "--all"]
+    names = ["--branch", "night_20260131", "--run-id", "try-1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "model", "score", *days, *names],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert users(tmp_path, "2026-01-31") == ["both", "early", "late"]
+    assert read(tmp_path, "2026-01-31").schema.equals(PROFILES)
+    manifest = json.loads((tmp_path / "exchange/try-1/manifest.json").read_text())
+    assert manifest["model_version"] == "counts-1"
+    assert (manifest["days"], manifest["rows"]) == (["2026-01-31"], {"2026-01-31": 3})
+    table.refresh()
+    branch = table.snapshot_by_name("night_20260131")
+    assert branch is not None and manifest["input_snapshots"] == {"sequences": branch.snapshot_id}
+    assert manifest["parameters"]["2026-01-31"]["half_life_days"] == 2.0
+    assert manifest["seconds"] > 0
+
+
+def test_a_table_without_the_branch_is_read_at_main(table: Table, tmp_path: Path) -> None:
+    assert score(tmp_path, "2026-01-31", "2026-01-31", "--all", branch="night_20990101").exit_code == 0
+    assert users(tmp_path, "2026-01-31") == ["both", "early"]
+
+
+def test_a_range_scores_each_day_by_what_was_known_and_everybody_on_the_last(table: Table, tmp_path: Path) -> None:
+    assert score(tmp_path, "2026-01-28", "2026-01-31").exit_code == 0
+    assert users(tmp_path, "2026-01-28") == ["both", "early"]
+    assert "both" in users(tmp_path, "2026-01-30")
+    assert users(tmp_path, "2026-01-31") == ["both", "early", "late"]
+    first = {row["user_id"]: row for row in read(tmp_path, "2026-01-28").to_pylist()}
+    assert [interest["tag"] for interest in first["both"]["interests"]] == ["tea"]
+
+
+def test_a_range_gives_the_rows_that_its_days_give_one_by_one(table: Table, tmp_path: Path) -> None:
+    score(tmp_path, "2026-01-28", "2026-01-31", run_id="range")
+    for day in ("2026-01-28", "2026-01-29", "2026-01-30"):
+        score(tmp_path, day, day, run_id="alone")
+        assert rows(read(tmp_path, day, "range")) == rows(read(tmp_path, day, "alone"))
+
+
+def rows(profiles: pa.Table) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = profiles.drop_columns(["scored_at"]).to_pylist()
+    return told
+
+
+def test_what_comes_later_changes_no_earlier_profile(table: Table, tmp_path: Path, sequences_of: SequencesOf) -> None:
+    score(tmp_path, "2026-01-30", "2026-01-30", run_id="before")
+    table.append(
+        sequences_of([("both", "2026-02-01", "noise", 9), ("new", "2026-02-01", "noise", 9)]), branch="night_20260131"
+    )
+    score(tmp_path, "2026-01-30", "2026-01-30", run_id="after")
+    assert rows(read(tmp_path, "2026-01-30", "before")) == rows(read(tmp_path, "2026-01-30", "after"))
+
+
+def test_a_second_try_replaces_what_the_first_left(table: Table, tmp_path: Path) -> None:
+    profiles = tmp_path / "exchange/try-1/profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "as_of=2026-01-31.parquet").write_text("half a file")
+    (profiles / ".as_of=2026-01-31.parquet.unfinished").write_text("half a file")
+    assert score(tmp_path, "2026-01-31", "2026-01-31").exit_code == 0
+    assert [file.name for file in profiles.iterdir()] == ["as_of=2026-01-31.parquet"]
+
+
+def test_a_day_without_anybody_is_an_empty_file(table: Table, tmp_path: Path) -> None:
+    assert score(tmp_path, "2020-01-01", "2020-01-01").exit_code == 0
+    assert len(read(tmp_path, "2020-01-01")) == 0
+
+
+def test_a_table_never_written_has_nobody_to_score(catalog: SqlCatalog, tmp_path: Path) -> None:
+    make_table(catalog, SEQUENCES)
+    assert score(tmp_path, "2026-01-31", "2026-01-31", "--all").exit_code == 0
+    assert len(read(tmp_path, "2026-01-31")) == 0
+
+
+def test_no_table_is_the_inputs_fault(catalog: SqlCatalog, tmp_path: Path) -> None:
+    result = score(tmp_path, "2026-01-31", "2026-01-31")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("model: no table interest.sequences in catalog throughline: run `throughline seq")
+
+
+def test_a_table_that_lacks_a_column_is_the_inputs_fault(catalog: SqlCatalog, tmp_path: Path) -> None:
+    make_table(catalog, pa.schema([SEQUENCES.field("user_id"), SEQUENCES.field("as_of")]))
+    result = score(tmp_path, "2026-01-31", "2026-01-31")
+    assert result.exit_code == 1
+    assert "lacks item, tags, weight" in result.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "run_id", "says"),
+    [
+        ("2026-01-31", "2026-01-30", "try-1", "empty range of days: --from 2026-01-31 lies after --to 2026-01-30"),
+        ("yesterday", "2026-01-30", "try-1", "'yesterday' is no day: expected a date such as"),
+        ("2026-01-30", "2026-01-30", "../try", "run id '../try': expected letters, digits"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_read(
+    first: str, last: str, run_id: str, says: str, tmp_path: Path
+) -> None:
+    result = score(tmp_path, first, last, run_id=run_id)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_anything_else_may_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(name: str) -> None:
+        raise ConnectionError("no answer from postgresql://me:s3cret@127.0.0.1/catalog")
+
+    monkeypatch.setattr(nightly, "load_catalog", away)
+    result = score(tmp_path, str(date(2026, 1, 31)), "2026-01-31")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("model: ConnectionError: no answer from postgresql://***@127.0.0.1/catalog")
+    assert "s3cret" not in result.stderr
+
+
+def test_unreadable_catalog_settings_may_be_mended_and_tried_again(tmp_path: Path) -> None:
+    (tmp_path / ".pyiceberg.yaml").write_text('{"catalog": {}}')  # JSON, which PyIceberg refuses when it is imported
+    environment = {**os.environ, "PYICEBERG_HOME": str(tmp_path), "THROUGHLINE_HOME": str(tmp_path)}
+    options = ["--from", "2026-01-31", "--to", "2026-01-31", "--branch", "b", "--run-id", "r"]
+    done = subprocess.run(
+        [sys.executable, "-m", "model", "score", *options], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith("model: FlowMappingDisallowed: ")
