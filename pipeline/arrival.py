@@ -32,7 +32,12 @@ def arrival_days(lines: DataFrame, source: Source) -> DataFrame:
 
 
 def land_events(
-    spark: SparkSession, zone: LandingZone, source: Source, logs: Sequence[StagedFile], arrival_day: date | None, staging: Path
+    spark: SparkSession,
+    zone: LandingZone,
+    source: Source,
+    logs: Sequence[StagedFile],
+    arrival_day: date | None,
+    staging: Path,
 ) -> list[date]:
     """Move staged lines into the folders of their arrival days and close these; return the days, oldest first.
 

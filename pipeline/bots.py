@@ -31,6 +31,19 @@ def declared_pattern() -> str:
     return "|".join(f"(?:{entry['pattern']})" for entry in CRAWLER_USER_AGENTS_DATA)
 
 
+def with_declared_bots(events: DataFrame) -> DataFrame:
+    """Add `is_declared`: whether the user agent of the event names a robot.
+
+    The pattern has over a thousand branches, so it is matched once per distinct user agent, not per event.
+
+    events: one row per event; needs `user_agent`.
+    """
+    agents = events.select("user_agent").where("user_agent IS NOT NULL").distinct()
+    robots = agents.where(F.col("user_agent").rlike(declared_pattern())).withColumn("names_a_robot", F.lit(True))
+    known = events.join(F.broadcast(robots), "user_agent", "left")
+    return known.withColumn("is_declared", F.coalesce("names_a_robot", F.lit(False))).drop("names_a_robot")
+
+
 def classify(events: DataFrame, rules: BotRules) -> DataFrame:
     """Return one row per user and known_on: `bot_class` (human, declared, behavioural) and `bot_evidence`.
 

@@ -43,7 +43,7 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
 
 
 def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
-    """Raise SourceError naming file and key if an expression of the source is wrong or names a field that is not there."""
+    """Raise SourceError naming file and key if an expression is wrong or names a field that is not there."""
     header = (source.reader.separator or ("\t" if source.reader.format == "tsv" else ",")).join(source.reader.columns)
     if source.reader.header and not source.reader.columns:
         return  # the fields are known only once a file is there
@@ -56,7 +56,9 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
         try:
             parsed.select(_column(source.columns, name))
         except (AnalysisException, ParseException) as error:
-            raise SourceError(f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}") from None
+            raise SourceError(
+                f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}"
+            ) from None
 
 
 def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_days: int) -> DataFrame:
@@ -69,7 +71,7 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
     is_future = F.to_date("event_at") > F.date_add("arrival_day", future_days)
     rules = [
         ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
-        ("missing_user", F.col("user_id").isNull() & F.col("device_id").isNull(), F.lit("neither user_id nor device_id")),
+        ("missing_user", F.coalesce("user_id", "device_id").isNull(), F.lit("neither user_id nor device_id")),
         ("missing_event_at", F.col("event_at").isNull(), F.lit(f"no readable time between {EARLIEST} and {LATEST}")),
         ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),
         ("unknown_event_type", known_type[F.col("event_type")].isNull(),

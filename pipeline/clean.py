@@ -8,7 +8,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.bots import BotRules, classify, declared_pattern
+from pipeline.bots import BotRules, classify, with_declared_bots
 from pipeline.canonical import canonical_lines, with_reason
 from pipeline.duplicates import deduplicate, fingerprint_id
 from pipeline.embedded.pseudonym_key import pseudonym_key
@@ -71,7 +71,9 @@ def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settin
 
     judged: lines of the arrival days from `first_day` on. known: the events of earlier arrival days.
     """
-    rejects = judged.where("reason IS NOT NULL").select("source", "arrival_day", "file", "line", "reason", "detail", "text")
+    rejects = judged.where("reason IS NOT NULL").select(
+        "source", "arrival_day", "file", "line", "reason", "detail", "text"
+    )
     arrived = judged.where("reason IS NULL").drop("reason", "detail", "text")
     parts = deduplicate(arrived, known, first_day, settings.duplicate_days)
 
@@ -82,15 +84,19 @@ def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settin
             "known_on": F.greatest("arrival_day", event_on),
             "lateness_days": lateness,
             "is_late": lateness > settings.allowed_lateness_days,
-            "is_declared": F.coalesce(F.col("user_agent").rlike(declared_pattern()), F.lit(False)),
         }
     )
+    dated = with_declared_bots(dated)
     # Events whose day of being known comes only now, since their clock ran ahead.
-    waiting = known.where(F.col("known_on") >= F.lit(first_day)).withColumn("is_declared", F.col("bot_class") == "declared")
+    waiting = known.where(F.col("known_on") >= F.lit(first_day)).withColumn(
+        "is_declared", F.col("bot_class") == "declared"
+    )
     columns = ["user_id", "known_on", "event_at", "is_declared"]
     classes = classify(dated.select(columns).unionByName(waiting.select(columns)), BotRules())
 
     events = dated.join(classes, ["user_id", "known_on"]).drop("user_agent", "ip", "is_declared")
-    before = waiting.select("source", "event_id", "arrival_day", "user_id", "known_on", F.col("bot_class").alias("class_before"))
+    before = waiting.select(
+        "source", "event_id", "arrival_day", "user_id", "known_on", F.col("bot_class").alias("class_before")
+    )
     reclassed = before.join(classes, ["user_id", "known_on"]).where("bot_class != class_before").drop("class_before")
     return Cleaned(events, rejects, parts.copies, parts.filled, reclassed)

@@ -50,7 +50,12 @@ def plan_cleaning(
     days_cleaned_before = {day for _, day in cleaned}
     grown = [day.day for day in changed]
     first = min([wanted.first, *grown])
-    last = max([wanted.last, *(days_cleaned_before if grown and min(grown) < max(days_cleaned_before, default=wanted.first) else [])])
+    last = max(
+        [
+            wanted.last,
+            *(days_cleaned_before if grown and min(grown) < max(days_cleaned_before, default=wanted.first) else []),
+        ]
+    )
     chosen = [day for day in all_landed if first <= day.day <= last]
     filled = {day.day for day in chosen}
     return CleanPlan(

@@ -19,7 +19,7 @@ from pipeline.terminal import open_catalog, ready, run_all
 
 app = typer.Typer(
     help="From a clickstream to interest profiles.\n\nFirst `throughline land` a log, then `throughline run` its days, "
-    "then `throughline query` the profiles. State lives under THROUGHLINE_HOME (default: .throughline in the checkout).",
+    "then `throughline query` the profiles. State lives under THROUGHLINE_HOME (default: .throughline here).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -41,8 +41,12 @@ def _day_or_none(text: str | None) -> date | None:
 @app.command()
 def land(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders; .gz and .zst are unpacked.")],
-    source: Annotated[str, typer.Option("--source", help="demo, taobao, or the path of your own TOML (copy template.toml).")],
-    arrival_day: Annotated[str | None, typer.Option("--arrival-day", help="Land all lines on this day, whatever they say.")] = None,
+    source: Annotated[
+        str, typer.Option("--source", help="demo, taobao, or the path of your own TOML (copy template.toml).")
+    ],
+    arrival_day: Annotated[
+        str | None, typer.Option("--arrival-day", help="Land all lines on this day, whatever they say.")
+    ] = None,
 ) -> None:
     """Take a log into the landing zone: every line kept, by arrival day.
 
@@ -67,7 +71,12 @@ def run(day: Day = None, first: From = None, last: To = None, run_id: RunId = No
     Example: throughline run --from 2026-01-05 --to 2026-02-01
     """
     days = day_range(day, first, last)
-    run_all([command for step in STEPS for command in step_commands(step, days, run_id)], ready(console), console, str(days.last))
+    run_all(
+        [command for step in STEPS for command in step_commands(step, days, run_id)],
+        ready(console),
+        console,
+        str(days.last),
+    )
 
 
 def _add_step(step: str, what: str) -> None:
@@ -75,7 +84,9 @@ def _add_step(step: str, what: str) -> None:
         days = day_range(day, first, last)
         run_all(step_commands(step, days, run_id), ready(console), console, str(days.last))
 
-    command.__doc__ = f"{what}\n\nOne step of a night, for the same days as `throughline run`. Example: throughline {step} --day 2026-01-31"
+    command.__doc__ = (
+        f"{what}\n\nOne step of a night, as in `throughline run`. Example: throughline {step} --day 2026-01-31"
+    )
     app.command(step)(command)
 
 
@@ -91,7 +102,9 @@ def score(
     first: From = None,
     last: To = None,
     run_id: RunId = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Score every user seen within 90 days, not those with news alone.")] = False,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Score every user seen within 90 days, not those with news alone.")
+    ] = False,
 ) -> None:
     """Score users and take the scores into the profiles table.
 
@@ -113,10 +126,10 @@ def query(
 
     Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_users DESC LIMIT 10"
     """
-    from pipeline.analyst import query as analyst
+    from pipeline.analyst.query import query as ask
+    from pipeline.analyst.render import render
 
-    answer = analyst.query(sql, open_catalog(console), _day_or_none(as_of))
-    rendered = analyst.render(answer, output_format)
+    rendered = render(ask(sql, open_catalog(console), _day_or_none(as_of)), output_format)
     if isinstance(rendered, bytes):
         sys.stdout.buffer.write(rendered)
     elif isinstance(rendered, str):
@@ -193,7 +206,9 @@ def down() -> None:
 
 @app.command()
 def demo(
-    log: Annotated[Path | None, typer.Option("--log", help="Your own file or folder instead of the made-up shop.")] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Your own file or folder instead of the made-up shop.")
+    ] = None,
     source: Annotated[str, typer.Option("--source", help="The source of --log: a name or a TOML.")] = "demo",
 ) -> None:
     """Make a log (or take yours), run its days and show profiles. An older demo home is moved aside."""

@@ -16,7 +16,10 @@ IDENTITY = ("source", "event_id", "arrival_day", "file", "line")
 
 @dataclass(frozen=True)
 class Deduplicated:
-    """owners: one row per new event. copies: one row per duplicate line. filled: earlier events that a copy completes."""
+    """What became of acceptable lines.
+
+    owners: one row per new event. copies: one row per duplicate line. filled: earlier events that a copy completes.
+    """
 
     owners: DataFrame
     copies: DataFrame
@@ -47,7 +50,9 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
     is_new = F.col("is_known") | days_since.isNull() | (days_since > duplicate_days)
     numbered = copies.withColumn("copy_group", F.sum(is_new.cast("int")).over(in_order))
 
-    of_group = Window.partitionBy("source", "event_id", "copy_group").orderBy(F.desc("is_known"), "arrival_day", "file", "line")
+    of_group = Window.partitionBy("source", "event_id", "copy_group").orderBy(
+        F.desc("is_known"), "arrival_day", "file", "line"
+    )
     whole_group = of_group.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     grouped = numbered.withColumns(
         {
@@ -56,7 +61,7 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
             "group_size": F.count("*").over(whole_group),
             **{name: F.first(name, ignorenulls=True).over(whole_group) for name in FILLED_BY_COPIES},
         }
-    )
+    ).persist()  # all three parts are read from it
     helpers = ("copied_on", "is_known", "copy_group", "copy_number", "group_size")
     is_first = F.col("copy_number") == 1
     return Deduplicated(

@@ -4,11 +4,11 @@ A message says what was found, what was expected and what to do, in one line; mo
 The exit code tells the orchestrator whether trying again can help (DESIGN.md 5.1).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class ThroughlineError(Exception):

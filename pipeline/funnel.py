@@ -47,7 +47,7 @@ def count_fates(lines: DataFrame, accepted: DataFrame, duplicates: DataFrame, re
 
 
 def require_nothing_lost(funnels: Iterable[FileFunnel], landed: Iterable[LandedDay]) -> None:
-    """Raise GateError if a file's lines are not all accounted for, or a day holds other than the lines it was closed with."""
+    """Raise GateError if lines of a file are not accounted for, or a day lacks lines that it was closed with."""
     funnels = list(funnels)
     for one in funnels:
         if one.lines_in != sum(one.fates.values()):
@@ -73,7 +73,10 @@ def gate_frame(spark: SparkSession, funnels: Iterable[FileFunnel]) -> DataFrame:
     )
     per_day = per_file.groupBy("source", "day").agg(*[F.sum(name).alias(name) for name in ("lines_in", *FATES)])
     return per_day.withColumns(
-        {"accounted": F.col("accepted") + F.col("duplicates") + F.col("rejects"), "reject_share": F.col("rejects") / F.col("lines_in")}
+        {
+            "accounted": F.col("accepted") + F.col("duplicates") + F.col("rejects"),
+            "reject_share": F.col("rejects") / F.col("lines_in"),
+        }
     )
 
 

@@ -37,11 +37,15 @@ def check(frame: DataFrame, suite: str) -> list[RuleResult]:
     rules = load_suite(suite)
     results = _validate(frame, suite, rules)
     if len(results) != len(rules):
-        raise InputError(f"suite {suite}: {len(rules)} rules were asked for, {len(results)} were run; is a name misspelt?")
+        raise InputError(
+            f"suite {suite}: {len(rules)} rules were asked for, {len(results)} were run; is a name misspelt?"
+        )
     broken = [result for result in results if not result.is_passed]
     if broken:
         lines = [f"  {one.rule}: {one.broken_count} of {one.row_count} rows. {one.why}" for one in broken]
-        raise GateError("\n".join([f"{suite}: {len(broken)} broken of {len(rules)} rules; nothing was published", *lines]))
+        raise GateError(
+            "\n".join([f"{suite}: {len(broken)} broken of {len(rules)} rules; nothing was published", *lines])
+        )
     return results
 
 
@@ -62,13 +66,15 @@ def _validate(frame: DataFrame, suite: str, rules: list[dict[str, Any]]) -> list
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+    context.variables.progress_bars = {"globally": False}
     try:
         expectations = [ExpectationConfiguration(**rule).to_domain_obj() for rule in rules]
     except Exception as error:  # GX raises many kinds for a rule that it does not know
         raise InputError(f"suite {suite}: a rule cannot be built: {error}") from error
     source = context.data_sources.add_spark(suite)
-    batch = source.add_dataframe_asset(suite).add_batch_definition_whole_dataframe(suite).get_batch({"dataframe": frame})
+    batch = (
+        source.add_dataframe_asset(suite).add_batch_definition_whole_dataframe(suite).get_batch({"dataframe": frame})
+    )
     told = batch.validate(gx.ExpectationSuite(name=suite, expectations=expectations), result_format="SUMMARY")
     return [_result(one) for one in told.results]
 

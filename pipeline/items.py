@@ -24,13 +24,17 @@ def catalogue(lines: DataFrame, items: Items) -> DataFrame:
     records = parsed.select(
         F.expr(items.item_id).cast("string").alias("item_id"),
         F.expr(items.title or none).alias("title"),
-        F.coalesce(F.array_distinct(F.filter(tags, lambda tag: F.trim(tag) != "")), F.array().cast("array<string>")).alias("tags"),
+        F.coalesce(
+            F.array_distinct(F.filter(tags, lambda tag: F.trim(tag) != "")), F.array().cast("array<string>")
+        ).alias("tags"),
         F.coalesce(content, F.array().cast("array<float>")).alias("content"),
         updated_at.alias("updated_at"),
         F.col("__arrival_day").alias("file_order"),
         F.col("__line").alias("line"),
     ).where("item_id IS NOT NULL")
-    newest = Window.partitionBy("item_id").orderBy(F.desc_nulls_last("updated_at"), F.desc("file_order"), F.desc("line"))
+    newest = Window.partitionBy("item_id").orderBy(
+        F.desc_nulls_last("updated_at"), F.desc("file_order"), F.desc("line")
+    )
     ranked = records.withColumn("place", F.row_number().over(newest)).where("place = 1")
     return ranked.select("item_id", "title", "tags", "content")
 
@@ -63,5 +67,7 @@ def touched_items(events: DataFrame) -> DataFrame:
     return (
         events.where("item_id IS NOT NULL")
         .groupBy("item_id")
-        .agg(newest_tags.alias("tags"), F.min("event_at").alias("first_seen_at"), F.max("event_at").alias("last_seen_at"))
+        .agg(
+            newest_tags.alias("tags"), F.min("event_at").alias("first_seen_at"), F.max("event_at").alias("last_seen_at")
+        )
     )

@@ -1,10 +1,10 @@
 """The landing zone: every line that came in, by source and arrival day.
 
-    landing/<source>/source.toml             the TOML that the lines were landed with
-    landing/<source>/<arrival day>/*.parquet  lines: file, line, text, header
-    landing/<source>/<arrival day>/_LANDED    JSON: lines and sha256; closes the day
-    landing/<source>/items/*.parquet          lines of catalogues, in the order of their names
-    landing/<source>/files/<sha256>.json      one a file taken, so that the same bytes are refused
+landing/<source>/source.toml             the TOML that the lines were landed with
+landing/<source>/<arrival day>/*.parquet  lines: file, line, text, header
+landing/<source>/<arrival day>/_LANDED    JSON: lines and sha256; closes the day
+landing/<source>/items/*.parquet          lines of catalogues, in the order of their names
+landing/<source>/files/<sha256>.json      one a file taken, so that the same bytes are refused
 """
 
 import hashlib
@@ -21,9 +21,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_whole
 from pipeline.source import Reader, Source, load_source
 
-LINES = pa.schema(
-    [("file", pa.string()), ("line", pa.int64()), ("text", pa.string()), ("header", pa.string())]
-)
+LINES = pa.schema([("file", pa.string()), ("line", pa.int64()), ("text", pa.string()), ("header", pa.string())])
 LINES_PER_BATCH = 50_000
 COMPRESSIONS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 

@@ -28,12 +28,17 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
     started = time.monotonic()
     with log.open("w", encoding="utf-8") as said, console.status(f"{command.label} …"):
         process = subprocess.Popen(
-            command.arguments, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, text=True
+            command.arguments,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
         )
         try:
             assert process.stdout is not None
             for line in process.stdout:
-                console.print(f"  {command.label}: {line.rstrip()}", highlight=False, markup=False)
+                console.print(f"  {command.label}: {line.rstrip()}", highlight=False, markup=False, soft_wrap=True)
             exit_code = process.wait()
         finally:
             if process.poll() is None:

@@ -12,9 +12,12 @@ from pipeline.errors import InputError
 # What a model writes to `exchange/<run>/profiles/*.parquet`; model/profile_schema.py declares the same.
 SCORES = """
     user_id STRING, as_of DATE,
-    interests ARRAY<STRUCT<tag: STRING, affinity: DOUBLE, rank: INT, trend: DOUBLE, is_new: BOOLEAN, evidence: ARRAY<STRING>>>,
+    interests ARRAY<STRUCT<
+        tag: STRING, affinity: DOUBLE, rank: INT, trend: DOUBLE, is_new: BOOLEAN, evidence: ARRAY<STRING>
+    >>,
     top_items ARRAY<STRUCT<item: BIGINT, score: DOUBLE>>, return_probability DOUBLE, embedding ARRAY<FLOAT>,
-    event_count BIGINT, session_count INT, last_event_at TIMESTAMP, cohort STRING, model_version STRING, scored_at TIMESTAMP
+    event_count BIGINT, session_count INT, last_event_at TIMESTAMP, cohort STRING, model_version STRING,
+    scored_at TIMESTAMP
 """
 
 
@@ -27,7 +30,9 @@ def read_scores(spark: SparkSession, exchange: Path) -> tuple[DataFrame, dict[st
     if not manifest.is_file():
         raise InputError(f"no scores in {exchange}: the step `score` of this run has not ended; run it first")
     snapshots = json.loads(manifest.read_text())["input_snapshots"]
-    return spark.read.schema(SCORES).parquet(str(exchange / "profiles")), {name: int(one) for name, one in snapshots.items()}
+    return spark.read.schema(SCORES).parquet(str(exchange / "profiles")), {
+        name: int(one) for name, one in snapshots.items()
+    }
 
 
 def profiles(
@@ -42,24 +47,33 @@ def profiles(
                         F.col("scored.item") == F.col("known_item"))  # fmt: skip
     entry = F.struct("place", "item_id", "title", F.col("scored.score").alias("score"))
     lists = named.groupBy("user_id", "as_of").agg(F.array_sort(F.collect_list(entry)).alias("entries"))
-    without_place = F.transform("entries", lambda one: F.struct(one.item_id.alias("item_id"), one.title.alias("title"), one.score.alias("score")))
+    without_place = F.transform(
+        "entries",
+        lambda one: F.struct(one.item_id.alias("item_id"), one.title.alias("title"), one.score.alias("score")),
+    )
     none = F.array().cast("array<struct<item_id: string, title: string, score: double>>")
     read = F.create_map(*[F.lit(part) for pair in snapshots.items() for part in pair]).cast("map<string, bigint>")
-    return scores.drop("top_items").join(lists, ["user_id", "as_of"], "left").withColumns(
-        {
-            "top_items": F.coalesce(without_place, none),
-            "run_id": F.lit(run_id),
-            "input_snapshots": read,
-            "code_version": F.lit(code_version),
-            "config_hash": F.lit(config_hash),
-        }
+    return (
+        scores.drop("top_items")
+        .join(lists, ["user_id", "as_of"], "left")
+        .withColumns(
+            {
+                "top_items": F.coalesce(without_place, none),
+                "run_id": F.lit(run_id),
+                "input_snapshots": read,
+                "code_version": F.lit(code_version),
+                "config_hash": F.lit(config_hash),
+            }
+        )
     )
 
 
 def for_gate(made: DataFrame) -> DataFrame:
     """Return what the gate `profiles` checks of each row."""
     affinities = F.expr("transform(interests, one -> one.affinity)")
-    in_order = F.expr("transform(interests, one -> one.affinity) = reverse(array_sort(transform(interests, one -> one.affinity)))")
+    in_order = F.expr(
+        "transform(interests, one -> one.affinity) = reverse(array_sort(transform(interests, one -> one.affinity)))"
+    )
     return made.select(
         "user_id",
         "as_of",

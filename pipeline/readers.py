@@ -77,7 +77,10 @@ def _with_fields(lines: DataFrame, fields: Column, is_readable: Column, expected
     parsed = lines.withColumn("fields", fields)
     problem = (
         F.when(F.trim("text") == "", "a blank line")
-        .when(F.col("fields").isNull() | F.col(f"fields.{BROKEN}").isNotNull() | ~is_readable, f"cannot be parsed; {expected}")
+        .when(
+            F.col("fields").isNull() | F.col(f"fields.{BROKEN}").isNotNull() | ~is_readable,
+            f"cannot be parsed; {expected}",
+        )
         .alias("problem")
     )
     own = [name for name in OWN_COLUMNS if name in lines.columns]

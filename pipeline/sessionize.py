@@ -68,7 +68,10 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
     reason = (
         F.when(F.col("is_first") & ~F.col("has_earlier"), "first")
         .when(F.col("is_new_run"), "gap")
-        .when(is_cut_by_day & (F.col("local_day") != F.col("day_before")), F.when(per_source(rules.is_day_split), "day").otherwise("midnight"))
+        .when(
+            is_cut_by_day & (F.col("local_day") != F.col("day_before")),
+            F.when(per_source(rules.is_day_split), "day").otherwise("midnight"),
+        )
     )
     cut = runs.withColumns({"run_started_at": F.min("event_at").over(of_run), "split_reason": reason}).withColumn(
         "session", F.count("split_reason").over(in_order)
@@ -101,12 +104,22 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
         F.array_sort(F.array_distinct(F.flatten(F.collect_list("tags")))).alias("tags"),
         F.first("split_reason").alias("split_reason"),
     )
-    told = F.transform("entries", lambda one: F.struct(one.event_id.alias("event_id"), one.event_at.alias("event_at"), one.event_type.alias("event_type"), one.item_id.alias("item_id")))
+    told = F.transform(
+        "entries",
+        lambda one: F.struct(
+            one.event_id.alias("event_id"),
+            one.event_at.alias("event_at"),
+            one.event_type.alias("event_type"),
+            one.item_id.alias("item_id"),
+        ),
+    )
     end_of_day = F.unix_micros(F.date_add(last_known_day, 1).cast("timestamp")) / 1e6
     ended = F.unix_micros("ended_at") / 1e6
     return grouped.select(
-        "session_id", "source", "user_id", F.to_date("started_at").alias("started_on"), "started_at", "ended_at", "run_started_at",
-        (ended - F.unix_micros("started_at") / 1e6).alias("duration_seconds"), "event_count", told.alias("events"), "tags",
+        "session_id", "source", "user_id",
+        F.to_date("started_at").alias("started_on"), "started_at", "ended_at", "run_started_at",
+        (ended - F.unix_micros("started_at") / 1e6).alias("duration_seconds"),
+        "event_count", told.alias("events"), "tags",
         (ended + per_source(rules.gap_seconds) >= end_of_day).alias("is_open"), "is_counted", "split_reason",
     )  # fmt: skip
 

@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     spark_master: str = Field("local[*]", description="Spark master: local[*], spark://..., yarn, k8s://...")
     spark_deploy_mode: str = Field("client", pattern="^(client|cluster)$")
     spark_driver_memory: str = Field("3g", description="heap of the driver, which in local mode does all the work")
-    spark_shuffle_partitions: int = Field(8, ge=1, description="partitions after a shuffle, before Spark merges small ones")
+    spark_shuffle_partitions: int = Field(
+        8, ge=1, description="partitions after a shuffle, before Spark merges small ones"
+    )
     spark_options: dict[str, str] = Field(default_factory=dict, description="further lines for spark-defaults.conf")
 
     catalog: dict[str, str] = Field(
@@ -46,7 +48,9 @@ class Settings(BaseSettings):
         description="Iceberg catalog properties, such as type, uri and warehouse; empty means the embedded one",
     )
     postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the embedded PostgreSQL, on 127.0.0.1")
-    lease_url: SecretStr | None = Field(None, description="PostgreSQL that keeps the lease; by default the embedded one")
+    lease_url: SecretStr | None = Field(
+        None, description="PostgreSQL that keeps the lease; by default the embedded one"
+    )
     lease_silence_seconds: int = Field(600, ge=1, description="a lease silent for so long is taken over")
     lease_wait_seconds: int = Field(7200, ge=0, description="how long a night waits for another to end")
 

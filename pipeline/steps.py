@@ -34,7 +34,9 @@ def tables_command() -> CommandLine:
 def step_commands(step: str, days: DayRange, run_id: str | None = None, score_all: bool = False) -> list[CommandLine]:
     """Return the processes of a step, in order. Scoring is two: the model scores, Spark takes the scores in."""
     run_id = run_id or default_run_id(days.last)
-    which = ("--day", str(days.last)) if days.first == days.last else ("--from", str(days.first), "--to", str(days.last))
+    which = (
+        ("--day", str(days.last)) if days.first == days.last else ("--from", str(days.first), "--to", str(days.last))
+    )
     if step != "score":
         return [_spark(step, *which, "--run-id", run_id)]
     everybody = ("--all",) if score_all else ()

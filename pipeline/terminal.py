@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pyiceberg.catalog import Catalog, load_catalog
 from rich.console import Console
 
-from pipeline.embedded.configuration import CATALOG, conf_folder
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+from pipeline.analyst import release
+from pipeline.embedded.configuration import conf_folder
 from pipeline.embedded.prepare import prepare
 from pipeline.process import run_command
 from pipeline.settings import Settings, load_settings
@@ -18,7 +22,9 @@ def ready(console: Console) -> Settings:
     settings = load_settings()
     prepare(settings)
     if not list((settings.home / "jars").glob("jars/*iceberg-spark-runtime*.jar")):
-        console.print("first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB), kept in THROUGHLINE_HOME/jars")
+        console.print(
+            "first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB), kept in THROUGHLINE_HOME/jars"
+        )
         run_all([tables_command()], settings, console, "setup")
     return settings
 
@@ -30,8 +36,9 @@ def run_all(commands: Sequence[CommandLine], settings: Settings, console: Consol
         run_command(command, environment, settings.home / "logs" / log_name / f"{command.label}.log", console)
 
 
-def open_catalog(console: Console) -> Catalog:
+def open_catalog(console: Console) -> "Catalog":
     """Open the Iceberg catalog for reading."""
     settings = ready(console)
+    # PyIceberg reads this once, when it is imported, which `analyst.release` puts off until it opens the catalog.
     os.environ["PYICEBERG_HOME"] = str(conf_folder(settings))
-    return load_catalog(CATALOG)
+    return release.open_catalog()

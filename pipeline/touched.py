@@ -23,10 +23,18 @@ def touched_owners(
     is_changed = F.col("arrival_day").isin(days) | F.col("known_on").isin(days) | F.col("last_copy_on").isin(days)
     news = [frame.where(is_changed).select("source", "user_id", "event_at") for frame in (events, events_before)]
     was_open = sessions.where("is_open").select("source", "user_id", F.col("started_at").alias("event_at"))
-    since = news[0].unionAll(news[1]).unionAll(was_open).groupBy("source", "user_id").agg(F.min("event_at").alias("news_at"))
+    since = (
+        news[0]
+        .unionAll(news[1])
+        .unionAll(was_open)
+        .groupBy("source", "user_id")
+        .agg(F.min("event_at").alias("news_at"))
+    )
 
     owners = since.crossJoin(F.broadcast(_both_kinds(events)))
-    reach = F.col("ended_at") >= F.timestamp_micros((F.unix_micros("news_at") - per_source(rules.gap_seconds) * 1e6).cast("long"))
+    reach = F.col("ended_at") >= F.timestamp_micros(
+        (F.unix_micros("news_at") - per_source(rules.gap_seconds) * 1e6).cast("long")
+    )
     own = owners.join(sessions.select(*OWNER, "ended_at", "run_started_at"), list(OWNER), "left")
     return own.groupBy(*OWNER).agg(
         F.least(F.min("news_at"), F.min(F.when(reach, F.col("run_started_at")))).alias("from_at"),

@@ -29,9 +29,6 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.key_P)
 
-    def of(self, chosen_P: Bools) -> "Pairs":
-        return Pairs(self.key_P[chosen_P], self.tags)
-
     def find(self, others: "Pairs") -> tuple[Ints, Bools]:
         """Return for each of `others` where it stands among these, and whether it does; if not, the place is void."""
         if not len(self):

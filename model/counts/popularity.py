@@ -31,7 +31,7 @@ class Popularity:
     share_K: Floats  # of what the tag's users turn to, 0 to 1
 
     def share_of(self, tag_T: Texts) -> Floats:
-        """Return the share of each of the sorted `tag_T`, which has every tag of this one; an unknown one has the least."""
+        """Return the share of each of the sorted `tag_T`, which has every tag of this one; an unknown one the least."""
         share_T = np.zeros(len(tag_T))
         share_T[np.searchsorted(tag_T, self.tag_T)] = self.share_T
         return np.maximum(share_T, self.least_share)

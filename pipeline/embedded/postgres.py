@@ -42,7 +42,7 @@ def url(settings: Settings, database: str = CATALOG_DATABASE) -> str:
 
 def is_running(settings: Settings) -> bool:
     """True where this home's own server is up."""
-    return _data(settings).is_dir() and _run_server_tool("pg_ctl", settings, "status", check=False).returncode == 0
+    return _data(settings).is_dir() and _run_server_tool("pg_ctl", settings, "status", check=False) == 0
 
 
 def start(settings: Settings) -> None:
@@ -110,27 +110,30 @@ def _let_others_pass(path: Path) -> None:
             folder.chmod(mode | stat.S_IXOTH)
 
 
-def _run_server_tool(tool: str, settings: Settings, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    account = {"user": SERVER_ACCOUNT, "group": SERVER_ACCOUNT, "extra_groups": []} if os.geteuid() == 0 else {}
-    done = subprocess.run(
-        [str(BINARIES / tool), "-D", str(_data(settings)), *arguments],
-        stdin=subprocess.DEVNULL,
-        # A pipe would be inherited by the server, and reading it would then never end.
-        stdout=(output := (settings.home / "postgres" / f"{tool}.log").open("w")),
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd="/",
-        timeout=120,
-        **account,  # type: ignore[call-overload]
-    )
-    output.close()
-    if check and done.returncode != 0:
-        last = Path(output.name).read_text().strip().splitlines()[-3:]
+def _run_server_tool(tool: str, settings: Settings, *arguments: str, check: bool = True) -> int:
+    """Run a tool of the server under its account; return its exit code."""
+    account = SERVER_ACCOUNT if os.geteuid() == 0 else None
+    log = settings.home / "postgres" / f"{tool}.log"
+    # Into a file: the server would inherit a pipe, and reading that would never end.
+    with log.open("w", encoding="utf-8") as output:
+        exit_code = subprocess.run(
+            [str(BINARIES / tool), "-D", str(_data(settings)), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            timeout=120,
+            check=False,
+            user=account,
+            group=account,
+            extra_groups=[] if account else None,
+        ).returncode
+    if check and exit_code != 0:
+        last = " / ".join(log.read_text(encoding="utf-8").strip().splitlines()[-3:])
         raise ThroughlineError(
-            f"the embedded PostgreSQL's {tool} failed: {' / '.join(last)}; "
-            f"see {output.name} and {_data(settings) / 'server.log'}"
+            f"the embedded PostgreSQL's {tool} failed: {last}; see {log} and {_data(settings) / 'server.log'}"
         )
-    return done
+    return exit_code
 
 
 def _refuse_busy_port(settings: Settings) -> None:

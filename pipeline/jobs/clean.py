@@ -1,6 +1,6 @@
 """Clean the landed lines of a day into events, rejects and items.
 
-    spark-submit pipeline/jobs/clean.py --day 2026-01-31 [--run-id ID]
+spark-submit pipeline/jobs/clean.py --day 2026-01-31 [--run-id ID]
 """
 
 from pyspark.sql import functions as F

@@ -1,6 +1,6 @@
 """Take a log into the landing zone, every line kept, by arrival day.
 
-    spark-submit pipeline/jobs/land.py --source demo [--arrival-day 2026-01-31] PATH...
+spark-submit pipeline/jobs/land.py --source demo [--arrival-day 2026-01-31] PATH...
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Take the scores that the model left in the exchange folder into the profiles table.
 
-    spark-submit pipeline/jobs/profiles.py --day 2026-01-31 [--run-id ID]
+spark-submit pipeline/jobs/profiles.py --day 2026-01-31 [--run-id ID]
 """
 
 from pyspark.sql import functions as F

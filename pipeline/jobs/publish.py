@@ -1,6 +1,6 @@
 """Publish a night: move main of every table to its branch, then add the row of `releases` that readers go by.
 
-    spark-submit pipeline/jobs/publish.py --day 2026-01-31 [--run-id ID]
+spark-submit pipeline/jobs/publish.py --day 2026-01-31 [--run-id ID]
 """
 
 from datetime import UTC, datetime
@@ -17,7 +17,9 @@ def main() -> None:
         spark = here.spark
         for step in ("clean", "sessions", "sequences", "profiles"):
             if here.days.last not in runs.days_of_run(spark, step, here.run_id):
-                raise InputError(f"step {step} of run {here.run_id} has not ended for {here.days.last}: run it before publish")
+                raise InputError(
+                    f"step {step} of run {here.run_id} has not ended for {here.days.last}: run it before publish"
+                )
         spark.conf.unset("spark.wap.branch")
         snapshots = branches.fast_forward(spark, here.branch)
         config_hash = here.settings.results_hash(here.zone.source_files())

@@ -1,6 +1,6 @@
 """Build the sequence of every user with news, as of each day of the night.
 
-    spark-submit pipeline/jobs/sequences.py --day 2026-01-31 [--run-id ID]
+spark-submit pipeline/jobs/sequences.py --day 2026-01-31 [--run-id ID]
 """
 
 from pyspark.sql import functions as F

@@ -1,6 +1,6 @@
 """Cut the events of users with news into sessions.
 
-    spark-submit pipeline/jobs/sessions.py --day 2026-01-31 [--run-id ID]
+spark-submit pipeline/jobs/sessions.py --day 2026-01-31 [--run-id ID]
 """
 
 from pyspark.sql import functions as F

@@ -1,6 +1,6 @@
 """Create the tables that are not there yet; the first Spark start of an installation, which also fetches the jars.
 
-    spark-submit pipeline/jobs/tables.py
+spark-submit pipeline/jobs/tables.py
 """
 
 from pyspark.sql import SparkSession

@@ -22,8 +22,8 @@ def require(spark: SparkSession, branch: str) -> None:
     missing = [name for name in NIGHT_TABLES if branch not in _branches(spark, name)]
     if missing:
         raise InputError(
-            f"no branch {branch} of {', '.join(missing)}: the night's first step has not run, or another night ran since; "
-            f"run the night again from `clean`"
+            f"no branch {branch} of {', '.join(missing)}: the night's first step has not run, or another night ran "
+            f"since; run the night again from `clean`"
         )
 
 
@@ -54,5 +54,7 @@ def table_before(spark: SparkSession, name: str) -> DataFrame:
 
 
 def _branches(spark: SparkSession, name: str) -> list[str]:
-    rows = spark.sql(f"SELECT name FROM {table(name)}.refs WHERE type = 'BRANCH' AND name LIKE '{BRANCH_PREFIX}%'").collect()
+    rows = spark.sql(
+        f"SELECT name FROM {table(name)}.refs WHERE type = 'BRANCH' AND name LIKE '{BRANCH_PREFIX}%'"
+    ).collect()
     return [row.name for row in rows]

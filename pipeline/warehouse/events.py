@@ -12,6 +12,7 @@ from pipeline.duplicates import FILLED_BY_COPIES, IDENTITY
 from pipeline.items import touched_items
 from pipeline.warehouse.tables import table
 
+
 def write_events(spark: SparkSession, plan: CleanPlan, cleaned: Cleaned) -> None:
     """Replace the planned arrival days in `events` and `rejects`, and complete earlier events by their copies."""
     days = F.col("arrival_day").between(plan.first, plan.last)

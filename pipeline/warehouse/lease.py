@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 import psycopg
 
@@ -51,11 +52,15 @@ class Lease:
         is_told = False
         while not self._execute(TAKE):
             holder = self._execute(HOLDER)
-            told = f"run {holder[0]} of {holder[1]}, last heard of {holder[2].total_seconds():.0f} s ago" if holder else "another run"
+            told = (
+                f"run {holder[0]} of {holder[1]}, last heard of {holder[2].total_seconds():.0f} s ago"
+                if holder
+                else "another run"
+            )
             if time.monotonic() >= until:
                 raise ThroughlineError(
                     f"the warehouse is still leased to {told}, after waiting {self._settings.lease_wait_seconds} s: "
-                    f"try again when it has ended; a run that died frees it after {self._settings.lease_silence_seconds} s"
+                    f"try again when it has ended; a dead run frees it after {self._settings.lease_silence_seconds} s"
                 )
             if not is_told:
                 print(f"waiting for {told}: one night writes at a time", flush=True)
@@ -92,7 +97,7 @@ class Lease:
                 f"run {self.run_id} lost the warehouse lease to another run: run the night again from `clean`"
             )
 
-    def _execute(self, statement: str) -> tuple[object, ...] | None:  # type: ignore[type-arg,unused-ignore]
+    def _execute(self, statement: str) -> tuple[Any, ...] | None:
         with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
             cursor = connection.execute(statement, self._values)
             return cursor.fetchone() if cursor.description else None

@@ -42,7 +42,18 @@ def record(
     gate_rows = [(result.rule, result.broken_count) for result in gate]
     now = datetime.now(UTC)
     values = [
-        (step, row.day, row.source, run_id, row.rows_in, dict(row.rows_out), row.input_sha256, gate_rows, clock.seconds(), now)
+        (
+            step,
+            row.day,
+            row.source,
+            run_id,
+            row.rows_in,
+            dict(row.rows_out),
+            row.input_sha256,
+            gate_rows,
+            clock.seconds(),
+            now,
+        )
         for row in rows
     ]
     frame = spark.createDataFrame(values, schema=spark.table(table("runs")).schema)

@@ -14,7 +14,9 @@ def sequences_by_day(made: DataFrame, days: Sequence[date]) -> list[StepRow]:
     counted = made.groupBy("as_of").agg(F.count("*").alias("sequences"), F.sum(F.size("item")).alias("events"))
     by_day = {row.as_of: row for row in counted.collect()}
     return [
-        StepRow(day, by_day[day].events, {"sequences": by_day[day].sequences}) if day in by_day else StepRow(day, 0, {"sequences": 0})
+        StepRow(day, by_day[day].events, {"sequences": by_day[day].sequences})
+        if day in by_day
+        else StepRow(day, 0, {"sequences": 0})
         for day in days
     ]
 

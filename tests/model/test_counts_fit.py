@@ -40,7 +40,8 @@ def test_return_probabilities_are_as_likely_as_they_say(world: Any) -> None:
 def test_what_was_learnt_ranks_no_worse_than_what_it_started_from(world: Any) -> None:
     report = fit(world.until(world.last_day), world.last_day).fitted.report
     assert report.users > 300
-    assert report.ndcg_at_10 is not None and report.untuned_ndcg_at_10 is not None
+    assert report.ndcg_at_10 is not None
+    assert report.untuned_ndcg_at_10 is not None
     assert report.ndcg_at_10 >= report.untuned_ndcg_at_10
 
 
@@ -69,7 +70,8 @@ def test_a_lesson_knows_nothing_of_the_week_that_it_asks_about(world: Any) -> No
     without = lesson(history_of(world.until(world.last_day - timedelta(days=7))), cut, end)
     assert np.array_equal(with_week.past.user_id_U, without.past.user_id_U)
     assert np.array_equal(affinities_at_cut(with_week, UNTUNED), affinities_at_cut(without, UNTUNED))
-    assert with_week.is_touched_P.any() and not without.is_touched_P.any()
+    assert with_week.is_touched_P.any()
+    assert not without.is_touched_P.any()
 
 
 def test_a_user_whose_full_list_begins_after_the_cut_teaches_nothing(sequences_of: SequencesOf) -> None:

@@ -40,7 +40,8 @@ def test_one_event_of_one_user_makes_a_profile(sequences_of: SequencesOf) -> Non
     tea = row["interests"][0]
     assert (tea["tag"], tea["rank"], tea["is_new"], tea["trend"]) == ("tea", 1, True, 0.0)
     assert tea["evidence"] == ["u:2026-01-31"]
-    assert 0 < tea["affinity"] < 1 and 0 < row["return_probability"] < 1
+    assert 0 < tea["affinity"] < 1
+    assert 0 < row["return_probability"] < 1
     assert [item["item"] for item in row["top_items"]] == [42]
     assert (row["event_count"], row["session_count"], row["cohort"]) == (1, 1, "1")
     assert row["last_event_at"] == datetime(2026, 1, 31, 10, tzinfo=UTC)
@@ -49,7 +50,8 @@ def test_one_event_of_one_user_makes_a_profile(sequences_of: SequencesOf) -> Non
 def test_a_user_without_tags_is_told_what_is_popular_without_evidence(sequences_of: SequencesOf) -> None:
     row = profile([("u", "2026-01-31", "", 0), ("v", "2026-01-31", "tea", 42)], sequences_of)
     assert [interest["tag"] for interest in row["interests"]] == ["tea"]
-    assert row["interests"][0]["evidence"] == [] and not row["interests"][0]["is_new"]
+    assert row["interests"][0]["evidence"] == []
+    assert not row["interests"][0]["is_new"]
     assert [item["item"] for item in row["top_items"]] == [42]
 
 

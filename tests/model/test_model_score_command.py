@@ -95,7 +95,8 @@ def test_the_night_reads_its_branch_by_the_settings_in_pyiceberg_home(table: Tab
     assert (manifest["days"], manifest["rows"]) == (["2026-01-31"], {"2026-01-31": 3})
     table.refresh()
     branch = table.snapshot_by_name("night_20260131")
-    assert branch is not None and manifest["input_snapshots"] == {"sequences": branch.snapshot_id}
+    assert branch is not None
+    assert manifest["input_snapshots"] == {"sequences": branch.snapshot_id}
     assert manifest["parameters"]["2026-01-31"]["half_life_days"] == 2.0
     assert manifest["seconds"] > 0
 

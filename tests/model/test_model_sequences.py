@@ -74,7 +74,8 @@ def test_a_null_inside_a_list_is_refused(sequences_of: SequencesOf) -> None:
 def test_a_slice_of_a_table_is_read_as_what_it_shows(sequences_of: SequencesOf) -> None:
     known = sequences_of([("a", "2026-03-31", "x y"), ("b", "2026-03-31", "z"), ("b", "2026-03-31", "")])
     history = history_of(known.slice(1, 1))
-    assert history.user_id_U.tolist() == ["b"] and history.tag_T.tolist() == ["z"]
+    assert history.user_id_U.tolist() == ["b"]
+    assert history.tag_T.tolist() == ["z"]
     assert history.event_counts_U().tolist() == [2]
 
 

@@ -1,0 +1,47 @@
+# `make help` lists what there is. Everything is set up on first use; nothing is installed outside this folder.
+SHELL := /bin/bash
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+BIN := .venv/bin
+READY := .venv/.ready
+SOURCE ?= demo
+
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, found $$($(PYTHON) --version): set PYTHON=/path/to/python3.11"; exit 2; }
+	@echo "fetching uv $(UV_VERSION) into .uv"
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(READY): pyproject.toml uv.lock | $(UV)
+	@echo "setting up .venv from uv.lock (1 GB)"
+	@$(UV) sync --frozen --python $(PYTHON)
+	@touch $(READY)
+
+setup: $(READY) ## the virtual environment, as uv.lock says
+
+demo: $(READY) ## a shop's log of our own making, from lines to profiles; or yours: make demo LOG=path SOURCE=name-or-toml
+	@$(BIN)/throughline demo $(if $(LOG),--log "$(LOG)" --source "$(SOURCE)")
+
+test: $(READY) ## all tests, the small end-to-end run included
+	@$(BIN)/pytest
+
+check: $(READY) ## what CI runs first: format, lint, types, imports, fast tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -m "not end_to_end"
+
+format: $(READY) ## write the code as `make check` wants it
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+down: $(READY) ## stop the embedded PostgreSQL; data stays
+	@$(BIN)/throughline down
+
+.PHONY: help setup demo test check format down

@@ -1,0 +1,127 @@
+"""What came in on a day, what became of every line, and what the night made of it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.analyst.conditions import equals
+from pipeline.analyst.headings import under
+from pipeline.analyst.release import Release, newest_release, read_table
+from pipeline.days import told
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+LATER_STEPS = ("sessions", "sequences", "profiles")
+FATES = ("accepted", "duplicates", "rejects")
+LINE_SHOWN = 100  # characters of a refused line
+
+
+def explain_day(catalog: "Catalog", day: date) -> RenderableType:
+    """Return a day's funnel per source, its rejects, late arrivals and robots, and the later steps with their gates.
+
+    Raises InputError naming the days that there are if the newest release knows nothing of this one.
+    """
+    release = newest_release(catalog, None)
+    steps = read_table(catalog, release, "runs").to_pylist()
+    of_day = [step for step in steps if step["day"] == day]
+    if not of_day:
+        days = told({step["day"] for step in steps}) or "none"
+        raise InputError(f"{day} is not in the release of {release.as_of}: days there are: {days}")
+    cleaned = sorted((step for step in of_day if step["step"] == "clean"), key=lambda step: str(step["source"]))
+    later = [step for name in LATER_STEPS for step in of_day if step["step"] == name]
+    arrived = equals("arrival_day", day.isoformat())
+    rejects = read_table(catalog, release, "rejects", row_filter=arrived).to_pylist()
+    columns = ("user_id", "lateness_days", "is_late", "bot_class")
+    events = read_table(catalog, release, "events", columns, arrived)
+    return Group(
+        _title(day, release),
+        *[Text(equation(step["source"], step["rows_in"], dict(step["rows_out"]))) for step in cleaned],
+        *([] if cleaned else [Text("no lines were cleaned on this day")]),
+        *([_rejects_table(rejects)] if rejects else []),
+        _lateness(events),
+        *([_bots_table(events)] if events.num_rows else []),
+        _steps_table([*cleaned, *later]),
+    )
+
+
+def equation(source: str, lines_in: int, fates: Mapping[str, int]) -> str:
+    """Return `lines in = accepted + duplicates + rejects`, with a check mark where it holds, else a cross."""
+    if not source and not lines_in:
+        return "nothing landed: an empty day ✓"
+    missing = lines_in - sum(fates.get(fate, 0) for fate in FATES)
+    sides = " + ".join(f"{fates.get(fate, 0):,} {fate}" for fate in FATES)
+    mark = f"✗ {abs(missing):,} lines {'are lost' if missing > 0 else 'too many'}" if missing else "✓"
+    return f"{source}: {lines_in:,} lines in = {sides} {mark}"
+
+
+def _title(day: date, release: Release) -> Text:
+    return Text(f"{day}, by the release of {release.as_of} (run {release.run_id})", style="bold")
+
+
+def _rejects_table(rejects: Sequence[Mapping[str, Any]]) -> RenderableType:
+    counts = Counter((line["source"], line["reason"]) for line in rejects)
+    first = {
+        (line["source"], line["reason"]): line
+        for line in sorted(rejects, key=lambda line: (line["file"], line["line"]), reverse=True)
+    }
+    shown = Table("source", "reason", "lines", "what was found", "for example")
+    for kind, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+        line = first[kind]
+        detail, example = shortened(line["detail"]), shortened(line["text"])
+        shown.add_row(Text(kind[0]), Text(kind[1]), f"{count:,}", Text(detail), Text(f"line {line['line']}: {example}"))
+    return under("Refused lines", shown)
+
+
+def shortened(text: str) -> str:
+    """Return at most the first 100 characters, none of which can move the cursor or colour the terminal."""
+    printable = "".join(one if one.isprintable() else " " for one in text)
+    return printable if len(printable) <= LINE_SHOWN else printable[: LINE_SHOWN - 1] + "…"
+
+
+def _lateness(events: pa.Table) -> RenderableType:
+    groups = events.group_by(["lateness_days", "is_late"]).aggregate([([], "count_all")])
+    late = [group for group in groups.sort_by("lateness_days").to_pylist() if group["lateness_days"]]
+    if not late:
+        return Text("no late arrivals")
+    shown = Table("days late", "events", "")
+    for group in late:
+        label = "labelled late" if group["is_late"] else "within the allowed lateness"
+        shown.add_row(str(group["lateness_days"]), f"{group['count_all']:,}", label)
+    return under("Late arrivals (all are kept)", shown)
+
+
+def _bots_table(events: pa.Table) -> RenderableType:
+    groups = events.group_by("bot_class").aggregate([([], "count_all"), ("user_id", "count_distinct")])
+    shown = Table("class", "events", "users")
+    for group in groups.sort_by([("count_all", "descending")]).to_pylist():
+        shown.add_row(group["bot_class"], f"{group['count_all']:,}", f"{group['user_id_count_distinct']:,}")
+    return under("People and robots (robots stay out of sequences)", shown)
+
+
+def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
+    shown = Table("step", "rows in", "rows out", "gate", "seconds")
+    for step in steps:
+        name = f"clean {step['source']}".strip() if step["step"] == "clean" else step["step"]
+        rows_out = ", ".join(f"{count:,} {fate}" for fate, count in step["rows_out"])
+        shown.add_row(Text(name), f"{step['rows_in']:,}", rows_out, Text(_gate(step["gate"])), f"{step['seconds']:.1f}")
+    return under("Steps", shown)
+
+
+def _gate(rules: Sequence[Mapping[str, Any]]) -> str:
+    """Tell of a gate that was passed: a released day has no other. Some rules allow a share of broken rows."""
+    if not rules:
+        return "no rules"
+    exceptions = [
+        f"{rule['rule']}: {rule['broken_count']:,} rows within what is allowed"
+        for rule in rules
+        if rule["broken_count"]
+    ]
+    return "\n".join([f"✓ {len(rules)} rules passed", *exceptions])

@@ -1,0 +1,123 @@
+"""What is published: releases, and tables at exactly the snapshots that a release names.
+
+Everything that analysts see goes through `read_table`, so that a night in the making is never seen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression
+
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+CATALOG = "throughline"
+NAMESPACE = "interest"
+RELEASES = "releases"
+EVERY_ROW = AlwaysTrue()
+
+
+@dataclass(frozen=True)
+class Release:
+    """One publication: the day of its night, and the snapshot id of each table."""
+
+    as_of: date
+    published_at: datetime
+    run_id: str
+    snapshots: Mapping[str, int]
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that can be read, in order of their names."""
+        return sorted({*self.snapshots, RELEASES})
+
+
+def open_catalog() -> "Catalog":
+    """Open the catalog whose settings lie in `$PYICEBERG_HOME/.pyiceberg.yaml`.
+
+    Raises InputError if no such catalog is configured.
+    """
+    # PyIceberg reads its settings when it is imported: by now the caller has set PYICEBERG_HOME.
+    from pyiceberg.catalog import load_catalog
+
+    try:
+        return load_catalog(CATALOG)
+    except ValueError as error:
+        raise InputError(
+            f"no catalog {CATALOG} found: {error}. PYICEBERG_HOME must name the folder of .pyiceberg.yaml "
+            f"before the first catalog is opened; `throughline doctor` tells what is configured"
+        ) from None
+
+
+def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
+    """Return the release published last; with `as_of` the last one of that day, else of the newest day before.
+
+    Raises InputError if there is none.
+    """
+    releases = _releases(catalog)
+    if not releases:
+        raise InputError("nothing is published yet: run a night with `throughline run --day D`, then ask again")
+    if as_of is None:
+        return max(releases, key=lambda release: release.published_at)
+    up_to_day = [release for release in releases if release.as_of <= as_of]
+    if not up_to_day:
+        oldest = min(release.as_of for release in releases)
+        raise InputError(
+            f"no release as of {as_of} or before: the oldest is of {oldest}; "
+            f"ask for that day or a later one, or run `throughline run --day {as_of}`"
+        )
+    return max(up_to_day, key=lambda release: (release.as_of, release.published_at))
+
+
+def read_table(
+    catalog: "Catalog",
+    release: Release,
+    name: str,
+    columns: Sequence[str] | None = None,
+    row_filter: BooleanExpression = EVERY_ROW,
+) -> pa.Table:
+    """Return a table's rows at exactly the release's snapshot; `releases` itself is read as it is now.
+
+    columns: all by default. row_filter: a condition by which whole files can be left unread.
+    Raises InputError if the release does not name the table, or if its snapshot is gone.
+    """
+    table, snapshot = _released(catalog, release, name)
+    fields = ("*",) if columns is None else tuple(columns)
+    return table.scan(row_filter=row_filter, selected_fields=fields, snapshot_id=snapshot).to_arrow()
+
+
+def columns_of(catalog: "Catalog", release: Release, name: str) -> list[str]:
+    """Return the names of a table's columns at the release's snapshot. Raises InputError as `read_table` does."""
+    table, snapshot = _released(catalog, release, name)
+    return [field.name for field in table.scan(snapshot_id=snapshot).projection().fields]
+
+
+def _released(catalog: "Catalog", release: Release, name: str) -> tuple["Table", int | None]:
+    """Return a table and the snapshot to read; None is the current one."""
+    if name not in release.tables:
+        raise InputError(f"the release of {release.as_of} has no table {name!r}: it has {', '.join(release.tables)}")
+    table = catalog.load_table((NAMESPACE, name))
+    snapshot = release.snapshots.get(name)
+    if snapshot is not None and table.snapshot_by_id(snapshot) is None:
+        raise InputError(
+            f"the release of {release.as_of} names snapshot {snapshot} of {name}, which is gone: "
+            f"an erasure or a clean-up removed it; ask for a newer release"
+        )
+    return table, snapshot
+
+
+def _releases(catalog: "Catalog") -> list[Release]:
+    try:
+        table = catalog.load_table((NAMESPACE, RELEASES))
+    except NoSuchTableError:
+        return []
+    fields = ("as_of", "published_at", "run_id", "snapshots")
+    rows = table.scan(selected_fields=fields).to_arrow().to_pylist()
+    return [Release(row["as_of"], row["published_at"], row["run_id"], dict(row["snapshots"])) for row in rows]

@@ -1,0 +1,138 @@
+"""An answer as a person or a program wants it: a table to look at, CSV, JSON or Parquet."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.errors import UsageError
+
+FORMATS = ("table", "csv", "json", "parquet")
+ROWS_SHOWN = 100
+ENTRIES_SHOWN = 3
+TEXT_SHOWN = 64  # characters of one text in a cell: a pseudonym stays whole
+ROWS_AT_ONCE = 10_000
+
+
+def render(table: pa.Table, format: str) -> Group | str | bytes:
+    """Return something for Rich to print, CSV or JSON text, or the bytes of a Parquet file.
+
+    Raises UsageError if the format is none of these.
+    """
+    match format:
+        case "table":
+            return as_rich(table)
+        case "csv":
+            return as_csv(table)
+        case "json":
+            return json.dumps(list(_plain_records(table)), ensure_ascii=False, indent=1) + "\n"
+        case "parquet":
+            file = io.BytesIO()
+            pq.write_table(table, file)
+            return file.getvalue()
+    raise UsageError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
+
+
+def as_rich(table: pa.Table) -> Group:
+    """Return the first rows, lists and structs shortened, and how many there are."""
+    count = table.num_rows
+    told = f"{count:,} row" if count == 1 else f"{count:,} rows"
+    if count > ROWS_SHOWN:
+        told = f"the first {ROWS_SHOWN} of {told}; all of them: --format csv, json or parquet"
+    shown = Table()
+    for field in table.schema:
+        is_number = (
+            pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
+        )
+        shown.add_column(field.name, justify="right" if is_number else "left", overflow="fold")
+    for row in _rows(table.slice(0, ROWS_SHOWN)):
+        shown.add_row(*[_escaped(short(value)) for value in row])
+    return Group(shown, Text(told))
+
+
+def as_csv(table: pa.Table) -> str:
+    """Return a header and one line a row; null is empty, lists and structs are JSON."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for row in _rows(table):
+        values = (plain(value) for value in row)
+        writer.writerow(
+            [json.dumps(one, ensure_ascii=False) if isinstance(one, list | dict | bool) else one for one in values]
+        )
+    return text.getvalue()
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: times as ISO text with Z, maps as objects, no number for NaN."""
+    match value:
+        case datetime():
+            return iso(value)
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case float():
+            return value if math.isfinite(value) else None
+        case bytes():
+            return value.hex()
+        case Mapping():
+            return {str(key): plain(one) for key, one in value.items()}
+        case list() | tuple():
+            return [plain(one) for one in value]
+        case None | bool() | int() | str():
+            return value
+    return str(value)
+
+
+def iso(moment: datetime) -> str:
+    """Return ISO text in UTC with Z; a time without a zone is UTC already."""
+    in_utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return in_utc.isoformat().replace("+00:00", "Z")
+
+
+def short(value: Any) -> str:
+    """Return a value in so few words that it fits a cell."""
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+        case list() | tuple():
+            more = [f"… {len(value)} in all"] if len(value) > ENTRIES_SHOWN else []
+            return "[" + ", ".join([short(one) for one in value[:ENTRIES_SHOWN]] + more) + "]"
+        case Mapping():
+            return " ".join(f"{key}={short(one)}" for key, one in value.items())
+        case str():
+            return value if len(value) <= TEXT_SHOWN else value[: TEXT_SHOWN - 1] + "…"
+        case datetime():
+            return iso(value).replace("T", " ")
+    return str(plain(value))
+
+
+def _plain_records(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for row in _rows(table):
+        yield dict(zip(table.column_names, map(plain, row), strict=True))
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Yield rows as Python values, maps as dicts. By column, since an answer may name two columns alike."""
+    is_map = [pa.types.is_map(field.type) for field in table.schema]
+    for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
+        columns = [column.to_pylist() for column in batch.columns]
+        for row in zip(*columns, strict=True):
+            yield tuple(dict(one) if a_map and one is not None else one for one, a_map in zip(row, is_map, strict=True))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

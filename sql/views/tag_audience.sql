@@ -1,0 +1,10 @@
+-- Who can be reached by each tag: how many users have it, and how many are expected to touch it in the next 7 days?
+-- One row per tag over the newest profiles. Affinities are calibrated probabilities, so their sum is the expected count.
+SELECT
+    tag,
+    count(*) AS user_count,
+    count(CASE WHEN rank <= 3 THEN 1 END) AS top_3_user_count,
+    avg(affinity) AS mean_affinity,
+    sum(affinity) AS expected_user_count
+FROM user_interests
+GROUP BY tag

@@ -1,0 +1,13 @@
+-- Which tags is each user likely to touch within 7 days, how sure are we, and is it rising?
+-- One row per user and tag of the newest profiles; the strongest has rank 1.
+SELECT
+    user_id,
+    as_of,
+    entry.interest.tag AS tag,
+    entry.interest.affinity AS affinity,
+    entry.interest.rank AS rank,
+    entry.interest.trend AS trend,
+    entry.interest.is_new AS is_new,
+    coalesce(len(entry.interest.evidence), 0) AS evidence_count
+FROM current_profiles
+CROSS JOIN unnest(interests) AS entry (interest)

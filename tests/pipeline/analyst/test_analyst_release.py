@@ -1,0 +1,76 @@
+"""Analysts see the newest release, whatever was written since."""
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.analyst.release import newest_release, read_table
+from pipeline.errors import InputError
+
+FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "run_id"),
+    [(None, "run-4"), (SECOND, "run-4"), (FIRST, "run-1"), (date(2026, 1, 3), "run-4"), (date(2026, 3, 1), "run-3")],
+)
+def test_the_release_is_the_one_published_last_or_that_of_the_day_or_before(
+    three_nights: Any, as_of: date | None, run_id: str
+) -> None:
+    assert newest_release(three_nights.catalog, as_of).run_id == run_id
+
+
+def test_a_table_is_read_at_the_snapshot_of_the_release(three_nights: Any) -> None:
+    first, newest = newest_release(three_nights.catalog, FIRST), newest_release(three_nights.catalog, None)
+    assert read_table(three_nights.catalog, first, "items", ["item_id"]).to_pydict() == {"item_id": ["item-0"]}
+    assert read_table(three_nights.catalog, newest, "items").num_rows == 4
+
+
+def test_releases_are_read_as_they_are_now(three_nights: Any) -> None:
+    assert read_table(three_nights.catalog, newest_release(three_nights.catalog, FIRST), "releases").num_rows == 4
+
+
+def test_without_a_release_the_message_says_how_to_make_one(warehouse: Any) -> None:
+    with pytest.raises(InputError, match="nothing is published yet: run a night with `throughline run --day D`"):
+        newest_release(warehouse.catalog, None)
+
+
+def test_a_day_before_all_releases_names_the_oldest(three_nights: Any) -> None:
+    with pytest.raises(InputError, match="the oldest is of 2026-01-01"):
+        newest_release(three_nights.catalog, date(2025, 12, 31))
+
+
+def test_a_table_that_the_release_does_not_name_lists_those_it_does(three_nights: Any) -> None:
+    with pytest.raises(InputError, match="no table 'events': it has items, releases"):
+        read_table(three_nights.catalog, newest_release(three_nights.catalog, None), "events")
+
+
+def test_a_snapshot_that_an_erasure_removed_is_told(warehouse: Any) -> None:
+    for day in (FIRST, SECOND):
+        warehouse.append("items", {"item_id": f"{day}"})
+        warehouse.publish(day)
+    oldest = newest_release(warehouse.catalog, FIRST)
+    items = warehouse.catalog.load_table(("interest", "items"))
+    items.maintenance.expire_snapshots().by_id(oldest.snapshots["items"]).commit()
+    with pytest.raises(InputError, match="which is gone: an erasure or a clean-up removed it"):
+        read_table(warehouse.catalog, oldest, "items")
+
+
+def test_the_catalog_is_found_by_the_environment_or_the_message_says_how(tmp_path: Path) -> None:
+    """In a process of its own, since PyIceberg reads its settings once."""
+    code = "from pipeline.analyst.release import open_catalog; print(open_catalog().name)"
+    environment = {**os.environ, "PYICEBERG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert "InputError: no catalog throughline found" in run().stderr
+    properties = f"    type: sql\n    uri: sqlite:///{tmp_path}/catalog.db\n    warehouse: file://{tmp_path}\n"
+    (tmp_path / ".pyiceberg.yaml").write_text(f"catalog:\n  throughline:\n{properties}")
+    assert run().stdout == "throughline\n"
