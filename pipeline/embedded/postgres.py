@@ -41,8 +41,14 @@ def url(settings: Settings, database: str = CATALOG_DATABASE) -> str:
 
 
 def is_running(settings: Settings) -> bool:
-    """True where this home's own server is up."""
-    return _data(settings).is_dir() and _run_server_tool("pg_ctl", settings, "status", check=False) == 0
+    """True where this home's own server is up: what listens on the port takes this home's password."""
+    if not password_file(settings).is_file():
+        return False
+    try:
+        with psycopg.connect(url(settings, "postgres"), connect_timeout=10):
+            return True
+    except psycopg.OperationalError:
+        return False
 
 
 def start(settings: Settings) -> None:
@@ -79,8 +85,6 @@ def _initialise(settings: Settings) -> None:
     if os.geteuid() == 0:
         _make_server_account()
         shutil.chown(data, SERVER_ACCOUNT, SERVER_ACCOUNT)
-        _let_others_pass(data)
-        _let_others_pass(BINARIES / "initdb")
     write_private(password_file(settings), secrets.token_urlsafe(24))
     handed_over = data.parent / "initial_password"  # initdb reads it as the server's account
     write_private(handed_over, password_file(settings).read_text())
@@ -110,9 +114,12 @@ def _let_others_pass(path: Path) -> None:
             folder.chmod(mode | stat.S_IXOTH)
 
 
-def _run_server_tool(tool: str, settings: Settings, *arguments: str, check: bool = True) -> int:
-    """Run a tool of the server under its account; return its exit code."""
+def _run_server_tool(tool: str, settings: Settings, *arguments: str) -> None:
+    """Run a tool of the server under its account. Raises ThroughlineError quoting it if it fails."""
     account = SERVER_ACCOUNT if os.geteuid() == 0 else None
+    if account:
+        _let_others_pass(_data(settings))
+        _let_others_pass(BINARIES / tool)
     log = settings.home / "postgres" / f"{tool}.log"
     # Into a file: the server would inherit a pipe, and reading that would never end.
     with log.open("w", encoding="utf-8") as output:
@@ -128,12 +135,11 @@ def _run_server_tool(tool: str, settings: Settings, *arguments: str, check: bool
             group=account,
             extra_groups=[] if account else None,
         ).returncode
-    if check and exit_code != 0:
+    if exit_code != 0:
         last = " / ".join(log.read_text(encoding="utf-8").strip().splitlines()[-3:])
         raise ThroughlineError(
             f"the embedded PostgreSQL's {tool} failed: {last}; see {log} and {_data(settings) / 'server.log'}"
         )
-    return exit_code
 
 
 def _refuse_busy_port(settings: Settings) -> None:

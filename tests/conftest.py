@@ -1,0 +1,158 @@
+"""What all tests share: a strange clock zone, no sockets beyond loopback, one Spark session, golden files, real logs."""
+
+import csv
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+os.environ["TZ"] = "Asia/Tokyo"  # before the JVM starts: no result may depend on the zone of the machine
+time.tzset()
+
+ROOT = Path(__file__).resolve().parents[1]
+LOOPBACK = "127.0.0.1,::1,localhost"
+Row = Mapping[str, Any]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what was found into the golden files")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.allow_hosts = LOOPBACK  # pytest-socket refuses all others
+    config.option.allow_unix_socket = True
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
+    """Return the one session of the run: two cores, no catalog, no jars, no ports beyond loopback."""
+    from pyspark.sql import SparkSession
+
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    folder = tmp_path_factory.mktemp("spark")
+    os.environ["SPARK_CONF_DIR"] = str(folder)  # an empty one: nobody's catalog, nobody's jars
+    options = {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "1g",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.local.dir": str(folder / "local"),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.ansi.enabled": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+    }
+    builder = SparkSession.builder.master("local[2]").appName("tests")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def frame_of(spark: "SparkSession") -> Callable[[Iterable[Row], str], "DataFrame"]:
+    """Return the function that makes a frame of rows and a Spark DDL.
+
+    A text is read as its column's type: times are UTC, arrays are words, an empty text is null. A missing key is null.
+    """
+    import pyarrow as pa
+    from pyspark.sql.pandas.types import to_arrow_schema
+    from pyspark.sql.types import StructType
+
+    def make(rows: Iterable[Row], ddl: str) -> "DataFrame":
+        fields = StructType.fromDDL(ddl)
+        schema = to_arrow_schema(fields)
+        read = [{field.name: _read(row.get(field.name), field.dataType.simpleString()) for field in fields}
+                for row in rows]  # fmt: skip
+        return spark.createDataFrame(pa.Table.from_pylist(read, schema=schema), schema=fields)
+
+    return make
+
+
+def _read(value: object, kind: str) -> object:
+    if not isinstance(value, str):
+        return value
+    if kind == "array<string>":
+        return value.split()
+    if value == "":
+        return None
+    if kind == "boolean":
+        return {"true": True, "false": False}[value]
+    if kind == "timestamp":
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    if kind == "date":
+        return date.fromisoformat(value)
+    if kind in ("int", "bigint"):
+        return int(value)
+    return float(value) if kind == "double" else value
+
+
+@pytest.fixture(scope="session")
+def read_csv() -> Callable[[Path], list[dict[str, str]]]:
+    """Return the function that reads a case's CSV; a file that is not there has no rows."""
+
+    def read(file: Path) -> list[dict[str, str]]:
+        if not file.is_file():
+            return []
+        with file.open(encoding="utf-8", newline="") as lines:
+            return list(csv.DictReader(lines, strict=True))
+
+    return read
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, list[Row]], None]:
+    """Return the function that compares rows with a golden CSV, whose header names the columns that it is about.
+
+    A missing file fails; `--update-golden` writes it.
+    """
+
+    def compare(file: Path, rows: list[Row]) -> None:
+        is_there = file.is_file()
+        header = file.read_text(encoding="utf-8").splitlines()[0].split(",") if is_there else list(rows[0])
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([_told(row[name]) for name in header] for row in rows)
+        if request.config.getoption("--update-golden"):
+            file.write_text(out.getvalue(), encoding="utf-8")
+        elif not is_there:
+            pytest.fail(f"{file} is missing: write it by hand, or look hard at what --update-golden writes")
+        assert out.getvalue().splitlines() == file.read_text(encoding="utf-8").splitlines()
+
+    return compare
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat()  # Spark hands out the machine's clock time
+    return " ".join(_told(one) for one in value) if isinstance(value, list) else str(value)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real logs, which no repository may carry."""
+    folder = Path(os.environ.get("THROUGHLINE_REAL_DATA") or ROOT / ".." / "shared" / "data").resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}: set THROUGHLINE_REAL_DATA to its folder")
+    return folder

@@ -1,0 +1,49 @@
+"""Sequences: a case is a folder `tests/cases/sequences/<what it shows>/` of `events.csv` and `expect.csv`."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F
+
+from pipeline.sequences import sequences
+from pipeline.sessionize import is_counted
+
+CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sequences").iterdir())
+EVENTS = """
+    source STRING, user_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, known_on DATE, file STRING,
+    line BIGINT, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN
+"""
+ALIKE = {
+    "source": "web", "user_id": "u", "file": "log", "event_type": "view", "weight": 1.0, "tags": "",
+    "bot_class": "human",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules_of_case, golden) -> None:
+    rules, options = rules_of_case(case)
+    rows = []
+    for number, row in enumerate(read_csv(case / "events.csv"), 1):
+        event_on = row["event_at"][:10]
+        arrival_day = row.get("arrival_day", event_on)
+        known_on = max(event_on, arrival_day)
+        rows.append({**ALIKE, "line": number, "arrival_day": arrival_day, "known_on": known_on, **row})
+    events = frame_of(rows, EVENTS).withColumn("is_counted", is_counted()).persist()
+    days = sorted({row.known_on for row in events.select("known_on").collect()})
+    made = sequences(events, days, rules, options.get("length", 512))
+    name_of = {row.item: row.item_id for row in events.select("item_id", F.xxhash64("item_id").alias("item")).collect()}
+    name_of[0] = "0"
+    events.unpersist()
+
+    told = []
+    for row in made.orderBy("user_id", "as_of").collect():
+        sessions = list(dict.fromkeys(row.session_id))
+        told.append({
+            **row.asDict(),
+            "items": [name_of[item] for item in row.item],
+            "tags": "|".join("+".join(sorted(tags)) for tags in row.tags),
+            "actions": row.action,
+            "weights": row.weight,
+            "sessions": [sessions.index(one) + 1 for one in row.session_id],
+        })  # fmt: skip
+    golden(case / "expect.csv", told)

@@ -1,0 +1,39 @@
+"""Sessions: a case is a folder `tests/cases/sessions/<what it shows>/` of `events.csv`, `expect.csv`, maybe `rules.toml`."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F
+
+from pipeline.sessionize import is_counted, sessionize, sessions_of
+
+CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sessions").iterdir())
+EVENTS = """
+    source STRING, user_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, file STRING, line BIGINT,
+    event_type STRING, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN, has_earlier BOOLEAN
+"""
+ALIKE = {
+    "source": "web", "user_id": "u", "file": "log", "event_type": "view", "tags": "", "bot_class": "human",
+    "has_earlier": "false",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_events_are_cut_as_the_case_expects(case: Path, frame_of, read_csv, rules_of_case, golden) -> None:
+    rules, options = rules_of_case(case)
+    rows = [
+        {**ALIKE, "line": number, "arrival_day": row["event_at"][:10], **row}
+        for number, row in enumerate(read_csv(case / "events.csv"), 1)
+    ]
+    newest = options.get("newest_day", max(row["arrival_day"] for row in rows))
+    events = frame_of(rows, EVENTS).withColumn("is_counted", is_counted())
+    made = sessions_of(sessionize(events, rules), rules, F.lit(newest).cast("date"))
+
+    told = []
+    for row in made.orderBy("source", "user_id", "started_at", "ended_at", F.desc("is_counted")).collect():
+        ids = [event.event_id for event in row.events]
+        told.append({**row.asDict(), "first_event": ids[0], "last_event": ids[-1], "events": ids})
+        assert row.event_count == len(ids)
+        assert (row.started_at, row.ended_at) == (row.events[0].event_at, row.events[-1].event_at)
+    assert len({row["session_id"] for row in told}) == len(told)
+    golden(case / "expect.csv", told)
