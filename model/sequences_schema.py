@@ -34,7 +34,7 @@ def require_sequences(found: pa.Schema, wanted: pa.Schema) -> None:
     if missing:
         raise InputError(
             f"interest.sequences lacks {', '.join(missing)}: found {', '.join(found.names)}; the table is of "
-            f"another version of this software; apply sql/migrations"
+            f"another version of this software: see CHANGELOG.md"
         )
     for field in wanted:
         try:
@@ -42,5 +42,5 @@ def require_sequences(found: pa.Schema, wanted: pa.Schema) -> None:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise InputError(
                 f"interest.sequences.{field.name} is {found.field(field.name).type}, expected {field.type}: "
-                f"the table is of another version of this software; apply sql/migrations"
+                f"the table is of another version of this software: see CHANGELOG.md"
             ) from None

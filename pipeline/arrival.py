@@ -45,8 +45,7 @@ def land_events(
     """
     if not any(staged.lines for staged in logs) and not arrival_day:
         raise InputError(
-            f"no lines for {source.name}: the files are empty, or none matches files = {source.files!r}; "
-            f"an empty day is landed by --arrival-day D"
+            f"no lines for {source.name}: the files are empty; expected a log, or --arrival-day D to land an empty day"
         )
     batch = hashlib.sha256("".join(sorted(staged.sha256 for staged in logs)).encode()).hexdigest()[:16]
     if arrival_day:

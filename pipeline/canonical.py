@@ -39,26 +39,36 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     parsed = parse_lines(lines, source.reader)
     own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS if f"__{name}" in parsed.columns]
     columns = [_column(source.columns, name) for name in TYPES]
-    return _with_event_time(parsed.select(*own, "problem", *columns))
+    return _with_event_time(parsed.select(*own, F.col("__problem").alias("problem"), *columns))
 
 
 def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
     """Raise SourceError naming file and key if an expression is wrong or names a field that is not there."""
-    header = (source.reader.separator or ("\t" if source.reader.format == "tsv" else ",")).join(source.reader.columns)
-    if source.reader.header and not source.reader.columns:
-        return  # the fields are known only once a file is there
-    no_lines = spark.createDataFrame([("", header)], "text string, header string").limit(0)
+    no_lines = spark.createDataFrame([], "text string, header string")
     try:
         parsed = parse_lines(no_lines, source.reader)
     except (AnalysisException, ParseException) as error:
         raise SourceError(f"{file}: key 'reader.fields': {_first_line(error)}") from None
     for name in TYPES:
         try:
-            parsed.select(_column(source.columns, name))
+            parsed.select("__text", _column(source.columns, name))  # beside a column, an aggregate is refused
         except (AnalysisException, ParseException) as error:
             raise SourceError(
                 f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}"
             ) from None
+
+
+def check_items(spark: SparkSession, source: Source, file: Path) -> None:
+    """Raise SourceError naming file and key if an expression of `[items]` is wrong."""
+    if source.items is None:
+        return
+    parsed = parse_lines(spark.createDataFrame([], "text string, header string"), source.items.reader)
+    for name in ("item_id", "title", "tags", "content", "updated_at"):
+        expression = getattr(source.items, name)
+        try:
+            parsed.select("__text", F.expr(expression or "NULL"))
+        except (AnalysisException, ParseException) as error:
+            raise SourceError(f"{file}: key 'items.{name}' = {expression!r}: {_first_line(error)}") from None
 
 
 def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_days: int) -> DataFrame:

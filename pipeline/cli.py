@@ -124,7 +124,7 @@ def query(
 
     Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health.
 
-    Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_users DESC LIMIT 10"
+    Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
     """
     from pipeline.analyst.query import query as ask
     from pipeline.analyst.render import render

@@ -1,5 +1,6 @@
 """Days and ranges of days, as the command line names them."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -32,6 +33,8 @@ class DayRange:
 def parse_day(text: str) -> date:
     """Read an ISO date. Raises UsageError saying what a day looks like."""
     try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is no day: expected a date such as 2026-01-31") from None

@@ -6,6 +6,7 @@ A suite is `expectations/<name>.json`: a list of rules, each with its `why`, whi
 import json
 import logging
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ class RuleResult:
     broken_count: int
     row_count: int
     why: str
+
+
+def load_in_background() -> None:
+    """Begin to import Great Expectations, which takes seconds, while Spark starts or works in another process."""
+    threading.Thread(target=_great_expectations, daemon=True, name="gates").start()
 
 
 def check(frame: DataFrame, suite: str) -> list[RuleResult]:
@@ -60,11 +66,9 @@ def load_suite(suite: str) -> list[dict[str, Any]]:
 
 
 def _validate(frame: DataFrame, suite: str, rules: list[dict[str, Any]]) -> list[RuleResult]:
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx  # takes seconds, so only where a gate is run
+    gx = _great_expectations()
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     try:
@@ -77,6 +81,14 @@ def _validate(frame: DataFrame, suite: str, rules: list[dict[str, Any]]) -> list
     )
     told = batch.validate(gx.ExpectationSuite(name=suite, expectations=expectations), result_format="SUMMARY")
     return [_result(one) for one in told.results]
+
+
+def _great_expectations() -> Any:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    return great_expectations
 
 
 def _result(told: Any) -> RuleResult:

@@ -9,7 +9,7 @@ landing/<source>/files/<sha256>.json      one a file taken, so that the same byt
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -114,6 +114,31 @@ def input_files(paths: list[Path]) -> list[Path]:
             raise InputError(f"{path}: an empty folder; expected log files in it")
         files.extend(inside)
     return files
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """Files to land, by what they are."""
+
+    logs: list[Path]
+    catalogues: list[Path]
+    passed_over: list[str]
+
+
+def sort_files(files: Sequence[Path], source: Source) -> FoundFiles:
+    """Tell logs from catalogues by the patterns of the source.
+
+    Raises InputError if no file matches any of them.
+    """
+    catalogues = [file for file in files if source.items and file.match(source.items.files)]
+    logs = [file for file in files if file not in catalogues and file.match(source.files)]
+    passed_over = [file.name for file in files if file not in catalogues and file not in logs]
+    if not logs and not catalogues:
+        raise InputError(
+            f"none of {len(files)} files is one of {source.name}: expected names like files = {source.files!r} "
+            f"of its TOML, found {', '.join(passed_over[:3])}"
+        )
+    return FoundFiles(logs, catalogues, passed_over)
 
 
 def stage_file(path: Path, zone: LandingZone, source: str, reader: Reader, folder: Path) -> StagedFile:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.errors import ThroughlineError
 from pipeline.steps import CommandLine
 
 
@@ -26,7 +27,9 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with log.open("w", encoding="utf-8") as said, console.status(f"{command.label} …"):
+    log.unlink(missing_ok=True)
+    # Opened to append, since the process and this one both write to it.
+    with log.open("a", encoding="utf-8") as said, console.status(f"{command.label} …"):
         process = subprocess.Popen(
             command.arguments,
             env=dict(environment),
@@ -38,12 +41,17 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
         try:
             assert process.stdout is not None
             for line in process.stdout:
+                said.write(line)
+                said.flush()
                 console.print(f"  {command.label}: {line.rstrip()}", highlight=False, markup=False, soft_wrap=True)
             exit_code = process.wait()
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait(timeout=30)
+    if exit_code < 0:
+        told = f"killed by signal {-exit_code}; was the memory enough?"
+        raise StepFailed(ThroughlineError.exit_code, f"{told}\n  step {command.label}; its log: {log}")
     if exit_code != 0:
         raise StepFailed(exit_code, f"{message_in(log)}\n  step {command.label}, exit code {exit_code}; its log: {log}")
     console.print(f"[green]✓[/] {command.label} [dim]{time.monotonic() - started:.0f} s[/]", highlight=False)

@@ -1,20 +1,19 @@
 """From the text of a line to named fields, by the reader of its source."""
 
-import re
+import csv
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.errors import SourceError
-from pipeline.source import Reader
+from pipeline.source import Reader, group_numbers
 
 BROKEN = "__broken"  # filled by Spark with the text of a line that it could not parse
 OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
 
 
 def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
-    """Add the reader's fields, and `problem`: null, or why the line could not be parsed.
+    """Return the reader's fields, and under `__` the line's own columns and `__problem`: null, or why it is unreadable.
 
     lines: one row per landed line; needs `text`, and `header` for readers with a header line.
     """
@@ -52,22 +51,18 @@ def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
         for header in headers
         if header is not None
     ]
-    if not parts:
-        return _parse_separated(lines, reader, reader.columns or ["no_line"])
-    return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts)
+    no_lines = _parse_separated(lines.limit(0), reader, reader.columns)
+    return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts, no_lines)
 
 
 def _names(header: str, separator: str) -> list[str]:
-    names = [name.strip().strip('"') for name in header.split(separator)]
+    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
     return [name or f"unnamed_{position}" for position, name in enumerate(names, 1)]
 
 
 def _parse_by_pattern(lines: DataFrame, reader: Reader) -> DataFrame:
     pattern = reader.pattern or ""
-    try:
-        groups = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern)).groupindex
-    except re.error as error:
-        raise SourceError(f"key 'reader.pattern' = {pattern!r}: not a regular expression: {error}") from None
+    groups = group_numbers(pattern)
     extracted = [F.regexp_extract("text", pattern, number).alias(name) for name, number in groups.items()]
     fields = F.struct(*extracted, F.lit(None).cast("string").alias(BROKEN))
     return _with_fields(lines, fields, F.col("text").rlike(pattern), "expected a match of the pattern of the TOML")
@@ -81,7 +76,7 @@ def _with_fields(lines: DataFrame, fields: Column, is_readable: Column, expected
             F.col("fields").isNull() | F.col(f"fields.{BROKEN}").isNotNull() | ~is_readable,
             f"cannot be parsed; {expected}",
         )
-        .alias("problem")
+        .alias("__problem")
     )
     own = [name for name in OWN_COLUMNS if name in lines.columns]
     return parsed.select(*[F.col(name).alias(f"__{name}") for name in own], problem, "fields.*").drop(BROKEN)

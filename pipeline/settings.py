@@ -7,18 +7,26 @@ else from the defaults here. A misspelt key is an error in both places.
 import hashlib
 import json
 import os
+import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from pipeline.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
 # Read by tests and by the error printer, not settings of the pipeline.
+SECRETS = {("pseudonym_key",), ("lease_url",), ("catalog",)}  # never shown, not even when they are wrong
 OTHER_VARIABLES = {"THROUGHLINE_REAL_DATA", "THROUGHLINE_TRACEBACK", "THROUGHLINE_HOME"}
 
 
@@ -36,7 +44,7 @@ class Settings(BaseSettings):
     min_free_gib: float = Field(3.0, ge=0, description="free disk space below which nothing is started, GiB")
 
     spark_master: str = Field("local[*]", description="Spark master: local[*], spark://..., yarn, k8s://...")
-    spark_deploy_mode: str = Field("client", pattern="^(client|cluster)$")
+    spark_deploy_mode: str = Field("client", pattern="^(client|cluster)$", description="where the driver runs")
     spark_driver_memory: str = Field("3g", description="heap of the driver, which in local mode does all the work")
     spark_shuffle_partitions: int = Field(
         8, ge=1, description="partitions after a shuffle, before Spark merges small ones"
@@ -93,16 +101,23 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises UsageError naming the variable or key if one is misspelt or has a value that it cannot have.
     """
+    overrides.setdefault("home", home_from_environment())
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | OTHER_VARIABLES
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise UsageError(f"unknown setting {unknown[0]}: expected one of {', '.join(sorted(known))}")
     try:
         return Settings(**overrides)
+    except (SettingsError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            f"the settings cannot be read: {error}; expected TOML in {home_from_environment() / 'settings.toml'} "
+            f"and JSON in variables that hold a table, such as {PREFIX}SPARK_OPTIONS"
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        found = "(hidden)" if first["loc"][:1] in SECRETS else repr(first["input"])
         raise UsageError(
-            f"setting {name} = {first['input']!r}: {first['msg']}; "
+            f"setting {name} = {found}: {first['msg']}; "
             f"it comes from {PREFIX}{name.upper()} or from {home_from_environment() / 'settings.toml'}"
         ) from None

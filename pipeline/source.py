@@ -1,5 +1,7 @@
 """A source: how its lines are read and which expression fills which canonical column (DESIGN.md 5.3)."""
 
+import codecs
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,11 +20,17 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def group_numbers(pattern: str) -> dict[str, int]:
+    """Return the named groups of a Java pattern with their numbers, read by Python, which writes them (?P<name>...)."""
+    return dict(re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern)).groupindex)
+
+
 class Reader(_Part):
     """How one line becomes named fields.
 
-    jsonl and parquet name their fields in `fields`, a Spark DDL; csv and tsv in `columns`, or in a header line
-    (`header = true`); regex in the named groups of `pattern`. All other fields than those of `fields` are strings.
+    jsonl and parquet name their fields in `fields`, a Spark DDL; csv and tsv in `columns`; regex in the named groups of
+    `pattern`. All other fields than those of `fields` are strings. With `header = true` each file's first line says in
+    which order its columns come; one of `columns` that a file lacks is null there.
     """
 
     format: Literal["jsonl", "csv", "tsv", "parquet", "regex"]
@@ -38,9 +46,35 @@ class Reader(_Part):
         needed = {"jsonl": "fields", "parquet": "fields", "regex": "pattern"}.get(self.format)
         if needed and not getattr(self, needed):
             raise ValueError(f"format {self.format!r} needs the key {needed!r}")
-        if self.format in ("csv", "tsv") and not self.columns and not self.header:
-            raise ValueError(f"format {self.format!r} needs 'columns' or 'header = true'")
+        is_separated = self.format in ("csv", "tsv")
+        if is_separated and not self.columns:
+            raise ValueError(f"format {self.format!r} needs the key 'columns'; with a header line, those that are used")
+        unfit = ["header", "columns", "separator"] if not is_separated else ["fields", "pattern"]
+        for key in unfit:
+            if getattr(self, key):
+                raise ValueError(f"format {self.format!r} has no use for the key {key!r}")
         return self
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_an_encoding(cls, value: str) -> str:
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError("no such encoding; expected a name such as 'utf-8' or 'latin-1'") from None
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        try:
+            groups = group_numbers(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        if "(?P<" in value or not groups or not all(re.fullmatch("[A-Za-z][A-Za-z0-9]*", name) for name in groups):
+            raise ValueError("expected groups named as Java does, (?<name>...), of letters and digits only")
+        return value
 
 
 class Columns(_Part):
@@ -68,7 +102,7 @@ class Columns(_Part):
         if not (self.user_id or self.device_id):
             raise ValueError("needs 'user_id' or 'device_id': whose event is it?")
         if not (self.event_at or self.created_at):
-            raise ValueError("needs 'event_at', or 'created_at' with 'sent_at' and 'received_at': when was it?")
+            raise ValueError("needs 'event_at', or 'created_at' (best with 'sent_at' and 'received_at'): when was it?")
         return self
 
 

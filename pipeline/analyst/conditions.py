@@ -9,11 +9,11 @@ from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
 
 
 def equals(column: str, value: str) -> BooleanExpression:
-    return EqualTo(column, value)  # type: ignore[call-arg, arg-type]
+    return EqualTo(column, value)  # type: ignore[call-arg, misc]
 
 
 def is_among(column: str, values: Collection[str]) -> BooleanExpression:
-    return In(column, set(values))  # type: ignore[call-arg, arg-type]
+    return In(column, set(values))  # type: ignore[call-arg, misc]
 
 
 def both(one: BooleanExpression, other: BooleanExpression) -> BooleanExpression:

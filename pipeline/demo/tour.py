@@ -86,7 +86,7 @@ def _next_steps(days: DayRange, source: str) -> str:
     example = "throughline explain user u-1042" if source == "demo" else "throughline explain user ID"
     return f"""
 [bold]Next[/] (in this folder, with .venv/bin on the PATH or in front)
-  throughline query "SELECT * FROM tag_audience ORDER BY expected_users DESC LIMIT 10"
+  throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
   {example}   why that profile
   throughline explain day {days.last}   what became of the lines of a day
   throughline doctor   what is installed, reachable, configured

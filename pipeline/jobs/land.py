@@ -10,11 +10,11 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from pipeline.arrival import land_events, land_items
-from pipeline.canonical import check_expressions
-from pipeline.days import parse_day
+from pipeline.canonical import check_expressions, check_items
+from pipeline.days import parse_day, told
 from pipeline.errors import told_in_one_line
 from pipeline.files import write_whole
-from pipeline.landing import LandingZone, input_files, stage_file
+from pipeline.landing import LandingZone, input_files, sort_files, stage_file
 from pipeline.settings import load_settings
 from pipeline.source import load_source, source_file
 
@@ -29,25 +29,18 @@ def main() -> None:
     toml = source_file(arguments.source)
     source = load_source(toml)
     zone = LandingZone(load_settings().home / "landing")
-    files = input_files(arguments.paths)
+    found = sort_files(input_files(arguments.paths), source)
     spark = SparkSession.builder.appName("land").getOrCreate()
     check_expressions(spark, source, toml)
+    check_items(spark, source, toml)
 
-    is_item_file = [source.items is not None and file.match(source.items.files) for file in files]
-    staging = zone.root / source.name / ".staging"
+    staging = zone.root / ".staging" / source.name
     shutil.rmtree(staging, ignore_errors=True)  # what a killed run left
     try:
-        logs = [
-            stage_file(file, zone, source.name, source.reader, staging)
-            for file, is_item in zip(files, is_item_file, strict=True)
-            if not is_item and file.match(source.files)
-        ]
-        catalogues = [
-            stage_file(file, zone, source.name, source.items.reader, staging)
-            for file, is_item in zip(files, is_item_file, strict=True)
-            if is_item and source.items
-        ]
-        days = land_events(spark, zone, source, logs, arguments.arrival_day, staging)
+        logs = [stage_file(file, zone, source.name, source.reader, staging) for file in found.logs]
+        item_reader = source.items.reader if source.items else source.reader
+        catalogues = [stage_file(file, zone, source.name, item_reader, staging) for file in found.catalogues]
+        days = land_events(spark, zone, source, logs, arguments.arrival_day, staging) if logs else []
         land_items(zone, source.name, catalogues)
         write_whole(zone.root / source.name / "source.toml", toml.read_text(encoding="utf-8"))
         for staged in [*logs, *catalogues]:
@@ -55,8 +48,11 @@ def main() -> None:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     lines = sum(staged.lines for staged in logs)
-    print(f"landed {lines:,} lines of {len(logs)} files on {len(days)} arrival days ({days[0]} to {days[-1]})"
-          + (f", {len(catalogues)} catalogue files" if catalogues else ""))  # fmt: skip
+    print(f"landed {lines:,} lines of {len(logs)} files on {len(days)} arrival days ({told(days) or 'none'})")
+    if catalogues:
+        print(f"landed {len(catalogues)} catalogue files")
+    if found.passed_over:
+        print(f"passed over, since neither files nor items.files of the TOML matches: {', '.join(found.passed_over)}")
 
 
 if __name__ == "__main__":

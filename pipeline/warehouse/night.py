@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
 
+from pipeline import gates
 from pipeline.days import DayRange, day_range
 from pipeline.errors import UsageError
 from pipeline.landing import LandingZone
@@ -43,6 +44,7 @@ def night(step: str, arguments: Sequence[str] | None = None, is_first_step: bool
     branch. If the block fails the lease is freed at once, and main is as it was.
     """
     days, run_id = _parse(step, arguments)
+    gates.load_in_background()
     settings = load_settings()
     branch = branch_of(days.last)
     lease = Lease(settings, run_id, days.last)

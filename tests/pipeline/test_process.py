@@ -1,0 +1,105 @@
+"""A step as a process: what it says is shown and kept, and why it failed is passed on."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline.process import StepFailed, message_in, run_command
+from pipeline.steps import CommandLine
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "logs" / "2026-01-31" / "clean.log"
+
+
+@pytest.fixture
+def screen() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def shown(screen: Console) -> str:
+    assert isinstance(screen.file, io.StringIO)
+    return screen.file.getvalue()
+
+
+def run(program: str, log: Path, screen: Console) -> None:
+    run_command(CommandLine("clean", (sys.executable, "-c", program)), os.environ, log, screen)
+
+
+def test_what_a_step_prints_is_shown_and_its_log_lines_are_kept(log: Path, screen: Console) -> None:
+    run("import sys; print('3 lines [in]'); print('14:00 WARN something', file=sys.stderr)", log, screen)
+    assert "  clean: 3 lines [in]\n" in shown(screen)
+    assert "✓ clean" in shown(screen) and "WARN" not in shown(screen)
+    assert "14:00 WARN something\n" in log.read_text()
+
+
+def test_a_failed_step_passes_on_its_exit_code_its_reason_and_where_its_log_is(log: Path, screen: Console) -> None:
+    program = """
+import sys
+print('14:00 WARN chatter', file=sys.stderr)
+print('throughline: events: 1 broken of 7 rules', file=sys.stderr)
+print('  unique(line): 2 of 9 rows. a replay must not double', file=sys.stderr)
+print('14:01 WARN more chatter', file=sys.stderr)
+sys.exit(1)
+"""
+    with pytest.raises(StepFailed) as caught:
+        run(program, log, screen)
+    assert caught.value.exit_code == 1
+    assert caught.value.reason.splitlines() == [
+        "events: 1 broken of 7 rules",
+        "  unique(line): 2 of 9 rows. a replay must not double",
+        f"  step clean, exit code 1; its log: {log}",
+    ]
+    assert "more chatter" in log.read_text() and "✓" not in shown(screen)
+
+
+@pytest.mark.parametrize("exit_code", [1, 2, 3, 9])
+def test_the_exit_code_is_kept(log: Path, screen: Console, exit_code: int) -> None:
+    with pytest.raises(StepFailed) as caught:
+        run(f"raise SystemExit({exit_code})", log, screen)
+    assert caught.value.exit_code == exit_code
+    assert f"exit code {exit_code}" in caught.value.reason
+
+
+def test_a_step_gets_its_environment_and_nothing_to_read(log: Path, screen: Console) -> None:
+    program = "import os, sys; print(os.environ['DAY'], repr(sys.stdin.read()))"
+    run_command(CommandLine("clean", (sys.executable, "-c", program)), {"DAY": "2026-01-31"}, log, screen)
+    assert "clean: 2026-01-31 ''" in shown(screen)
+
+
+def test_a_second_run_begins_its_log_anew(log: Path, screen: Console) -> None:
+    run("import sys; print('first', file=sys.stderr)", log, screen)
+    run("import sys; print('second', file=sys.stderr)", log, screen)
+    assert log.read_text() == "second\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["throughline: no lines"], "no lines"),
+        (["WARN a", "throughline: no lines", "WARN b"], "no lines"),
+        (["throughline: two broken", "  first rule", "  second rule", "WARN b", "  of Spark"],
+         "two broken\n  first rule\n  second rule"),
+        (["throughline: KeyError: x", "Traceback (most recent call last):", '  File "a.py", line 1'], "KeyError: x"),
+        (["throughline: KeyError: x", '  File "a.py", line 1'], "KeyError: x"),
+        (["throughline: lease lost, trying again", "throughline: no lines"], "no lines"),
+        (["WARN a", "java.lang.OutOfMemoryError: heap  "], "java.lang.OutOfMemoryError: heap"),
+        ([], "no message"),
+    ],
+    ids=["alone", "among chatter", "indented lines", "traceback", "stack", "the last", "none: last line", "empty log"],
+)  # fmt: skip
+def test_the_message_of_a_step_is_found_in_its_log(tmp_path: Path, lines: list[str], message: str) -> None:
+    file = tmp_path / "step.log"
+    file.write_text("\n".join(lines))
+    assert message_in(file) == message
+
+
+def test_a_log_that_is_no_text_is_read_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "step.log"
+    file.write_bytes(b"\xff\xfe\nthroughline: no lines\n")
+    assert message_in(file) == "no lines"

@@ -1,0 +1,120 @@
+"""Settings: where a value comes from, and how a wrong one is told."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.settings import ROOT, home_from_environment, load_settings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, and none of the settings of whoever runs the tests."""
+    for name in [name for name in os.environ if name.upper().startswith("THROUGHLINE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_without_anything_the_defaults_hold(home: Path) -> None:
+    settings = load_settings()
+    assert (settings.home, settings.spark_master, settings.is_embedded) == (home, "local[*]", True)
+    assert (settings.allowed_lateness_days, settings.duplicate_days, settings.future_days) == (3, 7, 1)
+    assert (settings.sequence_length, settings.seen_within_days, settings.lease_silence_seconds) == (512, 90, 600)
+
+
+def test_the_default_home_lies_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("THROUGHLINE_HOME")
+    assert load_settings().home == ROOT / ".throughline"
+
+
+def test_a_variable_sets_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROUGHLINE_SEQUENCE_LENGTH", "64")
+    monkeypatch.setenv("THROUGHLINE_CATALOG", '{"type": "rest", "uri": "http://127.0.0.1:8181"}')
+    settings = load_settings()
+    assert settings.sequence_length == 64
+    assert settings.catalog["type"] == "rest" and not settings.is_embedded
+
+
+def test_the_file_sets_a_value_and_a_variable_goes_before_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "settings.toml").write_text(
+        'sequence_length = 64\nfuture_days = 2\n[spark_options]\n"spark.executor.memory" = "2g"\n'
+    )
+    monkeypatch.setenv("THROUGHLINE_FUTURE_DAYS", "5")
+    settings = load_settings()
+    assert (settings.sequence_length, settings.future_days) == (64, 5)
+    assert settings.spark_options == {"spark.executor.memory": "2g"}
+
+
+def test_a_misspelt_variable_is_told_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROUGHLINE_SEQUENCE_LENGHT", "64")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith("unknown setting THROUGHLINE_SEQUENCE_LENGHT: expected one of ")
+    assert "THROUGHLINE_SEQUENCE_LENGTH," in message
+
+
+def test_a_misspelt_key_is_told_with_its_file(home: Path) -> None:
+    (home / "settings.toml").write_text("sequence_lenght = 64\n")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert "setting sequence_lenght = 64" in str(caught.value)
+    assert str(home / "settings.toml") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("sequence_length", "many", "valid integer"),
+        ("sequence_length", "0", "greater than or equal to 1"),
+        ("postgres_port", "80", "greater than or equal to 1024"),
+        ("spark_deploy_mode", "clutser", "pattern"),
+    ],
+)
+def test_a_wrong_value_is_told_with_where_it_may_come_from(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"THROUGHLINE_{name.upper()}", value)
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith(f"setting {name} = {value!r}: ") and told in message
+    assert f"THROUGHLINE_{name.upper()}" in message and str(home / "settings.toml") in message
+
+
+def test_the_key_of_pseudonyms_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROUGHLINE_PSEUDONYM_KEY", "do-not-tell")
+    settings = load_settings()
+    assert "do-not-tell" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize("value", ["~/throughline", "some/folder", ""])
+def test_the_home_is_absolute_whatever_the_variable_says(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("THROUGHLINE_HOME", value)
+    home = load_settings().home
+    assert home.is_absolute() and "~" not in str(home) and home == home_from_environment()
+
+
+def test_a_file_that_is_no_toml_is_named(home: Path) -> None:
+    (home / "settings.toml").write_text("sequence_length = ")
+    with pytest.raises(UsageError, match=r"settings\.toml"):
+        load_settings()
+
+
+def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROUGHLINE_SPARK_OPTIONS", "spark.executor.memory=2g")
+    with pytest.raises(UsageError, match="THROUGHLINE_SPARK_OPTIONS"):
+        load_settings()
+
+
+def test_the_hash_of_results_changes_with_what_can_change_a_row_and_with_nothing_else(tmp_path: Path) -> None:
+    toml = tmp_path / "shop.toml"
+    toml.write_text('name = "shop"')
+    plain = load_settings().results_hash([toml])
+    assert load_settings(spark_master="local[1]", lease_wait_seconds=1).results_hash([toml]) == plain
+    assert load_settings(sequence_length=64).results_hash([toml]) != plain
+    toml.write_text('name = "store"')
+    assert load_settings().results_hash([toml]) != plain

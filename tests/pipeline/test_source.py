@@ -1,0 +1,201 @@
+"""A source's TOML: what there is loads, and each mistake is one line that names the file and the key."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.source import BUILT_IN, Columns, EventType, Items, Reader, SessionRules, Source, load_source, source_file
+
+TEMPLATE = BUILT_IN / "template.toml"
+GOOD = """\
+name = "shop"
+time_zone = "Europe/Berlin"
+
+[reader]
+format = "jsonl"
+fields = "user STRING, time STRING, type STRING"
+
+[columns]
+user_id = "user"
+event_at = "to_timestamp(time)"
+event_type = "type"
+
+[event_types.look]
+as = "view"
+weight = 1.5
+
+[sessions]
+inactivity_gap_minutes = 20
+
+[items]
+files = "catalogue*"
+item_id = "item"
+
+[items.reader]
+format = "jsonl"
+fields = "item STRING"
+"""
+Written = Callable[[str], Path]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    def write(toml: str) -> Path:
+        file = tmp_path / "shop.toml"
+        file.write_text(toml, encoding="utf-8")
+        return file
+
+    return write
+
+
+def examples_in_template() -> list[str]:
+    """Return the blocks that stand there without a blank after `#`, each as the TOML that it would be."""
+    blocks: list[list[str]] = [[]]
+    for line in TEMPLATE.read_text(encoding="utf-8").splitlines():
+        if re.match(r"#[a-z\[]", line):
+            blocks[-1].append(line.removeprefix("#"))
+        elif blocks[-1]:
+            blocks.append([])
+    return ["\n".join(block) for block in blocks if block]
+
+
+OTHER_LOGS = [block for block in examples_in_template() if block.startswith("[reader]")]
+
+
+@pytest.mark.parametrize("file", sorted(BUILT_IN.glob("*.toml")), ids=lambda file: file.stem)
+def test_a_built_in_source_loads_and_has_the_name_of_its_file(file: Path) -> None:
+    assert load_source(source_file(file.stem)).name == file.stem
+
+
+def test_a_source_keeps_what_its_toml_says_and_fills_the_rest_by_defaults(written: Written) -> None:
+    source = load_source(written(GOOD))
+    assert (source.time_zone, source.files) == ("Europe/Berlin", "*")
+    assert source.event_types["look"] == EventType.model_validate({"as": "view", "weight": 1.5})
+    assert source.sessions == SessionRules(inactivity_gap_minutes=20, cap_hours=24, day_split=False)
+    assert source.items is not None and source.items.reader.fields == "item STRING"
+
+
+@pytest.mark.parametrize("rule", ["inactivity_gap_minutes", "cap_hours"])
+@pytest.mark.parametrize("off", ["false", "0"])
+def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: str, off: str) -> None:
+    toml = GOOD.replace("inactivity_gap_minutes = 20", f"{rule} = {off}")
+    assert getattr(load_source(written(toml)).sessions, rule) == 0
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "told"),
+    [
+        ("[reader]", "[reader]\nformt = 'csv'", ["unknown key 'reader.formt'", "template.toml"]),
+        ("time_zone =", "zone =", ["unknown key 'zone'", "template.toml"]),
+        ("user_id =", "user =", ["unknown key 'columns.user'", "template.toml"]),
+        ("event_type = ", "#", ["the key 'columns.event_type' is missing", "template.toml"]),
+        ('name = "shop"', "", ["the key 'name' is missing"]),
+        ('as = "view"', "", ["the key 'event_types.look.as' is missing"]),
+        ('item_id = "item"', "", ["the key 'items.item_id' is missing"]),
+        ('"shop"', '"My Shop"', ["key 'name' = 'My Shop'", "pattern"]),
+        ("Europe/Berlin", "Berlin", ["key 'time_zone' = 'Berlin'", "no time zone", "'Europe/Berlin'"]),
+        ("1.5", "-1", ["key 'event_types.look.weight' = -1", "greater than or equal to 0"]),
+        ("1.5", '"much"', ["key 'event_types.look.weight' = 'much'", "valid number"]),
+        ('"view"', '"Page View"', ["key 'event_types.look.as' = 'Page View'"]),
+        ("= 20", "= -5", ["key 'sessions.inactivity_gap_minutes' = -5", "greater than or equal to 0"]),
+        ('"jsonl"\nfields = "user', '"xml"\nfields = "user', ["key 'reader.format' = 'xml'", "'jsonl'", "'parquet'"]),
+        ('user_id = "user"', "", ["key 'columns'", "needs 'user_id' or 'device_id'"]),
+        ('user_id = "user"', 'user_id = ""', ["key 'columns.user_id' = ''", "at least 1 character"]),
+        ('event_at = "to_timestamp(time)"', "", ["key 'columns'", "needs 'event_at'"]),
+        ('fields = "item STRING"', "", ["key 'items.reader'", "format 'jsonl' needs the key 'fields'"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_file_and_key(written: Written, good: str, bad: str, told: list[str]) -> None:
+    assert good in GOOD
+    file = written(GOOD.replace(good, bad, 1))
+    with pytest.raises(SourceError) as caught:
+        load_source(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ") and len(message.splitlines()) == 1
+    assert [part for part in told if part not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("reader", "told"),
+    [
+        ("format = 'jsonl'", "format 'jsonl' needs the key 'fields'"),
+        ("format = 'parquet'", "format 'parquet' needs the key 'fields'"),
+        ("format = 'regex'", "format 'regex' needs the key 'pattern'"),
+        ("format = 'csv'", "format 'csv' needs the key 'columns'"),
+        ("format = 'tsv'\nheader = false", "format 'tsv' needs the key 'columns'"),
+    ],
+)
+def test_a_reader_says_what_its_format_needs(written: Written, reader: str, told: str) -> None:
+    file = written(GOOD.replace('format = "jsonl"\nfields = "user STRING, time STRING, type STRING"', reader))
+    with pytest.raises(SourceError) as caught:
+        load_source(file)
+    assert str(caught.value).startswith(f"{file}: key 'reader' = ") and told in str(caught.value)
+
+
+def test_a_source_without_event_types_is_refused(written: Written) -> None:
+    toml = GOOD.replace('[event_types.look]\nas = "view"\nweight = 1.5', "[event_types]")
+    with pytest.raises(SourceError, match=r"shop\.toml: key 'event_types' = \{\}"):
+        load_source(written(toml))
+
+
+def test_two_mistakes_are_two_lines_that_each_name_file_and_key(written: Written) -> None:
+    file = written(GOOD.replace("Europe/Berlin", "Berlin").replace("1.5", "-1"))
+    with pytest.raises(SourceError) as caught:
+        load_source(file)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{file}: key 'time_zone'")
+    assert second.startswith(f"  {file}: key 'event_types.look.weight'")
+
+
+@pytest.mark.parametrize("broken", [b"name = ", b"[reader\n", b'name = "sh\xf6p"\n'])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, broken: bytes) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_bytes(broken)
+    with pytest.raises(SourceError) as caught:
+        load_source(file)
+    assert str(caught.value).startswith(f"{file}: not a TOML file: ")
+
+
+@pytest.mark.parametrize("name", ["taobo", "no/such/file.toml"])
+def test_a_source_that_is_not_there_is_told_with_those_that_are(name: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        source_file(name)
+    message = str(caught.value)
+    assert f"no source {name!r}" in message and ".toml file" in message
+    assert "demo, taobao" in message and "template" not in message
+
+
+def test_a_path_is_a_source_of_its_own(written: Written) -> None:
+    file = written(GOOD)
+    assert source_file(str(file)) == file
+
+
+@pytest.mark.parametrize(
+    "part", [Source, Reader, Columns, EventType, SessionRules, Items], ids=lambda part: part.__name__
+)
+def test_the_template_shows_every_key(part: type[Source]) -> None:
+    text = TEMPLATE.read_text(encoding="utf-8")
+    keys = [field.alias or name for name, field in part.model_fields.items()]
+    assert [key for key in keys if not re.search(rf"^#?\[?{key}\b|^# {key}\b|^# .*\b{key}:", text, re.MULTILINE)] == []
+
+
+def test_the_template_has_an_example_of_every_format() -> None:
+    formats = [tomllib.loads(block)["reader"]["format"] for block in OTHER_LOGS]
+    assert sorted(formats) == ["csv", "csv", "parquet", "regex", "tsv"]
+    assert load_source(TEMPLATE).reader.format == "jsonl"
+
+
+@pytest.mark.parametrize("example", OTHER_LOGS, ids=lambda block: tomllib.loads(block)["reader"]["format"])
+def test_an_example_of_the_template_loads_when_it_takes_the_place_of_the_first(written: Written, example: str) -> None:
+    load_source(written(f'name = "shop"\n{example}\n[event_types.look]\nas = "view"\n'))
+
+
+def test_the_other_examples_of_the_template_load_where_they_stand(written: Written) -> None:
+    lines = TEMPLATE.read_text(encoding="utf-8").partition("# ---- Other logs")[0].splitlines()
+    source = load_source(written("\n".join(re.sub(r"^#(?=[a-z\[])", "", line) for line in lines)))
+    assert source.items is not None and source.items.files == "catalogue*"
+    assert source.columns.consent == "cast(consent AS BOOLEAN)"

@@ -1,0 +1,82 @@
+"""The command lines of a night, as they stand in golden files: a change of an argument is a change that one sees."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.days import day_range
+from pipeline.settings import ROOT, load_settings
+from pipeline.steps import STEPS, CommandLine, land_command, step_commands, step_environment, tables_command
+
+GOLDEN = Path(__file__).parents[1] / "cases" / "command_lines"
+DAY = day_range("2026-01-31", None, None)
+RANGE = day_range(None, "2026-01-05", "2026-02-01")
+
+
+def night(days: str) -> list[CommandLine]:
+    which = {"day": DAY, "range": RANGE}[days]
+    return [command for step in STEPS for command in step_commands(step, which)]
+
+
+RENDERED = {
+    "day": night("day"),
+    "range": night("range"),
+    "day_with_run_id_and_everybody": [
+        command
+        for step in STEPS
+        for command in step_commands(step, DAY, run_id="manual__2026-02-01", score_all=True)
+    ],
+    "land": [
+        tables_command(),
+        land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
+        land_command(Path("shop.toml"), [Path("a log.csv")], "2026-01-31"),
+    ],
+}  # fmt: skip
+
+
+def rendered(commands: Sequence[CommandLine]) -> str:
+    """Return one command a line, with names in place of the paths of this machine."""
+    lines = [f"{command.label}: {shlex.join(command.arguments)}" for command in commands]
+    text = "\n".join(lines) + "\n"
+    places = {sys.executable: "PYTHON", str(Path(sys.executable).parent): "BIN", str(ROOT): "ROOT"}
+    for path, name in places.items():
+        text = text.replace(path, name)
+    return text
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_the_command_lines_are_those_of_the_golden_file(name: str, request: pytest.FixtureRequest) -> None:
+    file = GOLDEN / f"{name}.txt"
+    found = rendered(RENDERED[name])
+    if request.config.getoption("--update-golden"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(found, encoding="utf-8")
+    assert file.is_file(), f"{file} is missing: --update-golden writes it; look hard at what it writes"
+    assert found.splitlines() == file.read_text(encoding="utf-8").splitlines()
+
+
+def test_every_golden_file_has_a_command_line() -> None:
+    assert {file.stem for file in GOLDEN.iterdir()} == set(RENDERED)
+
+
+def test_a_range_is_one_process_a_step_and_not_a_loop() -> None:
+    assert [command.label for command in night("range")] == [command.label for command in night("day")]
+
+
+@pytest.mark.parametrize("command", [*night("day"), *RENDERED["land"]], ids=lambda command: command.label)
+def test_what_a_command_line_starts_is_there(command: CommandLine) -> None:
+    program, *arguments = command.arguments
+    assert Path(program).is_file()
+    assert [one for one in arguments if one.startswith(str(ROOT)) and not Path(one).is_file()] == []
+
+
+def test_a_step_finds_its_configuration_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
+    environment = step_environment(load_settings())
+    conf = str(tmp_path / "conf")
+    assert environment["THROUGHLINE_HOME"] == str(tmp_path)
+    assert environment["SPARK_CONF_DIR"] == environment["PYICEBERG_HOME"] == conf
+    assert environment["PYSPARK_PYTHON"] == sys.executable

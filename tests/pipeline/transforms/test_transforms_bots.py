@@ -1,0 +1,107 @@
+"""Robots are told from people by what they say of themselves and by how they behave, per user and day."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.bots import BotRules, classify, with_declared_bots
+
+DAY = datetime(2026, 1, 5, tzinfo=UTC)
+HOUR = 3600.0
+GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Mobile/15E148 Safari/604.1"
+
+
+def at(seconds: Iterable[float]) -> list[datetime]:
+    return [DAY + timedelta(seconds=float(one)) for one in seconds]
+
+
+def people() -> dict[str, list[datetime]]:
+    """Return users by what they show; their times all lie on one day unless said otherwise."""
+    random = np.random.default_rng(3)
+
+    def irregular(count: int, hours: float, start: float = 0.0) -> Iterable[float]:
+        return start * HOUR + np.sort(random.uniform(0, hours * HOUR, count))
+
+    bursts = np.concatenate([hour * HOUR + random.uniform(0, 900, 40) for hour in (9, 10, 13, 14, 20, 21)])
+    return {
+        "busy human": at(np.sort(bursts)),  # 240 events, none of them a robot's
+        "a tick short of the rate": at(irregular(599, 1)),
+        "rate": at(irregular(600, 1)),
+        "rate over two hours": at(irregular(700, 2)),
+        "regular": at(np.arange(100) * 60 + random.normal(0, 3, 100)),
+        "regular, but short": at(np.arange(99) * 60),
+        "all in one second": at(np.zeros(100)),
+        "span": at(irregular(400, 24)),
+        "awake for 20 hours": at(irregular(400, 20)),
+        "few events all day": at(irregular(199, 24)),
+        "one event": at([5.0]),
+    }
+
+
+ROBOTS = {"rate", "regular", "span"}
+
+
+@pytest.fixture(scope="module")
+def classes(frame_of) -> dict[tuple[str, str], Any]:
+    rows = [
+        {"user_id": user, "known_on": DAY.date(), "event_at": one, "is_declared": False}
+        for user, times in people().items()
+        for one in times
+    ]
+    tuesday = DAY.date() + timedelta(days=1)
+    rows += [{**row, "known_on": tuesday, "user_id": "rate"} for row in rows if row["user_id"] == "busy human"]
+    rows += [
+        {"user_id": "declared", "known_on": DAY.date(), "event_at": one, "is_declared": number == 3}
+        for number, one in enumerate(at(range(0, 3000, 500)))
+    ]
+    rows += [{"user_id": "declared", "known_on": tuesday, "event_at": at([9])[0], "is_declared": False}]
+    random = np.random.default_rng(4)
+    shuffled = [rows[place] for place in random.permutation(len(rows))]
+    frame = frame_of(shuffled, "user_id STRING, known_on DATE, event_at TIMESTAMP, is_declared BOOLEAN")
+    found = classify(frame, BotRules()).collect()
+    assert len(found) == len(people()) + 3, "one row per user and day of being known"
+    return {(row.user_id, f"{row.known_on:%A}"): row for row in found}
+
+
+@pytest.mark.parametrize("user", [user for user in people() if user != "all in one second"])
+def test_behaviour_tells_robots_from_people(user: str, classes) -> None:
+    row = classes[(user, "Monday")]
+    assert row.bot_class == ("behavioural" if user in ROBOTS else "human")
+    assert (row.bot_evidence is not None) == (user in ROBOTS)
+
+
+@pytest.mark.parametrize(
+    ("user", "evidence"),
+    [
+        ("rate", "bots-1: 600 events in one hour"),
+        ("regular", "of their mean"),
+        ("span", "bots-1: 24 hours of one day active"),
+        ("declared", "bots-1: the user agent names a robot"),
+    ],
+)
+def test_the_evidence_says_what_gave_the_robot_away(user: str, evidence: str, classes) -> None:
+    assert evidence in classes[(user, "Monday")].bot_evidence
+
+
+def test_a_class_is_of_one_day(classes) -> None:
+    assert classes[("declared", "Monday")].bot_class == "declared"
+    assert classes[("declared", "Tuesday")].bot_class == "human"
+    assert classes[("rate", "Tuesday")].bot_class == "human"
+
+
+def test_many_events_at_the_same_moment_are_judged_and_not_lost(classes) -> None:
+    assert classes[("all in one second", "Monday")].bot_class in ("human", "behavioural")
+
+
+def test_robots_are_known_by_their_user_agent(frame_of) -> None:
+    agents = [GOOGLEBOT, CHROME, SAFARI, None, "", "curl/8.9.1", "python-requests/2.33"]
+    rows = [{"user_id": f"{number}", "user_agent": agent} for number, agent in enumerate(agents * 2)]
+    found = with_declared_bots(frame_of(rows, "user_id STRING, user_agent STRING")).collect()
+    assert len(found) == len(rows), "no event is lost or doubled"
+    declared = {row.user_agent for row in found if row.is_declared}
+    assert GOOGLEBOT in declared and not declared & {CHROME, SAFARI, None, ""}

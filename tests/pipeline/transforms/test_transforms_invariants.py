@@ -1,0 +1,308 @@
+"""The rules of sessions and sequences as invariants on random lives, all in a few Spark jobs."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from pipeline.sequences import sequences
+from pipeline.sessionize import Rules, sessionize, sessions_of
+from pipeline.touched import events_to_cut, touched_owners
+
+USERS = 150
+START = datetime(2026, 3, 24, tzinfo=UTC)  # the clocks of Berlin change within the week
+DAYS = 8
+MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000  # microseconds
+SOURCES: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "long_runs": {"time_zone": "Europe/Berlin", "sessions": {"inactivity_gap_minutes": 400}},
+    "no_cap": {"sessions": {"inactivity_gap_minutes": 400, "cap_hours": 0}},
+    "days": {"time_zone": "Asia/Shanghai", "sessions": {"day_split": True}},
+    "only_days": {"time_zone": "America/New_York", "sessions": {"inactivity_gap_minutes": 0, "day_split": True}},
+    "only_cap": {"time_zone": "Asia/Kathmandu", "sessions": {"inactivity_gap_minutes": 0}},
+}
+GAPS = np.array([0, 1, MINUTE, 30 * MINUTE - 1, 30 * MINUTE, 30 * MINUTE + 1, 2 * HOUR, 400 * MINUTE, 400 * MINUTE + 1])
+EVENTS = """
+    source STRING, user_id STRING, event_id STRING, micros BIGINT, arrival_day DATE, known_on DATE, last_copy_on DATE,
+    file STRING, line BIGINT, is_counted BOOLEAN, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>,
+    variant STRING
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One made-up event; time in microseconds since START."""
+
+    source: str
+    user: str
+    id: str
+    at: int
+    arrived: int  # days since START
+    line: int
+    is_counted: bool = True
+    item: str | None = None
+    variant: str = ""
+    copied: int = 0  # days since START; before `arrived` there is no copy
+
+    @property
+    def known(self) -> int:
+        return max(self.arrived, self.at // DAY)
+
+    @property
+    def owner(self) -> tuple[Any, ...]:
+        return (self.variant, self.source, self.user, self.is_counted)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return (self.at, self.id, self.arrived, self.line)
+
+    def row(self) -> dict[str, Any]:
+        def day(number: int) -> Any:
+            return START.date() + timedelta(days=number)
+
+        return {
+            "source": self.source, "user_id": self.user, "event_id": self.id, "is_counted": self.is_counted,
+            "micros": int(START.timestamp()) * 1_000_000 + self.at, "arrival_day": day(self.arrived),
+            "known_on": day(self.known), "last_copy_on": day(max(self.arrived, self.copied)), "file": "log", "line": self.line,
+            "event_type": "view", "weight": 1.0, "item_id": self.item, "tags": [self.item or "none"],
+            "variant": self.variant,
+        }  # fmt: skip
+
+
+def random_events(seed: int) -> list[Event]:
+    """Lives of every source's users: bursts, pauses, ties, gaps at the very edge, and late arrivals."""
+    random = np.random.default_rng(seed)
+    events: list[Event] = []
+    for number in range(USERS):
+        source = list(SOURCES)[number % len(SOURCES)]
+        at = int(random.integers(0, DAY))
+        for _ in range(int(random.integers(1, 40))):
+            at += int(random.choice(GAPS) if random.random() < 0.8 else random.integers(0, 2 * DAY))
+            if at >= DAYS * DAY:
+                break
+            late = int(random.integers(-1, 4)) if random.random() < 0.2 else 0  # or a day early: a clock ahead
+            events.append(
+                Event(
+                    source, f"user{number}", f"{random.integers(1 << 60):x}", at, min(max(at // DAY + late, 0), DAYS - 1),
+                    len(events), bool(random.random() < 0.9), f"i{random.integers(9)}" if random.random() < 0.9 else None,
+                )
+            )  # fmt: skip
+    return events
+
+
+@pytest.fixture(scope="module")
+def rules(rules_by_source) -> Rules:
+    return rules_by_source(SOURCES)
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    return random_events(seed=5)
+
+
+@pytest.fixture(scope="module")
+def frame(frame_of):
+    def make(events: list[Event]):
+        rows = frame_of([event.row() for event in events], EVENTS)
+        return rows.withColumn("event_at", F.timestamp_micros("micros")).drop("micros")
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def late_ones(events) -> dict[str, Event]:
+    """One late event a user, anywhere in the log."""
+    random = np.random.default_rng(6)
+    first = {event.user: event for event in reversed(events)}
+    return {
+        user: replace(
+            event,
+            id=f"late{user}",
+            at=int(random.integers(0, DAYS * DAY)),
+            arrived=DAYS - 1,
+            is_counted=True,
+            line=10**6,
+        )
+        for user, event in first.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def cut(events, late_ones, frame, rules) -> dict[str, dict[tuple[str, str], Any]]:
+    """Sessions of three variants of the log, from one job: as it is, its rows shuffled, and with the late events."""
+    shuffled = [events[place] for place in np.random.default_rng(7).permutation(len(events))]
+    variants = {"as_is": events, "shuffled": shuffled, "with_late": [*events, *late_ones.values()]}
+    together = [replace(event, variant=name) for name, some in variants.items() for event in some]
+    rows = sessionize(frame(together).withColumn("has_earlier", F.lit(False)), rules, per=("variant",))
+    found: dict[str, dict[tuple[str, str], Any]] = {name: {} for name in variants}
+    columns = ("variant", "user_id", "event_id", "session_id", "session_started_at", "run_started_at", "split_reason")
+    collected = rows.select(*columns).collect()
+    for row in collected:
+        found[row.variant][(row.user_id, row.event_id)] = row
+    assert len(collected) == len(together), "every event is in exactly one session"
+    assert {name: len(rows) for name, rows in found.items()} == {name: len(some) for name, some in variants.items()}
+    return found
+
+
+def lives_of(events: list[Event]) -> dict[tuple[Any, ...], list[Event]]:
+    lives = defaultdict(list)
+    for event in sorted(events, key=lambda event: event.order):
+        lives[event.owner].append(event)
+    return lives
+
+
+def gap_of(source: str) -> float:
+    return SOURCES[source].get("sessions", {}).get("inactivity_gap_minutes", 30) * MINUTE or float("inf")
+
+
+def runs_of(life: list[Event]) -> list[list[Event]]:
+    """Cut a life at its gaps, by the book."""
+    runs = [[life[0]]]
+    for before, after in zip(life, life[1:], strict=False):
+        if after.at - before.at > gap_of(after.source):
+            runs.append([])
+        runs[-1].append(after)
+    return runs
+
+
+def local_day(event: Event) -> Any:
+    zone = ZoneInfo(SOURCES[event.source].get("time_zone", "UTC"))
+    return (START + timedelta(microseconds=event.at)).astimezone(zone).date()
+
+
+def test_neighbours_share_a_session_exactly_when_the_rules_say(events, cut) -> None:
+    for (_, source, *_), life in lives_of(events).items():
+        session_rules = SOURCES[source].get("sessions", {})
+        cap = session_rules.get("cap_hours", 24) * HOUR or float("inf")
+        sessions = [cut["as_is"][(event.user, event.id)] for event in life]
+        place = 0
+        for number, run in enumerate(runs_of(life)):
+            is_cut_by_day = session_rules.get("day_split", False) or run[-1].at - run[0].at > cap
+            for before, after in zip([None, *run], run, strict=False):
+                here = sessions[place]
+                if before is None:
+                    assert here.split_reason == ("gap" if number else "first")
+                    assert place == 0 or here.session_id != sessions[place - 1].session_id
+                else:
+                    is_split = is_cut_by_day and local_day(before) != local_day(after)
+                    assert (here.session_id != sessions[place - 1].session_id) == is_split, (before, after)
+                    assert not is_split or here.split_reason == (
+                        "day" if session_rules.get("day_split") else "midnight"
+                    )
+                place += 1
+        assert len({one.session_id for one in sessions}) == 1 + sum(
+            before.session_id != after.session_id for before, after in zip(sessions, sessions[1:], strict=False)
+        ), "a session that was left is not entered again"
+
+
+def test_the_order_of_rows_does_not_matter(cut) -> None:
+    as_is, shuffled = (
+        {
+            key: (row.session_id, row.session_started_at, row.run_started_at, row.split_reason)
+            for key, row in some.items()
+        }
+        for some in (cut["as_is"], cut["shuffled"])
+    )
+    assert as_is == shuffled
+
+
+def test_a_late_event_leaves_the_ids_of_runs_it_does_not_reach_alone(events, late_ones, cut) -> None:
+    left_alone = 0
+    for (_, source, user, is_counted), life in lives_of(events).items():
+        late = late_ones[user]
+        for run in runs_of(life):
+            is_reached = run[0].at - gap_of(source) <= late.at <= run[-1].at + gap_of(source)
+            if is_counted and is_reached:
+                continue
+            for event in run:
+                key = (user, event.id)
+                assert cut["with_late"][key].session_id == cut["as_is"][key].session_id
+                left_alone += 1
+    assert left_alone > 500
+
+
+def test_what_becomes_known_after_a_day_alters_no_sequence_as_of_it(events, frame, rules) -> None:
+    day, random = 4, np.random.default_rng(8)
+    altered = []
+    for event in events:
+        if event.known <= day:
+            altered.append(replace(event, variant="altered"))
+        elif random.random() < 0.7:
+            # Whatever may come: another time (earlier too), another item, no consent any more.
+            at = int(random.integers(0, DAYS * DAY))
+            altered.append(
+                replace(
+                    event, variant="altered", at=at, arrived=max(event.arrived, day + 1), item="other", is_counted=True
+                )
+            )
+    both = [*(replace(event, variant="as_is") for event in events), *altered]
+    rows = frame([replace(event, user=f"{event.variant}-{event.user}") for event in both])
+    made = sequences(rows, [START.date() + timedelta(days=day)], rules, length=12).collect()
+
+    told: dict[str, dict[str, Any]] = {"as_is": {}, "altered": {}}
+    for row in made:
+        variant, _, user = row.user_id.partition("-")
+        sessions = list(dict.fromkeys(row.session_id))
+        told[variant][user] = (
+            row.item, row.tags, row.event_at, [sessions.index(one) for one in row.session_id], row.event_count,
+            row.first_event_at, row.last_event_at,
+        )  # fmt: skip
+    assert told["as_is"] == told["altered"]
+
+    # And each row is what one gets by hand: the newest counted events that were known.
+    news = {event.user for event in events if event.is_counted and event.known == day}
+    assert set(told["as_is"]) == news and len(news) > 20
+    for user in news:
+        known = [event for event in events if event.user == user and event.is_counted and event.known <= day]
+        newest = sorted(known, key=lambda event: event.order)[-12:]
+        assert told["as_is"][user][1] == [[event.item or "none"] for event in newest]
+        assert told["as_is"][user][4] == len(known)
+
+
+def test_cutting_only_what_the_news_touch_equals_cutting_all_again(frame, rules, spark) -> None:
+    """Two nights: what the second leaves and makes are the sessions that one pass over everything makes."""
+    everything = random_events(seed=1)
+    split = DAYS // 2  # the second night brings the arrival days from here on
+    random = np.random.default_rng(2)
+    before, after = [], []
+    for event in everything:
+        # A class may change on a day that the night cleans; a copy may bring a refusal of consent.
+        is_reclassed = event.known >= split and random.random() < 0.5
+        is_refused = random.random() < 0.03
+        if event.arrived < split:
+            before.append(event)
+            event = replace(event, is_counted=not event.is_counted) if is_reclassed else event
+            event = replace(event, is_counted=False, copied=split) if is_refused else event
+        after.append(event)
+    cleaned = [START.date() + timedelta(days=number) for number in range(split, DAYS)]
+    first_newest, newest = (F.lit(day).cast("date") for day in (cleaned[0] - timedelta(days=1), cleaned[-1]))
+    events, events_before = frame(after).persist(), frame(before).persist()
+
+    def full(rows, newest_day):
+        return sessions_of(sessionize(rows.withColumn("has_earlier", F.lit(False)), rules), rules, newest_day)
+
+    had = full(events_before, first_newest).collect()
+    schema = full(events_before, first_newest).schema
+    sessions = spark.createDataFrame(had, schema).persist()
+    touched = touched_owners(events, events_before, sessions, cleaned, rules).persist()
+    made = sessions_of(sessionize(events_to_cut(events, touched), rules), rules, newest).collect()
+    wanted = {row.session_id: row for row in full(events, newest).collect()}
+    from_at = {(row.source, row.user_id, row.is_counted): row.from_at for row in touched.collect()}
+    for one in (events, events_before, sessions, touched):
+        one.unpersist()
+
+    found = {
+        row.session_id: row
+        for row in had
+        if row.started_at < from_at.get((row.source, row.user_id, row.is_counted), datetime.max)
+    }
+    assert 50 < len(found) < len(had) - 50, "some sessions are left alone, and some are not"
+    assert not set(found) & {row.session_id for row in made}
+    found |= {row.session_id: row for row in made}
+    assert set(found) == set(wanted)
+    assert [key for key in wanted if found[key] != wanted[key]] == []

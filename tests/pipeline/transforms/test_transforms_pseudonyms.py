@@ -1,0 +1,59 @@
+"""Pseudonyms are HMAC-SHA256, and the key shows nowhere."""
+
+import hmac
+import io
+from contextlib import redirect_stdout
+from hashlib import sha256
+
+import numpy as np
+import pytest
+
+from pipeline.pseudonyms import pseudonymize
+
+KEYS = [b"k", b"correct horse battery staple", b"x" * 64, b"y" * 65, bytes(range(256))]
+
+
+def ids() -> list[str]:
+    random = np.random.default_rng(1)
+    letters = list("abcXYZ019-_ '\"\\|é字😀\u0000\u202e")
+    drawn = ["".join(random.choice(letters, int(random.integers(1, 200)))) for _ in range(300)]
+    return ["1", "-9223372036854775808", "18446744073709551615", " ", "naïve", "用户", "🦆", "a" * 5000, *drawn]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{len(key)} bytes")
+def test_a_pseudonym_is_the_hmac_of_the_id(key: bytes, frame_of) -> None:
+    people = ids()
+    made = pseudonymize(
+        frame_of([{"user_id": one, "device_id": one} for one in people], "user_id STRING, device_id STRING"), key
+    )
+    assert made.columns == ["user_id", "device_id"]
+    wanted = [hmac.new(key, one.encode(), sha256).hexdigest() for one in people]
+    rows = made.collect()
+    assert sorted(row.user_id for row in rows) == sorted(wanted)
+    assert all(row.user_id == row.device_id for row in rows)
+
+
+def test_an_event_before_login_has_the_pseudonym_of_its_device(frame_of) -> None:
+    rows = [{"user_id": None, "device_id": "d"}, {"user_id": "u", "device_id": None}]
+    made = pseudonymize(frame_of(rows, "user_id STRING, device_id STRING"), b"key").collect()
+    of_user, of_device = (hmac.new(b"key", one, sha256).hexdigest() for one in (b"u", b"d"))
+    assert {(row.user_id, row.device_id) for row in made} == {(of_device, of_device), (of_user, None)}
+
+
+@pytest.mark.parametrize("key", [b"a secret of thirty-two letters!!", b"z" * 70], ids=["short", "long"])
+def test_no_plan_shows_the_key(key: bytes, frame_of) -> None:
+    made = pseudonymize(frame_of([{"user_id": "u", "device_id": "d"}], "user_id STRING, device_id STRING"), key)
+    hidden = made.where("user_id > 'a'").groupBy("user_id").count()  # the optimizer has something to move about
+    told = io.StringIO()
+    with redirect_stdout(told):
+        for mode in ("extended", "formatted", "cost", "codegen"):
+            hidden.explain(mode=mode)
+    text = told.getvalue() + hidden._jdf.queryExecution().toString() + made._jdf.queryExecution().toString()
+    assert "Physical Plan" in text
+
+    block = (sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    secrets = [key, block, *(bytes(byte ^ mask for byte in block) for mask in (0x36, 0x5C))]
+    shown = text.lower().replace(" ", "").replace(",", "")
+    for secret in secrets:
+        forms = (secret.hex(), secret.decode("latin-1").lower(), "".join(str(byte) for byte in secret))
+        assert not any(form[:16].replace(" ", "").replace(",", "") in shown for form in forms)

@@ -1,0 +1,401 @@
+"""Lines of every format become canonical columns, or are refused with a reason; each line is judged exactly once."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.canonical import canonical_lines, check_expressions, with_reason
+from pipeline.clean import judge
+from pipeline.demo.log import make_log
+from pipeline.demo.plan import DemoPlan
+from pipeline.demo.render import LineRenderer
+from pipeline.errors import SourceError
+from pipeline.settings import Settings
+from pipeline.source import Source, load_source, source_file
+
+LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
+ARRIVAL_DAY = date(2026, 1, 5)
+TYPES = '[event_types.pv]\nas = "view"\n[event_types.buy]\nas = "purchase"\nweight = 3.0\n'
+JSON = f"""
+name = "web"
+[reader]
+format = "jsonl"
+fields = "id STRING, user STRING, device STRING, number BIGINT, at STRING, sent STRING, received STRING, type STRING, item STRING, tags ARRAY<STRING>, more STRUCT<dwell: DOUBLE, agent: STRING>, consent BOOLEAN"
+[columns]
+event_id = "id"
+user_id = "user"
+device_id = "device"
+event_at = "to_timestamp(at)"
+event_type = "type"
+item_id = "item"
+tags = "tags"
+dwell_seconds = "more.dwell"
+user_agent = "more.agent"
+consent = "consent"
+{TYPES}"""
+SEPARATED = f"""
+name = "web"
+[reader]
+format = "csv"
+columns = ["user", "item", "title", "type", "at"]
+[columns]
+user_id = "user"
+item_id = "item"
+url = "title"
+event_type = "type"
+event_at = "to_timestamp(at)"
+{TYPES}"""
+GOOD = {"user": "u", "at": "2026-01-05T10:00:00Z", "type": "pv"}
+CODES = {
+    "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future"
+}  # fmt: skip
+
+Judged = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def source_of(tmp_path: Path) -> Callable[[str], Source]:
+    def load(toml: str) -> Source:
+        file = tmp_path / "web.toml"
+        file.write_text(toml, encoding="utf-8")
+        return load_source(file)
+
+    return load
+
+
+@pytest.fixture
+def judged(frame_of, source_of) -> Judged:
+    """Return the function that judges texts, or (text, header) pairs, by a TOML; one row a line, in their order."""
+
+    def judge_texts(toml: str, texts: list[Any]) -> list[Any]:
+        source = source_of(toml)
+        rows = [
+            {"source": "web", "arrival_day": ARRIVAL_DAY, "file": f"log{header}", "line": number, "text": text, "header": header}
+            for number, one in enumerate(texts, 1)
+            for text, header in [one if isinstance(one, tuple) else (one, None)]
+        ]  # fmt: skip
+        found = with_reason(canonical_lines(frame_of(rows, LINES), source), source.event_types, 1).orderBy("line")
+        collected = found.collect()
+        assert [row.line for row in collected] == list(range(1, len(texts) + 1)), "every line exactly once"
+        assert all((row.reason is None) == (row.detail is None) for row in collected)
+        return collected
+
+    return judge_texts
+
+
+def utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+def line(**changed: Any) -> str:
+    return json.dumps({**GOOD, **changed}, ensure_ascii=False)
+
+
+def test_json_lines_are_read(judged: Judged) -> None:
+    texts = [
+        line(id=" e1 ", item="i", tags=[" a ", "", "b", "a", None], more={"dwell": 1.5, "agent": "x"}, consent=False),
+        line(unknown={"deep": [1]}),
+        line(user=9223372036854775807),
+        line(user=-9223372036854775808),
+        line(user=18446744073709551615),
+        line(user="00042"),
+        line(user=None, device="d"),
+        line(user="käse 用户 🦆"),
+        "  " + line() + " ",
+    ]
+    rows = judged(JSON, texts)
+    assert [row.reason for row in rows] == [None] * len(texts)
+    first = rows[0]
+    assert (first.event_id, first.item_id, first.tags, first.dwell_seconds, first.user_agent, first.consent) == (
+        "e1", "i", ["a", "b"], 1.5, "x", False,
+    )  # fmt: skip
+    assert (first.event_type, first.weight, utc(first.event_at)) == ("view", 1.0, "2026-01-05T10:00:00")
+    assert [row.user_id for row in rows[2:6]] == [
+        "9223372036854775807", "-9223372036854775808", "18446744073709551615", "00042",
+    ]  # fmt: skip
+    assert (rows[6].user_id, rows[6].device_id, rows[7].user_id) == (None, "d", "käse 用户 🦆")
+    assert rows[1].tags == []
+
+
+@pytest.mark.parametrize("group", ["parse", "content"])
+def test_json_lines_are_refused_for_what_is_wrong(group: str, judged: Judged) -> None:
+    unparsable = {
+        "cut": line()[:-5], "empty": "", "blank": "   ", "array": "[]", "array of objects": f"[{line()}]", "number": "42",
+        "text": '"x"', "null": "null", "no json": "GET / HTTP/1.1", "number of another type": line(number="many"),
+        "number beyond 64 bits": line(number=1 << 64), "tags of another type": line(tags={"a": 1}),
+        "object where a number is": line(more={"dwell": {}}), "consent of another type": line(consent="perhaps"),
+        "glued lines": line() + line(user="lost"), "glued rest": line() + '{"user": "lo',
+        "nested without end": '{"user":' + "[" * 3000, "long number": '{"number":' + "9" * 3000 + "}",
+    }  # fmt: skip
+    wrong = {
+        "unparsable": "empty object with a fault {",
+        "missing_user": line(user=" ", device=""),
+        "missing_event_at": line(at="n/a"),
+        "missing_event_type": line(type=None),
+        "unknown_event_type": line(type="heartbeat"),
+        "event_in_future": line(at="2026-01-07T00:00:00Z"),
+    }
+    if group == "parse":
+        rows = judged(JSON, list(unparsable.values()))
+        found = {name: row.reason for name, row in zip(unparsable, rows, strict=True)}
+        assert found == dict.fromkeys(unparsable, "unparsable")
+    else:
+        rows = judged(JSON, list(wrong.values()))
+        assert [row.reason for row in rows] == list(wrong)
+        assert "heartbeat" in rows[4].detail and "[event_types]" in rows[4].detail
+        assert "2026-01-07" in rows[5].detail and "2026-01-05" in rows[5].detail
+
+
+def test_times_are_read_to_the_microsecond_and_broken_clocks_refused(judged: Judged) -> None:
+    times = {
+        "2026-01-05T10:00:00.123456Z": "2026-01-05T10:00:00.123456",
+        "2026-01-05T10:00:00+09:00": "2026-01-05T01:00:00",
+        "2026-01-05 10:00:00": "2026-01-05T10:00:00",
+        "2026-01-06T23:59:59.999999Z": "2026-01-06T23:59:59.999999",
+        "1990-01-01T00:00:00Z": "1990-01-01T00:00:00",
+        "1970-01-01T00:00:00Z": None,
+        "0000-00-00T00:00:00Z": None,
+        "2100-01-01T00:00:01Z": None,
+        "+99999-01-01T00:00:00Z": None,
+        "31.01.2026 08:15": None,
+        "": None,
+    }
+    rows = judged(JSON, [line(at=at) for at in times])
+    assert [row.event_at and utc(row.event_at) for row in rows] == list(times.values())
+    assert [row.reason for row in rows] == [None if at else "missing_event_at" for at in times.values()]
+
+
+def test_the_clock_of_the_device_is_corrected_where_all_three_times_are_known(judged: Judged) -> None:
+    toml = JSON.replace(
+        "event_at = ", 'sent_at = "to_timestamp(sent)"\nreceived_at = "to_timestamp(received)"\ncreated_at = '
+    )
+    created, sent, received = "2026-01-05T15:00:00Z", "2026-01-05T15:00:10.5Z", "2026-01-05T12:00:10.5Z"
+    texts = [
+        line(at=created, sent=sent, received=received),
+        line(at=created, sent=sent),
+        line(at=created, received=received),
+        line(at="no time", sent=sent, received=received),
+        # The clock jumped between making and sending: what comes out is no time.
+        line(at="1991-01-01T00:00:00Z", sent="2099-01-01T00:00:00Z", received=received),
+    ]
+    rows = judged(toml, texts)
+    assert [row.event_at and utc(row.event_at) for row in rows[:4]] == [
+        "2026-01-05T12:00:00", "2026-01-05T15:00:00", "2026-01-05T15:00:00", None,
+    ]  # fmt: skip
+    assert [row.clock_correction_seconds for row in rows[:4]] == [-10800.0, None, None, None]
+    assert [row.reason for row in rows[:4]] == [None, None, None, "missing_event_at"]
+    assert rows[4].reason == "missing_event_at", "1917 is no time between 1990 and 2100"
+
+
+def test_csv_is_read_with_quotes_and_refused_where_fields_lack_or_abound(judged: Judged) -> None:
+    texts = [
+        'u,i,"a, ""b""",pv,2026-01-05 10:00:00',
+        "u,,,buy,2026-01-05 10:00:00",
+        "u,i,t,pv",
+        "u,i,t,pv,2026-01-05 10:00:00,more",
+        ",i,t,pv,2026-01-05 10:00:00",
+        'u,i,"never closed,pv,2026-01-05 10:00:00',
+        "-9223372036854775808,i,t,pv,2026-01-05 10:00:00",
+        "",
+        "," * 30_000,
+    ]
+    rows = judged(SEPARATED, texts)
+    assert [row.reason for row in rows] == [
+        None, None, "unparsable", "unparsable", "missing_user", "unparsable", None, "unparsable", "unparsable",
+    ]  # fmt: skip
+    assert (rows[0].url, rows[0].item_id, rows[0].event_type) == ('a, "b"', "i", "view")
+    assert (rows[1].url, rows[1].item_id, rows[1].weight) == (None, None, 3.0)
+    assert "expected 5 fields: user,item,title,type,at" in rows[2].detail
+    assert rows[6].user_id == "-9223372036854775808"
+
+
+def test_columns_of_a_header_may_change_between_files(judged: Judged) -> None:
+    toml = SEPARATED.replace('columns = ["user", "item", "title", "type", "at"]', "header = true")
+    january, february = "user,item,type,at", 'at,"user",title,type,,item'
+    texts = [
+        ("u1,i1,pv,2026-01-05 10:00:00", january),
+        ("2026-01-05 11:00:00,u2,hat,buy,x,i2", february),
+        ("2026-01-05 11:00:00,u2,hat,buy", february),
+        ("u3,i3,pv,2026-01-05 12:00:00", january),
+    ]
+    rows = judged(toml, texts)
+    assert [row.reason for row in rows] == [None, None, "unparsable", None]
+    assert [(row.user_id, row.item_id, row.url) for row in rows if not row.reason] == [
+        ("u1", "i1", None), ("u2", "i2", "hat"), ("u3", "i3", None),
+    ]  # fmt: skip
+
+
+def test_a_header_may_have_quoted_names_with_the_separator_in_them(judged: Judged) -> None:
+    toml = SEPARATED.replace('columns = ["user", "item", "title", "type", "at"]', "header = true")
+    (row,) = judged(toml, [("u1,i1,99,hat,pv,2026-01-05 10:00:00", 'user,item,"price, EUR",title,type,at')])
+    assert (row.reason, row.user_id, row.url) == (None, "u1", "hat")
+
+
+def test_a_header_that_lacks_a_column_is_an_error_that_names_the_key(judged: Judged) -> None:
+    toml = SEPARATED.replace('columns = ["user", "item", "title", "type", "at"]', "header = true")
+    with pytest.raises(SourceError, match=r"columns\.user_id"):
+        judged(toml, [("u1,i1,hat,pv,2026-01-05 10:00:00", "usr,item,title,type,at")])
+
+
+def test_tsv_takes_quotes_and_commas_as_they_are(judged: Judged) -> None:
+    rows = judged(
+        SEPARATED.replace('"csv"', '"tsv"'),
+        ['u\ti\t"half, a \\quote\tpv\t2026-01-05 10:00:00', "u\ti\tt\tpv", "u\t\t\tpv\t2026-01-05 10:00:00"],
+    )
+    assert [row.reason for row in rows] == [None, "unparsable", None]
+    assert rows[0].url == '"half, a \\quote'
+
+
+def test_another_separator(judged: Judged) -> None:
+    (row,) = judged(
+        SEPARATED.replace('format = "csv"', 'format = "csv"\nseparator = "::"'), ["u::i::t::pv::2026-01-05 10:00:00"]
+    )
+    assert (row.reason, row.user_id, row.url) == (None, "u", "t")
+
+
+def test_lines_are_read_by_the_named_groups_of_a_pattern(judged: Judged) -> None:
+    toml = f"""
+name = "web"
+[reader]
+format = "regex"
+pattern = '^(?<host>\\S+) (\\S+) \\S+ \\[(?<time>[^\\]]+)\\] "(?:GET|POST) (?<path>\\S+)[^"]*" (?<status>\\d+)'
+[columns]
+user_id = "host"
+event_at = "to_timestamp(time, 'dd/MMM/yyyy:HH:mm:ss Z')"
+event_type = "if(status < 400, 'pv', 'error')"
+url = "path"
+{TYPES}"""
+    rows = judged(
+        toml,
+        [
+            'a.example - - [05/Jan/2026:10:00:00 -0500] "GET /x?q=1 HTTP/1.0" 200 12',
+            'a.example - - [05/Jan/2026:10:00:00 -0500] "GET /x HTTP/1.0" 404 12',
+            'a.example - - [05/Jan/2026:10:00:00 -0500] "HEAD /x HTTP/1.0" 200 12',
+            'a.example - - [yesterday] "POST / HTTP/1.0" 200 12',
+        ],
+    )
+    assert [row.reason for row in rows] == [None, "unknown_event_type", "unparsable", "missing_event_at"]
+    assert (rows[0].user_id, rows[0].url, utc(rows[0].event_at)) == ("a.example", "/x?q=1", "2026-01-05T15:00:00")
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "key"),
+    [
+        ('"to_timestamp(at)"', '"to_timestamp(at"', "columns.event_at"),
+        ('"to_timestamp(at)"', '"to_timestmp(at)"', "columns.event_at"),
+        ('user_id = "user"', 'user_id = "usr"', "columns.user_id"),
+        ('tags = "tags"', 'tags = "item"', "columns.tags"),
+        ('item_id = "item"', 'item_id = "max(item)"', "columns.item_id"),
+        ('item_id = "item"', 'item_id = "explode(tags)"', "columns.item_id"),
+        ("number BIGINT", "number BIGNT", "reader.fields"),
+        ("[event_types.pv]", '[items]\nfiles = "c*"\nitem_id = "no_such"\n[items.reader]\nformat = "jsonl"\n'
+         'fields = "item STRING"\n[event_types.pv]', "items.item_id"),
+    ],
+)  # fmt: skip
+def test_a_wrong_expression_is_an_error_that_names_file_and_key(
+    found: str, instead: str, key: str, spark, source_of: Callable[[str], Source]
+) -> None:
+    assert found in JSON
+    file = Path("shop/web.toml")
+    with pytest.raises(SourceError) as told:
+        check_expressions(spark, source_of(JSON.replace(found, instead)), file)
+    assert str(file) in str(told.value) and key in str(told.value)
+
+
+def test_a_wrong_pattern_is_an_error_that_names_file_and_key(spark, source_of: Callable[[str], Source]) -> None:
+    toml = SEPARATED.replace('format = "csv"', 'format = "regex"\npattern = "(?<user>"')
+    with pytest.raises(SourceError) as told:
+        check_expressions(spark, source_of(toml), Path("shop/web.toml"))
+    assert "shop/web.toml" in str(told.value) and "reader.pattern" in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["demo", "taobao"])
+def test_the_expressions_of_built_in_sources_are_right(name: str, spark) -> None:
+    check_expressions(spark, load_source(source_file(name)), source_file(name))
+
+
+@pytest.mark.parametrize("epoch", ["99999999999999", "-99999999999999", "9223372036854775807", "1e400", "NaN"])
+def test_a_time_beyond_all_calendars_refuses_its_line_only(epoch: str, frame_of) -> None:
+    source = load_source(source_file("taobao"))
+    rows = [
+        {"source": "taobao", "arrival_day": date(2017, 11, 26), "file": "log", "line": 1, "text": f"1,2,3,pv,{epoch}"}
+    ]
+    judged = with_reason(canonical_lines(frame_of(rows, LINES), source), source.event_types, 1)
+    assert [row.reason for row in judged.collect()] == ["missing_event_at"]
+
+
+SPOILERS = [
+    "",
+    '"',
+    ",",
+    "{",
+    "}",
+    "[",
+    "\\",
+    "\t",
+    "\u0000",
+    "é",
+    "🦆",
+    "\u2028",
+    "9",
+    "-",
+    "null",
+    "\\u0000",
+    ",,",
+    "  ",
+]
+
+
+def mutated(texts: list[str], count: int, seed: int) -> list[str]:
+    """Return lines with up to four of their places cut, doubled, swapped or spoilt."""
+    random = np.random.default_rng(seed)
+    lines = []
+    for _ in range(count):
+        text = texts[int(random.integers(len(texts)))]
+        for _ in range(int(random.integers(0, 5))):
+            first, last = sorted(int(place) for place in random.integers(0, len(text) + 1, 2))
+            last = min(last, first + int(random.integers(0, 12)))
+            part = text[first:last]
+            spoilt = [SPOILERS[int(random.integers(len(SPOILERS)))], "", part * 2, part[::-1], text[last:]]
+            text = text[:first] + spoilt[int(random.integers(5))] + text[last:]
+        lines.append(text)
+    return lines
+
+
+def test_ten_thousand_mutated_lines_are_each_judged_once(frame_of, tmp_path: Path) -> None:
+    log = make_log(DemoPlan(users=20, days=7))
+    of_demo = list(LineRenderer(log).texts(np.arange(500)))
+    random = np.random.default_rng(9)
+    of_taobao = [
+        f"{random.integers(1, 10**6)},{random.integers(1, 10**6)},{random.integers(1, 10**6)},"
+        f"{random.choice(['pv', 'cart', 'fav', 'buy'])},{random.integers(1511600000, 1512200000)}"
+        for _ in range(500)
+    ]
+    settings = Settings(home=tmp_path)
+    for name, texts, day in (("demo", of_demo, log.plan.first_day), ("taobao", of_taobao, date(2017, 12, 2))):
+        lines = mutated(texts, 5_000, seed=len(name))
+        rows = [
+            {"source": name, "arrival_day": day, "file": "log", "line": number, "text": text}
+            for number, text in enumerate(lines, 1)
+        ]
+        judged = judge(frame_of(rows, LINES), load_source(source_file(name)), b"key", settings).collect()
+        assert sorted(row.line for row in judged) == list(range(1, len(lines) + 1))
+        for row in judged:
+            assert row.text == lines[row.line - 1]
+            if row.reason:
+                assert row.reason in CODES and row.detail
+            else:
+                assert len(row.user_id) == 64 and None not in (
+                    row.event_id,
+                    row.event_at,
+                    row.event_type,
+                    row.weight,
+                    row.tags,
+                )
+        fates = {row.reason for row in judged}
+        assert {None, "unparsable", "missing_event_at", "unknown_event_type"} <= fates
