@@ -126,7 +126,9 @@ def test_a_mistake_is_one_line_that_names_file_and_key(written: Written, good: s
         ("format = 'parquet'", "format 'parquet' needs the key 'fields'"),
         ("format = 'regex'", "format 'regex' needs the key 'pattern'"),
         ("format = 'csv'", "format 'csv' needs the key 'columns'"),
-        ("format = 'tsv'\nheader = false", "format 'tsv' needs the key 'columns'"),
+        ("format = 'tsv'\nheader = true", "format 'tsv' needs the key 'columns'"),
+        ("format = 'jsonl'\nfields = 'a STRING'\nheader = true", "format 'jsonl' has no use for the key 'header'"),
+        ("format = 'csv'\ncolumns = ['a']\npattern = '(?<a>.)'", "format 'csv' has no use for the key 'pattern'"),
     ],
 )
 def test_a_reader_says_what_its_format_needs(written: Written, reader: str, told: str) -> None:
@@ -134,6 +136,26 @@ def test_a_reader_says_what_its_format_needs(written: Written, reader: str, told
     with pytest.raises(SourceError) as caught:
         load_source(file)
     assert str(caught.value).startswith(f"{file}: key 'reader' = ") and told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("pattern", "(?<user", "not a regular expression"),
+        ("pattern", "(?P<user>.*)", "expected groups named as Java does"),
+        ("pattern", "(?<user_id>.*)", "of letters and digits only"),
+        ("pattern", "no group", "expected groups named as Java does"),
+        ("encoding", "utf-99", "no such encoding"),
+    ],
+)
+def test_a_pattern_or_encoding_that_cannot_be_used_is_named(written: Written, key: str, value: str, told: str) -> None:
+    lines = {"format": "regex", "pattern": "(?<user>.*)", key: value}
+    reader = "\n".join(f"{name} = '{text}'" for name, text in lines.items())
+    file = written(GOOD.replace('format = "jsonl"\nfields = "user STRING, time STRING, type STRING"', reader))
+    with pytest.raises(SourceError) as caught:
+        load_source(file)
+    assert str(caught.value).startswith(f"{file}: key 'reader.{key}' = {value!r}: ")
+    assert told in str(caught.value)
 
 
 def test_a_source_without_event_types_is_refused(written: Written) -> None:
