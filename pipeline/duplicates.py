@@ -61,7 +61,7 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
             "group_size": F.count("*").over(whole_group),
             **{name: F.first(name, ignorenulls=True).over(whole_group) for name in FILLED_BY_COPIES},
         }
-    ).persist()  # all three parts are read from it
+    ).localCheckpoint()  # all three parts are read from it, some after the table that it reads has been written
     helpers = ("copied_on", "is_known", "copy_group", "copy_number", "group_size")
     is_first = F.col("copy_number") == 1
     return Deduplicated(

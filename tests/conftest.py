@@ -1,4 +1,4 @@
-"""What all tests share: a strange clock zone, no sockets beyond loopback, one Spark session, golden files, real logs."""
+"""What all tests share: a clock zone, no sockets beyond loopback, one Spark session, golden files, real logs."""
 
 import csv
 import io
@@ -52,6 +52,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.ansi.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",  # small frames cost more to compile for than to go through
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
@@ -65,11 +67,21 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     session.stop()
 
 
+@pytest.fixture
+def compiled(spark: "SparkSession") -> Iterator[None]:
+    """Let Spark compile its plans in this test, as it does in production."""
+    for name, value in (("wholeStage", "true"), ("factoryMode", "FALLBACK")):
+        spark.conf.set(f"spark.sql.codegen.{name}", value)
+    yield
+    for name, value in (("wholeStage", "false"), ("factoryMode", "NO_CODEGEN")):
+        spark.conf.set(f"spark.sql.codegen.{name}", value)
+
+
 @pytest.fixture(scope="session")
 def frame_of(spark: "SparkSession") -> Callable[[Iterable[Row], str], "DataFrame"]:
     """Return the function that makes a frame of rows and a Spark DDL.
 
-    A text is read as its column's type: times are UTC, arrays are words, an empty text is null. A missing key is null.
+    A text is read as its column's type: times are UTC, arrays are words. A missing key is null, or an empty array.
     """
     import pyarrow as pa
     from pyspark.sql.pandas.types import to_arrow_schema
@@ -86,12 +98,10 @@ def frame_of(spark: "SparkSession") -> Callable[[Iterable[Row], str], "DataFrame
 
 
 def _read(value: object, kind: str) -> object:
+    if kind == "array<string>":
+        return value.split() if isinstance(value, str) else value or []
     if not isinstance(value, str):
         return value
-    if kind == "array<string>":
-        return value.split()
-    if value == "":
-        return None
     if kind == "boolean":
         return {"true": True, "false": False}[value]
     if kind == "timestamp":
@@ -104,14 +114,14 @@ def _read(value: object, kind: str) -> object:
 
 
 @pytest.fixture(scope="session")
-def read_csv() -> Callable[[Path], list[dict[str, str]]]:
-    """Return the function that reads a case's CSV; a file that is not there has no rows."""
+def read_csv() -> Callable[[Path], list[dict[str, str | None]]]:
+    """Return the function that reads a case's CSV: an empty field is null; a file that is not there has no rows."""
 
-    def read(file: Path) -> list[dict[str, str]]:
+    def read(file: Path) -> list[dict[str, str | None]]:
         if not file.is_file():
             return []
         with file.open(encoding="utf-8", newline="") as lines:
-            return list(csv.DictReader(lines, strict=True))
+            return [{name: text or None for name, text in row.items()} for row in csv.DictReader(lines, strict=True)]
 
     return read
 

@@ -17,7 +17,7 @@ JARS = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0,org.postgresql:
 ONE_MACHINE = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
 }
 
 LOG4J = """\

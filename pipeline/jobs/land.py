@@ -28,13 +28,14 @@ def main() -> None:
 
     toml = source_file(arguments.source)
     source = load_source(toml)
-    zone = LandingZone(load_settings().home / "landing")
+    home = load_settings().home
+    zone = LandingZone(home / "landing")
     found = sort_files(input_files(arguments.paths), source)
     spark = SparkSession.builder.appName("land").getOrCreate()
     check_expressions(spark, source, toml)
     check_items(spark, source, toml)
 
-    staging = zone.root / ".staging" / source.name
+    staging = home / "staging" / source.name
     shutil.rmtree(staging, ignore_errors=True)  # what a killed run left
     try:
         logs = [stage_file(file, zone, source.name, source.reader, staging) for file in found.logs]

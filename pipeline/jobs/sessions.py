@@ -26,13 +26,15 @@ def main() -> None:
         sessions = spark.table(table("sessions"))
         before = table_before(spark, "events").withColumn("is_counted", is_counted())
 
-        touched = touched_owners(events, before, sessions, cleaned, rules).persist()
+        # Cut loose from the table that they are about to change.
+        touched = touched_owners(events, before, sessions, cleaned, rules).localCheckpoint()
         cut = sessionize(events_to_cut(events, touched), rules)
-        made = sessions_of(cut, rules, F.lit(newest)).persist()
+        made = sessions_of(cut, rules, F.lit(newest)).localCheckpoint()
         replace_sessions(spark, made, touched)
 
-        rows = sessions_by_day(made, events, cleaned)
-        gate = gates.check(made, "sessions")
+        written = sessions.where(F.col("started_on") >= F.lit(made.agg(F.min("started_on")).first()[0]))
+        gate = gates.check(written, "sessions")
+        rows = sessions_by_day(written, events, cleaned)
         runs.record(spark, "sessions", here.run_id, rows, gate, here.clock)
 
 

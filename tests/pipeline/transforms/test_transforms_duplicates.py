@@ -31,7 +31,7 @@ def test_copies_are_told_as_the_case_expects(case: Path, frame_of, read_csv, gol
     )
     frames = {"owners": made.owners, "copies": made.copies, "filled": made.filled}
     found = {name: [row.asDict() for row in frame.collect()] for name, frame in frames.items()}
-    made.owners.unpersist()
+    made.owners.sparkSession.catalog.clearCache()
 
     for name, rows in found.items():
         rows.sort(key=lambda row: (row["event_id"], row["arrival_day"], row["file"], row["line"]))

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -68,8 +69,8 @@ class Event:
         return {
             "source": self.source, "user_id": self.user, "event_id": self.id, "is_counted": self.is_counted,
             "micros": int(START.timestamp()) * 1_000_000 + self.at, "arrival_day": day(self.arrived),
-            "known_on": day(self.known), "last_copy_on": day(max(self.arrived, self.copied)), "file": "log", "line": self.line,
-            "event_type": "view", "weight": 1.0, "item_id": self.item, "tags": [self.item or "none"],
+            "known_on": day(self.known), "last_copy_on": day(max(self.arrived, self.copied)), "file": "log",
+            "line": self.line, "event_type": "view", "weight": 1.0, "item_id": self.item, "tags": [self.item or "none"],
             "variant": self.variant,
         }  # fmt: skip
 
@@ -88,8 +89,9 @@ def random_events(seed: int) -> list[Event]:
             late = int(random.integers(-1, 4)) if random.random() < 0.2 else 0  # or a day early: a clock ahead
             events.append(
                 Event(
-                    source, f"user{number}", f"{random.integers(1 << 60):x}", at, min(max(at // DAY + late, 0), DAYS - 1),
-                    len(events), bool(random.random() < 0.9), f"i{random.integers(9)}" if random.random() < 0.9 else None,
+                    source, f"user{number}", f"{random.integers(1 << 60):x}", at,
+                    min(max(at // DAY + late, 0), DAYS - 1), len(events), bool(random.random() < 0.9),
+                    f"i{random.integers(9)}" if random.random() < 0.9 else None,
                 )
             )  # fmt: skip
     return events
@@ -163,7 +165,7 @@ def gap_of(source: str) -> float:
 def runs_of(life: list[Event]) -> list[list[Event]]:
     """Cut a life at its gaps, by the book."""
     runs = [[life[0]]]
-    for before, after in zip(life, life[1:], strict=False):
+    for before, after in pairwise(life):
         if after.at - before.at > gap_of(after.source):
             runs.append([])
         runs[-1].append(after)
@@ -196,7 +198,7 @@ def test_neighbours_share_a_session_exactly_when_the_rules_say(events, cut) -> N
                     )
                 place += 1
         assert len({one.session_id for one in sessions}) == 1 + sum(
-            before.session_id != after.session_id for before, after in zip(sessions, sessions[1:], strict=False)
+            before.session_id != after.session_id for before, after in pairwise(sessions)
         ), "a session that was left is not entered again"
 
 

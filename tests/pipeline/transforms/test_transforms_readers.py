@@ -21,11 +21,12 @@ from pipeline.source import Source, load_source, source_file
 LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
 ARRIVAL_DAY = date(2026, 1, 5)
 TYPES = '[event_types.pv]\nas = "view"\n[event_types.buy]\nas = "purchase"\nweight = 3.0\n'
-JSON = f"""
+JSON = f'''
 name = "web"
 [reader]
 format = "jsonl"
-fields = "id STRING, user STRING, device STRING, number BIGINT, at STRING, sent STRING, received STRING, type STRING, item STRING, tags ARRAY<STRING>, more STRUCT<dwell: DOUBLE, agent: STRING>, consent BOOLEAN"
+fields = """id STRING, user STRING, device STRING, number BIGINT, at STRING, sent STRING, received STRING, type STRING,
+    item STRING, tags ARRAY<STRING>, more STRUCT<dwell: DOUBLE, agent: STRING>, consent BOOLEAN"""
 [columns]
 event_id = "id"
 user_id = "user"
@@ -37,7 +38,7 @@ tags = "tags"
 dwell_seconds = "more.dwell"
 user_agent = "more.agent"
 consent = "consent"
-{TYPES}"""
+{TYPES}'''
 SEPARATED = f"""
 name = "web"
 [reader]
@@ -75,7 +76,8 @@ def judged(frame_of, source_of) -> Judged:
     def judge_texts(toml: str, texts: list[Any]) -> list[Any]:
         source = source_of(toml)
         rows = [
-            {"source": "web", "arrival_day": ARRIVAL_DAY, "file": f"log{header}", "line": number, "text": text, "header": header}
+            {"source": "web", "arrival_day": ARRIVAL_DAY, "file": f"log{header}", "line": number, "text": text,
+             "header": header}
             for number, one in enumerate(texts, 1)
             for text, header in [one if isinstance(one, tuple) else (one, None)]
         ]  # fmt: skip
@@ -125,10 +127,11 @@ def test_json_lines_are_read(judged: Judged) -> None:
 @pytest.mark.parametrize("group", ["parse", "content"])
 def test_json_lines_are_refused_for_what_is_wrong(group: str, judged: Judged) -> None:
     unparsable = {
-        "cut": line()[:-5], "empty": "", "blank": "   ", "array": "[]", "array of objects": f"[{line()}]", "number": "42",
-        "text": '"x"', "null": "null", "no json": "GET / HTTP/1.1", "number of another type": line(number="many"),
-        "number beyond 64 bits": line(number=1 << 64), "tags of another type": line(tags={"a": 1}),
-        "object where a number is": line(more={"dwell": {}}), "consent of another type": line(consent="perhaps"),
+        "cut": line()[:-5], "empty": "", "blank": "   ", "array": "[]", "array of objects": f"[{line()}]",
+        "number": "42", "text": '"x"', "null": "null", "no json": "GET / HTTP/1.1",
+        "number of another type": line(number="many"), "number beyond 64 bits": line(number=1 << 64),
+        "tags of another type": line(tags={"a": 1}), "object where a number is": line(more={"dwell": {}}),
+        "consent of another type": line(consent="perhaps"),
         "nested without end": '{"user":' + "[" * 3000, "long number": '{"number":' + "9" * 3000 + "}",
     }  # fmt: skip
     wrong = {
@@ -196,7 +199,9 @@ def test_the_clock_of_the_device_is_corrected_where_all_three_times_are_known(ju
 
 def test_a_corrected_time_outside_the_calendar_is_no_time(judged: Judged) -> None:
     """The clock jumped between making and sending: what comes out is 1918."""
-    toml = JSON.replace("event_at = ", 'sent_at = "to_timestamp(sent)"\nreceived_at = "to_timestamp(received)"\ncreated_at = ')
+    toml = JSON.replace(
+        "event_at = ", 'sent_at = "to_timestamp(sent)"\nreceived_at = "to_timestamp(received)"\ncreated_at = '
+    )
     (row,) = judged(
         toml, [line(at="1991-01-01T00:00:00Z", sent="2099-01-01T00:00:00Z", received="2026-01-05T12:00:00Z")]
     )
@@ -317,9 +322,10 @@ def test_a_wrong_expression_is_an_error_that_names_file_and_key(
 ) -> None:
     assert found in JSON
     file = Path("shop/web.toml")
+    source = source_of(JSON.replace(found, instead))
+    check = check_items if key.startswith("items.") else check_expressions
     with pytest.raises(SourceError) as told:
-        check_expressions(spark, source_of(JSON.replace(found, instead)), file)
-        check_items(spark, source_of(JSON.replace(found, instead)), file)
+        check(spark, source, file)
     assert str(file) in str(told.value) and key in str(told.value)
 
 
@@ -383,6 +389,7 @@ def mutated(texts: list[str], count: int, seed: int) -> list[str]:
     return lines
 
 
+@pytest.mark.usefixtures("compiled")
 def test_ten_thousand_mutated_lines_are_each_judged_once(frame_of, tmp_path: Path) -> None:
     log = make_log(DemoPlan(users=20, days=7))
     of_demo = list(LineRenderer(log).texts(np.arange(500)))

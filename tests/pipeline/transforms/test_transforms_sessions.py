@@ -1,4 +1,4 @@
-"""Sessions: a case is a folder `tests/cases/sessions/<what it shows>/` of `events.csv`, `expect.csv`, maybe `rules.toml`."""
+"""Sessions: a case is `tests/cases/sessions/<what it shows>/`: `events.csv`, `expect.csv` and maybe `rules.toml`."""
 
 from pathlib import Path
 

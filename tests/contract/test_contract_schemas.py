@@ -1,0 +1,71 @@
+"""The schemas that pipeline and model share are declared on both sides; here they are held against each other.
+
+The declaration in `sql/ddl` is what analysts read; a model's score differs from it on purpose in its items only.
+"""
+
+import pyarrow as pa
+import pytest
+
+from model.profile_schema import PROFILES
+from model.sequences_schema import SEQUENCES
+from pipeline.analyst.dictionary import declared_columns, parse_ddl
+from pipeline.profiles import SCORES
+
+# What the pipeline adds to a score: where it comes from.
+ADDED_BY_THE_PIPELINE = ["run_id", "input_snapshots", "code_version", "config_hash"]
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type with `large_` types as plain ones, and lists told by their elements only."""
+    if pa.types.is_large_list(kind) or pa.types.is_list(kind):
+        return pa.list_(plain(kind.value_type))
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, plain(field.type)) for field in kind])
+    return kind
+
+
+def columns_of(schema: pa.Schema) -> dict[str, pa.DataType]:
+    return {field.name: plain(field.type) for field in schema}
+
+
+def declared(table: str) -> dict[str, pa.DataType]:
+    return {column.name: plain(column.type) for column in declared_columns(table)}
+
+
+def scores() -> dict[str, pa.DataType]:
+    """Return the columns that the pipeline reads of a score; its DDL as the dictionary parses it."""
+    return {column.name: plain(column.type) for column in parse_ddl(f"CREATE TABLE scores ({SCORES})")}
+
+
+def test_model_and_pipeline_agree_on_the_columns_of_a_score() -> None:
+    assert list(columns_of(PROFILES).items()) == list(scores().items())
+
+
+def test_the_dictionary_reads_the_ddl_of_scores_as_spark_does(spark) -> None:
+    from pyspark.sql.pandas.types import to_arrow_schema
+    from pyspark.sql.types import StructType
+
+    assert columns_of(to_arrow_schema(StructType.fromDDL(SCORES))) == scores()
+
+
+def test_a_score_becomes_a_row_of_profiles() -> None:
+    found, wanted = columns_of(PROFILES), declared("profiles")
+    assert set(wanted) - set(found) == set(ADDED_BY_THE_PIPELINE)
+    assert set(found) <= set(wanted)
+    differing = {name for name in found if found[name] != wanted[name]}
+    assert differing == {"top_items"}
+    assert found["top_items"] == pa.list_(pa.struct([("item", pa.int64()), ("score", pa.float64())]))
+    assert wanted["top_items"] == pa.list_(
+        pa.struct([("item_id", pa.string()), ("title", pa.string()), ("score", pa.float64())])
+    )
+
+
+def test_the_model_reads_sequences_as_they_are_declared() -> None:
+    assert list(columns_of(SEQUENCES).items()) == list(declared("sequences").items())
+
+
+@pytest.mark.parametrize("table", ["sequences", "profiles"])
+def test_no_column_that_passes_between_them_is_ever_null(table: str) -> None:
+    assert [column.name for column in declared_columns(table) if not column.is_required] == []

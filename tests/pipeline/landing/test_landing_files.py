@@ -1,0 +1,214 @@
+"""Every line of a file lands, numbered, whatever its bytes; the same bytes land once."""
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.landing import LINES, LandingZone, StagedFile, input_files, stage_file
+from pipeline.source import Reader
+
+JSON = Reader(format="jsonl", fields="user STRING")
+CSV = Reader(format="csv", columns=["user", "item"])
+WITH_HEADER = Reader(format="csv", columns=["user", "item"], header=True)
+DAY = date(2026, 1, 5)
+
+Stage = Callable[..., StagedFile]
+
+
+@pytest.fixture
+def zone(tmp_path: Path) -> LandingZone:
+    return LandingZone(tmp_path / "landing")
+
+
+@pytest.fixture
+def stage(tmp_path: Path, zone: LandingZone) -> Stage:
+    """Return the function that writes bytes into a file and stages it."""
+
+    def write_and_stage(content: bytes, name: str = "log.jsonl", reader: Reader = JSON) -> StagedFile:
+        file = tmp_path / "in" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return stage_file(file, zone, "web", reader, tmp_path / "staging")
+
+    return write_and_stage
+
+
+def lines_of(staged: StagedFile) -> list[tuple[int, str]]:
+    table = pq.read_table(staged.lines_file)
+    assert table.schema == LINES and staged.lines == table.num_rows
+    assert set(table["file"].to_pylist()) <= {staged.name}
+    return list(zip(table["line"].to_pylist(), table["text"].to_pylist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        (b"a\nb\n", ["a", "b"]),
+        (b"a\nb", ["a", "b"]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"a\rb\nc", ["a\rb", "c"]),
+        (b"\xef\xbb\xbfa\nb\n", ["a", "b"]),
+        (b"a\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
+        (b"a\n\n\nb\n", ["a", "", "", "b"]),
+        (b"\n", [""]),
+        (b"", []),
+        ("käse\n🦆\u2028x\x85y\n".encode(), ["käse", "🦆\u2028x\x85y"]),
+        (b"a\x00b\n\xff\xfe\n", ["a\x00b", "\\xff\\xfe"]),
+        (b"half \xc3\nb\n", ["half \\xc3", "b"]),
+    ],
+    ids=[
+        "plain", "no newline at the end", "CRLF", "CR is no end of line", "BOM", "BOM in the middle is kept",
+        "blank lines count", "one blank line", "empty", "unicode line ends are none", "bytes that are no text are kept",
+        "a cut character is kept",
+    ],
+)  # fmt: skip
+def test_every_line_is_kept_and_numbered_from_1(content: bytes, texts: list[str], stage: Stage) -> None:
+    assert lines_of(stage(content)) == list(enumerate(texts, 1))
+
+
+def test_lines_are_read_in_the_encoding_of_the_source(stage: Stage) -> None:
+    reader = Reader(format="csv", columns=["user", "item"], encoding="latin-1")
+    assert lines_of(stage("käse,1\n".encode("latin-1"), reader=reader)) == [(1, "käse,1")]
+
+
+def test_lines_in_utf_16_are_read(stage: Stage) -> None:
+    reader = Reader(format="csv", columns=["user", "item"], encoding="utf-16")
+    assert lines_of(stage("u,1\nv,2\n".encode("utf-16"), reader=reader)) == [(1, "u,1"), (2, "v,2")]
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "with BOM"])
+def test_a_header_is_kept_beside_each_line_and_counts_for_the_numbering(bom: bytes, stage: Stage) -> None:
+    staged = stage(bom + b"user,item\r\nu,1\r\nv,2\r\n", "log.csv", WITH_HEADER)
+    assert lines_of(staged) == [(2, "u,1"), (3, "v,2")]
+    assert pq.read_table(staged.lines_file)["header"].to_pylist() == ["user,item"] * 2
+
+
+def test_a_header_alone_has_no_lines(stage: Stage) -> None:
+    assert lines_of(stage(b"user,item\n", "log.csv", WITH_HEADER)) == []
+
+
+def test_many_lines_over_many_batches(stage: Stage) -> None:
+    texts = [f"line {number} {'x' * (number % 97)}" for number in range(1, 120_001)]
+    assert lines_of(stage("\n".join(texts).encode())) == list(enumerate(texts, 1))
+
+
+def test_a_line_longer_than_the_buffer(stage: Stage) -> None:
+    texts = ["a", "b" * 3_000_000, "c"]
+    assert lines_of(stage("\n".join(texts).encode())) == list(enumerate(texts, 1))
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst", "bz2"])
+def test_compressed_files_are_unpacked(ending: str, stage: Stage, tmp_path: Path) -> None:
+    packed = tmp_path / f"packed.{ending}"
+    kind = {"gz": "gzip", "zst": "zstd", "bz2": "bz2"}[ending]
+    with pa.output_stream(str(packed), compression=kind) as stream:
+        stream.write(b"a\nb\n")
+    assert lines_of(stage(packed.read_bytes(), f"log.jsonl.{ending}")) == [(1, "a"), (2, "b")]
+
+
+def test_a_gzip_of_several_members_is_read_to_its_end(stage: Stage) -> None:
+    content = gzip.compress(b"a\nb\n") + gzip.compress(b"c\n")
+    assert lines_of(stage(content, "log.jsonl.gz")) == [(1, "a"), (2, "b"), (3, "c")]
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_a_file_that_was_cut_is_refused(ending: str, stage: Stage, tmp_path: Path) -> None:
+    packed = tmp_path / f"packed.{ending}"
+    with pa.output_stream(str(packed), compression={"gz": "gzip", "zst": "zstd"}[ending]) as stream:
+        stream.write("".join(f"line {number * 7919 % 10007}\n" for number in range(5000)).encode())
+    whole = packed.read_bytes()
+    with pytest.raises(InputError, match="cannot be read") as told:
+        stage(whole[: len(whole) // 2], f"log.jsonl.{ending}")
+    assert "Check that it is whole" in str(told.value)
+
+
+def test_a_file_that_is_no_gzip_is_refused(stage: Stage) -> None:
+    with pytest.raises(InputError, match=r"log\.jsonl\.gz: cannot be read"):
+        stage(b"a\nb\n", "log.jsonl.gz")
+
+
+def test_rows_of_parquet_are_lines_of_json(stage: Stage, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"user": [-(2**63), 2**63 - 1], "tags": [["a"], None]}), tmp_path / "rows.parquet")
+    reader = Reader(format="parquet", fields="user BIGINT, tags ARRAY<STRING>")
+    staged = stage((tmp_path / "rows.parquet").read_bytes(), "log.parquet", reader)
+    assert [(number, json.loads(text)) for number, text in lines_of(staged)] == [
+        (1, {"user": -(2**63), "tags": ["a"]}), (2, {"user": 2**63 - 1, "tags": None}),
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_no_parquet_is_refused(stage: Stage) -> None:
+    with pytest.raises(InputError, match="cannot be read as parquet"):
+        stage(b"a,b\n", "log.parquet", Reader(format="parquet", fields="user BIGINT"))
+
+
+def test_the_same_bytes_are_refused_under_any_name(stage: Stage, zone: LandingZone) -> None:
+    zone.remember("web", stage(b"a\nb\n"))
+    with pytest.raises(InputError, match=r"renamed\.jsonl: the same bytes landed already, as log\.jsonl \(2 lines\)"):
+        stage(b"a\nb\n", "renamed.jsonl")
+
+
+def test_a_file_that_did_not_land_may_come_again(stage: Stage) -> None:
+    stage(b"a\n")
+    assert lines_of(stage(b"a\n")) == [(1, "a")]
+
+
+def test_other_bytes_of_the_same_name_get_a_name_of_their_own(stage: Stage, zone: LandingZone) -> None:
+    zone.remember("web", stage(b"a\n"))
+    other = stage(b"b\n")
+    assert other.name == f"log.jsonl~{other.sha256[:8]}"
+    assert lines_of(other) == [(1, "b")]
+
+
+def test_two_files_of_one_name_in_one_landing_get_names_of_their_own(stage: Stage) -> None:
+    """`throughline land monday/ tuesday/`, each with a log.jsonl: file and line name one line."""
+    assert stage(b"a\n", "monday/log.jsonl").name != stage(b"b\n", "tuesday/log.jsonl").name
+
+
+def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: no such file or folder"):
+        input_files([tmp_path / "nowhere"])
+
+
+def test_a_folder_without_logs_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".hidden").write_text("a")
+    (tmp_path / "_SUCCESS").write_text("")
+    with pytest.raises(InputError, match="an empty folder"):
+        input_files([tmp_path])
+
+
+def test_files_of_a_folder_come_in_order_and_hidden_ones_do_not(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "a.jsonl", "deep/c.jsonl", ".d.jsonl", "_e.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a\n")
+    found = [file.relative_to(tmp_path).as_posix() for file in input_files([tmp_path])]
+    assert found == ["a.jsonl", "b.jsonl", "deep/c.jsonl"]
+
+
+def test_closing_a_day_counts_its_lines_and_tells_when_it_grew(zone: LandingZone, stage: Stage) -> None:
+    def put(content: bytes, name: str) -> Any:
+        folder = zone.day_folder("web", DAY)
+        folder.mkdir(parents=True, exist_ok=True)
+        stage(content).lines_file.rename(folder / name)
+        zone.close_day("web", DAY)
+        return zone.days("web")[DAY]
+
+    assert zone.days("web") == {}
+    first = put(b"a\nb\n", "1.parquet")
+    assert (first.source, first.day, first.lines) == ("web", DAY, 2)
+    zone.close_day("web", DAY)
+    assert zone.days("web")[DAY] == first, "closing again changes nothing"
+    grown = put(b"c\n", "2.parquet")
+    assert grown.lines == 3 and grown.sha256 != first.sha256
+
+
+def test_an_empty_day_can_be_closed(zone: LandingZone) -> None:
+    zone.close_day("web", DAY)
+    assert zone.days("web")[DAY].lines == 0

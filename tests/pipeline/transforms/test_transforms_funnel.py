@@ -1,0 +1,55 @@
+"""Nothing is lost: lines in = accepted + duplicates + rejects, for every file and day."""
+
+from datetime import date
+
+import pytest
+
+from pipeline.clean_plan import CleanPlan
+from pipeline.errors import GateError
+from pipeline.funnel import FileFunnel, count_fates, gate_frame, require_nothing_lost, step_rows
+from pipeline.landing import LandedDay
+
+DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
+LINE = "source STRING, arrival_day DATE, file STRING, line BIGINT"
+
+
+def lines(*numbers: int, file: str = "a", day: date = DAY) -> list[dict[str, object]]:
+    return [{"source": "web", "arrival_day": day, "file": file, "line": number} for number in numbers]
+
+
+def funnel(lines_in: int, accepted: int, duplicates: int, rejects: int, file: str = "a") -> FileFunnel:
+    fates = {"accepted": accepted, "duplicates": duplicates, "rejects": rejects}
+    return FileFunnel("web", DAY, file, lines_in, fates)
+
+
+def test_fates_are_counted_per_file_and_day(frame_of) -> None:
+    all_lines = lines(1, 2, 3, 4) + lines(1, file="b") + lines(5, day=NEXT)
+    accepted, duplicates, rejects = lines(1, 2) + lines(5, day=NEXT), lines(3), lines(4) + lines(1, file="b")
+    found = count_fates(*[frame_of(rows, LINE) for rows in (all_lines, accepted, duplicates, rejects)])
+    assert found[:2] == [funnel(4, 2, 1, 1), funnel(1, 0, 0, 1, "b")]
+    assert (found[2].day, found[2].lines_in, found[2].fates["accepted"]) == (NEXT, 1, 1)
+    require_nothing_lost(found, [LandedDay("web", DAY, 5, ""), LandedDay("web", NEXT, 1, "")])
+
+
+@pytest.mark.parametrize("one", [funnel(4, 2, 1, 0), funnel(4, 3, 1, 1), funnel(0, 1, 0, 0)])
+def test_a_line_that_is_lost_or_made_up_is_an_error_that_tells_the_counts(one: FileFunnel) -> None:
+    with pytest.raises(GateError, match=f"lines were lost: web 2026-01-05 a has {one.lines_in} lines in, but"):
+        require_nothing_lost([one], [])
+
+
+def test_a_day_that_lacks_lines_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(GateError, match=r"closed with 5 lines, 4 are there.*Put it back"):
+        require_nothing_lost([funnel(4, 4, 0, 0)], [LandedDay("web", DAY, 5, "")])
+
+
+def test_the_gate_sees_a_row_per_source_and_day(spark) -> None:
+    (row,) = gate_frame(spark, [funnel(4, 2, 1, 1), funnel(6, 2, 1, 1, "b")]).collect()
+    assert (row.lines_in, row.accounted, row.reject_share) == (10, 8, 0.2)
+
+
+def test_every_planned_day_has_a_row_and_so_has_an_empty_one() -> None:
+    plan = CleanPlan([LandedDay("web", DAY, 4, "digest")], [NEXT])
+    empty, day = step_rows(plan, [funnel(4, 2, 1, 1)])
+    assert (empty.day, empty.rows_in, sum(empty.rows_out.values())) == (NEXT, 0, 0)
+    assert (day.day, day.source, day.rows_in, day.input_sha256) == (DAY, "web", 4, "digest")
+    assert day.rows_out == {"accepted": 2, "duplicates": 1, "rejects": 1}
