@@ -103,7 +103,7 @@ def _column(columns: Columns, name: str) -> Column:
     if TYPES[name] == "string":
         column = F.nullif(F.trim(column), F.lit(""))
     if TYPES[name] == "timestamp":
-        column = F.when(column.between(F.lit(EARLIEST).cast("timestamp"), F.lit(LATEST).cast("timestamp")), column)
+        column = _sane(column)
     if name == "tags":
         trimmed = F.transform(column, lambda tag: F.trim(tag))
         column = F.coalesce(F.array_distinct(F.filter(trimmed, lambda tag: tag != "")), F.array().cast("array<string>"))
@@ -117,10 +117,14 @@ def _with_event_time(canonical: DataFrame) -> DataFrame:
     seconds = (F.unix_micros("received_at") - F.unix_micros("sent_at")) / 1e6
     return canonical.withColumns(
         {
-            "event_at": F.coalesce(corrected, "event_at", "created_at"),
+            "event_at": F.when(corrected.isNotNull(), _sane(corrected)).otherwise(F.coalesce("event_at", "created_at")),
             "clock_correction_seconds": F.when(corrected.isNotNull(), seconds),
         }
     )
+
+
+def _sane(time: Column) -> Column:
+    return F.when(time.between(F.lit(EARLIEST).cast("timestamp"), F.lit(LATEST).cast("timestamp")), time)
 
 
 def _first_line(error: Exception) -> str:

@@ -30,8 +30,8 @@ def plan_cleaning(
 ) -> CleanPlan:
     """Return the days that cleaning `wanted` has to clean, so that the outcome does not depend on the order of runs.
 
-    Wanted days are cleaned in any case. So is every earlier day that landed since, or grew; and as its lines come
-    before those of later days, the later days are then cleaned again.
+    Wanted days are cleaned in any case, and so is every earlier day that landed since, or grew. Copies of their events
+    may lie in days cleaned later, and what those filled in would be lost, so these are then cleaned again too.
 
     landed: closed days by source. cleaned: digest by source and day, as of the last cleaning.
 
@@ -47,15 +47,8 @@ def plan_cleaning(
             f"land the day's log by `throughline land`, or run an earlier day"
         )
     changed = [day for day in all_landed if day.day <= wanted.last and cleaned.get((day.source, day.day)) != day.sha256]
-    days_cleaned_before = {day for _, day in cleaned}
-    grown = [day.day for day in changed]
-    first = min([wanted.first, *grown])
-    last = max(
-        [
-            wanted.last,
-            *(days_cleaned_before if grown and min(grown) < max(days_cleaned_before, default=wanted.first) else []),
-        ]
-    )
+    first = min([wanted.first, *[day.day for day in changed]])
+    last = max([wanted.last, *[day for _, day in cleaned if day >= first]])
     chosen = [day for day in all_landed if first <= day.day <= last]
     filled = {day.day for day in chosen}
     return CleanPlan(

@@ -79,12 +79,15 @@ class LandingZone:
         digest = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()
         write_whole(self.day_folder(source, day) / "_LANDED", json.dumps({"lines": lines, "sha256": digest}))
 
-    def file_name(self, source: str, path: Path, sha256: str) -> str:
+    def file_name(self, source: str, path: Path, sha256: str, beside: Sequence[StagedFile] = ()) -> str:
         """Return the name under which a file's lines are known: its own, unless other bytes have that already.
 
-        Raises InputError if the same bytes have landed before.
+        beside: the files that land together with it.
+
+        Raises InputError if the same bytes have landed before, or land twice.
         """
         taken = {file.stem: json.loads(file.read_text()) for file in (self.root / source / "files").glob("*.json")}
+        taken |= {staged.sha256: {"name": staged.name, "lines": staged.lines} for staged in beside}
         if sha256 in taken:
             raise InputError(
                 f"{path}: the same bytes landed already, as {taken[sha256]['name']} ({taken[sha256]['lines']} lines): "
@@ -141,7 +144,19 @@ def sort_files(files: Sequence[Path], source: Source) -> FoundFiles:
     return FoundFiles(logs, catalogues, passed_over)
 
 
-def stage_file(path: Path, zone: LandingZone, source: str, reader: Reader, folder: Path) -> StagedFile:
+def stage_files(
+    paths: Sequence[Path], zone: LandingZone, source: str, reader: Reader, folder: Path
+) -> list[StagedFile]:
+    """Stage files that land together; see `stage_file`."""
+    staged: list[StagedFile] = []
+    for path in paths:
+        staged.append(stage_file(path, zone, source, reader, folder, staged))
+    return staged
+
+
+def stage_file(
+    path: Path, zone: LandingZone, source: str, reader: Reader, folder: Path, beside: Sequence[StagedFile] = ()
+) -> StagedFile:
     """Copy every line of a file, numbered from 1, into a Parquet file in `folder`.
 
     A header line (`reader.header`) is kept beside each line and counts for the numbering, not as a line.
@@ -155,7 +170,7 @@ def stage_file(path: Path, zone: LandingZone, source: str, reader: Reader, folde
             while block := raw.read(1 << 20):
                 digest.update(block)
         sha256 = digest.hexdigest()
-        name = zone.file_name(source, path, sha256)
+        name = zone.file_name(source, path, sha256, beside)
         lines_file = folder / f"{sha256}.parquet"
         lines_file.parent.mkdir(parents=True, exist_ok=True)
         lines = 0

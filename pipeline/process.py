@@ -28,7 +28,8 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     log.unlink(missing_ok=True)
-    # Opened to append, since the process and this one both write to it.
+    printed: list[str] = []
+    # Opened to append, since the process and then this one write to it.
     with log.open("a", encoding="utf-8") as said, console.status(f"{command.label} …"):
         process = subprocess.Popen(
             command.arguments,
@@ -41,10 +42,10 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
         try:
             assert process.stdout is not None
             for line in process.stdout:
-                said.write(line)
-                said.flush()
+                printed.append(line)
                 console.print(f"  {command.label}: {line.rstrip()}", highlight=False, markup=False, soft_wrap=True)
             exit_code = process.wait()
+            said.writelines(printed)
         finally:
             if process.poll() is None:
                 process.terminate()

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from pipeline.source import Reader, group_numbers
 
 BROKEN = "__broken"  # filled by Spark with the text of a line that it could not parse
+MOST_FIELDS = 20_000
 OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
 
 
@@ -29,7 +30,9 @@ def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
 def _parse_json(lines: DataFrame, reader: Reader) -> DataFrame:
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
     fields = F.from_json("text", f"{reader.fields}, {BROKEN} STRING", options)
-    is_object = F.trim("text").startswith("{")
+    # from_json stops after the first object and would lose what follows it; as a list, the whole line is read.
+    objects = F.coalesce(F.json_array_length(F.concat(F.lit("["), "text", F.lit("]"))), F.lit(0))
+    is_object = F.col("text").rlike(r"^\s*\{") & (objects == 1)
     return _with_fields(lines, fields, is_object, "expected one JSON object with the fields of the TOML")
 
 
@@ -38,7 +41,9 @@ def _parse_separated(lines: DataFrame, reader: Reader, columns: list[str]) -> Da
     quoting = {"quote": "", "escape": ""} if reader.format == "tsv" else {"quote": '"', "escape": '"'}
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN, "sep": separator, **quoting}
     schema = ", ".join(f"`{column}` STRING" for column in [*columns, BROKEN])
-    fields = F.from_csv("text", F.lit(schema), options)
+    # Spark's parser ends the job at 20,480 fields, whatever the mode.
+    has_few_separators = F.length("text") - F.length(F.replace("text", F.lit(separator))) < MOST_FIELDS * len(separator)
+    fields = F.from_csv(F.when(has_few_separators, F.col("text")), F.lit(schema), options)
     return _with_fields(lines, fields, F.lit(True), f"expected {len(columns)} fields: {separator.join(columns)}")
 
 

@@ -9,15 +9,15 @@ from pyspark.sql import functions as F
 from pipeline.source import Source
 
 OWNER = ("source", "user_id", "is_counted")  # bots' events and those without consent form sessions of their own
-NEVER_SECONDS = 1e18  # a rule that is switched off
+NEVER = 1 << 61  # microseconds; a rule that is switched off
 
 
 @dataclass(frozen=True)
 class Rules:
     """Session rules per source, in the units that the transform computes with."""
 
-    gap_seconds: Mapping[str, float]
-    cap_seconds: Mapping[str, float]
+    gap_micros: Mapping[str, int]
+    cap_micros: Mapping[str, int]
     is_day_split: Mapping[str, bool]
     time_zone: Mapping[str, str]
 
@@ -25,8 +25,8 @@ class Rules:
     def of(cls, sources: Mapping[str, Source]) -> "Rules":
         rules = {name: source.sessions for name, source in sources.items()}
         return cls(
-            {name: rule.inactivity_gap_minutes * 60 or NEVER_SECONDS for name, rule in rules.items()},
-            {name: rule.cap_hours * 3600 or NEVER_SECONDS for name, rule in rules.items()},
+            {name: round(rule.inactivity_gap_minutes * 60e6) or NEVER for name, rule in rules.items()},
+            {name: round(rule.cap_hours * 3600e6) or NEVER for name, rule in rules.items()},
             {name: rule.day_split for name, rule in rules.items()},
             {name: source.time_zone for name, source in sources.items()},
         )
@@ -38,7 +38,7 @@ def is_counted() -> Column:
 
 
 def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> DataFrame:
-    """Add `session_id`, `session_started_at`, `run_started_at` and `split_reason` to every event.
+    """Add `session_id`, `session_started_at`, `run_started_at`, `is_cut_by_day` and `split_reason` to every event.
 
     A run is a series of one owner's events in which each follows the one before by at most the gap. A run longer
     than the cap is cut at every midnight of the source's zone; with the day split, every run is. The id of a session
@@ -50,21 +50,21 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
     """
     owner = [*per, *OWNER]
     in_order = Window.partitionBy(*owner).orderBy("event_at", "event_id", "arrival_day", "file", "line")
-    seconds = F.unix_micros("event_at") / 1e6
-    since_last = seconds - F.lag(seconds).over(in_order)
+    micros = F.unix_micros("event_at")
+    since_last = micros - F.lag(micros).over(in_order)
     local_day = F.to_date(F.from_utc_timestamp("event_at", per_source(rules.time_zone)))
     runs = events.withColumns(
         {
             "is_first": since_last.isNull(),
-            "is_new_run": since_last.isNull() | (since_last > per_source(rules.gap_seconds)),
+            "is_new_run": since_last.isNull() | (since_last > per_source(rules.gap_micros)),
             "local_day": local_day,
             "day_before": F.lag(local_day).over(in_order),
         }
     ).withColumn("run", F.sum(F.col("is_new_run").cast("int")).over(in_order))
 
     of_run = Window.partitionBy(*owner, "run")
-    run_seconds = (F.unix_micros(F.max("event_at").over(of_run)) - F.unix_micros(F.min("event_at").over(of_run))) / 1e6
-    is_cut_by_day = per_source(rules.is_day_split) | (run_seconds > per_source(rules.cap_seconds))
+    run_micros = F.max(micros).over(of_run) - F.min(micros).over(of_run)
+    is_cut_by_day = per_source(rules.is_day_split) | (run_micros > per_source(rules.cap_micros))
     reason = (
         F.when(F.col("is_first") & ~F.col("has_earlier"), "first")
         .when(F.col("is_new_run"), "gap")
@@ -73,9 +73,9 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
             F.when(per_source(rules.is_day_split), "day").otherwise("midnight"),
         )
     )
-    cut = runs.withColumns({"run_started_at": F.min("event_at").over(of_run), "split_reason": reason}).withColumn(
-        "session", F.count("split_reason").over(in_order)
-    )
+    cut = runs.withColumns(
+        {"run_started_at": F.min("event_at").over(of_run), "is_cut_by_day": is_cut_by_day, "split_reason": reason}
+    ).withColumn("session", F.count("split_reason").over(in_order))
     of_session = Window.partitionBy(*owner, "session").orderBy("event_at", "event_id", "arrival_day", "file", "line")
     first_event = F.first("event_id").over(of_session)
     identity = F.concat_ws("\x1f", "source", "user_id", first_event)
@@ -92,13 +92,15 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
     """Return one row per session, as `sql/ddl/sessions.sql` describes it.
 
     events: as `sessionize` returns them; needs `event_type`, `item_id`, `tags` too.
-    last_known_day: the newest cleaned arrival day; a session is open while an event within the gap could still follow.
+    last_known_day: the newest cleaned arrival day. A session is open while an event after that day's end could join it:
+    within the gap, and not beyond a midnight at which its run is cut.
     """
     entry = F.struct("event_at", "event_id", "arrival_day", "file", "line", "event_type", "item_id")
     grouped = events.groupBy("session_id", *OWNER).agg(
         F.min("event_at").alias("started_at"),
         F.max("event_at").alias("ended_at"),
         F.first("run_started_at").alias("run_started_at"),
+        F.first("is_cut_by_day").alias("is_cut_by_day"),
         F.count("*").cast("int").alias("event_count"),
         F.array_sort(F.collect_list(entry)).alias("entries"),
         F.array_sort(F.array_distinct(F.flatten(F.collect_list("tags")))).alias("tags"),
@@ -113,14 +115,19 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
             one.item_id.alias("item_id"),
         ),
     )
-    end_of_day = F.unix_micros(F.date_add(last_known_day, 1).cast("timestamp")) / 1e6
-    ended = F.unix_micros("ended_at") / 1e6
+    end_of_day = F.date_add(last_known_day, 1).cast("timestamp")
+    in_reach = F.unix_micros("ended_at") + per_source(rules.gap_micros) >= F.unix_micros(end_of_day)
+    local_day, next_local_day = (
+        F.to_date(F.from_utc_timestamp(at, per_source(rules.time_zone))) for at in (F.col("ended_at"), end_of_day)
+    )
+    is_past_cut = F.col("is_cut_by_day") & (local_day < next_local_day)
+    seconds = (F.unix_micros("ended_at") - F.unix_micros("started_at")) / 1e6
     return grouped.select(
         "session_id", "source", "user_id",
         F.to_date("started_at").alias("started_on"), "started_at", "ended_at", "run_started_at",
-        (ended - F.unix_micros("started_at") / 1e6).alias("duration_seconds"),
+        seconds.alias("duration_seconds"),
         "event_count", told.alias("events"), "tags",
-        (ended + per_source(rules.gap_seconds) >= end_of_day).alias("is_open"), "is_counted", "split_reason",
+        (in_reach & ~is_past_cut).alias("is_open"), "is_counted", "split_reason",
     )  # fmt: skip
 
 

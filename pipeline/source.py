@@ -59,9 +59,12 @@ class Reader(_Part):
     @classmethod
     def _is_an_encoding(cls, value: str) -> str:
         try:
-            return codecs.lookup(value).name
+            name = codecs.lookup(value).name
         except LookupError:
             raise ValueError("no such encoding; expected a name such as 'utf-8' or 'latin-1'") from None
+        if "\n".encode(name) != b"\n":
+            raise ValueError("lines cannot be told apart in it before decoding; convert the log to utf-8 first")
+        return name
 
     @field_validator("pattern")
     @classmethod

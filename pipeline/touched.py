@@ -32,9 +32,7 @@ def touched_owners(
     )
 
     owners = since.crossJoin(F.broadcast(_both_kinds(events)))
-    reach = F.col("ended_at") >= F.timestamp_micros(
-        (F.unix_micros("news_at") - per_source(rules.gap_seconds) * 1e6).cast("long")
-    )
+    reach = F.unix_micros("ended_at") + per_source(rules.gap_micros) >= F.unix_micros("news_at")
     own = owners.join(sessions.select(*OWNER, "ended_at", "run_started_at"), list(OWNER), "left")
     return own.groupBy(*OWNER).agg(
         F.least(F.min("news_at"), F.min(F.when(reach, F.col("run_started_at")))).alias("from_at"),

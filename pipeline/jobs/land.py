@@ -14,7 +14,7 @@ from pipeline.canonical import check_expressions, check_items
 from pipeline.days import parse_day, told
 from pipeline.errors import told_in_one_line
 from pipeline.files import write_whole
-from pipeline.landing import LandingZone, input_files, sort_files, stage_file
+from pipeline.landing import LandingZone, input_files, sort_files, stage_files
 from pipeline.settings import load_settings
 from pipeline.source import load_source, source_file
 
@@ -38,9 +38,9 @@ def main() -> None:
     staging = home / "staging" / source.name
     shutil.rmtree(staging, ignore_errors=True)  # what a killed run left
     try:
-        logs = [stage_file(file, zone, source.name, source.reader, staging) for file in found.logs]
+        logs = stage_files(found.logs, zone, source.name, source.reader, staging)
         item_reader = source.items.reader if source.items else source.reader
-        catalogues = [stage_file(file, zone, source.name, item_reader, staging) for file in found.catalogues]
+        catalogues = stage_files(found.catalogues, zone, source.name, item_reader, staging)
         days = land_events(spark, zone, source, logs, arguments.arrival_day, staging) if logs else []
         land_items(zone, source.name, catalogues)
         write_whole(zone.root / source.name / "source.toml", toml.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from pipeline.touched import events_to_cut, touched_owners
 from pipeline.warehouse import runs
 from pipeline.warehouse.branches import table_before
 from pipeline.warehouse.night import night
-from pipeline.warehouse.sessions import replace_sessions, sessions_by_day
+from pipeline.warehouse.sessions import replace_sessions, sessions_by_day, started_since
 from pipeline.warehouse.tables import table
 
 
@@ -32,7 +32,7 @@ def main() -> None:
         made = sessions_of(cut, rules, F.lit(newest)).localCheckpoint()
         replace_sessions(spark, made, touched)
 
-        written = sessions.where(F.col("started_on") >= F.lit(made.agg(F.min("started_on")).first()[0]))
+        written = started_since(sessions, made)
         gate = gates.check(written, "sessions")
         rows = sessions_by_day(written, events, cleaned)
         runs.record(spark, "sessions", here.run_id, rows, gate, here.clock)

@@ -27,6 +27,12 @@ def replace_sessions(spark: SparkSession, made: DataFrame, touched: DataFrame) -
     )  # fmt: skip
 
 
+def started_since(sessions: DataFrame, made: DataFrame) -> DataFrame:
+    """Return the sessions that start on the first day of those made, or later."""
+    first = made.agg(F.min("started_on").alias("day")).first()
+    return sessions.where(F.col("started_on") >= F.lit(first.day if first else None))
+
+
 def sessions_by_day(made: DataFrame, events: DataFrame, days: Sequence[date]) -> list[StepRow]:
     """Return per day how many events arrived on it, and how many sessions that start on it were made or renewed."""
     arrived = _count_by_day(events.where(F.col("arrival_day").isin(list(days))), "arrival_day")

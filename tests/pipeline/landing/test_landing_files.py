@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.landing import LINES, LandingZone, StagedFile, input_files, stage_file
+from pipeline.landing import LINES, LandingZone, StagedFile, input_files, stage_file, stage_files
 from pipeline.source import Reader
 
 JSON = Reader(format="jsonl", fields="user STRING")
@@ -79,9 +79,9 @@ def test_lines_are_read_in_the_encoding_of_the_source(stage: Stage) -> None:
     assert lines_of(stage("käse,1\n".encode("latin-1"), reader=reader)) == [(1, "käse,1")]
 
 
-def test_lines_in_utf_16_are_read(stage: Stage) -> None:
-    reader = Reader(format="csv", columns=["user", "item"], encoding="utf-16")
-    assert lines_of(stage("u,1\nv,2\n".encode("utf-16"), reader=reader)) == [(1, "u,1"), (2, "v,2")]
+def test_an_encoding_in_which_lines_cannot_be_told_apart_is_refused() -> None:
+    with pytest.raises(ValueError, match="convert the log to utf-8 first"):
+        Reader(format="csv", columns=["user", "item"], encoding="utf-16")
 
 
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "with BOM"])
@@ -167,9 +167,17 @@ def test_other_bytes_of_the_same_name_get_a_name_of_their_own(stage: Stage, zone
     assert lines_of(other) == [(1, "b")]
 
 
-def test_two_files_of_one_name_in_one_landing_get_names_of_their_own(stage: Stage) -> None:
+def test_two_files_of_one_name_in_one_landing_get_names_of_their_own(tmp_path: Path) -> None:
     """`throughline land monday/ tuesday/`, each with a log.jsonl: file and line name one line."""
-    assert stage(b"a\n", "monday/log.jsonl").name != stage(b"b\n", "tuesday/log.jsonl").name
+    for day, content in (("monday", "a\n"), ("tuesday", "b\n"), ("wednesday", "b\n")):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "log.jsonl").write_text(content)
+    logs = [tmp_path / day / "log.jsonl" for day in ("monday", "tuesday", "wednesday")]
+    zone, reader = LandingZone(tmp_path / "landing"), Reader(format="jsonl", fields="user STRING")
+    monday, tuesday = stage_files(logs[:2], zone, "web", reader, tmp_path / "staging")
+    assert monday.name != tuesday.name
+    with pytest.raises(InputError, match="the same bytes landed already"):
+        stage_files(logs, zone, "web", reader, tmp_path / "staging")
 
 
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
