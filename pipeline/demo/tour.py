@@ -83,7 +83,7 @@ def _made_up_log(folder: Path, console: Console) -> Path:
 
 
 def _next_steps(days: DayRange, source: str) -> str:
-    example = "throughline explain user u-1042" if source == "demo" else "throughline explain user ID"
+    example = "throughline explain user u-116850" if source == "demo" else "throughline explain user ID"
     return f"""
 [bold]Next[/] (in this folder, with .venv/bin on the PATH or in front)
   throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
