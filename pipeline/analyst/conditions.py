@@ -8,7 +8,6 @@ from typing import Any
 
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
 
-
 equal_to: Any = EqualTo
 one_of: Any = In
 
