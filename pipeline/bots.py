@@ -38,7 +38,8 @@ def with_declared_bots(events: DataFrame) -> DataFrame:
 
     events: one row per event; needs `user_agent`.
     """
-    agents = events.select("user_agent").where("user_agent IS NOT NULL").distinct()
+    # The checkpoint keeps Spark from pushing the match below `distinct`, to every event.
+    agents = events.select("user_agent").where("user_agent IS NOT NULL").distinct().localCheckpoint()
     robots = agents.where(F.col("user_agent").rlike(declared_pattern())).withColumn("names_a_robot", F.lit(True))
     known = events.join(F.broadcast(robots), "user_agent", "left")
     return known.withColumn("is_declared", F.coalesce("names_a_robot", F.lit(False))).drop("names_a_robot")

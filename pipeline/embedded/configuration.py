@@ -37,6 +37,9 @@ logger.fields.name = org.apache.spark.sql.catalyst.util.SparkStringUtils
 logger.fields.level = error
 logger.window.name = org.apache.spark.sql.execution.window.WindowExec
 logger.window.level = error
+# It tries the namespace `interest` as a catalog before it finds it in ours.
+logger.names.name = org.apache.iceberg.spark.Spark3Util
+logger.names.level = error
 logger.metrics.name = org.apache.iceberg.hadoop
 logger.metrics.level = error
 """
