@@ -22,7 +22,7 @@ STRONGEST = """
     SELECT left(user_id, 12) AS user,
            string_agg(tag || ' ' || printf('%.2f', affinity), ', ' ORDER BY rank) AS interests
     FROM user_interests
-    WHERE rank <= 4 AND user_id IN (SELECT user_id FROM current_profiles ORDER BY session_count DESC, user_id LIMIT 8)
+    WHERE rank <= 3 AND user_id IN (SELECT user_id FROM current_profiles ORDER BY session_count DESC, user_id LIMIT 8)
     GROUP BY user_id ORDER BY user_id
 """
 TOTALS = """
