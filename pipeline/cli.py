@@ -93,7 +93,6 @@ def _add_step(step: str, what: str) -> None:
 _add_step("clean", "Read landed lines; write events, duplicates counted, and rejects with their reason.")
 _add_step("sessions", "Cut the events of users with news into sessions.")
 _add_step("sequences", "Build the sequence of each user with news, over all sessions.")
-_add_step("publish", "Make the night visible to analysts, all tables at once.")
 
 
 @app.command()
@@ -112,6 +111,9 @@ def score(
     """
     days = day_range(day, first, last)
     run_all(step_commands("score", days, run_id, everybody), ready(console), console, str(days.last))
+
+
+_add_step("publish", "Make the night visible to analysts, all tables at once.")
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """From a model's scores to rows of the profiles table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -21,18 +22,22 @@ SCORES = """
 """
 
 
-def read_scores(spark: SparkSession, exchange: Path) -> tuple[DataFrame, dict[str, int]]:
-    """Return the scores of a run, one row per user and as-of day, and the snapshots that the model read.
+def read_scores(spark: SparkSession, exchange: Path, days: Sequence[date]) -> tuple[DataFrame, dict[str, int]]:
+    """Return the scores of a run's days, one row per user and as-of day, and the snapshots that the model read.
 
-    Raises InputError if the model has not finished its step of the run.
+    The folder may hold further days: an earlier run of the same name left them, and they are none of this night's.
+
+    Raises InputError if the model has not finished its step of the run for all these days.
     """
     manifest = exchange / "manifest.json"
     if not manifest.is_file():
         raise InputError(f"no scores in {exchange}: the step `score` of this run has not ended; run it first")
-    snapshots = json.loads(manifest.read_text())["input_snapshots"]
-    return spark.read.schema(SCORES).parquet(str(exchange / "profiles")), {
-        name: int(one) for name, one in snapshots.items()
-    }
+    told = json.loads(manifest.read_text())
+    missing = sorted({str(day) for day in days} - set(told["days"]))
+    if missing:
+        raise InputError(f"no scores of {', '.join(missing)} in {exchange}: run the step `score` of this run for them")
+    scores = spark.read.schema(SCORES).parquet(*[str(exchange / "profiles" / f"as_of={day}.parquet") for day in days])
+    return scores, {name: int(one) for name, one in told["input_snapshots"].items()}
 
 
 def profiles(

@@ -18,7 +18,7 @@ def main() -> None:
     with night("profiles") as here:
         spark, days = here.spark, list(here.days)
         exchange = here.settings.home / "exchange" / here.run_id
-        scores, snapshots = read_scores(spark, exchange)
+        scores, snapshots = read_scores(spark, exchange, days)
         config_hash = here.settings.results_hash(here.zone.source_files())
         made = profiles(scores, spark.table(table("items")), here.run_id, snapshots, code_version(), config_hash)
 

@@ -1,0 +1,76 @@
+"""From what a model left in the exchange folder to rows of the profiles table."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from model.profile_schema import PROFILES
+from pipeline.errors import InputError
+from pipeline.profiles import profiles, read_scores
+
+SUNDAY, MONDAY = date(2026, 1, 4), date(2026, 1, 5)
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Path:
+    """Scores of Monday, and of a Sunday that an earlier run of the same name left behind."""
+    (tmp_path / "profiles").mkdir()
+    for day in (SUNDAY, MONDAY):
+        pq.write_table(scores_of(day), tmp_path / "profiles" / f"as_of={day}.parquet")
+    manifest = {"days": [str(MONDAY)], "input_snapshots": {"sequences": 17}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def scores_of(day: date) -> pa.Table:
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    row: dict[str, Any] = {
+        "user_id": "u",
+        "as_of": day,
+        "interests": [
+            {"tag": "tea", "affinity": 0.5, "rank": 1, "trend": 0.0, "is_new": False, "evidence": ["session"]}
+        ],
+        "top_items": [{"item": 2, "score": 0.9}, {"item": 1, "score": 0.8}, {"item": 3, "score": 0.7}],
+        "return_probability": 0.5,
+        "embedding": [],
+        "event_count": 1,
+        "session_count": 1,
+        "last_event_at": at,
+        "cohort": "1",
+        "model_version": "counts-1",
+        "scored_at": at,
+    }
+    return pa.Table.from_pylist([row], schema=PROFILES)
+
+
+def test_days_that_another_run_left_are_none_of_this_night(spark: SparkSession, exchange: Path) -> None:
+    scores, snapshots = read_scores(spark, exchange, [MONDAY])
+    assert [row.as_of for row in scores.collect()] == [MONDAY]
+    assert snapshots == {"sequences": 17}
+
+
+def test_a_day_that_the_model_has_not_scored_is_named(spark: SparkSession, exchange: Path) -> None:
+    with pytest.raises(InputError, match=f"no scores of {SUNDAY} in .*: run the step `score`"):
+        read_scores(spark, exchange, [SUNDAY, MONDAY])
+
+
+def test_a_model_that_has_not_ended_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the step `score` of this run has not ended"):
+        read_scores(spark, tmp_path, [MONDAY])
+
+
+def test_items_are_named_in_their_order_and_unknown_ones_left_out(spark: SparkSession, exchange: Path) -> None:
+    scores, snapshots = read_scores(spark, exchange, [MONDAY])
+    items = spark.createDataFrame([(1, "i-1", "Teapot"), (2, "i-2", None)], "item long, item_id string, title string")
+    (row,) = profiles(scores, items, "run", snapshots, "1.0", "hash").collect()
+    assert [(one.item_id, one.title, one.score) for one in row.top_items] == [
+        ("i-2", None, 0.9),
+        ("i-1", "Teapot", 0.8),
+    ]
+    assert (row.run_id, row.input_snapshots) == ("run", {"sequences": 17})
