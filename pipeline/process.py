@@ -11,6 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from pipeline.errors import ThroughlineError
 from pipeline.steps import CommandLine
 
+SPEAKERS = ("throughline: ", "model: ")  # how the errors of `pipeline` and of `model` begin
+
 
 class StepFailed(Exception):
     """A process ended with an exit code other than 0; `reason` is its own first words."""
@@ -68,12 +70,12 @@ def _alive(label: str, console: Console) -> Progress:
 
 
 def message_in(log: Path) -> str:
-    """Return the message that a step wrote for people: from `throughline: ` on, indented lines included."""
+    """Return the message that a step wrote for people, from `throughline: ` or `model: ` on; indented lines included."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    starts = [number for number, line in enumerate(lines) if line.startswith("throughline: ")]
+    starts = [number for number, line in enumerate(lines) if line.startswith(SPEAKERS)]
     if not starts:
         return (lines[-1] if lines else "no message").strip()
-    message = [lines[starts[-1]].removeprefix("throughline: ")]
+    message = [lines[starts[-1]].split(": ", 1)[1]]
     for line in lines[starts[-1] + 1 :]:
         if not line.startswith("  ") or line.startswith("  File "):
             break

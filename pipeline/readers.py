@@ -37,7 +37,7 @@ def _parse_json(lines: DataFrame, reader: Reader) -> DataFrame:
 
 
 def _parse_separated(lines: DataFrame, reader: Reader, columns: list[str]) -> DataFrame:
-    separator = reader.separator or ("\t" if reader.format == "tsv" else ",")
+    separator = reader.delimiter
     quoting = {"quote": "", "escape": ""} if reader.format == "tsv" else {"quote": '"', "escape": '"'}
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN, "sep": separator, **quoting}
     schema = ", ".join(f"`{column}` STRING" for column in [*columns, BROKEN])
@@ -50,9 +50,8 @@ def _parse_separated(lines: DataFrame, reader: Reader, columns: list[str]) -> Da
 def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
     """Parse each line by the header line of its own file, since columns change over time."""
     headers = [row.header for row in lines.select("header").distinct().orderBy("header").collect()]
-    separator = reader.separator or ("\t" if reader.format == "tsv" else ",")
     parts = [
-        _parse_separated(lines.where(F.col("header") == header), reader, _names(header, separator))
+        _parse_separated(lines.where(F.col("header") == header), reader, _names(header, reader.delimiter))
         for header in headers
         if header is not None
     ]

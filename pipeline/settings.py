@@ -68,7 +68,6 @@ class Settings(BaseSettings):
     duplicate_days: int = Field(7, ge=0, description="a copy so many days after an earlier copy is a duplicate")
     future_days: int = Field(1, ge=0, description="an event so many days after its arrival day, or more, is refused")
     sequence_length: int = Field(512, ge=1, description="newest events kept in a sequence")
-    seen_within_days: int = Field(90, ge=1, description="users without an event for longer are not scored")
 
     @classmethod
     def settings_customise_sources(
@@ -89,7 +88,7 @@ class Settings(BaseSettings):
 
     def results_hash(self, source_files: list[Path]) -> str:
         """Hash the source TOMLs and the settings that can change a row; goes into profiles and releases."""
-        changes_rows = ["allowed_lateness_days", "duplicate_days", "future_days", "sequence_length", "seen_within_days"]
+        changes_rows = ["allowed_lateness_days", "duplicate_days", "future_days", "sequence_length"]
         digest = hashlib.sha256(json.dumps({name: getattr(self, name) for name in changes_rows}).encode())
         for file in sorted(source_files):
             digest.update(file.read_bytes())

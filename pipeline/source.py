@@ -41,6 +41,11 @@ class Reader(_Part):
     pattern: str | None = None
     encoding: str = "utf-8"
 
+    @property
+    def delimiter(self) -> str:
+        """What separates fields: `separator`, else what the format is named for."""
+        return self.separator or ("\t" if self.format == "tsv" else ",")
+
     @model_validator(mode="after")
     def _has_what_its_format_needs(self) -> "Reader":
         needed = {"jsonl": "fields", "parquet": "fields", "regex": "pattern"}.get(self.format)

@@ -103,3 +103,9 @@ def test_a_log_that_is_no_text_is_read_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "step.log"
     file.write_bytes(b"\xff\xfe\nthroughline: no lines\n")
     assert message_in(file) == "no lines"
+
+
+def test_the_first_words_of_a_model_count_too(tmp_path: Path) -> None:
+    file = tmp_path / "score.log"
+    file.write_text("model: ValueError: no such tag\n\nTraceback (most recent call last):\nValueError: no such tag\n")
+    assert message_in(file) == "ValueError: no such tag"

@@ -22,7 +22,7 @@ def test_without_anything_the_defaults_hold(home: Path) -> None:
     settings = load_settings()
     assert (settings.home, settings.spark_master, settings.is_embedded) == (home, "local[*]", True)
     assert (settings.allowed_lateness_days, settings.duplicate_days, settings.future_days) == (3, 7, 1)
-    assert (settings.sequence_length, settings.seen_within_days, settings.lease_silence_seconds) == (512, 90, 600)
+    assert (settings.sequence_length, settings.lease_silence_seconds) == (512, 600)
 
 
 def test_the_default_home_lies_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
