@@ -1,5 +1,6 @@
 """The pipeline in a terminal: the same command lines as the nightly DAG, and the analysts' questions."""
 
+import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.process import StepFailed
 from pipeline.settings import load_settings
 from pipeline.source import load_source, source_file
 from pipeline.steps import STEPS, land_command, step_commands
-from pipeline.terminal import open_catalog, ready, run_all
+from pipeline.terminal import open_catalog, ready, run_all, where_airflow_is
 
 app = typer.Typer(
     help="From a clickstream to interest profiles.\n\nFirst `throughline land` a log, then `throughline run` its days, "
@@ -201,9 +202,37 @@ def setup() -> None:
 
 
 @app.command()
+def up() -> None:
+    """Bring up Airflow in the background: scheduler, triggerer, DAG processor and web UI, on this machine only."""
+    from pipeline.embedded.airflow import start_airflow
+
+    settings = ready(console)
+    is_new = start_airflow(settings, console)
+    console.print(f"[green]✓[/] Airflow is up{'' if is_new else ' already'}")
+    console.print(where_airflow_is(settings))
+
+
+@app.command()
 def down() -> None:
-    """Stop the embedded PostgreSQL; data stays, and the next command starts it again."""
-    console.print("stopped" if postgres.stop(load_settings()) else "it was not running")
+    """Stop Airflow and the embedded PostgreSQL; data stays, and the next command starts again what it needs."""
+    from pipeline.embedded.airflow import stop_airflow
+
+    settings = load_settings()
+    stopped = [name for name, stop in (("Airflow", stop_airflow), ("PostgreSQL", postgres.stop)) if stop(settings)]
+    console.print(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def airflow(context: typer.Context) -> None:
+    """Run a command of Airflow's own on the embedded Airflow.
+
+    Example: throughline airflow backfill create --dag-id interest_nightly --from-date 2026-01-31 --to-date 2026-02-01
+    """
+    from pipeline.embedded.airflow import airflow_program
+    from pipeline.embedded.airflow_configuration import airflow_environment
+
+    program = str(airflow_program())
+    os.execve(program, [program, *context.args], dict(airflow_environment(ready(console))))
 
 
 @app.command()

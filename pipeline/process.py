@@ -70,7 +70,7 @@ def _alive(label: str, console: Console) -> Progress:
 
 
 def message_in(log: Path) -> str:
-    """Return the message that a step wrote for people, from `throughline: ` or `model: ` on; indented lines included."""
+    """Return what a step wrote for people: from `throughline: ` or `model: ` on, indented lines included."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith(SPEAKERS)]
     if not starts:

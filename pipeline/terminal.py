@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 from pipeline.analyst import release
+from pipeline.embedded.airflow_configuration import OPERATOR, address, logs_folder, password
 from pipeline.embedded.configuration import conf_folder
 from pipeline.embedded.prepare import prepare
 from pipeline.process import run_command
@@ -34,6 +35,14 @@ def run_all(commands: Sequence[CommandLine], settings: Settings, console: Consol
     environment = step_environment(settings)
     for command in commands:
         run_command(command, environment, settings.home / "logs" / log_name / f"{command.label}.log", console)
+
+
+def where_airflow_is(settings: Settings) -> str:
+    """Return where the web UI is and how to log in."""
+    return (
+        f"  web UI  [bold]{address(settings)}[/]  user [bold]{OPERATOR}[/]  password [bold]{password(settings)}[/]\n"
+        f"  logs    {logs_folder(settings)}"
+    )
 
 
 def open_catalog(console: Console) -> "Catalog":

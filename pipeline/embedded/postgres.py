@@ -59,11 +59,11 @@ def start(settings: Settings) -> None:
     if not (_data(settings) / "PG_VERSION").is_file():
         _initialise(settings)
     if not is_running(settings):
-        _refuse_busy_port(settings)
+        refuse_busy_port(settings.postgres_port, "the embedded PostgreSQL", "THROUGHLINE_POSTGRES_PORT")
         options = f"-h {HOST} -p {settings.postgres_port} -c unix_socket_directories='' -c max_connections=100"
         log = _data(settings) / "server.log"
         _run_server_tool("pg_ctl", settings, "start", "-w", "-l", str(log), "-o", options)
-    _create_database(settings, CATALOG_DATABASE)
+    create_database(settings, CATALOG_DATABASE)
 
 
 def stop(settings: Settings) -> bool:
@@ -142,20 +142,22 @@ def _run_server_tool(tool: str, settings: Settings, *arguments: str) -> None:
         )
 
 
-def _refuse_busy_port(settings: Settings) -> None:
+def refuse_busy_port(port: int, who: str, variable: str) -> None:
+    """Raise ThroughlineError if another program has the port that `who` needs; `variable` sets another."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, settings.postgres_port))
+            probe.bind((HOST, port))
         except OSError:
             raise ThroughlineError(
-                f"port {settings.postgres_port} is in use by another program, and the embedded PostgreSQL needs one: "
-                f"set THROUGHLINE_POSTGRES_PORT to a free port, or stop what listens there "
+                f"port {port} is in use by another program, and {who} needs one: "
+                f"set {variable} to a free port, or stop what listens there "
                 f"(another checkout's server stops by `make down`)"
             ) from None
 
 
-def _create_database(settings: Settings, name: str) -> None:
+def create_database(settings: Settings, name: str) -> None:
+    """Create a database where there is none of that name."""
     with psycopg.connect(url(settings, "postgres"), autocommit=True, connect_timeout=10) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             connection.execute(f'CREATE DATABASE "{name}"')

@@ -1,0 +1,89 @@
+"""Background processes that outlive the command which starts them: recorded, found again, and stopped whole.
+
+Each leads a process group of its own. What is recorded is the process id with the time at which the process began,
+so that an id which the system has given to somebody else is never touched.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pipeline.files import write_whole
+
+STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Background:
+    """A background process, running or not."""
+
+    name: str
+    record: Path
+    log: Path
+
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start it in a group of its own, its words in `log`, and write its record."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                list(arguments),
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        began_at = psutil.Process(process.pid).create_time()
+        write_whole(self.record, json.dumps({"pid": process.pid, "began_at": began_at}))
+
+    def find(self) -> psutil.Process | None:
+        """Return the process if it still runs."""
+        if not self.record.is_file():
+            return None
+        recorded = json.loads(self.record.read_text())
+        try:
+            process = psutil.Process(recorded["pid"])
+            is_it = abs(process.create_time() - recorded["began_at"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return process if is_it else None
+
+    def last_words(self, lines: int = 3) -> str:
+        """Return the end of its log, for an error message."""
+        if not self.log.is_file():
+            return "no log"
+        return " / ".join(self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])
+
+
+def stop(backgrounds: Sequence[Background]) -> list[str]:
+    """Stop processes together, with all that they started; return the names of those that ran.
+
+    Each group is asked to end, and what is left of it and of its children after half a minute is killed.
+    """
+    found = {background.name: process for background in backgrounds if (process := background.find())}
+    families = [member for process in found.values() for member in (process, *process.children(recursive=True))]
+    for process in found.values():
+        _signal_group(process.pid, signal.SIGTERM)
+    _, alive = psutil.wait_procs(families, timeout=STOP_SECONDS)
+    for process in found.values():
+        _signal_group(process.pid, signal.SIGKILL)
+    for member in alive:
+        if member.is_running():
+            member.kill()
+    psutil.wait_procs(alive, timeout=STOP_SECONDS)
+    for background in backgrounds:
+        background.record.unlink(missing_ok=True)
+    return list(found)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        pass
