@@ -15,8 +15,8 @@ from pipeline.errors import ThroughlineError
 from pipeline.process import StepFailed
 from pipeline.settings import load_settings
 from pipeline.source import load_source, source_file
-from pipeline.steps import STEPS, land_command, step_commands
-from pipeline.terminal import open_catalog, ready, run_all, where_airflow_is
+from pipeline.steps import NEWEST_MODEL, STEPS, land_command, train_command
+from pipeline.terminal import open_catalog, ready, run_all, run_night, where_airflow_is
 
 app = typer.Typer(
     help="From a clickstream to interest profiles.\n\nFirst `throughline land` a log, then `throughline run` its days, "
@@ -32,6 +32,10 @@ Day = Annotated[str | None, typer.Option("--day", help="The day (UTC), such as 2
 From = Annotated[str | None, typer.Option("--from", help="First day of a range; one Spark job per step, not a loop.")]
 To = Annotated[str | None, typer.Option("--to", help="Last day of a range.")]
 RunId = Annotated[str | None, typer.Option("--run-id", help="Which run the step belongs to; one per day by default.")]
+Model = Annotated[
+    str,
+    typer.Option(help="as-of: the newest promoted model of each day; none: the built-in counts; or a version to pin."),
+]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Read the release of this day instead of the newest.")]
 
 
@@ -64,26 +68,21 @@ def land(
 
 
 @app.command()
-def run(day: Day = None, first: From = None, last: To = None, run_id: RunId = None) -> None:
+def run(
+    day: Day = None, first: From = None, last: To = None, run_id: RunId = None, model: Model = NEWEST_MODEL
+) -> None:
     """Run whole nights: clean, sessions, sequences, score, publish.
 
     Landed days before the first that were never cleaned are cleaned too. Analysts see nothing until all gates pass.
 
     Example: throughline run --from 2026-01-05 --to 2026-02-01
     """
-    days = day_range(day, first, last)
-    run_all(
-        [command for step in STEPS for command in step_commands(step, days, run_id)],
-        ready(console),
-        console,
-        str(days.last),
-    )
+    run_night(STEPS, day_range(day, first, last), run_id, ready(console), console, model=model)
 
 
 def _add_step(step: str, what: str) -> None:
     def command(day: Day = None, first: From = None, last: To = None, run_id: RunId = None) -> None:
-        days = day_range(day, first, last)
-        run_all(step_commands(step, days, run_id), ready(console), console, str(days.last))
+        run_night([step], day_range(day, first, last), run_id, ready(console), console)
 
     command.__doc__ = (
         f"{what}\n\nOne step of a night, as in `throughline run`. Example: throughline {step} --day 2026-01-31"
@@ -105,13 +104,35 @@ def score(
     everybody: Annotated[
         bool, typer.Option("--all", help="Score every user seen within 90 days, not those with news alone.")
     ] = False,
+    model: Model = NEWEST_MODEL,
 ) -> None:
     """Score users and take the scores into the profiles table.
 
     One step of a night. Example: throughline score --day 2026-01-31 --all
     """
     days = day_range(day, first, last)
-    run_all(step_commands("score", days, run_id, everybody), ready(console), console, str(days.last))
+    run_night(["score"], days, run_id, ready(console), console, score_all=everybody, model=model)
+
+
+@app.command()
+def train(
+    through: Annotated[
+        str | None, typer.Option("--through", help="The last day to know; by default that of the newest release.")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="Names the training; one per day by default.")] = None,
+    promote: Annotated[
+        bool, typer.Option(help="Let nights score with it if it wins; without, it is judged and kept.")
+    ] = True,
+) -> None:
+    """Train a challenger, judge it against champion and baselines on a week it has not seen; promote it if it wins.
+
+    From then on nights score with it. Example: throughline train --through 2026-01-31
+    """
+    from pipeline.analyst.release import newest_release
+
+    settings = ready(console)
+    last = parse_day(through) if through else newest_release(open_catalog(console), None).as_of
+    run_all([train_command(last, run_id, promote)], settings, console, f"train-{last}")
 
 
 _add_step("publish", "Make the night visible to analysts, all tables at once.")

@@ -26,7 +26,12 @@ from pipeline.errors import UsageError
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
 # Read by tests and by the error printer, not settings of the pipeline.
-SECRETS = {("pseudonym_key",), ("lease_url",), ("catalog",), ("alert_webhook",)}  # never shown, not even when they are wrong
+SECRETS = {
+    ("pseudonym_key",),
+    ("lease_url",),
+    ("catalog",),
+    ("alert_webhook",),
+}  # never shown, not even when they are wrong
 OTHER_VARIABLES = {"THROUGHLINE_REAL_DATA", "THROUGHLINE_TRACEBACK", "THROUGHLINE_HOME"}
 
 
@@ -58,7 +63,8 @@ class Settings(BaseSettings):
     postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the embedded PostgreSQL, on 127.0.0.1")
     airflow_port: int = Field(8080, ge=1024, le=65535, description="port of Airflow's web UI, on 127.0.0.1")
     alert_webhook: SecretStr | None = Field(
-        None, description="URL to which failed tasks and missed deadlines are posted as JSON; by default they are logged"
+        None,
+        description="URL to which failed tasks and missed deadlines are posted as JSON; by default they are logged",
     )
     lease_url: SecretStr | None = Field(
         None, description="PostgreSQL that keeps the lease; by default the embedded one"

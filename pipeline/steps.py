@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from pipeline.days import DayRange
@@ -12,6 +13,7 @@ from pipeline.settings import ROOT, Settings
 from pipeline.warehouse.names import branch_of, default_run_id
 
 STEPS = ("clean", "sessions", "sequences", "score", "publish")
+NEWEST_MODEL = "as-of"
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,13 @@ def tables_command() -> CommandLine:
     return _spark("tables")
 
 
-def step_commands(step: str, days: DayRange, run_id: str | None = None, score_all: bool = False) -> list[CommandLine]:
-    """Return the processes of a step, in order. Scoring is two: the model scores, Spark takes the scores in."""
+def step_commands(
+    step: str, days: DayRange, run_id: str | None = None, score_all: bool = False, model: str = NEWEST_MODEL
+) -> list[CommandLine]:
+    """Return the processes of a step, in order. Scoring is two: the model scores, Spark takes the scores in.
+
+    model: `as-of` (the newest promoted one trained through the day or before), `none` (the built-in counts), a version.
+    """
     run_id = run_id or default_run_id(days.last)
     which = (
         ("--day", str(days.last)) if days.first == days.last else ("--from", str(days.first), "--to", str(days.last))
@@ -40,11 +47,20 @@ def step_commands(step: str, days: DayRange, run_id: str | None = None, score_al
     if step != "score":
         return [_spark(step, *which, "--run-id", run_id)]
     everybody = ("--all",) if score_all else ()
-    model = ("--from", str(days.first), "--to", str(days.last), "--branch", branch_of(days.last), "--run-id", run_id)
+    branch = ("--branch", branch_of(days.last), "--run-id", run_id, "--model", model)
+    score = ("--from", str(days.first), "--to", str(days.last), *branch, *everybody)
     return [
-        CommandLine("score", (sys.executable, "-m", "model", "score", *model, *everybody)),
+        CommandLine("score", (sys.executable, "-m", "model", "score", *score)),
         _spark("profiles", *which, "--run-id", run_id),
     ]
+
+
+def train_command(through: date, run_id: str | None = None, promote: bool = True) -> CommandLine:
+    """Return the process that trains a challenger on what was known through a day, and promotes it if it wins."""
+    which = ("--through", str(through), "--run-id", run_id or f"training_{through:%Y%m%d}")
+    return CommandLine(
+        "train", (sys.executable, "-m", "model", "train", *which, *(() if promote else ("--no-promote",)))
+    )
 
 
 def step_environment(settings: Settings) -> Mapping[str, str]:

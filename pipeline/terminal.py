@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 from pipeline.analyst import release
+from pipeline.days import DayRange
 from pipeline.embedded.airflow_configuration import OPERATOR, address, logs_folder, password
 from pipeline.embedded.configuration import conf_folder
 from pipeline.embedded.prepare import prepare
 from pipeline.process import run_command
 from pipeline.settings import Settings, load_settings
-from pipeline.steps import CommandLine, step_environment, tables_command
+from pipeline.steps import CommandLine, step_commands, step_environment, tables_command
+from pipeline.warehouse.lease import Lease
+from pipeline.warehouse.names import default_run_id
 
 
 def ready(console: Console) -> Settings:
@@ -35,6 +38,24 @@ def run_all(commands: Sequence[CommandLine], settings: Settings, console: Consol
     environment = step_environment(settings)
     for command in commands:
         run_command(command, environment, settings.home / "logs" / log_name / f"{command.label}.log", console)
+
+
+def run_night(
+    steps: Sequence[str], days: DayRange, run_id: str | None, settings: Settings, console: Console, **scoring: Any
+) -> None:
+    """Run steps of a night one after the other, and keep the lease alive between them.
+
+    Nothing is tried again here, so a failure frees the lease for whoever comes next.
+    """
+    run_id = run_id or default_run_id(days.last)
+    commands = [command for step in steps for command in step_commands(step, days, run_id, **scoring)]
+    lease = Lease(settings, run_id, days.last)
+    try:
+        with lease.renewed():
+            run_all(commands, settings, console, str(days.last))
+    except BaseException:
+        lease.free()
+        raise
 
 
 def where_airflow_is(settings: Settings) -> str:

@@ -93,6 +93,14 @@ def read_table(
     return table.scan(row_filter=row_filter, selected_fields=fields, snapshot_id=snapshot).to_arrow()
 
 
+def row_count(catalog: "Catalog", release: Release, name: str) -> int:
+    """Return how many rows a table has at the release's snapshot, by its metadata alone."""
+    table, snapshot = _released(catalog, release, name)
+    current = table.snapshot_by_id(snapshot) if snapshot is not None else table.current_snapshot()
+    summary = current.summary if current else None
+    return int(summary["total-records"] or 0) if summary else 0
+
+
 def columns_of(catalog: "Catalog", release: Release, name: str) -> list[str]:
     """Return the names of a table's columns at the release's snapshot. Raises InputError as `read_table` does."""
     table, snapshot = _released(catalog, release, name)

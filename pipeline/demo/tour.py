@@ -15,8 +15,8 @@ from pipeline.embedded import postgres
 from pipeline.landing import LandingZone
 from pipeline.settings import Settings
 from pipeline.source import load_source, source_file
-from pipeline.steps import STEPS, land_command, step_commands
-from pipeline.terminal import open_catalog, ready, run_all
+from pipeline.steps import STEPS, land_command
+from pipeline.terminal import open_catalog, ready, run_all, run_night
 
 STRONGEST = """
     SELECT left(user_id, 12) AS user,
@@ -46,7 +46,7 @@ def tour(settings: Settings, log: Path | None, source: str, console: Console) ->
     landed = LandingZone(settings.home / "landing").days(name)
     days = DayRange(min(landed), max(landed))
     console.print(f"running {days} as one range")
-    run_all([command for step in STEPS for command in step_commands(step, days)], settings, console, str(days.last))
+    run_night(STEPS, days, None, settings, console)
 
     catalog = open_catalog(console)
     console.print("\n[bold]What came of it[/]")

@@ -1,8 +1,11 @@
 """Write, audit, publish: a night works on a branch of each table, and main moves only when all gates have passed."""
 
+from datetime import date
+
 from pyspark.sql import DataFrame, SparkSession
 
 from pipeline.errors import InputError
+from pipeline.warehouse import runs
 from pipeline.warehouse.names import BRANCH_PREFIX
 from pipeline.warehouse.tables import NIGHT_TABLES, table
 
@@ -17,14 +20,21 @@ def make_anew(spark: SparkSession, branch: str) -> None:
         spark.sql(f"ALTER TABLE {table(name)} CREATE BRANCH `{branch}`")
 
 
-def require(spark: SparkSession, branch: str) -> None:
-    """Raise InputError if the night has no branch: its first step has not run, or another night ran since."""
+def resume(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
+    """See that a later step has its branch. One of a night that is published already goes on from main.
+
+    Raises InputError if there is no branch and main has nothing of this run: its first step has not run, or another
+    night ran since.
+    """
     missing = [name for name in NIGHT_TABLES if branch not in _branches(spark, name)]
-    if missing:
+    if not missing:
+        return
+    if day not in runs.days_of_run(spark, "clean", run_id):
         raise InputError(
             f"no branch {branch} of {', '.join(missing)}: the night's first step has not run, or another night ran "
             f"since; run the night again from `clean`"
         )
+    make_anew(spark, branch)
 
 
 def fast_forward(spark: SparkSession, branch: str) -> dict[str, int]:

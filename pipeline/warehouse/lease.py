@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import psycopg
@@ -33,11 +34,24 @@ FREE = "DELETE FROM throughline_lease WHERE run_id = %(run_id)s"
 HOLDER = "SELECT run_id, day, now() - heartbeat_at FROM throughline_lease"
 
 
+@dataclass(frozen=True)
+class Holder:
+    """Who has the lease."""
+
+    run_id: str
+    day: date
+    silent_for: timedelta
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} of {self.day}, last heard of {self.silent_for.total_seconds():.0f} s ago"
+
+
 class Lease:
     """The lease, seen from one run."""
 
     def __init__(self, settings: Settings, run_id: str, day: date) -> None:
         self.run_id = run_id
+        self.day = day
         self._settings = settings
         self._values = {"run_id": run_id, "day": day, "silence": settings.lease_silence_seconds}
         self._url = settings.lease_url.get_secret_value() if settings.lease_url else postgres.url(settings)
@@ -50,24 +64,26 @@ class Lease:
         """
         until = time.monotonic() + self._settings.lease_wait_seconds
         is_told = False
-        while not self._execute(TAKE):
-            holder = self._execute(HOLDER)
-            told = (
-                f"run {holder[0]} of {holder[1]}, last heard of {holder[2].total_seconds():.0f} s ago"
-                if holder
-                else "another run"
-            )
+        while holder := self.try_take():
             if time.monotonic() >= until:
                 raise ThroughlineError(
-                    f"the warehouse is still leased to {told}, after waiting {self._settings.lease_wait_seconds} s: "
+                    f"the warehouse is still leased to {holder}, after waiting {self._settings.lease_wait_seconds} s: "
                     f"try again when it has ended; a dead run frees it after {self._settings.lease_silence_seconds} s"
                 )
             if not is_told:
-                print(f"waiting for {told}: one night writes at a time", flush=True)
+                print(f"waiting for {holder}: one night writes at a time", flush=True)
                 is_told = True
             time.sleep(poll_seconds)
 
+    def try_take(self) -> Holder | None:
+        """Take the lease, or keep it, and return nothing; or return who has it."""
+        while not self._execute(TAKE):
+            if row := self._execute(HOLDER):
+                return Holder(*row)
+        return None
+
     def free(self) -> None:
+        """Give the lease back, if this run has it."""
         self._execute(FREE)
 
     @contextmanager

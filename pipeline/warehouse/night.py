@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from pipeline import gates
 from pipeline.days import DayRange, day_range
-from pipeline.errors import UsageError
+from pipeline.errors import InputError, UsageError
 from pipeline.landing import LandingZone
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse import branches
@@ -41,7 +41,9 @@ def night(step: str, arguments: Sequence[str] | None = None, is_first_step: bool
     """Open a step: parse `--day D` or `--from A --to B` and `--run-id`, take the lease, work on the branch.
 
     The first step makes the branch anew from main. All reads and writes of `interest.*` in the block go to the
-    branch. If the block fails the lease is freed at once, and main is as it was.
+    branch. Main is as it was whatever happens in it. Where no retry can help, the lease is freed at once; after another
+    failure it stays with the run, whose retry would find its branch dropped if others came in between. Whoever does not
+    retry frees it: the terminal, or Airflow when the last try has failed. Else it falls silent.
     """
     days, run_id = _parse(step, arguments)
     gates.load_in_background()
@@ -56,11 +58,11 @@ def night(step: str, arguments: Sequence[str] | None = None, is_first_step: bool
                 create_tables(spark)
                 branches.make_anew(spark, branch)
             else:
-                branches.require(spark, branch)
+                branches.resume(spark, branch, run_id, days.last)
             spark.conf.set("spark.wap.branch", branch)
             yield Night(spark, settings, days, run_id, branch, lease)
             lease.require_held()
-    except BaseException:
+    except InputError:
         lease.free()
         raise
 

@@ -1,0 +1,79 @@
+"""Alerts: logged always, posted where a webhook is set, and never the reason for a failure of their own."""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestration.alerts import deadline_missed, task_failed
+
+
+@pytest.fixture
+def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """A webhook on this machine, and what was posted to it."""
+    received: list[dict[str, Any]] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Webhook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("THROUGHLINE_ALERT_WEBHOOK", f"http://127.0.0.1:{server.server_port}/secret-path")
+    yield received
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def failure(run_of: Any) -> dict[str, Any]:
+    text = "Cannot execute: spark-submit. Error code is: 1.\nthroughline: funnel: 1 broken of 2 rules"
+    task = SimpleNamespace(task_id="clean", log_url="http://127.0.0.1/log")
+    return {"ti": task, "dag_run": run_of("scheduled", run_id="monday"), "exception": Exception(text)}
+
+
+def test_a_failed_task_is_posted_with_its_reason(posted: list[dict[str, Any]], failure: dict[str, Any]) -> None:
+    task_failed(failure)
+    assert posted == [
+        {
+            "what": "task failed",
+            "dag": "a_dag",
+            "run": "monday",
+            "task": "clean",
+            "why": "funnel: 1 broken of 2 rules",
+            "log": "http://127.0.0.1/log",
+        }
+    ]
+
+
+def test_a_missed_deadline_is_posted(posted: list[dict[str, Any]]) -> None:
+    asyncio.run(deadline_missed({"dag_run": {"dag_id": "interest_nightly", "dag_run_id": "monday"}}))
+    assert posted == [{"what": "deadline missed", "dag": "interest_nightly", "run": "monday"}]
+
+
+def test_without_a_webhook_it_is_logged(failure: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        task_failed(failure)
+    assert "funnel: 1 broken of 2 rules" in caplog.text
+
+
+def test_a_webhook_that_is_away_is_logged_without_its_address(
+    failure: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_ALERT_WEBHOOK", "http://127.0.0.1:1/secret-path")
+    with caplog.at_level(logging.ERROR):
+        task_failed(failure)
+    assert "could not be posted" in caplog.text and "secret-path" not in caplog.text

@@ -1,0 +1,100 @@
+"""The command lines that tasks render: golden files, and the same as those of the terminal."""
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.days import day_range
+from pipeline.settings import ROOT
+from pipeline.steps import STEPS, step_commands, train_command
+
+GOLDEN = Path(__file__).parents[1] / "cases" / "dag_command_lines"
+INTERVAL = (datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+RUN_ID = "scheduled__2026-02-01T00:00:00+00:00"
+SAFE_RUN_ID = "scheduled__2026-02-01T00-00-00-00-00"
+DAY = day_range("2026-01-31", None, None)
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "night": ("interest_nightly", {}),
+    "night_pinned_and_everybody": ("interest_nightly", {"model": "boosting-1.20260125", "everybody": True}),
+    "training": ("interest_training", {}),
+    "training_by_hand": ("interest_training", {"through": "2026-01-20", "promote": False}),
+}
+
+
+def command_lines(dag: Any, run: Any, conf: dict[str, Any]) -> dict[str, list[str]]:
+    """Return what each task of a run starts."""
+    params = {
+        key: dag.params.get_param(key).resolve(conf.get(key, dag.params.get_param(key).value)) for key in dag.params
+    }
+    started = {}
+    for task in dag.tasks:
+        task.render_template_fields({"dag_run": run, "params": params}, dag.get_template_env())
+        if hasattr(task, "application_args"):
+            started[task.task_id] = task._get_hook()._build_spark_submit_command(task.application)
+        elif hasattr(task, "bash_command"):
+            started[task.task_id] = shlex.split(task.bash_command)
+    return started
+
+
+@pytest.fixture(params=CASES)
+def rendered(request: pytest.FixtureRequest, dags: dict[str, Any], run_of: Any) -> tuple[str, dict[str, list[str]]]:
+    import copy
+
+    dag_id, conf = CASES[request.param]
+    # Rendering writes into the tasks.
+    return request.param, command_lines(copy.deepcopy(dags[dag_id]), run_of("scheduled", INTERVAL, RUN_ID), conf)
+
+
+def test_the_command_lines_are_those_of_the_golden_file(
+    rendered: tuple[str, dict[str, list[str]]], request: pytest.FixtureRequest
+) -> None:
+    name, started = rendered
+    text = "".join(f"{task}: {shlex.join(arguments)}\n" for task, arguments in started.items())
+    for path, place in {sys.executable: "PYTHON", str(ROOT): "ROOT"}.items():
+        text = text.replace(path, place)
+    file = GOLDEN / f"{name}.txt"
+    if request.config.getoption("--update-golden"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert file.is_file(), f"{file} is missing: --update-golden writes it; look hard at what it writes"
+    assert text.splitlines() == file.read_text(encoding="utf-8").splitlines()
+
+
+def test_every_golden_file_has_a_case() -> None:
+    assert {file.stem for file in GOLDEN.iterdir()} == set(CASES)
+
+
+def test_they_are_those_of_the_terminal(rendered: tuple[str, dict[str, list[str]]]) -> None:
+    name, started = rendered
+    conf = CASES[name][1]
+    if name.startswith("night"):
+        scoring = {"model": conf.get("model", "as-of"), "score_all": conf.get("everybody", False)}
+        commands = [one for step in STEPS for one in step_commands(step, DAY, SAFE_RUN_ID, **scoring)]
+    else:
+        through = day_range(conf.get("through", "2026-01-31"), None, None).last
+        commands = [train_command(through, SAFE_RUN_ID, conf.get("promote", True))]
+    terminal = {command.label: list(command.arguments) for command in commands}
+    assert {task: without_place(arguments) for task, arguments in started.items()} == {
+        label: without_place(arguments) for label, arguments in terminal.items()
+    }
+
+
+def without_place(arguments: list[str]) -> list[str]:
+    """Leave out where the program lies, and the master, which a terminal takes from spark-defaults.conf."""
+    words = [word for word in arguments if word != "exec"]
+    if "--master" in words:
+        at = words.index("--master")
+        del words[at : at + 2]
+    return [Path(words[0]).name, *words[1:]]
+
+
+def test_a_night_without_a_day_renders_nothing(dags: dict[str, Any], run_of: Any) -> None:
+    import copy
+
+    with pytest.raises(Exception, match="neither the param `day` nor a data interval"):
+        command_lines(copy.deepcopy(dags["interest_nightly"]), run_of("manual"), {})

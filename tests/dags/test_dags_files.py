@@ -1,0 +1,88 @@
+"""What every DAG file owes its users and Airflow: quick to parse, short, documented."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.warehouse.tables import NIGHT_TABLES
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+HEAVY = (
+    "pyspark",
+    "torch",
+    "great_expectations",
+    "pandas",
+    "pyarrow",
+    "pyiceberg",
+    "sklearn",
+    "mlflow",
+    "pipeline.jobs",
+)
+PROBE = """
+import json, runpy, sys
+sys.path.insert(0, sys.argv[1])
+runpy.run_path(sys.argv[2])
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda file: file.stem)
+def test_parsing_imports_nothing_heavy(file: Path) -> None:
+    probe = [sys.executable, "-c", PROBE, str(DAGS), str(file)]
+    done = subprocess.run(probe, capture_output=True, text=True, check=True, timeout=120)
+    imported = json.loads(done.stdout.splitlines()[-1])
+    assert "airflow.sdk" in imported
+    assert [name for name in imported if name.startswith(HEAVY)] == []
+
+
+@pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda file: file.stem)
+def test_a_dag_file_is_short(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 80
+
+
+def test_these_are_the_dags(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == ["interest_nightly", "interest_training"] == sorted(file.stem for file in DAGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", ["interest_nightly", "interest_training"])
+def test_the_ui_explains_a_dag(dags: dict[str, Any], name: str) -> None:
+    dag = dags[name]
+    assert len(dag.doc_md) > 300 and len(dag.tags) >= 2
+    for key in dag.params:
+        param = dag.params.get_param(key)
+        assert {"title", "description", "type"} <= param.schema.keys(), key
+    for task in dag.tasks:
+        assert task.owner == "throughline"
+        assert len(task.doc_md or "") > 50, task.task_id
+        assert task.on_failure_callback, task.task_id
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("day", "31.1.2026"), ("day", 20260131), ("model", "none; rm -rf /"), ("model", "$(id)"), ("everybody", "yes")],
+)
+def test_the_form_refuses_nonsense(dags: dict[str, Any], key: str, value: Any) -> None:
+    param = dags["interest_nightly"].params.get_param(key)
+    with pytest.raises(ValueError, match=r"Invalid input|not"):
+        param.resolve(value)
+
+
+def test_the_night_runs_in_order_and_in_its_pools(dags: dict[str, Any]) -> None:
+    dag = dags["interest_nightly"]
+    order, task = [], dag.get_task("wait_for_landing")
+    while task:
+        order.append((task.task_id, task.pool))
+        assert len(task.downstream_list) <= 1
+        task = next(iter(task.downstream_list), None)
+    waiting = ("wait_for_landing", "default_pool")
+    spark = [(name, "spark") for name in ("clean", "sessions", "sequences")]
+    assert order == [waiting, *spark, ("score", "gpu"), ("profiles", "spark"), ("publish", "spark")]
+
+
+def test_the_assets_are_the_published_tables(dags: dict[str, Any]) -> None:
+    outlets = dags["interest_nightly"].get_task("publish").outlets
+    assert sorted(asset.name for asset in outlets) == sorted(f"interest.{name}" for name in {*NIGHT_TABLES} - {"runs"})

@@ -1,0 +1,49 @@
+"""What is tried again: by exit code, as Airflow's operators tell it."""
+
+from typing import Any
+
+import pytest
+from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowException
+
+from orchestration.retries import RetryByExitCode, reason_in
+from pipeline.errors import InputError, ThroughlineError, UsageError
+
+GATE = "Cannot execute: spark-submit --name clean clean.py. Error code is: 1.\nLast spark-submit output:\n"
+TOLD = "16:22:45 WARN chatter\nthroughline: events: 1 broken of 7 rules\nexpect_x(bot_class): 9 of 10 rows. because"
+
+
+@pytest.mark.parametrize(
+    ("failure", "action"),
+    [
+        (AirflowException(GATE + TOLD), RetryAction.FAIL),
+        (AirflowException(GATE.replace("is: 1.", "is: 2.") + "throughline: which day?"), RetryAction.FAIL),
+        (AirflowException(GATE.replace("is: 1.", "is: 3.") + "throughline: disk full"), RetryAction.DEFAULT),
+        (AirflowException(GATE + "Error: Could not create the Java Virtual Machine."), RetryAction.DEFAULT),
+        (AirflowException(GATE.replace("is: 1.", "is: -9.")), RetryAction.DEFAULT),
+        (AirflowException(GATE.replace("is: 1.", "is: 137.")), RetryAction.DEFAULT),
+        (AirflowException("Bash command failed. The command returned a non-zero exit code 1."), RetryAction.FAIL),
+        (AirflowException("Bash command failed. The command returned a non-zero exit code 2."), RetryAction.FAIL),
+        (AirflowException("Bash command failed. The command returned a non-zero exit code 3."), RetryAction.DEFAULT),
+        (AirflowException("Bash command failed. The command returned a non-zero exit code 139."), RetryAction.DEFAULT),
+        (UsageError("which day?"), RetryAction.FAIL),
+        (InputError("nothing landed"), RetryAction.FAIL),
+        (ThroughlineError("the warehouse is still leased"), RetryAction.DEFAULT),
+        (ConnectionError("the server is away"), RetryAction.DEFAULT),
+    ],
+)
+def test_only_what_a_retry_may_cure_is_tried_again(failure: Exception, action: RetryAction) -> None:
+    assert RetryByExitCode().evaluate(failure, 1, 3).action is action
+
+
+def test_the_reason_is_what_the_step_said() -> None:
+    assert reason_in(GATE + TOLD) == "events: 1 broken of 7 rules\nexpect_x(bot_class): 9 of 10 rows. because"
+    assert reason_in("Error code is: -9.") is None
+
+
+def test_every_step_retries_by_exit_code(dags: dict[str, Any]) -> None:
+    for dag in dags.values():
+        for task in dag.tasks:
+            assert isinstance(task.retry_policy, RetryByExitCode)
+            assert task.retries == (0 if task.task_id == "wait_for_landing" else 2)
+            assert 0 < task.retry_delay.total_seconds() < 600, "a lease silent for longer is taken over"
