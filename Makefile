@@ -18,14 +18,14 @@ $(UV):
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(READY): pyproject.toml uv.lock | $(UV)
-	@echo "setting up .venv from uv.lock (1 GB)"
+	@echo "setting up .venv from uv.lock (1.4 GB)"
 	@$(UV) sync --frozen --python $(PYTHON)
 	@touch $(READY)
 
 setup: $(READY) ## the virtual environment, as uv.lock says
 
 demo: $(READY) ## a shop's log of our own making, from lines to profiles; or yours: make demo LOG=path SOURCE=name-or-toml
-	@$(BIN)/throughline demo $(if $(LOG),--log "$(LOG)" --source "$(SOURCE)")
+	@$(BIN)/throughline demo $(if $(LOG),--log "$(LOG)" --source "$(SOURCE)") $(if $(NIGHTS),--nights "$(NIGHTS)")
 
 test: $(READY) ## all tests, the small end-to-end run included
 	@$(BIN)/pytest
@@ -41,7 +41,10 @@ format: $(READY) ## write the code as `make check` wants it
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-down: $(READY) ## stop the embedded PostgreSQL; data stays
+up: $(READY) ## Airflow in the background: scheduler, triggerer, DAG processor, web UI; on this machine only
+	@$(BIN)/throughline up
+
+down: $(READY) ## stop Airflow and the embedded PostgreSQL; data stays
 	@$(BIN)/throughline down
 
-.PHONY: help setup demo test check format down
+.PHONY: help setup demo test check format up down

@@ -262,11 +262,15 @@ def demo(
         Path | None, typer.Option("--log", help="Your own file or folder instead of the made-up shop.")
     ] = None,
     source: Annotated[str, typer.Option("--source", help="The source of --log: a name or a TOML.")] = "demo",
+    nights: Annotated[int, typer.Option(min=0, help="How many of the last days Airflow backfills; 0 is none.")] = 2,
 ) -> None:
-    """Make a log (or take yours), run its days and show profiles. An older demo home is moved aside."""
+    """Make a log (or take yours), run its days, the last ones under Airflow, and show profiles.
+
+    An older demo home is moved aside.
+    """
     from pipeline.demo.tour import tour
 
-    tour(load_settings(), log, source, console)
+    tour(load_settings(), log, source, nights, console)
 
 
 def main() -> None:

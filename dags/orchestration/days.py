@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from pipeline.days import parse_day
@@ -16,7 +16,7 @@ def resolve_day(dag_run: Any, params: Mapping[str, Any]) -> date:
 
     Raises UsageError if there is neither, or if the runs of a backfill were all given one `day`.
     """
-    interval_start = dag_run.data_interval_start
+    interval_start: datetime | None = dag_run.data_interval_start
     own = interval_start.astimezone(UTC).date() if interval_start else None
     if params.get("day"):
         day = parse_day(str(params["day"]))
@@ -41,7 +41,7 @@ def resolve_last_day(dag_run: Any, params: Mapping[str, Any]) -> date:
     """
     if params.get("through"):
         return parse_day(str(params["through"]))
-    interval_end = dag_run.data_interval_end
+    interval_end: datetime | None = dag_run.data_interval_end
     if interval_end is None:
         raise UsageError(
             f"through which day? Run {dag_run.run_id} has neither the param `through` nor a data interval: "

@@ -1,6 +1,6 @@
 """`throughline demo`: from a log to profiles in one go, ending with what to do next."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -9,14 +9,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from pipeline.analyst.query import query
 from pipeline.analyst.render import render
 from pipeline.days import DayRange
+from pipeline.demo.airflow_nights import run_nights
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.embedded import postgres
+from pipeline.embedded.airflow import stop_airflow
+from pipeline.errors import InputError
 from pipeline.landing import LandingZone
+from pipeline.process import StepFailed
 from pipeline.settings import Settings
 from pipeline.source import load_source, source_file
-from pipeline.steps import STEPS, land_command
-from pipeline.terminal import open_catalog, ready, run_all, run_night
+from pipeline.steps import STEPS, land_command, train_command
+from pipeline.terminal import open_catalog, ready, run_all, run_night, where_airflow_is
 
 STRONGEST = """
     SELECT left(user_id, 12) AS user,
@@ -31,8 +35,11 @@ TOTALS = """
 """
 
 
-def tour(settings: Settings, log: Path | None, source: str, console: Console) -> None:
-    """Land a log (the made-up shop's where none is given), run its days as one range, show profiles.
+def tour(settings: Settings, log: Path | None, source: str, night_count: int, console: Console) -> None:
+    """Land a log (the made-up shop's where none is given), run its days, show profiles.
+
+    The last `night_count` days are nights that Airflow backfills; those before are one range, after which a model is
+    trained.
 
     An older home is moved aside first, never deleted; its jars come along.
     """
@@ -44,9 +51,12 @@ def tour(settings: Settings, log: Path | None, source: str, console: Console) ->
     run_all([land_command(toml, paths, None)], settings, console, "land")
 
     landed = LandingZone(settings.home / "landing").days(name)
-    days = DayRange(min(landed), max(landed))
-    console.print(f"running {days} as one range")
-    run_night(STEPS, days, None, settings, console)
+    history, nights = split_days(DayRange(min(landed), max(landed)), night_count)
+    console.print(f"running {history} as one range")
+    run_night(STEPS, history, None, settings, console)
+    _train(history.last, settings, console)
+    if nights:
+        run_nights(nights, settings, console)
 
     catalog = open_catalog(console)
     console.print("\n[bold]What came of it[/]")
@@ -55,13 +65,35 @@ def tour(settings: Settings, log: Path | None, source: str, console: Console) ->
         "[bold]Profiles[/]: the strongest interests of eight users, with the probability that they come back to them"
     )
     console.print(render(query(STRONGEST, catalog), "table"))
-    console.print(_next_steps(days, name), soft_wrap=True)
+    console.print(_next_steps(nights or history, name), soft_wrap=True)
+    if nights:
+        console.print("[bold]Airflow[/]")
+        console.print(where_airflow_is(settings), soft_wrap=True)
+
+
+def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | None]:
+    """Return the history, and the nights after it; a log of too few days is all history."""
+    first_night = days.last - timedelta(days=night_count - 1)
+    if night_count == 0 or first_night <= days.first:
+        return days, None
+    return DayRange(days.first, first_night - timedelta(days=1)), DayRange(first_night, days.last)
+
+
+def _train(through: date, settings: Settings, console: Console) -> None:
+    """Train a challenger; a log that is too short for it is no reason to stop."""
+    try:
+        run_all([train_command(through)], settings, console, f"train-{through}")
+    except StepFailed as failure:
+        if failure.exit_code != InputError.exit_code:
+            raise
+        console.print(f"no model was trained: {failure.reason.splitlines()[0]}", markup=False, soft_wrap=True)
 
 
 def move_aside(settings: Settings, console: Console) -> None:
     """Rename an older home, so that the tour starts from nothing; keep the jars, which cost a download."""
     if not (settings.home / "landing").is_dir() and not (settings.home / "warehouse").is_dir():
         return
+    stop_airflow(settings)
     postgres.stop(settings)
     aside = settings.home.with_name(f"{settings.home.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
     settings.home.rename(aside)
@@ -90,5 +122,5 @@ def _next_steps(days: DayRange, source: str) -> str:
   {example}   why that profile
   throughline explain day {days.last}   what became of the lines of a day
   throughline doctor   what is installed, reachable, configured
-  make down   stop the embedded PostgreSQL
+  make down   stop Airflow and PostgreSQL; make up starts them again
 """

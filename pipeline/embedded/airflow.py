@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from rich.console import Console
 
 from pipeline.embedded import airflow_configuration as configuration
 from pipeline.embedded import postgres
+from pipeline.embedded.airflow_api import OPENER
 from pipeline.embedded.processes import Background, stop
 from pipeline.errors import ThroughlineError
 from pipeline.settings import Settings
@@ -117,11 +116,10 @@ def _wait_until_well(settings: Settings) -> None:
 
 def _unwell(settings: Settings) -> list[str]:
     """Return the names of the parts that do not say that they are healthy."""
-    straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback is nobody's proxy to reach
     try:
-        with straight.open(f"{configuration.address(settings)}/api/v2/monitor/health", timeout=5) as answer:
+        with OPENER.open(f"{configuration.address(settings)}/api/v2/monitor/health", timeout=5) as answer:
             told = json.load(answer)
-    except (urllib.error.URLError, OSError, ValueError):
+    except (OSError, ValueError):
         return ["api-server"]
     parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
     return [part for part in parts if (told.get(part) or {}).get("status") != "healthy"]

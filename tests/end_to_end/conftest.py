@@ -1,20 +1,27 @@
 """A real installation in a folder of its own: PostgreSQL, Spark, Iceberg, all by the commands that people type."""
 
+import gzip
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.demo.plan import DemoPlan, DemoSummary
+from pipeline.demo.write import write_demo_log
+
 ROOT = Path(__file__).resolve().parents[2]
 THROUGHLINE = Path(sys.executable).parent / "throughline"
 LONGEST_SECONDS = 900
+PLAN = DemoPlan(users=700, days=16)
+KEY = "the key of both installations, so that they can be compared"
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,12 @@ class Installation:
         assert done.returncode == 0, f"{arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def set_key(self) -> None:
+        """Give the home the key of all test homes."""
+        file = self.home / "pseudonym.key"
+        file.touch(mode=0o600)
+        file.write_text(KEY)
+
     def ask(self, sql: str, *options: str) -> list[dict[str, Any]]:
         """Return the rows of a query."""
         answer: list[dict[str, Any]] = json.loads(self.do("query", sql, "--format", "json", *options))
@@ -58,6 +71,7 @@ def new_installation(home: Path) -> Installation:
     environment |= {
         "THROUGHLINE_HOME": str(home),
         "THROUGHLINE_POSTGRES_PORT": str(free_port()),
+        "THROUGHLINE_AIRFLOW_PORT": str(free_port()),
         "THROUGHLINE_MIN_FREE_GIB": "1",
         "TZ": "Asia/Tokyo",
         "COLUMNS": "160",
@@ -65,16 +79,72 @@ def new_installation(home: Path) -> Installation:
     return Installation(home, environment)
 
 
-@pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An empty home; the jars are those of the checkout's own home, so that they are fetched once."""
-    made = new_installation(tmp_path_factory.mktemp("home") / "throughline")
+def with_jars(made: Installation) -> Installation:
+    """Make the home, with the jars of the checkout's own home, so that they are fetched once."""
     jars = ROOT / ".throughline" / "jars"
     jars.mkdir(parents=True, exist_ok=True)
     made.home.mkdir()
     (made.home / "jars").symlink_to(jars)
+    return made
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An empty home for the terminal."""
+    made = with_jars(new_installation(tmp_path_factory.mktemp("home") / "throughline"))
+    made.set_key()
     yield made
     made.call("down")
+
+
+@pytest.fixture(scope="session")
+def another_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An empty home for Airflow, with the same key, so that the tables of both can be compared."""
+    made = with_jars(new_installation(tmp_path_factory.mktemp("airflow_home") / "throughline"))
+    made.set_key()
+    yield made
+    made.call("down")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The log of the made-up shop, of which one day's file was lost on the way."""
+
+    folder: Path
+    made: DemoSummary
+    lost_lines: list[str]
+    lines: int
+    first: date = PLAN.first_day
+    last: date = PLAN.last_day
+    night_before: date = PLAN.last_day - timedelta(days=1)
+    empty_day: date = PLAN.last_day - timedelta(days=2)
+
+    def truth(self) -> dict[str, list[str]]:
+        """Return the planted interests of people by the source's own id, strongest first."""
+        told = [json.loads(line) for line in (self.folder / "truth.jsonl").read_text().splitlines()]
+        return {one["user"]: [each["tag"] for each in one["interests"]] for one in told if not one["is_bot"]}
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    folder = tmp_path_factory.mktemp("shop")
+    made = write_demo_log(folder, PLAN)
+    lost = next(folder.glob(f"events-{Shop.empty_day}*"))
+    content = lost.read_bytes()
+    lost_lines = (gzip.decompress(content) if lost.suffix == ".gz" else content).decode().splitlines()
+    lost.unlink()
+    return Shop(folder, made, lost_lines, made.lines - len(lost_lines))
+
+
+@pytest.fixture(scope="session")
+def nights(installation: Installation, shop: Shop) -> Installation:
+    """The log landed in a terminal, its history run as one range, its last day as a night."""
+    landed = installation.do("land", "--source", "demo", shop.folder)
+    assert f"landed {shop.lines:,} lines of {PLAN.days - 1} files" in landed
+    told = installation.do("run", "--from", str(shop.first), "--to", str(shop.night_before))
+    assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in told
+    installation.do("run", "--day", str(shop.last))
+    return installation
 
 
 @pytest.fixture
@@ -83,3 +153,15 @@ def bare_installation(tmp_path: Path) -> Iterator[Installation]:
     made = new_installation(tmp_path / "throughline")
     yield made
     made.call("down")
+
+
+@pytest.fixture
+def good_line() -> Callable[[date, int], str]:
+    """Return the function that makes a line of the shop's log that is accepted."""
+
+    def make(day: date, number: int) -> str:
+        at = f"{day}T10:00:{number:02d}.000Z"
+        event = {"id": f"late-{number}", "user": "u-1", "type": "page_view", "item": "i-0001"}
+        return json.dumps({**event, "created": at, "sent": at, "received": at}) + "\n"
+
+    return make

@@ -5,63 +5,13 @@ The tests of this file share one installation, and each begins where the one bef
 
 import gzip
 import json
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.demo.plan import DemoPlan, DemoSummary
-from pipeline.demo.write import write_demo_log
-
 pytestmark = pytest.mark.end_to_end
-
-PLAN = DemoPlan(users=150, days=24)
-LAST = PLAN.last_day
-NIGHT_BEFORE = LAST - timedelta(days=1)
-EMPTY_DAY = LAST - timedelta(days=2)
-
-
-@dataclass(frozen=True)
-class Shop:
-    """The log of the made-up shop, of which one day's file was lost on the way."""
-
-    folder: Path
-    made: DemoSummary
-    lost_lines: list[str]
-    lines: int
-
-    def truth(self) -> dict[str, list[str]]:
-        """Return the planted interests of people by the source's own id, strongest first."""
-        told = [json.loads(line) for line in (self.folder / "truth.jsonl").read_text().splitlines()]
-        return {one["user"]: [each["tag"] for each in one["interests"]] for one in told if not one["is_bot"]}
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    folder = tmp_path_factory.mktemp("shop")
-    made = write_demo_log(folder, PLAN)
-    lost = next(folder.glob(f"events-{EMPTY_DAY}*"))
-    lost_lines = read_lines(lost)
-    lost.unlink()
-    return Shop(folder, made, lost_lines, made.lines - len(lost_lines))
-
-
-@pytest.fixture(scope="module")
-def nights(installation: Any, shop: Shop) -> Any:
-    """The log landed, its history run as one range, its last day as a night."""
-    landed = installation.do("land", "--source", "demo", shop.folder)
-    assert f"landed {shop.lines:,} lines of {PLAN.days - 1} files" in landed
-    told = installation.do("run", "--from", str(PLAN.first_day), "--to", str(NIGHT_BEFORE))
-    assert f"warning: nothing landed on {EMPTY_DAY}; it counts as empty" in told
-    installation.do("run", "--day", str(LAST))
-    return installation
-
-
-def read_lines(file: Path) -> list[str]:
-    content = file.read_bytes()
-    return (gzip.decompress(content) if file.suffix == ".gz" else content).decode().splitlines()
 
 
 def newest_release(installation: Any) -> dict[str, Any]:
@@ -69,7 +19,7 @@ def newest_release(installation: Any) -> dict[str, Any]:
     return release
 
 
-def test_nothing_is_lost(nights: Any, shop: Shop) -> None:
+def test_nothing_is_lost(nights: Any, shop: Any) -> None:
     steps = nights.ask("SELECT rows_in, rows_out FROM runs WHERE step = 'clean'")
     fates = {
         fate: sum(dict(step["rows_out"])[fate] for step in steps) for fate in ("accepted", "duplicates", "rejects")
@@ -91,7 +41,7 @@ def test_every_accepted_event_is_in_exactly_one_session(nights: Any) -> None:
     assert told["events"] == told["placed"] == told["distinct_placed"]
 
 
-def test_profiles_hold_the_planted_interests(nights: Any, shop: Shop) -> None:
+def test_profiles_hold_the_planted_interests(nights: Any, shop: Any) -> None:
     truth = shop.truth()
     pseudonyms = dict(zip(truth, nights.do("pseudonym", *truth).split(), strict=True))
     top = {
@@ -113,7 +63,7 @@ def test_profiles_hold_the_planted_interests(nights: Any, shop: Shop) -> None:
     assert sum(recalls) / len(recalls) >= 0.7
 
 
-def test_only_pseudonyms_are_stored(nights: Any, shop: Shop) -> None:
+def test_only_pseudonyms_are_stored(nights: Any, shop: Any) -> None:
     [told] = nights.ask("SELECT count(*) AS n FROM events WHERE NOT regexp_full_match(user_id, '[0-9a-f]{64}')")
     assert told["n"] == 0
     key = (nights.home / "pseudonym.key").read_text().strip()
@@ -134,9 +84,9 @@ def test_bots_are_kept_out_of_sequences_but_not_deleted(nights: Any) -> None:
     assert told["n"] == 0
 
 
-def test_explain_day_shows_the_funnel(nights: Any) -> None:
-    told = nights.do("explain", "day", str(LAST))
-    [step] = nights.ask(f"SELECT rows_in, rows_out FROM runs WHERE step = 'clean' AND day = DATE '{LAST}'")
+def test_explain_day_shows_the_funnel(nights: Any, shop: Any) -> None:
+    told = nights.do("explain", "day", str(shop.last))
+    [step] = nights.ask(f"SELECT rows_in, rows_out FROM runs WHERE step = 'clean' AND day = DATE '{shop.last}'")
     for number in (step["rows_in"], *dict(step["rows_out"]).values()):
         assert f"{number:,}" in told or str(number) in told
     assert "accepted" in told
@@ -144,32 +94,32 @@ def test_explain_day_shows_the_funnel(nights: Any) -> None:
     assert "rejects" in told
 
 
-def test_explain_user_takes_the_id_of_the_source(nights: Any, shop: Shop) -> None:
+def test_explain_user_takes_the_id_of_the_source(nights: Any, shop: Any) -> None:
     user, planted = next((user, tags) for user, tags in shop.truth().items() if len(tags) >= 3)
     told = nights.do("explain", "user", user)
     assert any(tag in told for tag in planted)
     assert user not in told
 
 
-def test_each_release_can_be_asked(nights: Any) -> None:
-    before = nights.ask("SELECT max(as_of) AS newest FROM profiles", "--as-of", str(NIGHT_BEFORE))
-    assert before[0]["newest"] == str(NIGHT_BEFORE)
-    assert nights.ask("SELECT max(as_of) AS newest FROM profiles")[0]["newest"] == str(LAST)
+def test_each_release_can_be_asked(nights: Any, shop: Any) -> None:
+    before = nights.ask("SELECT max(as_of) AS newest FROM profiles", "--as-of", str(shop.night_before))
+    assert before[0]["newest"] == str(shop.night_before)
+    assert nights.ask("SELECT max(as_of) AS newest FROM profiles")[0]["newest"] == str(shop.last)
 
 
-def test_the_same_bytes_are_refused(nights: Any, shop: Shop) -> None:
-    file = next(shop.folder.glob(f"events-{LAST}*"))
+def test_the_same_bytes_are_refused(nights: Any, shop: Any) -> None:
+    file = next(shop.folder.glob(f"events-{shop.last}*"))
     done = nights.call("land", "--source", "demo", file)
     assert done.returncode == 1
     assert "the same bytes landed already" in done.stderr
     assert "throughline run" in done.stderr
 
 
-def test_a_day_that_has_not_landed(nights: Any) -> None:
-    day = LAST + timedelta(days=1)
+def test_a_day_that_has_not_landed(nights: Any, shop: Any) -> None:
+    day = shop.last + timedelta(days=1)
     done = nights.call("run", "--day", str(day))
     assert done.returncode == 1
-    assert f"day {day} has not landed: the newest landed day is {LAST}" in done.stderr
+    assert f"day {day} has not landed: the newest landed day is {shop.last}" in done.stderr
 
 
 def test_an_unreadable_file_leaves_nothing(nights: Any, tmp_path: Path) -> None:
@@ -182,7 +132,7 @@ def test_an_unreadable_file_leaves_nothing(nights: Any, tmp_path: Path) -> None:
     assert sorted((nights.home / "landing").rglob("*")) == before
 
 
-def test_a_wrong_expression_names_file_and_key(nights: Any, tmp_path: Path) -> None:
+def test_a_wrong_expression_names_file_and_key(nights: Any, shop: Any, tmp_path: Path) -> None:
     toml = tmp_path / "shop.toml"
     built_in = (Path(__file__).resolve().parents[2] / "pipeline" / "sources" / "demo.toml").read_text()
     toml.write_text(built_in.replace('item_id = "item"', 'item_id = "no_such_field"', 1).replace('"demo"', '"shop"', 1))
@@ -193,23 +143,25 @@ def test_a_wrong_expression_names_file_and_key(nights: Any, tmp_path: Path) -> N
     assert not (nights.home / "landing" / "shop").exists()
 
 
-def test_lines_that_vanish_from_the_landing_zone_fail_the_run(nights: Any) -> None:
+def test_lines_that_vanish_from_the_landing_zone_fail_the_run(nights: Any, shop: Any) -> None:
     release = newest_release(nights)
-    marker = nights.home / "landing" / "demo" / str(LAST) / "_LANDED"
+    marker = nights.home / "landing" / "demo" / str(shop.last) / "_LANDED"
     closed = marker.read_text()
     told = json.loads(closed)
     marker.write_text(json.dumps({**told, "lines": told["lines"] + 1}))
-    done = nights.call("clean", "--day", str(LAST))
+    done = nights.call("clean", "--day", str(shop.last))
     marker.write_text(closed)
     assert done.returncode == 1
     assert f"was closed with {told['lines'] + 1} lines, {told['lines']} are there" in done.stderr
     assert newest_release(nights) == release
 
 
-def test_a_bad_batch_fails_its_gate_and_analysts_keep_the_release_before(nights: Any, tmp_path: Path) -> None:
+def test_a_bad_batch_fails_its_gate_and_analysts_keep_the_release_before(
+    nights: Any, shop: Any, tmp_path: Path, good_line: Any
+) -> None:
     release = newest_release(nights)
     events = nights.ask("SELECT count(*) AS n FROM events")
-    day = LAST + timedelta(days=1)
+    day = shop.last + timedelta(days=1)
     bad = tmp_path / f"events-{day}.jsonl"
     bad.write_text("".join(["half a li\n"] * 60 + [good_line(day, number) for number in range(40)]))
     nights.do("land", "--source", "demo", bad)
@@ -220,9 +172,3 @@ def test_a_bad_batch_fails_its_gate_and_analysts_keep_the_release_before(nights:
     assert "the collector or the TOML changed" in done.stderr
     assert newest_release(nights) == release
     assert nights.ask("SELECT count(*) AS n FROM events") == events
-
-
-def good_line(day: date, number: int) -> str:
-    at = f"{day}T10:00:{number:02d}.000Z"
-    event = {"id": f"late-{number}", "user": "u-1", "type": "page_view", "item": "i-0001"}
-    return json.dumps({**event, "created": at, "sent": at, "received": at}) + "\n"

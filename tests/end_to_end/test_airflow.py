@@ -1,0 +1,309 @@
+"""The night under a real Airflow: scheduler, triggerer, DAG processor, web UI and PostgreSQL.
+
+The tests share one Airflow, and each begins where the one before ended. Its tables are compared with those that the
+terminal made of the same log.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.end_to_end
+
+NIGHTLY = "interest_nightly"
+DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
+STEPS = ("wait_for_landing", "clean", "sessions", "sequences", "score", "profiles", "publish")
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """Airflow on an installation, by its own command line."""
+
+    installation: Any
+
+    def call(self, *arguments: str) -> str:
+        return str(self.installation.do("airflow", *arguments))
+
+    def rows(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return what a listing prints, without the log lines before it."""
+        printed = self.call(*arguments, "--output", "json")
+        rows: list[dict[str, Any]] = json.loads(printed[printed.index("[{") :] if "[{" in printed else "[]")
+        return rows
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        return {run["run_id"]: run for run in self.rows("dags", "list-runs", NIGHTLY)}
+
+    def states(self, run_id: str) -> dict[str, str]:
+        """Return the state of each task of a run."""
+        return {task["task_id"]: task["state"] for task in self.rows("tasks", "states-for-dag-run", NIGHTLY, run_id)}
+
+    def backfill(self, first: Any, last: Any, *options: str) -> None:
+        self.call(
+            "backfill", "create", "--dag-id", NIGHTLY, "--from-date", str(first), "--to-date", str(last), *options
+        )
+
+    def log(self, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """Return the messages of a task's log."""
+        folder = self.installation.home / "logs" / "airflow" / f"dag_id={NIGHTLY}" / f"run_id={run_id}"
+        lines = (folder / f"task_id={task_id}" / f"attempt={attempt}.log").read_text().splitlines()
+        return "\n".join(str(json.loads(line)["event"]) for line in lines if line.startswith("{"))
+
+    def wait_for(self, run_ids: list[str], state: str, minutes: float = 12) -> None:
+        """Wait until runs have ended; fail with their tasks' states if they end otherwise."""
+
+        def have_ended() -> bool:
+            runs = self.runs()
+            return all(runs[run_id]["state"] in ("success", "failed") for run_id in run_ids)
+
+        wait_until(have_ended, minutes * 60, 5)
+        runs = self.runs()
+        told = {run_id: self.states(run_id) for run_id in run_ids if runs[run_id]["state"] != state}
+        assert not told, f"not {state}: {told}"
+
+
+def wait_until(is_so: Callable[[], Any], seconds: float, every: float = 0.5) -> None:
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, f"not so after {seconds} s"
+        time.sleep(every)
+
+
+def run_id_of(day: Any) -> str:
+    """Return the id of a day's backfilled run: it carries the time after which it runs, a day later."""
+    return f"backfill__{datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%S}+00:00"
+
+
+@pytest.fixture(scope="module")
+def airflow(shop: Any, another_installation: Any) -> Airflow:
+    """Airflow up, with the log landed and the nightly DAG switched on."""
+    another_installation.do("land", "--source", "demo", shop.folder)
+    told = another_installation.do("up")
+    assert "Airflow is up" in told and "user operator" in told
+    made = Airflow(another_installation)
+    made.call("dags", "unpause", NIGHTLY, "--yes")
+    return made
+
+
+@pytest.fixture(scope="module")
+def backfilled(airflow: Airflow, shop: Any) -> Airflow:
+    """Three days backfilled at once; the first Spark process of the first night to reach `sessions` was killed."""
+    days = [shop.empty_day, shop.night_before, shop.last]
+    airflow.backfill(days[0], days[-1], "--max-active-runs", "3")
+    kill_spark(airflow, "sessions")
+    airflow.wait_for([run_id_of(day) for day in days], "success")
+    return airflow
+
+
+def kill_spark(airflow: Airflow, job: str) -> None:
+    """Kill the Spark process of a step as soon as it works on this home."""
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        for process in psutil.process_iter(["cmdline", "environ", "name"]):
+            words = process.info["cmdline"] or []
+            home = (process.info["environ"] or {}).get("THROUGHLINE_HOME")
+            if (
+                process.info["name"] == "java"
+                and home == str(airflow.installation.home)
+                and f"{job}.py" in " ".join(words)
+            ):
+                found.append(process)
+        return bool(found)
+
+    wait_until(is_there, 600)
+    time.sleep(4)  # past its start
+    found[0].kill()
+
+
+def test_a_second_up_says_that_it_is_up(airflow: Airflow) -> None:
+    assert "Airflow is up already" in airflow.installation.do("up")
+
+
+def test_it_listens_on_loopback_only(airflow: Airflow) -> None:
+    ports = {int(airflow.installation.environment[f"THROUGHLINE_{name}_PORT"]) for name in ("AIRFLOW", "POSTGRES")}
+    records = (airflow.installation.home / "airflow" / "processes").glob("*.json")
+    leaders = [psutil.Process(json.loads(record.read_text())["pid"]) for record in records]
+    assert len(leaders) == 4
+    assert all(os.getpgid(leader.pid) == leader.pid for leader in leaders), "each leads a group of its own"
+    family = [process for leader in leaders for process in (leader, *leader.children(recursive=True))]
+    listening = {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in family
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {address for address, _ in listening} == {"127.0.0.1"}
+    assert {port for _, port in listening} <= ports
+
+
+def test_the_pools_and_the_connection_are_there(airflow: Airflow) -> None:
+    pools = {pool["pool"]: pool for pool in airflow.rows("pools", "list")}
+    assert {name: pools[name]["slots"] for name in ("spark", "gpu", "maintenance")} == {
+        "spark": "1",
+        "gpu": "1",
+        "maintenance": "1",
+    }
+    assert pools["gpu"]["include_deferred"] == "True"
+    [connection] = airflow.rows("connections", "get", "spark_default")
+    assert connection["host"] == "local[*]"
+
+
+def test_the_scheduled_night_of_a_shop_long_closed_is_skipped(airflow: Airflow) -> None:
+    """Switching the DAG on starts yesterday's night; the shop landed nothing in the week before."""
+
+    def scheduled() -> list[dict[str, Any]]:
+        return [run for run in airflow.runs().values() if run["run_id"].startswith("scheduled__")]
+
+    wait_until(lambda: scheduled() and scheduled()[0]["state"] == "success", 120, 2)
+    states = airflow.states(scheduled()[0]["run_id"])
+    assert states == dict.fromkeys(STEPS, "skipped")
+
+
+def test_a_backfill_makes_runs_of_the_right_days(backfilled: Airflow, shop: Any) -> None:
+    days = [shop.empty_day, shop.night_before, shop.last]
+    logical_days = [run["logical_date"][:10] for name, run in backfilled.runs().items() if name.startswith("backfill")]
+    assert sorted(logical_days) == [str(day) for day in days]
+    for day in days:
+        run_id = run_id_of(day)
+        assert backfilled.states(run_id) == dict.fromkeys(STEPS, "success")
+        assert f"clean.py --day {day} --run-id backfill__" in backfilled.log(run_id, "clean")
+        assert f"published {day}: events" in backfilled.log(run_id, "publish")
+    assert [row["as_of"] for row in backfilled.installation.ask("SELECT as_of FROM releases ORDER BY as_of")] == [
+        str(day) for day in days
+    ]
+
+
+def test_one_night_wrote_at_a_time(backfilled: Airflow, shop: Any) -> None:
+    """Three runs started at once, and `max_active_runs` of the DAG binds none of them: the lease did."""
+    logs = [backfilled.log(run_id_of(day), "clean") for day in (shop.empty_day, shop.night_before, shop.last)]
+    assert sum("one night writes at a time; the slot is free meanwhile" in log for log in logs) == 2
+
+
+def test_a_killed_spark_process_was_tried_again(backfilled: Airflow, shop: Any) -> None:
+    ids = [run_id_of(day) for day in (shop.empty_day, shop.night_before, shop.last)]
+    folder = backfilled.installation.home / "logs" / "airflow" / f"dag_id={NIGHTLY}"
+    tried_twice = [run_id for run_id in ids if (folder / f"run_id={run_id}/task_id=sessions/attempt=2.log").is_file()]
+    assert len(tried_twice) == 1
+    assert "published" in backfilled.log(tried_twice[0], "publish")
+
+
+def test_an_empty_day_succeeded_with_a_warning(backfilled: Airflow, shop: Any) -> None:
+    told = backfilled.log(run_id_of(shop.empty_day), "clean")
+    assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in told
+
+
+def test_the_tables_are_those_of_the_terminal(backfilled: Airflow, nights: Any) -> None:
+    for table in DATA_TABLES:
+        assert backfilled.installation.do("fingerprint", table) == nights.do("fingerprint", table), table
+
+
+def test_the_profiles_are_those_of_the_terminal(backfilled: Airflow, nights: Any, shop: Any) -> None:
+    """Both scored the last day as a night: the same users, the same tags, affinities within 1e-4."""
+    sql = f"""
+        SELECT user_id, unnest(interests, recursive := true) FROM (
+            SELECT user_id, interests FROM profiles WHERE as_of = DATE '{shop.last}')
+    """
+    of_airflow, of_terminal = (
+        {(row["user_id"], row["tag"]): row["affinity"] for row in installation.ask(sql)}
+        for installation in (backfilled.installation, nights)
+    )
+    assert len(of_terminal) > 500 and of_airflow.keys() == of_terminal.keys()
+    assert max(abs(of_airflow[key] - of_terminal[key]) for key in of_terminal) <= 1e-4
+
+
+def test_asset_events_tell_rows_and_snapshots(backfilled: Airflow, shop: Any) -> None:
+    release = backfilled.installation.ask(f"SELECT * FROM releases WHERE as_of = DATE '{shop.last}'")[0]
+    told = backfilled.installation.ask("SELECT count(*) AS n FROM sessions", "--as-of", str(shop.last))[0]["n"]
+    extra = asset_event(backfilled, "interest.sessions", run_id_of(shop.last))
+    assert extra["as_of"] == str(shop.last)
+    assert extra["snapshot_id"] == str(dict(release["snapshots"])["sessions"])
+    assert extra["rows"] == told
+
+
+def asset_event(airflow: Airflow, asset: str, run_id: str) -> dict[str, Any]:
+    """Return what the publication of a run told of an asset, from Airflow's database."""
+    import psycopg
+
+    port = airflow.installation.environment["THROUGHLINE_POSTGRES_PORT"]
+    password = (airflow.installation.home / "postgres" / "password").read_text().strip()
+    with psycopg.connect(f"postgresql://throughline:{password}@127.0.0.1:{port}/airflow") as connection:
+        rows = connection.execute(
+            "SELECT asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id "
+            "WHERE asset.name = %s AND source_run_id = %s ORDER BY asset_event.id",
+            [asset, run_id],
+        ).fetchall()
+    return dict(rows[-1][0])
+
+
+def test_reprocessing_a_day_doubles_nothing(backfilled: Airflow, nights: Any, shop: Any) -> None:
+    runs_before = backfilled.runs().keys()
+    published = "SELECT count(*) AS n FROM releases"
+    before = backfilled.installation.ask(published)[0]["n"]
+    backfilled.backfill(shop.last, shop.last, "--reprocess-behavior", "completed")
+    wait_until(lambda: backfilled.runs()[run_id_of(shop.last)]["state"] in ("queued", "running"), 60, 1)
+    backfilled.wait_for([run_id_of(shop.last)], "success")
+    assert backfilled.runs().keys() == runs_before
+    assert backfilled.installation.ask(published)[0]["n"] == before + 1
+    for table in DATA_TABLES:
+        assert backfilled.installation.do("fingerprint", table) == nights.do("fingerprint", table), table
+    [doubled] = backfilled.installation.ask("SELECT count(*) - count(DISTINCT (user_id, as_of)) AS n FROM profiles")
+    assert doubled["n"] == 0
+
+
+def test_a_task_cleared_in_the_middle_of_a_published_night_ends_well(
+    backfilled: Airflow, nights: Any, shop: Any
+) -> None:
+    before = backfilled.installation.ask("SELECT count(*) AS n FROM releases")[0]["n"]
+    day = str(shop.last)
+    backfilled.call(
+        "tasks", "clear", NIGHTLY, "--task-regex", "^sequences$", "--downstream", "--yes",
+        "--start-date", day, "--end-date", day,
+    )  # fmt: skip
+    wait_until(lambda: backfilled.runs()[run_id_of(shop.last)]["state"] in ("queued", "running"), 60, 1)
+    backfilled.wait_for([run_id_of(shop.last)], "success")
+    assert backfilled.installation.ask("SELECT count(*) AS n FROM releases")[0]["n"] == before + 1
+    for table in DATA_TABLES:
+        assert backfilled.installation.do("fingerprint", table) == nights.do("fingerprint", table), table
+
+
+def test_a_failed_gate_fails_a_run_by_hand_at_once_and_says_why(
+    backfilled: Airflow, shop: Any, tmp_path: Path, good_line: Any
+) -> None:
+    """The run is given no day: it takes that of its data interval, the day before its logical date."""
+    day = shop.last + timedelta(days=1)
+    bad = tmp_path / f"events-{day}.jsonl"
+    bad.write_text("".join(["half a li\n"] * 60 + [good_line(day, number) for number in range(40)]))
+    backfilled.installation.do("land", "--source", "demo", bad)
+    release = backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases")
+    morning_after = f"{day + timedelta(days=1)}T09:30:00"
+    backfilled.call("dags", "trigger", NIGHTLY, "--run-id", "by hand: a bad day", "--logical-date", morning_after)
+    backfilled.wait_for(["by hand: a bad day"], "failed")
+    states = backfilled.states("by hand: a bad day")
+    assert (states["wait_for_landing"], states["clean"]) == ("success", "failed")
+    assert {states[step] for step in STEPS[2:]} == {"upstream_failed"}
+    told = backfilled.log("by hand: a bad day", "clean")
+    assert f"clean.py --day {day} --run-id by-hand-a-bad-day" in told
+    assert "throughline: funnel: 1 broken of 2 rules; nothing was published" in told
+    assert "the collector or the TOML changed" in told
+    assert "alert: {'what': 'task failed'" in told
+    assert backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases") == release
+
+
+def test_down_leaves_no_process(backfilled: Airflow) -> None:
+    home = str(backfilled.installation.home)
+    assert "stopped Airflow and PostgreSQL" in backfilled.installation.do("down")
+    left = [
+        process.info["cmdline"]
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if (process.info["environ"] or {}).get("THROUGHLINE_HOME") == home
+    ]
+    assert left == []
+    assert "nothing was running" in backfilled.installation.do("down")
