@@ -27,14 +27,16 @@ setup: $(READY) ## the virtual environment, as uv.lock says
 demo: $(READY) ## a shop's log of our own making, from lines to profiles; or yours: make demo LOG=path SOURCE=name-or-toml
 	@$(BIN)/throughline demo $(if $(LOG),--log "$(LOG)" --source "$(SOURCE)") $(if $(NIGHTS),--nights "$(NIGHTS)")
 
-test: $(READY) ## all tests, the small end-to-end run included
+test: $(READY) ## all tests, those with a real Airflow, Spark and PostgreSQL included
 	@$(BIN)/pytest
 
-check: $(READY) ## what CI runs first: format, lint, types, imports, fast tests
+lint: $(READY) ## format, lint, types, imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+check: lint ## what CI runs first: lint and the fast tests
 	@$(BIN)/pytest -m "not end_to_end"
 
 format: $(READY) ## write the code as `make check` wants it
@@ -47,4 +49,4 @@ up: $(READY) ## Airflow in the background: scheduler, triggerer, DAG processor, 
 down: $(READY) ## stop Airflow and the embedded PostgreSQL; data stays
 	@$(BIN)/throughline down
 
-.PHONY: help setup demo test check format up down
+.PHONY: help setup demo test lint check format up down

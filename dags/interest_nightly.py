@@ -68,7 +68,7 @@ with DAG(
     ),
     tags=["interest", "nightly"],
     doc_md=__doc__,
-):
+) as dag:
     chain(
         WaitForLanding(task_id="wait_for_landing", retries=0, doc_md=WaitForLanding.__doc__),
         *[spark_step(job) for job in ("clean", "sessions", "sequences")],

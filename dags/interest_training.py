@@ -47,5 +47,5 @@ with DAG(
     template_undefined=StrictUndefined,
     tags=["interest", "training"],
     doc_md=__doc__,
-):
+) as dag:
     train_step()

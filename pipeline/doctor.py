@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.embedded import postgres
+from pipeline.embedded.airflow import airflow_program, is_up
+from pipeline.embedded.airflow_configuration import OPERATOR, address, logs_folder, passwords_file
 from pipeline.embedded.prepare import require_free_space, require_jdk
 from pipeline.errors import ThroughlineError
 from pipeline.landing import LandingZone
@@ -29,7 +31,8 @@ def examine(settings: Settings, console: Console) -> bool:
         ("catalog", lambda: _catalog(settings)),
         ("pseudonym key", lambda: _key(settings)),
         ("landing", lambda: _landing(settings)),
-        ("logs", lambda: str(settings.home / "logs")),
+        ("Airflow", lambda: _airflow(settings)),
+        ("logs", lambda: f"{settings.home / 'logs'}; Airflow's and its tasks' in {logs_folder(settings)}"),
     ]
     table = Table(box=None, show_header=False, pad_edge=False)
     is_well = True
@@ -66,6 +69,17 @@ def _catalog(settings: Settings) -> str:
     if not postgres.is_running(settings):
         return f"embedded PostgreSQL, down: the next command starts it on {postgres.HOST}:{settings.postgres_port}"
     return f"embedded PostgreSQL on {postgres.HOST}:{settings.postgres_port}, up"
+
+
+def _airflow(settings: Settings) -> str:
+    try:
+        airflow_program()
+    except ThroughlineError as missing:
+        return str(missing)
+    told = f"apache-airflow {version('apache-airflow')}"
+    if not is_up(settings):
+        return f"{told}, down: `make up` starts it"
+    return f"{told}, up at {address(settings)}; user {OPERATOR}, password in {passwords_file(settings)}"
 
 
 def _key(settings: Settings) -> str:

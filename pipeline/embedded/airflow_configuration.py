@@ -46,7 +46,7 @@ def pools_file(settings: Settings) -> Path:
 
 def password(settings: Settings) -> str:
     """Return the password of the user `operator`, made once."""
-    file = _passwords_file(settings)
+    file = passwords_file(settings)
     if not file.is_file():
         write_private(file, json.dumps({OPERATOR: secrets.token_urlsafe(12)}))
     return str(json.loads(file.read_text())[OPERATOR])
@@ -90,7 +90,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "fernet_key": keys["fernet_key"],
             "execution_api_server_url": f"{address(settings)}/execution/",
             "simple_auth_manager_users": f"{OPERATOR}:admin",
-            "simple_auth_manager_passwords_file": _passwords_file(settings),
+            "simple_auth_managerpasswords_file": passwords_file(settings),
         },
         # One driver for both; the one that Airflow would choose for `async` is not among its requirements.
         "database": {"sql_alchemy_conn": database, "sql_alchemy_conn_async": database},
@@ -109,7 +109,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
     }
 
 
-def _passwords_file(settings: Settings) -> Path:
+def passwords_file(settings: Settings) -> Path:
     return airflow_home(settings) / "passwords.json"
 
 

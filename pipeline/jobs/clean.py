@@ -1,6 +1,10 @@
 """Clean the landed lines of a day into events, rejects and items.
 
-spark-submit pipeline/jobs/clean.py --day 2026-01-31 [--run-id ID]
+    spark-submit pipeline/jobs/clean.py --day 2026-01-31 [--run-id ID]
+
+Reads the landing zone: the day, and every landed day before it that was never cleaned. Begins the night: takes the
+lease, makes its branches. Fails when lines in are not accepted + duplicates + rejects, when too many are rejects, or
+when most events are robots'. `throughline query "SELECT reason, detail, text FROM rejects LIMIT 20"` shows earlier ones.
 """
 
 from pyspark.sql import functions as F

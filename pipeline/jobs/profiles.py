@@ -1,6 +1,9 @@
 """Take the scores that the model left in the exchange folder into the profiles table.
 
-spark-submit pipeline/jobs/profiles.py --day 2026-01-31 [--run-id ID]
+    spark-submit pipeline/jobs/profiles.py --day 2026-01-31 [--run-id ID]
+
+Reads what the step `score` wrote under this run id. Fails when that is missing or of another schema, or when a rule of
+`pipeline/expectations/profiles.json` is broken.
 """
 
 from pyspark.sql import functions as F

@@ -1,6 +1,9 @@
 """Publish a night: move main of every table to its branch, then add the row of `releases` that readers go by.
 
-spark-submit pipeline/jobs/publish.py --day 2026-01-31 [--run-id ID]
+    spark-submit pipeline/jobs/publish.py --day 2026-01-31 [--run-id ID]
+
+Ends the night: drops its branches, frees the lease. Repeating it after a crash is harmless. Fails when a step of this
+run is missing: run the night again from `clean`.
 """
 
 from datetime import UTC, datetime

@@ -1,6 +1,9 @@
 """Build the sequence of every user with news, as of each day of the night.
 
-spark-submit pipeline/jobs/sequences.py --day 2026-01-31 [--run-id ID]
+    spark-submit pipeline/jobs/sequences.py --day 2026-01-31 [--run-id ID]
+
+Reads the events known by then, over all sessions, robots and those without consent left out; keeps the newest 512.
+Fails when a rule of `pipeline/expectations/sequences.json` is broken.
 """
 
 from pyspark.sql import functions as F

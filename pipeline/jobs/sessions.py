@@ -1,6 +1,9 @@
 """Cut the events of users with news into sessions.
 
-spark-submit pipeline/jobs/sessions.py --day 2026-01-31 [--run-id ID]
+    spark-submit pipeline/jobs/sessions.py --day 2026-01-31 [--run-id ID]
+
+Reads events; cuts again what a new or late event touches, and leaves all other sessions and their ids alone.
+Fails when a rule of `pipeline/expectations/sessions.json` is broken.
 """
 
 from pyspark.sql import functions as F

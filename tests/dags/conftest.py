@@ -30,7 +30,7 @@ def dags() -> dict[str, Any]:
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        found |= {value.dag_id: value for value in vars(module).values() if type(value).__name__ == "DAG"}
+        found[module.dag.dag_id] = module.dag
     return found
 
 
