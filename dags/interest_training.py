@@ -6,7 +6,7 @@ the week before that day, which it has not seen. It becomes champion only if it 
 it, unless their `model` says otherwise. The task's log ends with the verdict and its numbers.
 
 **To train by hand** press *Trigger*. Without a day it knows all up to the last whole day before its interval ends.
-Training the same day again replaces that day's challenger, and touches no older version.
+Training the same day again makes another version, since profiles name the one that scored them.
 
 **When the task is red** because there is too little history, run more nights first. Nights go on meanwhile.
 """

@@ -20,6 +20,12 @@ from model.profile_schema import PROFILES
 RUN_ID = re.compile(r"[A-Za-z0-9_.-]+")
 
 
+def require_run_id(run_id: str) -> None:
+    """Raise UsageError if a run id is no plain file name."""
+    if not RUN_ID.fullmatch(run_id) or set(run_id) == {"."}:
+        raise UsageError(f"run id {run_id!r}: expected letters, digits, _ . - only, as it names a folder")
+
+
 @dataclass(frozen=True)
 class Exchange:
     """Where one run writes. Raises UsageError if the run id is no plain file name."""
@@ -28,8 +34,7 @@ class Exchange:
     run_id: str
 
     def __post_init__(self) -> None:
-        if not RUN_ID.fullmatch(self.run_id) or set(self.run_id) == {"."}:
-            raise UsageError(f"run id {self.run_id!r}: expected letters, digits, _ . - only, as it names a folder")
+        require_run_id(self.run_id)
 
     @property
     def folder(self) -> Path:

@@ -1,7 +1,7 @@
 """Sequences of many users as flat arrays, which numpy can count over without a loop.
 
 Shape letters: U users, E events (a user's together, oldest first), M touches (one per event and tag of it),
-T tags, S sessions.
+T tags, S sessions, A actions.
 """
 
 from dataclasses import dataclass, replace
@@ -24,9 +24,10 @@ HISTORY_COLUMNS = (
     "session_id",
     "event_count",
     "last_event_at",
+    "action",
 )
 NO_ITEM = 0
-LISTS = ("item", "tags", "weight", "event_at", "session_id")
+LISTS = ("item", "tags", "weight", "event_at", "session_id", "action")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +43,12 @@ class History:
     weight_E: Floats  # a view is 1
     item_E: Ints
     session_E: Ints  # rises within a user with the session's first event
+    action_E: Ints
     event_M: Ints
     tag_M: Ints
     tag_T: Texts  # sorted, so that the order of codes is the order of names
     session_id_S: Texts
+    action_A: Texts
 
     @property
     def users(self) -> int:
@@ -108,6 +111,7 @@ class History:
             weight_E=self.weight_E[is_kept_E],
             item_E=self.item_E[is_kept_E],
             session_E=self.session_E[is_kept_E],
+            action_E=self.action_E[is_kept_E],
             event_M=new_event_E[self.event_M[is_kept_M]],
             tag_M=self.tag_M[is_kept_M],
         )
@@ -125,9 +129,11 @@ def history_of(sequences: pa.Table) -> History:
     tags_of_events = values.pop("tags")
     touched = pc.dictionary_encode(tags_of_events.flatten())
     sessions = pc.dictionary_encode(values["session_id"])
-    if touched.null_count or sessions.null_count or any(flat.null_count for flat in values.values()):
+    actions = pc.dictionary_encode(values["action"])
+    if touched.null_count or any(flat.null_count for flat in values.values()):
         raise InputError(
-            "interest.sequences holds a null inside a list: every event has an item (0 for none), weight, time, session"
+            "interest.sequences holds a null inside a list: every event has an item (0 for none), weight, time, "
+            "session and action"
         )
     tag_T, code_of_tag = np.unique(_texts(touched.dictionary), return_inverse=True)
     event_count_U = np.asarray(rows["event_count"])
@@ -141,10 +147,12 @@ def history_of(sequences: pa.Table) -> History:
         weight_E=np.asarray(values["weight"]),
         item_E=np.asarray(values["item"]),
         session_E=np.asarray(sessions.indices.cast(pa.int64())),
+        action_E=np.asarray(actions.indices.cast(pa.int64())),
         event_M=np.repeat(np.arange(len(tags_of_events)), np.asarray(pc.list_value_length(tags_of_events))),
         tag_M=code_of_tag[np.asarray(touched.indices)],
         tag_T=tag_T,
         session_id_S=_texts(sessions.dictionary),
+        action_A=_texts(actions.dictionary),
     )
 
 

@@ -9,10 +9,11 @@ from pyiceberg.catalog import load_catalog
 from rich.console import Console
 from rich.progress import Progress
 
-from model.counts.fit import fit
+from model.choice import scorer_of_choice
 from model.days import clock
 from model.exchange import Exchange
 from model.history import HISTORY_COLUMNS
+from model.registry import Registry
 from model.score import manifest, score_days
 from model.sequences import first_day_read, known_by_day, open_sequences
 from model.sequences_schema import sequences_with
@@ -20,12 +21,14 @@ from model.sequences_schema import sequences_with
 CATALOG = "throughline"  # the name under which Spark keeps it too
 
 
-def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bool) -> None:
+def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bool, choice: str) -> None:
     """Score each of the consecutive `days`, and everybody seen within 90 days on the last of several, or on all.
 
-    Raises InputError if the table of sequences is missing or of another version.
+    choice: which model; see `scorer_of_choice`.
+    Raises InputError if the table of sequences is missing or of another version, or if the model may not be used.
     """
     started = time.monotonic()
+    scorer_as_of = scorer_of_choice(choice, days, Registry(exchange.home))
     schema = sequences_with(HISTORY_COLUMNS)
     sequences = open_sequences(load_catalog(CATALOG), branch, first_day_read(days[0]), days[-1], schema)
     everybody_on = frozenset(days if everybody else days[-1:] if len(days) > 1 else [])
@@ -34,7 +37,7 @@ def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bo
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"scoring {days[0]}", total=len(days))
-        for day, of_day in score_days(known_by_day(sequences.read, days), everybody_on, fit, exchange, clock):
+        for day, of_day in score_days(known_by_day(sequences.read, days), everybody_on, scorer_as_of, exchange, clock):
             told[day] = of_day
             progress.update(task, advance=1, description=f"scored {day}")
     snapshots = {} if sequences.snapshot_id is None else {"sequences": sequences.snapshot_id}

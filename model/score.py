@@ -40,13 +40,11 @@ def manifest(
 ) -> dict[str, Any]:
     """Return what a reader needs to know of a finished run.
 
-    told: by day, as `score_days` yields it; at least one day.
+    told: by day, as `score_days` yields it.
     started: `time.monotonic()` at the start.
     """
-    versions = sorted({str(of_day["model_version"]) for of_day in told.values()})
-    assert len(versions) == 1, f"one run scores with one model, not with {versions}"
     return {
-        "model_version": versions[0],
+        "model_versions": {str(day): of_day["model_version"] for day, of_day in told.items()},
         "days": [str(day) for day in told],
         "rows": {str(day): of_day["rows"] for day, of_day in told.items()},
         "input_snapshots": dict(input_snapshots),

@@ -30,7 +30,7 @@ class SequencesSnapshot:
 
     def read(self, day: date) -> pa.Table:
         """Return the rows as of `day`, one per user with news on it."""
-        if day not in self._days_with_rows:
+        if day not in self.days_with_rows:
             return self.schema.empty_table()
         rows = self.table.scan(
             row_filter=f"as_of = '{day}'",
@@ -40,7 +40,7 @@ class SequencesSnapshot:
         return rows.select(self.schema.names).cast(self.schema)
 
     @cached_property
-    def _days_with_rows(self) -> frozenset[date]:
+    def days_with_rows(self) -> frozenset[date]:
         """Planned once from manifests, so that a quiet day costs no scan."""
         if self.snapshot_id is None:
             return frozenset()

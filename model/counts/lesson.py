@@ -15,15 +15,16 @@ from model.history import History
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """Users with events before the cut. Nothing but the last three fields knows of anything after it."""
+    """Users with events before the cut. Nothing but the last four fields knows of anything after it."""
 
     cut: int  # moment
     past: History
     own: OwnTags
     pairs: Pairs
     share_T: Floats
+    touched: Pairs  # after the cut, candidates or not
     is_touched_P: Bools
-    touched_tags_U: Ints  # tags touched after the cut, candidates or not
+    touched_tags_U: Ints
     has_returned_U: Bools
 
 
@@ -36,17 +37,34 @@ def lesson(history: History, cut: int, end: int) -> Lesson:
     known = history.before(end)
     begins_before_U = known.first_listed_at_U() < cut
     known = known.of_users(begins_before_U)
-    past, future = known.before(cut), known.since(cut)
+    return _lesson(known.before(cut), known.since(cut), cut)
+
+
+def lesson_between(then: History, later: History, cut: int, end: int) -> Lesson:
+    """Look from what was known at the cut at what was known later to have come until `end`.
+
+    Leaves out users without an event before the cut, and those that `later` has lost out of sight.
+    """
+    past = then.before(cut)
+    past = past.of_users((past.event_counts_U() > 0) & np.isin(past.user_id_U, later.user_id_U))
+    future = later.of_users(np.isin(later.user_id_U, past.user_id_U)).before(end).since(cut)
+    vocabulary_T = np.union1d(past.tag_T, future.tag_T)
+    return _lesson(past.with_vocabulary(vocabulary_T), future.with_vocabulary(vocabulary_T), cut)
+
+
+def _lesson(past: History, future: History, cut: int) -> Lesson:
+    """Put the question and the answer together; both of the same users and tags, in the same order."""
     crowd = popularity(past, cut)
     own = own_tags(past)
-    pairs = candidates(own, past.users, np.searchsorted(known.tag_T, crowd.popular_tags()))
+    pairs = candidates(own, past.users, np.searchsorted(past.tag_T, crowd.popular_tags()))
     touched = own_tags(future).pairs
     return Lesson(
         cut=cut,
         past=past,
         own=own,
         pairs=pairs,
-        share_T=crowd.share_of(known.tag_T),
+        touched=touched,
+        share_T=crowd.share_of(past.tag_T),
         is_touched_P=touched.find(pairs)[1],
         touched_tags_U=np.bincount(touched.user_P, minlength=past.users),
         has_returned_U=future.event_counts_U() > 0,

@@ -24,17 +24,17 @@ class AirflowApi:
         self._address = address(settings)
         self._headers = {"Content-Type": "application/json"}
         login = {"username": OPERATOR, "password": password(settings)}
-        token = self._ask("POST", "/auth/token", login)["access_token"]
+        token = self.ask("POST", "/auth/token", login)["access_token"]
         self._headers["Authorization"] = f"Bearer {token}"
 
     def has_dag(self, dag_id: str) -> bool:
         """True once the DAG processor has read the file."""
-        dags = self._ask("GET", f"/api/v2/dags?dag_id_pattern={quote(dag_id)}")["dags"]
+        dags = self.ask("GET", f"/api/v2/dags?dag_id_pattern={quote(dag_id)}")["dags"]
         return any(dag["dag_id"] == dag_id for dag in dags)
 
     def switch_on(self, dag_id: str) -> None:
         """Let the scheduler run a DAG."""
-        self._ask("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+        self.ask("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
 
     def backfill(self, dag_id: str, days: DayRange) -> list[str]:
         """Start a backfill, one run at a time, oldest first; return the ids of its runs.
@@ -48,21 +48,22 @@ class AirflowApi:
             "max_active_runs": 1,
             "reprocess_behavior": "completed",
         }
-        self._ask("POST", "/api/v2/backfills", wanted)
+        self.ask("POST", "/api/v2/backfills", wanted)
         within = f"logical_date_gte={days.first}T00:00:00Z&logical_date_lte={days.last}T00:00:00Z"
-        runs = self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns?{within}&order_by=logical_date")["dag_runs"]
+        runs = self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns?{within}&order_by=logical_date")["dag_runs"]
         return [run["dag_run_id"] for run in runs if run["run_type"] == "backfill"]
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return `queued`, `running`, `success` or `failed`."""
-        return str(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}")["state"])
+        return str(self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}")["state"])
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
         """Return the state of each task of a run."""
-        answer = self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances")
+        answer = self.ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances")
         return {task["task_id"]: task["state"] for task in answer["task_instances"]}
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the answer to one request."""
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self._address}{path}", content, self._headers, method=method)
         try:

@@ -4,7 +4,7 @@
 
 Reads the landing zone: the day, and every landed day before it that was never cleaned. Begins the night: takes the
 lease, makes its branches. Fails when lines in are not accepted + duplicates + rejects, when too many are rejects, or
-when most events are robots'. `throughline query "SELECT reason, detail, text FROM rejects LIMIT 20"` shows earlier ones.
+when most events are robots'. Then look at the table `rejects`: reason, detail and text of every refused line.
 """
 
 from pyspark.sql import functions as F

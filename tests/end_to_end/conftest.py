@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.demo.plan import DemoPlan, DemoSummary
 from pipeline.demo.write import write_demo_log
+from pipeline.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 THROUGHLINE = Path(sys.executable).parent / "throughline"
@@ -47,6 +48,14 @@ class Installation:
         done = self.call(*arguments)
         assert done.returncode == 0, f"{arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def settings(self) -> Settings:
+        """Return the settings that its commands run under."""
+        ports = {
+            f"{name}_port": int(self.environment[f"THROUGHLINE_{name.upper()}_PORT"])
+            for name in ("postgres", "airflow")
+        }
+        return Settings(home=self.home, **ports)
 
     def set_key(self) -> None:
         """Give the home the key of all test homes."""

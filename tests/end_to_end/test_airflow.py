@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from pipeline.embedded.airflow_api import AirflowApi
+
 pytestmark = pytest.mark.end_to_end
 
 NIGHTLY = "interest_nightly"
@@ -262,11 +264,16 @@ def test_a_task_cleared_in_the_middle_of_a_published_night_ends_well(
     backfilled: Airflow, nights: Any, shop: Any
 ) -> None:
     before = backfilled.installation.ask("SELECT count(*) AS n FROM releases")[0]["n"]
-    day = str(shop.last)
-    backfilled.call(
-        "tasks", "clear", NIGHTLY, "--task-regex", "^sequences$", "--downstream", "--yes",
-        "--start-date", day, "--end-date", day,
-    )  # fmt: skip
+    as_the_button_does = {
+        "dry_run": False,
+        "dag_run_id": run_id_of(shop.last),
+        "task_ids": ["sequences"],
+        "include_downstream": True,
+        "only_failed": False,
+    }
+    api = AirflowApi(backfilled.installation.settings())
+    cleared = api.ask("POST", f"/api/v2/dags/{NIGHTLY}/clearTaskInstances", as_the_button_does)
+    assert {task["task_id"] for task in cleared["task_instances"]} == {"sequences", "score", "profiles", "publish"}
     wait_until(lambda: backfilled.runs()[run_id_of(shop.last)]["state"] in ("queued", "running"), 60, 1)
     backfilled.wait_for([run_id_of(shop.last)], "success")
     assert backfilled.installation.ask("SELECT count(*) AS n FROM releases")[0]["n"] == before + 1

@@ -16,15 +16,17 @@ LAST_DAY = date(2026, 3, 31)
 
 
 def rows_of(touches: Iterable[tuple[Any, ...]], newest: int = 512) -> pa.Table:
-    """Return the newest row of each user. A touch: user, ISO time (UTC), tags in one text, and maybe item and weight.
+    """Return the newest row of each user.
+
+    A touch: user, ISO time (UTC), tags in one text, and maybe item, weight and action.
 
     A session is a user's UTC day; its id names both.
     """
     by_user = defaultdict(list)
     for user, at, tags, *rest in touches:
-        item, weight = (*rest, 7, 1.0)[:2] if len(rest) < 2 else rest
+        item, weight, action = (*rest, *(7, 1.0, "view")[len(rest) :])
         moment = at if isinstance(at, datetime) else datetime.fromisoformat(at).replace(tzinfo=UTC)
-        by_user[user].append((moment, tags.split(), item, weight))
+        by_user[user].append((moment, tags.split(), item, weight, action))
     rows = []
     for user, all_events in by_user.items():
         all_events.sort(key=lambda event: event[0])
@@ -33,12 +35,12 @@ def rows_of(touches: Iterable[tuple[Any, ...]], newest: int = 512) -> pa.Table:
             {
                 "user_id": user,
                 "as_of": events[-1][0].date(),
-                "item": [item for _, _, item, _ in events],
-                "tags": [tags for _, tags, _, _ in events],
-                "action": ["view"] * len(events),
-                "weight": [weight for _, _, _, weight in events],
-                "event_at": [at for at, _, _, _ in events],
-                "session_id": [f"{user}:{at.date()}" for at, _, _, _ in events],
+                "item": [item for _, _, item, _, _ in events],
+                "tags": [tags for _, tags, _, _, _ in events],
+                "action": [action for _, _, _, _, action in events],
+                "weight": [weight for _, _, _, weight, _ in events],
+                "event_at": [at for at, *_ in events],
+                "session_id": [f"{user}:{at.date()}" for at, *_ in events],
                 "event_count": len(all_events),
                 "first_event_at": all_events[0][0],
                 "last_event_at": events[-1][0],
@@ -86,6 +88,30 @@ def make_world(users: int, days: int, seed: int) -> World:
     return World(touches, LAST_DAY, rates)
 
 
+def make_shop(users: int, days: int, seed: int) -> World:
+    """Return a world that counts alone cannot tell apart: who buys of a tag is done with it, who views comes back.
+
+    Every user takes up a new tag every third day, touches it twice, and goes on touching it daily unless it was bought.
+    """
+    random = np.random.default_rng(seed)
+    first = datetime.combine(LAST_DAY - timedelta(days=days - 1), datetime.min.time(), UTC)
+    touches: list[tuple[Any, ...]] = []
+    for number in range(users):
+        kept: list[int] = []
+        for day in range(days):
+            noon = first + timedelta(days=day, hours=12, seconds=int(random.integers(3600)))
+            told = [(tag, "view") for tag in kept if random.uniform() < 0.2]
+            if random.uniform() < 1 / 3:
+                tag, is_bought = int(random.integers(60)), random.uniform() < 0.6
+                told += [(tag, "purchase" if is_bought else "view")] * 2
+                kept = [*kept, tag][-6:] if not is_bought else kept
+            touches += [
+                (f"user{number:04d}", noon + timedelta(minutes=place), f"tag{tag:02d}", tag + 1, 1.0, action)
+                for place, (tag, action) in enumerate(told)
+            ]
+    return World(touches, LAST_DAY, {})
+
+
 @pytest.fixture(scope="session")
 def sequences_of() -> Callable[..., pa.Table]:
     return rows_of
@@ -94,3 +120,8 @@ def sequences_of() -> Callable[..., pa.Table]:
 @pytest.fixture(scope="session")
 def world() -> World:
     return make_world(users=400, days=42, seed=1)
+
+
+@pytest.fixture(scope="session")
+def shop() -> World:
+    return make_shop(users=1200, days=35, seed=1)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from pyiceberg.table import Table
 from typer.testing import CliRunner, Result
 
 import model.nightly as nightly
+import model.training.challenge as challenge
+import model.weekly as weekly
 from model.__main__ import app
 from model.profile_schema import PROFILES
 from model.sequences_schema import SEQUENCES
@@ -91,7 +93,7 @@ def test_the_night_reads_its_branch_by_the_settings_in_pyiceberg_home(table: Tab
     assert users(tmp_path, "2026-01-31") == ["both", "early", "late"]
     assert read(tmp_path, "2026-01-31").schema.equals(PROFILES)
     manifest = json.loads((tmp_path / "exchange/try-1/manifest.json").read_text())
-    assert manifest["model_version"] == "counts-1"
+    assert manifest["model_versions"] == {"2026-01-31": "counts-1"}
     assert (manifest["days"], manifest["rows"]) == (["2026-01-31"], {"2026-01-31": 3})
     table.refresh()
     branch = table.snapshot_by_name("night_20260131")
@@ -206,3 +208,26 @@ def test_unreadable_catalog_settings_may_be_mended_and_tried_again(tmp_path: Pat
     )
     assert done.returncode == 3
     assert done.stderr.startswith("model: FlowMappingDisallowed: ")
+
+
+def test_what_training_promotes_scores_the_nights_after(
+    catalog: SqlCatalog, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequences = make_table(catalog, SEQUENCES)
+    for weeks in (4, 3, 2, 1, 0):
+        sequences.append(shop.until(shop.last_day - timedelta(days=7 * weeks)))
+    monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
+    monkeypatch.setattr(challenge, "RECIPES", challenge.RECIPES[:1])
+    runner = CliRunner(env={"THROUGHLINE_HOME": str(tmp_path), "TERM": "dumb"})
+    trained = runner.invoke(app, ["train", "--through", str(shop.last_day), "--run-id", "training-1"])
+    assert trained.exit_code == 0, trained.output
+    version = f"boosting-1.{shop.last_day:%Y%m%d}"
+    assert trained.stdout.splitlines()[-1].startswith(f"{version} promoted: nDCG@10 ")
+    day = str(shop.last_day)
+    affinities = {}
+    for model in ("as-of", "none", version):
+        assert score(tmp_path, day, day, "--model", model, branch="main", run_id=f"by-{model}").exit_code == 0
+        profiles = read(tmp_path, day, f"by-{model}")
+        assert set(profiles["model_version"].to_pylist()) == {"counts-1" if model == "none" else version}
+        affinities[model] = profiles["interests"].to_pylist()
+    assert affinities["as-of"] == affinities[version] != affinities["none"]

@@ -1,0 +1,213 @@
+"""Which models there are, and how each came to be: MLflow over a store of its own under `THROUGHLINE_HOME/mlruns`.
+
+    mlruns/mlflow.db              runs (one per training) and registered versions with the aliases champion, challenger
+    mlruns/artifacts/<run>/       report.json of each training
+    mlruns/models/<version>/      what is loaded for scoring
+
+A version is there when its row in the database is, which is written whole and after its folder. Folders are found by
+name, so that the home may be moved.
+"""
+
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MODEL = "interest-profiles"
+EXPERIMENT = "interest-training"
+CHAMPION = "champion"  # the newest promoted version
+CHALLENGER = "challenger"  # the version registered last
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model. `number` tells which of two of one day came later."""
+
+    name: str
+    kind: str
+    trained_through: date
+    is_promoted: bool
+    sha256: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is kept of one training, won or lost."""
+
+    run_id: str  # of Throughline's run
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    trained_through: date
+    sequences_snapshot: int
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The models of one home. Where no training ever ended there is no store, and nothing is imported or made."""
+
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "mlruns"
+
+    def versions(self) -> list[Version]:
+        """Return all registered versions, by the day they were trained through."""
+        if not self._database.is_file():
+            return []
+        with self._locked():
+            return _versions(self._client())
+
+    def folder_of(self, version: Version) -> Path:
+        """Return the files of a version. Raises InputError if they are not those that were registered."""
+        folder = self._models / version.name
+        found = digest(folder) if folder.is_dir() else "no such folder"
+        if found != version.sha256:
+            raise InputError(
+                f"the model in {folder} is not the one registered as {version.name}: found sha256 {found}, expected "
+                f"{version.sha256}; restore the folder, train again, or score with --model none"
+            )
+        return folder
+
+    def record(self, training: Training) -> str:
+        """Keep a training as an MLflow run and return the run's id."""
+        with self._locked():
+            client = self._client()
+            run = client.create_run(self._experiment(client), run_name=training.run_id)
+            run_id = str(run.info.run_id)
+            client.set_tag(run_id, "run_id", training.run_id)
+            client.set_tag(run_id, "trained_through", str(training.trained_through))
+            client.set_tag(run_id, "sequences_snapshot", str(training.sequences_snapshot))
+            for name, parameter in training.parameters.items():
+                client.log_param(run_id, name, parameter)
+            for name, value in training.metrics.items():
+                client.log_metric(run_id, name, value)
+            client.log_dict(run_id, dict(training.report), "report.json")
+            client.set_terminated(run_id)
+            return run_id
+
+    def register(
+        self, kind: str, training: Training, tracked_as: str, write: Callable[[Path], None], is_promoted: bool
+    ) -> Version:
+        """Make a version of what `write` puts into the folder it is given, and return it.
+
+        Its name is `<kind>.<day>`; a second one through the same day gets `.2`, as the rows that the first has scored
+        keep naming it.
+
+        tracked_as: id of the MLflow run.
+        """
+        with self._locked():
+            client = self._client()
+            name = unused_name(kind, training.trained_through, _versions(client))
+            folder = self._models / name
+            in_the_making = self._models / ".unfinished"
+            for leftover in (folder, in_the_making):
+                shutil.rmtree(leftover, ignore_errors=True)
+            in_the_making.mkdir(parents=True)
+            write(in_the_making)
+            checksum = digest(in_the_making)
+            in_the_making.rename(folder)
+            made = client.create_model_version(
+                MODEL,
+                folder.resolve().as_uri(),
+                run_id=tracked_as,
+                tags={
+                    "version": name,
+                    "kind": kind,
+                    "trained_through": str(training.trained_through),
+                    "is_promoted": str(is_promoted).lower(),
+                    "sha256": checksum,
+                    "sequences_snapshot": str(training.sequences_snapshot),
+                },
+            )
+            client.set_registered_model_alias(MODEL, CHALLENGER, made.version)
+            champion = newest_promoted(_versions(client), date.max)
+            if champion:
+                client.set_registered_model_alias(MODEL, CHAMPION, str(champion.number))
+            return Version(name, kind, training.trained_through, is_promoted, checksum, int(made.version))
+
+    @property
+    def _database(self) -> Path:
+        return self.folder / "mlflow.db"
+
+    @property
+    def _models(self) -> Path:
+        return self.folder / "models"
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let one process at a time at the store; the lock of a killed one is gone with it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _client(self) -> "MlflowClient":
+        from model.mlflow_client import client_of
+
+        client = client_of(self._database)
+        if not client.search_registered_models(f"name = '{MODEL}'"):
+            client.create_registered_model(MODEL)
+        return client
+
+    def _experiment(self, client: "MlflowClient") -> str:
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found:
+            return str(found.experiment_id)
+        return str(client.create_experiment(EXPERIMENT, (self.folder / "artifacts").resolve().as_uri()))
+
+
+def unused_name(kind: str, trained_through: date, versions: list[Version]) -> str:
+    """Name the next version of this kind and day."""
+    taken = {version.name for version in versions}
+    name, tries = f"{kind}.{trained_through:%Y%m%d}", 1
+    while name in taken:
+        tries += 1
+        name = f"{kind}.{trained_through:%Y%m%d}.{tries}"
+    return name
+
+
+def newest_promoted(versions: list[Version], day: date) -> Version | None:
+    """Return the promoted version trained through the latest day up to `day`, the later one of a day; None for none."""
+    allowed = [version for version in versions if version.is_promoted and version.trained_through <= day]
+    return max(allowed, key=lambda version: (version.trained_through, version.number), default=None)
+
+
+def digest(folder: Path) -> str:
+    """Return the SHA-256 of the names and contents of the files of a folder."""
+    told = sha256()
+    for file in sorted(folder.iterdir()):
+        told.update(f"{file.name}\n{sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return told.hexdigest()
+
+
+def _versions(client: "MlflowClient") -> list[Version]:
+    found, token = [], None
+    while True:
+        page = client.search_model_versions(f"name = '{MODEL}'", page_token=token)
+        found += [
+            Version(
+                name=one.tags["version"],
+                kind=one.tags["kind"],
+                trained_through=date.fromisoformat(one.tags["trained_through"]),
+                is_promoted=one.tags["is_promoted"] == "true",
+                sha256=one.tags["sha256"],
+                number=int(one.version),
+            )
+            for one in page
+        ]
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda version: (version.trained_through, version.number))

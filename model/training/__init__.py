@@ -1,0 +1,1 @@
+"""The weekly training: a challenger, its judges, and what becomes of it."""

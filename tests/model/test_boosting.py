@@ -1,0 +1,138 @@
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from model.boosting.artifact import read_forest, write_forest
+from model.boosting.boosting1 import Boosting1
+from model.boosting.features import feature_names, features_PF
+from model.boosting.fit import examples, grow, try_recipes, usual_actions
+from model.boosting.forest import Forest
+from model.boosting.recipe import RECIPES, Recipe
+from model.counts.fit import fit_history
+from model.counts.lesson import lesson_between
+from model.counts.pairs import candidates, own_tags
+from model.days import DAYS_AHEAD, end_of_day
+from model.errors import InputError
+from model.history import history_of
+from model.metrics import expected_calibration_error
+from model.scorer import Scores
+
+SequencesOf = Callable[..., pa.Table]
+SMALL = Recipe(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=30)
+WEEK = timedelta(days=DAYS_AHEAD)
+
+
+def lesson_at(world: Any, cut: date) -> Any:
+    then, later = history_of(world.until(cut)), history_of(world.until(cut + WEEK))
+    return lesson_between(then, later, end_of_day(cut), end_of_day(cut + WEEK))
+
+
+@pytest.fixture(scope="module")
+def forest(world: Any) -> Forest:
+    lessons = [lesson_at(world, world.last_day - number * WEEK) for number in (3, 2)]
+    actions = usual_actions(lessons)
+    return grow(SMALL, [examples(lesson, actions) for lesson in lessons], actions)
+
+
+def scores(forest: Forest, known: pa.Table, counts_from: pa.Table, day: date) -> Scores:
+    return Boosting1("b", forest, fit_history(history_of(counts_from), day)).score(history_of(known))
+
+
+def by_user_and_tag(known: pa.Table, scores: Scores) -> dict[tuple[str, str], tuple[float, float]]:
+    users = history_of(known).user_id_U[scores.user_R]
+    values = zip(scores.affinity_R.tolist(), scores.trend_R.tolist(), strict=True)
+    return dict(zip(zip(users, scores.tag_R, strict=True), values, strict=True))
+
+
+def test_affinities_are_as_likely_as_they_say(forest: Forest, world: Any) -> None:
+    day = world.last_day - WEEK
+    known = world.until(day)
+    told = scores(forest, known, known, day)
+    users = history_of(known).user_id_U
+    truth = [world.truth(users[user], tag) for user, tag in zip(told.user_R, told.tag_R, strict=True)]
+    assert expected_calibration_error(told.affinity_R, np.array(truth)) < 0.04
+    assert np.corrcoef(told.affinity_R, truth)[0, 1] > 0.75
+
+
+def test_what_comes_after_the_day_changes_no_score(forest: Forest, world: Any, sequences_of: SequencesOf) -> None:
+    day = world.last_day - WEEK
+    before = world.until(day)
+    future = [(user, f"{day + timedelta(days=1)} 00:00", "planted", 5, 99.0, "purchase") for user in ("user0003", "x")]
+    with_future = sequences_of([*world.touches, *future])
+    kept = with_future.filter(pc.is_in(with_future["user_id"], value_set=before["user_id"].combine_chunks()))
+    plain = by_user_and_tag(before, scores(forest, before, before, day))
+    assert by_user_and_tag(kept, scores(forest, kept, with_future, day)) == plain
+
+
+def test_a_user_scored_alone_gets_the_scores_of_the_batch(forest: Forest, world: Any) -> None:
+    known = world.until(world.last_day)
+    batch = by_user_and_tag(known, scores(forest, known, known, world.last_day))
+    for number in range(0, len(known), 57):
+        one = known.slice(number, 1)
+        alone = by_user_and_tag(one, scores(forest, one, known, world.last_day))
+        assert alone == {
+            pair: pytest.approx(batch[pair], abs=1e-4) for pair in batch if pair[0] == one["user_id"][0].as_py()
+        }
+
+
+def test_all_but_the_affinities_is_of_counts_1(forest: Forest, world: Any) -> None:
+    history = history_of(world.until(world.last_day))
+    counts = fit_history(history, world.last_day)
+    ours, theirs = Boosting1("b", forest, counts).score(history), counts.score(history)
+    assert np.array_equal(ours.return_probability_U, theirs.return_probability_U)
+    assert not np.array_equal(ours.affinity_R, theirs.affinity_R)
+    assert ((ours.affinity_R >= 0) & (ours.affinity_R <= 1)).all()
+
+
+def test_a_feature_counts_what_its_name_says(sequences_of: SequencesOf) -> None:
+    known = sequences_of(
+        [
+            ("u", "2026-01-10 12:00", "tea", 1, 1.0, "view"),
+            ("u", "2026-01-29 00:00", "tea", 1, 2.0, "purchase"),
+            ("u", "2026-01-29 01:00", "tea", 1, 1.0, "view"),
+            ("u", "2026-01-31 00:00", "jazz", 1, 1.0, "view"),
+        ]
+    )
+    history = history_of(known)
+    own = own_tags(history)
+    pairs = candidates(own, 1, np.array([], dtype=np.int64))
+    rows = features_PF(history, own, pairs, np.array([0.5, 0.25]), end_of_day(date(2026, 1, 30)), ("purchase",))
+    (jazz, tea) = (dict(zip(feature_names(("purchase",)), row, strict=True)) for row in rows.tolist())
+    assert tea["log_purchase_count_2d"] == pytest.approx(np.log1p(0.5))
+    assert jazz["log_purchase_count_2d"] == 0
+    assert jazz["days_since_last_touch"] == 0
+    assert tea["days_since_last_touch"] == pytest.approx(2 - 1 / 24)
+    assert tea["log_sessions_with_tag"] == pytest.approx(np.log1p(1))  # the older one lies further back than 14 days
+    assert tea["days_since_first_touch"] == 14
+    assert tea["log_popularity"] == pytest.approx(np.log(0.25))
+    assert tea["share_of_strongest_count"] == 1
+    assert jazz["log_session_count"] == tea["log_session_count"] == pytest.approx(np.log1p(2))
+
+
+def test_a_recipe_stops_growing_where_the_validation_week_says(world: Any) -> None:
+    rows = [examples(lesson_at(world, world.last_day - number * WEEK), ("view",)) for number in (3, 2)]
+    (choice,) = try_recipes(RECIPES[:1], rows[:1], rows[1])
+    assert 1 <= choice.recipe.trees < RECIPES[0].trees
+    assert 0 < choice.ndcg_at_10 < 1
+
+
+def test_a_forest_read_back_is_the_same_and_no_pickle(forest: Forest, world: Any, tmp_path: Path) -> None:
+    write_forest(forest, tmp_path)
+    known = world.until(world.last_day)
+    kept = scores(read_forest(tmp_path), known, known, world.last_day)
+    assert np.array_equal(kept.affinity_R, scores(forest, known, known, world.last_day).affinity_R)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "trees.npz"]
+
+
+def test_a_forest_of_other_features_is_refused(forest: Forest, tmp_path: Path) -> None:
+    write_forest(forest, tmp_path)
+    told = (tmp_path / "model.json").read_text()
+    (tmp_path / "model.json").write_text(told.replace('"is_own"', '"is_mine"'))
+    with pytest.raises(InputError, match=r"other features than this version computes \(is_mine, is_own\): train again"):
+        read_forest(tmp_path)

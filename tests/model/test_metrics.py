@@ -1,0 +1,86 @@
+"""The metrics against a second implementation that goes user by user, written from their definitions."""
+
+from math import isnan, log2
+
+import numpy as np
+import pytest
+
+from model.arrays import Bools, Floats, Ints
+from model.bootstrap import paired_difference
+from model.metrics import f1_of_users, mean_of_the_defined, ndcg_of_users, recall_of_users
+
+USERS = 60
+
+
+@pytest.fixture
+def told() -> tuple[Ints, Floats, Ints, Bools, Ints]:
+    """Pairs of 60 users, many equally strong; some users have no pair, some no hit, some hits beyond the pairs."""
+    random = np.random.default_rng(3)
+    user_P = np.sort(random.integers(0, USERS, 700))
+    strength_P = random.integers(0, 5, 700) / 4
+    tie_P = random.permutation(700)
+    is_hit_P = random.uniform(size=700) < 0.2
+    is_hit_P[user_P % 7 == 0] = False
+    hits_U = np.bincount(user_P, weights=is_hit_P, minlength=USERS).astype(np.int64)
+    hits_U[::5] += 3
+    hits_U[::35] = 0
+    return user_P, strength_P, tie_P, is_hit_P, hits_U
+
+
+def hits_in_order(user: int, depth: int, told: tuple[Ints, Floats, Ints, Bools, Ints]) -> list[bool]:
+    user_P, strength_P, tie_P, is_hit_P, _ = told
+    pairs = [pair for pair in range(len(user_P)) if user_P[pair] == user]
+    pairs.sort(key=lambda pair: (-strength_P[pair], tie_P[pair]))
+    return [bool(is_hit_P[pair]) for pair in pairs[:depth]]
+
+
+def test_ndcg_recall_and_f1_are_those_of_their_definitions(told: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
+    ndcg_U, recall_U, f1_U = ndcg_of_users(10, *told), recall_of_users(10, *told), f1_of_users(5, *told)
+    for user, to_find in enumerate(told[-1].tolist()):
+        if not to_find:
+            assert isnan(ndcg_U[user]) and isnan(recall_U[user]) and isnan(f1_U[user])
+            continue
+        ten, five = hits_in_order(user, 10, told), hits_in_order(user, 5, told)
+        gain = sum(hit / log2(place + 2) for place, hit in enumerate(ten))
+        assert ndcg_U[user] == pytest.approx(gain / sum(1 / log2(place + 2) for place in range(min(10, to_find))))
+        assert recall_U[user] == pytest.approx(sum(ten) / to_find)
+        precision, recall = (sum(five) / len(five) if five else 0.0), sum(five) / to_find
+        harmonic = 2 * precision * recall / (precision + recall) if sum(five) else 0.0
+        assert f1_U[user] == pytest.approx(harmonic)
+
+
+def test_the_order_in_which_pairs_are_told_changes_nothing(told: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
+    *pairs, hits_U = told
+    order = np.random.default_rng(0).permutation(len(pairs[0]))
+    for metric, depth in ((ndcg_of_users, 10), (recall_of_users, 10), (f1_of_users, 5)):
+        shuffled = metric(depth, *(array[order] for array in pairs), hits_U)
+        np.testing.assert_allclose(shuffled, metric(depth, *told))
+
+
+def test_nobody_and_nothing_have_no_figures() -> None:
+    nothing = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, bool))
+    for metric in (ndcg_of_users, recall_of_users, f1_of_users):
+        assert metric(10, *nothing, np.empty(0, np.int64)).tolist() == []
+        assert np.isnan(metric(10, *nothing, np.array([0]))).tolist() == [True]
+        assert metric(10, *nothing, np.array([2])).tolist() == [0.0]
+    assert isnan(mean_of_the_defined(np.array([np.nan])))
+    assert mean_of_the_defined(np.array([np.nan, 0.5])) == 0.5
+
+
+def test_the_interval_is_that_of_the_normal_law_where_users_are_many() -> None:
+    random = np.random.default_rng(5)
+    base_U = random.uniform(size=4000)
+    gain_U = random.normal(0.02, 0.2, 4000)
+    difference = paired_difference(base_U + gain_U, base_U)
+    error = 1.96 * gain_U.std() / np.sqrt(4000)
+    assert difference.mean == pytest.approx(gain_U.mean())
+    assert difference.low == pytest.approx(gain_U.mean() - error, abs=error / 10)
+    assert difference.high == pytest.approx(gain_U.mean() + error, abs=error / 10)
+    assert paired_difference(base_U + gain_U, base_U) == difference
+
+
+def test_users_without_a_value_are_left_out_and_nobody_at_all_is_refused() -> None:
+    difference = paired_difference(np.array([np.nan, 1.0, 1.0]), np.array([0.0, 0.5, 0.5]))
+    assert (difference.mean, difference.low, difference.high) == (0.5, 0.5, 0.5)
+    with pytest.raises(ValueError, match="no user has both values"):
+        paired_difference(np.array([np.nan]), np.array([1.0]))

@@ -1,0 +1,173 @@
+"""Training: what is learnt from, who judges, and who is promoted."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+import model.training.challenge as challenging
+from model.boosting.forest import Forest
+from model.boosting.recipe import Recipe
+from model.bootstrap import Difference
+from model.days import DAYS_AHEAD
+from model.errors import InputError
+from model.history import history_of
+from model.training.challenge import STEPS, Challenge, challenge
+from model.training.judging import Judged, Verdict, verdict
+from model.training.plan import plan
+from model.training.told import last_line
+from model.training.weeks import Histories
+
+SMALL = (Recipe(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=40),)
+WEEK = timedelta(days=DAYS_AHEAD)
+
+
+@pytest.fixture(autouse=True)
+def _one_small_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(challenging, "RECIPES", SMALL)
+
+
+def known_of(world: Any, weeks: int = 3) -> Histories:
+    days = [world.last_day - number * WEEK for number in range(weeks + 1)]
+    return {day: history_of(world.until(day)) for day in days}
+
+
+def run(world: Any, known: Histories | None = None, champions: tuple[tuple[str, Forest], ...] = ()) -> Challenge:
+    through = world.last_day
+    return challenge(
+        "new", plan(through, through - timedelta(days=27)), known or known_of(world), champions, lambda doing: None
+    )
+
+
+@pytest.fixture(scope="module")
+def won(shop: Any) -> Challenge:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(challenging, "RECIPES", SMALL)
+        return run(shop)
+
+
+def test_a_challenger_that_sees_what_counts_cannot_wins_and_is_refitted(won: Challenge) -> None:
+    assert won.verdict.best.name == "counts-1"
+    assert won.verdict.difference.low > 0
+    assert won.winner is not None
+    assert set(won.actions) == {"view", "purchase"}
+
+
+def test_a_planted_worse_challenger_is_not_promoted(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    grow = challenging.grow
+
+    def worse(*args: Any) -> Forest:
+        forest = grow(*args)
+        trees = replace(forest.trees, value_N=-forest.trees.value_N)
+        return replace(forest, trees=trees)
+
+    monkeypatch.setattr(challenging, "grow", worse)
+    lost = run(shop)
+    assert lost.verdict.difference.high < 0
+    assert lost.winner is None
+
+
+def test_a_champion_as_good_is_not_replaced(shop: Any, won: Challenge) -> None:
+    """The same recipe on the same weeks gives the same model: no difference is no win."""
+    twin = challenging.grow(won.chosen.recipe, *_rows(shop, won))
+    again = run(shop, champions=(("twin", twin),))
+    assert again.verdict.best.name == "twin"
+    assert again.verdict.difference == Difference(0.0, 0.0, 0.0)
+    assert again.winner is None
+
+
+def _rows(world: Any, told: Challenge) -> tuple[list[Any], tuple[str, ...]]:
+    known = known_of(world)
+    cuts = (*told.plan.taught, told.plan.validation)
+    return [challenging.examples(challenging.lesson_of_week(known, cut), told.actions) for cut in cuts], told.actions
+
+
+def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothing(
+    shop: Any, won: Challenge, monkeypatch: pytest.MonkeyPatch, sequences_of: Any
+) -> None:
+    grown: list[Forest] = []
+    grow = challenging.grow
+    monkeypatch.setattr(challenging, "grow", lambda *args: grown.append(grow(*args)) or grown[-1])
+    run(shop)
+    first = grown[0]
+    grown.clear()
+    planted = [(f"user{number:04d}", f"{shop.last_day} 20:00", "planted", 9, 9.0, "planting") for number in range(200)]
+    known = {**known_of(shop), shop.last_day: history_of(sequences_of([*shop.touches, *planted]))}
+    run(shop, known)
+    assert grown[0].actions == first.actions
+    assert np.array_equal(grown[0].trees.threshold_N, first.trees.threshold_N)
+    assert np.array_equal(grown[0].trees.value_N, first.trees.value_N)
+    assert grown[0].calibration == first.calibration
+
+
+def judged(name: str, ndcg_U: Any) -> Judged:
+    return Judged(name, np.asarray(ndcg_U), 0.5, 0.5, 0.0)
+
+
+@pytest.mark.parametrize(("gain", "wins"), [(0.05, True), (0.001, False), (0.0, False), (-0.05, False)])
+def test_the_interval_decides(gain: float, wins: bool) -> None:
+    random = np.random.default_rng(2)
+    base_U = random.uniform(size=500)
+    told = verdict(judged("new", base_U + random.normal(gain, 0.2, 500)), [judged("counts-1", base_U)])
+    assert told.is_won is wins
+
+
+def test_the_best_opponent_is_the_one_to_beat() -> None:
+    told = verdict(judged("new", [0.6, 0.6]), [judged("counts-1", [0.5, 0.5]), judged("old", [0.7, 0.7])])
+    assert told.best.name == "old"
+    assert not told.is_won
+
+
+def test_the_outcome_is_one_line(won: Challenge) -> None:
+    told = Verdict(
+        judged("new", [0.5612]), (judged("counts-1", [0.5333]),), judged("counts-1", [0.5333]),
+        Difference(0.028, -0.0191, 0.0371),
+    )  # fmt: skip
+    assert last_line(replace(won, verdict=told), "promoted", "boosting-1.20260201") == (
+        "boosting-1.20260201 promoted: nDCG@10 .561 against .533 of counts-1, difference +.028 [-.019, +.037]"
+    )
+
+
+def test_progress_is_told_as_often_as_announced(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    through = shop.last_day
+    challenge("new", plan(through, through - timedelta(days=27)), known_of(shop), (), told.append)
+    assert len(told) == STEPS - 2  # the small recipe is one instead of three
+
+
+def test_cuts_lie_a_week_apart_and_each_has_a_week_to_look_back_on() -> None:
+    through = date(2026, 2, 1)
+    young = plan(through, date(2026, 1, 5))
+    assert (young.taught, young.validation, young.judged) == (
+        (date(2026, 1, 11),), date(2026, 1, 18), date(2026, 1, 25),
+    )  # fmt: skip
+    assert plan(through, date(2025, 1, 1)).taught == tuple(date(2026, 1, 11) - number * WEEK for number in (3, 2, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("oldest", "says"),
+    [
+        (
+            date(2026, 1, 6),
+            r"found days in interest.sequences: 27, from 2026-01-06; expected 28 .* \(here 2026-02-02 at",
+        ),
+        (None, r"found days in interest.sequences: none; expected 28 at least, .*; run more days"),
+    ],
+)
+def test_too_young_a_log_is_refused(oldest: date | None, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        plan(date(2026, 2, 1), oldest)
+
+
+def test_a_week_in_which_nobody_did_anything_judges_nobody(shop: Any) -> None:
+    quiet = {**known_of(shop), shop.last_day: history_of(shop.until(shop.last_day - WEEK))}
+    with pytest.raises(InputError, match="too few users to judge a model by: found 0 who were known"):
+        run(shop, quiet)
+
+
+def test_a_log_of_few_users_teaches_nothing(shop: Any) -> None:
+    few = {day: history.of_users(np.arange(history.users) < 20) for day, history in known_of(shop).items()}
+    with pytest.raises(InputError, match=r"too little to learn from in the 7 days after .*: found \d+ users"):
+        run(shop, few)
