@@ -27,7 +27,7 @@ class DemoPlan:
 
     seed: int = 20260105
     users: int = 3000
-    days: int = 28
+    days: int = 30  # two nights after the four weeks that a first training needs
     first_day: date = date(2026, 1, 5)
 
     def __post_init__(self) -> None:

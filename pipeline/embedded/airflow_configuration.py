@@ -90,7 +90,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "fernet_key": keys["fernet_key"],
             "execution_api_server_url": f"{address(settings)}/execution/",
             "simple_auth_manager_users": f"{OPERATOR}:admin",
-            "simple_auth_managerpasswords_file": passwords_file(settings),
+            "simple_auth_manager_passwords_file": passwords_file(settings),
         },
         # One driver for both; the one that Airflow would choose for `async` is not among its requirements.
         "database": {"sql_alchemy_conn": database, "sql_alchemy_conn_async": database},
