@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -88,31 +90,36 @@ def new_installation(home: Path) -> Installation:
     return Installation(home, environment)
 
 
-def with_jars(made: Installation) -> Installation:
-    """Make the home, with the jars of the checkout's own home, so that they are fetched once."""
+@contextmanager
+def new_home() -> Iterator[Installation]:
+    """Make a home that lasts for many tests; its jars are those of the checkout's own home, so they are fetched once.
+
+    It is not among pytest's folders: another run of pytest would shut those to the account of PostgreSQL.
+    """
     jars = ROOT / ".throughline" / "jars"
     jars.mkdir(parents=True, exist_ok=True)
-    made.home.mkdir()
-    (made.home / "jars").symlink_to(jars)
-    return made
+    with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
+        made = new_installation(Path(folder) / "throughline")
+        made.home.mkdir()
+        (made.home / "jars").symlink_to(jars)
+        yield made
+        made.call("down")
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation() -> Iterator[Installation]:
     """An empty home for the terminal."""
-    made = with_jars(new_installation(tmp_path_factory.mktemp("home") / "throughline"))
-    made.set_key()
-    yield made
-    made.call("down")
+    with new_home() as made:
+        made.set_key()
+        yield made
 
 
 @pytest.fixture(scope="session")
-def another_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def another_installation() -> Iterator[Installation]:
     """An empty home for Airflow, with the same key, so that the tables of both can be compared."""
-    made = with_jars(new_installation(tmp_path_factory.mktemp("airflow_home") / "throughline"))
-    made.set_key()
-    yield made
-    made.call("down")
+    with new_home() as made:
+        made.set_key()
+        yield made
 
 
 @dataclass(frozen=True)
