@@ -39,8 +39,8 @@ PARAMS = {
         type="string",
         pattern=r"^(as-of|none|[a-z0-9]+-[0-9][A-Za-z0-9.-]*)$",
         title="Model",
-        description="**as-of**: the newest promoted version that was trained through the day or before. "
-        "**none**: the built-in counts. Or a version to pin, such as `boosting-1.20260131`.",
+        description="as-of: the newest promoted version that was trained through the day or before. "
+        "none: the built-in counts. Or a version to pin, such as boosting-1.20260131.",
     ),
     "everybody": Param(
         False,
