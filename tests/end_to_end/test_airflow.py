@@ -291,13 +291,13 @@ def test_a_failed_gate_fails_a_run_by_hand_at_once_and_says_why(
     backfilled.installation.do("land", "--source", "demo", bad)
     release = backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases")
     morning_after = f"{day + timedelta(days=1)}T09:30:00"
-    backfilled.call("dags", "trigger", NIGHTLY, "--run-id", "by hand: a bad day", "--logical-date", morning_after)
-    backfilled.wait_for(["by hand: a bad day"], "failed")
-    states = backfilled.states("by hand: a bad day")
+    backfilled.call("dags", "trigger", NIGHTLY, "--run-id", "by_hand:a_bad_day", "--logical-date", morning_after)
+    backfilled.wait_for(["by_hand:a_bad_day"], "failed")
+    states = backfilled.states("by_hand:a_bad_day")
     assert (states["wait_for_landing"], states["clean"]) == ("success", "failed")
     assert {states[step] for step in STEPS[2:]} == {"upstream_failed"}
-    told = backfilled.log("by hand: a bad day", "clean")
-    assert f"clean.py --day {day} --run-id by-hand-a-bad-day" in told
+    told = backfilled.log("by_hand:a_bad_day", "clean")
+    assert f"clean.py --day {day} --run-id by_hand-a_bad_day" in told
     assert "throughline: funnel: 1 broken of 2 rules; nothing was published" in told
     assert "the collector or the TOML changed" in told
     assert "alert: {'what': 'task failed'" in told
