@@ -31,8 +31,8 @@ PARAMS = {
         type=["null", "string"],
         format="date",
         title="Day (UTC)",
-        description="The arrival day to run. Empty: the day of the run's data interval, which for a run by hand is "
-        "the day before its logical date. Leave it empty in a backfill: each of its runs has a day of its own.",
+        description="The arrival day to run. Empty: the first day of the run's data interval, which for a run by hand "
+        "is yesterday as a rule. Leave it empty in a backfill: each of its runs has a day of its own.",
     ),
     "model": Param(
         "as-of",

@@ -284,14 +284,13 @@ def test_a_task_cleared_in_the_middle_of_a_published_night_ends_well(
 def test_a_failed_gate_fails_a_run_by_hand_at_once_and_says_why(
     backfilled: Airflow, shop: Any, tmp_path: Path, good_line: Any
 ) -> None:
-    """The run is given no day: it takes that of its data interval, the day before its logical date."""
     day = shop.last + timedelta(days=1)
     bad = tmp_path / f"events-{day}.jsonl"
     bad.write_text("".join(["half a li\n"] * 60 + [good_line(day, number) for number in range(40)]))
     backfilled.installation.do("land", "--source", "demo", bad)
     release = backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases")
-    morning_after = f"{day + timedelta(days=1)}T09:30:00"
-    backfilled.call("dags", "trigger", NIGHTLY, "--run-id", "by_hand:a_bad_day", "--logical-date", morning_after)
+    form = json.dumps({"day": str(day)})
+    backfilled.call("dags", "trigger", NIGHTLY, "--run-id", "by_hand:a_bad_day", "--conf", form)
     backfilled.wait_for(["by_hand:a_bad_day"], "failed")
     states = backfilled.states("by_hand:a_bad_day")
     assert (states["wait_for_landing"], states["clean"]) == ("success", "failed")
