@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+SPEAKERS = ("throughline: ", "model: ")  # how the errors of `pipeline` and of `model` begin
+
 
 class ThroughlineError(Exception):
     """Anything that a retry may cure: a server that is away, a lease that was lost, a full disk."""

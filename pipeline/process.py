@@ -8,10 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.errors import ThroughlineError
+from pipeline.errors import SPEAKERS, ThroughlineError
 from pipeline.steps import CommandLine
-
-SPEAKERS = ("throughline: ", "model: ")  # how the errors of `pipeline` and of `model` begin
 
 
 class StepFailed(Exception):

@@ -46,21 +46,32 @@ def step_commands(
     )
     if step != "score":
         return [_spark(step, *which, "--run-id", run_id)]
-    everybody = ("--all",) if score_all else ()
-    branch = ("--branch", branch_of(days.last), "--run-id", run_id, "--model", model)
-    score = ("--from", str(days.first), "--to", str(days.last), *branch, *everybody)
+    score = score_arguments(str(days.first), str(days.last), branch_of(days.last), run_id, model)
     return [
-        CommandLine("score", (sys.executable, "-m", "model", "score", *score)),
+        _model(*score, *(("--all",) if score_all else ())),
         _spark("profiles", *which, "--run-id", run_id),
     ]
 
 
 def train_command(through: date, run_id: str | None = None, promote: bool = True) -> CommandLine:
     """Return the process that trains a challenger on what was known through a day, and promotes it if it wins."""
-    which = ("--through", str(through), "--run-id", run_id or f"training_{through:%Y%m%d}")
-    return CommandLine(
-        "train", (sys.executable, "-m", "model", "train", *which, *(() if promote else ("--no-promote",)))
-    )
+    train = train_arguments(str(through), run_id or f"training_{through:%Y%m%d}")
+    return _model(*train, *(() if promote else ("--no-promote",)))
+
+
+def score_arguments(first: str, last: str, branch: str, run_id: str, model: str) -> tuple[str, ...]:
+    """Return what `python -m model` is told to score; each value may also be a template that Airflow fills in."""
+    return ("score", "--from", first, "--to", last, "--branch", branch, "--run-id", run_id, "--model", model)
+
+
+def train_arguments(through: str, run_id: str) -> tuple[str, ...]:
+    """Return what `python -m model` is told to train; each value may also be a template that Airflow fills in."""
+    return ("train", "--through", through, "--run-id", run_id)
+
+
+def job_file(job: str) -> Path:
+    """Return what spark-submit runs for a job."""
+    return ROOT / "pipeline" / "jobs" / f"{job}.py"
 
 
 def step_environment(settings: Settings) -> Mapping[str, str]:
@@ -78,4 +89,8 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
 
 def _spark(job: str, *arguments: str) -> CommandLine:
     submit = Path(sys.executable).parent / "spark-submit"
-    return CommandLine(job, (str(submit), "--name", job, str(ROOT / "pipeline" / "jobs" / f"{job}.py"), *arguments))
+    return CommandLine(job, (str(submit), "--name", job, str(job_file(job)), *arguments))
+
+
+def _model(command: str, *arguments: str) -> CommandLine:
+    return CommandLine(command, (sys.executable, "-m", "model", command, *arguments))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import os
 import sys
 import time
@@ -63,6 +64,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # importing Airflow turns on its words at the very end
     yield session
     session.stop()
 
@@ -127,7 +129,22 @@ def read_csv() -> Callable[[Path], list[dict[str, str | None]]]:
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Callable[[Path, list[Row]], None]:
+def golden_text(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Return the function that compares a text with a golden file: missing fails, `--update-golden` writes it."""
+
+    def compare(file: Path, found: str) -> None:
+        if request.config.getoption("--update-golden"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(found, encoding="utf-8")
+        elif not file.is_file():
+            pytest.fail(f"{file} is missing: write it by hand, or look hard at what --update-golden writes")
+        assert found.splitlines() == file.read_text(encoding="utf-8").splitlines()
+
+    return compare
+
+
+@pytest.fixture
+def golden(golden_text: Callable[[Path, str], None]) -> Callable[[Path, list[Row]], None]:
     """Return the function that compares rows with a golden CSV, whose header names the columns that it is about.
 
     A missing file fails; `--update-golden` writes it.
@@ -140,11 +157,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, list[Row]], None]:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([_told(row[name]) for name in header] for row in rows)
-        if request.config.getoption("--update-golden"):
-            file.write_text(out.getvalue(), encoding="utf-8")
-        elif not is_there:
-            pytest.fail(f"{file} is missing: write it by hand, or look hard at what --update-golden writes")
-        assert out.getvalue().splitlines() == file.read_text(encoding="utf-8").splitlines()
+        golden_text(file, out.getvalue())
 
     return compare
 

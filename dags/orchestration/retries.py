@@ -5,11 +5,11 @@ from typing import Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import SPEAKERS, InputError, UsageError
 
 # As Airflow's operators for Spark and for commands say it.
 EXIT_CODE = re.compile(r"(?:Error code is: |exit code is: |exit code )(-?\d+)")
-TOLD = re.compile(r"^(?:throughline|model): (.+)", re.MULTILINE | re.DOTALL)
+TOLD = re.compile(rf"^(?:{'|'.join(SPEAKERS)})(.+)", re.MULTILINE | re.DOTALL)
 FINAL = {InputError.exit_code: "the input or a gate failed", UsageError.exit_code: "the command was called wrongly"}
 
 

@@ -14,9 +14,9 @@ from orchestration.days import resolve_day, resolve_last_day, step_run_id
 from orchestration.lease import CommandStep, SparkStep, free_lease
 from orchestration.retries import RetryByExitCode
 from pipeline.settings import ROOT
+from pipeline.steps import job_file, score_arguments, train_arguments
 from pipeline.warehouse.names import branch_of
 
-JOBS = ROOT / "pipeline" / "jobs"
 MODEL = f"exec {shlex.quote(sys.executable)} -m model"  # exec, so that a signal reaches it
 MACROS = {
     "resolve_day": resolve_day,
@@ -44,21 +44,21 @@ def spark_step(job: str, **options: Any) -> SparkStep:
     return SparkStep(
         task_id=job,
         name=job,
-        application=str(JOBS / f"{job}.py"),
+        application=str(job_file(job)),
         application_args=["--day", DAY, "--run-id", RUN_ID],
         pool="spark",
-        doc_md=docs_of(JOBS / f"{job}.py"),
+        doc_md=docs_of(job_file(job)),
         **options,
     )
 
 
 def score_step() -> CommandStep:
     """Return the task in which the model scores; it needs no Spark, and may have an accelerator."""
-    night = f"--from {DAY} --to {DAY} --branch {BRANCH} --run-id {RUN_ID} --model {{{{ params.model }}}}"
+    night = " ".join(score_arguments(DAY, DAY, BRANCH, RUN_ID, "{{ params.model }}"))
     everybody = "{{ ' --all' if params.everybody else '' }}"
     return CommandStep(
         task_id="score",
-        bash_command=f"{MODEL} score {night}{everybody}",
+        bash_command=f"{MODEL} {night}{everybody}",
         pool="gpu",
         doc_md=docs_of(ROOT / "model" / "__main__.py", "score"),
     )
@@ -66,10 +66,11 @@ def score_step() -> CommandStep:
 
 def train_step() -> BashOperator:
     """Return the task that trains; it commits nothing to the warehouse, so it needs no lease."""
+    training = " ".join(train_arguments(LAST_DAY, RUN_ID))
     promotion = "{{ '' if params.promote else ' --no-promote' }}"
     return BashOperator(
         task_id="train",
-        bash_command=f"{MODEL} train --through {LAST_DAY} --run-id {RUN_ID}{promotion}",
+        bash_command=f"{MODEL} {training}{promotion}",
         pool="gpu",
         on_failure_callback=[task_failed],
         doc_md=docs_of(ROOT / "model" / "__main__.py", "train"),

@@ -70,11 +70,12 @@ def features_PF(
 
 def _by_action(history: History, own: OwnTags, pairs: Pairs, moment: int, actions: tuple[str, ...]) -> list[Floats]:
     known = {str(action): code for code, action in enumerate(history.action_A)}
+    fading_by_half_life = [fading_E(history, moment, days) for days in HALF_LIVES_BY_ACTION_DAYS]
     columns = []
     for action in actions:
         is_action_E = history.action_E == known.get(action, -1)
-        for days in HALF_LIVES_BY_ACTION_DAYS:
-            weight_E = fading_E(history, moment, days) * is_action_E
+        for faded_E in fading_by_half_life:
+            weight_E = faded_E * is_action_E
             columns.append(_of_pairs(np.log1p(own.sum_over_touches(weight_E[history.event_M])), own, pairs, 0.0))
     return columns
 

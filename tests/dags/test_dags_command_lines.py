@@ -1,5 +1,6 @@
 """The command lines that tasks render: golden files, and the same as those of the terminal."""
 
+import copy
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -43,26 +44,19 @@ def command_lines(dag: Any, run: Any, conf: dict[str, Any]) -> dict[str, list[st
 
 @pytest.fixture(params=CASES)
 def rendered(request: pytest.FixtureRequest, dags: dict[str, Any], run_of: Any) -> tuple[str, dict[str, list[str]]]:
-    import copy
-
     dag_id, conf = CASES[request.param]
     # Rendering writes into the tasks.
     return request.param, command_lines(copy.deepcopy(dags[dag_id]), run_of("scheduled", INTERVAL, RUN_ID), conf)
 
 
 def test_the_command_lines_are_those_of_the_golden_file(
-    rendered: tuple[str, dict[str, list[str]]], request: pytest.FixtureRequest
+    rendered: tuple[str, dict[str, list[str]]], golden_text: Any
 ) -> None:
     name, started = rendered
     text = "".join(f"{task}: {shlex.join(arguments)}\n" for task, arguments in started.items())
     for path, place in {sys.executable: "PYTHON", str(ROOT): "ROOT"}.items():
         text = text.replace(path, place)
-    file = GOLDEN / f"{name}.txt"
-    if request.config.getoption("--update-golden"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    assert file.is_file(), f"{file} is missing: --update-golden writes it; look hard at what it writes"
-    assert text.splitlines() == file.read_text(encoding="utf-8").splitlines()
+    golden_text(GOLDEN / f"{name}.txt", text)
 
 
 def test_every_golden_file_has_a_case() -> None:
@@ -94,7 +88,5 @@ def without_place(arguments: list[str]) -> list[str]:
 
 
 def test_a_night_without_a_day_renders_nothing(dags: dict[str, Any], run_of: Any) -> None:
-    import copy
-
     with pytest.raises(Exception, match="neither the param `day` nor a data interval"):
         command_lines(copy.deepcopy(dags["interest_nightly"]), run_of("manual"), {})

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.timetables.interval import CronDataIntervalTimetable
 
@@ -19,8 +20,6 @@ def at(text: str) -> datetime:
 
 def scheduled_interval(timetable: CronDataIntervalTimetable, run_after: str) -> tuple[datetime, datetime]:
     """Return the interval of the run that the scheduler, or a backfill, starts at a time."""
-    import pendulum
-
     interval = timetable.infer_manual_data_interval(run_after=pendulum.instance(at(run_after)))
     return interval.start, interval.end
 

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -48,14 +48,8 @@ def rendered(commands: Sequence[CommandLine]) -> str:
 
 
 @pytest.mark.parametrize("name", RENDERED)
-def test_the_command_lines_are_those_of_the_golden_file(name: str, request: pytest.FixtureRequest) -> None:
-    file = GOLDEN / f"{name}.txt"
-    found = rendered(RENDERED[name])
-    if request.config.getoption("--update-golden"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(found, encoding="utf-8")
-    assert file.is_file(), f"{file} is missing: --update-golden writes it; look hard at what it writes"
-    assert found.splitlines() == file.read_text(encoding="utf-8").splitlines()
+def test_the_command_lines_are_those_of_the_golden_file(name: str, golden_text: Callable[[Path, str], None]) -> None:
+    golden_text(GOLDEN / f"{name}.txt", rendered(RENDERED[name]))
 
 
 def test_every_golden_file_has_a_command_line() -> None:
