@@ -114,6 +114,9 @@ def score(
     run_night(["score"], days, run_id, ready(console), console, score_all=everybody, model=model)
 
 
+_add_step("publish", "Make the night visible to analysts, all tables at once.")
+
+
 @app.command()
 def train(
     through: Annotated[
@@ -133,9 +136,6 @@ def train(
     settings = ready(console)
     last = parse_day(through) if through else newest_release(open_catalog(console), None).as_of
     run_all([train_command(last, run_id, promote)], settings, console, f"train-{last}")
-
-
-_add_step("publish", "Make the night visible to analysts, all tables at once.")
 
 
 @app.command()

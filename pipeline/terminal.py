@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,7 +16,7 @@ from pipeline.embedded.configuration import conf_folder
 from pipeline.embedded.prepare import prepare
 from pipeline.process import run_command
 from pipeline.settings import Settings, load_settings
-from pipeline.steps import CommandLine, step_commands, step_environment, tables_command
+from pipeline.steps import NEWEST_MODEL, CommandLine, step_commands, step_environment, tables_command
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import default_run_id
 
@@ -41,14 +41,20 @@ def run_all(commands: Sequence[CommandLine], settings: Settings, console: Consol
 
 
 def run_night(
-    steps: Sequence[str], days: DayRange, run_id: str | None, settings: Settings, console: Console, **scoring: Any
+    steps: Sequence[str],
+    days: DayRange,
+    run_id: str | None,
+    settings: Settings,
+    console: Console,
+    score_all: bool = False,
+    model: str = NEWEST_MODEL,
 ) -> None:
     """Run steps of a night one after the other, and keep the lease alive between them.
 
     Nothing is tried again here, so a failure frees the lease for whoever comes next.
     """
     run_id = run_id or default_run_id(days.last)
-    commands = [command for step in steps for command in step_commands(step, days, run_id, **scoring)]
+    commands = [command for step in steps for command in step_commands(step, days, run_id, score_all, model)]
     lease = Lease(settings, run_id, days.last)
     try:
         with lease.renewed():
