@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,13 @@ STEPS = ("wait_for_landing", "clean", "sessions", "sequences", "score", "profile
 
 @dataclass(frozen=True)
 class Airflow:
-    """Airflow on an installation, by its own command line."""
+    """Airflow on an installation: told by its own command line, asked over its API, since a command costs seconds."""
 
     installation: Any
+
+    @cached_property
+    def api(self) -> AirflowApi:
+        return AirflowApi(self.installation.settings())
 
     def call(self, *arguments: str) -> str:
         return str(self.installation.do("airflow", *arguments))
@@ -43,9 +48,12 @@ class Airflow:
     def runs(self) -> dict[str, dict[str, Any]]:
         return {run["run_id"]: run for run in self.rows("dags", "list-runs", NIGHTLY)}
 
-    def states(self, run_id: str) -> dict[str, str]:
+    def state(self, run_id: str) -> str:
+        return self.api.run_state(NIGHTLY, run_id)
+
+    def states(self, run_id: str) -> dict[str, str | None]:
         """Return the state of each task of a run."""
-        return {task["task_id"]: task["state"] for task in self.rows("tasks", "states-for-dag-run", NIGHTLY, run_id)}
+        return self.api.task_states(NIGHTLY, run_id)
 
     def backfill(self, first: Any, last: Any, *options: str) -> None:
         self.call(
@@ -61,13 +69,8 @@ class Airflow:
     def wait_for(self, run_ids: list[str], state: str, minutes: float = 12) -> None:
         """Wait until runs have ended; fail with their tasks' states if they end otherwise."""
 
-        def have_ended() -> bool:
-            runs = self.runs()
-            return all(runs[run_id]["state"] in ("success", "failed") for run_id in run_ids)
-
-        wait_until(have_ended, minutes * 60, 5)
-        runs = self.runs()
-        told = {run_id: self.states(run_id) for run_id in run_ids if runs[run_id]["state"] != state}
+        wait_until(lambda: all(self.state(run_id) in ("success", "failed") for run_id in run_ids), minutes * 60, 2)
+        told = {run_id: self.states(run_id) for run_id in run_ids if self.state(run_id) != state}
         assert not told, f"not {state}: {told}"
 
 
@@ -250,7 +253,7 @@ def test_reprocessing_a_day_doubles_nothing(backfilled: Airflow, nights: Any, sh
     published = "SELECT count(*) AS n FROM releases"
     before = backfilled.installation.ask(published)[0]["n"]
     backfilled.backfill(shop.last, shop.last, "--reprocess-behavior", "completed")
-    wait_until(lambda: backfilled.runs()[run_id_of(shop.last)]["state"] in ("queued", "running"), 60, 1)
+    wait_until(lambda: backfilled.state(run_id_of(shop.last)) in ("queued", "running"), 60, 1)
     backfilled.wait_for([run_id_of(shop.last)], "success")
     assert backfilled.runs().keys() == runs_before
     assert backfilled.installation.ask(published)[0]["n"] == before + 1
@@ -271,10 +274,9 @@ def test_a_task_cleared_in_the_middle_of_a_published_night_ends_well(
         "include_downstream": True,
         "only_failed": False,
     }
-    api = AirflowApi(backfilled.installation.settings())
-    cleared = api.ask("POST", f"/api/v2/dags/{NIGHTLY}/clearTaskInstances", as_the_button_does)
+    cleared = backfilled.api.ask("POST", f"/api/v2/dags/{NIGHTLY}/clearTaskInstances", as_the_button_does)
     assert {task["task_id"] for task in cleared["task_instances"]} == {"sequences", "score", "profiles", "publish"}
-    wait_until(lambda: backfilled.runs()[run_id_of(shop.last)]["state"] in ("queued", "running"), 60, 1)
+    wait_until(lambda: backfilled.state(run_id_of(shop.last)) in ("queued", "running"), 60, 1)
     backfilled.wait_for([run_id_of(shop.last)], "success")
     assert backfilled.installation.ask("SELECT count(*) AS n FROM releases")[0]["n"] == before + 1
     for table in DATA_TABLES:
