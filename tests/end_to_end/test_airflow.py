@@ -119,6 +119,7 @@ def kill_spark(airflow: Airflow, job: str) -> None:
                 process.info["name"] == "java"
                 and home == str(airflow.installation.home)
                 and f"{job}.py" in " ".join(words)
+                and "org.apache.spark.launcher.Main" not in words  # a JVM of a second, which works out the command line
             ):
                 found.append(process)
         return bool(found)
