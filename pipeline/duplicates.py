@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 # A copy never changes whose event it is, when it was or what it was about.
 FILLED_BY_COPIES = (
     "device_id", "received_at", "sent_at", "created_at", "clock_correction_seconds",
-    "dwell_seconds", "url", "referrer", "consent",
+    "dwell_seconds", "url", "referrer", "consent", "refused_on",
 )  # fmt: skip
 IDENTITY = ("source", "event_id", "arrival_day", "file", "line")
 
@@ -30,7 +30,8 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
     """Tell new events from copies of events that came before them.
 
     A copy is a duplicate if an earlier copy arrived at most `duplicate_days` before it; else it begins a new event.
-    Order is that of landing: arrival day, file, line.
+    Order is that of landing: arrival day, file, line. `refused_on` is the arrival day of the line that refused
+    consent, the event's own or the first copy's that told: sequences of the days before may hold the event.
 
     arrived: acceptable lines of the arrival days from `first_day` on, one row a line.
     known: events of earlier arrival days, one row an event, with `last_copy_on`.
@@ -41,7 +42,13 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
     earlier = known.where(F.col("last_copy_on") >= F.date_sub(F.lit(first_day), duplicate_days)).select(
         *columns, last_copy_before.alias("copied_on"), F.lit(True).alias("is_known")
     )
-    later = arrived.withColumns({"copied_on": F.col("arrival_day"), "is_known": F.lit(False)})
+    later = arrived.withColumns(
+        {
+            "copied_on": F.col("arrival_day"),
+            "is_known": F.lit(False),
+            "refused_on": F.when(~F.col("consent"), F.col("arrival_day")),
+        }
+    )
     copies = later.unionByName(earlier, allowMissingColumns=True)
 
     in_order = Window.partitionBy("source", "event_id").orderBy(F.desc("is_known"), "arrival_day", "file", "line")
@@ -54,14 +61,16 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
         F.desc("is_known"), "arrival_day", "file", "line"
     )
     whole_group = of_group.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    grouped = numbered.withColumns(
+    filled = numbered.withColumns(
         {
             "copy_number": F.row_number().over(of_group),
             "last_copy_on": F.max("copied_on").over(whole_group),
             "group_size": F.count("*").over(whole_group),
             **{name: F.first(name, ignorenulls=True).over(whole_group) for name in FILLED_BY_COPIES},
         }
-    ).localCheckpoint()  # all three parts are read from it, some after the table that it reads has been written
+    )
+    # All three parts are read from it, some after the table that it reads has been written.
+    grouped = filled.withColumn("refused_on", F.when(~F.col("consent"), F.col("refused_on"))).localCheckpoint()
     helpers = ("copied_on", "is_known", "copy_group", "copy_number", "group_size")
     is_first = F.col("copy_number") == 1
     return Deduplicated(

@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 from pipeline.source import Source
 
 OWNER = ("source", "user_id", "is_counted")  # bots' events and those without consent form sessions of their own
+IN_ORDER = ("event_at", "event_id", "arrival_day")  # two events of one id arrived on different days
+TOLD = ("event_id", "event_at", "arrival_day", "event_type", "item_id", "tags")  # what a session tells of an event
 NEVER = 1 << 61  # microseconds; a rule that is switched off
 
 
@@ -44,48 +46,51 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
     than the cap is cut at every midnight of the source's zone; with the day split, every run is. The id of a session
     depends only on its user and its first event, so a late event leaves the sessions it does not touch alone.
 
-    events: one row per event; needs `source`, `user_id`, `is_counted`, `event_id`, `event_at` (UTC), `arrival_day`,
-    `file`, `line`, and `has_earlier`: whether the owner has sessions before these events.
+    events: one row per event; needs `source`, `user_id`, `is_counted`, `event_id`, `event_at` (UTC), `arrival_day`.
+    Runs must be whole: with an event of a run, all others of it.
     per: further columns that keep histories apart, such as `as_of`.
     """
     owner = [*per, *OWNER]
-    in_order = Window.partitionBy(*owner).orderBy("event_at", "event_id", "arrival_day", "file", "line")
+    in_order = Window.partitionBy(*owner).orderBy(*IN_ORDER)
     micros = F.unix_micros("event_at")
     since_last = micros - F.lag(micros).over(in_order)
     local_day = F.to_date(F.from_utc_timestamp("event_at", per_source(rules.time_zone)))
     runs = events.withColumns(
         {
-            "is_first": since_last.isNull(),
             "is_new_run": since_last.isNull() | (since_last > per_source(rules.gap_micros)),
-            "local_day": local_day,
-            "day_before": F.lag(local_day).over(in_order),
+            "is_new_day": local_day != F.lag(local_day).over(in_order),
         }
     ).withColumn("run", F.sum(F.col("is_new_run").cast("int")).over(in_order))
 
-    of_run = Window.partitionBy(*owner, "run")
-    run_micros = F.max(micros).over(of_run) - F.min(micros).over(of_run)
-    is_cut_by_day = per_source(rules.is_day_split) | (run_micros > per_source(rules.cap_micros))
-    reason = (
-        F.when(F.col("is_first") & ~F.col("has_earlier"), "first")
-        .when(F.col("is_new_run"), "gap")
-        .when(
-            is_cut_by_day & (F.col("local_day") != F.col("day_before")),
-            F.when(per_source(rules.is_day_split), "day").otherwise("midnight"),
-        )
+    # Still in order, so that Spark need not sort again.
+    of_run = Window.partitionBy(*owner, "run").orderBy(*IN_ORDER)
+    whole_run = of_run.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    run_micros = F.last(micros).over(whole_run) - F.first(micros).over(whole_run)
+    is_day_split = per_source(rules.is_day_split)
+    is_cut_by_day = is_day_split | (run_micros > per_source(rules.cap_micros))
+    reason = F.when(F.col("is_new_run"), "gap").when(
+        is_cut_by_day & F.col("is_new_day"), F.when(is_day_split, "day").otherwise("midnight")
     )
     cut = runs.withColumns(
-        {"run_started_at": F.min("event_at").over(of_run), "is_cut_by_day": is_cut_by_day, "split_reason": reason}
-    ).withColumn("session", F.count("split_reason").over(in_order))
-    of_session = Window.partitionBy(*owner, "session").orderBy("event_at", "event_id", "arrival_day", "file", "line")
-    first_event = F.first("event_id").over(of_session)
-    identity = F.concat_ws("\x1f", "source", "user_id", first_event)
-    return cut.withColumns(
         {
-            "session_id": F.substring(F.sha2(identity, 256), 1, 32),
-            "session_started_at": F.first("event_at").over(of_session),
-            "split_reason": F.first("split_reason").over(of_session),
+            "run_started_at": F.first("event_at").over(whole_run),
+            "is_cut_by_day": is_cut_by_day,
+            "split_reason": reason,
         }
-    ).drop("is_first", "is_new_run", "local_day", "day_before", "run", "session")
+    )
+    first_id = F.when(F.col("split_reason").isNotNull(), F.col("event_id"))
+    begun = cut.withColumns(
+        {
+            "first_id": F.last(first_id, ignorenulls=True).over(in_order),
+            "session_started_at": F.last(
+                F.when(F.col("split_reason").isNotNull(), F.col("event_at")), ignorenulls=True
+            ).over(in_order),
+            "split_reason": F.last("split_reason", ignorenulls=True).over(in_order),
+        }
+    )
+    identity = F.concat_ws("\x1f", "source", "user_id", "first_id")
+    session_id = F.substring(F.sha2(identity, 256), 1, 32)
+    return begun.withColumn("session_id", session_id).drop("is_new_run", "is_new_day", "run", "first_id")
 
 
 def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> DataFrame:
@@ -95,26 +100,17 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
     last_known_day: the newest cleaned arrival day. A session is open while an event after that day's end could join it:
     within the gap, and not beyond a midnight at which its run is cut.
     """
-    entry = F.struct("event_at", "event_id", "arrival_day", "file", "line", "event_type", "item_id")
+    in_order = [*IN_ORDER, *[name for name in TOLD if name not in IN_ORDER]]
     grouped = events.groupBy("session_id", *OWNER).agg(
         F.min("event_at").alias("started_at"),
         F.max("event_at").alias("ended_at"),
         F.first("run_started_at").alias("run_started_at"),
         F.first("is_cut_by_day").alias("is_cut_by_day"),
         F.count("*").cast("int").alias("event_count"),
-        F.array_sort(F.collect_list(entry)).alias("entries"),
-        F.array_sort(F.array_distinct(F.flatten(F.collect_list("tags")))).alias("tags"),
+        F.array_sort(F.collect_list(F.struct(*in_order))).alias("entries"),
         F.first("split_reason").alias("split_reason"),
     )
-    told = F.transform(
-        "entries",
-        lambda one: F.struct(
-            one.event_id.alias("event_id"),
-            one.event_at.alias("event_at"),
-            one.event_type.alias("event_type"),
-            one.item_id.alias("item_id"),
-        ),
-    )
+    told = F.transform("entries", lambda one: F.struct(*[one[name].alias(name) for name in TOLD]))
     end_of_day = F.date_add(last_known_day, 1).cast("timestamp")
     in_reach = F.unix_micros("ended_at") + per_source(rules.gap_micros) >= F.unix_micros(end_of_day)
     local_day, next_local_day = (
@@ -126,7 +122,7 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
         "session_id", "source", "user_id",
         F.to_date("started_at").alias("started_on"), "started_at", "ended_at", "run_started_at",
         seconds.alias("duration_seconds"),
-        "event_count", told.alias("events"), "tags",
+        "event_count", told.alias("events"), F.array_sort(F.array_distinct(F.flatten("entries.tags"))).alias("tags"),
         (in_reach & ~is_past_cut).alias("is_open"), "is_counted", "split_reason",
     )  # fmt: skip
 

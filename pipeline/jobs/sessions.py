@@ -2,7 +2,8 @@
 
     spark-submit pipeline/jobs/sessions.py --day 2026-01-31 [--run-id ID]
 
-Reads events; cuts again what a new or late event touches, and leaves all other sessions and their ids alone.
+Reads the events that are new or changed, and the sessions that they touch, which are cut again from what they hold;
+all other sessions and their ids are left alone.
 Fails when a rule of `pipeline/expectations/sessions.json` is broken.
 """
 
@@ -11,11 +12,11 @@ from pyspark.sql import functions as F
 from pipeline import gates
 from pipeline.errors import told_in_one_line
 from pipeline.sessionize import Rules, is_counted, sessionize, sessions_of
-from pipeline.touched import events_to_cut, touched_owners
+from pipeline.touched import changed_by, events_to_cut, touched_sessions
 from pipeline.warehouse import runs
 from pipeline.warehouse.branches import table_before
 from pipeline.warehouse.night import night
-from pipeline.warehouse.sessions import replace_sessions, sessions_by_day, started_since
+from pipeline.warehouse.sessions import replace_sessions, sessions_by_day
 from pipeline.warehouse.tables import table
 
 
@@ -29,13 +30,13 @@ def main() -> None:
         sessions = spark.table(table("sessions"))
         before = table_before(spark, "events").withColumn("is_counted", is_counted())
 
+        changed = changed_by(events, before, cleaned)
         # Cut loose from the table that they are about to change.
-        touched = touched_owners(events, before, sessions, cleaned, rules).localCheckpoint()
-        cut = sessionize(events_to_cut(events, touched), rules)
+        touched = touched_sessions(sessions, changed, rules).localCheckpoint()
+        cut = sessionize(events_to_cut(touched, changed), rules)
         made = sessions_of(cut, rules, F.lit(newest)).localCheckpoint()
-        replace_sessions(spark, made, touched)
+        written = replace_sessions(spark, made, touched)
 
-        written = started_since(sessions, made)
         gate = gates.check(written, "sessions")
         rows = sessions_by_day(written, events, cleaned)
         runs.record(spark, "sessions", here.run_id, rows, gate, here.clock)

@@ -6,31 +6,24 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipeline.sessionize import OWNER
 from pipeline.warehouse.runs import StepRow
 from pipeline.warehouse.tables import table
 
 
-def replace_sessions(spark: SparkSession, made: DataFrame, touched: DataFrame) -> None:
-    """Put the sessions made in the place of those that the touched owners had from `from_at` on."""
-    identity = ["session_id", "started_on"]
-    had = spark.table(table("sessions")).join(touched, list(OWNER)).where("started_at >= from_at").select(*identity)
-    gone = had.join(made.select(*identity), identity, "left_anti").withColumn("is_gone", F.lit(True))
-    new = made.withColumn("is_gone", F.lit(False)).unionByName(gone, allowMissingColumns=True).alias("new")
-    is_same = " AND ".join(f"sessions.{name} = new.{name}" for name in identity)
-    (
-        new.mergeInto(table("sessions"), F.expr(is_same))
-        .whenMatched(F.expr("new.is_gone")).delete()
-        .whenMatched().updateAll()
-        .whenNotMatched(F.expr("NOT new.is_gone")).insertAll()
-        .merge()
-    )  # fmt: skip
+def replace_sessions(spark: SparkSession, made: DataFrame, touched: DataFrame) -> DataFrame:
+    """Put the sessions made in the place of the touched ones; return all sessions of the days that hold any of them.
 
-
-def started_since(sessions: DataFrame, made: DataFrame) -> DataFrame:
-    """Return the sessions that start on the first day of those made, or later."""
-    first = made.agg(F.min("started_on").alias("day")).first()
-    return sessions.where(F.col("started_on") >= F.lit(first.day if first else None))
+    These days are written anew. made, touched: cut loose from the table, which is about to change.
+    """
+    began = made.select("started_on").unionAll(touched.select("started_on")).distinct().collect()
+    sessions = spark.table(table("sessions"))
+    is_renewed = F.col("started_on").isin([row.started_on for row in began])
+    if not began:
+        return sessions.where(is_renewed)
+    kept = sessions.where(is_renewed).join(touched.select("session_id"), "session_id", "left_anti")
+    renewed = kept.select(*sessions.columns).unionByName(made.select(*sessions.columns))
+    renewed.writeTo(table("sessions")).overwrite(is_renewed)
+    return spark.table(table("sessions")).where(is_renewed)
 
 
 def sessions_by_day(made: DataFrame, events: DataFrame, days: Sequence[date]) -> list[StepRow]:

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS interest.events (
     url                      STRING                 COMMENT 'page address',
     referrer                 STRING                 COMMENT 'address of the page before',
     consent                  BOOLEAN                COMMENT 'false keeps the event out of sequences; null means the source does not say',
+    refused_on               DATE                   COMMENT 'arrival day of the line that refused consent, which may be that of a copy; null where none did',
     arrival_day              DATE          NOT NULL COMMENT 'UTC day on which the line landed',
     known_on                 DATE          NOT NULL COMMENT 'first as-of day that may use the event: the later of arrival day and UTC date of event_at',
     lateness_days            INT           NOT NULL COMMENT 'days from the UTC date of event_at to the arrival day, 0 or more',

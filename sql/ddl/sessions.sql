@@ -9,11 +9,11 @@ CREATE TABLE IF NOT EXISTS interest.sessions (
     run_started_at   TIMESTAMP     NOT NULL COMMENT 'first event of the gap-free run that it was cut from, UTC',
     duration_seconds DOUBLE        NOT NULL COMMENT 'from its first to its last event, seconds',
     event_count      INT           NOT NULL COMMENT 'events in it',
-    events           ARRAY<STRUCT<event_id: STRING, event_at: TIMESTAMP, event_type: STRING, item_id: STRING>> NOT NULL COMMENT 'its events in order',
+    events           ARRAY<STRUCT<event_id: STRING, event_at: TIMESTAMP, arrival_day: DATE, event_type: STRING, item_id: STRING, tags: ARRAY<STRING>>> NOT NULL COMMENT 'its events in order',
     tags             ARRAY<STRING> NOT NULL COMMENT 'distinct tags touched, sorted; empty means none',
     is_open          BOOLEAN       NOT NULL COMMENT 'true while an event within the gap could still come after the newest cleaned day',
     is_counted       BOOLEAN       NOT NULL COMMENT 'false for events of bots or without consent, which are sessions of their own and in no sequence',
-    split_reason     STRING        NOT NULL COMMENT 'why it begins where it does: first, gap, midnight (a run beyond the cap) or day (day split)'
+    split_reason     STRING        NOT NULL COMMENT 'why it begins where it does: gap (no event within the gap before it), midnight (a run beyond the cap) or day (day split)'
 ) USING iceberg
 PARTITIONED BY (started_on)
 COMMENT 'Sessions, one row each'

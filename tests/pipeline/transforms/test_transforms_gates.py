@@ -89,7 +89,7 @@ FRAMES: dict[str, tuple[str, dict[str, Any], list[tuple[dict[str, Any], list[str
         "split_reason STRING",
         {
             "session_id": "s", "event_count": 1, "duration_seconds": 0.0, "started_at": "2026-01-05T10:00:00",
-            "run_started_at": "2026-01-05T10:00:00", "split_reason": "first",
+            "run_started_at": "2026-01-05T10:00:00", "split_reason": "gap",
         },
         [
             ({}, ["expect_column_values_to_be_unique(session_id): 2 of"]),

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from pipeline.sequences import sequences
 from pipeline.sessionize import Rules, sessionize, sessions_of
-from pipeline.touched import events_to_cut, touched_owners
+from pipeline.touched import changed_by, events_to_cut, touched_sessions
 
 USERS = 150
 START = datetime(2026, 3, 24, tzinfo=UTC)  # the clocks of Berlin change within the week
@@ -140,7 +140,7 @@ def cut(events, late_ones, frame, rules) -> dict[str, dict[tuple[str, str], Any]
     shuffled = [events[place] for place in np.random.default_rng(7).permutation(len(events))]
     variants = {"as_is": events, "shuffled": shuffled, "with_late": [*events, *late_ones.values()]}
     together = [replace(event, variant=name) for name, some in variants.items() for event in some]
-    rows = sessionize(frame(together).withColumn("has_earlier", F.lit(False)), rules, per=("variant",))
+    rows = sessionize(frame(together), rules, per=("variant",))
     found: dict[str, dict[tuple[str, str], Any]] = {name: {} for name in variants}
     columns = ("variant", "user_id", "event_id", "session_id", "session_started_at", "run_started_at", "split_reason")
     collected = rows.select(*columns).collect()
@@ -183,12 +183,12 @@ def test_neighbours_share_a_session_exactly_when_the_rules_say(events, cut) -> N
         cap = session_rules.get("cap_hours", 24) * HOUR or float("inf")
         sessions = [cut["as_is"][(event.user, event.id)] for event in life]
         place = 0
-        for number, run in enumerate(runs_of(life)):
+        for run in runs_of(life):
             is_cut_by_day = session_rules.get("day_split", False) or run[-1].at - run[0].at > cap
             for before, after in zip([None, *run], run, strict=False):
                 here = sessions[place]
                 if before is None:
-                    assert here.split_reason == ("gap" if number else "first")
+                    assert here.split_reason == "gap"
                     assert place == 0 or here.session_id != sessions[place - 1].session_id
                 else:
                     is_split = is_cut_by_day and local_day(before) != local_day(after)
@@ -286,23 +286,20 @@ def test_cutting_only_what_the_news_touch_equals_cutting_all_again(frame, rules,
     events, events_before = frame(after).persist(), frame(before).persist()
 
     def full(rows, newest_day):
-        return sessions_of(sessionize(rows.withColumn("has_earlier", F.lit(False)), rules), rules, newest_day)
+        return sessions_of(sessionize(rows, rules), rules, newest_day)
 
     had = full(events_before, first_newest).collect()
     schema = full(events_before, first_newest).schema
     sessions = spark.createDataFrame(had, schema).persist()
-    touched = touched_owners(events, events_before, sessions, cleaned, rules).persist()
-    made = sessions_of(sessionize(events_to_cut(events, touched), rules), rules, newest).collect()
+    changed = changed_by(events, events_before, cleaned)
+    touched = touched_sessions(sessions, changed, rules).persist()
+    made = sessions_of(sessionize(events_to_cut(touched, changed), rules), rules, newest).collect()
     wanted = {row.session_id: row for row in full(events, newest).collect()}
-    from_at = {(row.source, row.user_id, row.is_counted): row.from_at for row in touched.collect()}
+    gone = {row.session_id for row in touched.collect()}
     for one in (events, events_before, sessions, touched):
         one.unpersist()
 
-    found = {
-        row.session_id: row
-        for row in had
-        if row.started_at < from_at.get((row.source, row.user_id, row.is_counted), datetime.max)
-    }
+    found = {row.session_id: row for row in had if row.session_id not in gone}
     assert 50 < len(found) < len(had) - 50, "some sessions are left alone, and some are not"
     assert not set(found) & {row.session_id for row in made}
     found |= {row.session_id: row for row in made}

@@ -30,7 +30,6 @@ def test_taobao_has_the_events_and_sessions_that_it_is_known_for(real_data: Path
         {
             "event_id": F.col("line").cast("string"),
             "is_counted": F.lit(True),
-            "has_earlier": F.lit(False),
         }
     )
     cut = sessionize(events, Rules.of({"taobao": source}))

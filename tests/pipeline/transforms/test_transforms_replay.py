@@ -72,7 +72,7 @@ class Warehouse:
             none = spark.createDataFrame([], ", ".join(f"{name} {kind}" for name, kind in judged.dtypes)).drop("text")
             of_events = none.selectExpr(
                 "*", "arrival_day AS known_on", "0 AS lateness_days", "false AS is_late", "'' AS bot_class",
-                "'' AS bot_evidence", "arrival_day AS last_copy_on",
+                "'' AS bot_evidence", "arrival_day AS last_copy_on", "arrival_day AS refused_on",
             )  # fmt: skip
             self.schema = of_events.select(*EVENT_COLUMNS).schema
         known = spark.createDataFrame([row for row in self.events if row["arrival_day"] < plan.first], self.schema)

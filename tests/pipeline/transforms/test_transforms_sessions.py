@@ -10,11 +10,10 @@ from pipeline.sessionize import is_counted, sessionize, sessions_of
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sessions").iterdir())
 EVENTS = """
     source STRING, user_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, file STRING, line BIGINT,
-    event_type STRING, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN, has_earlier BOOLEAN
+    event_type STRING, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN
 """
 ALIKE = {
     "source": "web", "user_id": "u", "file": "log", "event_type": "view", "tags": "", "bot_class": "human",
-    "has_earlier": "false",
 }  # fmt: skip
 
 
