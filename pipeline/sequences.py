@@ -6,42 +6,41 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.sessionize import Rules, sessionize
+from pipeline.sessionize import IN_ORDER, Rules, is_counted_on, sessionize
+
+
+MOST_BROADCAST = 1_000_000  # users; beyond, finding their events by a broadcast would cost more than it saves
 
 
 def sequences(events: DataFrame, as_of_days: Sequence[date], rules: Rules, length: int) -> DataFrame:
     """Return one row per user and as-of day on which an event of the user became known.
 
-    A row is a function of exactly the counted events with `known_on` up to its day: sessions are cut anew from those,
-    so that an event which came later leaves the row alone.
+    A row is a function of exactly the counted events with `known_on` up to its day: of the newest `length` of them,
+    cut into sessions anew, so that an event which came later, or lies further back, leaves the row alone. A session
+    that began before these begins with the first of them.
 
-    events: one row per event, `known_on` up to the last of the days; the columns of `events` and `is_counted`.
-    length: the newest so many events are kept.
+    events: one row per event, `known_on` up to the last of the days; the columns of `sql/ddl/events.sql`.
     """
-    counted = events.where("is_counted")
-    with_news = (
-        counted.where(F.col("known_on").isin(list(as_of_days)))
-        .select("user_id", F.col("known_on").alias("as_of"))
-        .distinct()
-    )
-    known = counted.join(with_news, "user_id").where(F.col("known_on") <= F.col("as_of"))
-    cut = sessionize(known.withColumn("has_earlier", F.lit(False)), rules, per=("as_of",))
+    is_news = F.col("known_on").isin(list(as_of_days)) & is_counted_on(F.col("known_on"))
+    news = events.where(is_news).select("user_id", F.col("known_on").alias("as_of")).distinct().localCheckpoint()
+    users = news.select("user_id").distinct()
+    of_users = events.join(F.broadcast(users) if users.count() <= MOST_BROADCAST else users, "user_id", "left_semi")
+    known = of_users.join(news, "user_id").where((F.col("known_on") <= F.col("as_of")) & is_counted_on(F.col("as_of")))
 
-    newest_first = Window.partitionBy("user_id", "as_of").orderBy(
-        F.desc("event_at"), F.desc("event_id"), F.desc("arrival_day"), F.desc("file"), F.desc("line")
-    )
     life = Window.partitionBy("user_id", "as_of")
-    ranked = cut.withColumns(
+    oldest_first = life.orderBy(*IN_ORDER)
+    ranked = known.withColumns(
         {
-            "age_rank": F.row_number().over(newest_first),
+            "place": F.row_number().over(oldest_first),
             "event_count": F.count("*").over(life),
             "first_event_at": F.min("event_at").over(life),
         }
-    ).where(F.col("age_rank") <= length)
+    ).where(F.col("place") > F.col("event_count") - length)
+    cut = sessionize(ranked.withColumn("is_counted", F.lit(True)), rules, per=("as_of",))
 
     item = F.when(F.col("item_id").isNull(), F.lit(0)).otherwise(F.xxhash64("item_id"))
     entry = F.struct(
-        (-F.col("age_rank")).alias("place"),
+        "place",
         item.alias("item"),
         "tags",
         F.col("event_type").alias("action"),
@@ -49,7 +48,7 @@ def sequences(events: DataFrame, as_of_days: Sequence[date], rules: Rules, lengt
         "event_at",
         "session_id",
     )
-    grouped = ranked.groupBy("user_id", "as_of").agg(
+    grouped = cut.groupBy("user_id", "as_of").agg(
         F.array_sort(F.collect_list(entry)).alias("entries"),
         F.first("event_count").alias("event_count"),
         F.first("first_event_at").alias("first_event_at"),

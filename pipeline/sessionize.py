@@ -39,6 +39,12 @@ def is_counted() -> Column:
     return (F.col("bot_class") == "human") & F.coalesce(F.col("consent"), F.lit(True))
 
 
+def is_counted_on(day: Column) -> Column:
+    """The same as of a day: a refusal of consent that a copy brought later leaves the sequences of days before alone."""
+    is_refused = ~F.coalesce(F.col("consent"), F.lit(True)) & F.coalesce(F.col("refused_on") <= day, F.lit(True))
+    return (F.col("bot_class") == "human") & ~is_refused
+
+
 def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> DataFrame:
     """Add `session_id`, `session_started_at`, `run_started_at`, `is_cut_by_day` and `split_reason` to every event.
 
@@ -62,7 +68,8 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
         }
     ).withColumn("run", F.sum(F.col("is_new_run").cast("int")).over(in_order))
 
-    # Still in order, so that Spark need not sort again.
+    # From here on ordered by run as well, which is the same order, so that Spark sorts no more.
+    in_order = Window.partitionBy(*owner).orderBy("run", *IN_ORDER)
     of_run = Window.partitionBy(*owner, "run").orderBy(*IN_ORDER)
     whole_run = of_run.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     run_micros = F.last(micros).over(whole_run) - F.first(micros).over(whole_run)
@@ -75,22 +82,17 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
         {
             "run_started_at": F.first("event_at").over(whole_run),
             "is_cut_by_day": is_cut_by_day,
-            "split_reason": reason,
+            "begins": F.when(reason.isNotNull(), F.struct("event_id", "event_at", reason.alias("reason"))),
         }
-    )
-    first_id = F.when(F.col("split_reason").isNotNull(), F.col("event_id"))
-    begun = cut.withColumns(
+    ).withColumn("begun", F.last("begins", ignorenulls=True).over(in_order))
+    identity = F.concat_ws("\x1f", "source", "user_id", "begun.event_id")
+    return cut.withColumns(
         {
-            "first_id": F.last(first_id, ignorenulls=True).over(in_order),
-            "session_started_at": F.last(
-                F.when(F.col("split_reason").isNotNull(), F.col("event_at")), ignorenulls=True
-            ).over(in_order),
-            "split_reason": F.last("split_reason", ignorenulls=True).over(in_order),
+            "session_id": F.substring(F.sha2(identity, 256), 1, 32),
+            "session_started_at": F.col("begun.event_at"),
+            "split_reason": F.col("begun.reason"),
         }
-    )
-    identity = F.concat_ws("\x1f", "source", "user_id", "first_id")
-    session_id = F.substring(F.sha2(identity, 256), 1, 32)
-    return begun.withColumn("session_id", session_id).drop("is_new_run", "is_new_day", "run", "first_id")
+    ).drop("is_new_run", "is_new_day", "run", "begins", "begun")
 
 
 def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> DataFrame:

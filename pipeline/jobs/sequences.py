@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pipeline import gates
 from pipeline.errors import told_in_one_line
 from pipeline.sequences import sequences
-from pipeline.sessionize import Rules, is_counted
+from pipeline.sessionize import Rules
 from pipeline.warehouse import runs
 from pipeline.warehouse.night import night
 from pipeline.warehouse.sequences import for_gate, sequences_by_day
@@ -23,7 +23,7 @@ def main() -> None:
         spark = here.spark
         # Days that were cleaned along with the night have news as well, and may never be run by themselves.
         days = sorted({*here.days, *runs.days_of_run(spark, "clean", here.run_id)})
-        known = spark.table(table("events")).where(F.col("known_on") <= days[-1]).withColumn("is_counted", is_counted())
+        known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
         made = sequences(known, days, Rules.of(here.zone.sources()), here.settings.sequence_length)
 
         is_replaced = F.col("as_of").isin(days)

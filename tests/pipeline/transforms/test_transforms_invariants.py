@@ -31,7 +31,7 @@ GAPS = np.array([0, 1, MINUTE, 30 * MINUTE - 1, 30 * MINUTE, 30 * MINUTE + 1, 2 
 EVENTS = """
     source STRING, user_id STRING, event_id STRING, micros BIGINT, arrival_day DATE, known_on DATE, last_copy_on DATE,
     file STRING, line BIGINT, is_counted BOOLEAN, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>,
-    variant STRING
+    variant STRING, bot_class STRING, consent BOOLEAN, refused_on DATE
 """
 
 
@@ -71,7 +71,7 @@ class Event:
             "micros": int(START.timestamp()) * 1_000_000 + self.at, "arrival_day": day(self.arrived),
             "known_on": day(self.known), "last_copy_on": day(max(self.arrived, self.copied)), "file": "log",
             "line": self.line, "event_type": "view", "weight": 1.0, "item_id": self.item, "tags": [self.item or "none"],
-            "variant": self.variant,
+            "variant": self.variant, "bot_class": "human" if self.is_counted else "behavioural",
         }  # fmt: skip
 
 

@@ -6,12 +6,12 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipeline.sequences import sequences
-from pipeline.sessionize import is_counted
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sequences").iterdir())
 EVENTS = """
     source STRING, user_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, known_on DATE, file STRING,
-    line BIGINT, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN
+    line BIGINT, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN,
+    refused_on DATE
 """
 ALIKE = {
     "source": "web", "user_id": "u", "file": "log", "event_type": "view", "weight": 1.0, "tags": "",
@@ -28,7 +28,7 @@ def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules
         arrival_day = row.get("arrival_day", event_on)
         known_on = max(event_on, arrival_day)
         rows.append({**ALIKE, "line": number, "arrival_day": arrival_day, "known_on": known_on, **row})
-    events = frame_of(rows, EVENTS).withColumn("is_counted", is_counted()).persist()
+    events = frame_of(rows, EVENTS).persist()
     days = sorted({row.known_on for row in events.select("known_on").collect()})
     made = sequences(events, days, rules, options.get("length", 512))
     name_of = {row.item: row.item_id for row in events.select("item_id", F.xxhash64("item_id").alias("item")).collect()}
