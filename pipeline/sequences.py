@@ -6,13 +6,14 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipeline.devices import is_owned, under_owners
 from pipeline.sessionize import IN_ORDER, Rules, is_counted_on, sessionize
 
 
 MOST_BROADCAST = 1_000_000  # users; beyond, finding their events by a broadcast would cost more than it saves
 
 
-def sequences(events: DataFrame, as_of_days: Sequence[date], rules: Rules, length: int) -> DataFrame:
+def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], rules: Rules, length: int) -> DataFrame:
     """Return one row per user and as-of day on which an event of the user became known.
 
     A row is a function of exactly the counted events with `known_on` up to its day: of the newest `length` of them,
@@ -20,12 +21,20 @@ def sequences(events: DataFrame, as_of_days: Sequence[date], rules: Rules, lengt
     that began before these begins with the first of them.
 
     events: one row per event, `known_on` up to the last of the days; the columns of `sql/ddl/events.sql`.
+    owners: whose the events of devices are; see `pipeline.devices.device_owners`.
     """
-    is_news = F.col("known_on").isin(list(as_of_days)) & is_counted_on(F.col("known_on"))
-    news = events.where(is_news).select("user_id", F.col("known_on").alias("as_of")).distinct().localCheckpoint()
+    events = under_owners(events, owners)
+    known_on = F.col("known_on")
+    is_news = known_on.isin(list(as_of_days)) & is_counted_on(known_on) & is_owned(known_on)
+    news = events.where(is_news).select("user_id", known_on.alias("as_of")).distinct().localCheckpoint()
     users = news.select("user_id").distinct()
-    of_users = events.join(F.broadcast(users) if users.count() <= MOST_BROADCAST else users, "user_id", "left_semi")
-    known = of_users.join(news, "user_id").where((F.col("known_on") <= F.col("as_of")) & is_counted_on(F.col("as_of")))
+    few_users = F.broadcast(users) if users.count() <= MOST_BROADCAST else users
+    as_of = F.col("as_of")
+    known = (
+        events.join(few_users, "user_id", "left_semi")
+        .join(news, "user_id")
+        .where((known_on <= as_of) & is_counted_on(as_of) & is_owned(as_of))
+    )
 
     life = Window.partitionBy("user_id", "as_of")
     oldest_first = life.orderBy(*IN_ORDER)

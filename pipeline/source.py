@@ -129,6 +129,13 @@ class SessionRules(_Part):
     day_split: bool = False
 
 
+class DeviceRules(_Part):
+    """Whether events before log-in go to the user who logs in on the device, and how many users may share one."""
+
+    join: bool = False
+    most_users: int = Field(1, ge=1)
+
+
 class Items(_Part):
     """A catalogue of items; the newest record of an item wins."""
 
@@ -151,7 +158,16 @@ class Source(_Part):
     columns: Columns
     event_types: dict[str, EventType] = Field(min_length=1)
     sessions: SessionRules = SessionRules()
+    devices: DeviceRules = DeviceRules()
     items: Items | None = None
+
+    @model_validator(mode="after")
+    def _has_devices_to_join(self) -> "Source":
+        if self.devices.join and not (self.columns.device_id and self.columns.user_id):
+            raise ValueError(
+                "[devices] join = true needs columns.device_id and columns.user_id: who uses which device?"
+            )
+        return self
 
     @field_validator("time_zone")
     @classmethod

@@ -12,6 +12,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.devices import DEVICE
 from pipeline.sessionize import NEVER, OWNER, TOLD, Rules, per_source
 
 KEY = ("source", "event_id", "arrival_day")  # of an event
@@ -30,15 +31,26 @@ class Changed:
     before: DataFrame
 
 
-def changed_by(events: DataFrame, events_before: DataFrame, cleaned_days: Sequence[date]) -> Changed:
-    """Return the events that cleaning these days made, filled or classed anew.
+def changed_by(
+    events: DataFrame, events_before: DataFrame, cleaned_days: Sequence[date], moved: DataFrame | None = None
+) -> Changed:
+    """Return the events that cleaning these days made, filled or classed anew, and those whose owner has changed.
 
-    events: all events, as of now. events_before: the same before this night.
+    events: all events, as of now, under their owners. events_before: the same before this night.
+    moved: devices whose events before log-in have another owner now, if any.
     """
     days = list(cleaned_days)
     is_changed = F.col("arrival_day").isin(days) | F.col("known_on").isin(days) | F.col("last_copy_on").isin(days)
-    columns = ["source", "user_id", "is_counted", *TOLD]
-    return Changed(events.where(is_changed).select(columns), events_before.where(is_changed).select(columns))
+
+    def changed(frame: DataFrame) -> DataFrame:
+        columns = ["source", "user_id", "is_counted", *TOLD]
+        found = frame.where(is_changed).select(columns)
+        if moved is None:
+            return found
+        of_moved = frame.where(~is_changed).join(F.broadcast(moved), list(DEVICE), "left_semi")
+        return found.unionAll(of_moved.select(columns))
+
+    return Changed(changed(events), changed(events_before))
 
 
 def touched_sessions(sessions: DataFrame, changed: Changed, rules: Rules) -> DataFrame:

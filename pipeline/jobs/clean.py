@@ -13,12 +13,13 @@ from pipeline import gates
 from pipeline.clean import clean, judge_all
 from pipeline.clean_plan import plan_cleaning
 from pipeline.days import told
+from pipeline.devices import most_users
 from pipeline.errors import told_in_one_line
 from pipeline.funnel import count_fates, gate_frame, require_nothing_lost, step_rows
 from pipeline.items import catalogues_of
 from pipeline.landed_lines import landed_lines
 from pipeline.warehouse import runs
-from pipeline.warehouse.events import write_events, write_items
+from pipeline.warehouse.events import write_device_users, write_events, write_items
 from pipeline.warehouse.night import night
 from pipeline.warehouse.tables import table
 
@@ -38,6 +39,7 @@ def main() -> None:
         cleaned = clean(judged, known, plan.first, here.settings)
         write_events(spark, plan, cleaned)
         write_items(spark, plan, list(catalogues.values()))
+        write_device_users(spark, plan, most_users(zone.sources()))
 
         days = F.col("arrival_day").between(plan.first, plan.last)
         events = spark.table(table("events")).where(days)

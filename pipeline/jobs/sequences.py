@@ -9,6 +9,7 @@ Fails when a rule of `pipeline/expectations/sequences.json` is broken.
 from pyspark.sql import functions as F
 
 from pipeline import gates
+from pipeline.devices import device_owners, most_users
 from pipeline.errors import told_in_one_line
 from pipeline.sequences import sequences
 from pipeline.sessionize import Rules
@@ -24,7 +25,9 @@ def main() -> None:
         # Days that were cleaned along with the night have news as well, and may never be run by themselves.
         days = sorted({*here.days, *runs.days_of_run(spark, "clean", here.run_id)})
         known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
-        made = sequences(known, days, Rules.of(here.zone.sources()), here.settings.sequence_length)
+        sources = here.zone.sources()
+        owners = device_owners(spark.table(table("device_users")), most_users(sources))
+        made = sequences(known, owners, days, Rules.of(sources), here.settings.sequence_length)
 
         is_replaced = F.col("as_of").isin(days)
         columns = spark.table(table("sequences")).columns

@@ -10,8 +10,9 @@ Fails when a rule of `pipeline/expectations/sessions.json` is broken.
 from pyspark.sql import functions as F
 
 from pipeline import gates
+from pipeline.devices import device_owners, most_users, moved_devices, owned
 from pipeline.errors import told_in_one_line
-from pipeline.sessionize import Rules, is_counted, sessionize, sessions_of
+from pipeline.sessionize import Rules, sessionize, sessions_of
 from pipeline.touched import changed_by, events_to_cut, touched_sessions
 from pipeline.warehouse import runs
 from pipeline.warehouse.branches import table_before
@@ -25,16 +26,21 @@ def main() -> None:
         spark = here.spark
         rules = Rules.of(here.zone.sources())
         cleaned = runs.days_of_run(spark, "clean", here.run_id)
-        newest = max(day for _, day in runs.cleaned_days(spark))
-        events = spark.table(table("events")).withColumn("is_counted", is_counted())
+        newest = F.lit(runs.newest_cleaned_day(spark.table(table("runs"))))
+        newest_before = F.lit(runs.newest_cleaned_day(table_before(spark, "runs")))
+        shares = most_users(here.zone.sources())
+        owners = device_owners(spark.table(table("device_users")), shares)
+        owners_before = device_owners(table_before(spark, "device_users"), shares)
+        events = owned(spark.table(table("events")), owners, newest)
+        before = owned(table_before(spark, "events"), owners_before, newest_before)
         sessions = spark.table(table("sessions"))
-        before = table_before(spark, "events").withColumn("is_counted", is_counted())
 
-        changed = changed_by(events, before, cleaned)
+        moved = moved_devices(owners, owners_before, newest, newest_before) if shares else None
+        changed = changed_by(events, before, cleaned, moved)
         # Cut loose from the table that they are about to change.
         touched = touched_sessions(sessions, changed, rules).localCheckpoint()
         cut = sessionize(events_to_cut(touched, changed), rules)
-        made = sessions_of(cut, rules, F.lit(newest)).localCheckpoint()
+        made = sessions_of(cut, rules, newest).localCheckpoint()
         written = replace_sessions(spark, made, touched)
 
         gate = gates.check(written, "sessions")

@@ -1,6 +1,6 @@
-"""Write what cleaning made: events, rejects and items."""
+"""Write what cleaning made: events, rejects, items, and who logged in on which device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from pipeline.clean import Cleaned
 from pipeline.clean_plan import CleanPlan
+from pipeline.devices import device_users
 from pipeline.duplicates import FILLED_BY_COPIES, IDENTITY
 from pipeline.items import touched_items
 from pipeline.warehouse.tables import table
@@ -21,6 +22,13 @@ def write_events(spark: SparkSession, plan: CleanPlan, cleaned: Cleaned) -> None
     cleaned.rejects.select(*spark.table(table("rejects")).columns).writeTo(table("rejects")).overwrite(days)
     _update(cleaned.filled, IDENTITY, [*FILLED_BY_COPIES, "last_copy_on"])
     _update(cleaned.reclassed, ["source", "event_id", "arrival_day"], ["bot_class", "bot_evidence"])
+
+
+def write_device_users(spark: SparkSession, plan: CleanPlan, most_users: Mapping[str, int]) -> None:
+    """Replace the planned arrival days in `device_users` by what their events tell."""
+    days = F.col("arrival_day").between(plan.first, plan.last)
+    told = device_users(spark.table(table("events")).where(days), most_users)
+    told.select(*spark.table(table("device_users")).columns).writeTo(table("device_users")).overwrite(days)
 
 
 def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataFrame]) -> None:

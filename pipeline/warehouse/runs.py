@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.gates import RuleResult
@@ -67,6 +67,12 @@ def cleaned_days(spark: SparkSession) -> dict[tuple[str, date], str]:
     """Return source and arrival day of all days cleaned so far, with the digest of the files they were cleaned from."""
     rows = spark.table(table("runs")).where("step = 'clean'").select("source", "day", "input_sha256").collect()
     return {(row.source, row.day): row.input_sha256 for row in rows}
+
+
+def newest_cleaned_day(runs: DataFrame) -> date | None:
+    """Return the newest arrival day that is cleaned, if any is. runs: the table, now or as it was."""
+    row = runs.where("step = 'clean'").agg(F.max("day").alias("day")).first()
+    return row.day if row else None
 
 
 def days_of_run(spark: SparkSession, step: str, run_id: str) -> list[date]:

@@ -8,7 +8,7 @@ from pipeline.settings import ROOT
 
 NAMESPACE = "interest"
 # Written on the branch of a night and published together.
-NIGHT_TABLES = ("events", "rejects", "items", "sessions", "sequences", "profiles", "runs")
+NIGHT_TABLES = ("events", "rejects", "items", "device_users", "sessions", "sequences", "profiles", "runs")
 DDL = ROOT / "sql" / "ddl"
 
 

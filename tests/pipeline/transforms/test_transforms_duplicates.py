@@ -27,7 +27,10 @@ def test_copies_are_told_as_the_case_expects(case: Path, frame_of, read_csv, gol
     known = [{**ALIKE, **row} for row in read_csv(case / "known.csv")]
     first_day = date.fromisoformat(min(row["arrival_day"] for row in arrived))
     made = deduplicate(
-        frame_of(arrived[::-1], ARRIVED), frame_of(known, f"{ARRIVED}, refused_on DATE, last_copy_on DATE"), first_day, duplicate_days=7
+        frame_of(arrived[::-1], ARRIVED),
+        frame_of(known, f"{ARRIVED}, refused_on DATE, last_copy_on DATE"),
+        first_day,
+        duplicate_days=7,
     )
     frames = {"owners": made.owners, "copies": made.copies, "filled": made.filled}
     found = {name: [row.asDict() for row in frame.collect()] for name, frame in frames.items()}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
+from pipeline.devices import device_owners, device_users, moved_devices, owned
 from pipeline.sequences import sequences
 from pipeline.sessionize import Rules, sessionize, sessions_of
 from pipeline.touched import changed_by, events_to_cut, touched_sessions
@@ -31,7 +32,7 @@ GAPS = np.array([0, 1, MINUTE, 30 * MINUTE - 1, 30 * MINUTE, 30 * MINUTE + 1, 2 
 EVENTS = """
     source STRING, user_id STRING, event_id STRING, micros BIGINT, arrival_day DATE, known_on DATE, last_copy_on DATE,
     file STRING, line BIGINT, is_counted BOOLEAN, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>,
-    variant STRING, bot_class STRING, consent BOOLEAN, refused_on DATE
+    variant STRING, device_id STRING, bot_class STRING, consent BOOLEAN, refused_on DATE
 """
 
 
@@ -49,6 +50,7 @@ class Event:
     item: str | None = None
     variant: str = ""
     copied: int = 0  # days since START; before `arrived` there is no copy
+    device: str | None = None
 
     @property
     def known(self) -> int:
@@ -71,7 +73,7 @@ class Event:
             "micros": int(START.timestamp()) * 1_000_000 + self.at, "arrival_day": day(self.arrived),
             "known_on": day(self.known), "last_copy_on": day(max(self.arrived, self.copied)), "file": "log",
             "line": self.line, "event_type": "view", "weight": 1.0, "item_id": self.item, "tags": [self.item or "none"],
-            "variant": self.variant, "bot_class": "human" if self.is_counted else "behavioural",
+            "variant": self.variant, "device_id": self.device, "bot_class": "human" if self.is_counted else "behavioural",
         }  # fmt: skip
 
 
@@ -244,7 +246,8 @@ def test_what_becomes_known_after_a_day_alters_no_sequence_as_of_it(events, fram
             )
     both = [*(replace(event, variant="as_is") for event in events), *altered]
     rows = frame([replace(event, user=f"{event.variant}-{event.user}") for event in both])
-    made = sequences(rows, [START.date() + timedelta(days=day)], rules, length=12).collect()
+    nobody = device_owners(rows, {})
+    made = sequences(rows, nobody, [START.date() + timedelta(days=day)], rules, length=12).collect()
 
     told: dict[str, dict[str, Any]] = {"as_is": {}, "altered": {}}
     for row in made:
@@ -305,3 +308,47 @@ def test_cutting_only_what_the_news_touch_equals_cutting_all_again(frame, rules,
     found |= {row.session_id: row for row in made}
     assert set(found) == set(wanted)
     assert [key for key in wanted if found[key] != wanted[key]] == []
+
+
+def test_a_log_in_moves_what_the_device_did_before_exactly_as_one_pass_over_everything(frame, rules, spark) -> None:
+    """Day by day, with devices whose events before log-in go to their one user, and shared ones that merge nobody."""
+    random = np.random.default_rng(9)
+    first_log_in = random.integers(0, DAYS, USERS)
+    events = []
+    for event in random_events(seed=3):
+        # Every fourth device is shared by two users.
+        number = int(event.user[4:])
+        home = number - len(SOURCES) if number % 4 == 0 and number >= len(SOURCES) else number
+        device = f"device{home}-{event.source}"
+        is_logged_in = event.at // DAY >= first_log_in[number] and random.random() < 0.7
+        user = event.user if is_logged_in else device
+        events.append(replace(event, user=user, device=device, is_counted=True))
+    shares = dict.fromkeys(SOURCES, 1)
+    everything = frame(events).persist()
+    states = []
+    for number in (3, 5, DAYS - 1):
+        day = F.lit(START.date() + timedelta(days=number)).cast("date")
+        landed = everything.where(F.col("arrival_day") <= day)
+        owners = device_owners(device_users(landed, shares), shares).localCheckpoint()
+        states.append((number, day, owned(landed, owners, day), owners))
+
+    sessions = sessions_of(sessionize(states[0][2], rules), rules, states[0][1]).localCheckpoint()
+    moves = 0
+    for (first, day_before, before, owners_before), (last, day, now, owners) in pairwise(states):
+        moved = moved_devices(owners, owners_before, day, day_before).localCheckpoint()
+        moves += moved.count()
+        cleaned = [START.date() + timedelta(days=number) for number in range(first + 1, last + 1)]
+        changed = changed_by(now, before, cleaned, moved)
+        touched = touched_sessions(sessions, changed, rules).localCheckpoint()
+        made = sessions_of(sessionize(events_to_cut(touched, changed), rules), rules, day)
+        kept = sessions.join(touched, "session_id", "left_anti")
+        sessions = kept.select(*made.columns).unionByName(made).localCheckpoint()
+    wanted = {row.session_id: row for row in sessions_of(sessionize(now, rules), rules, day).collect()}
+    found = sessions.collect()
+    everything.unpersist()
+
+    assert moves > 20
+    assert len(found) == len(wanted) > 500
+    assert [row for row in found if wanted[row.session_id] != row] == []
+    owned_by_users = sum(row.user_id.startswith("user") for row in found)
+    assert 100 < owned_by_users < len(found) - 100

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
+from pipeline.devices import device_owners, device_users
 from pipeline.sequences import sequences
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sequences").iterdir())
 EVENTS = """
-    source STRING, user_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, known_on DATE, file STRING,
+    source STRING, user_id STRING, device_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, known_on DATE, file STRING,
     line BIGINT, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN,
     refused_on DATE
 """
@@ -30,7 +31,9 @@ def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules
         rows.append({**ALIKE, "line": number, "arrival_day": arrival_day, "known_on": known_on, **row})
     events = frame_of(rows, EVENTS).persist()
     days = sorted({row.known_on for row in events.select("known_on").collect()})
-    made = sequences(events, days, rules, options.get("length", 512))
+    shares = {"web": options["most_users"]} if "most_users" in options else {}
+    owners = device_owners(device_users(events, shares), shares)
+    made = sequences(events, owners, days, rules, options.get("length", 512))
     name_of = {row.item: row.item_id for row in events.select("item_id", F.xxhash64("item_id").alias("item")).collect()}
     name_of[0] = "0"
     events.unpersist()
