@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 from pipeline.devices import is_owned, under_owners
 from pipeline.sessionize import IN_ORDER, Rules, is_counted_on, sessionize
 
-
 MOST_BROADCAST = 1_000_000  # users; beyond, finding their events by a broadcast would cost more than it saves
 
 

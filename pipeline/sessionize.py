@@ -40,7 +40,7 @@ def is_counted() -> Column:
 
 
 def is_counted_on(day: Column) -> Column:
-    """The same as of a day: a refusal of consent that a copy brought later leaves the sequences of days before alone."""
+    """The same as of a day: a refusal of consent that a copy brought later leaves the days before alone."""
     is_refused = ~F.coalesce(F.col("consent"), F.lit(True)) & F.coalesce(F.col("refused_on") <= day, F.lit(True))
     return (F.col("bot_class") == "human") & ~is_refused
 

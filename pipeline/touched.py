@@ -85,7 +85,7 @@ def touched_sessions(sessions: DataFrame, changed: Changed, rules: Rules) -> Dat
 
 
 def events_to_cut(touched: DataFrame, changed: Changed) -> DataFrame:
-    """Return the events of the runs to cut again: those of the touched sessions, and the changed ones as they are now."""
+    """Return the events of the runs to cut again: those in touched sessions, and the changed ones as they are now."""
     held = touched.select(*OWNER, F.explode("events").alias("event")).select(*OWNER, "event.*")
     keys = changed.now.select(*KEY).unionAll(changed.before.select(*KEY)).distinct()
     return held.join(keys, list(KEY), "left_anti").unionByName(changed.now)

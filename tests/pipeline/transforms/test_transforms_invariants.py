@@ -73,7 +73,8 @@ class Event:
             "micros": int(START.timestamp()) * 1_000_000 + self.at, "arrival_day": day(self.arrived),
             "known_on": day(self.known), "last_copy_on": day(max(self.arrived, self.copied)), "file": "log",
             "line": self.line, "event_type": "view", "weight": 1.0, "item_id": self.item, "tags": [self.item or "none"],
-            "variant": self.variant, "device_id": self.device, "bot_class": "human" if self.is_counted else "behavioural",
+            "variant": self.variant, "device_id": self.device,
+            "bot_class": "human" if self.is_counted else "behavioural",
         }  # fmt: skip
 
 

@@ -10,9 +10,9 @@ from pipeline.sequences import sequences
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sequences").iterdir())
 EVENTS = """
-    source STRING, user_id STRING, device_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, known_on DATE, file STRING,
-    line BIGINT, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN,
-    refused_on DATE
+    source STRING, user_id STRING, device_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE,
+    known_on DATE, file STRING, line BIGINT, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>,
+    bot_class STRING, consent BOOLEAN, refused_on DATE
 """
 ALIKE = {
     "source": "web", "user_id": "u", "file": "log", "event_type": "view", "weight": 1.0, "tags": "",
