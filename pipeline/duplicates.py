@@ -80,6 +80,13 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
     )
 
 
+def first_filled_since(events: DataFrame, day: date) -> date | None:
+    """Return the earliest arrival day of the events from before `day` that have copies from that day on, if any."""
+    filled = events.where((F.col("arrival_day") < F.lit(day)) & (F.col("last_copy_on") >= F.lit(day)))
+    row = filled.agg(F.min("arrival_day").alias("day")).first()
+    return row.day if row else None
+
+
 def fingerprint_id(user: Column, device: Column, at: Column, kind: Column, item: Column) -> Column:
     """Return an event id for a source that has none: the same five facts are the same event."""
     parts = [F.coalesce(part.cast("string"), F.lit("")) for part in (user, device, F.unix_micros(at), kind, item)]

@@ -7,6 +7,8 @@ lease, makes its branches. Fails when lines in are not accepted + duplicates + r
 when most events are robots'. Then look at the table `rejects`: reason, detail and text of every refused line.
 """
 
+from functools import partial
+
 from pyspark.sql import functions as F
 
 from pipeline import gates
@@ -14,6 +16,7 @@ from pipeline.clean import clean, judge_all
 from pipeline.clean_plan import plan_cleaning
 from pipeline.days import told
 from pipeline.devices import most_users
+from pipeline.duplicates import first_filled_since
 from pipeline.errors import told_in_one_line
 from pipeline.funnel import count_fates, gate_frame, require_nothing_lost, step_rows
 from pipeline.items import catalogues_of
@@ -28,7 +31,8 @@ def main() -> None:
     with night("clean", is_first_step=True) as here:
         spark, zone = here.spark, here.zone
         landed = {name: zone.days(name) for name in zone.sources()}
-        plan = plan_cleaning(here.days, landed, runs.cleaned_days(spark))
+        filled_since = partial(first_filled_since, spark.table(table("events")))
+        plan = plan_cleaning(here.days, landed, runs.cleaned_days(spark), filled_since)
         if plan.empty_days:
             print(f"warning: nothing landed on {told(plan.empty_days)}; it counts as empty", flush=True)
 

@@ -14,6 +14,10 @@ def day(number: int) -> date:
     return date(2026, 1, number)
 
 
+def never(_: date) -> None:
+    """No event has copies from a later day."""
+
+
 def landed(**sources: dict[int, str]) -> dict[str, dict[date, LandedDay]]:
     """Return closed days by source, told as day of the month to digest."""
     return {
@@ -62,26 +66,41 @@ PLANS = {
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())
 def test_the_days_to_clean(plan) -> None:
     (first, last), there, before, wanted, empty = plan
-    made = plan_cleaning(DayRange(day(first), day(last)), landed(**there), cleaned(**before))
+    made = plan_cleaning(DayRange(day(first), day(last)), landed(**there), cleaned(**before), never)
     assert [f"{one.source} {one.day.day}" for one in made.landed] == wanted
     assert made.empty_days == [day(number) for number in empty]
     days = [one.day for one in made.landed] + made.empty_days
     assert (made.first, made.last) == (min(days), max(days))
 
 
+def test_a_late_day_takes_back_what_later_copies_filled_in() -> None:
+    """The events are made anew whose copies came on or after the late day; for a mere repetition nothing is."""
+    there, done = landed(web=WEB), cleaned(web={5: "a", 6: "b", 8: "d"})
+    asked = []
+
+    def first_filled_since(since: date) -> date:
+        asked.append(since)
+        return day(6)
+
+    made = plan_cleaning(DayRange(day(7), day(7)), there, done, first_filled_since)
+    assert ([one.day for one in made.landed], asked) == ([day(6), day(7), day(8)], [day(7)])
+    again = plan_cleaning(DayRange(day(7), day(7)), there, {**done, ("web", day(7)): "c"}, first_filled_since)
+    assert ([one.day for one in again.landed], asked) == ([day(7), day(8)], [day(7)])
+
+
 def test_cleaning_twice_ends_where_it_began() -> None:
     """What a plan cleans is clean afterwards: the next night has only its own day."""
     there = landed(web=WEB)
-    made = plan_cleaning(DayRange(day(7), day(7)), there, {})
+    made = plan_cleaning(DayRange(day(7), day(7)), there, {}, never)
     done = {(one.source, one.day): one.sha256 for one in made.landed}
-    assert [one.day for one in plan_cleaning(DayRange(day(8), day(8)), there, done).landed] == [day(8)]
+    assert [one.day for one in plan_cleaning(DayRange(day(8), day(8)), there, done, never).landed] == [day(8)]
 
 
 def test_nothing_landed_is_an_error_that_says_how_to_land() -> None:
     with pytest.raises(InputError, match=r"nothing has landed yet.*throughline land"):
-        plan_cleaning(DayRange(day(5), day(5)), {"web": {}}, {})
+        plan_cleaning(DayRange(day(5), day(5)), {"web": {}}, {}, never)
 
 
 def test_a_day_after_the_newest_is_an_error_that_names_both() -> None:
     with pytest.raises(InputError, match=r"2026-01-09 has not landed.*2026-01-08"):
-        plan_cleaning(DayRange(day(7), day(9)), landed(web=WEB), {})
+        plan_cleaning(DayRange(day(7), day(9)), landed(web=WEB), {}, never)
