@@ -1,14 +1,31 @@
-"""Sources and rules for the cases: a minimal source, with what a case's `rules.toml` says of it."""
+"""What tests of transforms share: session rules of cases, and whole nights on tables that are lists of rows."""
 
 import tomllib
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
-from pipeline.sessionize import Rules
+from pipeline.analyst.dictionary import declared_columns
+from pipeline.clean import clean, judge
+from pipeline.clean_plan import CleanPlan, plan_cleaning
+from pipeline.days import DayRange
+from pipeline.devices import device_owners, device_users, most_users, moved_devices, owned
+from pipeline.duplicates import FILLED_BY_COPIES, IDENTITY
+from pipeline.landing import LandedDay
+from pipeline.sequences import sequences
+from pipeline.sessionize import Rules, sessionize, sessions_of
+from pipeline.settings import Settings
 from pipeline.source import Source
+from pipeline.touched import changed_by, events_to_cut, touched_sessions
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 CASES = Path(__file__).resolve().parents[2] / "cases"
 MINIMAL = {
@@ -44,3 +61,122 @@ def rules_of_case(
         return rules_by_source(sources), {name: one for name, one in told.items() if name not in sources}
 
     return read
+
+
+LINES = pa.schema(
+    [("source", pa.string()), ("arrival_day", pa.date32()), ("file", pa.string()), ("line", pa.int64()),
+     ("text", pa.string()), ("header", pa.string())]
+)  # fmt: skip
+KEYS = {
+    "events": ["source", "event_id", "arrival_day"], "rejects": ["file", "line"], "sessions": ["session_id"],
+    "device_users": ["device_id", "user_id", "arrival_day"], "sequences": ["user_id", "as_of"],
+}  # fmt: skip
+Row = dict[str, Any]
+
+
+@dataclass
+class Nights:
+    """A warehouse of one source, and what the jobs of a night do to it, with lists of rows in the place of Iceberg."""
+
+    spark: "SparkSession"
+    settings: Settings
+    source: Source
+    landed: dict[date, list[str]] = field(default_factory=dict)
+    cleaned: dict[tuple[str, date], str] = field(default_factory=dict)
+    tables: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in KEYS})
+
+    def land(self, log: dict[date, list[str]]) -> "Nights":
+        self.landed |= log
+        return self
+
+    def copy(self) -> "Nights":
+        return replace(self, landed=dict(self.landed), cleaned=dict(self.cleaned), tables=deepcopy(self.tables))
+
+    def run(self, first: date, last: date | None = None) -> "Nights":
+        """Clean, sessions and sequences of a day or a range."""
+        days = DayRange(first, last or first)
+        landed = {day: LandedDay(self.source.name, day, len(texts), str(texts)) for day, texts in self.landed.items()}
+        plan = plan_cleaning(days, {self.source.name: landed}, self.cleaned, self._first_filled_since)
+        before = {name: list(rows) for name, rows in self.tables.items()}
+        newest_before = max((day for _, day in self.cleaned), default=None)
+        self._clean(plan)
+        self.cleaned |= {(day.source, day.day): day.sha256 for day in plan.landed}
+        self.cleaned |= {("", day): "" for day in plan.empty_days}
+        cleaned = [day.day for day in plan.landed] + plan.empty_days
+        self._cut(cleaned, before, newest_before)
+        self._read_histories(sorted({*days, *cleaned}))
+        return self
+
+    def _first_filled_since(self, day: date) -> date | None:
+        filled = [row for row in self.tables["events"] if row["arrival_day"] < day <= row["last_copy_on"]]
+        return min((row["arrival_day"] for row in filled), default=None)
+
+    def _clean(self, plan: CleanPlan) -> None:
+        rows = [
+            {"source": day.source, "arrival_day": day.day, "file": str(day.day), "line": number, "text": text}
+            for day in plan.landed
+            for number, text in enumerate(self.landed[day.day], 1)
+        ]
+        judged = judge(self._lines(rows), self.source, b"key", self.settings).localCheckpoint()
+        earlier = [row for row in self.tables["events"] if row["arrival_day"] < plan.first]
+        made = clean(judged, self._frame("events", earlier), plan.first, self.settings)
+        self._replace("events", made.events, lambda row: plan.first <= row["arrival_day"] <= plan.last)
+        self._replace("rejects", made.rejects, lambda row: plan.first <= row["arrival_day"] <= plan.last)
+        self._update(made.filled, IDENTITY, (*FILLED_BY_COPIES, "last_copy_on"))
+        self._update(made.reclassed, ("source", "event_id", "arrival_day"), ("bot_class", "bot_evidence"))
+        told = device_users(self._frame("events", self.tables["events"]), most_users({self.source.name: self.source}))
+        self._replace("device_users", told, lambda _: True)
+
+    def _cut(self, cleaned: list[date], before: dict[str, list[Row]], newest_before: date | None) -> None:
+        from pyspark.sql import functions as F
+
+        rules, shares = self._rules(), most_users({self.source.name: self.source})
+        newest, then = F.lit(max(day for _, day in self.cleaned)), F.lit(newest_before).cast("date")
+        owners, owners_before = (
+            device_owners(self._frame("device_users", tables["device_users"]), shares)
+            for tables in (self.tables, before)
+        )
+        events = owned(self._frame("events", self.tables["events"]), owners, newest)
+        events_before = owned(self._frame("events", before["events"]), owners_before, then)
+        moved = moved_devices(owners, owners_before, newest, then) if shares else None
+        changed = changed_by(events, events_before, cleaned, moved)
+        touched = touched_sessions(self._frame("sessions", self.tables["sessions"]), changed, rules).localCheckpoint()
+        gone = {row.session_id for row in touched.collect()}
+        made = sessions_of(sessionize(events_to_cut(touched, changed), rules), rules, newest)
+        self._replace("sessions", made, lambda row: row["session_id"] in gone)
+
+    def _read_histories(self, days: list[date]) -> None:
+        known = self._frame("events", [row for row in self.tables["events"] if row["known_on"] <= days[-1]])
+        shares = most_users({self.source.name: self.source})
+        owners = device_owners(self._frame("device_users", self.tables["device_users"]), shares)
+        made = sequences(known, owners, days, self._rules(), length=10)
+        self._replace("sequences", made, lambda row: row["as_of"] in days)
+
+    def _rules(self) -> Rules:
+        return Rules.of({self.source.name: self.source})
+
+    def _lines(self, rows: list[Row]) -> "DataFrame":
+        return self.spark.createDataFrame(pa.Table.from_pylist(rows, schema=LINES))
+
+    def _frame(self, name: str, rows: list[Row]) -> "DataFrame":
+        schema = pa.schema([(column.name, column.type) for column in declared_columns(name)])
+        return self.spark.createDataFrame(pa.Table.from_pylist(rows, schema=schema))
+
+    def _replace(self, name: str, made: "DataFrame", is_replaced: Callable[[Row], bool]) -> None:
+        columns = self._frame(name, []).columns
+        kept = [row for row in self.tables[name] if not is_replaced(row)]
+        kept += made.select(columns).toArrow().to_pylist()
+        self.tables[name] = sorted(kept, key=lambda row: [row[key] for key in KEYS[name]])
+
+    def _update(self, changed: "DataFrame", key: tuple[str, ...], columns: tuple[str, ...]) -> None:
+        news = {tuple(row[name] for name in key): row for row in changed.toArrow().to_pylist()}
+        for row in self.tables["events"]:
+            if new := news.get(tuple(row[name] for name in key)):
+                row.update({name: new[name] for name in columns})
+
+
+@pytest.fixture(scope="module")
+def nights_of(spark, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Source], Nights]:
+    """Return the function that makes an empty warehouse of a source."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    return lambda source: Nights(spark, settings, source)
