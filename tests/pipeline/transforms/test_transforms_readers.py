@@ -16,7 +16,7 @@ from pipeline.demo.plan import DemoPlan
 from pipeline.demo.render import LineRenderer
 from pipeline.errors import SourceError
 from pipeline.settings import Settings
-from pipeline.source import Source, load_source, source_file
+from pipeline.source import REASONS, Source, load_source, source_file
 
 LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
 ARRIVAL_DAY = date(2026, 1, 5)
@@ -52,9 +52,6 @@ event_type = "type"
 event_at = "to_timestamp(at)"
 {TYPES}"""
 GOOD = {"user": "u", "at": "2026-01-05T10:00:00Z", "type": "pv"}
-CODES = {
-    "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future"
-}  # fmt: skip
 
 Judged = Callable[..., list[Any]]
 
@@ -303,6 +300,33 @@ url = "path"
     assert (rows[0].user_id, rows[0].url, utc(rows[0].event_at)) == ("a.example", "/x?q=1", "2026-01-05T15:00:00")
 
 
+RULES = """
+[reject_when]
+robot = "lower(more.agent) LIKE '%bot%'"
+untimed = "at = 'never'"
+staff = "user LIKE 'staff-%' OR device = 'kiosk'"
+"""
+
+
+def test_lines_are_set_aside_by_the_first_rule_of_the_toml_that_is_true(judged: Judged) -> None:
+    robot = {"agent": "GoodBot/1.0"}
+    texts = {
+        line(): None,
+        line(more=robot): "robot",
+        line(user="staff-1"): "staff",
+        line(user="staff-1", more=robot): "robot",
+        line(at="never", user=None): "untimed",
+        line(at="n/a", device="kiosk"): "staff",
+        line(at="n/a"): "missing_event_at",
+        line(type="heartbeat", user="staff-2"): "staff",
+        line(user="staff-3")[:-1]: "unparsable",
+        "": "unparsable",
+    }
+    rows = judged(JSON + RULES, list(texts))
+    assert [row.reason for row in rows] == list(texts.values())
+    assert rows[2].detail == "set aside by the rule reject_when.staff of the TOML"
+
+
 @pytest.mark.parametrize(
     ("found", "instead", "key"),
     [
@@ -313,6 +337,11 @@ url = "path"
         ('item_id = "item"', 'item_id = "max(item)"', "columns.item_id"),
         ('item_id = "item"', 'item_id = "explode(tags)"', "columns.item_id"),
         ("number BIGINT", "number BIGNT", "reader.fields"),
+        ("[event_types.pv]", '[reject_when]\nstaff = "usr = 1"\n[event_types.pv]', "reject_when.staff"),
+        ("[event_types.pv]", '[reject_when]\nstaff = "max(user) = 1"\n[event_types.pv]', "reject_when.staff"),
+        ("[event_types.pv]", '[reject_when]\nstaff = "user ="\n[event_types.pv]', "reject_when.staff"),
+        ("[event_types.pv]", '[reject_when]\nstaff = "user"\n[event_types.pv]', 
+         "reject_when.staff' = 'user': its value is of type string; expected a condition"),
         ("[event_types.pv]", '[items]\nfiles = "c*"\nitem_id = "no_such"\n[items.reader]\nformat = "jsonl"\n'
          'fields = "item STRING"\n[event_types.pv]', "items.item_id"),
     ],
@@ -411,7 +440,7 @@ def test_ten_thousand_mutated_lines_are_each_judged_once(frame_of, tmp_path: Pat
         for row in judged:
             assert row.text == lines[row.line - 1]
             if row.reason:
-                assert row.reason in CODES and row.detail
+                assert row.reason in REASONS and row.detail
             else:
                 assert len(row.user_id) == 64 and None not in (
                     row.event_id,
