@@ -34,7 +34,8 @@ class Reader(_Part):
 
     jsonl and parquet name their fields in `fields`, a Spark DDL; csv and tsv in `columns`; regex in the named groups of
     `pattern`. All other fields than those of `fields` are strings. With `header = true` each file's first line says in
-    which order its columns come; one of `columns` that a file lacks is null there.
+    which order its columns come; one of `columns` that a file lacks is null there, and empty values at the end of a
+    line that the header has no names for are let be.
     """
 
     format: Literal["jsonl", "csv", "tsv", "parquet", "regex"]

@@ -195,7 +195,7 @@ def test_a_source_that_is_not_there_is_told_with_those_that_are(name: str) -> No
         source_file(name)
     message = str(caught.value)
     assert f"no source {name!r}" in message and ".toml file" in message
-    assert "demo, taobao" in message and "template" not in message
+    assert "combined, demo, nasa, snowplow-web, taobao, or" in message and "template" not in message
 
 
 def test_a_path_is_a_source_of_its_own(written: Written) -> None:

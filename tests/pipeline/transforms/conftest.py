@@ -1,14 +1,23 @@
-"""Sources and rules for the cases: a minimal source, with what a case's `rules.toml` says of it."""
+"""Sources and rules for the cases: a minimal source, with what a case's `rules.toml` says of it. Logs as cleaned."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline.arrival import arrival_days
+from pipeline.clean import Cleaned, clean, judge
+from pipeline.landing import LandingZone, StagedFile, stage_files
 from pipeline.sessionize import Rules
+from pipeline.settings import Settings
 from pipeline.source import Source
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 CASES = Path(__file__).resolve().parents[2] / "cases"
 MINIMAL = {
@@ -44,3 +53,47 @@ def rules_of_case(
         return rules_by_source(sources), {name: one for name, one in told.items() if name not in sources}
 
     return read
+
+
+@dataclass(frozen=True)
+class CleanedLog:
+    """Files of a source as they landed, judged and cleaned as if nothing had landed before."""
+
+    staged: Sequence[StagedFile]
+    judged: "DataFrame"
+    cleaned: Cleaned
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Lines in, each fate, and each reason."""
+        reasons = {row.reason: row["count"] for row in self.cleaned.rejects.groupBy("reason").count().collect()}
+        found = {"accepted": self.cleaned.events.count(), "duplicates": self.cleaned.copies.count(), **reasons}
+        assert sum(found.values()) == self.lines_in, "a line was lost or made up"
+        return found
+
+    @property
+    def lines_in(self) -> int:
+        return sum(file.lines for file in self.staged)
+
+
+@pytest.fixture
+def cleaned_log(spark, tmp_path: Path) -> Callable[..., CleanedLog]:
+    """Return the function that stages files, finds the days on which their lines arrived, and judges and cleans them.
+
+    arrival_day: that of all lines, instead of what they say.
+    """
+    from pyspark.sql import functions as F
+
+    def make(source: Source, *files: Path, arrival_day: Any = None) -> CleanedLog:
+        settings = Settings(home=tmp_path)
+        zone = LandingZone(tmp_path / "landing")
+        staged = stage_files(files, zone, source.name, source.reader, tmp_path / "staging")
+        lines = spark.read.parquet(*[str(file.lines_file) for file in staged]).withColumn("source", F.lit(source.name))
+        lines = lines.withColumn("arrival_day", F.lit(arrival_day)) if arrival_day else arrival_days(lines, source)
+        judged = judge(lines, source, b"key", settings).localCheckpoint()
+        own = ", ".join(f"`{name}` {kind}" for name, kind in judged.drop("reason", "detail", "text").dtypes)
+        known = spark.createDataFrame([], f"{own}, known_on DATE, bot_class STRING, last_copy_on DATE")
+        first_day = judged.agg(F.min("arrival_day")).collect()[0][0]
+        return CleanedLog(staged, judged, clean(judged, known, first_day, settings))
+
+    return make
