@@ -57,15 +57,25 @@ def rules_of_case(
 
 @dataclass(frozen=True)
 class CleanedLog:
-    """Files of a source as they landed, judged and cleaned as if nothing had landed before."""
+    """Files of a source as they landed, judged, and on demand cleaned as if nothing had landed before."""
 
     staged: Sequence[StagedFile]
     judged: "DataFrame"
-    cleaned: Cleaned
+    settings: Settings
+
+    @cached_property
+    def cleaned(self) -> Cleaned:
+        from pyspark.sql import functions as F
+
+        own = ", ".join(f"`{name}` {kind}" for name, kind in self.judged.drop("reason", "detail", "text").dtypes)
+        schema = f"{own}, known_on DATE, bot_class STRING, last_copy_on DATE"
+        known = self.judged.sparkSession.createDataFrame([], schema)
+        (first,) = self.judged.agg(F.min("arrival_day").alias("day")).collect()
+        return clean(self.judged, known, first.day, self.settings)
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """Lines in, each fate, and each reason."""
+        """Accepted lines, duplicates and rejects by their reason; these are all lines."""
         reasons = {row.reason: row["count"] for row in self.cleaned.rejects.groupBy("reason").count().collect()}
         found = {"accepted": self.cleaned.events.count(), "duplicates": self.cleaned.copies.count(), **reasons}
         assert sum(found.values()) == self.lines_in, "a line was lost or made up"
@@ -78,7 +88,7 @@ class CleanedLog:
 
 @pytest.fixture
 def cleaned_log(spark, tmp_path: Path) -> Callable[..., CleanedLog]:
-    """Return the function that stages files, finds the days on which their lines arrived, and judges and cleans them.
+    """Return the function that stages files, finds the days on which their lines arrived, and judges them.
 
     arrival_day: that of all lines, instead of what they say.
     """
@@ -90,10 +100,6 @@ def cleaned_log(spark, tmp_path: Path) -> Callable[..., CleanedLog]:
         staged = stage_files(files, zone, source.name, source.reader, tmp_path / "staging")
         lines = spark.read.parquet(*[str(file.lines_file) for file in staged]).withColumn("source", F.lit(source.name))
         lines = lines.withColumn("arrival_day", F.lit(arrival_day)) if arrival_day else arrival_days(lines, source)
-        judged = judge(lines, source, b"key", settings).localCheckpoint()
-        own = ", ".join(f"`{name}` {kind}" for name, kind in judged.drop("reason", "detail", "text").dtypes)
-        known = spark.createDataFrame([], f"{own}, known_on DATE, bot_class STRING, last_copy_on DATE")
-        first_day = judged.agg(F.min("arrival_day")).collect()[0][0]
-        return CleanedLog(staged, judged, clean(judged, known, first_day, settings))
+        return CleanedLog(staged, judge(lines, source, b"key", settings).localCheckpoint(), settings)
 
     return make
