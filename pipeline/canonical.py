@@ -32,18 +32,26 @@ EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside is a broken cloc
 
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
-    """Return one row per line: its own columns, `problem` and the canonical columns, each null where unreadable.
+    """Return one row per line: its own columns, `problem`, `rule` and the canonical columns, null where unreadable.
+
+    rule: the first rule of `[reject_when]` that is true for the line.
 
     lines: one row per landed line; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
     """
     parsed = parse_lines(lines, source.reader)
     own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS if f"__{name}" in parsed.columns]
     columns = [_column(source.columns, name) for name in TYPES]
-    return _with_event_time(parsed.select(*own, F.col("__problem").alias("problem"), *columns))
+    rule = F.coalesce(F.lit(None), *[F.when(F.expr(when), code) for code, when in source.reject_when.items()])
+    return _with_event_time(
+        parsed.select(*own, F.col("__problem").alias("problem"), rule.cast("string").alias("rule"), *columns)
+    )
 
 
 def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
-    """Raise SourceError naming file and key if an expression is wrong or names a field that is not there."""
+    """Raise SourceError naming file and key if an expression is wrong or names a field that is not there.
+
+    A rule of `[reject_when]` must be true or false.
+    """
     no_lines = spark.createDataFrame([], "text string, header string")
     try:
         parsed = parse_lines(no_lines, source.reader)
@@ -56,6 +64,14 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
             raise SourceError(
                 f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}"
             ) from None
+    for code, when in source.reject_when.items():
+        key = f"{file}: key 'reject_when.{code}' = {when!r}"
+        try:
+            kind = parsed.select("__text", F.expr(when).alias("rule")).schema["rule"].dataType.simpleString()
+        except (AnalysisException, ParseException) as error:
+            raise SourceError(f"{key}: {_first_line(error)}") from None
+        if kind != "boolean":
+            raise SourceError(f"{key}: its value is of type {kind}; expected a condition, which is true or false")
 
 
 def check_items(spark: SparkSession, source: Source, file: Path) -> None:
@@ -81,6 +97,8 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
     is_future = F.to_date("event_at") > F.date_add("arrival_day", future_days)
     rules = [
         ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
+        (F.col("rule"), F.col("rule").isNotNull(),
+         F.concat(F.lit("set aside by the rule reject_when."), F.col("rule"), F.lit(" of the TOML"))),
         ("missing_user", F.coalesce("user_id", "device_id").isNull(), F.lit("neither user_id nor device_id")),
         ("missing_event_at", F.col("event_at").isNull(), F.lit(f"no readable time between {EARLIEST} and {LATEST}")),
         ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),

@@ -53,7 +53,7 @@ def judge(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> D
     judged = with_reason(canonical_lines(lines, source), source.event_types, settings.future_days)
     hidden = pseudonymize(judged, key)
     made_id = fingerprint_id(*[F.col(name) for name in ("user_id", "device_id", "event_at", "event_type", "item_id")])
-    return hidden.withColumn("event_id", F.coalesce("event_id", made_id)).drop("header", "problem")
+    return hidden.withColumn("event_id", F.coalesce("event_id", made_id)).drop("header", "problem", "rule")
 
 
 def with_catalogue_tags(judged: DataFrame, catalogue: DataFrame | None) -> DataFrame:

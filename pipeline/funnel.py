@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -10,6 +11,7 @@ from pyspark.sql import functions as F
 from pipeline.clean_plan import CleanPlan
 from pipeline.errors import GateError
 from pipeline.landing import LandedDay
+from pipeline.source import REASONS
 from pipeline.warehouse.runs import StepRow
 
 FATES = ("accepted", "duplicates", "rejects")
@@ -17,31 +19,36 @@ FATES = ("accepted", "duplicates", "rejects")
 
 @dataclass(frozen=True)
 class FileFunnel:
-    """What became of the lines of one file on one arrival day."""
+    """What became of the lines of one file on one arrival day.
+
+    set_aside: those of the rejects that a rule of the TOML refused on purpose.
+    """
 
     source: str
     day: date
     file: str
     lines_in: int
     fates: dict[str, int]
+    set_aside: int = 0
 
 
 def count_fates(lines: DataFrame, accepted: DataFrame, duplicates: DataFrame, rejects: DataFrame) -> list[FileFunnel]:
     """Count lines and fates per source, arrival day and file.
 
-    lines: landed lines. accepted, duplicates, rejects: one row a line, as they were written.
+    lines: landed lines. accepted, duplicates, rejects: one row a line, as they were written; rejects with `reason`.
     """
-    by_fate = [
-        frame.select("source", "arrival_day", "file", F.lit(fate).alias("fate"))
-        for fate, frame in zip(("lines", *FATES), (lines, accepted, duplicates, rejects), strict=True)
+    set_aside = rejects.where(~F.col("reason").isin(*REASONS))
+    kinds = {"lines": lines, "accepted": accepted, "duplicates": duplicates, "rejects": rejects, "set_aside": set_aside}
+    by_kind = [
+        frame.select("source", "arrival_day", "file", F.lit(kind).alias("kind")) for kind, frame in kinds.items()
     ]
     counted = (
-        by_fate[0].unionAll(by_fate[1]).unionAll(by_fate[2]).unionAll(by_fate[3])
-        .groupBy("source", "arrival_day", "file").pivot("fate", ["lines", *FATES]).count().na.fill(0)
+        reduce(DataFrame.unionAll, by_kind)
+        .groupBy("source", "arrival_day", "file").pivot("kind", list(kinds)).count().na.fill(0)
         .orderBy("source", "arrival_day", "file")
     )  # fmt: skip
     return [
-        FileFunnel(row.source, row.arrival_day, row.file, row.lines, {fate: row[fate] for fate in FATES})
+        FileFunnel(row.source, row.arrival_day, row.file, row.lines, {fate: row[fate] for fate in FATES}, row.set_aside)
         for row in counted.collect()
     ]
 
@@ -66,16 +73,21 @@ def require_nothing_lost(funnels: Iterable[FileFunnel], landed: Iterable[LandedD
 
 
 def gate_frame(spark: SparkSession, funnels: Iterable[FileFunnel]) -> DataFrame:
-    """Return the funnels per source and day, for the gate `funnel`: lines_in, each fate, accounted, reject_share."""
+    """Return the funnels per source and day, for the gate `funnel`: lines_in, each fate, accounted, reject_share.
+
+    reject_share: of the lines that no rule of the TOML set aside, how many were refused.
+    """
+    counts = ("lines_in", *FATES, "set_aside")
     per_file = spark.createDataFrame(
-        [(one.source, one.day, one.lines_in, *one.fates.values()) for one in funnels],
-        f"source string, day date, lines_in long, {', '.join(f'{fate} long' for fate in FATES)}",
+        [(one.source, one.day, one.lines_in, *one.fates.values(), one.set_aside) for one in funnels],
+        f"source string, day date, {', '.join(f'{name} long' for name in counts)}",
     )
-    per_day = per_file.groupBy("source", "day").agg(*[F.sum(name).alias(name) for name in ("lines_in", *FATES)])
+    per_day = per_file.groupBy("source", "day").agg(*[F.sum(name).alias(name) for name in counts])
+    unexpected, considered = F.col("rejects") - F.col("set_aside"), F.col("lines_in") - F.col("set_aside")
     return per_day.withColumns(
         {
             "accounted": F.col("accepted") + F.col("duplicates") + F.col("rejects"),
-            "reject_share": F.col("rejects") / F.col("lines_in"),
+            "reject_share": F.when(considered > 0, unexpected / considered).otherwise(0.0),
         }
     )
 

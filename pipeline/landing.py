@@ -9,6 +9,7 @@ landing/<source>/files/<sha256>.json      one a file taken, so that the same byt
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +24,10 @@ from pipeline.source import Reader, Source, load_source
 
 LINES = pa.schema([("file", pa.string()), ("line", pa.int64()), ("text", pa.string()), ("header", pa.string())])
 LINES_PER_BATCH = 50_000
+LETTERS_PER_BATCH = 64 << 20  # Arrow holds 2 GiB of text in one batch
+ROWS_PER_READ = 8_192
+LONGEST_LINE = 64 << 20  # bytes
+LONGEST_HEADER = 1 << 20  # letters; it is kept beside every line
 COMPRESSIONS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 
 
@@ -162,7 +167,7 @@ def stage_file(
     A header line (`reader.header`) is kept beside each line and counts for the numbering, not as a line.
     Bytes that are no text in `reader.encoding` are kept as `\\xNN`.
 
-    Raises InputError if the file cannot be read or unpacked, or landed before.
+    Raises InputError if the file cannot be read or unpacked, landed before, or has a line of more than 64 MiB.
     """
     digest = hashlib.sha256()
     try:
@@ -190,6 +195,7 @@ def _batches(path: Path, name: str, reader: Reader) -> Iterator[pa.RecordBatch]:
     header: str | None = None
     numbers: list[int] = []
     texts: list[str] = []
+    letters = 0
 
     def batch() -> pa.RecordBatch:
         count = len(numbers)
@@ -198,35 +204,81 @@ def _batches(path: Path, name: str, reader: Reader) -> Iterator[pa.RecordBatch]:
     for number, text in enumerate(_parquet_rows(path) if reader.format == "parquet" else _lines(path, reader), 1):
         if reader.header and number == 1:
             header = text
+            if len(header) > LONGEST_HEADER:
+                raise InputError(
+                    f"{path}: its first line has {len(header):,} letters; expected a header line, which names the "
+                    f"columns. Has the file none? Then leave `header` out of the TOML; nothing of it was landed"
+                )
             continue
         numbers.append(number)
         texts.append(text)
-        if len(numbers) == LINES_PER_BATCH:
+        letters += len(text) + len(header or "")
+        if len(numbers) == LINES_PER_BATCH or letters >= LETTERS_PER_BATCH:
             yield batch()
-            numbers, texts = [], []
+            numbers, texts, letters = [], [], 0
     yield batch()
 
 
 def _lines(path: Path, reader: Reader) -> Iterator[str]:
     compression = COMPRESSIONS.get(path.suffix)
     with pa.input_stream(str(path), compression=compression, buffer_size=1 << 20) as stream:
-        rest = b""
-        is_first = True
-        while block := stream.read(1 << 20):
-            *whole, rest = (rest + block).split(b"\n")
-            for line in whole:
-                yield _text(line, reader.encoding, is_first)
-                is_first = False
-        if rest:
-            yield _text(rest, reader.encoding, is_first)
+        for number, line in enumerate(_byte_lines(path, stream), 1):
+            text = line.removesuffix(b"\r").decode(reader.encoding, errors="backslashreplace")
+            yield text.removeprefix("\ufeff") if number == 1 else text
 
 
-def _text(line: bytes, encoding: str, is_first: bool) -> str:
-    text = line.removesuffix(b"\r").decode(encoding, errors="backslashreplace")
-    return text.removeprefix("\ufeff") if is_first else text
+def _byte_lines(path: Path, stream: pa.NativeFile) -> Iterator[bytes]:
+    parts: list[bytes] = []  # of a line that has not ended yet
+    length = number = 0
+    while block := stream.read(1 << 20):
+        end, *others = block.split(b"\n")
+        parts.append(end)
+        length += len(end)
+        if length > LONGEST_LINE:
+            raise InputError(
+                f"{path}: line {number + 1} is longer than {LONGEST_LINE >> 20} MiB; expected one event a line. "
+                f"Is it one JSON list, or do its lines end by another sign than a newline? Nothing of it was landed"
+            )
+        for other in others:
+            yield b"".join(parts)
+            parts, length, number = [other], len(other), number + 1
+    if last := b"".join(parts):
+        yield last
 
 
 def _parquet_rows(path: Path) -> Iterator[str]:
-    for batch in pq.ParquetFile(path).iter_batches():
-        for row in batch.to_pylist():
-            yield json.dumps(row, default=str, ensure_ascii=False)
+    for batch in pq.ParquetFile(path).iter_batches(ROWS_PER_READ):
+        try:
+            rows = batch.to_pylist()
+        except (ValueError, OverflowError):
+            rows = [{name: _value(batch[name][row]) for name in batch.schema.names} for row in range(batch.num_rows)]
+        for row in rows:
+            try:
+                yield json.dumps(row, default=str, ensure_ascii=False, allow_nan=False)
+            except ValueError:
+                yield json.dumps(_finite(row), default=str, ensure_ascii=False)
+
+
+def _value(scalar: pa.Scalar) -> object:
+    """Return a value as Python has it, else what is stored: a time beyond the calendar as a number, bytes as \\xNN."""
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _value(part) for name, part in scalar.items()}
+        if isinstance(scalar, pa.ListScalar | pa.LargeListScalar | pa.FixedSizeListScalar):
+            return [_value(part) for part in scalar.values]
+        if isinstance(scalar, pa.BinaryScalar):
+            return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
+        return getattr(scalar, "value", None)
+
+
+def _finite(value: object) -> object:
+    """Return a value in which NaN is null, as data frames write what is missing, and infinity is text."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

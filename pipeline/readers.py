@@ -10,6 +10,7 @@ from pipeline.source import Reader, group_numbers
 
 BROKEN = "__broken"  # filled by Spark with the text of a line that it could not parse
 MOST_FIELDS = 20_000
+MOST_NAMES = 2_000
 OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
 
 
@@ -21,7 +22,7 @@ def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
     if reader.format in ("csv", "tsv") and reader.header:
         return _parse_by_header(lines, reader)
     if reader.format in ("csv", "tsv"):
-        return _parse_separated(lines, reader, reader.columns)
+        return _parse_separated(lines, F.col("text"), reader, reader.columns)
     if reader.format == "regex":
         return _parse_by_pattern(lines, reader)
     return _parse_json(lines, reader)
@@ -36,32 +37,66 @@ def _parse_json(lines: DataFrame, reader: Reader) -> DataFrame:
     return _with_fields(lines, fields, is_object, "expected one JSON object with the fields of the TOML")
 
 
-def _parse_separated(lines: DataFrame, reader: Reader, columns: list[str]) -> DataFrame:
+def _parse_separated(lines: DataFrame, text: Column, reader: Reader, columns: list[str]) -> DataFrame:
     separator = reader.delimiter
     quoting = {"quote": "", "escape": ""} if reader.format == "tsv" else {"quote": '"', "escape": '"'}
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN, "sep": separator, **quoting}
-    schema = ", ".join(f"`{column}` STRING" for column in [*columns, BROKEN])
+    schema = ", ".join(f"`{column.replace('`', '``')}` STRING" for column in [*columns, BROKEN])
     # Spark's parser ends the job at 20,480 fields, whatever the mode.
-    has_few_separators = F.length("text") - F.length(F.replace("text", F.lit(separator))) < MOST_FIELDS * len(separator)
-    fields = F.from_csv(F.when(has_few_separators, F.col("text")), F.lit(schema), options)
+    fields = F.from_csv(F.when(_separators(text, separator) < MOST_FIELDS, text), F.lit(schema), options)
     return _with_fields(lines, fields, F.lit(True), f"expected {len(columns)} fields: {separator.join(columns)}")
 
 
 def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
-    """Parse each line by the header line of its own file, since columns change over time."""
+    """Parse each line by the header line of its own file, since columns change over time.
+
+    Lines that landed without one, before the TOML spoke of a header, have the columns of the TOML in its order.
+    """
     headers = [row.header for row in lines.select("header").distinct().orderBy("header").collect()]
     parts = [
-        _parse_separated(lines.where(F.col("header") == header), reader, _names(header, reader.delimiter))
+        _parse_separated(lines.where(F.col("header") == header), _within_header(reader, len(names)), reader, names)
         for header in headers
         if header is not None
+        for names in [_names(header, reader)]
     ]
-    no_lines = _parse_separated(lines.limit(0), reader, reader.columns)
-    return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts, no_lines)
+    headless = _parse_separated(lines.where("header IS NULL"), F.col("text"), reader, reader.columns)
+    return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts, headless)
 
 
-def _names(header: str, separator: str) -> list[str]:
-    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
-    return [name or f"unnamed_{position}" for position, name in enumerate(names, 1)]
+def _within_header(reader: Reader, names: int) -> Column:
+    """Return the text of a line without the empty values at its end that its header has no names for."""
+    text, separator = F.col("text"), reader.delimiter
+    unquoted = text if reader.format == "tsv" else F.regexp_replace(text, '"[^"]*"', "")
+    surplus = _separators(unquoted, separator) - F.lit(names - 1)
+    is_empty = (surplus > 0) & F.endswith(text, F.repeat(F.lit(separator), surplus))
+    end = F.length(text) - surplus * len(separator)
+    return F.when(is_empty, F.substr(text, F.lit(1), end)).otherwise(text)
+
+
+def _separators(text: Column, separator: str) -> Column:
+    without = F.length(F.replace(text, F.lit(separator)))
+    return ((F.length(text) - without) / len(separator)).cast("int")
+
+
+def _names(header: str, reader: Reader) -> list[str]:
+    """Return the names of a header line, made to differ: of two alike, the first keeps its name.
+
+    Names that begin with __ are the pipeline's own.
+    A line that is no header, by its quotes or its length, names one column that no expression knows.
+    """
+    stand_in = "\x1f"  # the csv module takes separators of one letter only
+    row = header.replace(reader.delimiter, stand_in)
+    try:
+        found = row.split(stand_in) if reader.format == "tsv" else next(csv.reader([row], delimiter=stand_in), [])
+    except csv.Error:
+        found = []
+    names: dict[str, str] = {}
+    for position, name in enumerate(found[:MOST_NAMES] or [""], 1):
+        told = name.replace(stand_in, reader.delimiter).strip()
+        is_usable = told and not told.startswith("__") and told.lower() not in names  # upper and lower case are one
+        unique = told if is_usable else f"unnamed_{position}"
+        names[unique.lower()] = unique
+    return list(names.values())
 
 
 def _parse_by_pattern(lines: DataFrame, reader: Reader) -> DataFrame:

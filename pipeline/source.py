@@ -14,6 +14,10 @@ from pipeline.errors import SourceError
 BUILT_IN = Path(__file__).parent / "sources"
 
 Expression = Annotated[str, Field(min_length=1)]
+# Why the pipeline refuses a line of itself; every other reason is a rule of the source's `[reject_when]`.
+REASONS = (
+    "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future"
+)  # fmt: skip
 
 
 class _Part(BaseModel):
@@ -30,7 +34,8 @@ class Reader(_Part):
 
     jsonl and parquet name their fields in `fields`, a Spark DDL; csv and tsv in `columns`; regex in the named groups of
     `pattern`. All other fields than those of `fields` are strings. With `header = true` each file's first line says in
-    which order its columns come; one of `columns` that a file lacks is null there.
+    which order its columns come; one of `columns` that a file lacks is null there, and empty values at the end of a
+    line that the header has no names for are let be.
     """
 
     format: Literal["jsonl", "csv", "tsv", "parquet", "regex"]
@@ -157,6 +162,7 @@ class Source(_Part):
     reader: Reader
     columns: Columns
     event_types: dict[str, EventType] = Field(min_length=1)
+    reject_when: dict[str, Expression] = {}
     sessions: SessionRules = SessionRules()
     devices: DeviceRules = DeviceRules()
     items: Items | None = None
@@ -174,6 +180,16 @@ class Source(_Part):
     def _is_a_zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError(f"{value!r} is no time zone; expected a name such as 'Europe/Berlin'")
+        return value
+
+    @field_validator("reject_when")
+    @classmethod
+    def _has_codes_of_its_own(cls, value: dict[str, str]) -> dict[str, str]:
+        for code in value:
+            if code in REASONS:
+                raise ValueError(f"{code!r} is a reason of the pipeline itself; call the rule by another name")
+            if not re.fullmatch("[a-z][a-z_]*", code):
+                raise ValueError(f"{code!r} is no reason code; expected a-z and _, such as 'static_asset'")
         return value
 
 

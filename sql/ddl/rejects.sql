@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS interest.rejects (
     arrival_day DATE   NOT NULL COMMENT 'UTC day on which the line landed',
     file        STRING NOT NULL COMMENT 'landed file that holds the line',
     line        BIGINT NOT NULL COMMENT 'line number in that file, from 1',
-    reason      STRING NOT NULL COMMENT 'reason code: unparsable, missing_user, missing_event_at, missing_event_type, unknown_event_type or event_in_future',
+    reason      STRING NOT NULL COMMENT 'reason code: unparsable, missing_user, missing_event_at, missing_event_type, unknown_event_type, event_in_future, or the name of a rule of [reject_when] in the TOML',
     detail      STRING NOT NULL COMMENT 'what was found and what was expected',
     text        STRING NOT NULL COMMENT 'the line as it landed'
 ) USING iceberg

@@ -106,6 +106,13 @@ def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: st
         ('user_id = "user"', "", ["key 'columns'", "needs 'user_id' or 'device_id'"]),
         ('user_id = "user"', 'user_id = ""', ["key 'columns.user_id' = ''", "at least 1 character"]),
         ('event_at = "to_timestamp(time)"', "", ["key 'columns'", "needs 'event_at'"]),
+        ("[sessions]", "[reject_when]\nbad = ''\n[sessions]", ["key 'reject_when.bad' = ''", "at least 1 character"]),
+        ("[sessions]", "[reject_when]\n'404' = 'x'\n[sessions]", ["key 'reject_when'", "'404' is no reason code"]),
+        (
+            "[sessions]",
+            "[reject_when]\nunparsable = 'x'\n[sessions]",
+            ["key 'reject_when'", "'unparsable' is a reason of the pipeline itself", "by another name"],
+        ),
         ('fields = "item STRING"', "", ["key 'items.reader'", "format 'jsonl' needs the key 'fields'"]),
     ],
 )
@@ -188,7 +195,7 @@ def test_a_source_that_is_not_there_is_told_with_those_that_are(name: str) -> No
         source_file(name)
     message = str(caught.value)
     assert f"no source {name!r}" in message and ".toml file" in message
-    assert "demo, taobao" in message and "template" not in message
+    assert "combined, demo, nasa, snowplow-web, taobao, or" in message and "template" not in message
 
 
 def test_a_path_is_a_source_of_its_own(written: Written) -> None:
@@ -203,6 +210,11 @@ def test_the_template_shows_every_key(part: type[Source]) -> None:
     text = TEMPLATE.read_text(encoding="utf-8")
     keys = [field.alias or name for name, field in part.model_fields.items()]
     assert [key for key in keys if not re.search(rf"^#?\[?{key}\b|^# {key}\b|^# .*\b{key}:", text, re.MULTILINE)] == []
+
+
+def test_rules_keep_the_order_of_the_toml(written: Written) -> None:
+    source = load_source(written(GOOD + "[reject_when]\nzebra = 'a'\nant = 'b'\n"))
+    assert list(source.reject_when.items()) == [("zebra", "a"), ("ant", "b")]
 
 
 def test_the_template_has_an_example_of_every_format() -> None:

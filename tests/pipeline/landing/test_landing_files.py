@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -105,6 +106,38 @@ def test_a_line_longer_than_the_buffer(stage: Stage) -> None:
     assert lines_of(stage("\n".join(texts).encode())) == list(enumerate(texts, 1))
 
 
+def test_a_line_of_forty_mebibytes_lands(stage: Stage) -> None:
+    texts = ["a", "b" * (40 << 20), "c"]
+    assert lines_of(stage("\n".join(texts).encode())) == list(enumerate(texts, 1))
+
+
+def test_a_file_of_one_endless_line_is_refused_before_it_fills_the_memory(stage: Stage, tmp_path: Path) -> None:
+    with pa.output_stream(str(tmp_path / "zeros.gz"), compression="gzip") as stream:
+        for _ in range(300):
+            stream.write(b"0" * (1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            InputError, match=r"log\.jsonl\.gz: line 1 is longer than 64 MiB; expected one event a line"
+        ):
+            stage((tmp_path / "zeros.gz").read_bytes(), "log.jsonl.gz")
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_that_is_no_header_is_refused(stage: Stage) -> None:
+    with pytest.raises(InputError, match=r"its first line has 1,048,577 letters; expected a header line.*Has the file"):
+        stage(b"a" * ((1 << 20) + 1) + b"\nu,1\n", "log.csv", WITH_HEADER)
+
+
+def test_long_lines_are_written_in_small_batches(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.landing.LETTERS_PER_BATCH", 1_000)
+    staged = stage(b"user,item\n" + b"\n".join([b"x" * 300] * 10), "log.csv", WITH_HEADER)
+    assert len(lines_of(staged)) == 10
+    assert pq.read_metadata(staged.lines_file).num_row_groups == 3
+
+
 @pytest.mark.parametrize("ending", ["gz", "zst", "bz2"])
 def test_compressed_files_are_unpacked(ending: str, stage: Stage, tmp_path: Path) -> None:
     packed = tmp_path / f"packed.{ending}"
@@ -117,6 +150,17 @@ def test_compressed_files_are_unpacked(ending: str, stage: Stage, tmp_path: Path
 def test_a_gzip_of_several_members_is_read_to_its_end(stage: Stage) -> None:
     content = gzip.compress(b"a\nb\n") + gzip.compress(b"c\n")
     assert lines_of(stage(content, "log.jsonl.gz")) == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_a_zstd_of_several_frames_is_read_to_its_end(stage: Stage, tmp_path: Path) -> None:
+    frames = []
+    for content in (b"a\nb", b"c\n", b"d\n"):
+        with pa.output_stream(str(tmp_path / "frame.zst"), compression="zstd") as stream:
+            stream.write(content)
+        frames.append((tmp_path / "frame.zst").read_bytes())
+    skipped = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"  # what parallel packers put between their frames
+    content = frames[0] + skipped + b"".join(frames[1:])
+    assert lines_of(stage(content, "log.jsonl.zst")) == [(1, "a"), (2, "bc"), (3, "d")]
 
 
 @pytest.mark.parametrize("ending", ["gz", "zst"])
@@ -142,6 +186,33 @@ def test_rows_of_parquet_are_lines_of_json(stage: Stage, tmp_path: Path) -> None
     assert [(number, json.loads(text)) for number, text in lines_of(staged)] == [
         (1, {"user": -(2**63), "tags": ["a"]}), (2, {"user": 2**63 - 1, "tags": None}),
     ]  # fmt: skip
+
+
+def test_values_that_json_or_python_cannot_say_are_kept_as_they_are_stored(stage: Stage, tmp_path: Path) -> None:
+    far = pa.array([2**62, 0], pa.timestamp("us"))
+    columns = {
+        "user": pa.array([b"\xffu", b"v"]).view(pa.string()),
+        "far": far,
+        "deep": pa.StructArray.from_arrays([pa.array([[2**31 - 1], []], pa.list_(pa.int32()))], ["days"]).cast(
+            pa.struct([("days", pa.list_(pa.date32()))])
+        ),
+        "price": pa.array([float("nan"), -float("inf")]),
+        "list": pa.array([[1.0, float("inf")], [float("nan")]]),
+        "raw": pa.array([b"\xff", None]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    staged = stage(
+        (tmp_path / "rows.parquet").read_bytes(), "log.parquet", Reader(format="parquet", fields="user STRING")
+    )
+    first, second = [json.loads(text, parse_constant=pytest.fail) for _, text in lines_of(staged)]
+    assert first == {
+        "user": "\\xffu", "far": 2**62, "deep": {"days": [2**31 - 1]}, "price": None, "list": [1.0, "Infinity"],
+        "raw": "b'\\xff'",
+    }  # fmt: skip
+    assert second == {
+        "user": "v", "far": "1970-01-01 00:00:00", "deep": {"days": []}, "price": "-Infinity", "list": [None],
+        "raw": None,
+    }  # fmt: skip
 
 
 def test_a_file_that_is_no_parquet_is_refused(stage: Stage) -> None:

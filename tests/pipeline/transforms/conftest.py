@@ -1,10 +1,11 @@
-"""What tests of transforms share: session rules of cases, and whole nights on tables that are lists of rows."""
+"""What tests of transforms share: session rules of cases, logs as cleaned, and whole nights on lists of rows."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ import pyarrow as pa
 import pytest
 
 from pipeline.analyst.dictionary import declared_columns
-from pipeline.clean import clean, judge
+from pipeline.arrival import arrival_days
+from pipeline.clean import Cleaned, clean, judge
 from pipeline.clean_plan import CleanPlan, plan_cleaning
 from pipeline.days import DayRange
 from pipeline.devices import device_owners, device_users, most_users, moved_devices, owned
 from pipeline.duplicates import FILLED_BY_COPIES, IDENTITY
-from pipeline.landing import LandedDay
+from pipeline.landing import LandedDay, LandingZone, StagedFile, stage_files
 from pipeline.sequences import sequences
 from pipeline.sessionize import Rules, sessionize, sessions_of
 from pipeline.settings import Settings
@@ -180,3 +182,53 @@ def nights_of(spark, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sour
     """Return the function that makes an empty warehouse of a source."""
     settings = Settings(home=tmp_path_factory.mktemp("home"))
     return lambda source: Nights(spark, settings, source)
+
+
+@dataclass(frozen=True)
+class CleanedLog:
+    """Files of a source as they landed, judged, and on demand cleaned as if nothing had landed before."""
+
+    staged: Sequence[StagedFile]
+    judged: "DataFrame"
+    settings: Settings
+
+    @cached_property
+    def cleaned(self) -> Cleaned:
+        from pyspark.sql import functions as F
+
+        own = ", ".join(f"`{name}` {kind}" for name, kind in self.judged.drop("reason", "detail", "text").dtypes)
+        schema = f"{own}, known_on DATE, bot_class STRING, last_copy_on DATE, refused_on DATE"
+        known = self.judged.sparkSession.createDataFrame([], schema)
+        (first,) = self.judged.agg(F.min("arrival_day").alias("day")).collect()
+        return clean(self.judged, known, first.day, self.settings)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Accepted lines, duplicates and rejects by their reason; these are all lines."""
+        reasons = {row.reason: row["count"] for row in self.cleaned.rejects.groupBy("reason").count().collect()}
+        found = {"accepted": self.cleaned.events.count(), "duplicates": self.cleaned.copies.count(), **reasons}
+        assert sum(found.values()) == self.lines_in, "a line was lost or made up"
+        return found
+
+    @property
+    def lines_in(self) -> int:
+        return sum(file.lines for file in self.staged)
+
+
+@pytest.fixture
+def cleaned_log(spark, tmp_path: Path) -> Callable[..., CleanedLog]:
+    """Return the function that stages files, finds the days on which their lines arrived, and judges them.
+
+    arrival_day: that of all lines, instead of what they say.
+    """
+    from pyspark.sql import functions as F
+
+    def make(source: Source, *files: Path, arrival_day: Any = None) -> CleanedLog:
+        settings = Settings(home=tmp_path)
+        zone = LandingZone(tmp_path / "landing")
+        staged = stage_files(files, zone, source.name, source.reader, tmp_path / "staging")
+        lines = spark.read.parquet(*[str(file.lines_file) for file in staged]).withColumn("source", F.lit(source.name))
+        lines = lines.withColumn("arrival_day", F.lit(arrival_day)) if arrival_day else arrival_days(lines, source)
+        return CleanedLog(staged, judge(lines, source, b"key", settings).localCheckpoint(), settings)
+
+    return make

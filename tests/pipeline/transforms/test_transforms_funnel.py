@@ -10,23 +10,27 @@ from pipeline.funnel import FileFunnel, count_fates, gate_frame, require_nothing
 from pipeline.landing import LandedDay
 
 DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
-LINE = "source STRING, arrival_day DATE, file STRING, line BIGINT"
+LINE = "source STRING, arrival_day DATE, file STRING, line BIGINT, reason STRING"
 
 
-def lines(*numbers: int, file: str = "a", day: date = DAY) -> list[dict[str, object]]:
-    return [{"source": "web", "arrival_day": day, "file": file, "line": number} for number in numbers]
+def lines(*numbers: int, file: str = "a", day: date = DAY, reason: str | None = None) -> list[dict[str, object]]:
+    alike = {"source": "web", "arrival_day": day, "file": file, "reason": reason}
+    return [{**alike, "line": number} for number in numbers]
 
 
-def funnel(lines_in: int, accepted: int, duplicates: int, rejects: int, file: str = "a") -> FileFunnel:
+def funnel(
+    lines_in: int, accepted: int, duplicates: int, rejects: int, file: str = "a", set_aside: int = 0
+) -> FileFunnel:
     fates = {"accepted": accepted, "duplicates": duplicates, "rejects": rejects}
-    return FileFunnel("web", DAY, file, lines_in, fates)
+    return FileFunnel("web", DAY, file, lines_in, fates, set_aside)
 
 
 def test_fates_are_counted_per_file_and_day(frame_of) -> None:
     all_lines = lines(1, 2, 3, 4) + lines(1, file="b") + lines(5, day=NEXT)
-    accepted, duplicates, rejects = lines(1, 2) + lines(5, day=NEXT), lines(3), lines(4) + lines(1, file="b")
+    accepted, duplicates = lines(1, 2) + lines(5, day=NEXT), lines(3)
+    rejects = lines(4, reason="unparsable") + lines(1, file="b", reason="static_asset")
     found = count_fates(*[frame_of(rows, LINE) for rows in (all_lines, accepted, duplicates, rejects)])
-    assert found[:2] == [funnel(4, 2, 1, 1), funnel(1, 0, 0, 1, "b")]
+    assert found[:2] == [funnel(4, 2, 1, 1), funnel(1, 0, 0, 1, "b", set_aside=1)]
     assert (found[2].day, found[2].lines_in, found[2].fates["accepted"]) == (NEXT, 1, 1)
     require_nothing_lost(found, [LandedDay("web", DAY, 5, ""), LandedDay("web", NEXT, 1, "")])
 
@@ -45,6 +49,14 @@ def test_a_day_that_lacks_lines_is_an_error_that_says_what_to_do() -> None:
 def test_the_gate_sees_a_row_per_source_and_day(spark) -> None:
     (row,) = gate_frame(spark, [funnel(4, 2, 1, 1), funnel(6, 2, 1, 1, "b")]).collect()
     assert (row.lines_in, row.accounted, row.reject_share) == (10, 8, 0.2)
+
+
+def test_what_rules_of_the_toml_set_aside_is_no_part_of_the_reject_share(spark) -> None:
+    """A web server's log is mostly pictures: 90 of 100 lines, and of the other ten, one is broken."""
+    (row,) = gate_frame(spark, [funnel(100, 9, 0, 91, set_aside=90)]).collect()
+    assert (row.lines_in, row.accounted, row.reject_share) == (100, 100, 0.1)
+    (row,) = gate_frame(spark, [funnel(5, 0, 0, 5, set_aside=5)]).collect()
+    assert (row.accounted, row.reject_share) == (5, 0.0)
 
 
 def test_every_planned_day_has_a_row_and_so_has_an_empty_one() -> None:

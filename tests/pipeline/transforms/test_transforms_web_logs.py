@@ -1,0 +1,76 @@
+"""The logs of web servers: pages and forms are events; pictures, errors and other methods are set aside by rules."""
+
+from datetime import UTC, date
+from pathlib import Path
+
+import pytest
+
+from pipeline.canonical import canonical_lines, with_reason
+from pipeline.source import load_source, source_file
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+AT = "[05/Jan/2026:10:00:00 +0100]"
+COMBINED = {
+    f'192.0.2.7 - - {AT} "GET /garden/spade?ref=home HTTP/1.1" 200 5120 "https://shop.example/" "{FIREFOX}"': None,
+    f'192.0.2.7 - ann {AT} "GET /garden HTTP/2.0" 200 5120 "-" "{FIREFOX}"': None,
+    f'192.0.2.7 - ann lee {AT} "POST /basket HTTP/1.1" 200 - "-" "{FIREFOX}" "203.0.113.9" 0.042': None,
+    f'2001:db8::7 - - {AT} "GET /caf%C3%A9/cr%c3%a8me%20br%FBl%E9e HTTP/1.1" 304 0 "-" "{FIREFOX}"': None,
+    f'2001:db8::7 - - {AT} "GET / HTTP/1.1" 200 9 "-" "Agent \\"quoted\\" \\\\ 1.0"': None,
+    f'2001:db8::7 - - {AT} "GET /a%2 HTTP/1.1" 200 9 "-" "-"': None,
+    f'2001:db8::7 - - {AT} "GET /old" 200 9 "-" "-"': None,
+    f'192.0.2.7 - - {AT} "GET /say?it=\\"no\\" HTTP/1.1" 200 9 "-" "{"x" * 50_000}"': None,
+    f'192.0.2.7 - - {AT} "GET /garden/with blank HTTP/1.1" 200 9 "-" "{FIREFOX}"': None,
+    f'192.0.2.7 - - {AT} "GET /img/spade.JPG?v=2 HTTP/1.1" 200 51200 "-" "{FIREFOX}"': "static_asset",
+    f'192.0.2.7 - - {AT} "GET /favicon.ico HTTP/1.1" 404 9 "-" "{FIREFOX}"': "error",
+    f'192.0.2.7 - - {AT} "GET /api HTTP/1.1" 503 9 "-" "{FIREFOX}"': "error",
+    f'198.51.100.1 - - {AT} "\\x16\\x03\\x01\\x02" 400 226 "-" "-"': "error",
+    f'198.51.100.1 - - {AT} "-" 408 0 "-" "-"': "error",
+    f'198.51.100.1 - - {AT} "" 200 0 "-" "-"': "broken_request",
+    f'198.51.100.1 - - {AT} "\\x16\\x03\\x01\\x02" 200 226 "-" "-"': "broken_request",
+    f'192.0.2.7 - - {AT} "HEAD / HTTP/1.1" 200 9 "-" "{FIREFOX}"': "other_method",
+    f'192.0.2.7 - - {AT} "OPTIONS * HTTP/1.0" 200 9 "-" "{FIREFOX}"': "other_method",
+    f'192.0.2.7 - - {AT} "GET /garden HTTP/1.1" 301 9 "-" "{FIREFOX}"': "redirect",
+    '192.0.2.7 - - [31/Feb/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 9 "-" "-"': "missing_event_at",
+    '192.0.2.7 - - [05/Feb/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 9 "-" "-"': "event_in_future",
+    f'192.0.2.7 - - {AT} "GET / HTTP/1.1" 200 9': "unparsable",
+    f'192.0.2.7 - - {AT} "GET / HTTP/1.1" 200 9 "-" "cut in the mid': "unparsable",
+    "::1 - -": "unparsable",
+}
+LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
+
+
+def test_a_combined_log_is_read_and_what_shows_no_page_is_set_aside(frame_of) -> None:
+    source = load_source(source_file("combined"))
+    alike = {"source": "combined", "arrival_day": date(2026, 1, 5), "file": "access.log"}
+    lines = frame_of([{**alike, "line": number, "text": text} for number, text in enumerate(COMBINED, 1)], LINES)
+    judged = with_reason(canonical_lines(lines, source), source.event_types, 1)
+    rows = judged.orderBy("line").collect()
+    assert {row.text: row.reason for row in rows} == COMBINED
+
+    first, ann, ann_lee, cafe, home, _, _, said, *_ = rows
+    assert (first.user_id, first.device_id, first.ip) == (None, f"192.0.2.7 {FIREFOX}", "192.0.2.7")
+    assert first.event_at.astimezone(UTC).isoformat() == "2026-01-05T09:00:00+00:00"
+    assert (first.event_type, first.item_id, first.tags) == ("view", "/garden/spade", ["garden"])
+    assert (first.url, first.referrer) == ("/garden/spade?ref=home", "https://shop.example/")
+    assert (ann.user_id, ann.tags, ann.referrer) == ("ann", ["garden"], None)
+    assert (ann_lee.user_id, ann_lee.event_type, ann_lee.user_agent) == ("ann lee", "submit", FIREFOX)
+    assert (cafe.ip, cafe.tags, home.tags, home.user_agent) == (
+        "2001:db8::7", ["café"], [], 'Agent \\"quoted\\" \\\\ 1.0',
+    )  # fmt: skip
+    assert (said.item_id, len(said.user_agent)) == ("/say", 50_000)
+    assert [row.item_id for row in rows[5:9]] == ["/a%2", "/old", "/say", "/garden/with"]
+    assert [row.user_agent for row in rows[5:7]] == [None, None]
+
+
+@pytest.mark.real_data
+@pytest.mark.usefixtures("compiled")
+def test_every_line_of_nasas_log_is_accounted_for(real_data: Path, cleaned_log) -> None:
+    files = sorted((real_data / "nasa-http").glob("*.tsv"))
+    found = cleaned_log(load_source(source_file("nasa")), *files)
+    assert [file.lines for file in found.staged] == [9_999, 9_999]
+    assert found.counts == {
+        "accepted": 6_431, "duplicates": 1, "static_asset": 12_818, "redirect": 544, "error": 177, "other_method": 27,
+    }  # fmt: skip
+    first = found.cleaned.events.orderBy("event_at", "line").first()
+    assert first is not None and (first.item_id, first.tags) == ("/history/apollo/", ["history"])
+    assert first.event_at.astimezone(UTC).isoformat() == "1995-07-01T04:00:01+00:00", "a second past midnight there"
