@@ -98,6 +98,7 @@ def malformations(separator: bytes) -> list[tuple[Malform, int]]:
         (inserted(CONTROLS), 10), (inserted(NO_UTF8), 10), (inserted(LINE_ENDS), 10), (inserted(QUOTES), 15),
         (inserted(ESCAPES), 15), (inserted([BOM]), 5), (inserted([separator, separator * 2]), 10),
         (in_place_of_digits(NUMBERS), 10), (in_place_of_digits(DATES), 10),
+        (lambda rng, line, other: line[:1] + b'"user": "twice", ' + line[1:], 3),
         (lambda rng, line, other: rng.choice([b"", b" ", b"\t  ", b"\r", separator]), 3),
         (inserted([separator * 3_000, b'{"a":' * 1_500, b"[" * 3_000, b"(" * 3_000, b'"' * 3_001]), 1),
     ]  # fmt: skip
