@@ -43,10 +43,19 @@ format: $(READY) ## write the code as `make check` wants it
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+# The second word of `make bench data` is the benchmark, no target of its own.
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+BENCH ?= $(or $(word 2,$(MAKECMDGOALS)),data)
+$(eval $(or $(word 2,$(MAKECMDGOALS)),data): ; @:)
+endif
+
+bench: $(READY) ## make bench data: beside DuckDB; make bench nights: after a long history; OPTIONS=--quick tries it out
+	@$(BIN)/python -m tests.bench.$(BENCH) $(OPTIONS)
+
 up: $(READY) ## Airflow in the background: scheduler, triggerer, DAG processor, web UI; on this machine only
 	@$(BIN)/throughline up
 
 down: $(READY) ## stop Airflow and the embedded PostgreSQL; data stays
 	@$(BIN)/throughline down
 
-.PHONY: help setup demo test lint check format up down
+.PHONY: help setup demo test lint check format bench up down

@@ -1,0 +1,141 @@
+"""A home of its own for a benchmark: settings, landed days, and steps run exactly as `throughline` runs them."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.arrival import land_events
+from pipeline.days import DayRange
+from pipeline.embedded import postgres
+from pipeline.embedded.prepare import prepare
+from pipeline.files import write_whole
+from pipeline.landing import LandingZone, stage_file
+from pipeline.settings import ROOT, Settings
+from pipeline.source import load_source
+from pipeline.steps import step_commands, step_environment, tables_command
+from tests.bench.generated_log import LogPlan, write_log
+from tests.bench.measured import Measured, measured
+from tests.bench.spark_times import Execution, executions
+
+DATA_STEPS = ("clean", "sessions", "sequences")
+TOML = Path(__file__).with_name("generated.toml")
+
+
+@dataclass(frozen=True)
+class BenchHome:
+    """A home in which steps can be timed."""
+
+    settings: Settings
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @property
+    def _zone(self) -> LandingZone:
+        return LandingZone(self.home / "landing")
+
+    @property
+    def event_logs(self) -> Path:
+        return self.home / "event-logs"
+
+    # `land_events` asks Spark only for the day of a line, and here the day is told.
+
+    def land(self, plan: LogPlan, landed: Callable[[int], None]) -> int:
+        """Make and land a log, day by day, so that no more than a day lies about; return its lines."""
+        source, zone = load_source(TOML), self._zone
+        lines = 0
+        for day, file, count in write_log(plan, self.home / "log"):
+            staging = self.home / "staging"
+            staged = stage_file(file, zone, source.name, source.reader, staging)
+            land_events(None, zone, source, [staged], day, staging)  # type: ignore[arg-type]
+            zone.remember(source.name, staged)
+            file.unlink()
+            lines += count
+            landed(lines)
+        write_whole(zone.root / source.name / "source.toml", TOML.read_text(encoding="utf-8"))
+        return lines
+
+    def land_empty_day(self, day: date) -> None:
+        """Close a day on which nothing came."""
+        land_events(None, self._zone, load_source(TOML), [], day, self.home / "staging")  # type: ignore[arg-type]
+
+    def make_tables(self) -> None:
+        """Create the tables, and fetch Spark's jars where they are not there yet: no part of what is measured."""
+        prepare(self.settings)
+        self._run(tables_command().arguments, "tables")
+        self.told_by_spark()
+
+    def run_step(self, step: str, first: date, last: date) -> Measured:
+        [command] = step_commands(step, DayRange(first, last))
+        return self._run(command.arguments, f"{step}-{last}")
+
+    def told_by_spark(self) -> list[Execution]:
+        """Return what Spark did in the last process, heaviest first, and forget it."""
+        logs = sorted(self.event_logs.iterdir(), key=lambda file: file.stat().st_mtime)
+        told = executions(logs[-1])
+        for log in logs:
+            log.unlink()
+        return told
+
+    def settle(self, last: date) -> None:
+        """Move main to what the data steps of a night made, without scoring."""
+        job = Path(__file__).with_name("settle_job.py")
+        submit = step_commands("clean", DayRange(last, last))[0].arguments[0]
+        self._run((submit, "--name", "settle", str(job), "--day", str(last)), "settle")
+
+    def _run(self, arguments: tuple[str, ...], log: str) -> Measured:
+        environment = {**step_environment(self.settings), **_variables(self.settings), "PYTHONPATH": str(ROOT)}
+        return measured(arguments, environment, self.home / "logs" / f"{log}.log")
+
+
+@contextmanager
+def bench_home(cores: int, memory: str, options: dict[str, str], keep: Path | None = None) -> Iterator[BenchHome]:
+    """Make a home that is gone afterwards, unless it is to be kept; its jars are those of the checkout's own home."""
+    jars = ROOT / ".throughline" / "jars"
+    jars.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="throughline-bench-", ignore_cleanup_errors=True) as folder:
+        home = (keep or Path(folder) / "throughline").resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "jars").exists():
+            (home / "jars").symlink_to(jars)
+        (home / "event-logs").mkdir(exist_ok=True)
+        event_log = {
+            "spark.eventLog.enabled": "true",
+            "spark.eventLog.dir": f"file://{home / 'event-logs'}",
+            "spark.eventLog.rolling.enabled": "false",
+            "spark.eventLog.compress": "false",
+        }
+        settings = Settings(
+            home=home,
+            postgres_port=_free_port(),
+            spark_master=f"local[{cores}]",
+            spark_driver_memory=memory,
+            spark_options={**event_log, **options},
+        )
+        try:
+            yield BenchHome(settings)
+        finally:
+            postgres.stop(settings)
+
+
+def _variables(settings: Settings) -> dict[str, str]:
+    """Return the settings as the variables that a step reads them from."""
+    told = {
+        "POSTGRES_PORT": str(settings.postgres_port),
+        "SPARK_MASTER": settings.spark_master,
+        "SPARK_DRIVER_MEMORY": settings.spark_driver_memory,
+        "SPARK_OPTIONS": json.dumps(settings.spark_options),
+    }
+    return {f"THROUGHLINE_{name}": text for name, text in told.items()}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((postgres.HOST, 0))
+        return int(probe.getsockname()[1])

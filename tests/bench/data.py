@@ -1,0 +1,174 @@
+"""`make bench data`: clean, sessions and sequences beside the same work in DuckDB, on the same files, in one run.
+
+Each size has an empty home. The steps are the processes that `throughline` starts; `start-up` is what a process takes
+outside the step's own clock: JVM, Spark session, imports, branches, shutdown. DuckDB runs before and after, since
+machines drift; the mean counts. The ratio is DuckDB's seconds by the pipeline's, start-up subtracted.
+
+python -m tests.bench.data [--quick] [--events N]... [--nights]
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.bench.bench_home import DATA_STEPS, BenchHome, bench_home
+from tests.bench.compared import pipeline_fingerprints, twin_fingerprints
+from tests.bench.generated_log import LogPlan
+from tests.bench.machine import machine
+from tests.bench.measured import Measured, measured
+from tests.bench.step_clock import own_seconds
+
+RESULTS = Path(__file__).with_name("results") / "data.json"
+GOAL_RATIO, GOAL_GROWTH, GOAL_GIB = 0.5, 1.15, 12
+TOP = 6  # executions told of each step
+Result = dict[str, Any]
+
+
+def bench_size(home: BenchHome, plan: LogPlan, cores: int, memory: str, progress: Progress) -> Result:
+    """Time one size; return seconds, memory, where the time goes, and whether the results are equal."""
+    task = progress.add_task(f"{plan.events:,} events", total=plan.days + len(DATA_STEPS) + 3)
+    progress.update(task, description=f"{plan.events:,} events: make and land")
+    lines = home.land(plan, lambda _: progress.advance(task))
+    home.make_tables()
+    progress.update(task, description=f"{plan.events:,} events: DuckDB")
+    twins = [_run_twin(home, cores, memory)]
+    progress.advance(task)
+    steps: dict[str, Result] = {}
+    for step in DATA_STEPS:
+        progress.update(task, description=f"{plan.events:,} events: {step}")
+        took = home.run_step(step, plan.first_day, plan.last_day)
+        steps[step] = _step(home, step, plan.last_day, took)
+        progress.advance(task)
+    progress.update(task, description=f"{plan.events:,} events: DuckDB again")
+    twins.append(_run_twin(home, cores, memory))
+    progress.advance(task)
+    progress.update(task, description=f"{plan.events:,} events: compare")
+    ours, theirs = pipeline_fingerprints(home.settings, plan.last_day), twin_fingerprints(home.home / "twin")
+    progress.advance(task)
+    compared = {
+        name: {"rows": ours[name][0], "rows_duckdb": theirs[name][0], "equal": ours[name] == theirs[name]}
+        for name in ours
+    }
+    told = {"lines": lines, "days": plan.days, "steps": steps, "duckdb": twins, "compared": compared}
+    return {**told, **_summary(lines, steps, twins)}
+
+
+def _step(home: BenchHome, step: str, last: date, took: Measured) -> Result:
+    own = own_seconds(home.settings, step, last)
+    told = [
+        {"what": one.name, "seconds": round(one.seconds, 1), "task_cpu_seconds": round(one.cpu_seconds, 1),
+         "gc_seconds": round(one.gc_seconds, 1), "shuffled_mib": round(one.shuffled_mib), "tasks": one.tasks,
+         "spilled_mib": round(one.spilled_mib)}
+        for one in home.told_by_spark()[:TOP]
+    ]  # fmt: skip
+    return {**asdict(took), "own_clock_seconds": own, "start_up_seconds": round(took.seconds - own, 2), "top": told}
+
+
+def _run_twin(home: BenchHome, cores: int, memory: str) -> Result:
+    log = home.home / "logs" / "duckdb.log"
+    paths = ("--landing", home.home / "landing", "--key-file", home.home / "pseudonym.key", "--out", home.home / "twin")
+    arguments = [sys.executable, "-m", "tests.bench.duckdb_twin", *map(str, paths)]
+    limits = ["--threads", str(cores), "--memory", f"{memory.rstrip('gG')}GB"]
+    took = measured([*arguments, *limits], os.environ, log)
+    return {**asdict(took), "steps": json.loads(log.read_text().splitlines()[-1])}
+
+
+def _summary(lines: int, steps: dict[str, Result], twins: list[Result]) -> Result:
+    ours = sum(step["own_clock_seconds"] for step in steps.values())
+    theirs = sum(sum(twin["steps"].values()) for twin in twins) / len(twins)
+    cpu = sum(step["cpu_seconds"] for step in steps.values())
+    return {
+        "events_per_second": round(lines / ours),
+        "events_per_second_duckdb": round(lines / theirs),
+        "ratio": round(theirs / ours, 3),
+        "ratio_of_processor_time": round(sum(twin["cpu_seconds"] for twin in twins) / len(twins) / cpu, 3),
+        "micros_per_event": round(ours / lines * 1e6, 2),
+        "peak_gib": max(step["peak_gib"] for step in steps.values()),
+        "peak_gib_duckdb": max(twin["peak_gib"] for twin in twins),
+    }
+
+
+def show(console: Console, sizes: list[Result]) -> None:
+    table = Table(title="clean + sessions + sequences beside DuckDB, start-up apart")
+    for name in ("events", "step", "seconds", "start-up", "CPU s", "GiB", "DuckDB s", "ratio"):
+        table.add_column(name, justify="left" if name == "step" else "right")
+    for size in sizes:
+        for step, took in size["steps"].items():
+            theirs = sum(twin["steps"][step] for twin in size["duckdb"]) / len(size["duckdb"])
+            own = took["own_clock_seconds"]
+            values = (own, took["start_up_seconds"], took["cpu_seconds"], took["peak_gib"])
+            table.add_row(
+                f"{size['lines']:,}",
+                step,
+                *[f"{value:.1f}" for value in values],
+                f"{theirs:.1f}",
+                f"{theirs / own:.2f}",
+            )
+        goal = "[green]" if size["ratio"] >= GOAL_RATIO else "[red]"
+        total, peak = size["lines"] / size["events_per_second"], size["peak_gib"]
+        values = (f"{total:.1f}", "", "", f"{peak:.1f}", "", f"{goal}{size['ratio']:.2f}")
+        table.add_row("", "all", *values, end_section=True)
+    console.print(table)
+    for size in sizes:
+        unequal = [name for name, told in size["compared"].items() if not told["equal"]]
+        console.print(f"{size['lines']:,}: " + (f"[red]differ: {', '.join(unequal)}" if unequal else "results equal"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--events", type=int, action="append", help="a size; may be given again; default 1 and 10 million"
+    )
+    parser.add_argument("--days", type=int, default=14)
+    parser.add_argument("--quick", action="store_true", help="20,000 events over 3 days: does it run at all?")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--memory", default="6g", help="heap of Spark's driver, and DuckDB's limit")
+    parser.add_argument("--spark", default="{}", help="further lines for spark-defaults.conf, as JSON")
+    parser.add_argument("--nights", action="store_true", help="then the nights too, as `make bench nights`")
+    told = parser.parse_args()
+    plans = [LogPlan(events, told.days) for events in told.events or (1_000_000, 10_000_000)]
+    if told.quick:
+        plans = [LogPlan(20_000, 3)]
+    console = Console()
+    result: Result = {
+        "machine": machine(),
+        "config": {key: str(value) for key, value in vars(told).items()},
+        "sizes": [],
+    }
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        for plan in plans:
+            with bench_home(told.cores, told.memory, json.loads(told.spark)) as home:
+                result["sizes"].append(bench_size(home, plan, told.cores, told.memory, progress))
+            _write(result, told.quick)
+    show(console, result["sizes"])
+    if len(result["sizes"]) > 1:
+        growth = result["sizes"][-1]["micros_per_event"] / result["sizes"][0]["micros_per_event"]
+        result["growth_per_event"] = round(growth, 3)
+        console.print(f"per event from the smallest to the largest: x {growth:.2f} (goal: at most {GOAL_GROWTH})")
+        _write(result, told.quick)
+    if told.nights:
+        from tests.bench.nights import bench_nights
+
+        bench_nights(console, told.quick, told.cores, told.memory)
+    if not all(one["equal"] for size in result["sizes"] for one in size["compared"].values()):
+        sys.exit(1)
+
+
+def _write(result: Result, is_quick: bool) -> None:
+    file = RESULTS.with_name("data-quick.json") if is_quick else RESULTS
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(result, indent=1, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    main()

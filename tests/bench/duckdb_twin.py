@@ -1,0 +1,87 @@
+"""The data work of the pipeline, written for DuckDB: what a careful engineer would write who needs no increments.
+
+Reads the landed Parquet files, writes Parquet (zstd). No gates, no branch, no lease. Each step's seconds go to stdout
+as JSON.
+
+python -m tests.bench.duckdb_twin --landing HOME/landing --key-file HOME/pseudonym.key --out FOLDER
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import duckdb
+from crawleruseragents import CRAWLER_USER_AGENTS_DATA
+
+from pipeline.bots import BotRules
+from pipeline.settings import Settings
+from pipeline.source import load_source
+from tests.bench.bench_home import DATA_STEPS, TOML
+
+SQL = Path(__file__).with_name("duckdb_sql")
+
+
+def run_twin(landing: Path, key: bytes, out: Path, threads: int, memory: str) -> dict[str, float]:
+    """Do the three steps, one after the other; return the seconds of each."""
+    out.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={
+            "threads": threads,
+            "memory_limit": memory,
+            "temp_directory": str(out / "spilled"),
+            "preserve_insertion_order": False,
+        }
+    )
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    _set_rules(connection, landing, key, out)
+    seconds = {}
+    for step in DATA_STEPS:
+        started = time.monotonic()
+        connection.execute((SQL / f"{step}.sql").read_text())
+        seconds[step] = round(time.monotonic() - started, 2)
+        for (table,) in connection.sql("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall():
+            connection.execute(f"DROP TABLE {table}")
+    return seconds
+
+
+def _set_rules(connection: duckdb.DuckDBPyConnection, landing: Path, key: bytes, out: Path) -> None:
+    """Give the SQL the rules of the pipeline, from where the pipeline has them."""
+    source, settings, robots = load_source(TOML), Settings(), BotRules()
+    connection.execute("CREATE TABLE event_types (name VARCHAR, canonical VARCHAR, weight DOUBLE)")
+    types = [[name, kind.canonical, kind.weight] for name, kind in source.event_types.items()]
+    connection.executemany("INSERT INTO event_types VALUES (?, ?, ?)", types)
+    connection.execute(
+        "CREATE TABLE robot_patterns AS SELECT unnest(?) AS pattern",
+        [[entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA]],
+    )
+    inner_pad, outer_pad = (bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for pad in (0x36, 0x5C))
+    variables = {
+        "landing": f"{landing}/{source.name}/*/*.parquet",
+        "out": str(out),
+        "inner_pad": inner_pad,
+        "outer_pad": outer_pad,
+        **{name: getattr(settings, name) for name in ("future_days", "duplicate_days", "allowed_lateness_days")},
+        "sequence_length": settings.sequence_length,
+        **vars(robots),
+        "gap_micros": round(source.sessions.inactivity_gap_minutes * 60e6),
+        "cap_micros": round(source.sessions.cap_hours * 3600e6),
+    }
+    for name, value in variables.items():
+        connection.execute(f"SET VARIABLE {name} = ?", [value])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--landing", type=Path, required=True)
+    parser.add_argument("--key-file", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory", default="8GB")
+    told = parser.parse_args()
+    key = told.key_file.read_text().strip().encode()
+    print(json.dumps(run_twin(told.landing, key, told.out, told.threads, told.memory)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""What a benchmark ran on: numbers mean nothing without it."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from pipeline.version import code_version
+
+
+def machine() -> dict[str, object]:
+    """Describe processor, memory, load and versions."""
+    cpus = [line for line in _read("/proc/cpuinfo") if line.startswith("model name")]
+    java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
+    return {
+        "processor": cpus[0].split(":", 1)[1].strip() if cpus else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "load_average_at_start": [round(load, 1) for load in os.getloadavg()],
+        "system": platform.platform(),
+        "java": java[0] if java else "none",
+        "versions": {name: version(name) for name in ("pyspark", "duckdb", "pyarrow", "great-expectations")},
+        "python": platform.python_version(),
+        "code": code_version(),
+    }
+
+
+def _read(path: str) -> list[str]:
+    file = Path(path)
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
