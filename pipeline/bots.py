@@ -6,6 +6,8 @@ from functools import cache
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipeline.small_frames import send_if_small
+
 VERSION = "bots-1"
 
 
@@ -45,13 +47,18 @@ def with_declared_bots(events: DataFrame) -> DataFrame:
     return known.withColumn("is_declared", F.coalesce("names_a_robot", F.lit(False))).drop("names_a_robot")
 
 
-def classify(events: DataFrame, rules: BotRules) -> DataFrame:
-    """Return one row per user and known_on: `bot_class` (human, declared, behavioural) and `bot_evidence`.
+def robots(events: DataFrame, rules: BotRules) -> DataFrame:
+    """Return one row per user and known_on that is a robot's: `bot_class` (declared, behavioural) and `bot_evidence`.
 
     Only events known on that very day count, so a class never changes by what comes later.
 
     events: one row per event; needs `user_id`, `known_on`, `event_at`, `is_declared` (its user agent names a robot).
     """
+    # Every rule of behaviour needs many events, which few people have on a day.
+    fewest = min(rules.events_in_one_hour, rules.regular_from_events, rules.hours_active_from_events)
+    busy = events.groupBy("user_id", "known_on").agg(F.count("*").alias("n"), F.max("is_declared").alias("named"))
+    suspects = send_if_small(busy.where((F.col("n") >= fewest) | F.col("named")).select("user_id", "known_on"))
+    events = events.join(suspects, ["user_id", "known_on"], "left_semi")
     in_time = Window.partitionBy("user_id", "known_on").orderBy("event_at")
     gap_seconds = (F.unix_micros("event_at") - F.lag(F.unix_micros("event_at")).over(in_time)) / 1e6
     hours = events.withColumns({"gap_seconds": gap_seconds, "hour": F.date_trunc("hour", "event_at")})
@@ -86,8 +93,9 @@ def classify(events: DataFrame, rules: BotRules) -> DataFrame:
             _evidence("hours", "hours of one day active"),
         )
     )
-    bot_class = F.when(F.col("is_declared"), "declared").when(evidence.isNotNull(), "behavioural").otherwise("human")
-    return days.select("user_id", "known_on", bot_class.alias("bot_class"), evidence.alias("bot_evidence"))
+    bot_class = F.when(F.col("is_declared"), "declared").otherwise("behavioural")
+    classed = days.select("user_id", "known_on", bot_class.alias("bot_class"), evidence.alias("bot_evidence"))
+    return classed.where("bot_evidence IS NOT NULL")
 
 
 def _evidence(column: str, what: str) -> Column:

@@ -8,12 +8,13 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.bots import BotRules, classify, with_declared_bots
+from pipeline.bots import BotRules, robots, with_declared_bots
 from pipeline.canonical import canonical_lines, with_reason
-from pipeline.duplicates import deduplicate, fingerprint_id
+from pipeline.duplicates import ID, deduplicate, fingerprint_id
 from pipeline.embedded.pseudonym_key import pseudonym_key
 from pipeline.pseudonyms import pseudonymize
 from pipeline.settings import Settings
+from pipeline.small_frames import send_if_small
 from pipeline.source import Source
 
 
@@ -53,7 +54,11 @@ def judge(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> D
     judged = with_reason(canonical_lines(lines, source), source.event_types, settings.future_days)
     hidden = pseudonymize(judged, key)
     made_id = fingerprint_id(*[F.col(name) for name in ("user_id", "device_id", "event_at", "event_type", "item_id")])
-    return hidden.withColumn("event_id", F.coalesce("event_id", made_id)).drop("header", "problem", "rule")
+    told = {
+        "event_id": F.coalesce("event_id", made_id),
+        "text": F.when(F.col("reason").isNotNull(), F.col("text")),  # of accepted lines nobody needs it any more
+    }
+    return hidden.withColumns(told).drop("header", "problem", "rule")
 
 
 def with_catalogue_tags(judged: DataFrame, catalogue: DataFrame | None) -> DataFrame:
@@ -92,11 +97,12 @@ def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settin
         "is_declared", F.col("bot_class") == "declared"
     )
     columns = ["user_id", "known_on", "event_at", "is_declared"]
-    classes = classify(dated.select(columns).unionByName(waiting.select(columns)), BotRules())
+    classes = send_if_small(robots(dated.select(columns).unionByName(waiting.select(columns)), BotRules()))
 
-    events = dated.join(classes, ["user_id", "known_on"]).drop("user_agent", "ip", "is_declared")
-    before = waiting.select(
-        "source", "event_id", "arrival_day", "user_id", "known_on", F.col("bot_class").alias("class_before")
-    )
-    reclassed = before.join(classes, ["user_id", "known_on"]).where("bot_class != class_before").drop("class_before")
+    day_of_user = ["user_id", "known_on"]
+    classed = dated.join(classes, day_of_user, "left").withColumn("bot_class", F.coalesce("bot_class", F.lit("human")))
+    events = classed.drop("user_agent", "ip", "is_declared")
+    before = waiting.select(*ID, "arrival_day", *day_of_user, F.col("bot_class").alias("class_before"))
+    now = before.join(classes, day_of_user, "left").withColumn("bot_class", F.coalesce("bot_class", F.lit("human")))
+    reclassed = now.where("bot_class != class_before").drop("class_before")
     return Cleaned(events, rejects, parts.copies, parts.filled, reclassed)

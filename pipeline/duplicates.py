@@ -6,11 +6,14 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipeline.small_frames import send_if_small
+
 # A copy never changes whose event it is, when it was or what it was about.
 FILLED_BY_COPIES = (
     "device_id", "received_at", "sent_at", "created_at", "clock_correction_seconds",
     "dwell_seconds", "url", "referrer", "consent", "refused_on",
 )  # fmt: skip
+ID = ("source", "event_id")
 IDENTITY = ("source", "event_id", "arrival_day", "file", "line")
 
 
@@ -49,7 +52,11 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
             "refused_on": F.when(~F.col("consent"), F.col("arrival_day")),
         }
     )
-    copies = later.unionByName(earlier, allowMissingColumns=True)
+    repeated = _repeated(later, earlier)
+    alone = later.join(repeated, list(ID), "left_anti").withColumn("last_copy_on", F.col("arrival_day"))
+    copies = later.join(repeated, list(ID), "left_semi").unionByName(
+        earlier.join(repeated, list(ID), "left_semi"), allowMissingColumns=True
+    )
 
     in_order = Window.partitionBy("source", "event_id").orderBy(F.desc("is_known"), "arrival_day", "file", "line")
     days_since = F.date_diff("copied_on", F.lag("copied_on").over(in_order))
@@ -73,11 +80,19 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
     grouped = filled.withColumn("refused_on", F.when(~F.col("consent"), F.col("refused_on"))).localCheckpoint()
     helpers = ("copied_on", "is_known", "copy_group", "copy_number", "group_size")
     is_first = F.col("copy_number") == 1
+    owners = grouped.where(is_first & ~F.col("is_known"))
     return Deduplicated(
-        owners=grouped.where(is_first & ~F.col("is_known")).drop(*helpers),
+        owners=owners.unionByName(alone, allowMissingColumns=True).drop(*helpers),
         copies=grouped.where(~is_first).select(*IDENTITY),
         filled=grouped.where(is_first & F.col("is_known") & (F.col("group_size") > 1)).select(*columns, "last_copy_on"),
     )
+
+
+def _repeated(later: DataFrame, earlier: DataFrame) -> DataFrame:
+    """Return the ids that arrived and were there before, in this batch or among the known: few, as a rule."""
+    ids = later.select(*ID, "is_known").unionAll(earlier.select(*ID, "is_known"))
+    counted = ids.groupBy(*ID).agg(F.count("*").alias("lines"), F.min("is_known").alias("is_known"))
+    return send_if_small(counted.where((F.col("lines") > 1) & ~F.col("is_known")).select(*ID))
 
 
 def first_filled_since(events: DataFrame, day: date) -> date | None:

@@ -31,9 +31,11 @@ def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
 def _parse_json(lines: DataFrame, reader: Reader) -> DataFrame:
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
     fields = F.from_json("text", f"{reader.fields}, {BROKEN} STRING", options)
-    # from_json stops after the first object and would lose what follows it; as a list, the whole line is read.
+    # from_json stops after the first object and would lose what follows it. A line whose only } is at its end has
+    # nothing after it; of others the whole is read once more, as a list.
+    is_flat = F.instr(F.rtrim("text"), "}") == F.length(F.rtrim("text"))
     objects = F.coalesce(F.json_array_length(F.concat(F.lit("["), "text", F.lit("]"))), F.lit(0))
-    is_object = F.col("text").rlike(r"^\s*\{") & (objects == 1)
+    is_object = F.col("text").rlike(r"^\s*\{") & F.when(is_flat, F.lit(True)).otherwise(objects == 1)
     return _with_fields(lines, fields, is_object, "expected one JSON object with the fields of the TOML")
 
 

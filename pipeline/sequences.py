@@ -8,8 +8,7 @@ from pyspark.sql import functions as F
 
 from pipeline.devices import is_owned, under_owners
 from pipeline.sessionize import IN_ORDER, Rules, is_counted_on, sessionize
-
-MOST_BROADCAST = 1_000_000  # users; beyond, finding their events by a broadcast would cost more than it saves
+from pipeline.small_frames import send_if_small
 
 
 def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], rules: Rules, length: int) -> DataFrame:
@@ -26,11 +25,10 @@ def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], 
     known_on = F.col("known_on")
     is_news = known_on.isin(list(as_of_days)) & is_counted_on(known_on) & is_owned(known_on)
     news = events.where(is_news).select("user_id", known_on.alias("as_of")).distinct().localCheckpoint()
-    users = news.select("user_id").distinct()
-    few_users = F.broadcast(users) if users.count() <= MOST_BROADCAST else users
+    users = send_if_small(news.select("user_id").distinct())
     as_of = F.col("as_of")
     known = (
-        events.join(few_users, "user_id", "left_semi")
+        events.join(users, "user_id", "left_semi")
         .join(news, "user_id")
         .where((known_on <= as_of) & is_counted_on(as_of) & is_owned(as_of))
     )
