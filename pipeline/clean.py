@@ -37,13 +37,14 @@ class Cleaned:
 def judge_all(
     lines: DataFrame, sources: Mapping[str, Source], catalogues: Mapping[str, DataFrame], settings: Settings
 ) -> DataFrame:
-    """Judge the lines of all sources, each by its own TOML and catalogue; see `judge`."""
+    """Judge the lines of all sources, each by its own TOML and catalogue; see `judge`. Only refused lines keep `text`."""
     key = pseudonym_key(settings)
     judged = [
         with_catalogue_tags(judge(lines.where(F.col("source") == name), source, key, settings), catalogues.get(name))
         for name, source in sources.items()
     ]
-    return reduce(lambda left, right: left.unionByName(right), judged)
+    all_judged = reduce(lambda left, right: left.unionByName(right), judged)
+    return all_judged.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
 
 
 def judge(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:
@@ -54,11 +55,7 @@ def judge(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> D
     judged = with_reason(canonical_lines(lines, source), source.event_types, settings.future_days)
     hidden = pseudonymize(judged, key)
     made_id = fingerprint_id(*[F.col(name) for name in ("user_id", "device_id", "event_at", "event_type", "item_id")])
-    told = {
-        "event_id": F.coalesce("event_id", made_id),
-        "text": F.when(F.col("reason").isNotNull(), F.col("text")),  # of accepted lines nobody needs it any more
-    }
-    return hidden.withColumns(told).drop("header", "problem", "rule")
+    return hidden.withColumn("event_id", F.coalesce("event_id", made_id)).drop("header", "problem", "rule")
 
 
 def with_catalogue_tags(judged: DataFrame, catalogue: DataFrame | None) -> DataFrame:
