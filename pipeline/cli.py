@@ -146,7 +146,7 @@ def query(
 ) -> None:
     """Ask the released tables in SQL.
 
-    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health.
+    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health, late_ledger.
 
     Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
     """
