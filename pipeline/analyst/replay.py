@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyiceberg.expressions import BooleanExpression
 
 from pipeline.analyst.conditions import both, equals, is_among, is_from, is_until
 from pipeline.analyst.rejects import of_reason
@@ -18,7 +19,9 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-PLACE = ["arrival_day", "file", "line"]
+PLACES = pa.schema([("arrival_day", pa.date32()), ("file", pa.string()), ("line", pa.int64())])
+PLACE = PLACES.names
+REFUSED = PLACES.append(pa.field("reason", pa.string()))
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def outcome(catalog: "Catalog", replay: Replay) -> Outcome:
     moved = replay.refused.join(now, PLACE, join_type="left anti")
     days = {day.isoformat() for day in moved["arrival_day"].to_pylist()}
     where_they_would_be = both(equals("source", replay.source), is_among("arrival_day", days))
-    events = read_table(catalog, release, "events", PLACE, where_they_would_be)
+    events = _read(catalog, release, "events", PLACES, where_they_would_be)
     accepted = moved.join(events, PLACE, join_type="left semi").num_rows
     return Outcome(
         refused_before=replay.refused.num_rows,
@@ -107,7 +110,14 @@ def told_reasons(counts: Mapping[str, int]) -> str:
 
 def _refused(catalog: "Catalog", release: Release, source: str, first: date) -> pa.Table:
     of_source = both(equals("source", source), is_from("arrival_day", first))
-    return read_table(catalog, release, "rejects", (*PLACE, "reason"), of_source)
+    return _read(catalog, release, "rejects", REFUSED, of_source)
+
+
+def _read(
+    catalog: "Catalog", release: Release, name: str, schema: pa.Schema, row_filter: BooleanExpression
+) -> pa.Table:
+    """Return columns in these very types: without rows, text comes as another type, which Arrow does not join."""
+    return read_table(catalog, release, name, schema.names, row_filter).select(schema.names).cast(schema)
 
 
 def _first_filled_since(catalog: "Catalog", release: Release, day: date) -> date:
