@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from pipeline.days import day_range, parse_day
 from pipeline.embedded import postgres
@@ -25,7 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 explain = typer.Typer(help="Why this profile; what became of a day's lines.", no_args_is_help=True)
+rejects = typer.Typer(help="Refused lines: see why, and take them in once the TOML is mended.", no_args_is_help=True)
 app.add_typer(explain, name="explain")
+app.add_typer(rejects, name="rejects")
 console = Console(highlight=False)
 
 Day = Annotated[str | None, typer.Option("--day", help="The day (UTC), such as 2026-01-31.")]
@@ -36,6 +38,8 @@ Model = Annotated[
     str,
     typer.Option(help="as-of: the newest promoted model of each day; none: the built-in counts; or a version to pin."),
 ]
+Reason = Annotated[str | None, typer.Option("--reason", help="Only lines refused for this reason.")]
+Format = Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Read the release of this day instead of the newest.")]
 
 
@@ -142,18 +146,21 @@ def train(
 def query(
     sql: Annotated[str, typer.Argument(help="DuckDB SQL over the tables and views of the release.")],
     as_of: AsOf = None,
-    output_format: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+    output_format: Format = "table",
 ) -> None:
     """Ask the released tables in SQL.
 
-    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health.
+    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health, late_ledger.
 
     Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
     """
     from pipeline.analyst.query import query as ask
     from pipeline.analyst.render import render
 
-    rendered = render(ask(sql, open_catalog(console), _day_or_none(as_of)), output_format)
+    _put_out(render(ask(sql, open_catalog(console), _day_or_none(as_of)), output_format))
+
+
+def _put_out(rendered: RenderableType | bytes) -> None:
     if isinstance(rendered, bytes):
         sys.stdout.buffer.write(rendered)
     elif isinstance(rendered, str):
@@ -180,6 +187,52 @@ def explain_day(day: Annotated[str, typer.Argument(help="An arrival day, such as
 
     parsed = parse_day(day)
     console.print(explanation(open_catalog(console), parsed))
+
+
+@rejects.command("list")
+def list_rejects(
+    source: Annotated[str | None, typer.Option("--source", help="Only lines of this source.")] = None,
+    reason: Reason = None,
+    first: Annotated[str | None, typer.Option("--from", help="Only lines that arrived on this day or later.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Only lines that arrived on this day or before.")] = None,
+    examples: Annotated[int, typer.Option("--examples", min=0, help="How many lines to show of each reason.")] = 3,
+    output_format: Format = "table",
+) -> None:
+    """Show which lines were refused: how many of each source and reason, since when, and examples.
+
+    Example: throughline rejects list --source demo --reason unparsable --examples 10
+    """
+    from pipeline.analyst.rejects import Which, shown_rejects
+    from pipeline.analyst.rejects import list_rejects as listed_by_reason
+    from pipeline.analyst.render import render
+
+    which = Which(source, reason, _day_or_none(first), _day_or_none(last))
+    listed = listed_by_reason(open_catalog(console), which, examples)
+    _put_out(shown_rejects(listed, which) if output_format == "table" else render(listed, output_format))
+
+
+@rejects.command("replay")
+def replay_rejects(
+    source: Annotated[str, typer.Option("--source", help="The mended TOML, of a source that has landed.")],
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Begin with the first day that has lines refused for this reason.")
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="Begin with this day, instead of the first that has refused lines.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
+) -> None:
+    """Judge refused lines again by a mended TOML, by running whole nights again.
+
+    All days from the first that has refused lines to the newest: every line of theirs is judged anew, so a line moves
+    to events and never doubles; days before stay as they are. If a step or gate fails, nothing is published, and the
+    source keeps the TOML that it had. Land later logs with the mended TOML.
+
+    Example: throughline rejects replay --source my.toml --dry-run
+    """
+    from pipeline.replay import replay_rejects as replay
+
+    replay(source_file(source), reason, _day_or_none(first), dry_run, console)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The landing zone: every line that came in, by source and arrival day.
 
-landing/<source>/source.toml             the TOML that the lines were landed with
+landing/<source>/source.toml             the TOML that the lines were landed with, or a mended one
+landing/<source>/mended/<run>.toml        a mended TOML that only this run goes by, until it is published
 landing/<source>/<arrival day>/*.parquet  lines: file, line, text, header
 landing/<source>/<arrival day>/_LANDED    JSON: lines and sha256; closes the day
 landing/<source>/items/*.parquet          lines of catalogues, in the order of their names
@@ -18,10 +19,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, SourceError
 from pipeline.files import write_whole
 from pipeline.source import Reader, Source, load_source
 
+SOURCE_FILE = "source.toml"
 LINES = pa.schema([("file", pa.string()), ("line", pa.int64()), ("text", pa.string()), ("header", pa.string())])
 LINES_PER_BATCH = 50_000
 LETTERS_PER_BATCH = 64 << 20  # Arrow holds 2 GiB of text in one batch
@@ -53,17 +55,65 @@ class StagedFile:
 
 
 class LandingZone:
-    """Reads and closes days; the lines themselves are written by the job `land`."""
+    """Reads and closes days; the lines themselves are written by the job `land`.
 
-    def __init__(self, root: Path) -> None:
+    run_id: the run that reads it, which goes by the TOMLs that were mended for it.
+    """
+
+    def __init__(self, root: Path, run_id: str | None = None) -> None:
         self.root = root
+        self.run_id = run_id
 
     def sources(self) -> dict[str, Source]:
-        """Return the landed sources by name, as their TOML was when they landed."""
-        return {file.parent.name: load_source(file) for file in self.source_files()}
+        """Return the landed sources by name, by the TOML that they landed with last, or that was mended since."""
+        return {folder.name: load_source(self._read_by_run(folder)) for folder in self._source_folders()}
 
     def source_files(self) -> list[Path]:
-        return sorted(self.root.glob("*/source.toml"))
+        """Return the TOML of each source, in order of their names."""
+        return [self._read_by_run(folder) for folder in self._source_folders()]
+
+    def mend(self, toml: Path, run_id: str) -> None:
+        """Keep a mended TOML for a run: nobody else reads it until the run takes it over. See `require_mendable`."""
+        source = load_source(toml)
+        self.require_mendable(source, toml)
+        write_whole(self.mended_file(source.name, run_id), toml.read_text(encoding="utf-8"))
+
+    def take_over_mended(self) -> None:
+        """Put the TOMLs that were mended for this run in place of the former ones. The run must hold the lease."""
+        for folder in self._source_folders():
+            mended = self._read_by_run(folder)
+            if mended.name != SOURCE_FILE:
+                mended.replace(folder / SOURCE_FILE)
+
+    def mended_file(self, source: str, run_id: str) -> Path:
+        return self.root / source / "mended" / f"{run_id}.toml"
+
+    def mended_files(self, source: str) -> list[Path]:
+        """Return the mended TOMLs that no run has taken over: of a run at work, or left by one that was killed."""
+        return sorted((self.root / source / "mended").glob("*.toml"))
+
+    def require_mendable(self, source: Source, toml: Path) -> None:
+        """Raise SourceError if the TOML is of a source that has not landed, or would cut files into other lines."""
+        file = self.root / source.name / SOURCE_FILE
+        if not file.is_file():
+            landed = ", ".join(folder.name for folder in self._source_folders()) or "none"
+            raise SourceError(
+                f"{toml}: no source {source.name!r} has landed: landed are {landed}; check the key 'name'"
+            )
+        cut, mended = (_cut_by(one.reader) for one in (load_source(file), source))
+        for key, before in cut.items():
+            if mended[key] != before:
+                raise SourceError(
+                    f"{toml}: key 'reader.{key}' = {mended[key]!r}, but the files of {source.name} were cut into lines "
+                    f"by {before!r}: replayed lines cannot be cut anew; land the files in a new THROUGHLINE_HOME"
+                )
+
+    def _source_folders(self) -> list[Path]:
+        return [file.parent for file in sorted(self.root.glob(f"*/{SOURCE_FILE}"))]
+
+    def _read_by_run(self, folder: Path) -> Path:
+        mended = self.mended_file(folder.name, self.run_id) if self.run_id else None
+        return mended if mended and mended.is_file() else folder / SOURCE_FILE
 
     def days(self, source: str) -> dict[date, LandedDay]:
         """Return the closed days of a source, oldest first."""
@@ -105,6 +155,12 @@ class LandingZone:
         """Note that a file has landed; the last act of landing it."""
         entry = {"name": staged.name, "lines": staged.lines}
         write_whole(self.root / source / "files" / f"{staged.sha256}.json", json.dumps(entry))
+
+
+def _cut_by(reader: Reader) -> dict[str, object]:
+    """Return what decides into which lines a file is cut when it lands."""
+    is_parquet = "parquet" if reader.format == "parquet" else "lines of text"
+    return {"format": is_parquet, "header": reader.header, "encoding": reader.encoding}
 
 
 def input_files(paths: list[Path]) -> list[Path]:

@@ -48,17 +48,20 @@ def run_night(
     console: Console,
     score_all: bool = False,
     model: str = NEWEST_MODEL,
+    before: Sequence[CommandLine] = (),
 ) -> None:
     """Run steps of a night one after the other, and keep the lease alive between them.
+
+    before: processes to run before the steps.
 
     Nothing is tried again here, so a failure frees the lease for whoever comes next.
     """
     run_id = run_id or default_run_id(days.last)
-    commands = [command for step in steps for command in step_commands(step, days, run_id, score_all, model)]
+    of_steps = [command for step in steps for command in step_commands(step, days, run_id, score_all, model)]
     lease = Lease(settings, run_id, days.last)
     try:
         with lease.renewed():
-            run_all(commands, settings, console, str(days.last))
+            run_all([*before, *of_steps], settings, console, str(days.last))
     except BaseException:
         lease.free()
         raise

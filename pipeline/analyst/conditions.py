@@ -4,12 +4,15 @@ Its expression classes are pydantic models whose constructors differ from what m
 """
 
 from collections.abc import Collection
+from datetime import date
 from typing import Any
 
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual
 
 equal_to: Any = EqualTo
 one_of: Any = In
+at_least: Any = GreaterThanOrEqual
+at_most: Any = LessThanOrEqual
 
 
 def equals(column: str, value: str) -> BooleanExpression:
@@ -17,8 +20,18 @@ def equals(column: str, value: str) -> BooleanExpression:
     return condition
 
 
-def is_among(column: str, values: Collection[str]) -> BooleanExpression:
+def is_among(column: str, values: Collection[str] | Collection[int]) -> BooleanExpression:
     condition: BooleanExpression = one_of(column, set(values))
+    return condition
+
+
+def is_from(column: str, day: date) -> BooleanExpression:
+    condition: BooleanExpression = at_least(column, day.isoformat())
+    return condition
+
+
+def is_until(column: str, day: date) -> BooleanExpression:
+    condition: BooleanExpression = at_most(column, day.isoformat())
     return condition
 
 

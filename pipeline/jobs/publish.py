@@ -2,8 +2,8 @@
 
     spark-submit pipeline/jobs/publish.py --day 2026-01-31 [--run-id ID]
 
-Ends the night: drops its branches, frees the lease. Repeating it after a crash is harmless. Fails when a step of this
-run is missing: run the night again from `clean`.
+A TOML that was mended for this run is everybody's from then on. Ends the night: drops its branches, frees the lease.
+Repeating it after a crash is harmless. Fails when a step of this run is missing: run the night again from `clean`.
 """
 
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ def main() -> None:
                 raise InputError(
                     f"step {step} of run {here.run_id} has not ended for {here.days.last}: run it before publish"
                 )
+        here.zone.take_over_mended()
         spark.conf.unset("spark.wap.branch")
         snapshots = branches.fast_forward(spark, here.branch)
         config_hash = here.settings.results_hash(here.zone.source_files())

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+from pipeline.errors import UsageError
+
 BRANCH_PREFIX = "night_"
 
 
@@ -13,3 +15,10 @@ def branch_of(day: date) -> str:
 def default_run_id(day: date) -> str:
     """Return the run id under which steps typed one by one in a terminal find each other."""
     return f"terminal_{day:%Y%m%d}"
+
+
+def require_run_id(run_id: str) -> str:
+    """Return a run id that can name a folder. Raises UsageError saying what it may be made of."""
+    if not run_id or not all(letter.isalnum() or letter in "_.-" for letter in run_id):
+        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only")
+    return run_id

@@ -9,12 +9,12 @@ from pyspark.sql import SparkSession
 
 from pipeline import gates
 from pipeline.days import DayRange, day_range
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import InputError
 from pipeline.landing import LandingZone
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse import branches
 from pipeline.warehouse.lease import Lease
-from pipeline.warehouse.names import branch_of, default_run_id
+from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.runs import StepClock
 from pipeline.warehouse.tables import create_tables
 
@@ -33,7 +33,7 @@ class Night:
 
     @property
     def zone(self) -> LandingZone:
-        return LandingZone(self.settings.home / "landing")
+        return LandingZone(self.settings.home / "landing", self.run_id)
 
 
 @contextmanager
@@ -75,7 +75,4 @@ def _parse(step: str, arguments: Sequence[str] | None) -> tuple[DayRange, str]:
     parser.add_argument("--run-id", help="the run that this step belongs to; letters, digits and _ . -")
     parsed = parser.parse_args(arguments)
     days = day_range(parsed.day, parsed.first, parsed.last)
-    run_id = parsed.run_id or default_run_id(days.last)
-    if not all(letter.isalnum() or letter in "_.-" for letter in run_id):
-        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only")
-    return days, run_id
+    return days, require_run_id(parsed.run_id or default_run_id(days.last))

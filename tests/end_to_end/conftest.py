@@ -122,6 +122,14 @@ def another_installation() -> Iterator[Installation]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def own_installation() -> Iterator[Installation]:
+    """An empty home for the tests of one file, which count all that is in it."""
+    with new_home() as made:
+        made.set_key()
+        yield made
+
+
 @dataclass(frozen=True)
 class Shop:
     """The log of the made-up shop, of which one day's file was lost on the way."""

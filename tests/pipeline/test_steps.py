@@ -9,7 +9,15 @@ import pytest
 
 from pipeline.days import day_range
 from pipeline.settings import ROOT, load_settings
-from pipeline.steps import STEPS, CommandLine, land_command, step_commands, step_environment, tables_command
+from pipeline.steps import (
+    STEPS,
+    CommandLine,
+    land_command,
+    mend_command,
+    step_commands,
+    step_environment,
+    tables_command,
+)
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "command_lines"
 DAY = day_range("2026-01-31", None, None)
@@ -34,6 +42,7 @@ RENDERED = {
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
         land_command(Path("shop.toml"), [Path("a log.csv")], "2026-01-31"),
     ],
+    "mend": [mend_command(Path("my shop.toml"), "replay_shop_20260131T040000")],
 }  # fmt: skip
 
 
@@ -60,7 +69,9 @@ def test_a_range_is_one_process_a_step_and_not_a_loop() -> None:
     assert [command.label for command in night("range")] == [command.label for command in night("day")]
 
 
-@pytest.mark.parametrize("command", [*night("day"), *RENDERED["land"]], ids=lambda command: command.label)
+@pytest.mark.parametrize(
+    "command", [*night("day"), *RENDERED["land"], *RENDERED["mend"]], ids=lambda command: command.label
+)
 def test_what_a_command_line_starts_is_there(command: CommandLine) -> None:
     program, *arguments = command.arguments
     assert Path(program).is_file()

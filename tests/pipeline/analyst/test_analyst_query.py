@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipeline.analyst.dictionary import declared_columns, declared_tables
 from pipeline.analyst.query import answer, query
 from pipeline.errors import InputError
 
@@ -81,6 +82,18 @@ def test_only_what_the_sql_names_is_read(sql: str, asked: dict[str, set[str] | N
     assert known == asked
 
 
+def test_the_late_ledger_reads_four_narrow_columns_of_events() -> None:
+    asked: dict[str, set[str]] = {}
+
+    def read(name: str, wanted: Collection[str] | None) -> pa.Table:
+        columns = declared_columns(name)
+        asked[name] = {column.name for column in columns if wanted is None or column.name in wanted}
+        return pa.schema([(column.name, column.type) for column in columns]).empty_table()
+
+    assert answer("SELECT * FROM late_ledger", declared_tables(), read).num_rows == 0
+    assert asked == {"events": {"arrival_day", "lateness_days", "is_late", "user_id"}, "runs": {"step", "day"}}
+
+
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
@@ -95,7 +108,7 @@ def test_wrong_sql_is_one_line_with_the_names_there_are(sql: str, message: str) 
         answer(sql, TABLES, Notes())
     first, *rest = str(told.value).splitlines()
     assert message in first
-    assert "(tables: profiles, sessions; views: current_profiles, interest_trends, night_health, " in first
+    assert "(tables: profiles, sessions; views: current_profiles, interest_trends, late_ledger, " in first
     if "nothing" in sql:
         assert rest == ["  profiles has user_id, as_of, interests"]
 

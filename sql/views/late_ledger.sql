@@ -1,0 +1,18 @@
+-- Which as-of days missed events that arrived later, and how many?
+-- One row per arrival day and as-of day before it, of the as-of days that there are. An event is missed by each of them
+-- from its UTC date on until the day before it arrived; one whose clock ran ahead, so that it waits for its date, by none.
+SELECT
+    late.arrival_day,
+    nights.as_of,
+    count(*) AS event_count,
+    count(DISTINCT late.user_id) AS user_count,
+    max(late.lateness_days) AS max_lateness_days,
+    bool_or(late.is_late) AS is_beyond_allowed
+FROM (
+    SELECT arrival_day, arrival_day - lateness_days AS event_on, lateness_days, is_late, user_id
+    FROM events
+    WHERE lateness_days > 0
+) AS late
+INNER JOIN (SELECT DISTINCT day AS as_of FROM runs WHERE step = 'sequences') AS nights
+    ON nights.as_of >= late.event_on AND nights.as_of < late.arrival_day
+GROUP BY late.arrival_day, nights.as_of

@@ -1,0 +1,187 @@
+"""Refused lines are seen, their TOML is mended, and a replay moves them: by real processes, on a home of its own.
+
+The tests of this file share one installation, and each begins where the one before ended.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.end_to_end
+
+FIRST = datetime(2026, 1, 5, 8, tzinfo=UTC)
+DAYS = 3
+TOML = """
+name = "shop"
+[reader]
+format = "jsonl"
+fields = "id STRING, user STRING, time STRING, type STRING, item STRING, tags ARRAY<STRING>"
+[columns]
+event_id = "id"
+user_id = "user"
+event_at = "to_timestamp(time)"
+event_type = "type"
+item_id = "item"
+tags = "tags"
+[event_types.view]
+as = "view"
+"""
+WISH = '[event_types.wish]\nas = "like"\nweight = 2.0\n'
+TABLES = ("events", "rejects", "sessions", "sequences")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """An installation whose TOML does not know the event type `wish`, and the files to mend it with."""
+
+    installation: Any
+    folder: Path
+
+    @property
+    def toml(self) -> Path:
+        return self.folder / "shop.toml"
+
+    @property
+    def in_force(self) -> Path:
+        file: Path = self.installation.home / "landing" / "shop" / "source.toml"
+        return file
+
+    def mended(self, content: str = TOML + WISH) -> Path:
+        file = self.folder / "mended.toml"
+        file.write_text(content)
+        return file
+
+    def replay(self, *options: str, toml: str = TOML + WISH) -> str:
+        told: str = self.installation.do("rejects", "replay", "--source", self.mended(toml), *options)
+        return told
+
+    def fates(self) -> dict[str, int]:
+        """Return how many lines came in, and what became of them, as the runs and as the tables tell."""
+        [told] = self.installation.ask("""
+            SELECT sum(rows_in) AS lines, sum(rows_out['accepted']) AS accepted,
+                sum(rows_out['duplicates']) AS duplicates, sum(rows_out['rejects']) AS rejects,
+                (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM rejects) AS refused
+            FROM runs WHERE step = 'clean'
+        """)
+        return {name: int(count) for name, count in told.items()}
+
+    def fingerprints(self) -> dict[str, str]:
+        return {name: self.installation.do("fingerprint", name).strip() for name in TABLES}
+
+    def newest_run(self) -> str:
+        [told] = self.installation.ask("SELECT run_id FROM releases ORDER BY published_at DESC LIMIT 1")
+        return str(told["run_id"])
+
+
+def log_lines() -> list[str]:
+    """Return three days of 20 users who view; on the last two some wish, one wish comes twice, one line is cut."""
+    lines = []
+    for day in range(DAYS):
+        for number in range(40):
+            kind = "wish" if day > 0 and number % 10 == 0 else "view"
+            moment = f"{FIRST + timedelta(days=day, minutes=7 * number):%Y-%m-%dT%H:%M:%SZ}"
+            about = {"item": f"i{number % 5}", "tags": [f"t{number % 5}"]}
+            event = {"id": f"{day}-{number}", "user": f"u{number % 20}", "time": moment, "type": kind, **about}
+            lines.append(json.dumps(event))
+            if (day, number) == (1, 10):
+                lines.append(lines[-1])
+    lines.insert(60, lines[60][:30])
+    return lines
+
+
+@pytest.fixture(scope="module")
+def wishes(own_installation: Any, tmp_path_factory: pytest.TempPathFactory) -> Wishes:
+    """The log landed and run by a TOML without the event type `wish`: eight lines and a copy of one are refused."""
+    made = Wishes(own_installation, tmp_path_factory.mktemp("wishes"))
+    made.toml.write_text(TOML)
+    (made.folder / "log.jsonl").write_text("\n".join(log_lines()) + "\n")
+    own_installation.do("land", "--source", made.toml, made.folder / "log.jsonl")
+    own_installation.do("run", "--from", "2026-01-05", "--to", "2026-01-07")
+    return made
+
+
+def test_the_list_shows_what_was_refused_and_why(wishes: Wishes) -> None:
+    assert wishes.fates() == {
+        "lines": 122, "accepted": 112, "duplicates": 0, "rejects": 10, "events": 112, "refused": 10,
+    }  # fmt: skip
+    told = wishes.installation.do("rejects", "list")
+    assert "unknown_event_type" in told and "unparsable" in told and "2026-01-07" in told
+    assert "event type wish is not in [event_types] of the TOML" in told
+    assert "log.jsonl:61" in told and log_lines()[60][:30] in told
+    assert "throughline rejects replay --source my.toml" in told
+    rows = json.loads(wishes.installation.do("rejects", "list", "--source", "shop", "--format", "json"))
+    assert [(row["reason"], row["line_count"]) for row in rows] == [("unknown_event_type", 9), ("unparsable", 1)]
+    assert rows[0]["examples"][0]["text"] in log_lines()
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        (TOML.replace('"item"', '"no_such_field"') + WISH, "key 'columns.item_id' = 'no_such_field'"),
+        (TOML + WISH.replace("weight", "wait"), "unknown key 'event_types.wish.wait'"),
+        ((TOML + WISH).replace('name = "shop"', 'name = "blog"'), "no source 'blog' has landed: landed are shop"),
+        (TOML.replace('"user"', '"nullif(user, user)"') + WISH, "1 broken of 2 rules; nothing was published"),
+    ],
+    ids=["expression", "key", "name", "gate"],
+)
+def test_a_broken_toml_leaves_all_as_it_was(wishes: Wishes, toml: str, message: str) -> None:
+    run = wishes.newest_run()
+    done = wishes.installation.call("rejects", "replay", "--source", wishes.mended(toml))
+    assert done.returncode == 1
+    assert message in done.stderr
+    if "running mend" in done.stdout:
+        assert "nothing was published, and shop keeps the TOML that it had" in done.stderr
+    assert wishes.in_force.read_text() == TOML
+    assert not list(wishes.in_force.parent.glob("mended/*"))
+    assert wishes.newest_run() == run
+
+
+def test_a_dry_run_tells_and_does_nothing(wishes: Wishes) -> None:
+    run = wishes.newest_run()
+    told = wishes.replay("--dry-run")
+    assert "refused lines of shop from 2026-01-06 on: 9 unknown_event_type, 1 unparsable" in told
+    assert "would run mend, clean, sessions, sequences, score, profiles, publish for 2026-01-06 to 2026-01-07" in told
+    assert wishes.in_force.read_text() == TOML
+    assert wishes.newest_run() == run
+
+
+def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
+    (wishes.in_force.parent / "mended").mkdir(exist_ok=True)
+    (wishes.in_force.parent / "mended" / "replay_of_a_killed_run.toml").write_text("half a")
+    told = wishes.replay("--reason", "unknown_event_type")
+    assert "of 10 refused lines 9 moved: 8 to events, 1 are duplicates; still refused: 1 unparsable" in told
+    assert wishes.fates() == {
+        "lines": 122, "accepted": 120, "duplicates": 1, "rejects": 1, "events": 120, "refused": 1,
+    }  # fmt: skip
+    moved = wishes.installation.ask("SELECT event_id, weight, file, line FROM events WHERE event_type = 'like'")
+    lines = log_lines()
+    assert sorted(row["event_id"] for row in moved) == sorted(f"{day}-{n}" for day in (1, 2) for n in (0, 10, 20, 30))
+    assert all(json.loads(lines[row["line"] - 1])["id"] == row["event_id"] and row["weight"] == 2.0 for row in moved)
+    [left] = wishes.installation.ask("SELECT reason, line FROM rejects")
+    assert left == {"reason": "unparsable", "line": 61}
+    [placed] = wishes.installation.ask("SELECT count(*) AS n FROM (SELECT unnest(events) FROM sessions)")
+    assert placed["n"] == 120
+    assert wishes.in_force.read_text() == TOML + WISH
+    assert not list(wishes.in_force.parent.glob("mended/*"))
+
+
+def test_the_profiles_of_the_newest_day_know_the_moved_lines(wishes: Wishes) -> None:
+    [told] = wishes.installation.ask("SELECT sum(event_count) AS events, min(as_of) AS oldest FROM current_profiles")
+    assert (int(told["events"]), told["oldest"]) == (120, "2026-01-07")
+    hashes = wishes.installation.ask(
+        "SELECT DISTINCT config_hash FROM profiles WHERE as_of >= DATE '2026-01-06' "
+        "UNION SELECT config_hash FROM (SELECT * FROM releases ORDER BY published_at DESC LIMIT 1)"
+    )
+    assert len(hashes) == 1
+
+
+def test_a_second_replay_from_the_first_day_on_changes_nothing(wishes: Wishes) -> None:
+    before, run = wishes.fingerprints(), wishes.newest_run()
+    told = wishes.replay("--from", "2026-01-05")
+    assert "of 1 refused lines 0 moved: 0 to events, 0 are duplicates; still refused: 1 unparsable" in told
+    assert wishes.newest_run() != run
+    assert wishes.fingerprints() == before

@@ -1,0 +1,126 @@
+"""`rejects list` shows why lines were refused, since when, and what they look like."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pipeline.analyst.rejects import Which, list_rejects, shown_rejects, visible
+from pipeline.analyst.render import render
+from pipeline.errors import InputError
+
+DAYS = [date(2026, 1, day) for day in (29, 30, 31)]
+UNKNOWN = {"source": "shop", "reason": "unknown_event_type", "file": "log.jsonl"}
+
+
+@pytest.fixture
+def three_days(warehouse: Any) -> Any:
+    """Three days of `shop` with 100 lines each, and a source `blog` of which nothing is refused."""
+    for day in DAYS:
+        clean = {"step": "clean", "day": day, "rows_in": 100, "rows_out": {}}
+        warehouse.append("runs", {**clean, "source": "shop"}, {**clean, "source": "blog"})
+        warehouse.append("rejects", *[
+            {**UNKNOWN, "arrival_day": day, "line": line, "detail": "wishlist", "text": f"w{line}"} for line in (1, 2)
+        ])  # fmt: skip
+    warehouse.append("rejects", {**UNKNOWN, "arrival_day": DAYS[0], "line": 3, "detail": "gift", "text": "g3"})
+    half = {"source": "shop", "reason": "unparsable", "file": "b.jsonl", "detail": "no JSON"}
+    warehouse.append(
+        "rejects", {**half, "arrival_day": DAYS[1], "line": 9, "text": '{"half": \x1b[31m[red]\t' + "x" * 300}
+    )
+    warehouse.publish(DAYS[-1])
+    return warehouse
+
+
+def test_lines_are_counted_by_source_and_reason(three_days: Any) -> None:
+    rows = list_rejects(three_days.catalog, Which(), 3).to_pylist()
+    assert [(row["source"], row["reason"], row["line_count"], row["share"]) for row in rows] == [
+        ("shop", "unknown_event_type", 7, 7 / 300),
+        ("shop", "unparsable", 1, 1 / 300),
+    ]
+    assert [(row["first_arrival_day"], row["last_arrival_day"]) for row in rows] == [(DAYS[0], DAYS[2]), (DAYS[1],) * 2]
+
+
+@pytest.mark.parametrize(("wanted", "texts"), [(0, []), (1, ["w1"]), (2, ["w1", "g3"]), (3, ["w1", "g3", "w2"])])
+def test_examples_are_of_different_details_first_and_then_the_newest(
+    three_days: Any, wanted: int, texts: list[str]
+) -> None:
+    [row] = list_rejects(three_days.catalog, Which(reason="unknown_event_type"), wanted).to_pylist()
+    assert [one["text"] for one in row["examples"]] == texts
+    assert row["line_count"] == 7
+    if wanted:
+        assert row["examples"][0] == {
+            "arrival_day": DAYS[2], "file": "log.jsonl", "line": 1, "detail": "wishlist", "text": "w1",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("which", "counts"),
+    [
+        (Which(first=DAYS[1]), {"unknown_event_type": 4, "unparsable": 1}),
+        (Which(last=DAYS[0]), {"unknown_event_type": 3}),
+        (Which("shop", "unparsable", DAYS[1], DAYS[1]), {"unparsable": 1}),
+        (Which("blog"), {}),
+        (Which(first=date(2026, 2, 1)), {}),
+    ],
+    ids=str,
+)
+def test_source_reason_and_days_choose_lines(three_days: Any, which: Which, counts: dict[str, int]) -> None:
+    rows = list_rejects(three_days.catalog, which, 1).to_pylist()
+    assert {row["reason"]: row["line_count"] for row in rows} == counts
+
+
+def test_the_share_is_of_the_lines_of_the_days_that_are_meant(three_days: Any) -> None:
+    [row] = list_rejects(three_days.catalog, Which(last=DAYS[0]), 1).to_pylist()
+    assert row["share"] == 3 / 100
+
+
+def test_a_terminal_sees_counts_examples_and_what_to_do(three_days: Any, shown: Any) -> None:
+    which = Which("shop")
+    text = shown(shown_rejects(list_rejects(three_days.catalog, which, 2), which))
+    assert "Refused lines of shop" in text and "2.33%" in text and "2026-01-29" in text
+    assert "shop, unknown_event_type, for example" in text and "log.jsonl:1  wishlist" in text
+    assert "b.jsonl:9  no JSON" in text
+    assert r'{"half": \x1b[31m[red]\txxx' in text and "\x1b" not in text and "x" * 200 not in text
+    assert max(len(line) for line in text.splitlines()) <= 200
+    assert "throughline rejects replay --source my.toml" in text
+
+
+def test_nothing_refused_says_so(three_days: Any, shown: Any) -> None:
+    which = Which("blog", first=DAYS[1])
+    text = shown(shown_rejects(list_rejects(three_days.catalog, which, 2), which))
+    assert text.strip() == "No lines of blog from 2026-01-30 are refused in the newest release."
+
+
+def test_programs_get_csv_and_json(three_days: Any) -> None:
+    listed = list_rejects(three_days.catalog, Which(reason="unparsable"), 1)
+    csv = render(listed, "csv")
+    assert isinstance(csv, str)
+    assert csv.startswith(
+        "source,reason,line_count,share,first_arrival_day,last_arrival_day,examples\nshop,unparsable,1"
+    )
+    assert '"line": 9' in str(render(listed, "json"))
+
+
+def test_an_unknown_source_names_those_there_are(three_days: Any) -> None:
+    with pytest.raises(InputError, match="no source 'shpo' in the release of 2026-01-31: there are blog, shop"):
+        list_rejects(three_days.catalog, Which("shpo"), 1)
+
+
+def test_an_unknown_reason_names_those_there_are(three_days: Any) -> None:
+    told = r"for the reason 'typo': reasons there are: unknown_event_type \(7 lines\), unparsable \(1 lines\)"
+    with pytest.raises(InputError, match=told):
+        list_rejects(three_days.catalog, Which("shop", "typo"), 1)
+
+
+def test_a_night_in_the_making_is_not_listed(three_days: Any) -> None:
+    three_days.append("rejects", {**UNKNOWN, "arrival_day": DAYS[2], "line": 50})
+    assert list_rejects(three_days.catalog, Which(), 1).to_pylist()[0]["line_count"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("a\tb", r"a\tb"), ("\x1b[31m", r"\x1b[31m"), ("a\u202eb", r"a\u202eb"), ("Grüße 漢", "Grüße 漢")],
+)
+def test_control_characters_can_be_seen(text: str, told: str) -> None:
+    assert visible(text) == told
+    assert visible("y" * 5_000) == "y" * 1_000 + "…"

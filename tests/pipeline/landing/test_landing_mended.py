@@ -1,0 +1,93 @@
+"""A mended TOML is read by its own run alone, until that takes it over."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.landing import LandingZone
+
+TOML = """
+name = "web"
+[reader]
+format = "csv"
+columns = ["user", "at", "type"]
+[columns]
+user_id = "user"
+event_at = "to_timestamp(at)"
+event_type = "type"
+[event_types.view]
+as = "view"
+"""
+MENDED = f'{TOML}[event_types.wish]\nas = "like"\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for source in ("shop", "web"):
+        folder = tmp_path / "landing" / source
+        folder.mkdir(parents=True)
+        (folder / "source.toml").write_text(TOML.replace("web", source))
+    return tmp_path / "landing"
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    file = tmp_path / "my.toml"
+    file.write_text(MENDED)
+    return file
+
+
+def test_only_the_run_itself_reads_it(root: Path, toml: Path) -> None:
+    LandingZone(root).mend(toml, "replay_1")
+    types = {run: set(LandingZone(root, run).sources()["web"].event_types) for run in (None, "replay_1", "night_1")}
+    assert types == {None: {"view"}, "replay_1": {"view", "wish"}, "night_1": {"view"}}
+    assert [file.parent.name for file in LandingZone(root).source_files()] == ["shop", "web"]
+    assert [file.read_text() for file in LandingZone(root, "replay_1").source_files()][1] == MENDED
+
+
+def test_taken_over_it_is_everybodys(root: Path, toml: Path) -> None:
+    zone = LandingZone(root, "replay_1")
+    zone.mend(toml, "replay_1")
+    LandingZone(root, "night_1").take_over_mended()
+    assert (root / "web" / "source.toml").read_text() == TOML, "another run takes nothing over"
+    zone.take_over_mended()
+    zone.take_over_mended()
+    assert (root / "web" / "source.toml").read_text() == MENDED
+    assert zone.source_files() == [root / "shop" / "source.toml", root / "web" / "source.toml"]
+    assert zone.mended_files("web") == []
+
+
+def test_what_a_killed_run_left_is_found_and_no_landed_day(root: Path, toml: Path) -> None:
+    zone = LandingZone(root)
+    zone.mend(toml, "replay_1")
+    assert zone.mended_files("web") == [zone.mended_file("web", "replay_1")]
+    assert zone.days("web") == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('name = "web"', 'name = "blog"', "no source 'blog' has landed: landed are shop, web; check the key 'name'"),
+        ('columns = ["u', 'header = true\ncolumns = ["u', r"key 'reader.header' = True, but .* of web .* by False"),
+        ('columns = ["u', 'encoding = "latin-1"\ncolumns = ["u', "key 'reader.encoding' = 'iso8859-1', but .*'utf-8'"),
+        (
+            'format = "csv"\ncolumns = ["user", "at", "type"]',
+            'format = "parquet"\nfields = "user STRING, at STRING, type STRING"',
+            "key 'reader.format' = 'parquet', but the files of web were cut into lines by 'lines of text'",
+        ),
+    ],
+    ids=["another_name", "header", "encoding", "parquet"],
+)
+def test_a_toml_that_does_not_fit_what_landed_is_refused(
+    root: Path, toml: Path, before: str, after: str, message: str
+) -> None:
+    toml.write_text(MENDED.replace(before, after))
+    with pytest.raises(SourceError, match=message):
+        LandingZone(root).mend(toml, "replay_1")
+    assert not list(root.rglob("*/mended/*"))
+
+
+def test_another_reader_of_the_same_lines_is_no_obstacle(root: Path, toml: Path) -> None:
+    toml.write_text(MENDED.replace('format = "csv"', 'format = "csv"\nseparator = ";"'))
+    LandingZone(root).mend(toml, "replay_1")
