@@ -37,7 +37,10 @@ class Cleaned:
 def judge_all(
     lines: DataFrame, sources: Mapping[str, Source], catalogues: Mapping[str, DataFrame], settings: Settings
 ) -> DataFrame:
-    """Judge the lines of all sources, each by its own TOML and catalogue; see `judge`. Refused lines only keep `text`."""
+    """Judge the lines of all sources, each by its own TOML and catalogue; see `judge`.
+
+    Only refused lines keep their `text`, of others nobody needs it any more.
+    """
     key = pseudonym_key(settings)
     judged = [
         with_catalogue_tags(judge(lines.where(F.col("source") == name), source, key, settings), catalogues.get(name))
