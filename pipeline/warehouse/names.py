@@ -13,3 +13,8 @@ def branch_of(day: date) -> str:
 def default_run_id(day: date) -> str:
     """Return the run id under which steps typed one by one in a terminal find each other."""
     return f"terminal_{day:%Y%m%d}"
+
+
+def clusters_run_id(through: date) -> str:
+    """Return the run id under which item clusters are trained, by default."""
+    return f"clusters_{through:%Y%m%d}"
