@@ -55,8 +55,8 @@ def plan_cleaning(
     changed = [day for day in all_landed if day.day <= wanted.last and cleaned.get((day.source, day.day)) != day.sha256]
     first = min([wanted.first, *[day.day for day in changed]])
     late = [one.day for one in changed if any(day >= one.day for _, day in cleaned)]
-    if late and (filled := first_filled_since(min(late))):
-        first = min(first, filled)
+    if late and (since := first_filled_since(min(late))):
+        first = min(first, since)
     last = max([wanted.last, *[day for _, day in cleaned if day >= first]])
     chosen = [day for day in all_landed if first <= day.day <= last]
     filled = {day.day for day in chosen}
