@@ -122,6 +122,13 @@ def another_installation() -> Iterator[Installation]:
         yield made
 
 
+@pytest.fixture
+def own_installation() -> Iterator[Installation]:
+    """An empty home for one test, for a log of its own."""
+    with new_home() as made:
+        yield made
+
+
 @dataclass(frozen=True)
 class Shop:
     """The log of the made-up shop, of which one day's file was lost on the way."""

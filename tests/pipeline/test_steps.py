@@ -9,7 +9,15 @@ import pytest
 
 from pipeline.days import day_range
 from pipeline.settings import ROOT, load_settings
-from pipeline.steps import STEPS, CommandLine, land_command, step_commands, step_environment, tables_command
+from pipeline.steps import (
+    STEPS,
+    CommandLine,
+    clusters_command,
+    land_command,
+    step_commands,
+    step_environment,
+    tables_command,
+)
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "command_lines"
 DAY = day_range("2026-01-31", None, None)
@@ -29,6 +37,7 @@ RENDERED = {
         for step in STEPS
         for command in step_commands(step, DAY, run_id="manual__2026-02-01", score_all=True)
     ],
+    "clusters": [clusters_command(DAY.last)],
     "land": [
         tables_command(),
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
@@ -60,7 +69,9 @@ def test_a_range_is_one_process_a_step_and_not_a_loop() -> None:
     assert [command.label for command in night("range")] == [command.label for command in night("day")]
 
 
-@pytest.mark.parametrize("command", [*night("day"), *RENDERED["land"]], ids=lambda command: command.label)
+@pytest.mark.parametrize(
+    "command", [*night("day"), *RENDERED["land"], *RENDERED["clusters"]], ids=lambda command: command.label
+)
 def test_what_a_command_line_starts_is_there(command: CommandLine) -> None:
     program, *arguments = command.arguments
     assert Path(program).is_file()

@@ -35,7 +35,7 @@ def test_clusters_agree_with_categories_beyond_chance(real_data: Path, frame_of)
                   cut.groupBy("item_id").agg(F.max(F.col("tags")[0]).alias("category")).collect()}  # fmt: skip
 
     no_titles, none_before = frame_of([], "item_id STRING, title STRING"), frame_of([], "item_id STRING, tag STRING")
-    rules = ClusterRules(count=50, least_sessions=3)
+    rules = ClusterRules(count=50, least_sessions=5)
     found = item_clusters(sessions, no_titles, none_before, THROUGH, rules).collect()
     known, clusters = [categories[row.item_id] for row in found], np.array([row.cluster for row in found])
     random = np.random.default_rng(1)
