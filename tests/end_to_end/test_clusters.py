@@ -52,14 +52,10 @@ def test_clusters_become_the_interests_of_the_days_after(own_installation: Any, 
     toml.write_text(TOML, encoding="utf-8")
     here.do("land", "--source", toml, logs)
 
-    early = here.call("clusters", "--through", TRAINED)
-    assert early.returncode == 1 and "the newest published day is none" in early.stderr
     here.do("run", "--from", FIRST, "--to", TRAINED)
     assert here.ask("SELECT count(*) AS n FROM user_interests")[0]["n"] == 0
     assert "clusters-1.20260107 of bare: 12 items have a tag" in here.do("clusters", "--through", TRAINED)
     assert "exists already: nothing is changed" in here.do("clusters", "--through", TRAINED)
-    older = here.call("clusters", "--through", FIRST)
-    assert older.returncode == 1 and "knows days after 2026-01-05 already" in older.stderr
 
     here.do("run", "--day", NEXT)
     version = here.ask("SELECT tag, list(item_id ORDER BY item_id) AS items FROM item_clusters GROUP BY tag")
