@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.bots import BotRules, robots, with_declared_bots
@@ -69,6 +69,37 @@ def with_catalogue_tags(judged: DataFrame, catalogue: DataFrame | None) -> DataF
     known = judged.join(F.broadcast(tags), "item_id", "left")
     own_or_items = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("item_tags", "tags"))
     return known.withColumn("tags", own_or_items).drop("item_tags")
+
+
+def with_cluster_tags(judged: DataFrame, clusters: DataFrame, sources: Mapping[str, Source]) -> DataFrame:
+    """Give events that have no tags even so the tag of their item's cluster, where their source asks for clusters.
+
+    The version that counts is the newest trained through a day before the event's arrival day, so it is the same
+    whenever that day is cleaned. An item that this version does not know stays without tags.
+
+    clusters: one row per version, source and item, as `sql/ddl/item_clusters.sql`.
+    """
+    asking = [name for name, source in sources.items() if source.clusters.count]
+    if not asking:
+        return judged
+    own = clusters.where(F.col("source").isin(asking))
+    in_order = Window.partitionBy("source").orderBy("trained_through")
+    versions = own.select("source", "trained_through").distinct()
+    versions = versions.withColumn("counts_through", F.lead("trained_through").over(in_order))
+    tags = own.join(versions, ["source", "trained_through"]).select(
+        F.col("source").alias("cluster_source"),
+        F.col("item_id").alias("cluster_item"),
+        F.array("tag").alias("cluster_tags"),
+        "trained_through",
+        "counts_through",
+    )
+    is_in_time = (F.col("arrival_day") > F.col("trained_through")) & (
+        F.col("counts_through").isNull() | (F.col("arrival_day") <= F.col("counts_through"))
+    )
+    is_same = (F.col("source") == F.col("cluster_source")) & (F.col("item_id") == F.col("cluster_item"))
+    tagged = judged.join(tags, is_same & is_in_time, "left")
+    own_or_clusters = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("cluster_tags", "tags"))
+    return tagged.withColumn("tags", own_or_clusters).drop(*tags.columns)
 
 
 def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settings) -> Cleaned:

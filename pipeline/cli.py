@@ -16,7 +16,7 @@ from pipeline.process import StepFailed
 from pipeline.settings import load_settings
 from pipeline.source import load_source, source_file
 from pipeline.steps import NEWEST_MODEL, STEPS, land_command, train_command
-from pipeline.terminal import open_catalog, ready, run_all, run_night, where_airflow_is
+from pipeline.terminal import open_catalog, ready, run_all, run_clusters, run_night, where_airflow_is
 
 app = typer.Typer(
     help="From a clickstream to interest profiles.\n\nFirst `throughline land` a log, then `throughline run` its days, "
@@ -140,6 +140,25 @@ def train(
     settings = ready(console)
     last = parse_day(through) if through else newest_release(open_catalog(console), None).as_of
     run_all([train_command(last, run_id, promote)], settings, console, f"train-{last}")
+
+
+@app.command()
+def clusters(
+    through: Annotated[
+        str | None, typer.Option("--through", help="The last day to know; by default that of the newest release.")
+    ] = None,
+) -> None:
+    """Cluster the items of logs without tags by the sessions that touch them; the days after have the clusters as tags.
+
+    For sources with [clusters] in their TOML. A version never changes: the same day again does nothing.
+
+    Example: throughline clusters --through 2026-01-31
+    """
+    from pipeline.analyst.release import newest_release
+
+    settings = ready(console)
+    last = parse_day(through) if through else newest_release(open_catalog(console), None).as_of
+    run_clusters(last, settings, console)
 
 
 @app.command()

@@ -73,8 +73,13 @@ def profiles(
     )
 
 
-def for_gate(made: DataFrame) -> DataFrame:
-    """Return what the gate `profiles` checks of each row."""
+def for_gate(made: DataFrame, has_clusters: bool) -> DataFrame:
+    """Return what the gate `profiles` checks of each row.
+
+    has_clusters: whether clusters stand in for tags. Then there are none until the first are trained, and later none of
+    what was touched before, so a profile without interests is no sign of a fault: its `interest_count` is null.
+    """
+    count = F.size("interests")
     affinities = F.expr("transform(interests, one -> one.affinity)")
     in_order = F.expr(
         "transform(interests, one -> one.affinity) = reverse(array_sort(transform(interests, one -> one.affinity)))"
@@ -84,7 +89,7 @@ def for_gate(made: DataFrame) -> DataFrame:
         "as_of",
         "model_version",
         "return_probability",
-        F.size("interests").alias("interest_count"),
+        F.when((count > 0) | F.lit(not has_clusters), count).alias("interest_count"),
         F.array_max(affinities).alias("highest_affinity"),
         F.array_min(affinities).alias("lowest_affinity"),
         (~in_order).cast("int").alias("out_of_order"),

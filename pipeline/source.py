@@ -141,6 +141,20 @@ class DeviceRules(_Part):
     most_users: int = Field(1, ge=1)
 
 
+class ClusterRules(_Part):
+    """Whether clusters of items stand in for tags; 0 or false: they do not."""
+
+    count: int = Field(0, ge=0)
+    least_sessions: int = Field(5, ge=1)
+
+    @field_validator("count")
+    @classmethod
+    def _is_more_than_one(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one cluster tells no interests apart; expected 2 or more, or 0 for none")
+        return value
+
+
 class Items(_Part):
     """A catalogue of items; the newest record of an item wins."""
 
@@ -165,6 +179,7 @@ class Source(_Part):
     reject_when: dict[str, Expression] = {}
     sessions: SessionRules = SessionRules()
     devices: DeviceRules = DeviceRules()
+    clusters: ClusterRules = ClusterRules()
     items: Items | None = None
 
     @model_validator(mode="after")
@@ -173,6 +188,12 @@ class Source(_Part):
             raise ValueError(
                 "[devices] join = true needs columns.device_id and columns.user_id: who uses which device?"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_items_to_cluster(self) -> "Source":
+        if self.clusters.count and not self.columns.item_id:
+            raise ValueError("[clusters] count needs columns.item_id: what is to be clustered?")
         return self
 
     @field_validator("time_zone")

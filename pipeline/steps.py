@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.days import DayRange
 from pipeline.embedded.configuration import conf_folder
 from pipeline.settings import ROOT, Settings
-from pipeline.warehouse.names import branch_of, default_run_id
+from pipeline.warehouse.names import branch_of, clusters_run_id, default_run_id
 
 STEPS = ("clean", "sessions", "sequences", "score", "publish")
 NEWEST_MODEL = "as-of"
@@ -56,6 +56,11 @@ def step_commands(
         _model(*score, *(("--all",) if score_all else ())),
         _spark("profiles", *which, "--run-id", run_id),
     ]
+
+
+def clusters_command(through: date) -> CommandLine:
+    """Return the process that trains a version of item clusters on what was known through a day."""
+    return _spark("clusters", "--through", str(through), "--run-id", clusters_run_id(through))
 
 
 def train_command(through: date, run_id: str | None = None, promote: bool = True) -> CommandLine:

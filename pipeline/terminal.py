@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,9 +17,9 @@ from pipeline.embedded.configuration import conf_folder
 from pipeline.embedded.prepare import prepare
 from pipeline.process import run_command
 from pipeline.settings import Settings, load_settings
-from pipeline.steps import NEWEST_MODEL, CommandLine, step_commands, step_environment, tables_command
+from pipeline.steps import NEWEST_MODEL, CommandLine, clusters_command, step_commands, step_environment, tables_command
 from pipeline.warehouse.lease import Lease
-from pipeline.warehouse.names import default_run_id
+from pipeline.warehouse.names import clusters_run_id, default_run_id
 
 
 def ready(console: Console) -> Settings:
@@ -53,15 +54,25 @@ def run_night(
     """Run steps of a night one after the other, and keep the lease alive between them.
 
     before: processes to run before the steps.
-
-    Nothing is tried again here, so a failure frees the lease for whoever comes next.
     """
     run_id = run_id or default_run_id(days.last)
     of_steps = [command for step in steps for command in step_commands(step, days, run_id, score_all, model)]
-    lease = Lease(settings, run_id, days.last)
+    _run_under_lease([*before, *of_steps], Lease(settings, run_id, days.last), settings, console, str(days.last))
+
+
+def run_clusters(through: date, settings: Settings, console: Console) -> None:
+    """Train a version of item clusters, in the place of a night."""
+    lease = Lease(settings, clusters_run_id(through), through)
+    _run_under_lease([clusters_command(through)], lease, settings, console, f"clusters-{through}")
+
+
+def _run_under_lease(
+    commands: Sequence[CommandLine], lease: Lease, settings: Settings, console: Console, log_name: str
+) -> None:
+    """Run processes that write. Nothing is tried again here, so a failure frees the lease for whoever comes next."""
     try:
         with lease.renewed():
-            run_all([*before, *of_steps], settings, console, str(days.last))
+            run_all(commands, settings, console, log_name)
     except BaseException:
         lease.free()
         raise

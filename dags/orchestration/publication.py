@@ -4,7 +4,7 @@ from typing import Any
 
 from airflow.sdk import Asset
 
-TABLES = ("device_users", "events", "items", "profiles", "rejects", "sequences", "sessions")
+TABLES = ("device_users", "events", "item_clusters", "items", "profiles", "rejects", "sequences", "sessions")
 ASSETS = [Asset(name=f"interest.{name}", uri=f"throughline://interest/{name}", group="interest") for name in TABLES]
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pyspark.sql import functions as F
 
 from pipeline import gates
-from pipeline.clean import clean, judge_all
+from pipeline.clean import clean, judge_all, with_cluster_tags
 from pipeline.clean_plan import plan_cleaning
 from pipeline.days import told
 from pipeline.devices import most_users
@@ -38,12 +38,14 @@ def main() -> None:
 
         catalogues = catalogues_of(spark, zone)
         lines = landed_lines(spark, zone, plan)
-        judged = judge_all(lines, zone.sources(), catalogues, here.settings).persist()
+        sources = zone.sources()
+        judged = judge_all(lines, sources, catalogues, here.settings)
+        judged = with_cluster_tags(judged, spark.table(table("item_clusters")), sources).persist()
         known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)
         cleaned = clean(judged, known, plan.first, here.settings)
         write_events(spark, plan, cleaned)
         write_items(spark, plan, list(catalogues.values()))
-        write_device_users(spark, plan, most_users(zone.sources()))
+        write_device_users(spark, plan, most_users(sources))
 
         days = F.col("arrival_day").between(plan.first, plan.last)
         events = spark.table(table("events")).where(days)

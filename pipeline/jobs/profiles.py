@@ -29,7 +29,8 @@ def main() -> None:
         made.select(*spark.table(table("profiles")).columns).writeTo(table("profiles")).overwrite(is_replaced)
 
         written = spark.table(table("profiles")).where(is_replaced)
-        gate = gates.check(for_gate(written), "profiles")
+        has_clusters = any(source.clusters.count for source in here.zone.sources().values())
+        gate = gates.check(for_gate(written, has_clusters), "profiles")
         counts = {row.as_of: row["count"] for row in written.groupBy("as_of").count().collect()}
         rows = [runs.StepRow(day, counts.get(day, 0), {"profiles": counts.get(day, 0)}) for day in days]
         runs.record(spark, "profiles", here.run_id, rows, gate, here.clock)

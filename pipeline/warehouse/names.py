@@ -17,6 +17,11 @@ def default_run_id(day: date) -> str:
     return f"terminal_{day:%Y%m%d}"
 
 
+def clusters_run_id(through: date) -> str:
+    """Return the run id under which item clusters are trained, by default."""
+    return f"clusters_{through:%Y%m%d}"
+
+
 def require_run_id(run_id: str) -> str:
     """Return a run id that can name a folder. Raises UsageError saying what it may be made of."""
     if not run_id or not all(letter.isalnum() or letter in "_.-" for letter in run_id):

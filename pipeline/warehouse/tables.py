@@ -8,7 +8,9 @@ from pipeline.settings import ROOT
 
 NAMESPACE = "interest"
 # Written on the branch of a night and published together.
-NIGHT_TABLES = ("events", "rejects", "items", "device_users", "sessions", "sequences", "profiles", "runs")
+NIGHT_TABLES = (
+    "events", "rejects", "items", "item_clusters", "device_users", "sessions", "sequences", "profiles", "runs",
+)  # fmt: skip
 DDL = ROOT / "sql" / "ddl"
 
 

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.source import BUILT_IN, Columns, EventType, Items, Reader, SessionRules, Source, load_source, source_file
+from pipeline.source import (
+    BUILT_IN,
+    ClusterRules,
+    Columns,
+    EventType,
+    Items,
+    Reader,
+    SessionRules,
+    Source,
+    load_source,
+    source_file,
+)
 
 TEMPLATE = BUILT_IN / "template.toml"
 GOOD = """\
@@ -126,6 +137,32 @@ def test_a_mistake_is_one_line_that_names_file_and_key(written: Written, good: s
     assert [part for part in told if part not in message] == []
 
 
+CLUSTERED = GOOD.replace('event_type = "type"', 'event_type = "type"\nitem_id = "item"') + "\n[clusters]\n"
+
+
+@pytest.mark.parametrize(("told", "count"), [("count = 50", 50), ("count = 0", 0), ("count = false", 0), ("", 0)])
+def test_clusters_are_switched_on_by_their_count(written: Written, told: str, count: int) -> None:
+    assert load_source(written(CLUSTERED + told)).clusters == ClusterRules(count=count, least_sessions=5)
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        (CLUSTERED + "count = 1", "key 'clusters.count' = 1: one cluster tells no interests apart; expected 2 or more"),
+        (CLUSTERED + "count = -5", "key 'clusters.count' = -5: Input should be greater than or equal to 0"),
+        (CLUSTERED + "count = 'many'", "key 'clusters.count' = 'many': Input should be a valid integer"),
+        (CLUSTERED + "least_sessions = 0", "key 'clusters.least_sessions' = 0"),
+        (CLUSTERED + "number = 5", "unknown key 'clusters.number'"),
+        (GOOD + "\n[clusters]\ncount = 50", "[clusters] count needs columns.item_id"),
+    ],
+)
+def test_clusters_that_cannot_be_are_told_with_file_and_key(written: Written, toml: str, told: str) -> None:
+    file = written(toml)
+    with pytest.raises(SourceError) as caught:
+        load_source(file)
+    assert str(caught.value).startswith(f"{file}: ") and told in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("reader", "told"),
     [
@@ -204,7 +241,7 @@ def test_a_path_is_a_source_of_its_own(written: Written) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [Source, Reader, Columns, EventType, SessionRules, Items], ids=lambda part: part.__name__
+    "part", [Source, Reader, Columns, EventType, SessionRules, ClusterRules, Items], ids=lambda part: part.__name__
 )
 def test_the_template_shows_every_key(part: type[Source]) -> None:
     text = TEMPLATE.read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from pipeline.settings import ROOT, load_settings
 from pipeline.steps import (
     STEPS,
     CommandLine,
+    clusters_command,
     land_command,
     mend_command,
     step_commands,
@@ -37,6 +38,7 @@ RENDERED = {
         for step in STEPS
         for command in step_commands(step, DAY, run_id="manual__2026-02-01", score_all=True)
     ],
+    "clusters": [clusters_command(DAY.last)],
     "land": [
         tables_command(),
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
@@ -70,7 +72,9 @@ def test_a_range_is_one_process_a_step_and_not_a_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [*night("day"), *RENDERED["land"], *RENDERED["mend"]], ids=lambda command: command.label
+    "command",
+    [*night("day"), *RENDERED["land"], *RENDERED["mend"], *RENDERED["clusters"]],
+    ids=lambda command: command.label,
 )
 def test_what_a_command_line_starts_is_there(command: CommandLine) -> None:
     program, *arguments = command.arguments

@@ -1,0 +1,60 @@
+"""Train a version of item clusters, which stand in for tags in the days after.
+
+    spark-submit pipeline/jobs/clusters.py --through 2026-01-31 [--run-id ID]
+
+Reads the sessions known through the day of every source whose TOML has [clusters]. Works like a night of its own, under
+the lease and on a branch that is merged at the end; analysts see the table `item_clusters` with the next release.
+A version never changes: training through the same day again does nothing. Fails when too few items are touched often.
+"""
+
+import argparse
+from datetime import timedelta
+
+from pipeline.days import parse_day
+from pipeline.errors import told_in_one_line
+from pipeline.item_clusters import item_clusters
+from pipeline.warehouse import branches, runs
+from pipeline.warehouse.clusters import add_version, newest_tags, newest_versions, sources_to_train, version_of
+from pipeline.warehouse.names import clusters_run_id
+from pipeline.warehouse.night import night
+from pipeline.warehouse.tables import table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="clusters")
+    parser.add_argument("--through", required=True, help="the last day to know, such as 2026-01-31")
+    parser.add_argument("--run-id", help="names the training; one per day by default")
+    told = parser.parse_args()
+    through = parse_day(told.through)
+    run_id = told.run_id or clusters_run_id(through)
+
+    with night("clusters", ["--day", str(through), "--run-id", run_id], is_first_step=True) as here:
+        spark, sources = here.spark, here.zone.sources()
+        clusters = spark.table(table("item_clusters"))
+        newest = newest_versions(clusters)
+        newest_cleaned = runs.newest_cleaned_day(spark.table(table("runs")))
+        wanted = sources_to_train(sources, newest, through, newest_cleaned)
+        if not wanted:
+            print(f"{version_of(through)} exists already: nothing is changed", flush=True)
+        for name in wanted:
+            sessions = spark.table(table("sessions")).where(f"source = '{name}'")
+            before = newest_tags(clusters, name, newest).localCheckpoint()
+            made = item_clusters(sessions, spark.table(table("items")), before, through, sources[name].clusters)
+            made = made.localCheckpoint()
+            add_version(spark, made, name, through)
+            print(f"{version_of(through)} of {name}: {made.count()} items have a tag", flush=True)
+        if wanted and newest_cleaned and newest_cleaned > through:
+            days = f"--from {through + timedelta(days=1)} --to {newest_cleaned}"
+            print(
+                f"days after {through} are cleaned without it: `throughline run {days}` gives them its tags", flush=True
+            )
+        here.lease.require_held()
+        spark.conf.unset("spark.wap.branch")
+        branches.fast_forward(spark, here.branch)
+        branches.drop(spark, here.branch)
+    here.lease.free()
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        main()
