@@ -11,7 +11,7 @@ from pipeline.settings import Settings
 from pipeline.warehouse.names import branch_of
 
 TABLES = ("events", "rejects", "items", "sessions", "sequences")
-MICROS = "lambda at: epoch_us(at)"
+MICROS = "lambda moment: epoch_us(moment)"
 ROWS = {
     "rejects": "SELECT arrival_day, file, line, reason, text FROM rejects",
     "events": """SELECT
