@@ -11,7 +11,7 @@ from pipeline.settings import Settings
 from pipeline.warehouse.names import branch_of
 
 TABLES = ("events", "rejects", "items", "sessions", "sequences")
-MICROS = "lambda at: epoch_us(at)"
+MICROS = "lambda moment: epoch_us(moment)"
 ROWS = {
     "rejects": "SELECT arrival_day, file, line, reason, text FROM rejects",
     "events": """SELECT
@@ -63,7 +63,7 @@ def _fingerprints(views: Mapping[str, str]) -> Fingerprints:
         connection.execute(f"CREATE VIEW {name} AS {select}")
     told: Fingerprints = {}
     for name, rows in ROWS.items():
-        found = connection.sql(f"SELECT count(*), sum(hash(one)) FROM ({rows}) AS one").fetchone()
+        found = connection.execute(f"SELECT count(*), sum(hash(one)) FROM ({rows}) AS one").fetchone()
         assert found is not None
         told[name] = (int(found[0]), str(found[1]))
     return told

@@ -19,7 +19,8 @@ WITH parsed AS (
         TRY_CAST(line_of.received AS TIMESTAMP) AS received_at,
         nullif(trim(line_of.type), '') AS type_name,
         nullif(trim(line_of.item), '') AS item_id,
-        coalesce(list_filter(list_transform(line_of.tags, lambda tag: trim(tag)), lambda tag: tag != ''), []) AS tags,
+        list_filter(list_transform(line_of.tags, lambda tag: trim(tag)), lambda tag: tag != '') AS told_tags,
+        coalesce(list_filter(told_tags, lambda tag, place: list_position(told_tags, tag) = place), []) AS tags,
         nullif(trim(line_of.url), '') AS url,
         nullif(trim(line_of.ua), '') AS user_agent,
         TRY_CAST(line_of.consent AS BOOLEAN) AS consent,
@@ -27,7 +28,7 @@ WITH parsed AS (
     FROM parsed
 )
 SELECT
-    canonical.* EXCLUDE (told_at, text, is_broken, type_name),
+    canonical.* EXCLUDE (told_at, told_tags, text, is_broken, type_name),
     event_types.canonical AS event_type, event_types.weight,
     CASE
         WHEN is_broken THEN 'unparsable'
