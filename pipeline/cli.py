@@ -234,7 +234,11 @@ def list_rejects(
 def replay_rejects(
     source: Annotated[str, typer.Option("--source", help="The mended TOML, of a source that has landed.")],
     reason: Annotated[
-        str | None, typer.Option("--reason", help="Begin with the first day that has lines refused for this reason.")
+        str | None,
+        typer.Option(
+            "--reason",
+            help="Begin with the first day that has lines refused for this reason, or by this rule of [reject_when].",
+        ),
     ] = None,
     first: Annotated[
         str | None, typer.Option("--from", help="Begin with this day, instead of the first that has refused lines.")

@@ -64,8 +64,8 @@ def replay_rejects(toml: Path, reason: str | None, first: date | None, is_dry_ru
 def _tell(replay: Replay | None, source: str, verb: str, console: Console) -> None:
     if replay is None:
         told = (
-            f"no line of {source} is refused: nothing to replay. "
-            f"To judge all lines from a day on by this TOML, add --from DAY"
+            f"nothing to replay: no line of {source} is refused, but for what rules of its TOML set aside. "
+            f"To begin with these, add --reason RULE; to judge all lines from a day on by this TOML, --from DAY"
         )
     else:
         labels = ["mend", *(command.label for step in STEPS for command in step_commands(step, replay.days))]

@@ -15,6 +15,7 @@ from pipeline.analyst.rejects import of_reason
 from pipeline.analyst.release import Release, newest_release, read_table
 from pipeline.days import DayRange
 from pipeline.errors import InputError
+from pipeline.source import REASONS
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -63,7 +64,8 @@ def plan_replay(catalog: "Catalog", source: str, reason: str | None, first: date
     An earlier day comes along where copies that arrived since filled its events: a line that moves may come before
     them.
 
-    reason: begin with the first day on which it was a reason. first: begin on this day, whatever is refused.
+    reason: begin with the first day on which it was a reason; by default any but the rules by which the TOML itself
+    sets lines aside. first: begin on this day, whatever is refused.
 
     Raises InputError if the source or the days from `first` on were never cleaned, or the reason is none.
     """
@@ -77,7 +79,10 @@ def plan_replay(catalog: "Catalog", source: str, reason: str | None, first: date
         raise InputError(f"no lines to replay from {first} on: the newest day in the release is {newest}")
     refused = _refused(catalog, release, source, first or min(own_days))
     if first is None:
-        wanted = of_reason(refused, reason) if reason and refused.num_rows else refused
+        if reason and refused.num_rows:
+            wanted = of_reason(refused, reason)
+        else:
+            wanted = refused.filter(pc.field("reason").isin(REASONS))
         if not wanted.num_rows:
             return None
         first = pc.min(wanted["arrival_day"]).as_py()

@@ -55,6 +55,13 @@ def test_a_day_whose_events_were_filled_since_comes_along(four_days: Any) -> Non
     assert replay is not None and replay.days == DayRange(D1, D4)
 
 
+def test_lines_set_aside_by_a_rule_of_the_toml_begin_a_replay_only_if_asked_for(four_days: Any) -> None:
+    four_days.append("rejects", reject(D1, 8, "static_asset"))
+    four_days.publish(D4)
+    begins = [plan_replay(four_days.catalog, "shop", reason, None) for reason in (None, "static_asset")]
+    assert [replay and replay.days.first for replay in begins] == [D2, D1]
+
+
 def test_without_refused_lines_there_is_nothing_to_replay(four_days: Any) -> None:
     four_days.append("runs", {"step": "clean", "day": D1, "source": "calm", "rows_in": 9})
     four_days.publish(D4)

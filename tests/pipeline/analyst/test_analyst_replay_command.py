@@ -98,7 +98,8 @@ def test_a_dry_run_says_what_would_run(zone: LandingZone, replay: Callable[..., 
 
 def test_nothing_refused_is_nothing_to_replay(zone: LandingZone, replay: Callable[..., str]) -> None:
     told = replay(must_not_run, MENDED.replace("shop", "calm"))
-    assert told.startswith("no line of calm is refused: nothing to replay. To judge all lines from a day on")
+    assert told.startswith("nothing to replay: no line of calm is refused, but for what rules")
+    assert "to judge all lines from a day on by this TOML, --from DAY" in told
     assert NoLease.held == []
 
 
