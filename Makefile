@@ -37,7 +37,7 @@ lint: $(READY) ## format, lint, types, imports
 	@$(BIN)/lint-imports
 
 check: lint ## what CI runs first: lint and the fast tests
-	@$(BIN)/pytest -m "not end_to_end"
+	@$(BIN)/pytest -m "not end_to_end and not slow"
 
 format: $(READY) ## write the code as `make check` wants it
 	@$(BIN)/ruff format .

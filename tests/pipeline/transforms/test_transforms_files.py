@@ -137,6 +137,7 @@ def test_keys_of_json_lines_may_be_new_gone_in_another_order_or_of_another_type(
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv", "regex"])
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_a_line_of_nineteen_megabytes_is_an_event_like_any_other(format: str, write: Write, cleaned_log) -> None:
     title = "a b" * 6_400_000  # Spark's reader of JSON takes values of 20 million letters at most

@@ -184,6 +184,7 @@ def source_of(told: dict[str, Any]) -> Source:
 
 
 @pytest.mark.parametrize("reader", READERS)
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_of_ten_thousand_malformed_lines_each_is_counted_once(reader: str, cleaned_log, tmp_path: Path) -> None:
     told, separator, render, header = READERS[reader]
@@ -204,6 +205,7 @@ def test_of_ten_thousand_malformed_lines_each_is_counted_once(reader: str, clean
     assert set(log.counts) - {"accepted", "duplicates"} <= {*REASONS, *source.reject_when}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_of_ten_thousand_malformed_rows_of_parquet_each_is_counted_once(cleaned_log, tmp_path: Path) -> None:
     """Text that is no UTF-8, times beyond the calendar, numbers that are none: Parquet itself lets all of that in."""

@@ -467,6 +467,7 @@ def mutated(texts: list[str], count: int, seed: int) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_ten_thousand_mutated_lines_are_each_judged_once(frame_of, tmp_path: Path) -> None:
     log = make_log(DemoPlan(users=20, days=7))

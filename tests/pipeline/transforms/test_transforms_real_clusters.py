@@ -18,6 +18,7 @@ THROUGH = date(2017, 12, 4)
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_clusters_agree_with_categories_beyond_chance(real_data: Path, frame_of) -> None:
     source = load_source(source_file("taobao"))

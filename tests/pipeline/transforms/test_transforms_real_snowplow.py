@@ -85,6 +85,7 @@ def short(session_id: str) -> str:
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_17_of_18_sessions_are_theirs_when_a_session_is_what_their_cookie_calls_one(
     real_data: Path, cleaned_log
@@ -132,6 +133,7 @@ def test_17_of_18_sessions_are_theirs_when_a_session_is_what_their_cookie_calls_
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_by_the_rules_for_people_10_of_18_are_theirs(real_data: Path, cleaned_log) -> None:
     """The built-in source: a user's run of events without a silence of 30 minutes, whatever the cookie calls it."""

@@ -14,6 +14,7 @@ LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING,
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_taobao_has_the_events_and_sessions_that_it_is_known_for(real_data: Path, frame_of) -> None:
     source = load_source(source_file("taobao"))

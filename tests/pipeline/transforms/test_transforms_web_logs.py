@@ -63,6 +63,7 @@ def test_a_combined_log_is_read_and_what_shows_no_page_is_set_aside(frame_of) ->
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_every_line_of_nasas_log_is_accounted_for(real_data: Path, cleaned_log) -> None:
     files = sorted((real_data / "nasa-http").glob("*.tsv"))
