@@ -78,17 +78,19 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
     reason = F.when(F.col("is_new_run"), "gap").when(
         is_cut_by_day & F.col("is_new_day"), F.when(is_day_split, "day").otherwise("midnight")
     )
+    # Hashed where a session begins, not for each of its events.
+    session_id = F.substring(F.sha2(F.concat_ws("\x1f", "source", "user_id", "event_id"), 256), 1, 32)
+    begins = F.struct(session_id.alias("session_id"), "event_at", reason.alias("reason"))
     cut = runs.withColumns(
         {
             "run_started_at": F.first("event_at").over(whole_run),
             "is_cut_by_day": is_cut_by_day,
-            "begins": F.when(reason.isNotNull(), F.struct("event_id", "event_at", reason.alias("reason"))),
+            "begins": F.when(reason.isNotNull(), begins),
         }
     ).withColumn("begun", F.last("begins", ignorenulls=True).over(in_order))
-    identity = F.concat_ws("\x1f", "source", "user_id", "begun.event_id")
     return cut.withColumns(
         {
-            "session_id": F.substring(F.sha2(identity, 256), 1, 32),
+            "session_id": F.col("begun.session_id"),
             "session_started_at": F.col("begun.event_at"),
             "split_reason": F.col("begun.reason"),
         }
