@@ -31,7 +31,6 @@ tags = "tags"
 as = "view"
 """
 WISH = '[event_types.wish]\nas = "like"\nweight = 2.0\n'
-TABLES = ("events", "rejects", "sessions", "sequences")
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,6 @@ class Wishes:
             FROM runs WHERE step = 'clean'
         """)
         return {name: int(count) for name, count in told.items()}
-
-    def fingerprints(self) -> dict[str, str]:
-        return {name: self.installation.do("fingerprint", name).strip() for name in TABLES}
 
     def newest_run(self) -> str:
         [told] = self.installation.ask("SELECT run_id FROM releases ORDER BY published_at DESC LIMIT 1")
@@ -177,11 +173,3 @@ def test_the_profiles_of_the_newest_day_know_the_moved_lines(wishes: Wishes) -> 
         "UNION SELECT config_hash FROM (SELECT * FROM releases ORDER BY published_at DESC LIMIT 1)"
     )
     assert len(hashes) == 1
-
-
-def test_a_second_replay_from_the_first_day_on_changes_nothing(wishes: Wishes) -> None:
-    before, run = wishes.fingerprints(), wishes.newest_run()
-    told = wishes.replay("--from", "2026-01-05")
-    assert "of 1 refused lines 0 moved: 0 to events, 0 are duplicates; still refused: 1 unparsable" in told
-    assert wishes.newest_run() != run
-    assert wishes.fingerprints() == before
