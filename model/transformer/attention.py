@@ -1,0 +1,79 @@
+"""Multi-head attention `softmax(QKᵀ/√d)V` with a bias that knows how long ago, and how many sessions ago.
+
+Shape letters: B users, Q queries, L tokens, D width, H heads, E width of a head.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from model.transformer.size import Size
+
+TIME_BUCKETS = 40  # two a factor of e: the last begins after 9 years
+SESSION_BUCKETS = 12  # 0, 1, 2, ... sessions ago; the last holds all that lies further back
+SECOND = 1_000_000  # in microseconds
+ROTARY_BASE = 10_000.0
+
+
+class AgeBias(nn.Module):
+    """What each head adds to the likeness of a query and a token, by the token's age as the query sees it.
+
+    Source: relative attention bias over time as in HSTU (Zhai et al. 2024), here from the query's own moment: of an
+    encoder's query that of its token, of an interest's the cut.
+    """
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.by_time = nn.Embedding(TIME_BUCKETS, heads)
+        self.by_sessions = nn.Embedding(SESSION_BUCKETS, heads)
+        nn.init.zeros_(self.by_time.weight)
+        nn.init.zeros_(self.by_sessions.weight)
+
+    def forward(self, at_BQ: Tensor, at_BL: Tensor, session_BQ: Tensor, session_BL: Tensor) -> Tensor:
+        """Return (B, H, Q, L). at: moments; session: ordinals within the user."""
+        seconds_BQL = (at_BQ[:, :, None] - at_BL[:, None, :]).clamp(min=0).float() / SECOND
+        age_BQL = (2 * torch.log1p(seconds_BQL)).long().clamp(max=TIME_BUCKETS - 1)
+        ago_BQL = (session_BQ[:, :, None] - session_BL[:, None, :]).clamp(min=0, max=SESSION_BUCKETS - 1)
+        return (self.by_time(age_BQL) + self.by_sessions(ago_BQL)).permute(0, 3, 1, 2)
+
+
+class Attention(nn.Module):
+    """Queries look at tokens where `bias` is not minus infinity."""
+
+    def __init__(self, size: Size, is_rotary: bool) -> None:
+        """is_rotary: queries and tokens are the same sequence, and know how many places they are apart."""
+        super().__init__()
+        self.heads, self.is_rotary = size.heads, is_rotary
+        self.dropout = size.dropout
+        self.query = nn.Linear(size.width, size.width, bias=False)
+        self.key_value = nn.Linear(size.width, 2 * size.width, bias=False)
+        self.out = nn.Linear(size.width, size.width, bias=False)
+
+    def forward(self, asked_BQD: Tensor, read_BLD: Tensor, bias_BHQL: Tensor) -> Tensor:
+        """Return (B, Q, D). A query that may see nothing gets zeros."""
+        query_BHQE = self._by_head(self.query(asked_BQD))
+        key_BHLE, value_BHLE = (self._by_head(part) for part in self.key_value(read_BLD).chunk(2, dim=-1))
+        if self.is_rotary:
+            query_BHQE, key_BHLE = rotated(query_BHQE), rotated(key_BHLE)
+        sees_nothing_BHQ1 = torch.isneginf(bias_BHQL).all(-1, keepdim=True)
+        seen_BHQE = scaled_dot_product_attention(
+            query_BHQE,
+            key_BHLE,
+            value_BHLE,
+            attn_mask=bias_BHQL.masked_fill(sees_nothing_BHQ1, 0.0).to(query_BHQE.dtype),
+            dropout_p=self.dropout if self.training else 0.0,
+        ).masked_fill(sees_nothing_BHQ1, 0.0)
+        return self.out(seen_BHQE.transpose(1, 2).flatten(2))
+
+    def _by_head(self, value_BLD: Tensor) -> Tensor:
+        return value_BLD.view(*value_BLD.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+def rotated(value_BHLE: Tensor) -> Tensor:
+    """Turn pairs of numbers by an angle that grows with the place. Source: Su et al. 2021 (RoFormer)."""
+    half = value_BHLE.shape[-1] // 2
+    speed_E = ROTARY_BASE ** (-torch.arange(half, device=value_BHLE.device) / half)
+    angle_LE = torch.arange(value_BHLE.shape[-2], device=value_BHLE.device)[:, None] * speed_E
+    cos_LE, sin_LE = angle_LE.cos().to(value_BHLE.dtype), angle_LE.sin().to(value_BHLE.dtype)
+    left, right = value_BHLE.chunk(2, dim=-1)
+    return torch.cat([left * cos_LE - right * sin_LE, left * sin_LE + right * cos_LE], dim=-1)

@@ -1,0 +1,89 @@
+"""The whole: tokens -> encoder -> memory -> interests, affinities, next items, return.
+
+Shape letters: B users, L tokens, C cuts, K interests, T tags, V items, P paths, D width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model.transformer.batch import Batch
+from model.transformer.decoder import InterestDecoder, Interests, TagSequenceDecoder
+from model.transformer.embedding import TokenEmbedding
+from model.transformer.encoder import Encoder
+from model.transformer.layout import END
+from model.transformer.repeat import RepeatExplore
+from model.transformer.size import Size
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the network says of each user at each cut."""
+
+    memory_BLD: Tensor
+    interests: Interests
+    affinity_BCT: Tensor  # log-odds that the user touches the tag in the window
+    return_BC: Tensor  # log-odds that the user comes back in the window
+
+
+class InterestTransformer(nn.Module):
+    """Cross-session user interest modelling by encoder and decoder, as MODEL.md 1 lists its parts."""
+
+    def __init__(
+        self, size: Size, items: int, tags: int, actions: int, paths: int = 0, content_VK: Tensor | None = None
+    ) -> None:
+        """paths: numbers about each user and tag that come from outside, such as logarithms of decayed counts."""
+        super().__init__()
+        self.embedding = TokenEmbedding(size, items, tags, actions, content_VK)
+        self.encoder = Encoder(size)
+        self.interests = InterestDecoder(size, tags)
+        self.tag_sequence = TagSequenceDecoder(size, tags)
+        self.repeat_explore = RepeatExplore(paths)
+        self.returning = nn.Linear(size.width, 1)
+
+    @property
+    def tag_TD(self) -> Tensor:
+        return self.embedding.tags.weight[1:]
+
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the memory (B, L, D); position l has seen tokens 0..l and nothing later."""
+        memory_BLD: Tensor = self.encoder(self.embedding(batch), batch)
+        return memory_BLD
+
+    def forward(self, batch: Batch, path_BCTP: Tensor | None = None) -> Answer:
+        """Answer at each cut from what stood before it, and from the paths.
+
+        path_BCTP: as many numbers a tag as the network has paths; None where it has none.
+        """
+        memory_BLD = self.encode(batch)
+        interests: Interests = self.interests(memory_BLD, batch, self.tag_TD)
+        log_mixture_BCT = interests.log_mixture_BCT()
+        if path_BCTP is None:
+            path_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
+        return Answer(
+            memory_BLD,
+            interests,
+            self.repeat_explore(path_BCTP, log_mixture_BCT),
+            self.returning(interests.vector_BCKD.mean(2)).squeeze(-1),
+        )
+
+    def next_items(self, memory_BLD: Tensor) -> Tensor:
+        """Return how strongly each item is expected after each token, (B, L, V): code 1 first, unseen ones last."""
+        return memory_BLD @ self.embedding.items.all_VD()[1:].T
+
+    def emit_tags(self, batch: Batch, count: int) -> Tensor:
+        """Return (B, C, count) tags, 0 for the first of the vocabulary, the likeliest sequence step by step."""
+        return self.tag_sequence.emit(self.encode(batch), batch, self.tag_TD, count)
+
+
+def session_vectors(memory_BLD: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each whole session's vector (S, D), its user in the batch and its ordinal.
+
+    Raises ValueError if the batch was laid out without session tokens.
+    """
+    is_end_BL = batch.kind_BL == END
+    if not is_end_BL.any():
+        raise ValueError("no end token found: the output of the end token is a session's vector; use session tokens")
+    user_S, place_S = torch.nonzero(is_end_BL, as_tuple=True)
+    return memory_BLD[user_S, place_S], user_S, batch.session_BL[user_S, place_S]

@@ -1,0 +1,116 @@
+"""What must never change an answer: the future, the neighbours in the batch, padding."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from model.history import History
+from model.transformer.batch import Batch, batch_of
+from model.transformer.layout import END, EVENT, PADDING, Tokens, layout
+from model.transformer.network import InterestTransformer
+from model.transformer.vocabulary import Vocabulary
+
+Make = Callable[..., InterestTransformer]
+SAME = {"rtol": 0.0, "atol": 1e-10}
+
+
+def of_tokens(tokens: Tokens, user_B: list[int], cuts: list[int], most_tokens: int = 400) -> Batch:
+    batch = batch_of(tokens, np.array(user_B), [cuts] * len(user_B), most_tokens)
+    return replace(batch, number_BLF=batch.number_BLF.double())
+
+
+def with_other_things(history: History, is_changed_E: np.ndarray) -> History:
+    """Give the marked events another item, another action weight and another tag."""
+    tag_M = np.where(is_changed_E[history.event_M], (history.tag_M + 7) % len(history.tag_T), history.tag_M)
+    return replace(history, item_E=np.where(is_changed_E, history.item_E[::-1], history.item_E), tag_M=tag_M)
+
+
+@pytest.mark.parametrize("is_hierarchical", [False, True])
+def test_a_position_has_seen_nothing_later(make_network: Make, asked: Batch, is_hierarchical: bool) -> None:
+    network = make_network(is_hierarchical=is_hierarchical)
+    before_BLD = network.encode(asked)
+    for place in (3, 20, 41):
+        scrambled = {
+            field.name: getattr(asked, field.name).clone() for field in fields(asked) if field.name != "cut_BC"
+        }
+        for name in ("item_BL", "action_BL", "tag_BLG", "number_BLF", "kind_BL", "session_BL", "at_BL", "place_BL"):
+            scrambled[name][:, place + 1 :] = scrambled[name][:, place + 1 :].flip(0)
+        after_BLD = network.encode(Batch(**scrambled, cut_BC=asked.cut_BC))
+        torch.testing.assert_close(after_BLD[:, : place + 1], before_BLD[:, : place + 1], **SAME)
+        assert not torch.allclose(after_BLD[:, place + 1 :], before_BLD[:, place + 1 :])
+
+
+def test_an_event_taken_from_the_end_of_a_session_changes_no_token_before_it(
+    network: InterestTransformer, history: History, vocabulary: Vocabulary, cuts: list[int]
+) -> None:
+    """Session tokens included: the end token of a session tells of it only after its last event."""
+    is_user_E = history.user_E == 0
+    at_U = history.at_E[is_user_E]
+    day = at_U // 86_400_000_000
+    busiest = np.bincount((day - day.min()).astype(int)).argmax() + day.min()
+    last = int(at_U[day == busiest].max())
+    assert (day == busiest).sum() > 1
+    whole, cut = layout(history, vocabulary), layout(history.before(last), vocabulary)
+    whole_LD, cut_LD = (network.encode(of_tokens(tokens, [0], cuts))[0] for tokens in (whole, cut))
+    place = int(np.flatnonzero((whole.user_N == 0) & (whole.at_N == last) & (whole.kind_N == EVENT))[0])
+    torch.testing.assert_close(cut_LD[:place], whole_LD[:place], **SAME)
+    ends = cut.kind_N[cut.user_N == 0][place], whole.kind_N[whole.user_N == 0][place]
+    assert ends == (END, EVENT)
+
+
+def test_the_future_of_a_cut_changes_nothing_as_of_it(
+    network: InterestTransformer, history: History, vocabulary: Vocabulary, cuts: list[int]
+) -> None:
+    users = list(range(8))
+    told = network(of_tokens(layout(history, vocabulary), users, cuts))
+    for number, cut in enumerate(cuts[:-1]):
+        other = with_other_things(history, history.at_E >= cut)
+        again = network(of_tokens(layout(other, vocabulary), users, cuts))
+        for name in ("affinity_BCT", "return_BC"):
+            torch.testing.assert_close(getattr(again, name)[:, number], getattr(told, name)[:, number], **SAME)
+        assert not torch.allclose(again.affinity_BCT[:, -1], told.affinity_BCT[:, -1])
+
+
+def test_a_cut_is_told_the_same_beside_other_cuts(
+    network: InterestTransformer, tokens: Tokens, cuts: list[int]
+) -> None:
+    together = network(of_tokens(tokens, [1, 2], cuts)).affinity_BCT
+    for number, cut in enumerate(cuts):
+        alone = network(of_tokens(tokens, [1, 2], [cut])).affinity_BCT
+        torch.testing.assert_close(alone[:, 0], together[:, number], **SAME)
+
+
+def test_padding_and_the_order_of_the_batch_change_nothing(
+    network: InterestTransformer, tokens: Tokens, cuts: list[int]
+) -> None:
+    lengths = np.bincount(tokens.user_N)
+    shortest, longest = int(lengths.argmin()), int(lengths.argmax())
+    batch = of_tokens(tokens, [longest, shortest], cuts)
+    assert (batch.kind_BL[1] == PADDING).any()
+    turned = network(of_tokens(tokens, [shortest, longest], cuts))
+    alone = network(of_tokens(tokens, [shortest], cuts))
+    told = network(batch)
+    for name in ("affinity_BCT", "return_BC"):
+        torch.testing.assert_close(getattr(turned, name).flip(0), getattr(told, name), **SAME)
+        torch.testing.assert_close(getattr(alone, name)[0], getattr(told, name)[1], **SAME)
+
+
+def test_in_single_precision_a_user_alone_is_the_user_in_a_batch(
+    make_network: Make, tokens: Tokens, cuts: list[int]
+) -> None:
+    network = make_network().float()
+    batch = batch_of(tokens, np.arange(30), [cuts] * 30, most_tokens=400)
+    together = torch.sigmoid(network(batch).affinity_BCT)
+    alone = torch.cat(
+        [torch.sigmoid(network(batch_of(tokens, np.array([user]), [cuts], 400)).affinity_BCT) for user in range(30)]
+    )
+    torch.testing.assert_close(alone, together, rtol=0.0, atol=1e-4)
+
+
+def test_before_the_first_event_there_is_an_answer_all_the_same(network: InterestTransformer, tokens: Tokens) -> None:
+    told = network(of_tokens(tokens, [0, 1], [0]))
+    assert torch.isfinite(told.affinity_BCT).all()
+    torch.testing.assert_close(told.affinity_BCT[0], told.affinity_BCT[1], **SAME)

@@ -1,0 +1,165 @@
+"""Each part does what it is there for, and each switch changes the outcome."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model.transformer.attention import Attention, rotated
+from model.transformer.batch import Batch
+from model.transformer.layout import END, PADDING
+from model.transformer.network import InterestTransformer, session_vectors
+from model.transformer.sight import encoder_sight_BML, memory_sight_BCL
+from model.transformer.size import SIZES, Size
+from model.transformer.vocabulary import Vocabulary
+
+Make = Callable[..., InterestTransformer]
+
+
+def test_attention_is_softmax_of_qk_by_root_d_times_v() -> None:
+    torch.manual_seed(1)
+    part = Attention(Size(8, 2, 1, 1, 1), is_rotary=False).double().eval()
+    asked, read = torch.randn(1, 3, 8).double(), torch.randn(1, 5, 8).double()
+    bias = torch.randn(1, 2, 3, 5).double()
+    bias[0, :, 0, 2] = -torch.inf
+    query, (key, value) = part.query(asked), part.key_value(read).chunk(2, -1)
+    heads = []
+    for head in range(2):
+        own = slice(4 * head, 4 * head + 4)
+        likeness = query[0, :, own] @ key[0, :, own].T / 2 + bias[0, head]
+        heads.append(torch.softmax(likeness, -1) @ value[0, :, own])
+    torch.testing.assert_close(part(asked, read, bias)[0], part.out(torch.cat(heads, -1)))
+
+
+def test_rotary_likeness_depends_on_the_distance_alone() -> None:
+    one, other = torch.randn(8).double(), torch.randn(8).double()
+    turned_one, turned_other = (rotated(value.expand(1, 1, 9, 8))[0, 0] for value in (one, other))
+    likeness = turned_one @ turned_other.T
+    torch.testing.assert_close(likeness.diagonal(2), likeness[0, 2].expand(7))
+    assert not torch.allclose(likeness[0, 2], likeness[0, 3])
+
+
+@pytest.mark.parametrize(
+    "off", [{"has_time_bias": False}, {"is_hierarchical": True}, {"interests": 2}, {"decoder_blocks": 1}]
+)
+def test_a_switch_changes_the_answer(make_network: Make, asked: Batch, off: dict[str, object]) -> None:
+    told, other = make_network()(asked).affinity_BCT, make_network(**off)(asked).affinity_BCT
+    assert told.shape == other.shape
+    assert not torch.allclose(told, other, atol=1e-3)
+
+
+def test_time_alone_changes_the_answer_unless_it_is_switched_off(make_network: Make, asked: Batch) -> None:
+    first_cut = asked.cut_BC[:, :1]
+    is_before = asked.at_BL < first_cut
+    earlier = replace(asked, at_BL=torch.where(is_before, asked.at_BL - 30 * 86_400_000_000, asked.at_BL))
+    for has_time_bias in (True, False):
+        network = make_network(has_time_bias=has_time_bias)
+        told, moved = (network(batch).affinity_BCT[:, 0] for batch in (asked, earlier))
+        assert torch.allclose(told, moved, atol=1e-6) is not has_time_bias
+
+
+def test_a_hierarchical_memory_is_end_tokens_and_the_newest_session(asked: Batch) -> None:
+    sight_BCL = memory_sight_BCL(asked, is_hierarchical=True)
+    for user in range(len(asked.kind_BL)):
+        for cut in range(asked.cut_BC.shape[1]):
+            before = (asked.at_BL[user] < asked.cut_BC[user, cut]) & (asked.kind_BL[user] != PADDING)
+            newest = asked.session_BL[user][before].max()
+            expected = before & ((asked.session_BL[user] == newest) | (asked.kind_BL[user] == END))
+            assert torch.equal(sight_BCL[user, cut], expected)
+    assert encoder_sight_BML(asked, is_hierarchical=True).sum() < encoder_sight_BML(asked, False).sum()
+
+
+def test_the_mixture_is_a_probability_over_the_tags(network: InterestTransformer, asked: Batch) -> None:
+    interests = network(asked).interests
+    total = interests.log_mixture_BCT().exp().sum(-1)
+    torch.testing.assert_close(total, torch.ones_like(total))
+    shares, each = interests.log_share_BCK.exp(), interests.log_tag_BCKT.exp()
+    torch.testing.assert_close((shares[..., None] * each).sum(2), interests.log_mixture_BCT().exp())
+
+
+def test_tags_emitted_one_by_one_are_the_likeliest_sequence_of_different_tags(
+    network: InterestTransformer, asked: Batch, vocabulary: Vocabulary
+) -> None:
+    emitted_BCJ = network.emit_tags(asked, 4)
+    assert all(len(set(row)) == 4 for row in emitted_BCJ.flatten(0, 1).tolist())
+    memory_BLD = network.encode(asked)
+    log_tag_BCJT = network.tag_sequence(memory_BLD, asked, network.tag_TD, emitted_BCJ)
+    torch.testing.assert_close(log_tag_BCJT.exp().sum(-1), torch.ones_like(log_tag_BCJT[..., 0]))
+    assert torch.equal(log_tag_BCJT[:, :, 0].argmax(-1), emitted_BCJ[:, :, 0])
+    other = emitted_BCJ.clone()
+    other[:, :, 2] = (other[:, :, 2] + 1) % len(vocabulary.tags)
+    told_again = network.tag_sequence(memory_BLD, asked, network.tag_TD, other)
+    torch.testing.assert_close(told_again[:, :, :3], log_tag_BCJT[:, :, :3])
+    assert not torch.allclose(told_again[:, :, 3], log_tag_BCJT[:, :, 3])
+    with pytest.raises(ValueError, match="1000 different tags asked for, 40 known"):
+        network.emit_tags(asked, 1000)
+
+
+def test_beside_a_fit_of_the_counts_the_transformer_begins_silent(make_network: Make, asked: Batch) -> None:
+    network = make_network(paths=2)
+    with torch.no_grad():
+        network.repeat_explore.explore.zero_()
+    network.repeat_explore.start_from(torch.tensor([0.5, -2.0]).double(), 0.25)
+    path_BCTP = torch.randn(*asked.cut_BC.shape, 40, 2).double()
+    told = network(asked, path_BCTP).affinity_BCT
+    torch.testing.assert_close(told, 0.5 * path_BCTP[..., 0] - 2 * path_BCTP[..., 1] + 0.25)
+    with pytest.raises(ValueError, match="a fit of 3 paths was given, the network has 2"):
+        network.repeat_explore.start_from(torch.zeros(3), 0.0)
+
+
+def test_an_item_never_trained_on_is_known_by_its_content(make_network: Make, vocabulary: Vocabulary) -> None:
+    """One unseen item has the content of a known item, another that of no other."""
+    items = len(vocabulary.items)
+    content_VK = torch.randn(items + 3, 6).double()
+    content_VK[0], content_VK[items + 1] = 0, content_VK[4]
+    network = make_network(content_VK=content_VK)
+    with torch.no_grad():
+        network.embedding.items.own.weight.mul_(0.01)
+    vector_VD = network.embedding.items.all_VD()
+    assert vector_VD.shape[0] == items + 3
+    likeness = torch.cosine_similarity(vector_VD[4], vector_VD[items + 1 :])
+    assert likeness[0] > 0.99 > likeness[1]
+    wish_D = vector_VD[4] / vector_VD[4].norm()
+    strength_V = network.next_items(wish_D)
+    assert strength_V[items] > strength_V[items + 1]
+
+
+def test_the_vector_of_a_session_is_the_output_of_its_end_token(network: InterestTransformer, asked: Batch) -> None:
+    memory_BLD = network.encode(asked)
+    vector_SD, user_S, session_S = session_vectors(memory_BLD, asked)
+    for user in range(len(asked.kind_BL)):
+        is_end = asked.kind_BL[user] == END
+        assert torch.equal(vector_SD[user_S == user], memory_BLD[user][is_end])
+        assert torch.equal(session_S[user_S == user], asked.session_BL[user][is_end])
+    with pytest.raises(ValueError, match="no end token found"):
+        session_vectors(memory_BLD, replace(asked, kind_BL=torch.ones_like(asked.kind_BL)))
+
+
+def test_it_learns_what_a_session_says_of_the_next(make_network: Make, asked: Batch) -> None:
+    """Each user is to be told one tag: after some steps the network has it by heart, so gradients reach all parts."""
+    network = make_network(dropout=0.0).train()
+    wanted_B = torch.arange(len(asked.kind_BL)) * 3
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(network(asked).affinity_BCT[:, -1], wanted_B)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+    silent = [name for name, weight in network.named_parameters() if weight.grad is None]
+    assert {name.split(".")[0] for name in silent} <= {"tag_sequence", "returning"}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_named_sizes_make_networks(name: str) -> None:
+    weights = sum(weight.numel() for weight in InterestTransformer(SIZES[name], 10, 10, 3).parameters())
+    assert weights > np.prod([SIZES[name].width, SIZES[name].width, SIZES[name].encoder_blocks])
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="width 30 does not fit 4 heads: expected a multiple of 8"):
+        Size(30, 4, 1, 1, 1)
+    with pytest.raises(ValueError, match="sees older sessions through their end tokens"):
+        Size(16, 2, 1, 1, 1, has_session_tokens=False, is_hierarchical=True)
