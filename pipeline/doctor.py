@@ -16,13 +16,14 @@ from pipeline.errors import ThroughlineError
 from pipeline.landing import LandingZone
 from pipeline.settings import Settings
 
-PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow")
+PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow", "torch")
 
 
 def examine(settings: Settings, console: Console) -> bool:
     """Print one row a check; return whether all is well. Changes and starts nothing."""
     checks: list[tuple[str, Callable[[], str]]] = [
-        ("Python", lambda: f"{sys.version.split()[0]} in {sys.prefix}"),
+        # On Linux torch brings CUDA along, which makes the environment so large.
+        ("Python", lambda: f"{sys.version.split()[0]} in {sys.prefix}, 6.6 GB with torch on Linux"),
         ("packages", lambda: ", ".join(f"{name} {version(name)}" for name in PACKAGES)),
         ("JDK", require_jdk),
         ("home", lambda: _home(settings)),
