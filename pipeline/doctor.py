@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 from rich.table import Table
@@ -16,15 +16,15 @@ from pipeline.errors import ThroughlineError
 from pipeline.landing import LandingZone
 from pipeline.settings import Settings
 
-PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow", "torch")
+PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow")
 
 
 def examine(settings: Settings, console: Console) -> bool:
     """Print one row a check; return whether all is well. Changes and starts nothing."""
     checks: list[tuple[str, Callable[[], str]]] = [
-        # On Linux torch brings CUDA along, which makes the environment so large.
-        ("Python", lambda: f"{sys.version.split()[0]} in {sys.prefix}, 6.6 GB with torch on Linux"),
+        ("Python", lambda: f"{sys.version.split()[0]} in {sys.prefix}"),
         ("packages", lambda: ", ".join(f"{name} {version(name)}" for name in PACKAGES)),
+        ("torch", _torch),
         ("JDK", require_jdk),
         ("home", lambda: _home(settings)),
         ("disk", lambda: _disk(settings)),
@@ -45,6 +45,13 @@ def examine(settings: Settings, console: Console) -> bool:
             table.add_row("[red]✗[/]", name, str(problem))
     console.print(table)
     return is_well
+
+
+def _torch() -> str:
+    try:
+        return f"{version('torch')}; on Linux it brings CUDA, 5 of the environment's 6.6 GB"
+    except PackageNotFoundError:
+        return "not installed: only a role that trains or evaluates models needs it (`uv sync --group train`)"
 
 
 def _home(settings: Settings) -> str:
