@@ -81,7 +81,7 @@ def spark_defaults(settings: Settings) -> dict[str, str]:
         # A cast that fails gives null, and the line that caused it goes to rejects; ANSI would end the job.
         "spark.sql.ansi.enabled": "false",
         "spark.sql.shuffle.partitions": str(settings.spark_shuffle_partitions),
-        # Lists are collected of rows that are sorted already; by hash they would be sorted once more, for want of memory.
+        # Lists are collected from rows that are sorted already; by hash they would be sorted once more.
         "spark.sql.execution.useObjectHashAggregateExec": "false",
         "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|jdbc",
         **settings.spark_options,
