@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from model.arrays import Floats
+from model.baselines.returning import ReturnBoosting
 from model.counts.lesson import Lesson
 from model.counts.pairs import Pairs
 from model.evaluation.contestant import Contestant
@@ -43,8 +45,35 @@ def tune(grid: Sequence[Contestant], taught: Sequence[Lesson], validation: Lesso
     if not grid:
         raise ValueError("empty grid: found no setting to try, expected one at least")
     tried = tuple(Tried(contestant, _ndcg_at_10(contestant, taught, validation)) for contestant in grid)
-    best = max(tried, key=lambda one: -1.0 if np.isnan(one.ndcg_at_10) else one.ndcg_at_10)
-    return Tuned(best.contestant, tried)
+    return Tuned(max(tried, key=lambda one: _or_worst(one.ndcg_at_10)).contestant, tried)
+
+
+@dataclass(frozen=True)
+class TriedReturn:
+    """What one setting of the return reached."""
+
+    boosting: ReturnBoosting
+    auc: float  # nan where everybody came back, or nobody
+
+
+@dataclass(frozen=True)
+class TunedReturn:
+    """The return after its tuning."""
+
+    chosen: ReturnBoosting
+    tried: tuple[TriedReturn, ...]  # in the order of the grid
+
+
+def tune_return(grid: Sequence[ReturnBoosting], taught: Sequence[Lesson], validation: Lesson) -> TunedReturn:
+    """Return the setting of the highest area under the ROC curve on `validation`, the first of equals.
+
+    taught: windows that ended by the cut of `validation`.
+    Raises ValueError if the grid is empty.
+    """
+    if not grid:
+        raise ValueError("empty grid: found no setting to try, expected one at least")
+    tried = tuple(TriedReturn(boosting, _auc(boosting, taught, validation)) for boosting in grid)
+    return TunedReturn(max(tried, key=lambda one: _or_worst(one.auc)).boosting, tried)
 
 
 def ndcg_of_strengths(depth: int, strength_UT: Floats, touched: Pairs) -> Floats:
@@ -79,6 +108,19 @@ def _ndcg_at_10(contestant: Contestant, taught: Sequence[Lesson], validation: Le
         touched = _of_users(validation.touched, first, first + len(strength_BT))
         ndcg_U.append(ndcg_of_strengths(DEPTH, strength_BT, touched))
     return mean_of_the_defined(np.concatenate(ndcg_U)) if ndcg_U else float("nan")
+
+
+def _auc(boosting: ReturnBoosting, taught: Sequence[Lesson], validation: Lesson) -> float:
+    has_returned_U = validation.has_returned_U
+    if not has_returned_U.any() or has_returned_U.all():
+        return float("nan")
+    fitted = boosting.fit(taught)
+    return float(roc_auc_score(has_returned_U, fitted.return_probability_U(validation.past, validation.cut)))
+
+
+def _or_worst(figure: float) -> float:
+    """Return a number below every figure in place of nan, which no comparison can place."""
+    return -1.0 if np.isnan(figure) else figure
 
 
 def _of_users(pairs: Pairs, first: int, end: int) -> Pairs:
