@@ -84,10 +84,12 @@ def _intervals(evaluation: Evaluation, metric: str) -> str:
     behind = [
         one for one in evaluation.match.standings if one.against_best is not None and one.against_best[metric].high < 0
     ]
-    sees = (
-        f"The dot is the mean over users, the line its 95 % interval. {len(behind)} of {len(bars) - 1} others lie "
-        f"below {evaluation.match.best.name} for certain: compared user by user, which tells more apart than the lines do."
-    )
+    sees = "The dot is the mean over users, the line its 95 % interval."
+    if len(bars) > 1:
+        sees += (
+            f" {len(behind)} of {len(bars) - 1} others lie below {evaluation.match.best.name} for certain: compared "
+            f"user by user, which tells more apart than the lines do."
+        )
     return _section(f"{name} by contestant", intervals(bars, name, f"{name} by contestant"), sees)
 
 
@@ -134,7 +136,7 @@ def _repeat_and_new(evaluation: Evaluation) -> str:
         groups.append((name, bars))
     best = shown[0].figures
     sees = (
-        f"Of the tags that a user had touched before and came back to, {shown[0].name} has "
+        f"Of the tags that users had touched before and came back to, {shown[0].name} has "
         f"{share(best['repeat_recall_at_10'])} among its ten; of those new to the user "
         f"{share(best['new_recall_at_10'])}."
     )
@@ -213,7 +215,7 @@ def _how(evaluation: Evaluation, configuration: Configuration) -> str:
         f"<h2>How it was judged</h2><p class='soft'>Each cut asks what users touch in the {split.horizon_days} days "
         f"after it. Taught at {taught}; settings, thresholds and calibration chosen at {split.validation}; refitted "
         f"and judged at {split.test}. Every contestant was prepared again with another future and had to say the same; "
-        f"each had to say of a user alone what it says in company. Intervals: 1,000 paired resamples of users, 95 %.<br>"
+        f"each had to say of a user alone what it says in company. Intervals hold 95 % of 1,000 resamples of users.<br>"
         f"Data snapshot {configuration.values['sequences_snapshot']}, configuration "
         f"<code>{configuration.hash}</code></p>"
     )
