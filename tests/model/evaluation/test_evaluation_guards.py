@@ -89,6 +89,39 @@ class PeekingReady:
         return Fixed(known[self.day])
 
 
+@dataclass(frozen=True)
+class CountingLaterEvents(PeekingReady):
+    """Looks at no later tag, but at how much there is of each user on a later day."""
+
+    name: str = "knows who is busy"
+
+    def as_of(self, known: Known, cut: date) -> Ranker:
+        later = known[self.day]
+        events_of = dict(zip(later.user_id_U, later.event_count_U, strict=True))
+
+        class Busy:
+            def strength_UT(self, past: History) -> Floats:
+                return touches_of(past, past) * np.array([[events_of.get(user, 0)] for user in past.user_id_U])
+
+        return Busy()
+
+
+@dataclass(frozen=True)
+class InCompany:
+    """Divides by what the company does."""
+
+    states_probabilities: bool = False
+    name: str = "relative"
+
+    def as_of(self, known: Known, cut: date) -> Ranker:
+        class Relative:
+            def strength_UT(self, past: History) -> Floats:
+                count_UT = touches_of(past, past)
+                return count_UT / max(count_UT.sum(), 1.0)
+
+        return Relative()
+
+
 @dataclass(frozen=True, eq=False)
 class CountsLessons:
     """Honest: counts what was touched in the windows that it is given."""
@@ -132,10 +165,11 @@ def test_the_same_contestant_passes_if_it_holds_on_to_nothing_later(known: Known
     evaluate(known, windows, {"peeking": [PeekingWhenAsked(known[windows.test])]})
 
 
-def test_a_model_built_from_a_later_day_is_caught(known: Known, windows: Split) -> None:
-    with pytest.raises(LeakError, match="built too late has seen the future"):
-        evaluate(known, windows, {}, [PeekingReady(windows.last)])
-    evaluate(known, windows, {}, [PeekingReady(windows.test)])
+@pytest.mark.parametrize("kind", [PeekingReady, CountingLaterEvents])
+def test_a_model_built_from_a_later_day_is_caught(known: Known, windows: Split, kind: type[PeekingReady]) -> None:
+    with pytest.raises(LeakError, match=f"{kind.name} has seen the future"):
+        evaluate(known, windows, {}, [kind(windows.last)])
+    evaluate(known, windows, {}, [kind(windows.test)])
 
 
 def test_a_mistake_of_the_referee_itself_is_caught(
@@ -215,14 +249,8 @@ def test_a_user_alone_is_told_what_it_is_told_in_company(
 
 
 def test_a_ranker_that_looks_at_the_company_is_caught(known: Known, windows: Split) -> None:
-    class Relative:
-        def strength_UT(self, past: History) -> Floats:
-            count_UT = touches_of(past, past)
-            return count_UT / max(count_UT.sum(), 1.0)
-
-    past = exam_at(known, windows, windows.test).asked
     with pytest.raises(LeakError, match=r"relative says something else of a user asked about alone .* among 200"):
-        require_alone_as_in_company("relative", Relative(), past, 1e-4)
+        evaluate(known, windows, {}, [InCompany()])
 
 
 def test_the_guards_errors_are_not_to_be_tried_again() -> None:
