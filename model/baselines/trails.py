@@ -1,8 +1,9 @@
 """Things, tags or items, in the order in which users turned to them.
 
-Shape letters: N steps (a user's together, oldest first).
+Shape letters: N steps (a user's together, oldest first), U users.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,31 @@ class Trails:
     thing_N: Ints
     at_N: Ints  # moment, or merely the place in the user's order where no time is known
     session_N: Ints  # rises within a user; of one user only
+
+    def steps_before_N(self) -> Ints:
+        """Count the steps of the same user before each."""
+        starts = np.flatnonzero(np.diff(self.user_N, prepend=-1))
+        lengths = np.diff(starts, append=len(self.user_N))
+        return np.arange(len(self.user_N)) - np.repeat(starts, lengths)
+
+    def steps_after_N(self) -> Ints:
+        """Count the steps of the same user after each; 0 for the newest."""
+        length_U = np.bincount(self.user_N, minlength=self.users)
+        return length_U[self.user_N] - 1 - self.steps_before_N()
+
+    def batches(self, users_at_once: int) -> Iterator["Trails"]:
+        """Yield the trails of the users in their order, `users_at_once` at a time; the users of each count from 0."""
+        for first in range(0, self.users, users_at_once):
+            users = min(users_at_once, self.users - first)
+            is_of_batch_N = (self.user_N >= first) & (self.user_N < first + users)
+            yield Trails(
+                users=users,
+                things=self.things,
+                user_N=self.user_N[is_of_batch_N] - first,
+                thing_N=self.thing_N[is_of_batch_N],
+                at_N=self.at_N[is_of_batch_N],
+                session_N=self.session_N[is_of_batch_N],
+            )
 
 
 def tag_trails(history: History) -> Trails:
