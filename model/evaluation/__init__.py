@@ -1,0 +1,1 @@
+"""The referee: contestants judged on days that none of them has seen (MODEL.md 4)."""

@@ -1,0 +1,120 @@
+"""Makes strengths true probabilities: fitted on the validation cut, applied to the test cut.
+
+Both ways rise with the strength, so that no ranking changes. Shape letters: U users, L listed tags, N strengths.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import brier_score_loss, log_loss
+
+from model.arrays import Bools, Floats
+from model.evaluation.listing import TOLD, Listing
+from model.metrics import expected_calibration_error
+from model.user_hash import stable_hash
+
+LEAST = 1e-6  # no probability is told nearer to 0 or 1 before its logit is taken
+MOST_LOG_TEMPERATURE = 3.0
+
+
+class Calibrator(Protocol):
+    """From strengths to probabilities."""
+
+    def apply(self, strength_N: Floats) -> Floats:
+        """Return a probability for each strength, in its shape."""
+
+    def as_json(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Divides the log-odds of a probability. Source: Guo, Pleiss, Sun and Weinberger 2017."""
+
+    temperature: float
+
+    def apply(self, strength_N: Floats) -> Floats:
+        return np.asarray(expit(logit(np.clip(strength_N, LEAST, 1 - LEAST)) / self.temperature))
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {"method": "temperature", "temperature": self.temperature}
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """Straight lines between the knots of an isotonic regression, level beyond them. Source: Zadrozny and Elkan 2002."""
+
+    stated: tuple[float, ...]
+    observed: tuple[float, ...]
+
+    def apply(self, strength_N: Floats) -> Floats:
+        return np.interp(strength_N, self.stated, self.observed)
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {"method": "isotonic", "knots": len(self.stated)}
+
+
+def fit_temperature(strength_N: Floats, is_true_N: Bools) -> Calibrator:
+    """Return the temperature of the least log loss. Strengths are probabilities."""
+
+    def loss(log_temperature: float) -> float:
+        probability_N = Temperature(float(np.exp(log_temperature))).apply(strength_N)
+        return float(log_loss(is_true_N, probability_N, labels=[False, True]))
+
+    found = minimize_scalar(loss, bounds=(-MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE), method="bounded")
+    return Temperature(float(np.exp(found.x)))
+
+
+def fit_isotonic(strength_N: Floats, is_true_N: Bools) -> Calibrator:
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(strength_N, is_true_N)
+    return Isotonic(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))
+
+
+def fit_calibrator(validation: Listing, states_probabilities: bool) -> Calibrator:
+    """Fit to the listed tags of a validation cut, by the way that errs less on users it was not fitted to.
+
+    Each half of the users judges what is fitted to the other, by the error over ten tags a user. A strength that is no
+    probability has no temperature.
+    """
+    if not states_probabilities:
+        return _fitted(fit_isotonic, validation, np.ones(validation.exam.users, dtype=bool))
+    is_second_U = stable_hash(validation.exam.asked.user_id_U) % 2 == 1
+    everybody_U = np.ones(len(is_second_U), dtype=bool)
+
+    def held_out_error(fit: Callable[[Floats, Bools], Calibrator]) -> float:
+        halves = [half_U for half_U in (is_second_U, ~is_second_U) if half_U.any() and not half_U.all()]
+        return sum(
+            expected_calibration_error(
+                _fitted(fit, validation, ~half_U).apply(validation.strength_UL[half_U, :TOLD]).ravel(),
+                validation.is_answer_UL[half_U, :TOLD].ravel(),
+            )
+            for half_U in halves
+        )
+
+    return _fitted(min((fit_temperature, fit_isotonic), key=held_out_error), validation, everybody_U)
+
+
+def calibration_error(probability_UL: Floats, is_answer_UL: Bools) -> float:
+    """Return the expected calibration error over each user's ten strongest tags, in 15 bins of equal mass."""
+    return expected_calibration_error(probability_UL[:, :TOLD].ravel(), is_answer_UL[:, :TOLD].ravel())
+
+
+def brier_score(probability_UL: Floats, listing: Listing) -> float:
+    """Return the mean squared error over all pairs of a user and a tag, 0 to 1; nan where there is none.
+
+    A tag beyond a user's fifty strongest counts as foretold with 0, so that contestants are compared over the same
+    pairs. Source: Brier 1950.
+    """
+    pairs = listing.exam.users * listing.exam.tags
+    if not pairs:
+        return float("nan")
+    listed = float(brier_score_loss(listing.is_answer_UL.ravel(), probability_UL.ravel())) * probability_UL.size
+    return (listed + listing.unlisted_answers) / pairs
+
+
+def _fitted(fit: Callable[[Floats, Bools], Calibrator], validation: Listing, is_seen_U: Bools) -> Calibrator:
+    return fit(validation.strength_UL[is_seen_U].ravel(), validation.is_answer_UL[is_seen_U].ravel())

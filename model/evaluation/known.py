@@ -1,0 +1,33 @@
+"""What was known as of each day that an evaluation needs, from the table of sequences."""
+
+from collections.abc import Mapping
+from datetime import date
+
+from model.counts.fit import MOST_USERS, sample
+from model.counts.lesson import Lesson, lesson_between
+from model.days import days_from_to, end_of_day
+from model.evaluation.split import Split
+from model.history import History, history_of
+from model.sequences import SequencesSnapshot, known_by_day
+
+Known = Mapping[date, History]  # by day: nothing that came to be known after it
+
+
+def read_known(sequences: SequencesSnapshot, split: Split) -> Known:
+    """Return what was known as of each cut and of the last day of each window, of 20,000 users at most."""
+    wanted = {*split.cuts, *(split.end_of(cut) for cut in split.cuts)}
+    days = days_from_to(min(wanted), max(wanted))
+    return {
+        day: history_of(sample(known, MOST_USERS)) for day, known in known_by_day(sequences.read, days) if day in wanted
+    }
+
+
+def lesson_of(known: Known, split: Split, cut: date) -> Lesson:
+    """Ask at the end of `cut`, answer with what was known at the end of its window."""
+    end = split.end_of(cut)
+    return lesson_between(known[cut], known[end], end_of_day(cut), end_of_day(end))
+
+
+def lessons_by(known: Known, split: Split, cut: date) -> list[Lesson]:
+    """Return the lessons whose windows have ended by `cut`, oldest first."""
+    return [lesson_of(known, split, one) for one in split.taught_by(cut)]
