@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.arrays import Bools, Floats, Ints
 from model.baselines.trails import Trails
-from model.public_sets.orders import users_between
 
 TEST, VALIDATION = 0, 1  # steps after the question
 CELLS_AT_ONCE = 4_000_000  # of user and item, held in memory
@@ -23,7 +23,7 @@ DEPTH = 10
 class ItemRanker(Protocol):
     """Something that has learnt which item comes next."""
 
-    def strength_BV(self, trails: Trails) -> Floats:
+    def strength_BV(self, trails: Trails) -> NDArray[Any]:
         """Return how likely each item comes next for each user of `trails`, higher is likelier, no nan."""
 
 
@@ -63,14 +63,13 @@ def question(trails: Trails, steps_after: int) -> Question:
         raise ValueError(
             f"a user has {steps_U.min()} steps, expected {steps_after + 2} at least: leave out users of few steps"
         )
-    after_N = (np.cumsum(steps_U) - 1)[trails.user_N] - np.arange(len(trails.user_N))
+    after_N = trails.steps_after_N()
     return Question(of_steps(trails, after_N > steps_after), trails.thing_N[after_N == steps_after])
 
 
 def newest(trails: Trails, most: int) -> Trails:
     """Return the newest `most` steps of each user."""
-    last_U = np.cumsum(np.bincount(trails.user_N, minlength=trails.users)) - 1
-    return of_steps(trails, last_U[trails.user_N] - np.arange(len(trails.user_N)) < most)
+    return of_steps(trails, trails.steps_after_N() < most)
 
 
 def of_steps(trails: Trails, is_kept_N: Bools) -> Trails:
@@ -91,16 +90,16 @@ def ranks_U(ranker: ItemRanker, asked: Question, most: int) -> Ints:
     what is older is left out of the ranking all the same.
     Raises ValueError if the ranker says nan of anything.
     """
-    at_once = max(1, CELLS_AT_ONCE // asked.past.things)
-    parts = [np.empty(0, dtype=np.int64)]
-    for first in range(0, asked.users, at_once):
-        end = min(first + at_once, asked.users)
-        past = users_between(asked.past, first, end)
-        parts.append(_ranks_B(ranker.strength_BV(newest(past, most)), past, asked.target_U[first:end]))
-    return np.concatenate(parts)
+    rank_U = np.empty(asked.users, dtype=np.int64)
+    first = 0
+    for past in asked.past.batches(max(1, CELLS_AT_ONCE // asked.past.things)):
+        batch = slice(first, first + past.users)
+        rank_U[batch] = _ranks_B(ranker.strength_BV(newest(past, most)), past, asked.target_U[batch])
+        first = batch.stop
+    return rank_U
 
 
-def _ranks_B(strength_BV: Floats, past: Trails, target_B: Ints) -> Ints:
+def _ranks_B(strength_BV: NDArray[Any], past: Trails, target_B: Ints) -> Ints:
     if np.isnan(strength_BV).any():
         raise ValueError("a strength is nan: expected a number for each item; 0 where the ranker knows nothing")
     user_B = np.arange(len(target_B))

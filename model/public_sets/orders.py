@@ -1,13 +1,13 @@
 """Items of users whose order is known and whose moments are not: the place in the order is the moment.
 
-Shape letters: N steps (see model/baselines/trails.py).
+Shape letters: N steps (see model/baselines/trails.py), U users.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from model.arrays import Ints
+from model.arrays import Bools, Ints
 from model.baselines.trails import Trails
 from model.errors import InputError
 
@@ -38,15 +38,16 @@ def trails_in_order(user_N: Ints, item_N: Ints, file: Path) -> Trails:
     )
 
 
-def users_between(trails: Trails, first: int, end: int) -> Trails:
-    """Return the trails of the users from number `first` on and before `end`, numbered from 0."""
-    start, stop = np.searchsorted(trails.user_N, [first, end])
-    part = slice(start, stop)
+def of_users(trails: Trails, is_kept_U: Bools) -> Trails:
+    """Return the trails of some users; things that none of them turned to lose their codes."""
+    is_kept_N = is_kept_U[trails.user_N]
+    things, thing_N = np.unique(trails.thing_N[is_kept_N], return_inverse=True)
+    user_N = (np.cumsum(is_kept_U) - 1)[trails.user_N[is_kept_N]]
     return Trails(
-        users=end - first,
-        things=trails.things,
-        user_N=trails.user_N[part] - first,
-        thing_N=trails.thing_N[part],
-        at_N=trails.at_N[part],
-        session_N=trails.session_N[part],
+        users=int(is_kept_U.sum()),
+        things=len(things),
+        user_N=user_N,
+        thing_N=thing_N,
+        at_N=trails.at_N[is_kept_N],
+        session_N=trails.session_N[is_kept_N],
     )
