@@ -1,0 +1,60 @@
+"""The baselines of the referee, each with the settings among which its tuning chooses.
+
+Small enough that all of them together are tuned on hundreds of users and thousands of tags in about a minute.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from model.baselines.boosted_ranking import BoostedRanking
+from model.baselines.last_session import LastSession
+from model.baselines.next_tag import NextTagBySessions, NextTagByTransition
+from model.baselines.own_counts import OwnCounts
+from model.baselines.popularity import RecentPopularity
+from model.baselines.returning import ReturnBoosting
+from model.baselines.transition import Bag, TransitionSettings
+from model.baselines.vsknn import VsknnSettings
+from model.evaluation.contestant import Contestant
+
+_POPULARITY = tuple(RecentPopularity(half_life_days=days) for days in (0.25, 0.5, 1.0, 2.0, 7.0, 28.0))
+_LAST_SESSION = tuple(LastSession(popularity_half_life_days=days) for days in (1.0, 7.0, 28.0))
+# Untuned first: tuned on the taught windows, it must do better on the validation window to be chosen.
+_OWN_COUNTS = tuple(OwnCounts(is_tuned=is_tuned) for is_tuned in (False, True))
+_TRANSITION = tuple(
+    NextTagByTransition(TransitionSettings(bags=bags, ridge=ridge))
+    for bags in ((Bag(0.6, 10), Bag(0.93, 50)), (Bag(0.8, 20), Bag(0.98, 200)), (Bag(0.98, 200),))
+    for ridge in (100.0, 1000.0, 10_000.0)
+)
+_VSKNN = tuple(
+    NextTagBySessions(
+        VsknnSettings(
+            neighbours=neighbours,
+            query_steps=50,
+            extended_to=extended_to,
+            idf_power=1.0,
+            reminder=reminder,
+            reminder_fading=fading,
+        )
+    )
+    for neighbours in (100, 500)
+    for extended_to in (0, 30)
+    for reminder, fading in ((0.0, 0.85), (0.5, 0.85), (0.5, 0.95), (0.8, 0.95))
+)
+_BOOSTED_RANKING = tuple(
+    BoostedRanking(
+        trees=trees, depth=depth, learning_rate=0.1, least_weight_in_leaf=least_weight_in_leaf, pairs_per_tag=4
+    )
+    for trees in (50, 100, 200)
+    for depth in (2, 3, 5)
+    for least_weight_in_leaf in (1.0, 20.0)
+)
+
+GRIDS: Mapping[str, Sequence[Contestant]] = MappingProxyType(
+    {grid[0].name: grid for grid in (_POPULARITY, _LAST_SESSION, _OWN_COUNTS, _TRANSITION, _VSKNN, _BOOSTED_RANKING)}
+)
+
+RETURN_GRID = tuple(
+    ReturnBoosting(learning_rate=0.05, trees=trees, leaves=leaves, fewest_users_in_leaf=20)
+    for trees in (25, 50, 100)
+    for leaves in (3, 7)
+)

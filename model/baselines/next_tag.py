@@ -1,0 +1,120 @@
+"""Baselines of the next thing before the referee: there the things are the tags of events.
+
+Shape letters: U users, T tags asked about, V tags learnt of, N steps, M touches.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.arrays import Floats, Texts
+from model.baselines.popularity import share_of_users_T
+from model.baselines.trails import Trails, tag_trails
+from model.baselines.transition import TransitionSettings, fit_transition
+from model.baselines.vocabulary import found
+from model.baselines.vsknn import VsknnSettings, fit_vsknn
+from model.counts.lesson import Lesson
+from model.history import History
+
+USERS_AT_ONCE = 512
+POPULARITY_HALF_LIFE_DAYS = 7.0
+SHARE_OF_POPULARITY = 1e-6  # so little that it orders equals only, such as all tags of a user without a past
+
+
+class NextThing(Protocol):
+    """A fitted Transition or Vsknn."""
+
+    def strength_BV(self, trails: Trails) -> NDArray[Any]:
+        """Return how strongly each thing is expected next of each of a batch of users."""
+
+
+@dataclass(frozen=True, eq=False)
+class NextTagRanker:
+    """A Ranker."""
+
+    tag_V: Texts  # sorted
+    share_V: Floats
+    following: NextThing
+
+    def strength_UT(self, past: History) -> Floats:
+        """Return how strongly each tag is expected next; a tag that nobody had touched stands below all others."""
+        place_T, is_known_T = found(past.tag_T, self.tag_V)
+        trails = _of_tags(past, self.tag_V)
+        strength_UT = np.empty((past.users, len(past.tag_T)))
+        first = 0
+        for batch in trails.batches(USERS_AT_ONCE):
+            strength_BV = self.following.strength_BV(batch) + SHARE_OF_POPULARITY * self.share_V
+            unknown_B = strength_BV.min(axis=1, initial=0.0) - 1.0
+            rows = slice(first, first + batch.users)
+            strength_UT[rows, is_known_T] = strength_BV[:, place_T[is_known_T]]
+            strength_UT[rows, ~is_known_T] = unknown_B[:, None]
+            first += batch.users
+        return strength_UT
+
+
+@dataclass(frozen=True)
+class NextTagByTransition:
+    """A Contestant: closed-form transition between the tags of steps."""
+
+    transition: TransitionSettings
+
+    @property
+    def name(self) -> str:
+        return "transition"
+
+    @property
+    def states_probabilities(self) -> bool:
+        return False
+
+    def settings(self) -> Mapping[str, Any]:
+        return asdict(self.transition)
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> NextTagRanker:
+        tag_V, share_V = _touched(past, cut)
+        return NextTagRanker(tag_V, share_V, fit_transition(_of_tags(past, tag_V), self.transition))
+
+
+@dataclass(frozen=True)
+class NextTagBySessions:
+    """A Contestant: sessions vote for tags."""
+
+    vsknn: VsknnSettings
+
+    @property
+    def name(self) -> str:
+        return "vsknn"
+
+    @property
+    def states_probabilities(self) -> bool:
+        return False
+
+    def settings(self) -> Mapping[str, Any]:
+        return asdict(self.vsknn)
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> NextTagRanker:
+        tag_V, share_V = _touched(past, cut)
+        return NextTagRanker(tag_V, share_V, fit_vsknn(_of_tags(past, tag_V), self.vsknn))
+
+
+def _touched(past: History, cut: int) -> tuple[Texts, Floats]:
+    """Return the tags that anybody has touched, and their shares: a name from after the cut may be among the others."""
+    is_touched_T = np.bincount(past.tag_M, minlength=len(past.tag_T)) > 0
+    return past.tag_T[is_touched_T], share_of_users_T(past, cut, POPULARITY_HALF_LIFE_DAYS)[is_touched_T]
+
+
+def _of_tags(past: History, tag_V: Texts) -> Trails:
+    """Return the trails over the sorted `tag_V`, without the steps to any other tag."""
+    trails = tag_trails(past)
+    place_T, is_known_T = found(past.tag_T, tag_V)
+    is_known_N = is_known_T[trails.thing_N]
+    return replace(
+        trails,
+        things=len(tag_V),
+        user_N=trails.user_N[is_known_N],
+        thing_N=place_T[trails.thing_N[is_known_N]],
+        at_N=trails.at_N[is_known_N],
+        session_N=trails.session_N[is_known_N],
+    )

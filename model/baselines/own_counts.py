@@ -1,0 +1,53 @@
+"""`counts-1` before the referee: decayed own counts and popularity. Shape letters: U users, T tags, P pairs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from model.arrays import Floats
+from model.baselines.vocabulary import candidates_of
+from model.counts.features import affinity_features_PF, count
+from model.counts.learn import learn
+from model.counts.lesson import Lesson
+from model.counts.parameters import UNTUNED, VERSION, Counts1Parameters
+from model.counts.popularity import Popularity, popularity
+from model.history import History
+
+
+@dataclass(frozen=True, eq=False)
+class CountsRanker:
+    """A Ranker: the formula of counts-1 as of a cut."""
+
+    fitted: Counts1Parameters
+    crowd: Popularity
+    cut: int  # moment
+
+    def strength_UT(self, past: History) -> Floats:
+        """Return the affinity of own and popular tags, of all others less, by popularity."""
+        asked = candidates_of(past, self.crowd)
+        counts = count(asked.past, asked.own, asked.pairs, self.cut, self.fitted.half_life_days)
+        features_PF = affinity_features_PF(counts, asked.pairs, asked.share_T)
+        return asked.filled_up_UT(self.fitted.calibration.apply(self.fitted.affinity.probability_N(features_PF)))
+
+
+@dataclass(frozen=True)
+class OwnCounts:
+    """A Contestant."""
+
+    is_tuned: bool  # by the newest window taught; else the parameters that counts-1 starts from
+
+    @property
+    def name(self) -> str:
+        return VERSION
+
+    @property
+    def states_probabilities(self) -> bool:
+        return True
+
+    def settings(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> CountsRanker:
+        """Return counts-1 as of `cut`; untuned where nothing was taught."""
+        fitted = learn(taught[-1]) if self.is_tuned and taught else UNTUNED
+        return CountsRanker(fitted, popularity(past, cut), cut)

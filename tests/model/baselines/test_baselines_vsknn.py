@@ -1,0 +1,129 @@
+"""V-SKNN against an implementation of a few lines that goes session by session."""
+
+from dataclasses import replace
+from math import log
+
+import numpy as np
+import pytest
+
+from model.arrays import Floats
+from model.baselines.trails import Trails
+from model.baselines.vsknn import VsknnSettings, fit_vsknn
+
+THINGS = 12
+USERS = 25
+Sessions = list[list[list[int]]]  # things of the sessions of the users
+
+
+def trails_of(users: Sessions, at: list[list[int]] | None = None) -> Trails:
+    """Return the trails; `at` has the moment of each session."""
+    steps = [
+        (user, thing, number, at[user][number] if at else 0)
+        for user, sessions in enumerate(users)
+        for number, things in enumerate(sessions)
+        for thing in things
+    ]
+    user_N, thing_N, session_N, at_N = np.array(steps, dtype=np.int64).reshape(-1, 4).T
+    return Trails(len(users), THINGS, user_N, thing_N, at_N, session_N)
+
+
+@pytest.fixture
+def log_of_users() -> tuple[Sessions, list[list[int]]]:
+    random = np.random.default_rng(7)
+    counts = [0, 1, *random.integers(1, 6, USERS - 2).tolist()]
+    users = [[random.integers(0, THINGS, random.integers(1, 7)).tolist() for _ in range(count)] for count in counts]
+    moments = iter(random.permutation(1000).tolist())
+    return users, [sorted(next(moments) for _ in sessions) for sessions in users]
+
+
+def naive(users: Sessions, at: list[list[int]], settings: VsknnSettings, asked: list[list[int]]) -> Floats:
+    """Return the strengths of one user, of whom `asked` has the sessions."""
+    everyone = [
+        (moment, set(things)) for u, a in zip(users, at, strict=True) for moment, things in zip(a, u, strict=True)
+    ]
+    newest_first = [things for _, things in sorted(everyone, key=lambda one: -one[0])]
+    strength = np.zeros(THINGS)
+    if not asked:
+        return strength
+    steps = [thing for session in asked for thing in session]
+    query = steps[-min(max(len(asked[-1]), settings.extended_to), settings.query_steps, len(steps)) :]
+    weight = {thing: (place + 1) / len(query) for place, thing in enumerate(query)}
+    sharing = [things for things in newest_first if things & weight.keys()][: settings.sample]
+    likeness = [
+        sum(weight.get(thing, 0) for thing in sorted(things)) / len(things) ** settings.length_power
+        for things in sharing
+    ]
+    nearest = sorted(range(len(sharing)), key=lambda number: (-round(likeness[number], 12), number))[
+        : settings.neighbours
+    ]
+    for number in nearest:
+        for thing in sharing[number]:
+            rarity = log(len(newest_first) / sum(thing in things for things in newest_first)) / log(len(newest_first))
+            strength[thing] += likeness[number] * rarity**settings.idf_power / sum(likeness[n] for n in nearest)
+    strength *= 1 - settings.reminder
+    fading = [settings.reminder_fading**back for back in range(len(asked))]
+    for faded, things in zip(fading, reversed(asked), strict=True):
+        for thing in set(things):
+            strength[thing] += settings.reminder * faded / sum(fading)
+    return strength
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        VsknnSettings(),
+        VsknnSettings(neighbours=3, sample=1000),
+        VsknnSettings(neighbours=4, sample=9, length_power=0.3),
+        VsknnSettings(neighbours=5, query_steps=3, idf_power=1.0),
+        VsknnSettings(neighbours=5, query_steps=8, extended_to=6, idf_power=0.5),
+        VsknnSettings(neighbours=5, reminder=0.4, reminder_fading=0.7),
+        VsknnSettings(reminder=1.0),
+    ],
+    ids=str,
+)
+def test_strengths_are_those_of_the_definition(
+    log_of_users: tuple[Sessions, list[list[int]]], settings: VsknnSettings
+) -> None:
+    users, at = log_of_users
+    told = fit_vsknn(trails_of(users, at), settings).strength_BV(trails_of(users, at))
+    expected = np.array([naive(users, at, settings, sessions) for sessions in users])
+    np.testing.assert_allclose(told, expected, atol=1e-9)
+    assert told.min() >= 0 and told.max() <= 1 + 1e-9
+
+
+def test_a_user_alone_gets_the_row_of_the_batch(log_of_users: tuple[Sessions, list[list[int]]]) -> None:
+    trails = trails_of(*log_of_users)
+    fitted = fit_vsknn(trails, VsknnSettings(neighbours=5, sample=20, extended_to=4, idf_power=1.0, reminder=0.3))
+    alone = np.concatenate([fitted.strength_BV(one) for one in trails.batches(1)])
+    np.testing.assert_array_equal(alone, fitted.strength_BV(trails))
+
+
+def test_the_last_thing_weighs_most_and_a_neighbour_tells_what_came_with_it() -> None:
+    sessions: Sessions = [[[0, 5]], [[1, 6]]]
+    fitted = fit_vsknn(trails_of(sessions, [[1], [2]]), VsknnSettings())
+    # The query 0, 1 weighs .5 and 1, so that the session of 1 has two thirds of the vote.
+    told = fitted.strength_BV(trails_of([[[0, 1]]]))[0]
+    assert told[[0, 5, 1, 6]] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert told.sum() == pytest.approx(2)
+
+
+def test_only_the_most_recent_sessions_are_asked() -> None:
+    sessions: Sessions = [[[0, 5]], [[0, 6]]]
+    for at, told_of in (([[1], [2]], 6), ([[2], [1]], 5)):
+        fitted = fit_vsknn(trails_of(sessions, at), VsknnSettings(sample=1))
+        assert fitted.strength_BV(trails_of([[[0]]]))[0].nonzero()[0].tolist() == [0, told_of]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"neighbours": 0}, "1 at least"),
+        ({"sample": 0}, "1 at least"),
+        ({"query_steps": 0}, "1 at least"),
+        ({"reminder": 1.5}, "reminder lies between 0 and 1"),
+        ({"reminder_fading": 0.0}, "reminder_fading above 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change: dict[str, float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replace(VsknnSettings(), **change)  # type: ignore[arg-type]
