@@ -1,5 +1,6 @@
 """`python -m model score --from 2026-01-31 --to 2026-01-31 --branch night_20260131 --run-id try-1`
 `python -m model train --through 2026-02-01 --run-id training_20260201`
+`python -m model evaluate --as-of 2026-01-25 --run-id evaluation_20260125`
 """
 
 import os
@@ -96,6 +97,39 @@ def train(
         from model.weekly import Order, train_week
 
         print(train_week(Order(day, run_id, promote), home))
+
+
+@app.command()
+def evaluate(
+    as_of: Annotated[
+        str,
+        typer.Option("--as-of", metavar="DAY", help="Last day that contestants may know, such as 2026-01-25 (UTC)."),
+    ],
+    run_id: Annotated[
+        str, typer.Option(metavar="ID", help="Names the evaluation in MLflow; letters, digits, _ . - only.")
+    ],
+    horizon_days: Annotated[
+        int, typer.Option(metavar="DAYS", help="How many days after --as-of are foretold, usually 7 or 1.")
+    ] = 7,
+    branch: Annotated[
+        str, typer.Option(metavar="REF", help="Branch of the table of sequences to read; main is what is published.")
+    ] = "main",
+    home: Home = Path(".throughline"),
+) -> None:
+    """Judge baselines, the built-in counts-1 and the champion by what users did after a day, and write a page.
+
+    Everybody is tuned on the window before --as-of and judged on the one after it, which none has seen. Written to
+    evaluations/DAY-HASH under the home: report.html and report.json. The last line says who won and where the page is.
+
+    Exit codes: 0 done; 1 the input is at fault, or a contestant knows the future; 2 wrong usage; 3 anything else.
+    """
+    with told_in_one_line():
+        day = parse_day(as_of)
+        require_run_id(run_id)
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
+        from model.evaluation.order import Order, carry_out
+
+        print(carry_out(Order(day, horizon_days, run_id, branch), home))
 
 
 if __name__ == "__main__":

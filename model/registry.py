@@ -1,7 +1,7 @@
 """Which models there are, and how each came to be: MLflow over a store of its own under `THROUGHLINE_HOME/mlruns`.
 
-    mlruns/mlflow.db              runs (one per training) and registered versions with the aliases champion, challenger
-    mlruns/artifacts/<run>/       report.json of each training
+    mlruns/mlflow.db              runs (one per training or evaluation), versions with the aliases champion, challenger
+    mlruns/artifacts/<run>/       report.json of each training, report and page of each evaluation
     mlruns/models/<version>/      what is loaded for scoring
 
 A version is there when its row in the database is, which is written whole and after its folder. Folders are found by
@@ -10,7 +10,7 @@ name, so that the home may be moved.
 
 import fcntl
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -54,6 +54,18 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Track:
+    """What is kept of a run that makes no model. Artifacts are files, copied."""
+
+    experiment: str
+    run_id: str  # of Throughline's run
+    tags: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    artifacts: Sequence[Path]
+
+
+@dataclass(frozen=True)
 class Registry:
     """The models of one home. Where no training ever ended there is no store, and nothing is imported or made."""
 
@@ -85,7 +97,7 @@ class Registry:
         """Keep a training as an MLflow run and return the run's id."""
         with self._locked():
             client = self._client()
-            run = client.create_run(self._experiment(client), run_name=training.run_id)
+            run = client.create_run(self._experiment(client, EXPERIMENT), run_name=training.run_id)
             run_id = str(run.info.run_id)
             client.set_tag(run_id, "run_id", training.run_id)
             client.set_tag(run_id, "trained_through", str(training.trained_through))
@@ -95,6 +107,23 @@ class Registry:
             for name, value in training.metrics.items():
                 client.log_metric(run_id, name, value)
             client.log_dict(run_id, dict(training.report), "report.json")
+            client.set_terminated(run_id)
+            return run_id
+
+    def track(self, track: Track) -> str:
+        """Keep a run that makes no model as an MLflow run of its own experiment and return the run's id."""
+        with self._locked():
+            client = self._client()
+            run = client.create_run(self._experiment(client, track.experiment), run_name=track.run_id)
+            run_id = str(run.info.run_id)
+            for name, tag in {"run_id": track.run_id, **track.tags}.items():
+                client.set_tag(run_id, name, tag)
+            for name, parameter in track.parameters.items():
+                client.log_param(run_id, name, parameter)
+            for name, value in track.metrics.items():
+                client.log_metric(run_id, name, value)
+            for artifact in track.artifacts:
+                client.log_artifact(run_id, str(artifact))
             client.set_terminated(run_id)
             return run_id
 
@@ -162,11 +191,11 @@ class Registry:
             client.create_registered_model(MODEL)
         return client
 
-    def _experiment(self, client: "MlflowClient") -> str:
-        found = client.get_experiment_by_name(EXPERIMENT)
+    def _experiment(self, client: "MlflowClient", name: str) -> str:
+        found = client.get_experiment_by_name(name)
         if found:
             return str(found.experiment_id)
-        return str(client.create_experiment(EXPERIMENT, (self.folder / "artifacts").resolve().as_uri()))
+        return str(client.create_experiment(name, (self.folder / "artifacts").resolve().as_uri()))
 
 
 def unused_name(kind: str, trained_through: date, versions: list[Version]) -> str:

@@ -15,7 +15,7 @@ from pipeline.errors import ThroughlineError
 from pipeline.process import StepFailed
 from pipeline.settings import load_settings
 from pipeline.source import load_source, source_file
-from pipeline.steps import NEWEST_MODEL, STEPS, land_command, train_command
+from pipeline.steps import NEWEST_MODEL, STEPS, evaluate_command, land_command, train_command
 from pipeline.terminal import open_catalog, ready, run_all, run_clusters, run_night, where_airflow_is
 
 app = typer.Typer(
@@ -140,6 +140,29 @@ def train(
     settings = ready(console)
     last = parse_day(through) if through else newest_release(open_catalog(console), None).as_of
     run_all([train_command(last, run_id, promote)], settings, console, f"train-{last}")
+
+
+@app.command()
+def evaluate(
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="The last day that models may know; the days after it judge them.")
+    ],
+    horizon_days: Annotated[
+        int, typer.Option("--horizon-days", min=1, help="How many days after it are foretold, usually 7 or 1.")
+    ] = 7,
+    run_id: Annotated[
+        str | None, typer.Option("--run-id", help="Names the evaluation; one per day by default.")
+    ] = None,
+) -> None:
+    """Judge baselines, the built-in counts and the champion by what users did after a day; write a page with plots.
+
+    The last line says who won by how much, and where the page is.
+
+    Example: throughline evaluate --as-of 2026-01-24
+    """
+    settings = ready(console)
+    day = parse_day(as_of)
+    run_all([evaluate_command(day, horizon_days, run_id)], settings, console, f"evaluate-{day}")
 
 
 @app.command()

@@ -69,6 +69,12 @@ def train_command(through: date, run_id: str | None = None, promote: bool = True
     return _model(*train, *(() if promote else ("--no-promote",)))
 
 
+def evaluate_command(as_of: date, horizon_days: int, run_id: str | None = None) -> CommandLine:
+    """Return the process that judges models by what users did in the days after `as_of`."""
+    named = run_id or f"evaluation_{as_of:%Y%m%d}"
+    return _model("evaluate", "--as-of", str(as_of), "--horizon-days", str(horizon_days), "--run-id", named)
+
+
 def score_arguments(first: str, last: str, branch: str, run_id: str, model: str) -> tuple[str, ...]:
     """Return what `python -m model` is told to score; each value may also be a template that Airflow fills in."""
     return ("score", "--from", first, "--to", last, "--branch", branch, "--run-id", run_id, "--model", model)

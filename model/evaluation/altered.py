@@ -10,7 +10,7 @@ from datetime import date
 
 import numpy as np
 
-from model.arrays import Ints
+from model.arrays import AnyArray, Ints
 from model.days import MICROS_PER_DAY, end_of_day
 from model.evaluation.known import Known
 from model.history import History
@@ -74,7 +74,7 @@ def _altered(history: History, moment: int, random: np.random.Generator) -> Hist
     place_E[order_E] = np.arange(len(order_E))
     order_M = np.argsort(place_E[event_M], kind="stable")
 
-    def laid(past_E: Ints, future_E: Ints, planted: float) -> Ints:
+    def laid(past_E: AnyArray, future_E: AnyArray, planted: float) -> AnyArray:
         return np.concatenate([past_E, future_E[kept_F], np.full(history.users, planted, past_E.dtype)])[order_E]
 
     return replace(

@@ -46,7 +46,7 @@ class Temperature:
 
 @dataclass(frozen=True)
 class Isotonic:
-    """Straight lines between the knots of an isotonic regression, level beyond them. Source: Zadrozny and Elkan 2002."""
+    """Straight lines between knots of an isotonic regression, level beyond. Source: Zadrozny and Elkan 2002."""
 
     stated: tuple[float, ...]
     observed: tuple[float, ...]

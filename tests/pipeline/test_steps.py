@@ -13,6 +13,7 @@ from pipeline.steps import (
     STEPS,
     CommandLine,
     clusters_command,
+    evaluate_command,
     land_command,
     mend_command,
     step_commands,
@@ -39,6 +40,7 @@ RENDERED = {
         for command in step_commands(step, DAY, run_id="manual__2026-02-01", score_all=True)
     ],
     "clusters": [clusters_command(DAY.last)],
+    "evaluate": [evaluate_command(DAY.last, 7), evaluate_command(DAY.last, 1, "try-1")],
     "land": [
         tables_command(),
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),

@@ -1,0 +1,109 @@
+"""`python -m model evaluate`: from the table of sequences to a page, a report and a run in MLflow."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from pyiceberg.catalog import load_catalog
+from rich.console import Console
+from rich.progress import Progress
+
+from model.evaluation.contestant import Contestant
+from model.evaluation.evaluate import STEPS_OF_ENTRANT, Evaluation, evaluate
+from model.evaluation.known import read_known
+from model.evaluation.page import page
+from model.evaluation.ready import Ready, ReadyCounts, champion
+from model.evaluation.report import Configuration, configuration, report
+from model.evaluation.returning import CountsReturning, Returning
+from model.evaluation.split import MOST_TAUGHT, Split, split
+from model.evaluation.told import last_line, terminal_tables
+from model.history import HISTORY_COLUMNS
+from model.nightly import CATALOG
+from model.registry import Registry, Track
+from model.sequences import SequencesSnapshot, first_day_read, open_sequences
+from model.sequences_schema import sequences_with
+
+EXPERIMENT = "interest-evaluation"
+TABLE_WIDTH = 120  # where the output is no terminal too
+FAMILIES: Mapping[str, Sequence[Contestant]] = {}  # settings of each method, by its name
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of one evaluation."""
+
+    as_of: date
+    horizon_days: int
+    run_id: str
+    branch: str
+
+
+def carry_out(order: Order, home: Path) -> str:
+    """Evaluate as of a day, keep the report, and return who won in one line.
+
+    Raises InputError if the table is missing, the log too young or too quiet, or the test window not over; LeakError
+    if a contestant breaks a guard.
+    """
+    registry = Registry(home)
+    sequences = _sequences(order)
+    days = sequences.days_with_rows
+    windows = split(order.as_of, order.horizon_days, min(days, default=None), max(days, default=None))
+    ready = _ready(registry, windows)
+    returning: dict[str, Returning] = {"counts-1": CountsReturning()}
+    console = Console(stderr=True, highlight=False)
+    with Progress(console=console, transient=True) as progress:
+        steps = 3 + STEPS_OF_ENTRANT * (len(FAMILIES) + len(ready))
+        task = progress.add_task("reading sequences", total=steps)
+        known = read_known(sequences, windows)
+        outcome = evaluate(
+            known,
+            windows,
+            FAMILIES,
+            ready,
+            returning,
+            lambda doing: progress.update(task, advance=1, description=doing),
+        )
+    for table in terminal_tables(outcome):
+        Console(width=TABLE_WIDTH, highlight=False).print(table)
+    settings = configuration(windows, sequences.snapshot_id, FAMILIES, ready, tuple(returning))
+    html = _kept(outcome, settings, order, home, registry)
+    return last_line(outcome, str(html))
+
+
+def _sequences(order: Order) -> SequencesSnapshot:
+    first_cut = order.as_of - timedelta(days=order.horizon_days * (MOST_TAUGHT + 1))
+    schema = sequences_with(HISTORY_COLUMNS)
+    return open_sequences(load_catalog(CATALOG), order.branch, first_day_read(first_cut), date.max, schema)
+
+
+def _ready(registry: Registry, windows: Split) -> list[Ready]:
+    found = champion(registry, (windows.validation, windows.test))
+    return [ReadyCounts(), *([found] if found else [])]
+
+
+def _kept(outcome: Evaluation, settings: Configuration, order: Order, home: Path, registry: Registry) -> Path:
+    """Write the page and the report, track them, and return where the page is."""
+    folder = home / "evaluations" / f"{order.as_of}-{settings.hash[:8]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    json_file, html_file = folder / "report.json", folder / "report.html"
+    json_file.write_text(json.dumps(report(outcome, settings, order.run_id), indent=2) + "\n")
+    html_file.write_text(page(outcome, settings), encoding="utf-8")
+    figures = {
+        f"{standing.judged.name}/{metric}".replace(" ", "_"): value
+        for standing in outcome.match.standings
+        for metric, value in standing.judged.figures.items()
+        if value == value  # nan is no metric
+    }
+    registry.track(
+        Track(
+            experiment=EXPERIMENT,
+            run_id=order.run_id,
+            tags={"as_of": str(order.as_of), "configuration_hash": settings.hash, "best": outcome.match.best.name},
+            parameters={"horizon_days": order.horizon_days, "branch": order.branch},
+            metrics=figures,
+            artifacts=(json_file, html_file),
+        )
+    )
+    return html_file

@@ -1,0 +1,120 @@
+"""Calibration, Brier score and reliability, against scikit-learn and worlds whose truth is known."""
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from sklearn.metrics import brier_score_loss
+
+from model.arrays import Bools, Floats
+from model.evaluation.calibration import (
+    Isotonic,
+    Temperature,
+    brier_score,
+    calibration_error,
+    fit_calibrator,
+    fit_isotonic,
+    fit_temperature,
+)
+from model.evaluation.exam import Exam, exam_at
+from model.evaluation.known import Known
+from model.evaluation.listing import Listing
+from model.evaluation.reliability import reliability
+from model.evaluation.split import Split
+from model.metrics import expected_calibration_error
+
+
+def drawn(count: int, seed: int) -> tuple[Floats, Bools]:
+    random = np.random.default_rng(seed)
+    truth_N = random.beta(1, 3, count)
+    return truth_N, random.uniform(size=count) < truth_N
+
+
+def test_a_temperature_is_found_again() -> None:
+    truth_N, is_true_N = drawn(40_000, 1)
+    sharpened_N = expit(2.5 * logit(truth_N))
+    found = fit_temperature(sharpened_N, is_true_N)
+    assert isinstance(found, Temperature)
+    assert found.temperature == pytest.approx(2.5, rel=0.05)
+    assert expected_calibration_error(found.apply(sharpened_N), is_true_N) < 0.01
+    assert expected_calibration_error(sharpened_N, is_true_N) > 0.05
+
+
+def test_isotonic_makes_probabilities_of_anything_that_rises() -> None:
+    truth_N, is_true_N = drawn(40_000, 2)
+    strength_N = 7 * truth_N**3 - 2
+    found = fit_isotonic(strength_N, is_true_N)
+    assert isinstance(found, Isotonic)
+    np.testing.assert_allclose(found.apply(strength_N), truth_N, atol=0.1)
+    assert expected_calibration_error(found.apply(strength_N), is_true_N) < 0.01
+    assert found.apply(np.array([-99.0, 99.0])).tolist() == [found.observed[0], found.observed[-1]]
+
+
+def test_no_calibration_changes_an_order() -> None:
+    strength_N = np.sort(np.random.default_rng(3).uniform(size=500))
+    for calibrator in (Temperature(3.0), Isotonic((0.1, 0.5, 0.8), (0.2, 0.2, 0.9))):
+        assert (np.diff(calibrator.apply(strength_N)) >= 0).all()
+
+
+@pytest.fixture
+def exam(known: Known, windows: Split) -> Exam:
+    return exam_at(known, windows, windows.validation)
+
+
+def told(exam: Exam, bend: str, seed: int = 5) -> Listing:
+    """Return a listing of forty tags that knows the truth, but states it bent."""
+    random = np.random.default_rng(seed)
+    truth_UL = -np.sort(-random.beta(0.5, 2, (exam.users, 40)), axis=1)
+    stated_UL = {
+        "sharp": lambda: expit(3 * logit(np.clip(truth_UL, 1e-9, 1 - 1e-9))),
+        "kinked": lambda: np.where(truth_UL < 0.5, truth_UL / 10, truth_UL),
+    }[bend]()
+    return Listing(
+        exam=exam,
+        tag_UL=np.tile(np.arange(40), (exam.users, 1)),
+        strength_UL=stated_UL,
+        is_answer_UL=random.uniform(size=truth_UL.shape) < truth_UL,
+        place_H=np.zeros(len(exam.user_H), np.int64),
+        seconds=0.0,
+    )
+
+
+@pytest.mark.parametrize(("bend", "kind"), [("sharp", Temperature), ("kinked", Isotonic)])
+def test_the_way_that_errs_less_on_others_is_taken(exam: Exam, bend: str, kind: type) -> None:
+    validation, test = told(exam, bend), told(exam, bend, seed=6)
+    found = fit_calibrator(validation, states_probabilities=True)
+    assert isinstance(found, kind)
+    after = calibration_error(found.apply(test.strength_UL), test.is_answer_UL)
+    assert after < calibration_error(test.strength_UL, test.is_answer_UL) / 2
+
+
+def test_a_strength_that_is_no_probability_has_no_temperature(exam: Exam) -> None:
+    assert isinstance(fit_calibrator(told(exam, "sharp"), states_probabilities=False), Isotonic)
+
+
+def test_the_error_is_over_each_users_ten(exam: Exam) -> None:
+    listing = told(exam, "sharp")
+    expected = expected_calibration_error(listing.strength_UL[:, :10].ravel(), listing.is_answer_UL[:, :10].ravel())
+    assert calibration_error(listing.strength_UL, listing.is_answer_UL) == expected
+
+
+def test_the_brier_score_is_over_all_pairs_with_0_beyond_the_listed(exam: Exam) -> None:
+    whole = told(exam, "sharp")
+    assert brier_score(whole.strength_UL, whole) == pytest.approx(
+        brier_score_loss(whole.is_answer_UL.ravel(), whole.strength_UL.ravel())
+    )
+    is_answer_UT = np.zeros((exam.users, 40), dtype=bool)
+    is_answer_UT[exam.user_H, exam.tag_H] = True
+    cut_UT = np.where(np.arange(40) < 12, whole.strength_UL, 0.0)
+    cut = Listing(
+        exam, whole.tag_UL[:, :12], whole.strength_UL[:, :12], is_answer_UT[:, :12], place_H=exam.tag_H, seconds=0.0
+    )
+    assert brier_score(cut.strength_UL, cut) == pytest.approx(brier_score_loss(is_answer_UT.ravel(), cut_UT.ravel()))
+
+
+def test_points_of_reliability_lie_as_far_off_as_the_error_says() -> None:
+    truth_N, is_true_N = drawn(5_000, 7)
+    points = reliability(truth_N**2, is_true_N)
+    assert len(points) == 15 and sum(point.count for point in points) == 5_000
+    gap = sum(abs(point.stated - point.observed) * point.count for point in points) / 5_000
+    assert gap == pytest.approx(expected_calibration_error(truth_N**2, is_true_N))
+    assert reliability(np.empty(0), np.empty(0, dtype=bool)) == ()

@@ -1,0 +1,187 @@
+"""Listing and metrics against scikit-learn and a few lines of numpy that go user by user over whole rankings."""
+
+from dataclasses import dataclass
+from math import log2
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, ndcg_score, precision_score, recall_score
+
+from model.arrays import Floats
+from model.evaluation.exam import Exam, exam_at
+from model.evaluation.known import Known
+from model.evaluation.listing import Listing, ask, strongest
+from model.evaluation.metrics import coverage, harmonic_mean, ranking_values, threshold_values, tuned_threshold
+from model.evaluation.split import Split
+from model.history import History
+from model.metrics import mean_of_the_defined
+
+TAGS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """Says what it is told to say, by user id; many tags are equally strong."""
+
+    strength_of: dict[str, Floats]
+
+    def strength_UT(self, past: History) -> Floats:
+        return np.array([self.strength_of[user] for user in past.user_id_U])
+
+
+@pytest.fixture(scope="module")
+def exam(known: Known, windows: Split) -> Exam:
+    found = exam_at(known, windows, windows.test)
+    assert found.tags == TAGS
+    found.unknown_U[::6] += 2
+    return found
+
+
+@pytest.fixture(scope="module")
+def strength_UT(exam: Exam) -> Floats:
+    return np.random.default_rng(4).integers(0, 12, (exam.users, TAGS)) / 11
+
+
+@pytest.fixture(scope="module")
+def listing(exam: Exam, strength_UT: Floats) -> Listing:
+    return ask(Stated(dict(zip(exam.asked.user_id_U, strength_UT, strict=True))), exam)
+
+
+@pytest.fixture(scope="module")
+def values(exam: Exam, listing: Listing) -> dict[str, Floats]:
+    return ranking_values(exam.user_H, listing.place_H, exam.answers_U)
+
+
+def order_of(strength_T: Floats) -> list[int]:
+    return sorted(range(len(strength_T)), key=lambda tag: (-strength_T[tag], tag))
+
+
+def truth_in_order(exam: Exam, strength_UT: Floats, user: int) -> Any:
+    touched = set(exam.tag_H[exam.user_H == user].tolist())
+    return np.array([tag in touched for tag in order_of(strength_UT[user])])
+
+
+def test_the_listed_are_the_strongest_and_equals_stand_by_code(strength_UT: Floats) -> None:
+    for count in (1, 7, TAGS):
+        expected = [order_of(strength_T)[:count] for strength_T in strength_UT]
+        assert strongest(strength_UT, count).tolist() == expected
+    assert strongest(np.zeros((2, 5)), 3).tolist() == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_the_place_of_an_answer_is_that_in_the_whole_ranking(exam: Exam, strength_UT: Floats, listing: Listing) -> None:
+    for user, tag, place in zip(exam.user_H, exam.tag_H, listing.place_H, strict=True):
+        assert order_of(strength_UT[user]).index(tag) == place
+
+
+def test_batches_change_nothing(exam: Exam, strength_UT: Floats, listing: Listing) -> None:
+    ranker = Stated(dict(zip(exam.asked.user_id_U, strength_UT, strict=True)))
+    for cells_at_once in (1, 7 * TAGS, 100_000_000):
+        again = ask(ranker, exam, cells_at_once)
+        assert np.array_equal(again.tag_UL, listing.tag_UL)
+        assert np.array_equal(again.strength_UL, listing.strength_UL)
+        assert np.array_equal(again.place_H, listing.place_H)
+
+
+@pytest.mark.parametrize(
+    ("strength", "says"),
+    [(np.full((1, TAGS), np.nan), "nan or infinite"), (np.zeros((1, 3)), r"shape \(1, 3\), expected \(1, 40\)")],
+)
+def test_strengths_that_rank_nothing_are_refused(exam: Exam, strength: Floats, says: str) -> None:
+    class Broken:
+        def strength_UT(self, past: History) -> Floats:
+            return strength
+
+    with pytest.raises(ValueError, match=says):
+        ask(Broken(), exam, 1)
+
+
+def test_values_are_those_of_scikit_learn(
+    exam: Exam, strength_UT: Floats, listing: Listing, values: dict[str, Floats]
+) -> None:
+    judged = 0
+    for user in range(exam.users):
+        answers = int(exam.answers_U[user])
+        if not answers:
+            assert all(np.isnan(value_U[user]) for value_U in values.values())
+            continue
+        judged += 1
+        is_answer = truth_in_order(exam, strength_UT, user)
+        unknown = int(exam.unknown_U[user])
+        # A tag that nobody can name, as one that stands behind all others.
+        whole = np.concatenate([is_answer, np.ones(unknown, dtype=bool)])
+        falling = np.arange(len(whole), 0, -1)
+        for depth in (1, 3, 5, 10):
+            is_told = falling > len(whole) - depth
+            assert values[f"precision_at_{depth}"][user] == pytest.approx(precision_score(whole, is_told))
+            assert values[f"recall_at_{depth}"][user] == pytest.approx(recall_score(whole, is_told))
+            hits = int(is_answer[:depth].sum())
+            assert values[f"f1_at_{depth}"][user] == pytest.approx(2 * hits / (depth + answers))
+        for depth in (5, 10):
+            assert values[f"ndcg_at_{depth}"][user] == pytest.approx(ndcg_score([whole], [falling], k=depth), abs=1e-6)
+            assert values[f"hit_rate_at_{depth}"][user] == float(is_answer[:depth].any())
+        assert values["accuracy"][user] == float(is_answer[0])
+        assert values["capped_recall_at_10"][user] == pytest.approx(is_answer[:10].sum() / min(10, answers))
+        if unknown == 0:
+            assert values["map"][user] == pytest.approx(average_precision_score(whole, falling), abs=1e-6)
+        places = np.flatnonzero(is_answer)
+        by_hand = sum((number + 1) / (place + 1) for number, place in enumerate(places)) / answers
+        assert values["map"][user] == pytest.approx(by_hand, abs=1e-6)
+    assert 100 < judged < exam.users
+
+
+def test_the_ndcg_of_the_tuning_is_the_one_that_is_reported(listing: Listing, values: dict[str, Floats]) -> None:
+    np.testing.assert_allclose(listing.ndcg_U(), values["ndcg_at_10"], atol=1e-6)
+
+
+def test_ties_between_an_answer_and_others_are_broken_by_code_alone() -> None:
+    """Equal strengths: the answer of code 3 stands fourth whatever the sort does."""
+    values = ranking_values(np.array([0]), np.array([3]), np.array([1]))
+    assert values["ndcg_at_5"][0] == pytest.approx(1 / log2(5))
+    assert values["map"][0] == pytest.approx(1 / 4)
+    assert values["recall_at_3"][0] == 0.0 and values["recall_at_5"][0] == 1.0
+
+
+def test_nobody_and_nothing_have_no_value_and_fewer_tags_than_places_are_misses() -> None:
+    none = np.empty(0, np.int64)
+    for value_U in ranking_values(none, none, np.array([0, 0])).values():
+        assert np.isnan(value_U).all()
+    for value_U in ranking_values(none, none, none).values():
+        assert value_U.tolist() == []
+    found = ranking_values(np.array([0, 0]), np.array([0, 1]), np.array([2]))  # of two tags, both touched
+    assert found["precision_at_10"][0] == pytest.approx(0.2)
+    assert found["recall_at_3"][0] == found["ndcg_at_10"][0] == found["map"][0] == 1.0
+    unknown = ranking_values(none, none, np.array([3]))  # touched nothing that anybody knows
+    assert unknown["map"][0] == unknown["recall_at_10"][0] == unknown["f1_at_10"][0] == 0.0
+
+
+def test_the_threshold_is_the_best_of_those_tried(exam: Exam, listing: Listing) -> None:
+    def f1(threshold: float) -> float:
+        return mean_of_the_defined(threshold_values(listing, threshold)["f1_at_threshold"])
+
+    chosen = tuned_threshold(listing)
+    assert f1(chosen) >= max(f1(level) for level in np.arange(12) / 11)
+    values = threshold_values(listing, chosen)
+    for user in range(exam.users):
+        told = set(listing.tag_UL[user][listing.strength_UL[user] >= chosen].tolist())
+        touched = set(exam.tag_H[exam.user_H == user].tolist())
+        if exam.answers_U[user]:
+            assert values["recall_at_threshold"][user] == pytest.approx(len(told & touched) / exam.answers_U[user])
+        else:
+            assert np.isnan(values["recall_at_threshold"][user])
+
+
+def test_a_threshold_that_nothing_reaches_tells_nothing(listing: Listing) -> None:
+    values = threshold_values(listing, 2.0)
+    assert np.isnan(values["precision_at_threshold"]).all()
+    assert np.nanmax(values["f1_at_threshold"]) == np.nanmax(values["recall_at_threshold"]) == 0.0
+
+
+def test_f1_is_0_where_nothing_is_found_and_nan_where_nothing_is_asked() -> None:
+    found = harmonic_mean(np.array([0.0, 0.5, np.nan]), np.array([0.0, 1.0, np.nan]))
+    assert found[:2].tolist() == pytest.approx([0.0, 2 / 3]) and np.isnan(found[2])
+
+
+def test_coverage_is_of_tags_in_the_first_ten() -> None:
+    assert coverage(np.array([[*range(10), 30], [*range(1, 11), 31]]), 44) == pytest.approx(11 / 44)
+    assert np.isnan(coverage(np.empty((0, 0), np.int64), 0))

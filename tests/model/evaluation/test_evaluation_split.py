@@ -1,0 +1,119 @@
+"""The global split in time, and what is asked at a cut."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.days import end_of_day
+from model.errors import InputError, UsageError
+from model.evaluation.exam import exam_at, known_at, require_answers
+from model.evaluation.known import Known, lessons_by
+from model.evaluation.split import Split, fewest_days, split
+from model.history import history_of
+
+NEWEST = date(2026, 3, 31)
+AS_OF = date(2026, 3, 24)
+
+
+def test_train_lies_before_validation_and_validation_before_test() -> None:
+    found = split(AS_OF, 7, date(2026, 1, 1), NEWEST)
+    assert found.taught == (date(2026, 2, 17), date(2026, 2, 24), date(2026, 3, 3), date(2026, 3, 10))
+    assert (found.validation, found.test, found.last) == (date(2026, 3, 17), AS_OF, NEWEST)
+    assert found.taught_by(found.validation) == found.taught
+    assert found.taught_by(found.test) == (*found.taught, found.validation)
+
+
+@pytest.mark.parametrize("horizon_days", [1, 3, 7])
+def test_no_window_reaches_into_the_next(horizon_days: int) -> None:
+    found = split(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
+    assert len(found.taught) == 4
+    for earlier, later in zip(found.cuts, found.cuts[1:], strict=False):
+        assert found.end_of(earlier) == later
+
+
+def test_a_young_log_teaches_less_and_the_youngest_allowed_teaches_one_window() -> None:
+    oldest = NEWEST - timedelta(days=fewest_days(7) - 1)
+    found = split(AS_OF, 7, oldest, NEWEST)
+    assert found.taught == (date(2026, 3, 10),)
+    assert (found.taught[0] - oldest).days + 1 == 7
+
+
+@pytest.mark.parametrize(
+    ("as_of", "oldest", "newest", "says"),
+    [
+        (
+            AS_OF,
+            date(2026, 3, 5),
+            NEWEST,
+            "found days in interest.sequences: 20, from 2026-03-05; expected 21 at least",
+        ),
+        (AS_OF, date(2026, 3, 5), NEWEST, "or evaluate as of 2026-03-25 at the earliest"),
+        (date(2026, 3, 25), date(2026, 1, 1), NEWEST, "came through 2026-04-01, and the last day known is 2026-03-31"),
+        (date(2026, 3, 25), date(2026, 1, 1), NEWEST, "evaluate as of 2026-03-24 at the latest"),
+        (AS_OF, None, None, "interest.sequences has no rows"),
+    ],
+)
+def test_too_short_a_history_is_refused(as_of: date, oldest: date | None, newest: date | None, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        split(as_of, 7, oldest, newest)
+
+
+def test_the_earliest_day_that_an_error_names_is_accepted() -> None:
+    assert split(date(2026, 3, 25), 7, date(2026, 3, 5), date(2026, 4, 1)).taught == (date(2026, 3, 11),)
+
+
+@pytest.mark.parametrize("horizon_days", [0, 29])
+def test_a_horizon_of_no_or_too_many_days_is_refused(horizon_days: int) -> None:
+    with pytest.raises(UsageError, match=f"--horizon-days {horizon_days}: expected 1 to 28"):
+        split(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
+
+
+def test_lessons_are_of_windows_that_have_ended(known: Known, windows: Split) -> None:
+    lessons = lessons_by(known, windows, windows.test)
+    assert [lesson.cut for lesson in lessons] == [end_of_day(cut) for cut in (*windows.taught, windows.validation)]
+    assert len(lessons_by(known, windows, windows.validation)) == len(windows.taught)
+
+
+TOUCHES = [
+    ("ann", "2026-03-20 10:00", "tea jazz"),
+    ("ann", "2026-03-26 10:00", "tea novel"),
+    ("bob", "2026-03-21 10:00", "chess"),
+    ("cid", "2026-03-26 10:00", "later"),
+]
+
+
+def small(sequences_of: Callable[..., Any]) -> tuple[Known, Split]:
+    windows = split(AS_OF, 7, date(2026, 1, 1), NEWEST)
+    before = [touch for touch in TOUCHES if touch[1] < "2026-03-25"]
+    return {AS_OF: history_of(sequences_of(before)), NEWEST: history_of(sequences_of(TOUCHES))}, windows
+
+
+def test_the_question_has_no_trace_of_the_answer(sequences_of: Callable[..., Any]) -> None:
+    known, windows = small(sequences_of)
+    exam = exam_at(known, windows, windows.test)
+    for history in (exam.asked, exam.everybody):
+        assert history.tag_T.tolist() == ["chess", "jazz", "tea"]
+        assert history.user_id_U.tolist() == ["ann", "bob"]
+        assert history.at_E.max() < exam.moment
+        assert history.event_count_U.tolist() == [1, 1]
+    assert exam.asked.tag_T[exam.tag_H].tolist() == ["tea"]
+    assert exam.user_H.tolist() == [0]
+    assert exam.unknown_U.tolist() == [1, 0]
+    assert exam.answers_U.tolist() == [2, 0]
+    assert exam.has_returned_U.tolist() == [True, False]
+    assert exam.is_answer(np.array([[2, 0, 1], [2, 0, 1]])).tolist() == [[True, False, False], [False, False, False]]
+
+
+def test_tags_of_later_events_are_no_part_of_what_was_known(sequences_of: Callable[..., Any]) -> None:
+    """Even where a table's row as of a day should hold events after it."""
+    history = history_of(sequences_of(TOUCHES))
+    assert known_at({AS_OF: history}, AS_OF).tag_T.tolist() == ["chess", "jazz", "tea"]
+
+
+def test_too_few_judges_are_refused(sequences_of: Callable[..., Any]) -> None:
+    known, windows = small(sequences_of)
+    with pytest.raises(InputError, match=r"found 1 who were known on 2026-03-24 .* of 2 known; expected 50 at least"):
+        require_answers(exam_at(known, windows, windows.test))

@@ -1,0 +1,225 @@
+"""The whole evaluation: who wins, what is written, and what decides the hash."""
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from model.bootstrap import paired_difference
+from model.errors import InputError
+from model.evaluation.evaluate import STEPS_OF_ENTRANT, Evaluation, evaluate
+from model.evaluation.judged import MAIN
+from model.evaluation.known import Known
+from model.evaluation.page import page
+from model.evaluation.ready import ReadyCounts, ReadyForests
+from model.evaluation.report import Configuration, configuration, report
+from model.evaluation.returning import CountsReturning
+from model.evaluation.split import Split
+from model.evaluation.told import HEADINGS, last_line, markdown, rows, terminal_tables
+
+Grid = dict[str, list[Any]]
+
+
+@pytest.fixture(scope="module")
+def families(decayed: Callable[..., Any]) -> Grid:
+    return {
+        "long memory": [decayed(0.02), decayed(20.0), decayed(0.1)],
+        "no memory <&": [decayed(0.01)],
+        "stated": [decayed(8.0, states_probabilities=True, is_learner=True)],
+    }
+
+
+@pytest.fixture(scope="module")
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def outcome(known: Known, windows: Split, families: Grid, told: list[str]) -> Evaluation:
+    return evaluate(known, windows, families, [ReadyCounts()], {"counts-1": CountsReturning()}, told.append)
+
+
+@pytest.fixture(scope="module")
+def settings(windows: Split, families: Grid) -> Configuration:
+    return configuration(windows, 42, families, [ReadyCounts()], ["counts-1"])
+
+
+def test_each_family_sends_the_setting_that_validation_prefers(outcome: Evaluation) -> None:
+    standing = outcome.match.of("long memory")
+    assert standing is not None and standing.judged.settings == {"half_life_days": 20.0}
+    tried = [one["validation_ndcg_at_10"] for one in outcome.tried["long memory"]]
+    assert len(tried) == 3 and tried[1] == max(tried)
+
+
+def test_the_best_stands_first_and_differences_are_user_by_user(outcome: Evaluation) -> None:
+    figures = [standing.judged.figures[MAIN] for standing in outcome.match.standings]
+    assert figures == sorted(figures, reverse=True)
+    best, worst = outcome.match.standings[0], outcome.match.standings[-1]
+    assert worst.judged.name == "no memory <&"
+    assert best.against_best is None and worst.against_best is not None
+    assert worst.against_best[MAIN] == paired_difference(worst.judged.value_of[MAIN], best.judged.value_of[MAIN])
+    assert worst.against_best[MAIN].high < 0
+    counts = outcome.match.of("counts-1")
+    assert counts is not None and counts.against_counts is None
+    assert worst.against_counts is not None and worst.against_counts[MAIN].high < 0
+    assert worst.intervals[MAIN].low < figures[-1] < worst.intervals[MAIN].high
+
+
+def test_who_touched_nothing_counts_for_probabilities_only(outcome: Evaluation) -> None:
+    judged = outcome.match.best
+    assert 0 < outcome.judging_users < outcome.users
+    assert int((~np.isnan(judged.value_of[MAIN])).sum()) == outcome.judging_users
+    assert judged.after is not None
+    assert sum(point.count for point in judged.after.points) == 10 * outcome.users
+    assert sum(judged.users_of.values()) == outcome.judging_users
+
+
+def test_calibration_helps_and_strengths_have_no_before(outcome: Evaluation) -> None:
+    stated, memory = outcome.match.of("stated"), outcome.match.of("long memory")
+    assert stated is not None and stated.judged.before is not None and stated.judged.after is not None
+    assert stated.judged.after.ece < stated.judged.before.ece
+    assert stated.judged.after.brier < stated.judged.before.brier
+    assert memory is not None and memory.judged.before is None and memory.judged.after is not None
+
+
+def test_who_returns_is_told_better_than_by_a_coin(outcome: Evaluation) -> None:
+    assert 0.6 < outcome.return_auc["counts-1"] <= 1
+
+
+def test_progress_is_told_as_often_as_announced(outcome: Evaluation, told: list[str]) -> None:
+    assert len(told) == 2 + STEPS_OF_ENTRANT * 4
+    assert told[:3] == ["laying out the windows", "tuning counts-1", "preparing counts-1"]
+
+
+def test_the_same_again_is_the_same(known: Known, windows: Split, families: Grid, outcome: Evaluation) -> None:
+    again = evaluate(known, windows, {"long memory": families["long memory"]})
+    first = outcome.match.of("long memory")
+    assert first is not None
+    for name, value_U in again.match.best.value_of.items():
+        assert np.array_equal(value_U, first.judged.value_of[name], equal_nan=True)
+
+
+def test_a_model_that_was_not_there_yet_is_left_out(known: Known, windows: Split) -> None:
+    young = ReadyForests("young", {})
+    assert [one.judged.name for one in evaluate(known, windows, {}, [ReadyCounts(), young]).match.standings] == [
+        "counts-1"
+    ]
+
+
+def test_nobody_or_two_of_a_name_are_refused(known: Known, windows: Split, decayed: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"contestants \[\]: expected at least one"):
+        evaluate(known, windows, {})
+    with pytest.raises(ValueError, match="each of a name of its own"):
+        evaluate(known, windows, {"counts-1": [decayed(3.0)]}, [ReadyCounts()])
+    with pytest.raises(ValueError, match="the family empty has no contestant"):
+        evaluate(known, windows, {"empty": []})
+
+
+def test_a_quiet_window_judges_nobody(known: Known, windows: Split, families: Grid) -> None:
+    quiet = {**known, windows.last: known[windows.test]}
+    with pytest.raises(InputError, match="too few users to judge by: found 0"):
+        evaluate(quiet, windows, families)
+
+
+def test_the_report_is_strict_json_with_every_figure(outcome: Evaluation, settings: Configuration) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    told = json.loads(json.dumps(report(outcome, settings, "try-1")), parse_constant=refuse)
+    assert told["configuration_hash"] == settings.hash and len(settings.hash) == 64
+    best = told["contestants"][0]
+    assert best["name"] == told["best"] == outcome.match.best.name
+    assert best["figures"][MAIN] == pytest.approx(outcome.match.best.figures[MAIN])
+    assert set(best["cohorts"]) == {"cold", "1 session", "2–4 sessions", "5–9 sessions", "10+ sessions"}
+    for name in ("precision", "recall", "f1"):
+        assert {f"{name}_at_{depth}" for depth in (1, 3, 5, 10, "threshold")} <= set(best["figures"])
+    assert {"accuracy", "map", "ndcg_at_5", "coverage", "hit_rate_at_10", "capped_recall_at_10"} <= set(best["figures"])
+    stated = next(one for one in told["contestants"] if one["name"] == "stated")
+    assert stated["learning_curve"]["value"] == [0.2, 0.3, 0.35]
+    assert {"ece", "brier", "reliability"} == set(stated["before_calibration"])
+
+
+def test_the_hash_is_of_what_decides_the_figures(windows: Split, families: Grid, settings: Configuration) -> None:
+    ready = [ReadyCounts()]
+    assert configuration(windows, 42, families, ready, ["counts-1"]).hash == settings.hash
+    others = [
+        configuration(windows, 43, families, ready, ["counts-1"]),
+        configuration(windows, 42, {**families, "long memory": families["long memory"][:1]}, ready, ["counts-1"]),
+        configuration(windows, 42, families, [], ["counts-1"]),
+        configuration(
+            Split(windows.taught[1:], windows.validation, windows.test, 7), 42, families, ready, ["counts-1"]
+        ),
+    ]
+    assert len({settings.hash, *(other.hash for other in others)}) == 5
+    assert "torchmetrics" in settings.values["libraries"]
+
+
+class Tags(HTMLParser):
+    """Sees that tags are closed as they were opened, and keeps what would be fetched."""
+
+    void = frozenset({"meta", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.fetched += [f"{name}={value}" for name, value in attrs if name in {"src", "href", "xlink:href"}]
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_needs_nothing_else_and_says_what_one_sees(outcome: Evaluation, settings: Configuration) -> None:
+    html = page(outcome, settings)
+    tags = Tags()
+    tags.feed(html)
+    assert tags.open == [] and tags.fetched == []
+    assert "http" not in html and "@import" not in html and "nan" not in html
+    assert tags.seen.count("figure") == tags.seen.count("figcaption") == 9
+    assert tags.seen.count("svg") == 7
+    assert "no memory &lt;&amp;" in html and "no memory <&" not in html
+    assert "before calibration it is" in html or "Its strengths are no probabilities" in html
+    assert "stated ends at 0.350" in html
+    assert settings.hash in html
+
+
+def test_a_page_of_one_contestant_compares_it_with_nobody(
+    known: Known, windows: Split, settings: Configuration
+) -> None:
+    html = page(evaluate(known, windows, {}, [ReadyCounts()]), settings)
+    assert "counts-1 ranks best" in html and "It leads" not in html
+    assert "0 of 0" not in html and "How they learnt" not in html and "Who comes back" not in html
+
+
+def test_tables_have_a_row_for_each_contestant(outcome: Evaluation) -> None:
+    lines = markdown(outcome).splitlines()
+    assert lines[2].count("|") == lines[3].count("|") == lines[4].count("|") == len(HEADINGS) + 1
+    assert len(lines) == 4 + 4
+    assert all(len(row) == len(HEADINGS) for row in rows(outcome))
+    screen = Console(width=120, file=StringIO(), color_system=None)
+    for table in terminal_tables(outcome):
+        screen.print(table)
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert shown.count("long memory") == 2 and "capped recall@10" in shown and "…" not in shown
+
+
+def test_the_last_line_says_who_won_by_how_much_and_where_to_look(outcome: Evaluation) -> None:
+    line = last_line(outcome, "home/report.html")
+    best, second = outcome.match.standings[:2]
+    assert line.startswith(f"{best.judged.name} leads as of 2026-03-24: nDCG@10 .")
+    assert f" of {second.judged.name}, difference +." in line
+    assert line.endswith("]; see home/report.html") and "\n" not in line
