@@ -5,13 +5,14 @@ Shape letters: see model/history.py; N steps (see model/baselines/trails.py), V 
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from model.arrays import Ints, Texts
 from model.baselines.trails import Trails
-from model.days import MICROS_PER_DAY
+from model.days import MICROS_PER_DAY, day_number
 from model.errors import InputError
 from model.history import History
 from model.public_sets.files import BEAUTY, public_file
@@ -19,7 +20,7 @@ from model.public_sets.orders import trails_in_order
 
 ORDER_FILE, ATTRIBUTES_FILE = "Beauty.txt", "Beauty_item2attributes.json"
 NEWEST = 50  # items of a user that a model may look at, as in S3-Rec
-LAST_STEP = 1_000 * MICROS_PER_DAY  # moment of everybody's last item; nobody has a thousand
+LAST_DAY = date(2000, 1, 1)  # of everybody's last item: any day that has enough days since the epoch before it
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +64,10 @@ def attribute_history(beauty: Beauty) -> History:
     """Return the attributes as tags, one event a step, each step a session of its own.
 
     Nobody knows when a step was. One step is told as one day, so that a half-life in days means steps, and everybody's
-    last step lies at LAST_STEP: the window from there on is each user's last item, the one before is the one before.
+    last step lies on LAST_DAY: the window of that day is each user's last item, that of the day before the one before.
     """
     trails = beauty.trails
+    last_moment = day_number(LAST_DAY) * MICROS_PER_DAY
     steps_U = np.bincount(trails.user_N, minlength=trails.users)
     first_A = np.searchsorted(beauty.item_A, np.arange(trails.things + 1))
     attributes_E = np.diff(first_A)[trails.thing_N]
@@ -76,10 +78,10 @@ def attribute_history(beauty: Beauty) -> History:
     return History(
         user_id_U=user_id_U,
         event_count_U=steps_U,
-        last_event_at_U=np.full(trails.users, LAST_STEP),
+        last_event_at_U=np.full(trails.users, last_moment),
         is_cut_short_U=np.zeros(trails.users, dtype=bool),
         user_E=trails.user_N,
-        at_E=LAST_STEP - (steps_U[trails.user_N] - 1 - trails.at_N) * MICROS_PER_DAY,
+        at_E=last_moment - trails.steps_after_N() * MICROS_PER_DAY,
         weight_E=np.ones(len(trails.thing_N)),
         item_E=trails.thing_N + 1,
         session_E=np.arange(len(trails.thing_N)),

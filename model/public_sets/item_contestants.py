@@ -73,16 +73,23 @@ class VsknnOfItems:
         return fit_vsknn(known, self.vsknn)
 
 
-def _transitions(bags: tuple[Bag, ...], ridges: Sequence[float]) -> Family:
+def _transitions(bags: tuple[Bag, ...], *ridges: float) -> Family:
     return tuple(TransitionOfItems(TransitionSettings(bags, ridge)) for ridge in ridges)
 
 
-def _vsknn(neighbours: Sequence[int], query_steps: Sequence[int], idf_powers: Sequence[float]) -> Family:
-    return tuple(
-        VsknnOfItems(
-            VsknnSettings(neighbours=count, sample=ALL_SESSIONS, query_steps=steps, idf_power=power)
-        )
-        for count in neighbours
-        for steps in query_steps
-        for power in idf_powers
-    )
+_POPULARITY: Family = (PopularItems(),)
+_VSKNN: Family = tuple(
+    VsknnOfItems(VsknnSettings(neighbours=count, sample=ALL_SESSIONS, query_steps=steps, idf_power=power))
+    for count in (100, 500)
+    for steps in (5, 10)
+    for power in (0.0, 1.0)
+)
+
+
+def _families(transitions: Family) -> Mapping[str, Family]:
+    return MappingProxyType({family[0].name: family for family in (_POPULARITY, _VSKNN, transitions)})
+
+
+MOVIELENS_FAMILIES = _families(_transitions((Bag(0.6, 10), Bag(0.93, 50)), 30.0, 100.0, 300.0))
+# One bag: two of 12,101 items each would take 5 GB and ten minutes a fit, and a user has nine items on average.
+BEAUTY_FAMILIES = _families(_transitions((Bag(0.8, 20),), 100.0, 300.0, 1000.0))

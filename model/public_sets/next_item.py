@@ -16,7 +16,7 @@ from model.arrays import Bools, Floats, Ints
 from model.baselines.trails import Trails
 
 TEST, VALIDATION = 0, 1  # steps after the question
-CELLS_AT_ONCE = 4_000_000  # of user and item, held in memory
+CELLS_AT_ONCE = 16_000_000  # strengths held in memory
 DEPTH = 10
 
 

@@ -93,7 +93,8 @@ def _history_of(lines: pa.Table) -> History:
     starts_E = np.ones(len(order), dtype=bool)
     starts_E[1:] = (user_E[1:] != user_E[:-1]) | (np.diff(second_E) > SESSION_GAP_SECONDS)
     session_id_S = np.array(
-        [f"{user_id_U[user]}:{second}" for user, second in zip(user_E[starts_E], second_E[starts_E], strict=True)], object
+        [f"{user_id_U[user]}:{second}" for user, second in zip(user_E[starts_E], second_E[starts_E], strict=True)],
+        object,
     )
     tag_T, tag_L = _coded(lines["category"])
     action_A, action_L = _coded(lines["behaviour"])
