@@ -1,12 +1,11 @@
 """What a benchmark on a public set found, as JSON."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from model.bootstrap import Difference
+from model.evaluation.report import Configuration
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,8 @@ class SetResult:
     tasks: Sequence[TaskResult]
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything, and a hash of what was asked: equal hashes, comparable figures."""
+        """Return everything, and the hash of what was asked: those of equal hashes were asked the same."""
         told = asdict(self)
         asked = [{key: task[key] for key in ("task", "asked", "families")} for task in told["tasks"]]
         configuration = {"name": self.name, "quick_users": self.quick_users, "tasks": asked}
-        text = json.dumps(configuration, sort_keys=True, default=str)
-        return {"configuration_hash": hashlib.sha256(text.encode()).hexdigest()[:16], **told}
+        return {"configuration_hash": Configuration(configuration).hash, **told}
