@@ -42,7 +42,7 @@ def _table(found: SetResult, task: TaskResult) -> Table:
 
 def tuned(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what differs between the settings that were to choose from."""
-    return {name: value for name, value in settings.items() if any(one[name] != value for one in tried)}
+    return {name: value for name, value in settings.items() if any(one.get(name) != value for one in tried)}
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
