@@ -1,6 +1,7 @@
 """`python -m model score --from 2026-01-31 --to 2026-01-31 --branch night_20260131 --run-id try-1`
 `python -m model train --through 2026-02-01 --run-id training_20260201`
 `python -m model evaluate --as-of 2026-01-25 --run-id evaluation_20260125`
+`python -m model bench taobao --out taobao.json`
 """
 
 import os
@@ -130,6 +131,28 @@ def evaluate(
         from model.evaluation.order import Order, carry_out
 
         print(carry_out(Order(day, horizon_days, run_id, branch), home))
+
+
+@app.command()
+def bench(
+    public_set: Annotated[str, typer.Argument(metavar="taobao|movielens|beauty", help="Which public set.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures to this JSON file too.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few hundred users only: does it run at all? The figures prove nothing.")
+    ] = False,
+) -> None:
+    """Tune and judge all baselines on a public set: tags of the next day, or the next item.
+
+    Settings are chosen before the days or items that judge. THROUGHLINE_REAL_DATA names the folder of the sets, by
+    default ../shared/data; whoever lacks one is told where to get it. What is being done is told on standard error.
+
+    Exit codes: 0 done; 1 a file is missing or no log; 2 wrong usage; 3 anything else.
+    """
+    with told_in_one_line():
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
+        from model.public_sets.command import bench_and_show
+
+        bench_and_show(public_set, quick, out)
 
 
 if __name__ == "__main__":

@@ -41,3 +41,8 @@ def paired_difference(value_U: Floats, other_U: Floats) -> Difference:
     )
     low, high = np.quantile(mean_B, [0.025, 0.975])
     return Difference(float(difference_U.mean()), float(low), float(high))
+
+
+def mean_of_users(value_U: Floats) -> Difference:
+    """Return the mean of a value with its interval, as `paired_difference` from nothing."""
+    return paired_difference(value_U, np.zeros(len(value_U)))

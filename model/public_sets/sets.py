@@ -1,0 +1,69 @@
+"""The public sets by name, and what is asked of each."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from types import MappingProxyType
+
+from model.baselines.grids import GRIDS
+from model.errors import UsageError
+from model.public_sets import beauty, files, movielens
+from model.public_sets.item_bench import bench_items
+from model.public_sets.item_contestants import BEAUTY_FAMILIES, MOVIELENS_FAMILIES
+from model.public_sets.orders import of_users
+from model.public_sets.results import SetResult
+from model.public_sets.sample import lowest_hashes_U
+from model.public_sets.tag_bench import bench_tags, daily_split
+from model.public_sets.taobao import read_taobao
+
+Told = Callable[[str], None]
+EVERYBODY = 1_000_000_000
+# History through 1 December UTC, what is touched on the 2nd. The log begins in the evening of 24 November.
+TAOBAO_SPLIT = daily_split(date(2017, 12, 1), taught=4)
+# A day is a step: the last item of each user, the one before, two to learn from. Everybody has five.
+BEAUTY_SPLIT = daily_split(beauty.LAST_DAY - timedelta(days=1), taught=2)
+
+
+def bench_set(name: str, folder: Path, quick: bool, told: Told) -> SetResult:
+    """Tune and judge every baseline on a set.
+
+    folder: that of all public sets. quick: a sample of the users only, to try it out. told: called with what is done.
+    Raises UsageError if there is no such set, InputError if a file of it is missing.
+    """
+    if name not in _BENCHES:
+        raise UsageError(f"no public set {name!r}: expected one of {', '.join(_BENCHES)}")
+    bench, quick_users = _BENCHES[name]
+    return bench(folder, quick_users if quick else None, told)
+
+
+def _bench_taobao(folder: Path, users: int | None, told: Told) -> SetResult:
+    log = read_taobao(folder)
+    told(f"read {len(log.history.at_E):,} events; broken lines left out: {log.broken_lines}")
+    history = log.history.of_users(lowest_hashes_U(log.history.user_id_U, users or EVERYBODY))
+    task = bench_tags("tags of the next day", history, TAOBAO_SPLIT, GRIDS, told)
+    return SetResult("taobao", files.TAOBAO.title, users, [task])
+
+
+def _bench_movielens(folder: Path, users: int | None, told: Told) -> SetResult:
+    trails = movielens.read_movielens(folder)
+    some = of_users(trails, lowest_hashes_U(map(str, range(trails.users)), users or EVERYBODY))
+    task = bench_items(some, movielens.NEWEST, MOVIELENS_FAMILIES, told)
+    return SetResult("movielens", files.MOVIELENS.title, users, [task])
+
+
+def _bench_beauty(folder: Path, users: int | None, told: Told) -> SetResult:
+    everything = beauty.read_beauty(folder)
+    is_asked_U = lowest_hashes_U(map(str, range(everything.trails.users)), users or EVERYBODY)
+    history = beauty.attribute_history(everything).of_users(is_asked_U)
+    some = of_users(everything.trails, is_asked_U)
+    tasks = [
+        bench_items(some, beauty.NEWEST, BEAUTY_FAMILIES, told),
+        bench_tags("tags of the last item", history, BEAUTY_SPLIT, GRIDS, told),
+    ]
+    return SetResult("beauty", files.BEAUTY.title, users, tasks)
+
+
+# By name: how it is done, and how many users a quick trial looks at.
+_BENCHES: Mapping[str, tuple[Callable[[Path, int | None, Told], SetResult], int]] = MappingProxyType(
+    {"taobao": (_bench_taobao, 200), "movielens": (_bench_movielens, 300), "beauty": (_bench_beauty, 1000)}
+)

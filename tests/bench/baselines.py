@@ -1,0 +1,119 @@
+"""`make bench baselines`: all baselines on the public sets, each a process of `python -m model bench`.
+
+With --demo-home and --as-of, `throughline evaluate` in that home too. Ends with the README's tables. Fails if the
+closed-form transition falls below what it reached on MovieLens, or if tuning counts-1 makes it worse.
+
+python -m tests.bench.baselines [--quick] [--set NAME]... [--demo-home FOLDER --as-of DAY [--horizon-days N]]
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tests.bench.baselines_markdown import markdown
+from tests.bench.machine import machine
+from tests.bench.measured import measured
+
+RESULTS = Path(__file__).with_name("results") / "baselines.json"
+SETS = ("taobao", "movielens", "beauty")
+LEAST_HR_OF_TRANSITION = 0.22
+SAME = 1e-12  # figures of equal rankings differ by less
+Result = dict[str, Any]
+
+
+def bench_set(name: str, quick: bool, folder: Path) -> Result:
+    """Run the benchmark of a set as a process; return what it wrote, and what it took."""
+    out = folder / f"{name}.json"
+    arguments = [sys.executable, "-m", "model", "bench", name, "--out", str(out), *(["--quick"] if quick else [])]
+    took = measured(arguments, os.environ, folder / f"{name}.log")
+    return {**json.loads(out.read_text(encoding="utf-8")), "process": asdict(took)}
+
+
+def bench_demo(home: Path, as_of: str, horizon_days: int, folder: Path) -> Result:
+    """Run `throughline evaluate` in a home that has nights; return its report, and what it took."""
+    throughline = str(Path(sys.executable).with_name("throughline"))
+    arguments = [throughline, "evaluate", "--as-of", as_of, "--horizon-days", str(horizon_days)]
+    took = measured(arguments, {**os.environ, "THROUGHLINE_HOME": str(home)}, folder / "demo.log")
+    reports = (home / "evaluations").glob(f"{as_of}-*/report.json")
+    newest = max(reports, key=lambda file: file.stat().st_mtime)
+    return {**json.loads(newest.read_text(encoding="utf-8")), "process": asdict(took)}
+
+
+def faults(sets: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what is worse than it must be, one line each. Those of a quick trial prove nothing, but are told too."""
+    told = []
+    for one in sets:
+        for task in one["tasks"]:
+            for method in task["methods"]:
+                where = f"{one['name']}, {task['task']}, {method['method']}"
+                if method["method"] == "counts-1":
+                    told += _fault_of_tuning(where, method["tried"])
+                if (one["name"], method["method"]) == ("movielens", "transition"):
+                    found = method["metrics"]["hr_at_10"]["mean"]
+                    if found < LEAST_HR_OF_TRANSITION:
+                        told.append(f"{where}: HR@10 {found:.3f}, expected {LEAST_HR_OF_TRANSITION} at least")
+    return told
+
+
+def _fault_of_tuning(where: str, tried: Sequence[Mapping[str, Any]]) -> list[str]:
+    reached = {one["settings"]["is_tuned"]: one["validation_ndcg_at_10"] for one in tried}
+    if reached[True] >= reached[False] - SAME:
+        return []
+    return [f"{where}: nDCG@10 on the validation is {reached[True]:.4f} tuned, below {reached[False]:.4f} untuned"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few hundred users of each set: does it run at all?")
+    parser.add_argument("--set", action="append", choices=SETS, help="one set; may be given again; default all")
+    parser.add_argument("--demo-home", type=Path, help="a home with nights, such as .throughline after make demo")
+    parser.add_argument("--as-of", help="the last day that contestants may know in that home")
+    parser.add_argument("--horizon-days", type=int, default=7)
+    told = parser.parse_args()
+    if bool(told.demo_home) != bool(told.as_of):
+        parser.error("--demo-home and --as-of go together: expected both or neither")
+    names = told.set or SETS
+    result: Result = {
+        "machine": machine(),
+        "config": {key: str(value) for key, value in vars(told).items()},
+        "sets": [],
+    }
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress, TemporaryDirectory(prefix="throughline-bench-") as folder:
+        task = progress.add_task("", total=len(names) + bool(told.demo_home))
+        for name in names:
+            progress.update(task, description=name)
+            result["sets"].append(bench_set(name, told.quick, Path(folder)))
+            _write(result, told.quick)
+            progress.advance(task)
+        if told.demo_home:
+            progress.update(task, description="demo")
+            result["demo"] = bench_demo(told.demo_home.resolve(), told.as_of, told.horizon_days, Path(folder))
+            progress.advance(task)
+    result["faults"] = faults(result["sets"])
+    _write(result, told.quick)
+    print(markdown(result))
+    for fault in result["faults"]:
+        console.print(f"[red]{fault}")
+    if result["faults"] and not told.quick:
+        sys.exit(1)
+
+
+def _write(result: Result, is_quick: bool) -> None:
+    file = RESULTS.with_name("baselines-quick.json") if is_quick else RESULTS
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(result, indent=1, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    main()
