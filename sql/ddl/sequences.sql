@@ -15,8 +15,4 @@ CREATE TABLE IF NOT EXISTS interest.sequences (
 ) USING iceberg
 PARTITIONED BY (as_of)
 COMMENT 'Behaviour over all sessions, one row per user and as-of day with news'
--- Rows are written by the task that made them: sending them to a task per day took a tenth of a range's work.
-TBLPROPERTIES (
-    'write.wap.enabled' = 'true', 'format-version' = '2',
-    'write.distribution-mode' = 'none', 'write.spark.fanout.enabled' = 'true'
-)
+TBLPROPERTIES ('write.wap.enabled' = 'true', 'format-version' = '2')
