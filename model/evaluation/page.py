@@ -46,7 +46,11 @@ def page(evaluation: Evaluation, configuration: Configuration) -> str:
     sections = [
         f"<h1>Who foretells interests best?</h1><p class='soft'>{escape(title(evaluation))}</p>",
         f"<p class='lead'>{escape(_lead(evaluation))}</p>",
-        _section("All figures", "".join(_table(*part) for _, *part in parts(evaluation)), _about_the_table()),
+        _section(
+            "All figures",
+            "".join(_table(headings, part) for _, headings, part in parts(evaluation)),
+            _about_the_table(),
+        ),
         *(_intervals(evaluation, metric) for metric in WITH_INTERVALS),
         _cohorts(evaluation),
         _repeat_and_new(evaluation),
