@@ -84,7 +84,9 @@ def fit_transition(trails: Trails, settings: TransitionSettings) -> Transition:
     reached_FV = _reached_FV(trails, settings.bags, dtype)
     # Symmetric, so the transpose is the same matrix, in the memory order that LAPACK overwrites without a copy.
     factor = linalg.cho_factor(gram_FF.T, lower=True, overwrite_a=True, check_finite=False)
-    return Transition(settings.bags, linalg.cho_solve(factor, reached_FV, check_finite=False))
+    weight_FV = linalg.cho_solve(factor, reached_FV, check_finite=False)
+    # LAPACK answers column by column, of which scoring would make a copy for every batch.
+    return Transition(settings.bags, np.ascontiguousarray(weight_FV))
 
 
 def _gram_FF(trails: Trails, bags: tuple[Bag, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
