@@ -9,10 +9,9 @@ from typing import Any, Protocol
 from model.days import end_of_day
 from model.evaluation.contestant import Contestant, Ranker
 from model.evaluation.exam import Exam, known_at
-from model.evaluation.known import Known, lessons_by
+from model.evaluation.known import Known, Lessons
 from model.evaluation.listing import Listing, ask
 from model.evaluation.ready import Ready
-from model.evaluation.split import Split
 
 Prepare = Callable[[Known, date], Ranker | None]  # what it is at the end of a day; None where it is not yet
 
@@ -36,7 +35,7 @@ class Entrant(Protocol):
     @property
     def name(self) -> str: ...
 
-    def choose(self, known: Known, split: Split, validation: Exam) -> Chosen:
+    def choose(self, lessons: Lessons, validation: Exam) -> Chosen:
         """Return what stands for this entrant in the test. Nothing later than the validation window is looked at."""
 
 
@@ -51,14 +50,14 @@ class Family:
         if not self.contestants:
             raise ValueError(f"the family {self.name} has no contestant: expected one setting at least")
 
-    def choose(self, known: Known, split: Split, validation: Exam) -> Chosen:
+    def choose(self, lessons: Lessons, validation: Exam) -> Chosen:
         """Take the contestant of the highest nDCG@10 at the validation cut, the first of equals."""
         started = time.perf_counter()
-        lessons = lessons_by(known, split, validation.cut)
+        taught = lessons.by(lessons.known, validation.cut)
         best: tuple[float, Contestant, Listing] | None = None
         tried = []
         for contestant in self.contestants:
-            listing = ask(contestant.prepare(lessons, validation.everybody, validation.moment), validation)
+            listing = ask(contestant.prepare(taught, validation.everybody, validation.moment), validation)
             ndcg = listing.ndcg()
             tried.append({"settings": dict(contestant.settings()), "validation_ndcg_at_10": ndcg})
             if best is None or ndcg > best[0]:
@@ -69,7 +68,7 @@ class Family:
             name=self.name,
             states_probabilities=chosen.states_probabilities,
             settings=chosen.settings(),
-            prepare=lambda known, cut: prepared(chosen, known, split, cut),
+            prepare=lambda known, cut: prepared(chosen, lessons, known, cut),
             validation=listing,
             tried=tried,
             seconds=time.perf_counter() - started,
@@ -86,9 +85,9 @@ class AsItIs:
     def name(self) -> str:
         return self.ready.name
 
-    def choose(self, known: Known, split: Split, validation: Exam) -> Chosen:
+    def choose(self, lessons: Lessons, validation: Exam) -> Chosen:
         started = time.perf_counter()
-        ranker = self.ready.as_of(known, validation.cut)
+        ranker = self.ready.as_of(lessons.known, validation.cut)
         listing = ask(ranker, validation) if ranker else None
         return Chosen(
             name=self.ready.name,
@@ -101,9 +100,9 @@ class AsItIs:
         )
 
 
-def prepared(contestant: Contestant, known: Known, split: Split, cut: date) -> Ranker:
+def prepared(contestant: Contestant, lessons: Lessons, known: Known, cut: date) -> Ranker:
     """Return the contestant at the end of `cut`, taught by the windows that ended by then."""
-    return contestant.prepare(lessons_by(known, split, cut), known_at(known, cut), end_of_day(cut))
+    return contestant.prepare(lessons.by(known, cut), known_at(known, cut), end_of_day(cut))
 
 
 def entrants(families: Mapping[str, Sequence[Contestant]], ready: Sequence[Ready]) -> list[Entrant]:

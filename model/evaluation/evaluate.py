@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from model.evaluation.calibration import fit_calibrator
 from model.evaluation.contestant import Contestant, Ranker
-from model.evaluation.entrants import Chosen, Entrant, entrants
+from model.evaluation.entrants import Chosen, entrants
 from model.evaluation.exam import Exam, exam_at, require_answers
 from model.evaluation.guards import ALONE_AS_IN_COMPANY, require_alone_as_in_company, require_blind_to_the_future
 from model.evaluation.judged import Cost, Judged, Learnt, judge
-from model.evaluation.known import Known, lessons_by
+from model.evaluation.known import Known, Lessons
 from model.evaluation.learning_curve import learning_curve_of
 from model.evaluation.listing import ask
 from model.evaluation.match import Match, match
@@ -57,15 +57,17 @@ def evaluate(
     validation, test = exam_at(known, split, split.validation), exam_at(known, split, split.test)
     require_answers(validation)
     require_answers(test)
+    lessons = Lessons(known, split)
+    taught = lessons.by(known, split.test)  # before anybody's time is taken
     judged, tried = [], {}
     for entrant in entrants(families, ready):
-        chosen = _chosen(entrant, known, split, validation, told)
+        told(f"tuning {entrant.name}")
+        chosen = entrant.choose(lessons, validation)
         tried[chosen.name] = chosen.tried
         found = _judged(chosen, known, test, told)
         if found:
             judged.append(found)
     told("comparing")
-    lessons = lessons_by(known, split, split.test)
     return Evaluation(
         split=split,
         users=test.users,
@@ -74,13 +76,8 @@ def evaluate(
         tags=test.tags,
         match=match(judged),
         tried=tried,
-        return_auc={name: return_auc(one, lessons, test) for name, one in (returning or {}).items()},
+        return_auc={name: return_auc(one, taught, test) for name, one in (returning or {}).items()},
     )
-
-
-def _chosen(entrant: Entrant, known: Known, split: Split, validation: Exam, told: Told) -> Chosen:
-    told(f"tuning {entrant.name}")
-    return entrant.choose(known, split, validation)
 
 
 def _judged(chosen: Chosen, known: Known, test: Exam, told: Told) -> Judged | None:

@@ -1,6 +1,7 @@
 """What was known as of each day that an evaluation needs, from the table of sequences."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 from model.counts.fit import MOST_USERS, sample
@@ -28,6 +29,21 @@ def lesson_of(known: Known, split: Split, cut: date) -> Lesson:
     return lesson_between(known[cut], known[end], end_of_day(cut), end_of_day(end))
 
 
-def lessons_by(known: Known, split: Split, cut: date) -> list[Lesson]:
-    """Return the lessons whose windows have ended by `cut`, oldest first."""
-    return [lesson_of(known, split, one) for one in split.taught_by(cut)]
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What contestants learn from. Lessons of the true `known` are laid out once, of another one each time anew."""
+
+    known: Known
+    split: Split
+    laid: dict[date, Lesson] = field(default_factory=dict)
+
+    def by(self, known: Known, cut: date) -> list[Lesson]:
+        """Return the lessons whose windows have ended by `cut`, oldest first."""
+        return [self._of(known, one) for one in self.split.taught_by(cut)]
+
+    def _of(self, known: Known, cut: date) -> Lesson:
+        if known is not self.known:
+            return lesson_of(known, self.split, cut)
+        if cut not in self.laid:
+            self.laid[cut] = lesson_of(known, self.split, cut)
+        return self.laid[cut]

@@ -1,6 +1,7 @@
 """`python -m model evaluate`: from the table of sequences to a page, a report and a run in MLflow."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,6 +27,7 @@ from model.sequences import SequencesSnapshot, first_day_read, open_sequences
 from model.sequences_schema import sequences_with
 
 EXPERIMENT = "interest-evaluation"
+NO_METRIC_NAME = re.compile(r"[^A-Za-z0-9_.-]")  # MLflow takes few other characters
 TABLE_WIDTH = 120  # where the output is no terminal too
 FAMILIES: Mapping[str, Sequence[Contestant]] = {}  # settings of each method, by its name
 
@@ -91,7 +93,7 @@ def _kept(outcome: Evaluation, settings: Configuration, order: Order, home: Path
     json_file.write_text(json.dumps(report(outcome, settings, order.run_id), indent=2) + "\n")
     html_file.write_text(page(outcome, settings), encoding="utf-8")
     figures = {
-        f"{standing.judged.name}/{metric}".replace(" ", "_"): value
+        f"{NO_METRIC_NAME.sub('_', standing.judged.name)}/{metric}": value
         for standing in outcome.match.standings
         for metric, value in standing.judged.figures.items()
         if value == value  # nan is no metric

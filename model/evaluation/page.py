@@ -9,7 +9,7 @@ from model.evaluation.judged import MAIN, WITH_INTERVALS, Judged, Probabilities
 from model.evaluation.match import Standing
 from model.evaluation.report import Configuration
 from model.evaluation.svg import Bar, Line, grouped_dots, intervals, lines
-from model.evaluation.told import HEADINGS, LABELS, interval, negated, rows, share, title
+from model.evaluation.told import LABELS, interval, negated, parts, share, title
 
 SHOWN_IN_PLOTS = 4  # contestants, where more would be a thicket
 STYLE = """
@@ -23,6 +23,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2
 figure { margin: .5rem 0; padding: 1rem; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; }
 figcaption { margin-top: .5rem; } .wide { overflow-x: auto; }
 svg { width: 100%; height: auto; display: block; }
+table + table { margin-top: 1.5rem; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; } th:first-child, td:first-child { text-align: left; }
@@ -45,7 +46,11 @@ def page(evaluation: Evaluation, configuration: Configuration) -> str:
     sections = [
         f"<h1>Who foretells interests best?</h1><p class='soft'>{escape(title(evaluation))}</p>",
         f"<p class='lead'>{escape(_lead(evaluation))}</p>",
-        _section("All figures", _table(HEADINGS, rows(evaluation)), _about_the_table()),
+        _section(
+            "All figures",
+            "".join(_table(headings, part) for _, headings, part in parts(evaluation)),
+            _about_the_table(),
+        ),
         *(_intervals(evaluation, metric) for metric in WITH_INTERVALS),
         _cohorts(evaluation),
         _repeat_and_new(evaluation),
@@ -146,7 +151,7 @@ def _repeat_and_new(evaluation: Evaluation) -> str:
 
 def _reliability(best: Judged) -> str:
     drawn = []
-    for name, probabilities, is_dashed in (("before", best.before, True), ("after calibration", best.after, False)):
+    for name, probabilities, is_dashed in (("before calibration", best.before, True), ("after", best.after, False)):
         if probabilities:
             points = [(point.stated, point.observed) for point in probabilities.points]
             drawn.append(Line(name, points, 1 if is_dashed else 0, is_dashed))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from math import ceil, floor, log10
 
 WIDTH = 720
 LEFT, RIGHT, TOP = 190, 24, 10
@@ -25,7 +26,11 @@ class Scale:
         return round(self.first + (value - self.low) / width * (self.last - self.first), 1)
 
     def ticks(self) -> list[float]:
-        return [self.low + number * (self.high - self.low) / TICKS for number in range(TICKS + 1)]
+        """Return round values within the axis: multiples of 1, 2 or 5 of some power of ten, five of them or so."""
+        rough = (self.high - self.low or 1.0) / TICKS
+        power = 10.0 ** floor(log10(rough))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+        return [number * step for number in range(ceil(self.low / step), floor(self.high / step + 1e-9) + 1)]
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,22 @@ LABELS = {
     "ndcg_at_5": "nDCG@5",
     "map": "MAP",
     "recall_at_10": "recall@10",
-    "capped_recall_at_10": "capped recall@10",
-    "precision_at_10": "precision@10",
     "f1_at_5": "F1@5",
     "f1_at_10": "F1@10",
+    "precision_at_10": "precision@10",
+    "capped_recall_at_10": "capped recall@10",
     "f1_at_threshold": "F1 tuned",
     "accuracy": "accuracy",
     "hit_rate_at_10": "HR@10",
     "coverage": "coverage",
 }
+MAIN_LABEL, *OTHER_LABELS = LABELS.values()
 HEADINGS = (
-    "contestant", *LABELS.values(), "ECE before", "ECE after", "Brier after", "vs best", "prepare s", "score s",
+    "contestant", MAIN_LABEL, "vs best", *OTHER_LABELS,
+    "ECE before", "ECE after", "Brier after", "prepare s", "score s",
 )  # fmt: skip
+# Three tables, as one is too wide: what each is called, and its first heading.
+PARTS = {"": MAIN_LABEL, "more of the ranking": "precision@10", "probabilities and cost": "ECE before"}
 
 
 def rows(evaluation: Evaluation) -> list[list[str]]:
@@ -43,15 +47,22 @@ def title(evaluation: Evaluation) -> str:
     )
 
 
-def terminal_tables(evaluation: Evaluation) -> list[Table]:
-    """Return the ranking, and what it takes to trust it; two tables, as one is too wide for a terminal."""
+def parts(evaluation: Evaluation) -> list[tuple[str, Sequence[str], list[list[str]]]]:
+    """Return name, headings and rows of the ranking, of more of it, and of what it takes to trust and to run it."""
     every_row = rows(evaluation)
-    cut = HEADINGS.index("accuracy")
-    ranking = _table(HEADINGS[:cut], [row[:cut] for row in every_row], title(evaluation))
-    rest = _table(
-        (HEADINGS[0], *HEADINGS[cut:]), [[row[0], *row[cut:]] for row in every_row], "probabilities, breadth, cost"
-    )
-    return [ranking, rest]
+    starts = [HEADINGS.index(first) for first in PARTS.values()]
+    return [
+        (
+            name or title(evaluation),
+            (HEADINGS[0], *HEADINGS[start:end]),
+            [[row[0], *row[start:end]] for row in every_row],
+        )
+        for name, start, end in zip(PARTS, starts, [*starts[1:], len(HEADINGS)], strict=True)
+    ]
+
+
+def terminal_tables(evaluation: Evaluation) -> list[Table]:
+    return [_table(headings, part, name) for name, headings, part in parts(evaluation)]
 
 
 def markdown(evaluation: Evaluation) -> str:
@@ -100,13 +111,15 @@ def interval(difference: Difference) -> str:
 def _row(standing: Standing) -> list[str]:
     judged = standing.judged
     figures = judged.figures
+    main, *others = (share(figures.get(metric, float("nan"))) for metric in LABELS)
     return [
         judged.name,
-        *(share(figures.get(metric, float("nan"))) for metric in LABELS),
+        main,
+        interval(standing.against_best[MAIN]) if standing.against_best else "best",
+        *others,
         share(judged.before.ece) if judged.before else "–",
         share(judged.after.ece) if judged.after else "–",
         _brier(judged),
-        interval(standing.against_best[MAIN]) if standing.against_best else "best",
         f"{judged.cost.preparing:.1f}",
         f"{judged.cost.scoring:.1f}",
     ]
@@ -117,9 +130,9 @@ def _brier(judged: Judged) -> str:
 
 
 def _table(headings: Sequence[str], every_row: Sequence[Sequence[str]], title: str) -> Table:
-    table = Table(headings[0], title=title)
-    for heading in headings[1:]:
-        table.add_column(heading, justify="right")
+    table = Table(title=title)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
     for row in every_row:
         table.add_row(*row)
     return table

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -16,6 +17,8 @@ import model.evaluation.order as order
 import model.training.challenge as challenge
 import model.weekly as weekly
 from model.__main__ import app
+from model.arrays import Floats
+from model.history import History
 from model.sequences_schema import SEQUENCES
 
 
@@ -61,7 +64,7 @@ def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
     assert told["configuration"]["sequences_snapshot"] > 0
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
     assert done.stdout.splitlines()[-1].endswith(f"; see {folder / 'report.html'}")
-    assert "nDCG@10" in done.stdout and done.stdout.count("counts-1") == 3
+    assert "nDCG@10" in done.stdout and done.stdout.count("counts-1") == 4
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("interest-evaluation")
@@ -74,6 +77,31 @@ def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
     again = evaluated(tmp_path, as_of)
     assert again.exit_code == 0
     assert len(list((tmp_path / "evaluations").iterdir())) == 1
+
+
+class Counting:
+    """A Contestant with a name that MLflow would not take in a metric's."""
+
+    name, states_probabilities = "own counts, plain", False
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def prepare(self, taught: Any, past: History, cut: int) -> Any:
+        class Ranker:
+            def strength_UT(self, past: History) -> Floats:
+                count_UT = np.zeros((past.users, len(past.tag_T)))
+                np.add.at(count_UT, (past.user_E[past.event_M], past.tag_M), 1.0)
+                return count_UT
+
+        return Ranker()
+
+
+def test_families_take_part_under_any_name(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "FAMILIES", {"own counts, plain": [Counting()]})
+    done = evaluated(tmp_path, shop.last_day - timedelta(days=7))
+    assert done.exit_code == 0, done.output
+    assert "own counts, plain" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import model.evaluation.entrants as entrants_module
 from model.arrays import Floats
 from model.counts.lesson import Lesson
 from model.counts.popularity import popularity
@@ -20,7 +19,7 @@ from model.evaluation.entrants import prepared
 from model.evaluation.evaluate import evaluate
 from model.evaluation.exam import exam_at, known_at
 from model.evaluation.guards import LeakError, require_alone_as_in_company, require_blind_to_the_future
-from model.evaluation.known import Known, lesson_of, lessons_by
+from model.evaluation.known import Known, Lessons, lesson_of
 from model.evaluation.ready import ReadyCounts
 from model.evaluation.split import Split
 from model.history import History
@@ -176,11 +175,7 @@ def test_a_mistake_of_the_referee_itself_is_caught(
     known: Known, windows: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the test window were among the lessons."""
-    monkeypatch.setattr(
-        entrants_module,
-        "lessons_by",
-        lambda known, windows, cut: [*lessons_by(known, windows, cut), lesson_of(known, windows, windows.test)],
-    )
+    monkeypatch.setattr(Split, "taught_by", lambda windows, cut: windows.cuts)
     with pytest.raises(LeakError, match="counts lessons has seen the future"):
         evaluate(known, windows, {"counts lessons": [CountsLessons()]})
 
@@ -244,7 +239,9 @@ def test_a_user_alone_is_told_what_it_is_told_in_company(
     known: Known, windows: Split, decayed: Callable[..., Any]
 ) -> None:
     past = exam_at(known, windows, windows.test).asked
-    require_alone_as_in_company("decayed", prepared(decayed(2.0), known, windows, windows.test), past, 1e-9)
+    require_alone_as_in_company(
+        "decayed", prepared(decayed(2.0), Lessons(known, windows), known, windows.test), past, 1e-9
+    )
     require_alone_as_in_company("counts-1", ReadyCounts().as_of(known, windows.test), past, 1e-9)
 
 

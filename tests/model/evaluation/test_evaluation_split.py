@@ -10,7 +10,7 @@ import pytest
 from model.days import end_of_day
 from model.errors import InputError, UsageError
 from model.evaluation.exam import exam_at, known_at, require_answers
-from model.evaluation.known import Known, lessons_by
+from model.evaluation.known import Known, Lessons
 from model.evaluation.split import Split, fewest_days, split
 from model.history import history_of
 
@@ -72,9 +72,13 @@ def test_a_horizon_of_no_or_too_many_days_is_refused(horizon_days: int) -> None:
 
 
 def test_lessons_are_of_windows_that_have_ended(known: Known, windows: Split) -> None:
-    lessons = lessons_by(known, windows, windows.test)
-    assert [lesson.cut for lesson in lessons] == [end_of_day(cut) for cut in (*windows.taught, windows.validation)]
-    assert len(lessons_by(known, windows, windows.validation)) == len(windows.taught)
+    lessons = Lessons(known, windows)
+    by_test = lessons.by(known, windows.test)
+    assert [lesson.cut for lesson in by_test] == [end_of_day(cut) for cut in (*windows.taught, windows.validation)]
+    by_validation = lessons.by(known, windows.validation)
+    assert len(by_validation) == len(windows.taught)
+    assert by_validation == by_test[:-1]  # laid out once
+    assert all(one is not other for one, other in zip(lessons.by({**known}, windows.test), by_test, strict=True))
 
 
 TOUCHES = [

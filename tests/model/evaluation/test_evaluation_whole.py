@@ -214,7 +214,7 @@ def test_tables_have_a_row_for_each_contestant(outcome: Evaluation) -> None:
     for table in terminal_tables(outcome):
         screen.print(table)
     shown = screen.file.getvalue()  # type: ignore[attr-defined]
-    assert shown.count("long memory") == 2 and "capped recall@10" in shown and "…" not in shown
+    assert shown.count("long memory") == 3 and "capped recall@10" in shown and "…" not in shown
 
 
 def test_the_last_line_says_who_won_by_how_much_and_where_to_look(outcome: Evaluation) -> None:
