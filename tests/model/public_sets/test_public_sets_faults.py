@@ -1,11 +1,16 @@
 """What `make bench baselines` calls a fault, and the README's tables that it prints."""
 
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bench.baselines import faults
+import tests.bench.baselines as baselines
+from tests.bench.baselines import bench_demo, faults
 from tests.bench.baselines_markdown import markdown
+from tests.bench.measured import Measured
 
 
 def bench_of(name: str, method: str, hr: float = 0.3, tried: tuple[float, float] = (0.3, 0.3)) -> dict[str, Any]:
@@ -53,4 +58,32 @@ def test_the_markdown_has_a_line_for_each_method() -> None:
         "**Movielens: next item, 6,040 users, 3,416 items**\n\n"
         "| method | HR@10 | prepare s | score s |\n| --- | --- | --- | --- |\n"
         "| transition | 0.300 (0.290–0.310) | 11.4 | 1.0 |"
+    )
+
+
+def test_the_demo_is_evaluated_in_its_home_and_its_newest_report_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = tmp_path / "evaluations" / "2026-01-23-aa" / "report.json"
+    older.parent.mkdir(parents=True)
+    older.write_text("{}")
+
+    def evaluate(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Measured:
+        assert [*arguments[1:]] == ["evaluate", "--as-of", "2026-01-24", "--horizon-days", "7"]
+        report = Path(environment["THROUGHLINE_HOME"]) / "evaluations" / "2026-01-24-bb" / "report.json"
+        report.parent.mkdir()
+        interval = {"mean": 0.5, "low": 0.4, "high": 0.6}
+        seconds = {"tuning": 1.0, "preparing": 2.0, "scoring": 3.0}
+        one = {"name": "counts-1", "intervals": {"ndcg_at_10": interval}, "seconds": seconds}
+        split = {"test": "2026-01-24", "horizon_days": 7}
+        report.write_text(json.dumps({"configuration": {"split": split}, "contestants": [one]}))
+        return Measured(9.0, 8.0, 1.0)
+
+    monkeypatch.setattr(baselines, "measured", evaluate)
+    found = bench_demo(tmp_path, "2026-01-24", 7, tmp_path)
+    assert found["process"]["seconds"] == 9.0
+    assert markdown({"sets": [], "demo": found}) == (
+        "**Demo as of 2026-01-24: tags of the next 7 days**\n\n"
+        "| method | nDCG@10 | prepare s | score s |\n| --- | --- | --- | --- |\n"
+        "| counts-1 | 0.500 (0.400–0.600) | 2.0 | 3.0 |"
     )
