@@ -16,7 +16,7 @@ from model.evaluation.listing import ask
 from model.evaluation.match import Match, match
 from model.evaluation.metrics import tuned_threshold
 from model.evaluation.ready import Ready
-from model.evaluation.returning import Returning, return_auc
+from model.evaluation.returning import Returning, best_returning, return_auc
 from model.evaluation.split import Split
 
 Told = Callable[[str], None]
@@ -42,13 +42,13 @@ def evaluate(
     split: Split,
     families: Mapping[str, Sequence[Contestant]],
     ready: Sequence[Ready] = (),
-    returning: Mapping[str, Returning] | None = None,
+    returning: Mapping[str, Sequence[Returning]] | None = None,
     told: Told = lambda doing: None,
 ) -> Evaluation:
     """Judge the best setting of each family and every ready model on the test window of `split`.
 
     families: settings of one method by its name. ready: models that come as they are; one that did not exist at the
-    test cut is left out. returning: who foretells who comes back, by name.
+    test cut is left out. returning: settings of who foretells who comes back, by name.
     told: called with what is done before it is, 2 + 3 times the number of entrants.
     Raises InputError if too few users touched a tag in the test window or in the validation window, LeakError if a
     contestant breaks a guard, ValueError if nobody is left to judge or two have the same name.
@@ -68,6 +68,7 @@ def evaluate(
         if found:
             judged.append(found)
     told("comparing")
+    taught_before = lessons.by(known, split.validation)
     return Evaluation(
         split=split,
         users=test.users,
@@ -76,7 +77,10 @@ def evaluate(
         tags=test.tags,
         match=match(judged),
         tried=tried,
-        return_auc={name: return_auc(one, taught, test) for name, one in (returning or {}).items()},
+        return_auc={
+            name: return_auc(best_returning(grid, taught_before, validation), taught, test)
+            for name, grid in (returning or {}).items()
+        },
     )
 
 

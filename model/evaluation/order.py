@@ -11,6 +11,8 @@ from pyiceberg.catalog import load_catalog
 from rich.console import Console
 from rich.progress import Progress
 
+from model.baselines.grids import GRIDS, RETURN_GRID
+from model.counts.parameters import VERSION as COUNTS
 from model.evaluation.contestant import Contestant
 from model.evaluation.evaluate import STEPS_OF_ENTRANT, Evaluation, evaluate
 from model.evaluation.known import read_known
@@ -29,7 +31,9 @@ from model.sequences_schema import sequences_with
 EXPERIMENT = "interest-evaluation"
 NO_METRIC_NAME = re.compile(r"[^A-Za-z0-9_.-]")  # MLflow takes few other characters
 TABLE_WIDTH = 120  # where the output is no terminal too
-FAMILIES: Mapping[str, Sequence[Contestant]] = {}  # settings of each method, by its name
+# Settings of each method, by its name. counts-1 takes part as every night fits it.
+FAMILIES: Mapping[str, Sequence[Contestant]] = {name: grid for name, grid in GRIDS.items() if name != COUNTS}
+RETURNING: Mapping[str, Sequence[Returning]] = {COUNTS: (CountsReturning(),), "boosting": RETURN_GRID}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,6 @@ def carry_out(order: Order, home: Path) -> str:
     days = sequences.days_with_rows
     windows = split(order.as_of, order.horizon_days, min(days, default=None), max(days, default=None))
     ready = _ready(registry, windows)
-    returning: dict[str, Returning] = {"counts-1": CountsReturning()}
     console = Console(stderr=True, highlight=False)
     with Progress(console=console, transient=True) as progress:
         steps = 3 + STEPS_OF_ENTRANT * (len(FAMILIES) + len(ready))
@@ -64,12 +67,12 @@ def carry_out(order: Order, home: Path) -> str:
             windows,
             FAMILIES,
             ready,
-            returning,
+            RETURNING,
             lambda doing: progress.update(task, advance=1, description=doing),
         )
     for table in terminal_tables(outcome):
         Console(width=TABLE_WIDTH, highlight=False).print(table)
-    settings = configuration(windows, sequences.snapshot_id, FAMILIES, ready, tuple(returning))
+    settings = configuration(windows, sequences.snapshot_id, FAMILIES, ready, tuple(RETURNING))
     html = _kept(outcome, settings, order, home, registry)
     return last_line(outcome, str(html))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from model.arrays import Floats
@@ -11,16 +12,20 @@ from model.counts.features import count, return_features_UF
 from model.counts.learn import learn
 from model.counts.lesson import Lesson
 from model.counts.pairs import own_tags
-from model.counts.parameters import UNTUNED, VERSION, Counts1Parameters
+from model.counts.parameters import Counts1Parameters
 from model.evaluation.exam import Exam
 from model.history import History
 
 
 class Returning(Protocol):
-    """Foretells whether a user has any event in the window after a cut."""
+    """A way to foretell whether a user has any event in the window after a cut."""
 
-    def fit(self, lessons: Sequence[Lesson]) -> object:
+    def fit(self, lessons: Sequence[Lesson]) -> "FittedReturning":
         """Learn from windows that have ended, oldest first."""
+
+
+class FittedReturning(Protocol):
+    """One that has learnt."""
 
     def return_probability_U(self, past: History, cut: int) -> Floats:
         """Return the probability of each user, or anything that rises with it.
@@ -29,16 +34,19 @@ class Returning(Protocol):
         """
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class CountsReturning:
     """The return probability of counts-1, learnt as it is every night: from the newest window."""
 
-    name: str = VERSION
-    fitted: Counts1Parameters = UNTUNED
+    def fit(self, lessons: Sequence[Lesson]) -> "FittedCountsReturning":
+        return FittedCountsReturning(learn(lessons[-1]))
 
-    def fit(self, lessons: Sequence[Lesson]) -> "CountsReturning":
-        self.fitted = learn(lessons[-1])
-        return self
+
+@dataclass(frozen=True, eq=False)
+class FittedCountsReturning:
+    """The formula of counts-1."""
+
+    fitted: Counts1Parameters
 
     def return_probability_U(self, past: History, cut: int) -> Floats:
         own = own_tags(past)
@@ -46,10 +54,20 @@ class CountsReturning:
         return self.fitted.returning.probability_N(return_features_UF(past, counts))
 
 
+def best_returning(grid: Sequence[Returning], taught: Sequence[Lesson], validation: Exam) -> Returning:
+    """Return the setting of the highest AUC on the validation cut, the first of equals.
+
+    taught: windows that ended by that cut. Raises ValueError if the grid is empty.
+    """
+    if not grid:
+        raise ValueError("empty grid: found no setting to try, expected one at least")
+    return max(grid, key=lambda one: np.nan_to_num(return_auc(one, taught, validation), nan=-1.0))
+
+
 def return_auc(returning: Returning, lessons: Sequence[Lesson], exam: Exam) -> float:
     """Fit to `lessons` and return the AUC on the exam, 0 to 1; nan where everybody came back, or nobody."""
-    returning.fit(lessons)
     has_returned_U = exam.has_returned_U
     if has_returned_U.all() or not has_returned_U.any():
         return float("nan")
-    return float(roc_auc_score(has_returned_U, returning.return_probability_U(exam.asked, exam.moment)))
+    fitted = returning.fit(lessons)
+    return float(roc_auc_score(has_returned_U, fitted.return_probability_U(exam.asked, exam.moment)))

@@ -12,6 +12,8 @@ from model.public_sets.files import data_folder
 from model.public_sets.sets import bench_set
 from model.public_sets.table import tables
 
+TABLE_WIDTH = 120  # where the output is no terminal too
+
 
 def bench_and_show(public_set: str, quick: bool, out: Path | None) -> None:
     """Run the benchmark of a set.
@@ -28,7 +30,7 @@ def bench_and_show(public_set: str, quick: bool, out: Path | None) -> None:
 
     found = bench_set(public_set, data_folder(), quick, told)
     told("done")
-    console = Console()
+    console = Console(width=TABLE_WIDTH)
     for table in tables(found):
         console.print(table)
     if out is not None:

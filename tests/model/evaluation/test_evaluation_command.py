@@ -42,6 +42,8 @@ def _small(catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (order, weekly):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
     monkeypatch.setattr(challenge, "RECIPES", challenge.RECIPES[:1])
+    monkeypatch.setattr(order, "FAMILIES", {})
+    monkeypatch.setattr(order, "RETURNING", {"counts-1": order.RETURNING["counts-1"]})
 
 
 def run(home: Path, *arguments: str) -> Result:

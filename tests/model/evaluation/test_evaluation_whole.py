@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from model.baselines.returning import ReturnBoosting
 from model.bootstrap import paired_difference
 from model.errors import InputError
 from model.evaluation.evaluate import STEPS_OF_ENTRANT, Evaluation, evaluate
+from model.evaluation.exam import exam_at
 from model.evaluation.judged import MAIN
-from model.evaluation.known import Known
+from model.evaluation.known import Known, Lessons
 from model.evaluation.page import page
 from model.evaluation.ready import ReadyCounts, ReadyForests
 from model.evaluation.report import Configuration, configuration, report
-from model.evaluation.returning import CountsReturning
+from model.evaluation.returning import CountsReturning, best_returning, return_auc
 from model.evaluation.split import Split
 from model.evaluation.told import HEADINGS, last_line, markdown, rows, terminal_tables
 
@@ -41,7 +43,7 @@ def told() -> list[str]:
 
 @pytest.fixture(scope="module")
 def outcome(known: Known, windows: Split, families: Grid, told: list[str]) -> Evaluation:
-    return evaluate(known, windows, families, [ReadyCounts()], {"counts-1": CountsReturning()}, told.append)
+    return evaluate(known, windows, families, [ReadyCounts()], {"counts-1": [CountsReturning()]}, told.append)
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +225,13 @@ def test_the_last_line_says_who_won_by_how_much_and_where_to_look(outcome: Evalu
     assert line.startswith(f"{best.judged.name} leads as of 2026-03-24: nDCG@10 .")
     assert f" of {second.judged.name}, difference +." in line
     assert line.endswith("]; see home/report.html") and "\n" not in line
+
+
+def test_the_return_of_the_highest_auc_is_chosen(outcome: Evaluation, known: Known, windows: Split) -> None:
+    stump, boosted = ReturnBoosting(trees=1, leaves=2), ReturnBoosting(trees=40)
+    validation = exam_at(known, windows, windows.validation)
+    lessons = Lessons(known, windows).by(known, windows.validation)
+    assert return_auc(stump, lessons, validation) < return_auc(boosted, lessons, validation)
+    assert best_returning([stump, boosted], lessons, validation) is boosted
+    with pytest.raises(ValueError, match="empty grid: found no setting"):
+        best_returning([], lessons, validation)
