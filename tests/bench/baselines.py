@@ -3,6 +3,8 @@
 With --demo-home and --as-of, `throughline evaluate` in that home too. Ends with the README's tables. Fails if the
 closed-form transition falls below what it reached on MovieLens, or if tuning counts-1 makes it worse.
 
+What is not asked for stays in the results as it was.
+
 python -m tests.bench.baselines [--quick] [--set NAME]... [--demo-home FOLDER --as-of DAY [--horizon-days N]]
 """
 
@@ -74,18 +76,25 @@ def _fault_of_tuning(where: str, tried: Sequence[Mapping[str, Any]]) -> list[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few hundred users of each set: does it run at all?")
-    parser.add_argument("--set", action="append", choices=SETS, help="one set; may be given again; default all")
+    parser.add_argument(
+        "--set",
+        action="append",
+        choices=(*SETS, "demo"),
+        help="one set, or `demo` for the home alone; may be given again; default all",
+    )
     parser.add_argument("--demo-home", type=Path, help="a home with nights, such as .throughline after make demo")
     parser.add_argument("--as-of", help="the last day that contestants may know in that home")
     parser.add_argument("--horizon-days", type=int, default=7)
     told = parser.parse_args()
     if bool(told.demo_home) != bool(told.as_of):
         parser.error("--demo-home and --as-of go together: expected both or neither")
-    names = told.set or SETS
+    if "demo" in (told.set or []) and not told.demo_home:
+        parser.error("--set demo: expected --demo-home and --as-of too")
+    names = [name for name in SETS if name in (told.set or SETS)]
     result: Result = {
+        **_earlier(told.quick, names),
         "machine": machine(),
-        "config": {key: str(value) for key, value in vars(told).items()},
-        "sets": [],
+        "config": {key: str(value) for key, value in vars(told).items() if key != "demo_home"},
     }
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -93,7 +102,8 @@ def main() -> None:
         task = progress.add_task("", total=len(names) + bool(told.demo_home))
         for name in names:
             progress.update(task, description=name)
-            result["sets"].append(bench_set(name, told.quick, Path(folder)))
+            made = bench_set(name, told.quick, Path(folder))
+            result["sets"] = sorted([*result["sets"], made], key=lambda one: SETS.index(one["name"]))
             _write(result, told.quick)
             progress.advance(task)
         if told.demo_home:
@@ -109,8 +119,19 @@ def main() -> None:
         sys.exit(1)
 
 
+def _file(is_quick: bool) -> Path:
+    return RESULTS.with_name("baselines-quick.json") if is_quick else RESULTS
+
+
+def _earlier(is_quick: bool, names: Sequence[str]) -> Result:
+    """Return the results of the last time, without those of the sets that are about to be made anew."""
+    file = _file(is_quick)
+    found: Result = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"sets": []}
+    return {**found, "sets": [one for one in found["sets"] if one["name"] not in names]}
+
+
 def _write(result: Result, is_quick: bool) -> None:
-    file = RESULTS.with_name("baselines-quick.json") if is_quick else RESULTS
+    file = _file(is_quick)
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(result, indent=1, default=str) + "\n")
 

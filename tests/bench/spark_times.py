@@ -1,11 +1,16 @@
 """Where the time of a step goes, from the event log that Spark wrote: its SQL executions, and the stages of each."""
 
 import json
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.settings import ROOT
+
+# Where something lies on this machine says nothing about it.
+PACKAGES = sysconfig.get_path("purelib")
 SQL_UI = "org.apache.spark.sql.execution.ui.SparkListenerSQL"
 
 
@@ -37,7 +42,7 @@ def executions(event_log: Path) -> list[Execution]:
     for event in _events(event_log):
         kind = event["Event"]
         if kind == f"{SQL_UI}ExecutionStart":
-            name = event["description"]
+            name = event["description"].replace(f"{PACKAGES}/", "").replace(f"{ROOT}/", "")
             found[event["executionId"]] = Execution(name, event["physicalPlanDescription"], event["time"])
         elif kind == f"{SQL_UI}AdaptiveExecutionUpdate" and event["executionId"] in found:
             found[event["executionId"]].plan = event["physicalPlanDescription"]

@@ -1,0 +1,135 @@
+"""Training: repeatable bit for bit, resumed as if never stopped, and of use."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model.baselines.own_counts import OwnCounts
+from model.counts.lesson import Lesson, lesson
+from model.days import MICROS_PER_DAY, end_of_day
+from model.history import history_of
+from model.transformer.interest_ranker import TransformerContestant, fit_of_paths
+from model.transformer.network import InterestTransformer
+from model.transformer.paths import Paths, prepare_paths
+from model.transformer.questions import Window, batches
+from model.transformer.size import Size
+from model.transformer.trainer import Recipe, Trainer
+from model.transformer.vocabulary import Vocabulary
+
+TINY = Size(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
+WEEK = 7 * MICROS_PER_DAY
+RECIPE = Recipe(epochs=3, tokens_at_once=1024, warm_up_steps=5)
+
+
+@pytest.fixture(scope="module")
+def lessons(world: Any) -> list[Lesson]:
+    """Three weeks in a row of 120 users, the last of them the newest."""
+    history = history_of(world.until(world.last_day))
+    history = history.of_users(np.arange(history.users) < 120)
+    cuts = [end_of_day(world.last_day) - number * WEEK for number in (3, 2, 1)]
+    return [lesson(history, cut, cut + WEEK) for cut in cuts]
+
+
+@pytest.fixture(scope="module")
+def vocabulary(lessons: Sequence[Lesson]) -> Vocabulary:
+    return Vocabulary.of(lessons[-1].past)
+
+
+@pytest.fixture(scope="module")
+def window(lessons: Sequence[Lesson], vocabulary: Vocabulary) -> Window:
+    counts = prepare_paths([OwnCounts(is_tuned=True)], lessons[:1], lessons[1].past, lessons[1].cut)
+    return Window.of(lessons[1], vocabulary, counts, TINY)
+
+
+def trainer(window: Window, vocabulary: Vocabulary, recipe: Recipe = RECIPE) -> Trainer:
+    torch.manual_seed(recipe.seed)
+    known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
+    return Trainer(InterestTransformer(TINY, *known, paths=1), [window], recipe)
+
+
+def weights_of(network: InterestTransformer) -> dict[str, torch.Tensor]:
+    return network.state_dict()
+
+
+class Killed(Exception):
+    """Stands for whatever ends a training in the middle."""
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights_bit_for_bit(
+    window: Window, vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    whole = weights_of(trainer(window, vocabulary).run())
+    checkpoint = tmp_path / "training.pt"
+    first = trainer(window, vocabulary)
+
+    def stop(progress: Any) -> None:
+        if progress.step > first.steps // 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        first.run(stop, checkpoint)
+    assert checkpoint.exists() and first.step < first.steps
+    resumed = weights_of(trainer(window, vocabulary).run(checkpoint=checkpoint))
+    assert all(torch.equal(resumed[name], weight) for name, weight in whole.items())
+    other = weights_of(trainer(window, vocabulary, replace(RECIPE, seed=2)).run())
+    assert not all(torch.equal(other[name], weight) for name, weight in whole.items())
+
+
+def test_it_begins_with_the_convex_fit_of_its_paths(window: Window, vocabulary: Vocabulary) -> None:
+    network = trainer(window, vocabulary).network.eval()
+    network.repeat_explore.start_from(*fit_of_paths([window]))
+    question = window.question(np.arange(20))
+    told = network(question.batch, question.path_BCTP).affinity_BCT
+    order_told, order_paths = told.argsort(-1), question.path_BCTP[..., 0].argsort(-1)
+    assert torch.equal(torch.gather(told, -1, order_paths), told.sort(-1).values)
+    assert order_told.shape == order_paths.shape and network.repeat_explore.weight_P > 0
+
+
+def test_training_lowers_the_loss_below_that_of_the_start(window: Window, vocabulary: Vocabulary) -> None:
+    losses: list[float] = []
+    trainer(window, vocabulary, replace(RECIPE, epochs=12)).run(lambda progress: losses.append(progress.loss))
+    assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
+
+
+def test_answers_are_what_was_touched_in_the_window(window: Window, vocabulary: Vocabulary) -> None:
+    users = np.array([5, 2, 90])
+    question = window.question(users)
+    for row, user in enumerate(users):
+        codes = window.lesson.touched.tag_P[window.lesson.touched.user_P == user]
+        expected = set(window.lesson.past.tag_T[codes]) & set(vocabulary.tags)
+        told = torch.nonzero(question.touched_BCT[row, 0]).flatten().tolist()
+        assert {vocabulary.tags[tag] for tag in told} == expected
+        assert bool(question.has_returned_BC[row, 0]) == bool(window.lesson.has_returned_U[user])
+
+
+def test_batches_hold_every_user_once_and_no_more_tokens_than_allowed() -> None:
+    lengths = np.random.default_rng(3).integers(1, 60, 200)
+    for random in (None, np.random.default_rng(1)):
+        made = batches(lengths, 128, random)
+        assert sorted(np.concatenate(made).tolist()) == list(range(200))
+        assert all(len(users) == 1 or len(users) * lengths[users].max() <= 128 for users in made)
+
+
+def test_before_the_referee_it_is_blind_to_company_and_knows_only_its_vocabulary(lessons: Sequence[Lesson]) -> None:
+    contestant = TransformerContestant(networks=2, recipe=replace(RECIPE, epochs=1), paths=(OwnCounts(is_tuned=True),))
+    asked = lessons[-1]
+    ranker = contestant.prepare(lessons[:-1], asked.past, asked.cut)
+    together_UT = ranker.strength_UT(asked.past)
+    assert together_UT.shape == (asked.past.users, len(asked.past.tag_T))
+    assert ((together_UT > 0) & (together_UT < 1)).all()
+    alone_UT = ranker.strength_UT(asked.past.of_users(np.arange(asked.past.users) == 7))
+    np.testing.assert_allclose(alone_UT[0], together_UT[7], atol=1e-4)
+    without = TransformerContestant(recipe=replace(RECIPE, epochs=1))
+    assert not np.allclose(without.prepare(lessons[:-1], asked.past, asked.cut).strength_UT(asked.past), together_UT)
+    assert contestant.settings()["paths"] == [{"name": "counts-1", "is_tuned": True}]
+    with pytest.raises(ValueError, match="needs one window at least to learn from, found none"):
+        contestant.prepare(lessons[:1], asked.past, asked.cut)
+
+
+def test_without_paths_there_is_nothing_to_add(lessons: Sequence[Lesson]) -> None:
+    assert Paths(()).log_odds_UTP(lessons[0].past).shape == (lessons[0].past.users, len(lessons[0].past.tag_T), 0)
