@@ -92,4 +92,4 @@ def _families(transitions: Family) -> Mapping[str, Family]:
 
 MOVIELENS_FAMILIES = _families(_transitions((Bag(0.6, 10), Bag(0.93, 50)), 30.0, 100.0, 300.0))
 # One bag: two of 12,101 items each would take 5 GB and ten minutes a fit, and a user has nine items on average.
-BEAUTY_FAMILIES = _families(_transitions((Bag(0.8, 20),), 100.0, 300.0, 1000.0))
+BEAUTY_FAMILIES = _families(_transitions((Bag(0.8, 20),), 30.0, 100.0, 300.0))

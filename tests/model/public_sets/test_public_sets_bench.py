@@ -146,4 +146,4 @@ def test_a_quick_bench_of_the_real_sets(
     assert all(0 < one["low"] <= one["mean"] <= one["high"] < 1 for one in ndcg.values())
     better = {"taobao": "counts-1", "movielens": "transition"}[name]
     assert ndcg[better]["mean"] > 2 * ndcg["popularity"]["mean"]
-    assert better in done.stdout and "proves nothing" in done.stdout and "done" in done.stderr
+    assert better in done.stdout and "proves nothing" in " ".join(done.stdout.split()) and "done" in done.stderr
