@@ -54,7 +54,7 @@ def train_week(order: Order, home: Path) -> str:
         outcome = challenge(
             name,
             weeks,
-            histories(sequences, weeks),
+            histories(sequences, {*weeks.cuts, weeks.through}),
             [(champion.name, forest_of(champion, registry))] if champion else [],
             lambda doing: progress.update(task, advance=1, description=doing),
         )

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from model.arrays import Floats, Texts
-from model.baselines.popularity import share_of_users_T
 from model.baselines.vocabulary import told_of
 from model.counts.lesson import Lesson
+from model.counts.popularity import share_of_users_T
 from model.history import History
 
 

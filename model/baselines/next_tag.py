@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.arrays import Floats, Texts
-from model.baselines.popularity import share_of_users_T
 from model.baselines.trails import Trails, tag_trails
 from model.baselines.transition import TransitionSettings, fit_transition
 from model.baselines.vocabulary import found
 from model.baselines.vsknn import VsknnSettings, fit_vsknn
 from model.counts.lesson import Lesson
+from model.counts.popularity import share_of_users_T
 from model.history import History
 
 USERS_AT_ONCE = 512
@@ -109,12 +109,5 @@ def _of_tags(past: History, tag_V: Texts) -> Trails:
     """Return the trails over the sorted `tag_V`, without the steps to any other tag."""
     trails = tag_trails(past)
     place_T, is_known_T = found(past.tag_T, tag_V)
-    is_known_N = is_known_T[trails.thing_N]
-    return replace(
-        trails,
-        things=len(tag_V),
-        user_N=trails.user_N[is_known_N],
-        thing_N=place_T[trails.thing_N[is_known_N]],
-        at_N=trails.at_N[is_known_N],
-        session_N=trails.session_N[is_known_N],
-    )
+    known = trails.of_steps(is_known_T[trails.thing_N])
+    return replace(known, things=len(tag_V), thing_N=place_T[known.thing_N])

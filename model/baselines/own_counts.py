@@ -6,7 +6,6 @@ from typing import Any
 
 from model.arrays import Floats
 from model.baselines.vocabulary import candidates_of
-from model.counts.features import affinity_features_PF, count
 from model.counts.learn import learn
 from model.counts.lesson import Lesson
 from model.counts.parameters import UNTUNED, VERSION, Counts1Parameters
@@ -25,9 +24,7 @@ class CountsRanker:
     def strength_UT(self, past: History) -> Floats:
         """Return the affinity of own and popular tags, of all others less, by popularity."""
         asked = candidates_of(past, self.crowd)
-        counts = count(asked.past, asked.own, asked.pairs, self.cut, self.fitted.half_life_days)
-        features_PF = affinity_features_PF(counts, asked.pairs, asked.share_T)
-        return asked.filled_up_UT(self.fitted.calibration.apply(self.fitted.affinity.probability_N(features_PF)))
+        return asked.filled_up_UT(self.fitted.affinity_P(asked.past, asked.own, asked.pairs, asked.share_T, self.cut))
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ Shape letters: N steps (a user's together, oldest first), U users.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.arrays import Ints
+from model.arrays import Bools, Ints
 from model.history import History
 
 
@@ -34,19 +34,23 @@ class Trails:
         length_U = np.bincount(self.user_N, minlength=self.users)
         return length_U[self.user_N] - 1 - self.steps_before_N()
 
+    def of_steps(self, is_kept_N: Bools) -> "Trails":
+        """Return the same users with only some steps."""
+        return replace(
+            self,
+            user_N=self.user_N[is_kept_N],
+            thing_N=self.thing_N[is_kept_N],
+            at_N=self.at_N[is_kept_N],
+            session_N=self.session_N[is_kept_N],
+        )
+
     def batches(self, users_at_once: int) -> Iterator["Trails"]:
         """Yield the trails of the users in their order, `users_at_once` at a time; the users of each count from 0."""
         for first in range(0, self.users, users_at_once):
             users = min(users_at_once, self.users - first)
             is_of_batch_N = (self.user_N >= first) & (self.user_N < first + users)
-            yield Trails(
-                users=users,
-                things=self.things,
-                user_N=self.user_N[is_of_batch_N] - first,
-                thing_N=self.thing_N[is_of_batch_N],
-                at_N=self.at_N[is_of_batch_N],
-                session_N=self.session_N[is_of_batch_N],
-            )
+            some = self.of_steps(is_of_batch_N)
+            yield replace(some, users=users, user_N=some.user_N - first)
 
 
 def tag_trails(history: History) -> Trails:

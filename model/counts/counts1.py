@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model.arrays import Floats
-from model.counts.features import affinity_features_PF, count
-from model.counts.pairs import OwnTags, Pairs
 from model.counts.parameters import VERSION, Counts1Parameters
 from model.counts.popularity import Popularity
 from model.counts.scores import scores_by
@@ -32,10 +29,4 @@ class Counts1:
     def score(self, history: History) -> Scores:
         """Return the scores of every user; a user with no events gets what is popular."""
         fitted = self.fitted
-        return scores_by(self._affinity_P, history, self.end, self.popularity, fitted.half_life_days, fitted.returning)
-
-    def _affinity_P(self, history: History, own: OwnTags, pairs: Pairs, share_T: Floats, moment: int) -> Floats:
-        counts = count(history, own, pairs, moment, self.fitted.half_life_days)
-        return self.fitted.calibration.apply(
-            self.fitted.affinity.probability_N(affinity_features_PF(counts, pairs, share_T))
-        )
+        return scores_by(fitted.affinity_P, history, self.end, self.popularity, fitted.half_life_days, fitted.returning)

@@ -48,9 +48,7 @@ def learn(lesson: Lesson) -> Counts1Parameters:
 
 def affinities_at_cut(lesson: Lesson, parameters: Counts1Parameters) -> Floats:
     """Return what a model of these parameters would have said of every pair at the cut."""
-    counts = count(lesson.past, lesson.own, lesson.pairs, lesson.cut, parameters.half_life_days)
-    features_PF = affinity_features_PF(counts, lesson.pairs, lesson.share_T)
-    return parameters.calibration.apply(parameters.affinity.probability_N(features_PF))
+    return parameters.affinity_P(lesson.past, lesson.own, lesson.pairs, lesson.share_T, lesson.cut)
 
 
 def _held_out_errors(lesson: Lesson, features_PF: Floats) -> tuple[float | None, float | None]:

@@ -1,10 +1,14 @@
-"""All that counts-1 learns, and what it is before it has learnt."""
+"""All that counts-1 learns, and what it is before it has learnt. Shape letters: P pairs of user and tag, T tags."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from model.arrays import Floats
 from model.counts.calibration import AS_STATED, Calibration
+from model.counts.features import affinity_features_PF, count
 from model.counts.logistic import LogisticFormula
+from model.counts.pairs import OwnTags, Pairs
+from model.history import History
 
 VERSION = "counts-1"
 UNTUNED_HALF_LIFE_DAYS = 2.0  # what own counts do best with on Taobao (MODEL.md 3)
@@ -30,6 +34,11 @@ class Counts1Parameters:
     calibration: Calibration
     returning: LogisticFormula
     report: FitReport
+
+    def affinity_P(self, history: History, own: OwnTags, pairs: Pairs, share_T: Floats, moment: int) -> Floats:
+        """Return a probability for each of `pairs`; `own` is that of `history`, all of it before `moment`."""
+        counts = count(history, own, pairs, moment, self.half_life_days)
+        return self.calibration.apply(self.affinity.probability_N(affinity_features_PF(counts, pairs, share_T)))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

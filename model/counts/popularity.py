@@ -49,6 +49,20 @@ class Popularity:
 def popularity(history: History, moment: int) -> Popularity:
     """Count users, not events, so that one busy user makes nothing popular. No event may lie at `moment` or after."""
     fading = fading_E(history, moment, HALF_LIFE_DAYS)
+    share_T, visited = _shares_T(history, fading)
+    return Popularity(history.tag_T, share_T, 0.5 / max(visited, 1.0), *_items_of_tags(history, fading))
+
+
+def share_of_users_T(history: History, moment: int, half_life_days: float) -> Floats:
+    """Return the share of users who touch each tag, 0 to 1, each counting less the longer ago the touch, or the visit.
+
+    No event may lie at `moment` or after.
+    """
+    return _shares_T(history, fading_E(history, moment, half_life_days))[0]
+
+
+def _shares_T(history: History, fading: Floats) -> tuple[Floats, float]:
+    """Return the share of each tag, and how many users count, each by the newest visit."""
     newest_visit_U = np.zeros(history.users)
     np.maximum.at(newest_visit_U, history.user_E, fading)
     own = own_tags(history)
@@ -56,8 +70,7 @@ def popularity(history: History, moment: int) -> Popularity:
     np.maximum.at(newest_touch_P, own.pair_M, fading[history.event_M])
     touched_T = summed(newest_touch_P, own.pairs.tag_P, len(history.tag_T))
     visited = float(newest_visit_U.sum())
-    share_T = touched_T / visited if visited > 0 else touched_T
-    return Popularity(history.tag_T, share_T, 0.5 / max(visited, 1.0), *_items_of_tags(history, fading))
+    return touched_T / visited if visited > 0 else touched_T, visited
 
 
 def _items_of_tags(history: History, fading: Floats) -> tuple[Ints, Ints, Floats]:

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from model.arrays import Floats
-from model.bootstrap import Difference, paired_difference
+from model.bootstrap import Difference, mean_of_users
 from model.evaluation.calibration import Calibrator, brier_score, calibration_error
 from model.evaluation.cohorts import cohorts, repeat_and_new_recall
 from model.evaluation.learning_curve import LearningCurve
@@ -75,8 +73,7 @@ class Judged:
 
     def interval(self, metric: str) -> Difference:
         """Return the mean over users with its 95 % interval. Raises ValueError if no user has a value."""
-        value_U = self.value_of[metric]
-        return paired_difference(value_U, np.zeros(len(value_U)))
+        return mean_of_users(self.value_of[metric])
 
 
 def judge(

@@ -4,23 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from model.counts.fit import MOST_USERS, sample
 from model.counts.lesson import Lesson, lesson_between
-from model.days import days_from_to, end_of_day
+from model.days import end_of_day
 from model.evaluation.split import Split
-from model.history import History, history_of
-from model.sequences import SequencesSnapshot, known_by_day
+from model.history import History
+from model.sequences import SequencesSnapshot
+from model.training.weeks import histories
 
 Known = Mapping[date, History]  # by day: nothing that came to be known after it
 
 
 def read_known(sequences: SequencesSnapshot, split: Split) -> Known:
     """Return what was known as of each cut and of the last day of each window, of 20,000 users at most."""
-    wanted = {*split.cuts, *(split.end_of(cut) for cut in split.cuts)}
-    days = days_from_to(min(wanted), max(wanted))
-    return {
-        day: history_of(sample(known, MOST_USERS)) for day, known in known_by_day(sequences.read, days) if day in wanted
-    }
+    return histories(sequences, {*split.cuts, *(split.end_of(cut) for cut in split.cuts)})
 
 
 def lesson_of(known: Known, split: Split, cut: date) -> Lesson:

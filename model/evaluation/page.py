@@ -108,12 +108,7 @@ def _cohorts(evaluation: Evaluation) -> str:
     shown = _shown(evaluation)
     groups = []
     for cohort, users in shown[0].users_of.items():
-        values = [(place, one, one.cohort_figures[cohort][MAIN]) for place, one in enumerate(shown)]
-        bars = [
-            Bar(value, value, value, place, f"{one.name}, {cohort}: {share(value)}")
-            for place, one, value in values
-            if not isnan(value)
-        ]
+        bars = _dots(shown, [one.cohort_figures[cohort][MAIN] for one in shown], cohort)
         groups.append((f"{cohort} ({users:,})", bars))
     best = shown[0]
     known = {cohort: figures[MAIN] for cohort, figures in best.cohort_figures.items() if not isnan(figures[MAIN])}
@@ -127,18 +122,19 @@ def _cohorts(evaluation: Evaluation) -> str:
     return _section("By how much is known of a user", plot, sees)
 
 
+def _dots(shown: Sequence[Judged], values: Sequence[float], what: str) -> list[Bar]:
+    """Return a dot for each contestant that has the value."""
+    return [
+        Bar(value, value, value, place, f"{one.name}, {what}: {share(value)}")
+        for place, (one, value) in enumerate(zip(shown, values, strict=True))
+        if not isnan(value)
+    ]
+
+
 def _repeat_and_new(evaluation: Evaluation) -> str:
     names = {"repeat_recall_at_10": "touched before", "new_recall_at_10": "never touched before"}
     shown = _shown(evaluation)
-    groups = []
-    for metric, name in names.items():
-        values = [(place, one, one.figures[metric]) for place, one in enumerate(shown)]
-        bars = [
-            Bar(value, value, value, place, f"{one.name}, {name}: {share(value)}")
-            for place, one, value in values
-            if not isnan(value)
-        ]
-        groups.append((name, bars))
+    groups = [(name, _dots(shown, [one.figures[metric] for one in shown], name)) for metric, name in names.items()]
     best = shown[0].figures
     sees = (
         f"Of the tags that users had touched before and came back to, {shown[0].name} has "

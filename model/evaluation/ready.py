@@ -11,12 +11,10 @@ from typing import Protocol
 import numpy as np
 
 from model.arrays import Floats
+from model.baselines.vocabulary import candidates_of
 from model.boosting.forest import Forest
 from model.choice import forest_of
-from model.counts.counts1 import Counts1
-from model.counts.features import affinity_features_PF, count
 from model.counts.fit import fit_history
-from model.counts.pairs import OwnTags, Pairs, candidates, own_tags
 from model.counts.parameters import VERSION as COUNTS
 from model.counts.popularity import Popularity
 from model.counts.scores import AffinityOfPairs
@@ -53,26 +51,11 @@ class AffinityRanker:
 
     def strength_UT(self, past: History) -> Floats:
         """Return the affinity of own and popular tags, and next to nothing for the others."""
-        vocabulary_T = np.union1d(past.tag_T, self.crowd.tag_T)
-        known = past.before(self.end).with_vocabulary(vocabulary_T)
-        share_T = self.crowd.share_of(vocabulary_T)
-        own = own_tags(known)
-        pairs = candidates(own, known.users, np.searchsorted(vocabulary_T, self.crowd.popular_tags()))
-        strength_UT = np.tile(NEXT_TO_NOTHING * share_T, (known.users, 1))
-        strength_UT[pairs.user_P, pairs.tag_P] = self.affinity_of(known, own, pairs, share_T, self.end)
-        return strength_UT[:, np.searchsorted(vocabulary_T, past.tag_T)]
-
-
-@dataclass(frozen=True, eq=False)
-class CountsAffinity:
-    """The AffinityOfPairs of counts-1."""
-
-    counts: Counts1
-
-    def __call__(self, history: History, own: OwnTags, pairs: Pairs, share_T: Floats, moment: int) -> Floats:
-        fitted = self.counts.fitted
-        counted = count(history, own, pairs, moment, fitted.half_life_days)
-        return fitted.calibration.apply(fitted.affinity.probability_N(affinity_features_PF(counted, pairs, share_T)))
+        asked = candidates_of(past.before(self.end), self.crowd)
+        affinity_P = self.affinity_of(asked.past, asked.own, asked.pairs, asked.share_T, self.end)
+        strength_UT = np.tile(NEXT_TO_NOTHING * asked.share_T, (past.users, 1))
+        strength_UT[asked.pairs.user_P, asked.pairs.tag_P] = affinity_P
+        return strength_UT[:, asked.is_asked_T]
 
 
 @dataclass(frozen=True)
@@ -84,7 +67,7 @@ class ReadyCounts:
 
     def as_of(self, known: Known, cut: date) -> Ranker:
         counts = fit_history(known[cut], cut)
-        return AffinityRanker(CountsAffinity(counts), counts.popularity, counts.end)
+        return AffinityRanker(counts.fitted.affinity_P, counts.popularity, counts.end)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,13 @@ Shape letters: U users, B users of a batch, V items, N steps (see model/baseline
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.arrays import Bools, Floats, Ints
+from model.arrays import Floats, Ints
 from model.baselines.trails import Trails
 
 TEST, VALIDATION = 0, 1  # steps after the question
@@ -64,23 +64,12 @@ def question(trails: Trails, steps_after: int) -> Question:
             f"a user has {steps_U.min()} steps, expected {steps_after + 2} at least: leave out users of few steps"
         )
     after_N = trails.steps_after_N()
-    return Question(of_steps(trails, after_N > steps_after), trails.thing_N[after_N == steps_after])
+    return Question(trails.of_steps(after_N > steps_after), trails.thing_N[after_N == steps_after])
 
 
 def newest(trails: Trails, most: int) -> Trails:
     """Return the newest `most` steps of each user."""
-    return of_steps(trails, trails.steps_after_N() < most)
-
-
-def of_steps(trails: Trails, is_kept_N: Bools) -> Trails:
-    """Return the same users with only some steps."""
-    return replace(
-        trails,
-        user_N=trails.user_N[is_kept_N],
-        thing_N=trails.thing_N[is_kept_N],
-        at_N=trails.at_N[is_kept_N],
-        session_N=trails.session_N[is_kept_N],
-    )
+    return trails.of_steps(trails.steps_after_N() < most)
 
 
 def ranks_U(ranker: ItemRanker, asked: Question, most: int) -> Ints:

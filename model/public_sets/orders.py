@@ -3,6 +3,7 @@
 Shape letters: N steps (see model/baselines/trails.py), U users.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +41,7 @@ def trails_in_order(user_N: Ints, item_N: Ints, file: Path) -> Trails:
 
 def of_users(trails: Trails, is_kept_U: Bools) -> Trails:
     """Return the trails of some users; things that none of them turned to lose their codes."""
-    is_kept_N = is_kept_U[trails.user_N]
-    things, thing_N = np.unique(trails.thing_N[is_kept_N], return_inverse=True)
-    user_N = (np.cumsum(is_kept_U) - 1)[trails.user_N[is_kept_N]]
-    return Trails(
-        users=int(is_kept_U.sum()),
-        things=len(things),
-        user_N=user_N,
-        thing_N=thing_N,
-        at_N=trails.at_N[is_kept_N],
-        session_N=trails.session_N[is_kept_N],
-    )
+    kept = trails.of_steps(is_kept_U[trails.user_N])
+    things, thing_N = np.unique(kept.thing_N, return_inverse=True)
+    user_N = (np.cumsum(is_kept_U) - 1)[kept.user_N]
+    return replace(kept, users=int(is_kept_U.sum()), things=len(things), user_N=user_N, thing_N=thing_N)

@@ -1,6 +1,6 @@
 """From the table of sequences to the lessons of a plan."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 
 import pyarrow as pa
@@ -10,15 +10,14 @@ from model.counts.lesson import Lesson, lesson_between
 from model.days import days_from_to, end_of_day
 from model.history import History, history_of
 from model.sequences import SequencesSnapshot, known_by_day
-from model.training.plan import WEEK, Plan
+from model.training.plan import WEEK
 
 Histories = Mapping[date, History]
 
 
-def histories(sequences: SequencesSnapshot, plan: Plan) -> Histories:
-    """Return what was known as of each cut and as of the last day, of 20,000 users at most."""
-    wanted = {*plan.cuts, plan.through}
-    days = days_from_to(plan.cuts[0], plan.through)
+def histories(sequences: SequencesSnapshot, wanted: Collection[date]) -> Histories:
+    """Return what was known as of each wanted day, of 20,000 users at most."""
+    days = days_from_to(min(wanted), max(wanted))
     return {day: _history(known) for day, known in known_by_day(sequences.read, days) if day in wanted}
 
 

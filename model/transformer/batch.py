@@ -4,7 +4,7 @@ Shape letters: B users, L tokens, G tags of a token, F numbers of a token, C cut
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,9 +27,6 @@ class Batch:
     place_BL: Tensor
     number_BLF: Tensor
     cut_BC: Tensor  # moments at which interests are asked for: events before it count, none at it or later
-
-    def to(self, device: torch.device | str) -> "Batch":
-        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
 def batch_of(tokens: Tokens, user_B: Ints, cuts_of_users: Sequence[Sequence[int]], most_tokens: int) -> Batch:

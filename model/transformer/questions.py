@@ -4,7 +4,7 @@ Shape letters: U users of a window, B users of a batch, C cuts (1 here), T tags 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -31,9 +31,6 @@ class Question:
     path_BCTP: Tensor
     touched_BCT: Tensor
     has_returned_BC: Tensor
-
-    def to(self, device: torch.device | str) -> "Question":
-        return Question(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
 @dataclass(frozen=True, eq=False)
