@@ -29,6 +29,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.key_P)
 
+    def of_users(self, is_kept_U: Bools) -> "Pairs":
+        """Return the pairs of some users, who are counted anew from 0."""
+        user_P, is_kept_P = self.user_P, is_kept_U[self.user_P]
+        return Pairs((np.cumsum(is_kept_U) - 1)[user_P[is_kept_P]] * self.tags + self.tag_P[is_kept_P], self.tags)
+
     def find(self, others: "Pairs") -> tuple[Ints, Bools]:
         """Return for each of `others` where it stands among these, and whether it does; if not, the place is void."""
         if not len(self):

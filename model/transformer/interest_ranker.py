@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 
 from model.arrays import Floats
 from model.counts.lesson import Lesson
 from model.evaluation.contestant import Contestant
 from model.history import History
+from model.transformer.convex import fit_of_paths
+from model.transformer.dense import dense_lessons
 from model.transformer.network import InterestTransformer
-from model.transformer.paths import LEAST, Paths, prepare_paths
+from model.transformer.paths import LEAST, CrossFittedPaths, Paths, columns, prepare_paths
 from model.transformer.questions import Asked, Window, batches
 from model.transformer.size import SIZES, Size
 from model.transformer.trainer import Recipe, Trainer
 from model.transformer.vocabulary import Vocabulary
 
 TOKENS_AT_ONCE = 16_384  # when nothing is learnt
-STRONGEST = 50  # tags of a user by each path, on which the fit that the network begins with looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,7 @@ class TransformerContestant:
 
     size: str = "laptop"
     networks: int = 1
+    cuts_a_window: int = 1  # at how many moments in the length of a window a user is asked in training
     recipe: Recipe = field(default_factory=Recipe)
     paths: tuple[Contestant, ...] = ()
 
@@ -72,52 +73,30 @@ class TransformerContestant:
         return {
             "size": {"name": self.size, **asdict(SIZES[self.size])},
             "networks": self.networks,
+            "cuts_a_window": self.cuts_a_window,
             "recipe": self.recipe.as_json(),
             "paths": paths,
         }
 
     def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> TransformerRanker:
-        """Train on `taught`; with paths, not on the first of them, by which the paths of the next are prepared.
+        """Train on the windows of `taught` and on those between them.
 
-        Raises ValueError if no window is left to learn from.
+        Raises ValueError if there is no window to learn from.
         """
         size, vocabulary = SIZES[self.size], Vocabulary.of(past)
-        first = 1 if self.paths else 0
-        windows = [
-            Window.of(lesson, vocabulary, prepare_paths(self.paths, taught[:number], lesson.past, lesson.cut), size)
-            for number, lesson in enumerate(taught)
-            if number >= first
-        ]
+        lessons = dense_lessons(taught, past, self.cuts_a_window)
+        crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
+        window = Window.of(past, lessons, vocabulary, crossed, size)
         networks = tuple(
-            self._trained(size, vocabulary, windows, replace(self.recipe, seed=self.recipe.seed + number))
+            self._trained(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number))
             for number in range(self.networks)
         )
         return TransformerRanker(networks, vocabulary, prepare_paths(self.paths, taught, past, cut), size, cut)
 
-    def _trained(
-        self, size: Size, vocabulary: Vocabulary, windows: Sequence[Window], recipe: Recipe
-    ) -> InterestTransformer:
+    def _trained(self, size: Size, vocabulary: Vocabulary, window: Window, recipe: Recipe) -> InterestTransformer:
         torch.manual_seed(recipe.seed)
         known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-        network = InterestTransformer(size, *known, paths=len(self.paths))
-        if self.paths and windows:
-            network.repeat_explore.start_from(*fit_of_paths(windows))
-        return Trainer(network, windows, recipe).run()
-
-
-def fit_of_paths(windows: Sequence[Window]) -> tuple[torch.Tensor, float]:
-    """Return the logistic regression of what was touched on what the paths say: the convex start of the network.
-
-    It looks at the strongest tags of each user by any path, and at those that were touched.
-    """
-    rows, labels = [], []
-    for window in windows:
-        path_UTP = window.asked.path_UTP
-        question = window.question(np.arange(len(path_UTP)))
-        is_touched_UT = question.touched_BCT[:, 0].numpy() > 0
-        strongest_UTP = np.argsort(np.argsort(-path_UTP, axis=1), axis=1) < STRONGEST
-        is_seen_UT = strongest_UTP.any(-1) | is_touched_UT
-        rows.append(path_UTP[is_seen_UT])
-        labels.append(is_touched_UT[is_seen_UT])
-    fitted = LogisticRegression(C=1.0).fit(np.concatenate(rows), np.concatenate(labels))
-    return torch.tensor(fitted.coef_[0], dtype=torch.float32), float(fitted.intercept_[0])
+        network = InterestTransformer(size, *known, paths=columns(self.paths))
+        if self.paths:
+            network.start_from(fit_of_paths(window))
+        return Trainer(network, [window], recipe).run()

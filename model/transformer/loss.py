@@ -15,33 +15,41 @@ from model.transformer.questions import Question
 class LossWeights:
     """What each part counts beside the ranking of the window's tags, which counts 1."""
 
-    probability: float = 0.3  # binary cross entropy of every tag, which makes affinities probabilities
+    probability: float = (
+        0.3  # binary cross entropy of every tag, which makes affinities probabilities and ranks nothing
+    )
     mixture: float = 0.5  # the softmax of the interests alone, without paths
     next_tags: float = 0.3  # what each token of the encoder says of the tags of the next event
     returning: float = 0.1
 
 
 def loss_of(network: InterestTransformer, answer: Answer, question: Question, weights: LossWeights) -> Tensor:
-    """Return the weighted loss of a batch, a scalar.
+    """Return the weighted loss of a batch, a scalar: means over the users and cuts that are asked.
 
     Targets are dense: all tags that the user touches in the window after the cut, not the next click.
     Source: PinnerFormer (Pancha et al. 2022), the dense all-action loss.
     """
-    touched_BCT = question.touched_BCT
-    share_BCT = touched_BCT / touched_BCT.sum(-1, keepdim=True).clamp(min=1)
-    judged = (touched_BCT.sum(-1) > 0).sum().clamp(min=1)
-    ranking = -(share_BCT * log_softmax(answer.affinity_BCT, -1)).sum() / judged
-    mixture = -(share_BCT * answer.interests.log_mixture_BCT()).sum() / judged
+    is_asked_BC = question.is_asked_BC
+    touched_NT = question.touched_BCT[is_asked_BC]
+    affinity_NT = answer.affinity_BCT[is_asked_BC]
+    log_share_NT = answer.log_share_BCT[is_asked_BC]
+    judged = (touched_NT.sum(-1) > 0).sum().clamp(min=1)
     # Summed over the tags, most of which nobody touches, so that it does not shrink as the catalogue grows.
-    probability = binary_cross_entropy_with_logits(answer.affinity_BCT, touched_BCT, reduction="none").sum(-1).mean()
-    returning = binary_cross_entropy_with_logits(answer.return_BC, question.has_returned_BC)
+    probability = binary_cross_entropy_with_logits(affinity_NT, touched_NT, reduction="none").sum(-1).mean()
+    returning = binary_cross_entropy_with_logits(answer.return_BC[is_asked_BC], question.has_returned_BC[is_asked_BC])
     return (
-        ranking
-        + weights.mixture * mixture
+        ranking_loss(log_share_NT, touched_NT) / judged
+        + weights.mixture * ranking_loss(answer.interests.log_mixture_BCT()[is_asked_BC], touched_NT) / judged
         + weights.probability * probability
         + weights.returning * returning
         + weights.next_tags * next_tags_loss(network, answer.memory_BLD, question)
     )
+
+
+def ranking_loss(told_NT: Tensor, touched_NT: Tensor) -> Tensor:
+    """Return the softmax cross entropy of the touched tags, each row's in equal shares, summed over the rows."""
+    share_NT = touched_NT / touched_NT.sum(-1, keepdim=True).clamp(min=1)
+    return -(share_NT * log_softmax(told_NT, -1)).sum()
 
 
 def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, question: Question) -> Tensor:

@@ -62,7 +62,7 @@ class Trainer:
         # Other noise may mix other batches, so their number is that of the first epoch, which paces the cosine.
         random = np.random.default_rng([recipe.seed, 0])
         self.steps = recipe.epochs * sum(
-            len(batches(window.asked.lengths_U(), recipe.tokens_at_once, random)) for window in windows
+            len(batches(window.lengths_U(), recipe.tokens_at_once, random)) for window in windows
         )
 
     def run(self, told: Told = lambda progress: None, checkpoint: Path | None = None) -> InterestTransformer:
