@@ -70,6 +70,9 @@ class Window:
         asked = Asked.of(lesson.past, lesson.cut, vocabulary, paths, size)
         return cls(asked, lesson, vocabulary.tag_codes(lesson.past.tag_T) - 1)
 
+    def lengths_U(self) -> Ints:
+        return self.asked.lengths_U()
+
     def question(self, user_B: Ints) -> Question:
         batch, path_BCTP = self.asked.batch(user_B)
         touched = self.lesson.touched
