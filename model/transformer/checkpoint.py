@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -78,9 +79,11 @@ class Checkpoint:
         if not self.file.exists():
             return None
         try:
+            if not is_zipfile(self.file):
+                raise pickle.UnpicklingError("no archive")  # torch would read on, and fail in any way there is
             told = torch.load(self.file, map_location="cpu", weights_only=True)
             found, state = dict(told["of"]), dict(told["state"])
-        except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError, EOFError) as error:
+        except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError) as error:
             raise InputError(
                 f"{self.file} cannot be read as a checkpoint ({type(error).__name__}): expected one that a training "
                 f"wrote, which is whole or not there; remove the file to begin anew"

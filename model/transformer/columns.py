@@ -72,7 +72,7 @@ class Column:
     def tensor(self, pieces: Sequence[pa.RecordBatch], order_B: Ints) -> Tensor:
         """Return the tensor of the users of the pieces, user i of it being user `order_B[i]` of them."""
         flat, cells_N = _joined(pieces, self.name)
-        start_N, users = np.cumsum(cells_N) - cells_N, len(order_B)
+        start_N, users = np.cumsum(cells_N) - cells_N, len(cells_N)
         if self.layout == "tokens":
             wide = int(np.prod(self.shape))
             length_B, start_B = cells_N[order_B] // wide, start_N[order_B] // wide
@@ -86,7 +86,7 @@ class Column:
         else:
             value_NR = np.repeat(np.asarray(self.usual_R)[None], users, axis=0)
             value_NR[np.repeat(np.arange(users), cells_N), _joined(pieces, f"{self.name}.cell")[0]] = flat
-            value = value_NR[order_B].reshape(users, *self.shape)
+            value = value_NR.reshape(users, *self.shape)[order_B]
         return torch.from_numpy(value.astype(self.type))
 
     def _listed(self, value: AnyArray, cells_B: Ints) -> pa.Array:

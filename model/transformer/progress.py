@@ -25,7 +25,7 @@ class Progress:
     @property
     def line(self) -> str:
         minutes, seconds = divmod(round(self.seconds_left), 60)
-        left = f"{minutes}:{seconds:02d} left at most"
+        left = f"{minutes}:{seconds:02d} left"
         return f"step {self.step} of {self.steps}, loss {self.loss:.4f}, {self.events_per_second:,.0f} events/s, {left}"
 
 
