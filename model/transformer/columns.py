@@ -36,9 +36,14 @@ class Column:
 
     @classmethod
     def of(cls, name: str, tensor: Tensor) -> "Column":
-        """Return the column for tensors like this one of several users."""
+        """Return the column for tensors like this one of several users.
+
+        Raises ValueError if the tokens of a user do not lie together.
+        """
         value = tensor.numpy()
         axes = name.rsplit("_", 1)[1]
+        if "L" in axes[2:]:
+            raise ValueError(f"{name} has the axes {axes}: expected tokens (L) right after users (B), or not at all")
         shape, kind = value.shape[1:], str(value.dtype)
         stored = "int32" if kind == "int64" and np.abs(value).max(initial=0) <= LARGEST else kind
         if axes.startswith("BL"):

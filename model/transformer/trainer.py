@@ -59,7 +59,7 @@ class Trainer:
         """Train to the end, from the checkpoint if it is there; return the averaged network, the best one if judged.
 
         checkpoint: written when it is due and after each epoch, so that a killed training goes on from it: with as
-        many ranks as before to the same weights, bit for bit.
+        many ranks as before to the same weights, bit for bit. Ranks on several nodes need it on a disk that all see.
 
         Raises InputError if the checkpoint is of another training, ValueError if a judgement is no number.
         """

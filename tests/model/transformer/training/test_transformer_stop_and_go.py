@@ -136,7 +136,7 @@ def test_a_judgement_that_is_no_number_ends_the_training(small: Any) -> None:
 
 def test_the_judge_of_losses_is_the_loss_of_a_user_with_its_sign_turned(small: Any) -> None:
     judge = LeastLoss(small.judged, small.recipe)
-    trainer = small.trainer(judge, epochs=6)
+    trainer = small.trainer(judge)
     trainer.run()
     told = [point.judgement for point in trainer.curves if point.judgement is not None]
     assert told[0] < told[-1] < 0
@@ -146,11 +146,11 @@ def test_the_judge_of_losses_is_the_loss_of_a_user_with_its_sign_turned(small: A
 
 
 def test_the_curve_tells_every_step_of_a_short_training(small: Any) -> None:
-    trainer = small.trainer(epochs=1)
+    trainer = small.trainer(epochs=1, warm_up_steps=2)
     losses: list[float] = []
     trainer.run(lambda told: losses.append(told.loss))
     assert [point.step for point in trainer.curves] == list(range(1, trainer.step + 1))
     assert [point.loss for point in trainer.curves] == losses
     rates = [point.learning_rate for point in trainer.curves if point.learning_rate is not None]
     assert rates == [trainer.recipe.pace(step, trainer.steps) for step in range(trainer.step)]
-    assert np.argmax(rates) == trainer.recipe.warm_up_steps - 1
+    assert np.argmax(rates) == 1 and rates[0] == 0.5 * trainer.recipe.learning_rate

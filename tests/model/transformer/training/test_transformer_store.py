@@ -13,6 +13,7 @@ import torch
 
 from model.errors import InputError
 from model.transformer.batch import batch_of
+from model.transformer.columns import Column
 from model.transformer.layout import EVENT, NUMBERS, Tokens
 from model.transformer.questions import Question
 from model.transformer.store import StoredSource, write_store
@@ -80,7 +81,7 @@ def test_stored_questions_are_those_of_the_source_tensor_for_tensor(
         assert stored.lengths_U().tolist() == source.lengths_U().tolist()
         assert stored.reader.num_record_batches == -(-len(source.lengths_U()) // users_at_once)
         random = np.random.default_rng(number)
-        for user_B in (np.array([7]), np.array([101, 3, 3, 50]), random.permutation(len(source.lengths_U()))):
+        for user_B in (np.array([7]), np.array([71, 3, 3, 50]), random.permutation(len(source.lengths_U()))):
             assert_same(stored, source, user_B)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.arrow", "1.arrow"]
 
@@ -94,6 +95,17 @@ def test_of_tags_only_what_differs_from_most_users_is_kept_where_that_is_shorter
     assert layouts["made up"]["path_BCTP"] == "cells"
     assert layouts["counts"]["touched_BCT"] == layouts["made up"]["touched_BCT"] == "cells"
     assert layouts["counts"]["batch.item_BL"] == "tokens"
+
+
+def test_tokens_behind_another_axis_have_no_layout() -> None:
+    with pytest.raises(ValueError, match=r"told_BCL has the axes BCL: expected tokens \(L\) right after users"):
+        Column.of("told_BCL", torch.zeros(2, 3, 4))
+
+
+def test_a_number_too_large_for_its_column_is_no_other_number() -> None:
+    column = Column.of("item_BL", torch.tensor([[1, 2]]))
+    with pytest.raises(pa.ArrowInvalid, match="not in range"):
+        column.lists(torch.tensor([[1, 2**40]]), np.ones((1, 2), dtype=bool))
 
 
 def test_it_learns_the_same_from_disk_as_from_memory_bit_for_bit(
