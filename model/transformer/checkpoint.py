@@ -25,14 +25,15 @@ PROBED = 64  # users of a source whose questions are read to tell it from anothe
 Fingerprint = dict[str, str]
 
 
-def fingerprint(network: InterestTransformer, sources: Sequence[Source], recipe: Recipe) -> Fingerprint:
-    """Return what tells a training from another: every setting, the shapes of the network, the data.
+def fingerprint(network: InterestTransformer, sources: Sequence[Source], recipe: Recipe, judge: object) -> Fingerprint:
+    """Return what tells a training from another: every setting, the shapes of the network, the data, the kind of judge.
 
     Of the data it reads the lengths of all users and the questions of some, evenly spread.
     """
     shapes = {name: list(weight.shape) for name, weight in network.state_dict().items()}
     settings = {"recipe": recipe.as_json(), "size": asdict(network.encoder.size)}
     told = {f"{group}.{name}": json.dumps(value) for group, part in settings.items() for name, value in part.items()}
+    told["judge"] = type(judge).__name__
     told |= {f"shape of {name}": json.dumps(shape) for name, shape in shapes.items()}
     return told | {f"source {number}": _digest(source) for number, source in enumerate(sources)}
 

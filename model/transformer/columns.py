@@ -51,7 +51,7 @@ class Column:
         if "T" in axes:
             value_BR = value.reshape(len(value), -1)
             usual_R = np.sort(value_BR, axis=0)[len(value) // 2]
-            if (value_BR != usual_R).mean() < SPARSEST:
+            if (value_BR != usual_R).sum() < SPARSEST * value_BR.size:
                 return cls(name, "cells", kind, stored, shape, usual_R)
         return cls(name, "whole", kind, stored, shape)
 
@@ -95,7 +95,7 @@ class Column:
         return torch.from_numpy(value.astype(self.type))
 
     def _listed(self, value: AnyArray, cells_B: Ints) -> pa.Array:
-        cells = pa.array(value.reshape(-1)).cast(np.dtype(self.stored).name.replace("float32", "float"))
+        cells = pa.array(value.reshape(-1)).cast(pa.from_numpy_dtype(np.dtype(self.stored)))
         return pa.ListArray.from_arrays(_starts(cells_B), cells)
 
     def as_json(self) -> dict[str, Any]:

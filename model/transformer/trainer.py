@@ -64,7 +64,7 @@ class Trainer:
         Raises InputError if the checkpoint is of another training, ValueError if a judgement is no number.
         """
         kept = Checkpoint(checkpoint) if isinstance(checkpoint, Path) else checkpoint
-        of = fingerprint(self.network, self.sources, self.recipe) if kept else {}
+        of = fingerprint(self.network, self.sources, self.recipe, self.judge) if kept else {}
         if kept:
             self._resume(kept, of)
         meter = Meter(self.step, self.steps)

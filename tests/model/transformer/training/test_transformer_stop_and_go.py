@@ -87,6 +87,8 @@ def test_the_checkpoint_of_another_training_is_refused(small: Any, tmp_path: Pat
     recipe = replace(small.recipe, epochs=1)
     with pytest.raises(InputError, match=r"source 0 is \d+ users, sha256 \w+ there and \d+ users, sha256 \w+ here"):
         Trainer(small.network(), [small.judged], recipe).run(checkpoint=file)
+    with pytest.raises(InputError, match="judge is NoneType there and LeastLoss here"):
+        small.trainer(LeastLoss(small.judged, recipe), epochs=1).run(checkpoint=file)
     wider = small.network()
     wider.encoder.size = replace(wider.encoder.size, dropout=0.5)
     with pytest.raises(InputError, match=r"size\.dropout is 0\.2 there and 0\.5 here"):

@@ -74,7 +74,9 @@ def assert_same(stored: Any, source: Any, user_B: Any) -> None:
 def test_stored_questions_are_those_of_the_source_tensor_for_tensor(
     small: Any, tmp_path: Path, users_at_once: int
 ) -> None:
-    for number, source in enumerate([small.taught, MadeUp(130)]):
+    asked = small.taught.asked
+    without_paths = replace(small.taught, asked=replace(asked, path_UTP=asked.path_UTP[..., :0]))
+    for number, source in enumerate([small.taught, without_paths, MadeUp(130)]):
         file = tmp_path / f"{number}.arrow"
         write_store(file, source, users_at_once)
         stored = StoredSource(file)
@@ -83,7 +85,7 @@ def test_stored_questions_are_those_of_the_source_tensor_for_tensor(
         random = np.random.default_rng(number)
         for user_B in (np.array([7]), np.array([71, 3, 3, 50]), random.permutation(len(source.lengths_U()))):
             assert_same(stored, source, user_B)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.arrow", "1.arrow"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.arrow", "1.arrow", "2.arrow"]
 
 
 def test_of_tags_only_what_differs_from_most_users_is_kept_where_that_is_shorter(small: Any, tmp_path: Path) -> None:
