@@ -24,6 +24,7 @@ class Lesson:
     pairs: Pairs
     share_T: Floats
     touched: Pairs  # after the cut, candidates or not
+    touches_P: Ints  # how many events touch each pair of `touched`
     is_touched_P: Bools
     touched_tags_U: Ints
     has_returned_U: Bools
@@ -37,6 +38,7 @@ class Lesson:
             own=own_tags(past),
             pairs=self.pairs.of_users(is_kept_U),
             touched=self.touched.of_users(is_kept_U),
+            touches_P=self.touches_P[is_kept_U[self.touched.user_P]],
             is_touched_P=self.is_touched_P[is_kept_U[self.pairs.user_P]],
             touched_tags_U=self.touched_tags_U[is_kept_U],
             has_returned_U=self.has_returned_U[is_kept_U],
@@ -72,7 +74,8 @@ def _lesson(past: History, future: History, cut: int, end: int) -> Lesson:
     crowd = popularity(past, cut)
     own = own_tags(past)
     pairs = candidates(own, past.users, np.searchsorted(past.tag_T, crowd.popular_tags()))
-    touched = own_tags(future).pairs
+    after = own_tags(future)
+    touched = after.pairs
     return Lesson(
         cut=cut,
         end=end,
@@ -80,6 +83,7 @@ def _lesson(past: History, future: History, cut: int, end: int) -> Lesson:
         own=own,
         pairs=pairs,
         touched=touched,
+        touches_P=np.bincount(after.pair_M, minlength=len(touched)),
         share_T=crowd.share_of(past.tag_T),
         is_touched_P=touched.find(pairs)[1],
         touched_tags_U=np.bincount(touched.user_P, minlength=past.users),

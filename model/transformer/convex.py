@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from model.transformer.loss import ranking_loss
+from model.transformer.loss import LossWeights, ranking_loss
 from model.transformer.questions import Window
 from model.transformer.repeat import ConvexStart
 
@@ -21,8 +21,10 @@ STEPS = 60
 RIDGE = 1e-4
 
 
-def fit_of_paths(window: Window) -> ConvexStart:
+def fit_of_paths(window: Window, weights: LossWeights) -> ConvexStart:
     """Return the weights of the paths that rank best, and the scale and shift that are surest.
+
+    weights: their `power` is that of the shares, as in the training that follows.
 
     Raises ValueError if nobody touched anything.
     """
@@ -31,13 +33,15 @@ def fit_of_paths(window: Window) -> ConvexStart:
     if not judged:
         raise ValueError("a fit of paths needs a touched tag at least, found none: train through a busier day")
     paths = path_NTP.shape[-1]
-    weight_P = _least(torch.zeros(paths), lambda weight_P: ranking_loss(path_NTP @ weight_P, touched_NT) / judged)
+    is_touched_NT = (touched_NT > 0).float()
+    wanted_NT = is_touched_NT * touched_NT**weights.power
+    weight_P = _least(torch.zeros(paths), lambda weight_P: ranking_loss(path_NTP @ weight_P, wanted_NT) / judged)
     log_share_NT = (path_NTP @ weight_P).log_softmax(-1)
     many_NP = path_NTP.logsumexp(1)
 
     def probability(told: Tensor) -> Tensor:
         odds_NT = told[0].exp() * log_share_NT + (many_NP @ told[2:] + told[1])[:, None]
-        return binary_cross_entropy_with_logits(odds_NT, touched_NT, reduction="sum") / len(touched_NT)
+        return binary_cross_entropy_with_logits(odds_NT, is_touched_NT, reduction="sum") / len(touched_NT)
 
     scale_bias_many = _least(torch.zeros(paths + 2), probability)
     return ConvexStart(weight_P, float(scale_bias_many[0]), scale_bias_many[2:], float(scale_bias_many[1]))

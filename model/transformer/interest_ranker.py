@@ -98,5 +98,5 @@ class TransformerContestant:
         known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
         network = InterestTransformer(size, *known, paths=columns(self.paths))
         if self.paths:
-            network.start_from(fit_of_paths(window))
+            network.start_from(fit_of_paths(window, recipe.weights))
         return Trainer(network, [window], recipe).run()

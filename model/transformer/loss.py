@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from model.transformer.layout import EVENT, PADDING
+from model.transformer.negatives import drawn, sampled_ranking_loss
 from model.transformer.network import Answer, InterestTransformer
 from model.transformer.questions import Question
 
@@ -15,12 +16,15 @@ from model.transformer.questions import Question
 class LossWeights:
     """What each part counts beside the ranking of the window's tags, which counts 1."""
 
+    power: float = 0.5  # of the number of a tag's events, to which its share in the ranking is proportional
     probability: float = (
         0.3  # binary cross entropy of every tag, which makes affinities probabilities and ranks nothing
     )
     mixture: float = 0.5  # the softmax of the interests alone, without paths
     next_tags: float = 0.3  # what each token of the encoder says of the tags of the next event
     returning: float = 0.1
+    most_tags: int = 20_000  # of a catalogue that is ranked whole; of a larger one, `negatives` stand for the rest
+    negatives: int = 1024
 
 
 def loss_of(network: InterestTransformer, answer: Answer, question: Question, weights: LossWeights) -> Tensor:
@@ -31,24 +35,35 @@ def loss_of(network: InterestTransformer, answer: Answer, question: Question, we
     """
     is_asked_BC = question.is_asked_BC
     touched_NT = question.touched_BCT[is_asked_BC]
+    wanted_NT = torch.where(touched_NT > 0, touched_NT**weights.power, 0.0)
     affinity_NT = answer.affinity_BCT[is_asked_BC]
     log_share_NT = answer.log_share_BCT[is_asked_BC]
-    judged = (touched_NT.sum(-1) > 0).sum().clamp(min=1)
+
+    def ranked(told_NT: Tensor) -> Tensor:
+        tags = told_NT.shape[-1]
+        if tags > weights.most_tags:
+            return sampled_ranking_loss(told_NT[None], wanted_NT[None], drawn(tags, weights.negatives))
+        return ranking_loss(told_NT, wanted_NT) / (touched_NT.sum(-1) > 0).sum().clamp(min=1)
+
     # Summed over the tags, most of which nobody touches, so that it does not shrink as the catalogue grows.
-    probability = binary_cross_entropy_with_logits(affinity_NT, touched_NT, reduction="none").sum(-1).mean()
+    probability = (
+        binary_cross_entropy_with_logits(affinity_NT, (touched_NT > 0).to(affinity_NT.dtype), reduction="none")
+        .sum(-1)
+        .mean()
+    )
     returning = binary_cross_entropy_with_logits(answer.return_BC[is_asked_BC], question.has_returned_BC[is_asked_BC])
     return (
-        ranking_loss(log_share_NT, touched_NT) / judged
-        + weights.mixture * ranking_loss(answer.interests.log_mixture_BCT()[is_asked_BC], touched_NT) / judged
+        ranked(log_share_NT)
+        + weights.mixture * ranked(answer.interests.log_mixture_BCT()[is_asked_BC])
         + weights.probability * probability
         + weights.returning * returning
         + weights.next_tags * next_tags_loss(network, answer.memory_BLD, question)
     )
 
 
-def ranking_loss(told_NT: Tensor, touched_NT: Tensor) -> Tensor:
-    """Return the softmax cross entropy of the touched tags, each row's in equal shares, summed over the rows."""
-    share_NT = touched_NT / touched_NT.sum(-1, keepdim=True).clamp(min=1)
+def ranking_loss(told_NT: Tensor, wanted_NT: Tensor) -> Tensor:
+    """Return the softmax cross entropy of each row's shares, summed over the rows; nothing for a row of zeros."""
+    share_NT = wanted_NT / wanted_NT.sum(-1, keepdim=True).clamp(min=1)
     return -(share_NT * log_softmax(told_NT, -1)).sum()
 
 

@@ -3,7 +3,7 @@
 Shape letters: U users, B users of a batch, C cuts, T tags of the vocabulary, P paths, N touched tags.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ class Question:
     batch: Batch
     path_BCTP: Tensor
     is_asked_BC: Tensor
-    touched_BCT: Tensor
+    touched_BCT: Tensor  # how many events of the window touch each tag
     has_returned_BC: Tensor
 
 
@@ -69,6 +69,7 @@ class Window:
     has_returned_UC: Bools
     row_N: Ints  # user * cuts + cut of each touched tag, rising
     tag_N: Ints  # its code less 1
+    touches_N: Ints  # how many events touch it
 
     @classmethod
     def of(
@@ -78,7 +79,7 @@ class Window:
         shape_UC = (past.users, len(lessons))
         path_UCTP = np.zeros((*shape_UC, len(vocabulary.tags), columns(paths.contestants)), np.float32)
         is_asked_UC, has_returned_UC = np.zeros(shape_UC, bool), np.zeros(shape_UC, bool)
-        rows, tags = [], []
+        rows, tags, touches = [], [], []
         for number, lesson in enumerate(lessons):
             user_A = np.searchsorted(past.user_id_U, lesson.past.user_id_U)
             is_asked_UC[user_A, number] = True
@@ -89,11 +90,12 @@ class Window:
             code = vocabulary.tag_codes(lesson.past.tag_T)[lesson.touched.tag_P]
             rows.append((user_A[lesson.touched.user_P] * len(lessons) + number)[code > 0])
             tags.append(code[code > 0] - 1)
-        row, tag = np.concatenate(rows), np.concatenate(tags)
+            touches.append(lesson.touches_P[code > 0])
+        row, tag, touch = np.concatenate(rows), np.concatenate(tags), np.concatenate(touches)
         order = np.argsort(row, kind="stable")
         cut_C = np.array([lesson.cut for lesson in lessons])
         tokens = layout(past, vocabulary, size.has_session_tokens)
-        return cls(tokens, cut_C, path_UCTP, is_asked_UC, has_returned_UC, row[order], tag[order])
+        return cls(tokens, cut_C, path_UCTP, is_asked_UC, has_returned_UC, row[order], tag[order], touch[order])
 
     def lengths_U(self) -> Ints:
         """Count the tokens that are read of each user; 0 for one who is asked at no cut."""
@@ -107,7 +109,9 @@ class Window:
         touched = touched.astype(np.int64)
         row = np.repeat(np.arange(len(user_B)), end_B - start_B)
         touched_BCT = torch.zeros(len(user_B), cuts, self.path_UCTP.shape[2])
-        touched_BCT[row, self.row_N[touched] % cuts, self.tag_N[touched]] = 1.0
+        touched_BCT[row, self.row_N[touched] % cuts, self.tag_N[touched]] = torch.from_numpy(
+            self.touches_N[touched]
+        ).float()
         return Question(
             batch,
             torch.from_numpy(self.path_UCTP[user_B]),
@@ -141,11 +145,3 @@ def batches(lengths_U: Ints, tokens_at_once: int, random: np.random.Generator | 
     if random:
         random.shuffle(told)
     return told
-
-
-def epoch(windows: Sequence[Window], tokens_at_once: int, random: np.random.Generator) -> Iterator[Question]:
-    """Yield every user of every window once, windows mixed."""
-    plan = [(window, user_B) for window in windows for user_B in batches(window.lengths_U(), tokens_at_once, random)]
-    for number in random.permutation(len(plan)):
-        window, user_B = plan[number]
-        yield window.question(user_B)
