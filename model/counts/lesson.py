@@ -27,6 +27,21 @@ class Lesson:
     touched_tags_U: Ints
     has_returned_U: Bools
 
+    def of_users(self, is_kept_U: Bools) -> "Lesson":
+        """Return what is to be learnt from some users. What is popular stays what it is among all."""
+        past = self.past.of_users(is_kept_U)
+        return Lesson(
+            cut=self.cut,
+            past=past,
+            own=own_tags(past),
+            pairs=self.pairs.of_users(is_kept_U),
+            share_T=self.share_T,
+            touched=self.touched.of_users(is_kept_U),
+            is_touched_P=self.is_touched_P[is_kept_U[self.pairs.user_P]],
+            touched_tags_U=self.touched_tags_U[is_kept_U],
+            has_returned_U=self.has_returned_U[is_kept_U],
+        )
+
 
 def lesson(history: History, cut: int, end: int) -> Lesson:
     """Cut `history` and look at what came until `end`.
