@@ -81,12 +81,16 @@ def train(
     promote: Annotated[
         bool, typer.Option("--promote/--no-promote", help="Let a winner score nights, or register it only.")
     ] = True,
+    challengers: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="Who learns and is judged: boosting, transformer or both.")
+    ] = "boosting,transformer",
     home: Home = Path(".throughline"),
 ) -> None:
-    """Train a challenger on what was known through a day; promote it if it wins.
+    """Train challengers on what was known through a day; promote the best of those that win.
 
-    It is judged on the 7 days up to --through, which it has not seen, against the champion and the built-in counts-1,
-    and wins if its nDCG@10 lies above that of the better one for certain (95 %). The last line says how it ended.
+    They are judged on the 7 days up to --through, which they have not seen, against the champion and the built-in
+    counts-1. One wins if its nDCG@10 lies above that of the better opponent for certain (95 %). The last line says how
+    it ended for the leading one.
 
     Exit codes: 0 done, won or lost; 1 the input is at fault; 2 wrong usage; 3 anything else (a retry may help).
     """
@@ -97,7 +101,7 @@ def train(
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from model.weekly import Order, train_week
 
-        print(train_week(Order(day, run_id, promote), home))
+        print(train_week(Order(day, run_id, promote, tuple(challengers.split(","))), home))
 
 
 @app.command()

@@ -46,7 +46,8 @@ class CrossStack(nn.Module):
         assert isinstance(last, CrossBlock)
         asked_BQD = last.attention_norm(last.among_queries(asked_BQD, among_BHQQ))
         weights_BHQL = last.attention.weights_BHQL(asked_BQD, memory_BLD, memory_BHQL)
-        return weights_BHQL.mean(1).unflatten(1, asked_BCKD.shape[1:3])
+        cuts, queries = asked_BCKD.shape[1:3]
+        return weights_BHQL.mean(1).view(len(memory_BLD), cuts, queries, -1)
 
     def _biases(self, asked_BCKD: Tensor, batch: Batch, is_causal: bool) -> tuple[Tensor, Tensor]:
         """Return what queries see of each other and of the memory (B, H, Q, Q) and (B, H, Q, L)."""
