@@ -13,6 +13,7 @@ from model.arrays import Floats, Ints, Texts
 from model.scorer import EVIDENCE_PER_INTEREST
 from model.transformer.anchored import Reading
 from model.transformer.network import InterestTransformer
+from model.transformer.session_vectors import session_ids_US
 
 
 @torch.no_grad()
@@ -37,7 +38,7 @@ def attended_sessions_BIV(networks: Sequence[InterestTransformer], reading: Read
             for network, answer in zip(networks, reading.answers, strict=True)
         ]
     ).mean(0)
-    return _strongest_BIV(strength_BIS.double().numpy(), _session_ids_BS(reading))
+    return _strongest_BIV(strength_BIS.double().numpy(), session_ids_US(reading.asked.tokens))
 
 
 def strength_of_sessions_BIS(responsibility_BIK: Tensor, attention_BKL: Tensor, session_BL: Tensor) -> Tensor:
@@ -52,13 +53,6 @@ def _responsibility_BIK(log_share_BK: Tensor, log_tag_BKT: Tensor, tag_BI: Tenso
     """Return which part of a tag's probability each interest brings in."""
     log_tag_BKI = log_tag_BKT.gather(2, tag_BI[:, None].expand(-1, log_tag_BKT.shape[1], -1))
     return (log_share_BK[..., None] + log_tag_BKI).softmax(1).transpose(1, 2)
-
-
-def _session_ids_BS(reading: Reading) -> Texts:
-    tokens = reading.asked.tokens
-    id_BS = np.full((tokens.users, int(tokens.session_N.max()) + 1), None, dtype=object)
-    id_BS[tokens.user_N, tokens.session_N] = tokens.session_id_N
-    return id_BS
 
 
 def _strongest_BIV(strength_BIS: Floats, id_BS: Texts) -> Texts:
