@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -72,8 +73,9 @@ def test_the_curve_that_errs_less_on_users_it_was_not_fitted_to_is_taken() -> No
     assert errors["line"] is not None and errors["as_stated"] is not None and errors["line"] < errors["as_stated"] / 3
     crooked_N = np.where(log_odds_N > 0, 0.9, 0.1)
     (line, bent), errors = fitted(crooked_N)
-    told_N = bent.apply(line.probability_N(log_odds_N[:, None]))
-    assert expected_calibration_error(told_N, crooked_N) < 0.05
+    by_line_N = line.probability_N(log_odds_N[:, None])
+    error, of_line = (expected_calibration_error(told_N, crooked_N) for told_N in (bent.apply(by_line_N), by_line_N))
+    assert error < 0.7 * of_line
     assert errors["bent"] is not None and errors["line"] is not None and errors["bent"] < errors["line"]
 
 
@@ -149,35 +151,37 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
     with sequences.update_spec() as spec:
         spec.add_identity("as_of")
     for number in (4, 3, 2, 1, 0):
-        sequences.append(shop.until(shop.last_day - timedelta(days=7 * number)))
+        day = shop.last_day - timedelta(days=7 * number)
+        is_news = (pc.field("as_of") > day - timedelta(days=7)) & (pc.field("user_id") < "user0800")
+        sequences.append(shop.until(day).filter(is_news))
     for module in (nightly, weekly, session_export):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
     monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": lambda: small})
-    day, out = str(shop.last_day), tmp_path / "sessions.parquet"
+    today, out = str(shop.last_day), tmp_path / "sessions.parquet"
 
-    refused = run(tmp_path, "export-sessions", "--day", day, "--out", str(out))
-    assert refused.exit_code == 1 and f"no promoted Transformer may know {day}: found none" in refused.stderr
-    wrong = run(tmp_path, "train", "--through", day, "--run-id", "t", "--challengers", "oracle")
+    refused = run(tmp_path, "export-sessions", "--day", today, "--out", str(out))
+    assert refused.exit_code == 1 and f"no promoted Transformer may know {today}: found none" in refused.stderr
+    wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "oracle")
     assert wrong.exit_code == 2 and "--challengers 'oracle': expected one or more of transformer" in wrong.stderr
 
-    trained = run(tmp_path, "train", "--through", day, "--run-id", "t", "--challengers", "transformer")
+    trained = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
     version = f"transformer-1.{shop.last_day:%Y%m%d}"
     assert trained.exit_code == 0, trained.output
     assert trained.stdout.splitlines()[-1].startswith(f"{version} promoted: nDCG@10 ")
 
-    range_of = ("--from", day, "--to", day, "--branch", "main", "--run-id", "night", "--model", "as-of")
+    range_of = ("--from", today, "--to", today, "--branch", "main", "--run-id", "night", "--model", "as-of")
     scored = run(tmp_path, "score", *range_of)
     assert scored.exit_code == 0, scored.output
-    profiles = pq.ParquetFile(tmp_path / "exchange" / "night" / "profiles" / f"as_of={day}.parquet").read()
+    profiles = pq.ParquetFile(tmp_path / "exchange" / "night" / "profiles" / f"as_of={today}.parquet").read()
     assert set(profiles["model_version"].to_pylist()) == {version} and len(profiles)
     assert {len(vector) for vector in profiles["embedding"].to_pylist()} == {64}
 
-    exported = run(tmp_path, "export-sessions", "--day", day, "--out", str(out))
+    exported = run(tmp_path, "export-sessions", "--day", today, "--out", str(out))
     assert exported.exit_code == 0, exported.output
     rows = pq.read_table(out)
     assert rows.column_names == ["user_id", "session_id", "as_of", "model_version", "vector"]
     assert exported.stdout == f"{len(rows)} sessions by {version} in {out}\n"
-    known = shop.until(shop.last_day)
-    told = {(user, one) for row in known.to_pylist() for user in [row["user_id"]] for one in row["session_id"]}
+    known = shop.until(shop.last_day).filter(pc.field("user_id") < "user0800").to_pylist()
+    told = {(row["user_id"], session_id) for row in known for session_id in row["session_id"]}
     assert set(zip(rows["user_id"].to_pylist(), rows["session_id"].to_pylist(), strict=True)) == told
     assert {len(vector) for vector in rows["vector"].to_pylist()} == {64}
