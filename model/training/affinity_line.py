@@ -27,7 +27,7 @@ class PublishedTags:
 
 
 def fit_affinity(published: PublishedTags) -> tuple[Way, Mapping[str, float | None]]:
-    """Return Platt's line, bent by an isotonic regression if that errs less; and how far each way errs.
+    """Return what errs least: what was stated, Platt's line, or that bent by an isotonic regression; and each error.
 
     Each half of the users judges what was fitted to the other, by calibration error; None where one half is all.
     Sources: Platt 1999; Zadrozny and Elkan 2002.
@@ -40,7 +40,7 @@ def fit_affinity(published: PublishedTags) -> tuple[Way, Mapping[str, float | No
         name: float(np.mean([_ece(way(published.of(~half)), published.of(half)) for half in halves]))
         for name, way in ways.items()
     }
-    return (_bent_line if ece["bent"] < ece["line"] else _only_line)(published), ece
+    return ways[min(ece, key=ece.__getitem__)](published), ece
 
 
 def rising_line(log_odds_N: Floats, is_true_N: Bools) -> LogisticFormula:

@@ -16,11 +16,13 @@ from model.transformer.interest_model import AS_TOLD, KIND, Calibrations, Intere
 from model.transformer.interest_ranker import TransformerContestant, TransformerRanker
 from model.transformer.kept import KeptTransformer
 from model.transformer.paths import prepare_paths
+from model.transformer.trainer import Recipe
 from model.user_hash import stable_hash
 
 CONTESTANT = TransformerContestant(
     size="laptop",
     networks=1,
+    recipe=Recipe(epochs=4),  # so that the demo's training, refit included, stays within three minutes on two cores
     paths=(
         OwnCounts(is_tuned=True),
         BoostedRanking(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4),

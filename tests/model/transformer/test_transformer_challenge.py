@@ -1,6 +1,7 @@
 """transformer-1 as a challenger: what it is calibrated on, when it wins, and what it scores then."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,13 +27,15 @@ from model.kept import Kept
 from model.metrics import expected_calibration_error
 from model.sequences_schema import SEQUENCES
 from model.training.affinity_line import PublishedTags, fit_affinity
-from model.training.calibrating import ONE_HELD_OUT_OF
+from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
 from model.training.challenge import Challenge, challenge
 from model.training.challenger import Schooling, Told
 from model.training.plan import plan
 from model.training.transformer import LearntTransformer, TransformerChallenger
+from model.transformer.interest_model import AS_TOLD
 from model.transformer.interest_ranker import TransformerContestant
 from model.transformer.kept import KeptTransformer
+from model.transformer.paths import prepare_paths
 from model.transformer.trainer import Recipe
 from model.user_hash import stable_hash
 
@@ -77,6 +80,25 @@ def test_the_curve_that_errs_less_on_users_it_was_not_fitted_to_is_taken() -> No
     error, of_line = (expected_calibration_error(told_N, crooked_N) for told_N in (bent.apply(by_line_N), by_line_N))
     assert error < 0.7 * of_line
     assert errors["bent"] is not None and errors["line"] is not None and errors["bent"] < errors["line"]
+
+
+def test_a_network_that_is_too_sure_of_itself_is_made_honest(
+    challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
+) -> None:
+    *older, newest = schooling.lessons
+    is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
+    paths = prepare_paths(challenger.contestant.paths, older, newest.past, newest.cut)
+    held_out = HeldOut(newest.of_users(~is_held_out_U), newest.of_users(is_held_out_U), paths)
+    sure = deepcopy(learnt.kept.model.networks)
+    for network in sure:
+        network.repeat_explore.weight_P *= 3
+        network.repeat_explore.bias += 6
+    calibrations, report = calibrated(replace(learnt.kept.model, networks=sure, calibrations=AS_TOLD), held_out)
+    assert report["ece"]["as_stated"] > 0.2
+    assert min(report["ece"]["line"], report["ece"]["bent"]) < report["ece"]["as_stated"] / 2
+    assert calibrations.affinity.intercept < 0
+    assert report["return_auc"] == {"networks": None, "counts-1": None}  # 30 users: too few stayed away to tell
+    assert report["return_by"] == "counts-1" and calibrations.returning is None
 
 
 def test_refitting_learns_anew_and_keeps_the_calibration(learnt: LearntTransformer, schooling: Schooling) -> None:

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
 from model.counts.counts1 import Counts1
 from model.history import History, history_of
+from model.metrics import expected_calibration_error
 from model.profile_schema import PROFILES
 from model.profiles import profiles_of
 from model.scorer import Scores
 from model.training.transformer import LearntTransformer
-from model.transformer.evidence import strength_of_sessions_BIS
 from model.transformer.interest_model import InterestModel
 from model.transformer.kept import KeptTransformer
 from model.transformer.transformer1 import Transformer1
@@ -59,6 +58,13 @@ def test_everybody_has_ten_interests_by_falling_affinity(rows: Rows, weeks: dict
         assert len(told) == 10 and told == sorted(told, reverse=True)
         assert all(0 < affinity < 1 for affinity in told) and 0 < row["return_probability"] < 1
         assert len(row["embedding"]) == 64 and len(row["top_items"]) == 10
+
+
+def test_affinities_are_as_likely_as_they_say(weeks: dict[int, History], scores: Scores, world: Any) -> None:
+    users = weeks[0].user_id_U[scores.user_R]
+    truth_R = np.array([world.truth(user, tag) for user, tag in zip(users, scores.tag_R, strict=True)])
+    assert expected_calibration_error(scores.affinity_R, truth_R) < 0.06
+    assert np.corrcoef(scores.affinity_R, truth_R)[0, 1] > 0.7
 
 
 def test_a_user_scored_alone_gets_the_scores_of_the_batch(
@@ -111,13 +117,6 @@ def test_sessions_that_no_interest_looks_at_are_no_evidence(
     seen = Transformer1("t", replace(model, networks=blind), counts).score(history)
     assert newest & set(scores.session_id_V)
     assert not newest & set(seen.session_id_V) and len(seen.session_id_V)
-
-
-def test_a_session_is_as_strong_as_its_tokens_for_the_interests_that_speak_for_the_tag() -> None:
-    responsibility_BIK = torch.tensor([[[1.0, 0.0], [0.25, 0.75]]])
-    attention_BKL = torch.tensor([[[0.5, 0.25, 0.25, 0.0], [0.0, 0.0, 0.0, 1.0]]])
-    told = strength_of_sessions_BIS(responsibility_BIK, attention_BKL, torch.tensor([[0, 0, 1, 2]]))
-    torch.testing.assert_close(told, torch.tensor([[[0.75, 0.25, 0.0], [0.1875, 0.0625, 0.75]]]))
 
 
 def test_trend_is_against_the_same_history_a_week_before_by_the_popularity_of_today(
