@@ -22,7 +22,7 @@ from model.user_hash import stable_hash
 CONTESTANT = TransformerContestant(
     size="laptop",
     networks=1,
-    recipe=Recipe(epochs=4),  # so that the demo's training, refit included, stays within three minutes on two cores
+    recipe=Recipe(epochs=2),  # so that the demo's training, refit included, stays within three minutes on two cores
     paths=(
         OwnCounts(is_tuned=True),
         BoostedRanking(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4),
