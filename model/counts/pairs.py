@@ -29,17 +29,18 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.key_P)
 
-    def of_users(self, is_kept_U: Bools) -> "Pairs":
-        """Return the pairs of some users, who are counted anew from 0."""
-        user_P, is_kept_P = self.user_P, is_kept_U[self.user_P]
-        return Pairs((np.cumsum(is_kept_U) - 1)[user_P[is_kept_P]] * self.tags + self.tag_P[is_kept_P], self.tags)
-
     def find(self, others: "Pairs") -> tuple[Ints, Bools]:
         """Return for each of `others` where it stands among these, and whether it does; if not, the place is void."""
         if not len(self):
             return np.zeros(len(others), dtype=np.int64), np.zeros(len(others), dtype=bool)
         at = np.minimum(np.searchsorted(self.key_P, others.key_P), len(self) - 1)
         return at, self.key_P[at] == others.key_P
+
+    def of_users(self, is_kept_U: Bools) -> "Pairs":
+        """Return the pairs of some users, who are counted anew from 0."""
+        is_kept_P = is_kept_U[self.user_P]
+        new_user_U = np.cumsum(is_kept_U) - 1
+        return Pairs(new_user_U[self.user_P[is_kept_P]] * self.tags + self.tag_P[is_kept_P], self.tags)
 
 
 @dataclass(frozen=True, eq=False)

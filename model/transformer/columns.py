@@ -115,5 +115,5 @@ def _starts(cells_B: Ints) -> pa.Array:
 def _joined(pieces: Sequence[pa.RecordBatch], name: str) -> tuple[AnyArray, Ints]:
     """Return the cells of all users end to end, and how many each has."""
     columns = [piece.column(name) for piece in pieces]
-    flat = np.concatenate([column.flatten().to_numpy() for column in columns])
+    flat = np.concatenate([column.flatten().to_numpy(zero_copy_only=False) for column in columns])
     return flat, np.concatenate([np.asarray(column.value_lengths()) for column in columns]).astype(np.int64)

@@ -17,7 +17,7 @@ from model.history import History
 from model.transformer.convex import fit_of_paths
 from model.transformer.dense import dense_lessons
 from model.transformer.network import InterestTransformer
-from model.transformer.paths import LEAST, CrossFittedPaths, Paths, columns, prepare_paths
+from model.transformer.paths import LEAST, CrossFittedPaths, Paths, prepare_paths
 from model.transformer.questions import Asked, Window, batches
 from model.transformer.size import SIZES, Size
 from model.transformer.trainer import Recipe, Trainer
@@ -96,7 +96,7 @@ class TransformerContestant:
     def _trained(self, size: Size, vocabulary: Vocabulary, window: Window, recipe: Recipe) -> InterestTransformer:
         torch.manual_seed(recipe.seed)
         known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-        network = InterestTransformer(size, *known, paths=columns(self.paths))
+        network = InterestTransformer(size, *known, paths=window.path_UCTP.shape[-1])
         if self.paths:
             network.start_from(fit_of_paths(window, recipe.weights))
         return Trainer(network, [window], recipe).run()

@@ -16,11 +16,11 @@ from model.transformer.questions import Question
 class LossWeights:
     """What each part counts beside the ranking of the window's tags, which counts 1."""
 
-    power: float = 0.5  # of the number of a tag's events, to which its share in the ranking is proportional
+    power: float = 1.0  # of the number of a tag's events, to which its share in the ranking is proportional
     probability: float = (
         0.3  # binary cross entropy of every tag, which makes affinities probabilities and ranks nothing
     )
-    mixture: float = 0.5  # the softmax of the interests alone, without paths
+    mixture: float = 1.0  # the softmax of the interests alone, without paths
     next_tags: float = 0.3  # what each token of the encoder says of the tags of the next event
     returning: float = 0.1
     most_tags: int = 20_000  # of a catalogue that is ranked whole; of a larger one, `negatives` stand for the rest

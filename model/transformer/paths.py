@@ -3,7 +3,7 @@
 The network learns beside its paths, so a path must say of a user in training what it would say of a stranger: it is
 taught by the other half of the users. Source: stacked generalisation (Wolpert 1992).
 
-Shape letters: U users, T tags asked about, P paths.
+Shape letters: U users, T tags asked about, P numbers about a user and tag.
 """
 
 from collections.abc import Sequence
@@ -38,33 +38,38 @@ class Paths:
     rankers: tuple[Ranker, ...]
     state_probabilities: tuple[bool, ...]
 
+    @property
+    def numbers(self) -> int:
+        """Return how many numbers the paths say of a user and tag: a rank, too, where it is no probability."""
+        return sum(1 if is_probability else 2 for is_probability in self.state_probabilities)
+
     def told_UTP(self, past: History) -> NDArray[np.float32]:
-        """Return what the paths say of every tag of `past.tag_T`, higher is stronger: P = `columns`.
+        """Return what the paths say of every tag of `past.tag_T`, higher is stronger.
 
         Of a probability the log-odds. Other strengths have no scale that holds from one fit to the next, so of them
         the order counts too: the tag of rank r, from 1 on, gets -log r beside its log-odds, which are cut at the foot.
         """
-        columns: list[Floats] = []
+        told_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
+        column = 0
         for ranker, is_probability in zip(self.rankers, self.state_probabilities, strict=True):
             strength_UT = ranker.strength_UT(past)
             least = LEAST if is_probability else LEAST_STRENGTH
-            columns.append(logit(np.clip(strength_UT, least, 1 - least)))
+            told_UTP[..., column] = logit(np.clip(strength_UT, least, 1 - least))
             if not is_probability:
-                columns.append(-np.log1p(_place_UT(strength_UT)))
-        told = [column_UT.astype(np.float32) for column_UT in columns]
-        return np.stack(told, axis=-1) if told else np.empty((past.users, len(past.tag_T), 0), np.float32)
+                column += 1
+                told_UTP[..., column] = -np.log1p(_place_UT(strength_UT))
+            column += 1
+        return told_UTP
 
-
-def columns(contestants: Sequence[Contestant]) -> int:
-    """Return how many numbers the contestants say of a user and tag."""
-    return sum(1 if one.states_probabilities else 2 for one in contestants)
-
-
-def _place_UT(strength_UT: Floats) -> Floats:
-    order_UT = np.argsort(-strength_UT, axis=1, kind="stable")
-    place_UT = np.empty(strength_UT.shape)
-    np.put_along_axis(place_UT, order_UT, np.arange(strength_UT.shape[1], dtype=np.float64)[None], axis=1)
-    return place_UT
+    def as_of(self, contestants: Sequence[Contestant], past: History, cut: int) -> "Paths":
+        """Return the same models at another cut, with what they have learnt; what learns from no lesson begins anew."""
+        return replace(
+            self,
+            rankers=tuple(
+                ranker.as_of(past, cut) if isinstance(ranker, TaughtRanker) else contestant.prepare((), past, cut)
+                for ranker, contestant in zip(self.rankers, contestants, strict=True)
+            ),
+        )
 
 
 def prepare_paths(contestants: Sequence[Contestant], taught: Sequence[Lesson], past: History, cut: int) -> Paths:
@@ -90,27 +95,35 @@ class CrossFittedPaths:
         first, second = (prepare_paths(contestants, lessons, past, cut) for lessons in halves)
         return cls(tuple(contestants), (first, second))
 
+    @property
+    def numbers(self) -> int:
+        return self.taught_by_half[0].numbers
+
     def told_UTP(self, past: History, cut: int) -> NDArray[np.float32]:
         """Return what `Paths.told_UTP` does, at `cut`, of each user by those who were taught by the other half.
 
         past: everybody known at the cut, nothing at the cut or after it.
         """
-        told_UTP = np.empty((past.users, len(past.tag_T), columns(self.contestants)), np.float32)
-        untaught = {
-            number: contestant.prepare((), past, cut)
-            for number, contestant in enumerate(self.contestants)
-            if not isinstance(self.taught_by_half[0].rankers[number], TaughtRanker)
-        }
+        first, second = self.taught_by_half
+        of_first = first.as_of(self.contestants, past, cut)
         is_second_U = _is_second_half_U(past)
-        for half, taught in enumerate(self.taught_by_half):
-            is_asked_U = is_second_U != half
-            rankers = tuple(
-                ranker.as_of(past, cut) if isinstance(ranker, TaughtRanker) else untaught[number]
-                for number, ranker in enumerate(taught.rankers)
-            )
-            told_UTP[is_asked_U] = replace(taught, rankers=rankers).told_UTP(past.of_users(is_asked_U))
+        told_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
+        told_UTP[is_second_U] = of_first.told_UTP(past.of_users(is_second_U))
+        # What learns from no lesson is the same for both halves, and costly.
+        rankers = tuple(
+            ranker.as_of(past, cut) if isinstance(ranker, TaughtRanker) else same
+            for ranker, same in zip(second.rankers, of_first.rankers, strict=True)
+        )
+        told_UTP[~is_second_U] = replace(second, rankers=rankers).told_UTP(past.of_users(~is_second_U))
         return told_UTP
 
 
 def _is_second_half_U(past: History) -> Bools:
     return stable_hash(past.user_id_U) % 2 == 1
+
+
+def _place_UT(strength_UT: Floats) -> Floats:
+    order_UT = np.argsort(-strength_UT, axis=1, kind="stable")
+    place_UT = np.empty(strength_UT.shape)
+    np.put_along_axis(place_UT, order_UT, np.arange(strength_UT.shape[1], dtype=np.float64)[None], axis=1)
+    return place_UT

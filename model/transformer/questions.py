@@ -16,7 +16,7 @@ from model.counts.lesson import Lesson
 from model.history import History
 from model.transformer.batch import Batch, batch_of
 from model.transformer.layout import Tokens, layout
-from model.transformer.paths import CrossFittedPaths, Paths, columns
+from model.transformer.paths import CrossFittedPaths, Paths
 from model.transformer.size import Size
 from model.transformer.vocabulary import Vocabulary
 
@@ -77,7 +77,7 @@ class Window:
     ) -> "Window":
         """lessons: of users of `past`, oldest first, with nothing that `past` does not hold."""
         shape_UC = (past.users, len(lessons))
-        path_UCTP = np.zeros((*shape_UC, len(vocabulary.tags), columns(paths.contestants)), np.float32)
+        path_UCTP = np.zeros((*shape_UC, len(vocabulary.tags), paths.numbers), np.float32)
         is_asked_UC, has_returned_UC = np.zeros(shape_UC, bool), np.zeros(shape_UC, bool)
         rows, tags, touches = [], [], []
         for number, lesson in enumerate(lessons):

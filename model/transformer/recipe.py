@@ -11,9 +11,9 @@ from model.transformer.loss import LossWeights
 class Recipe:
     """How long and how fast; all that a repetition needs beside the data."""
 
-    epochs: int = 8
-    tokens_at_once: int = 4096  # of a step, over all ranks
-    learning_rate: float = 1e-3
+    epochs: int = 4
+    tokens_at_once: int = 2048  # of a step, over all ranks
+    learning_rate: float = 3e-3
     warm_up_steps: int = 50
     weight_decay: float = 0.05
     averaging: float = 0.995  # what the average keeps of itself a step

@@ -58,6 +58,7 @@ class MadeUp:
         return Question(
             batch_of(tokens, np.arange(len(user_B)), cut_BC, 512),
             torch.from_numpy(path_BCTP),
+            torch.from_numpy(cut_BC % 3 > 0),
             touched_BCT,
             has_returned_BC,
         )
@@ -74,8 +75,7 @@ def assert_same(stored: Any, source: Any, user_B: Any) -> None:
 def test_stored_questions_are_those_of_the_source_tensor_for_tensor(
     small: Any, tmp_path: Path, users_at_once: int
 ) -> None:
-    asked = small.taught.asked
-    without_paths = replace(small.taught, asked=replace(asked, path_UTP=asked.path_UTP[..., :0]))
+    without_paths = replace(small.taught, path_UCTP=small.taught.path_UCTP[..., :0])
     for number, source in enumerate([small.taught, without_paths, MadeUp(130)]):
         file = tmp_path / f"{number}.arrow"
         write_store(file, source, users_at_once)
