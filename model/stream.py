@@ -4,7 +4,7 @@ PyIceberg's own batch reader (0.12) gathers every batch of a file, and of severa
 first; so a plain file is read here by its row groups. One with deletes, or of an older schema, is left to PyIceberg.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,10 +27,14 @@ def _batches_of_file(sequences: SequencesSnapshot, task: FileScanTask) -> Iterat
     names = sequences.schema.names
     with sequences.table.io.new_input(task.file.file_path).open() as source:
         file = pq.ParquetFile(source, pre_buffer=False)
-        is_plain = not task.delete_files and set(names) <= set(file.schema_arrow.names)
+        is_plain = _is_plain(task, file, names)
         read = file.iter_batches(ROWS_AT_ONCE, columns=names, use_threads=False) if is_plain else _scan(sequences, task)
         for batch in read:
             yield pa.Table.from_batches([batch]).select(names).cast(sequences.schema)
+
+
+def _is_plain(task: FileScanTask, file: pq.ParquetFile, names: Sequence[str]) -> bool:
+    return not task.delete_files and set(names) <= set(file.schema_arrow.names)
 
 
 def _scan(sequences: SequencesSnapshot, task: FileScanTask) -> Iterator[pa.RecordBatch]:
