@@ -115,7 +115,7 @@ class Anchored:
 
 def pieces(known: History) -> Iterator[tuple[Ints, History]]:
     """Yield users of like lengths and their history, so many at a time as can be asked about at once."""
-    length_U = np.minimum(known.event_counts_U() + 2 * known.session_counts_U(), MOST_TOKENS)
+    length_U = np.clip(known.event_counts_U() + 2 * known.session_counts_U(), 1, MOST_TOKENS)
     for users in batches(length_U, TOKENS_AT_ONCE):
         for first in range(0, len(users), USERS_AT_ONCE):
             user_B = np.sort(users[first : first + USERS_AT_ONCE])

@@ -45,7 +45,8 @@ def with_other_answers(lesson: Lesson, is_changed_U: np.ndarray) -> Lesson:
     is_kept_P = ~is_changed_U[lesson.touched.user_P]
     key_P = np.union1d(lesson.touched.key_P[is_kept_P], np.flatnonzero(is_changed_U) * lesson.touched.tags)
     touched = Pairs(key_P, lesson.touched.tags)
-    return replace(lesson, touched=touched, is_touched_P=touched.find(lesson.pairs)[1])
+    once_P = np.ones(len(touched), dtype=np.int64)
+    return replace(lesson, touched=touched, touches_P=once_P, is_touched_P=touched.find(lesson.pairs)[1])
 
 
 def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
@@ -91,8 +92,7 @@ def test_a_network_that_is_too_sure_of_itself_is_made_honest(
     held_out = HeldOut(newest.of_users(~is_held_out_U), newest.of_users(is_held_out_U), paths)
     sure = deepcopy(learnt.kept.model.networks)
     for network in sure:
-        network.repeat_explore.weight_P *= 3
-        network.repeat_explore.bias += 6
+        network.affinity_scale.shift.bias += 6
     calibrations, report = calibrated(replace(learnt.kept.model, networks=sure, calibrations=AS_TOLD), held_out)
     assert report["ece"]["as_stated"] > 0.2
     assert min(report["ece"]["line"], report["ece"]["bent"]) < report["ece"]["as_stated"] / 2

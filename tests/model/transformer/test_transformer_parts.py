@@ -135,6 +135,7 @@ def test_own_tags_are_counted_as_they_fade(make_network: Make, asked: Batch) -> 
     with torch.no_grad():
         network.own_tags.by_context.weight.zero_()
         network.own_tags.by_action.weight.zero_()
+        network.own_tags.log_rate_W.copy_(torch.log(np.log(2) / torch.tensor(HALF_LIVES_DAYS)))
     told_BCTW = network.own_tags(network.encode(asked), asked)
     user, cut, day = 1, 2, 86_400_000_000
     expected = torch.zeros_like(told_BCTW[user, cut])
@@ -182,13 +183,13 @@ def test_it_learns_what_a_session_says_of_the_next(make_network: Make, asked: Ba
     wanted_B = torch.arange(len(asked.kind_BL)) * 3
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     for _ in range(60):
-        loss = torch.nn.functional.cross_entropy(network(asked).affinity_BCT[:, -1], wanted_B)
+        loss = torch.nn.functional.cross_entropy(network(asked).log_share_BCT[:, -1], wanted_B)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert loss < 0.1
     silent = [name for name, weight in network.named_parameters() if weight.grad is None]
-    assert {name.split(".")[0] for name in silent} <= {"tag_sequence", "returning"}
+    assert {name.split(".")[0] for name in silent} <= {"tag_sequence", "returning", "affinity_scale"}
 
 
 @pytest.mark.parametrize("name", SIZES)
