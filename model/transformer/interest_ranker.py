@@ -19,6 +19,7 @@ from model.transformer.dense import dense_lessons
 from model.transformer.network import InterestTransformer
 from model.transformer.paths import LEAST, CrossFittedPaths, Paths, prepare_paths
 from model.transformer.questions import Asked, Window, batches
+from model.transformer.repeat import ConvexStart
 from model.transformer.size import SIZES, Size
 from model.transformer.trainer import Recipe, Trainer
 from model.transformer.vocabulary import Vocabulary
@@ -78,6 +79,10 @@ class TransformerContestant:
             "paths": paths,
         }
 
+    def for_the_guard(self) -> "TransformerContestant":
+        """Return one network of one epoch: all paths, windows and cuts are laid out and read as for the whole one."""
+        return replace(self, networks=1, recipe=replace(self.recipe, epochs=1))
+
     def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> TransformerRanker:
         """Train on the windows of `taught` and on those between them.
 
@@ -87,16 +92,20 @@ class TransformerContestant:
         lessons = dense_lessons(taught, past, self.cuts_a_window)
         crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
         window = Window.of(past, lessons, vocabulary, crossed, size)
+        start = fit_of_paths(window, self.recipe.weights) if self.paths else None
         networks = tuple(
-            self._trained(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number))
+            _trained(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), start)
             for number in range(self.networks)
         )
         return TransformerRanker(networks, vocabulary, prepare_paths(self.paths, taught, past, cut), size, cut)
 
-    def _trained(self, size: Size, vocabulary: Vocabulary, window: Window, recipe: Recipe) -> InterestTransformer:
-        torch.manual_seed(recipe.seed)
-        known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-        network = InterestTransformer(size, *known, paths=window.path_UCTP.shape[-1])
-        if self.paths:
-            network.start_from(fit_of_paths(window, recipe.weights))
-        return Trainer(network, [window], recipe).run()
+
+def _trained(
+    size: Size, vocabulary: Vocabulary, window: Window, recipe: Recipe, start: ConvexStart | None
+) -> InterestTransformer:
+    torch.manual_seed(recipe.seed)
+    known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
+    network = InterestTransformer(size, *known, paths=window.path_UCTP.shape[-1])
+    if start:
+        network.start_from(start)
+    return Trainer(network, [window], recipe).run()

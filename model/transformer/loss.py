@@ -1,4 +1,7 @@
-"""What the network is taught. Shape letters: B users, C cuts, T tags, L tokens, G tags of a token."""
+"""What the network is taught.
+
+Shape letters: B users, C cuts, T tags, L tokens, G tags of a token, J places of a sequence.
+"""
 
 from dataclasses import dataclass
 
@@ -10,6 +13,8 @@ from model.transformer.layout import EVENT, PADDING
 from model.transformer.negatives import drawn, sampled_ranking_loss
 from model.transformer.network import Answer, InterestTransformer
 from model.transformer.questions import Question
+
+MOST_IN_SEQUENCE = 5  # tags of a window that are taught one by one
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class LossWeights:
     mixture: float = 1.0  # the softmax of the interests alone, without paths
     next_tags: float = 0.3  # what each token of the encoder says of the tags of the next event
     returning: float = 0.1
+    sequence: float = 0.0  # the window's tags one by one, by the decoder that emits them; at 0 it is not even asked
     most_tags: int = 20_000  # of a catalogue that is ranked whole; of a larger one, `negatives` stand for the rest
     negatives: int = 1024
 
@@ -52,13 +58,16 @@ def loss_of(network: InterestTransformer, answer: Answer, question: Question, we
         .mean()
     )
     returning = binary_cross_entropy_with_logits(answer.return_BC[is_asked_BC], question.has_returned_BC[is_asked_BC])
-    return (
+    total = (
         ranked(log_share_NT)
         + weights.mixture * ranked(answer.interests.log_mixture_BCT()[is_asked_BC])
         + weights.probability * probability
         + weights.returning * returning
         + weights.next_tags * next_tags_loss(network, answer.memory_BLD, question)
     )
+    if weights.sequence:
+        total = total + weights.sequence * sequence_loss(network, answer.memory_BLD, question)
+    return total
 
 
 def ranking_loss(told_NT: Tensor, wanted_NT: Tensor) -> Tensor:
@@ -78,3 +87,18 @@ def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, question: Q
     told_ND = memory_BLD[:, :-1][place_N3[:, 0], place_N3[:, 1]]
     logit_NT = told_ND @ network.tag_TD.T + network.interests.tag_bias_T
     return torch.nn.functional.cross_entropy(logit_NT, tag_BLG[is_told_BLG] - 1)
+
+
+def sequence_loss(network: InterestTransformer, memory_BLD: Tensor, question: Question) -> Tensor:
+    """Return the cross entropy of each tag of the window, told after those before it; 0 where nobody touched any.
+
+    The tags stand by falling number of touches, equals by code. The truth goes before each tag, not what the network
+    would have emitted: teacher forcing (Williams and Zipser 1989).
+    """
+    touches_BCT, order_BCT = question.touched_BCT.sort(dim=-1, descending=True, stable=True)
+    touches_BCJ, tag_BCJ = touches_BCT[..., :MOST_IN_SEQUENCE], order_BCT[..., :MOST_IN_SEQUENCE]
+    is_told_BCJ = (touches_BCJ > 0) & question.is_asked_BC[..., None]
+    if not is_told_BCJ.any():
+        return memory_BLD.new_zeros(())
+    log_tag_BCJT = network.tag_sequence(memory_BLD, question.batch, network.tag_TD, tag_BCJ[..., :-1])
+    return torch.nn.functional.nll_loss(log_tag_BCJT[is_told_BCJ], tag_BCJ[is_told_BCJ])
