@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -24,12 +24,18 @@ from model.training.challenge import Challenge, challenge, steps_of
 from model.training.challenger import Challenger
 from model.training.plan import MOST_TAUGHT, Plan, plan
 from model.training.told import contestants, has_seen_the_week, last_line
-from model.training.transformer import TransformerChallenger
+from model.training.transformer import CONTESTANT, TransformerChallenger
 from model.training.weeks import histories
+from model.transformer.progress import Told as Watch
+from model.transformer.progress import plain_lines
 
 BRANCH = "main"  # what is published
-CHALLENGERS: Mapping[str, Callable[[], Challenger]] = MappingProxyType(
-    {"boosting": BoostingChallenger, "transformer": TransformerChallenger}
+# By name; each is given who watches the steps of its training.
+CHALLENGERS: Mapping[str, Callable[[Watch], Challenger]] = MappingProxyType(
+    {
+        "boosting": lambda watch: BoostingChallenger(),
+        "transformer": lambda watch: TransformerChallenger(replace(CONTESTANT, watch=watch)),
+    }
 )
 
 
@@ -62,11 +68,15 @@ def train_week(order: Order, home: Path) -> str:
     weeks = plan(order.through, min(sequences.days_with_rows, default=None))
     versions = registry.versions()
     champion = newest_promoted(versions, weeks.judged)
-    challengers = [CHALLENGERS[name]() for name in order.challengers]
-    named = {unused_name(one.kind, order.through, versions): one for one in challengers}
     console = Console(stderr=True, highlight=False)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("reading sequences", total=steps_of(challengers) + 1)
+        task = progress.add_task("reading sequences")
+        watch: Watch = plain_lines(console)
+        if console.is_terminal:
+            watch = lambda told: progress.update(task, description=told.line)  # noqa: E731
+        challengers = [CHALLENGERS[name](watch) for name in order.challengers]
+        named = {unused_name(one.kind, order.through, versions): one for one in challengers}
+        progress.update(task, total=steps_of(challengers) + 1)
         outcome = challenge(
             named,
             weeks,
@@ -107,6 +117,7 @@ def _kept(outcome: Challenge, order: Order, sequences: SequencesSnapshot, regist
         trained_through=order.through,
         sequences_snapshot=snapshot_id,
         report={**outcome.as_json(), "sequences_snapshot": snapshot_id, "run_id": order.run_id},
+        curves=leader.learnt.curves,
     )
     tracked_as = registry.record(training)
     if winner is None:

@@ -8,6 +8,7 @@ from model.boosting.boosting1 import KIND
 from model.boosting.fit import Choice, Examples, examples, grow, try_recipes, usual_actions
 from model.boosting.kept import KeptForest
 from model.boosting.recipe import RECIPES, Recipe
+from model.curves import CurvePoint
 from model.training.challenger import Schooling, Told
 
 
@@ -20,6 +21,7 @@ class LearntForest:
     choices: tuple[Choice, ...]  # what the newest lesson said of each recipe
     chosen: Choice
     rows: Sequence[Examples]
+    curves: Sequence[CurvePoint] = ()
 
     def parameters(self) -> Mapping[str, Any]:
         return self.chosen.recipe.as_json()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from model.counts.lesson import Lesson
+from model.curves import CurvePoint
 from model.history import History
 from model.kept import Kept
 
@@ -29,6 +30,10 @@ class Learnt(Protocol):
 
     @property
     def kept(self) -> Kept: ...
+
+    @property
+    def curves(self) -> Sequence[CurvePoint]:
+        """Return how the training went; nothing where it has no steps."""
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the settings that were chosen, each a plain value."""

@@ -1,6 +1,6 @@
 """transformer-1 as a challenger: the Transformer of the referee beside the paths that a night can walk."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from model.baselines.boosted_ranking import BoostedRanking
 from model.baselines.next_tag import NextTagByTransition
 from model.baselines.own_counts import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
+from model.curves import CurvePoint
 from model.history import History
 from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
 from model.training.challenger import Schooling, Told
@@ -37,6 +38,7 @@ class LearntTransformer:
 
     kept: KeptTransformer
     contestant: TransformerContestant
+    curves: Sequence[CurvePoint]
 
     def parameters(self) -> Mapping[str, Any]:
         settings = self.contestant.settings()
@@ -83,7 +85,9 @@ class TransformerChallenger:
             "users": past.users,
             "calibration": report,
         }
-        return LearntTransformer(KeptTransformer(_model(ranker, calibrations, facts)), self.contestant)
+        return LearntTransformer(
+            KeptTransformer(_model(ranker, calibrations, facts)), self.contestant, ranker.curves[0]
+        )
 
 
 def _is_held_out_U(past: History) -> Bools:

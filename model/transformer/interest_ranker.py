@@ -12,12 +12,15 @@ import torch
 
 from model.arrays import Floats
 from model.counts.lesson import Lesson
+from model.curves import CurvePoint
 from model.evaluation.contestant import Contestant
 from model.history import History
 from model.transformer.convex import fit_of_paths
 from model.transformer.dense import dense_lessons
+from model.transformer.machine import Machine
 from model.transformer.network import InterestTransformer
 from model.transformer.paths import LEAST, CrossFittedPaths, Paths, prepare_paths
+from model.transformer.progress import Told, unwatched
 from model.transformer.questions import Asked, Window, batches
 from model.transformer.repeat import ConvexStart
 from model.transformer.size import SIZES, Size
@@ -36,6 +39,7 @@ class TransformerRanker:
     paths: Paths
     size: Size
     cut: int  # moment
+    curves: tuple[Sequence[CurvePoint], ...]  # how each network was trained
 
     @torch.no_grad()
     def strength_UT(self, past: History) -> Floats:
@@ -60,6 +64,7 @@ class TransformerContestant:
     cuts_a_window: int = 1  # at how many moments in the length of a window a user is asked in training
     recipe: Recipe = field(default_factory=Recipe)
     paths: tuple[Contestant, ...] = ()
+    watch: Told = field(default=unwatched, compare=False)  # is told of every step of a training
 
     @property
     def name(self) -> str:
@@ -93,19 +98,19 @@ class TransformerContestant:
         crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
         window = Window.of(past, lessons, vocabulary, crossed, size)
         start = fit_of_paths(window, self.recipe.weights) if self.paths else None
-        networks = tuple(
-            _trained(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), start)
+        trainers = [
+            _trainer(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), start)
             for number in range(self.networks)
-        )
-        return TransformerRanker(networks, vocabulary, prepare_paths(self.paths, taught, past, cut), size, cut)
+        ]
+        networks = tuple(trainer.run(self.watch) for trainer in trainers)
+        paths = prepare_paths(self.paths, taught, past, cut)
+        return TransformerRanker(networks, vocabulary, paths, size, cut, tuple(one.curves for one in trainers))
 
 
-def _trained(
-    size: Size, vocabulary: Vocabulary, window: Window, recipe: Recipe, start: ConvexStart | None
-) -> InterestTransformer:
+def _trainer(size: Size, vocabulary: Vocabulary, window: Window, recipe: Recipe, start: ConvexStart | None) -> Trainer:
     torch.manual_seed(recipe.seed)
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
     network = InterestTransformer(size, *known, paths=window.path_UCTP.shape[-1])
     if start:
         network.start_from(start)
-    return Trainer(network, [window], recipe).run()
+    return Trainer(network, [window], recipe, machine=Machine.found())

@@ -32,6 +32,10 @@ class Progress:
 Told = Callable[[Progress], None]
 
 
+def unwatched(told: Progress) -> None:
+    """Nobody is told."""
+
+
 @dataclass
 class Meter:
     """Reckons how fast a training goes since this process took it up."""
@@ -61,6 +65,11 @@ def told_on(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Iterator[
             task = bar.add_task("begins", total=None)
             yield lambda told: bar.update(task, total=told.steps, completed=told.step, description=told.line)
         return
+    yield plain_lines(console, plain_seconds)
+
+
+def plain_lines(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Told:
+    """Return the function that prints a line now and then."""
     told_at = time.monotonic()
 
     def plainly(told: Progress) -> None:
@@ -69,4 +78,4 @@ def told_on(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Iterator[
             told_at = time.monotonic()
             console.print(told.line, soft_wrap=True)
 
-    yield plainly
+    return plainly

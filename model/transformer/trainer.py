@@ -13,7 +13,7 @@ from model.transformer.early_stop import EarlyStop, Judge
 from model.transformer.learner import Learner
 from model.transformer.machine import Machine
 from model.transformer.network import InterestTransformer
-from model.transformer.progress import Meter, Told
+from model.transformer.progress import Meter, Told, unwatched
 from model.transformer.recipe import Recipe as Recipe
 from model.transformer.source import Source, plan
 
@@ -53,9 +53,7 @@ class Trainer:
         """After how many epochs the network that `run` returned stood."""
         return self.early_stop.best_epochs or self.epoch
 
-    def run(
-        self, told: Told = lambda progress: None, checkpoint: Checkpoint | Path | None = None
-    ) -> InterestTransformer:
+    def run(self, told: Told = unwatched, checkpoint: Checkpoint | Path | None = None) -> InterestTransformer:
         """Train to the end, from the checkpoint if it is there; return the averaged network, the best one if judged.
 
         checkpoint: written when it is due and after each epoch, so that a killed training goes on from it: with as

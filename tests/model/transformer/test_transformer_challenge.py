@@ -115,6 +115,7 @@ class Ready:
     kept: Kept
     kind: str
     steps: int = 0
+    curves: tuple[CurvePoint, ...] = ()
 
     def learn(self, schooling: Schooling, told: Told) -> "Ready":
         return self
