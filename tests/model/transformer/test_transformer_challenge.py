@@ -22,6 +22,7 @@ from model.__main__ import app
 from model.baselines.boosted_ranking import BoostedRanking
 from model.counts.lesson import Lesson
 from model.counts.pairs import Pairs
+from model.curves import CurvePoint
 from model.history import History
 from model.kept import Kept
 from model.metrics import expected_calibration_error
