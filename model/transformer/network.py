@@ -44,8 +44,9 @@ class InterestTransformer(nn.Module):
         self.interests = InterestDecoder(size, tags)
         self.tag_sequence = TagSequenceDecoder(size, tags)
         self.own_tags = OwnTagCounts(size.width, actions, tags) if size.has_own_tags else None
-        self.repeat_explore = RepeatExplore(paths, OWN_WAYS if size.has_own_tags else 0)
-        self.affinity_scale = AffinityScale(size.width, paths)
+        own_ways = OWN_WAYS if size.has_own_tags else 0
+        self.repeat_explore = RepeatExplore(paths, own_ways)
+        self.affinity_scale = AffinityScale(paths, own_ways)
         self.returning = nn.Linear(size.width, 1)
 
     @property
@@ -74,7 +75,7 @@ class InterestTransformer(nn.Module):
             memory_BLD,
             interests,
             log_share_BCT,
-            self.affinity_scale(log_share_BCT, path_BCTP, user_BCD),
+            self.affinity_scale(log_share_BCT, path_BCTP, own_BCTW),
             self.returning(user_BCD).squeeze(-1),
         )
 
@@ -87,7 +88,7 @@ class InterestTransformer(nn.Module):
             self.repeat_explore.weight_P.copy_(fit.weight_P)
             self.affinity_scale.many_P.copy_(fit.many_P)
             self.affinity_scale.log_scale.fill_(fit.log_scale)
-            self.affinity_scale.shift.bias.fill_(fit.bias)
+            self.affinity_scale.bias.fill_(fit.bias)
 
     def next_items(self, memory_BLD: Tensor) -> Tensor:
         """Return how strongly each item is expected after each token, (B, L, V): code 1 first, unseen ones last."""

@@ -93,7 +93,7 @@ def test_a_network_that_is_too_sure_of_itself_is_made_honest(
     held_out = HeldOut(newest.of_users(~is_held_out_U), newest.of_users(is_held_out_U), paths)
     sure = deepcopy(learnt.kept.model.networks)
     for network in sure:
-        network.affinity_scale.shift.bias += 6
+        network.affinity_scale.bias += 6
     calibrations, report = calibrated(replace(learnt.kept.model, networks=sure, calibrations=AS_TOLD), held_out)
     assert report["ece"]["as_stated"] > 0.2
     assert min(report["ece"]["line"], report["ece"]["bent"]) < report["ece"]["as_stated"] / 2

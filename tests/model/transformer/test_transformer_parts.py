@@ -109,9 +109,8 @@ def test_tags_emitted_one_by_one_are_the_likeliest_sequence_of_different_tags(
 def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: Make, asked: Batch) -> None:
     network = make_network(paths=2)
     with torch.no_grad():
-        for weight in (network.repeat_explore.explore, network.repeat_explore.own_W):
+        for weight in (network.repeat_explore.explore, network.repeat_explore.own_W, network.affinity_scale.own_W):
             weight.zero_()
-        network.affinity_scale.shift.weight.zero_()
     network.start_from(
         ConvexStart(torch.tensor([0.5, -2.0]).double(), 0.3, torch.tensor([1.0, 0.25]).double(), bias=-1.5)
     )
