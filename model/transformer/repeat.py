@@ -45,9 +45,10 @@ class AffinityScale(nn.Module):
     """From how tags rank to how sure each is: stretched for all alike, shifted for each user by how much they will do.
 
     It bends no ranking, and what it learns moves no ranking, since the two losses would pull the paths apart: summed
-    log-odds rank worse (demo, nDCG@10: .577 with both losses on the paths, .588 with the ranking alone). How much a user
-    will do is told by a few sums alone: a user vector would learn the users of the training by heart (the calibration
-    error of the demo was .11 then).
+    log-odds rank worse (demo, nDCG@10: .577 with both losses on the paths, .588 with the ranking alone).
+
+    What it states is too sure: the shares of users who were learnt from are sharper than those of a week to come. So
+    answers are calibrated on users who were not (model/training/calibrating.py), or on another week (the referee).
     """
 
     def __init__(self, paths: int, own_ways: int) -> None:

@@ -180,7 +180,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
         sequences.append(shop.until(day).filter(is_news))
     for module in (nightly, weekly, session_export):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": lambda: small})
+    monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": lambda watch: small})
     today, out = str(shop.last_day), tmp_path / "sessions.parquet"
 
     refused = run(tmp_path, "export-sessions", "--day", today, "--out", str(out))
