@@ -88,9 +88,8 @@ class Course:
         ]
         crossed = CrossFittedPaths.of(contestants, short, newest, exam.moment)
         vocabulary = Vocabulary.of(past)
-        windows = []
-        for lesson in (_of_last_session(past, one) for one in dense):
-            windows.append(Window.of(lesson.past, [lesson], vocabulary, crossed, size))
+        lessons = [_of_last_session(past, one) for one in dense]
+        windows = [Window.of(lesson.past, [lesson], vocabulary, crossed, size) for lesson in lessons]
         paths = prepare_paths(contestants, short, newest, exam.moment)
         took = (time.perf_counter() - started, time.process_time() - worked)
         return cls(windows, vocabulary, paths, size, exam.moment, *took)
