@@ -1,8 +1,9 @@
 """`make bench taobao`: the Transformer on Taobao from three seeds, beside what it must beat; its tag-by-tag decoder.
 
-The validation cut chooses the setting, once, for the first seed; the others run with it. Each seed is a mean of three
-networks. Differences are paired by user. The guards, and all other baselines, are in `make bench baselines`. The
-decoder that emits tags is compared, without paths, with the mixture of interests of the same network.
+The validation cut chooses the setting, once, for the first seed, unless --setting does; the others run with it. Each
+seed is a mean of three networks. Differences are paired by user. The guards, and all other baselines, are in `make
+bench baselines`. The decoder that emits tags is compared, without paths, with the mixture of interests of the same
+network.
 
 Needs the log, found by THROUGHLINE_REAL_DATA. Ends with the table in Markdown.
 
@@ -159,6 +160,7 @@ def bench(quick: bool, setting: int | None) -> Result:
         "configuration": {
             "title": files.TAOBAO.title,
             "quick_users": QUICK_USERS if quick else None,
+            "setting_taken_untuned": setting,  # None where the validation chose among the whole family
             "split": TAOBAO_SPLIT.as_json(),
             "users": test.users,
             "judging_users": int((test.answers_U > 0).sum()),
