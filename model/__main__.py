@@ -120,6 +120,9 @@ def evaluate(
     branch: Annotated[
         str, typer.Option(metavar="REF", help="Branch of the table of sequences to read; main is what is published.")
     ] = "main",
+    transformer: Annotated[
+        bool, typer.Option("--transformer", help="Train the Transformer too and judge it; minutes more.")
+    ] = False,
     home: Home = Path(".throughline"),
 ) -> None:
     """Judge baselines, the built-in counts-1 and the champion by what users did after a day, and write a page.
@@ -135,7 +138,7 @@ def evaluate(
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
         from model.evaluation.order import Order, carry_out
 
-        print(carry_out(Order(day, horizon_days, run_id, branch), home))
+        print(carry_out(Order(day, horizon_days, run_id, branch, transformer), home))
 
 
 @app.command()

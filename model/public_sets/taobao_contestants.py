@@ -11,7 +11,6 @@ from model.baselines.transition import Bag, TransitionSettings
 from model.baselines.vsknn import VsknnSettings
 from model.evaluation.contestant import Contestant
 from model.transformer.interest_ranker import TransformerContestant
-from model.transformer.loss import LossWeights
 from model.transformer.recipe import Recipe
 
 PATHS = (
@@ -27,12 +26,12 @@ TRANSFORMERS = tuple(
     TransformerContestant(
         networks=3,
         paths=PATHS,
-        recipe=Recipe(epochs=epochs, learning_rate=1e-3, weights=LossWeights(power=power)),
+        recipe=Recipe(epochs=epochs, learning_rate=learning_rate),
     )
-    for epochs, power in ((2, 0.5), (2, 1.0))
+    for epochs, learning_rate in ((1, 3e-3), (2, 1e-3))
 )
 TAOBAO_FAMILIES: Mapping[str, Sequence[Contestant]] = MappingProxyType({**GRIDS, "transformer": TRANSFORMERS})
 # Of a trial that only shows that all runs.
 TRIAL_FAMILIES: Mapping[str, Sequence[Contestant]] = MappingProxyType(
-    {**GRIDS, "transformer": (TransformerContestant(paths=PATHS[:1], recipe=Recipe(epochs=1)),)}
+    {**GRIDS, "transformer": (TransformerContestant(paths=(OwnCounts(is_tuned=False),), recipe=Recipe(epochs=1)),)}
 )

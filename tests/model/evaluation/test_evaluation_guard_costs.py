@@ -87,11 +87,11 @@ class PeekingTransformer(TransformerContestant):
 
 
 def few(history: History) -> History:
-    return history.of_users(np.arange(history.users) < 120)
+    return history.of_users(np.arange(history.users) < 60)
 
 
 def test_a_transformer_that_leaks_is_caught_after_its_one_epoch(known: Known, windows: Split) -> None:
     some = {day: few(history) for day, history in known.items()}
-    tiny = replace(small(), recipe=Recipe(epochs=1))
+    tiny = replace(small(), networks=1, recipe=Recipe(epochs=1))
     with pytest.raises(LeakError, match="transformer has seen the future"):
         evaluate(some, windows, {"transformer": [PeekingTransformer(**vars(tiny), whole=some[windows.last])]})
