@@ -39,7 +39,7 @@ class TransformerRanker:
     paths: Paths
     size: Size
     cut: int  # moment
-    curves: tuple[Sequence[CurvePoint], ...]  # how each network was trained
+    curves: tuple[Sequence[CurvePoint], ...] = ()  # how each network was trained, where that was kept
 
     @torch.no_grad()
     def strength_UT(self, past: History) -> Floats:

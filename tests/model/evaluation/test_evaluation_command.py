@@ -42,7 +42,7 @@ def catalog(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> SqlCatalog:
 def _small(catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (order, weekly):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda: BoostingChallenger(RECIPES[:1])})
+    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(RECIPES[:1])})
     monkeypatch.setattr(order, "FAMILIES", {})
     monkeypatch.setattr(order, "RETURNING", {"counts-1": order.RETURNING["counts-1"]})
 
