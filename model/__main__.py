@@ -1,6 +1,7 @@
 """`python -m model score --from 2026-01-31 --to 2026-01-31 --branch night_20260131 --run-id try-1`
 `python -m model train --through 2026-02-01 --run-id training_20260201`
 `python -m model evaluate --as-of 2026-01-25 --run-id evaluation_20260125`
+`python -m model export-sessions --day 2026-01-31 --out sessions.parquet`
 `python -m model bench taobao --out taobao.json`
 """
 
@@ -81,12 +82,16 @@ def train(
     promote: Annotated[
         bool, typer.Option("--promote/--no-promote", help="Let a winner score nights, or register it only.")
     ] = True,
+    challengers: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="Who learns and is judged: boosting, transformer or both.")
+    ] = "boosting,transformer",
     home: Home = Path(".throughline"),
 ) -> None:
-    """Train a challenger on what was known through a day; promote it if it wins.
+    """Train challengers on what was known through a day; promote the best of those that win.
 
-    It is judged on the 7 days up to --through, which it has not seen, against the champion and the built-in counts-1,
-    and wins if its nDCG@10 lies above that of the better one for certain (95 %). The last line says how it ended.
+    They are judged on the 7 days up to --through, which they have not seen, against the champion and the built-in
+    counts-1. One wins if its nDCG@10 lies above that of the better opponent for certain (95 %). The last line says how
+    it ended for the leading one.
 
     Exit codes: 0 done, won or lost; 1 the input is at fault; 2 wrong usage; 3 anything else (a retry may help).
     """
@@ -97,7 +102,7 @@ def train(
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from model.weekly import Order, train_week
 
-        print(train_week(Order(day, run_id, promote), home))
+        print(train_week(Order(day, run_id, promote, tuple(challengers.split(","))), home))
 
 
 @app.command()
@@ -115,6 +120,9 @@ def evaluate(
     branch: Annotated[
         str, typer.Option(metavar="REF", help="Branch of the table of sequences to read; main is what is published.")
     ] = "main",
+    transformer: Annotated[
+        bool, typer.Option("--transformer", help="Train the Transformer too and judge it; minutes more.")
+    ] = False,
     home: Home = Path(".throughline"),
 ) -> None:
     """Judge baselines, the built-in counts-1 and the champion by what users did after a day, and write a page.
@@ -130,7 +138,29 @@ def evaluate(
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
         from model.evaluation.order import Order, carry_out
 
-        print(carry_out(Order(day, horizon_days, run_id, branch), home))
+        print(carry_out(Order(day, horizon_days, run_id, branch, transformer), home))
+
+
+@app.command()
+def export_sessions(
+    day: Annotated[str, typer.Option(metavar="DAY", help="As of the end of which day, such as 2026-01-31 (UTC).")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file to write; replaced if it is there.")],
+    branch: Annotated[
+        str, typer.Option(metavar="REF", help="Branch of the table of sequences to read; main is what is published.")
+    ] = "main",
+    home: Home = Path(".throughline"),
+) -> None:
+    """Write the vector of every session known by the end of a day, as the newest promoted Transformer sees it.
+
+    One row a session: user_id, session_id, as_of, model_version, vector. Vectors of two versions do not compare.
+
+    Exit codes: 0 done; 1 no Transformer was promoted by then, or the input is at fault; 2 wrong usage; 3 else.
+    """
+    with told_in_one_line():
+        as_of = parse_day(day)
+        from model.session_export import export_session_vectors
+
+        print(export_session_vectors(as_of, out, branch, home))
 
 
 @app.command()

@@ -1,21 +1,24 @@
 """Which model scores a day: the newest promoted one that may know it, none, or one by name (DESIGN.md 5.5.6)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cache
+from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 
-from model.boosting.artifact import read_forest
-from model.boosting.boosting1 import KIND, Boosting1
-from model.boosting.forest import Forest
+from model.boosting.boosting1 import KIND as BOOSTING
+from model.boosting.kept import KeptForest
 from model.counts.fit import fit
 from model.errors import InputError
+from model.kept import Kept
 from model.registry import Registry, Version, newest_promoted
 from model.scorer import Scorer, ScorerAsOf
 
 AS_OF = "as-of"
 NONE = "none"
+TRANSFORMER = "transformer-1"
 
 
 def scorer_of_choice(choice: str, days: Sequence[date], registry: Registry) -> ScorerAsOf:
@@ -27,22 +30,34 @@ def scorer_of_choice(choice: str, days: Sequence[date], registry: Registry) -> S
     version_of_day = version_of_choice(choice, days, registry)
 
     @cache
-    def forest(version: Version) -> Forest:
-        return forest_of(version, registry)
+    def kept(version: Version) -> Kept:
+        return load(version, registry)
 
     def scorer(known: pa.Table, day: date) -> Scorer:
         counts = fit(known, day)
         version = version_of_day(day)
-        return Boosting1(version.name, forest(version), counts) if version else counts
+        return kept(version).scorer(version.name, counts) if version else counts
 
     return scorer
 
 
-def forest_of(version: Version, registry: Registry) -> Forest:
+def load(version: Version, registry: Registry) -> Kept:
     """Load a version. Raises InputError if it is of a kind that this code does not know, or was altered."""
-    if version.kind != KIND:
-        raise InputError(f"{version.name} is of the kind {version.kind}, expected {KIND}: a newer version made it")
-    return read_forest(registry.folder_of(version))
+    if version.kind not in READ:
+        raise InputError(
+            f"{version.name} is of the kind {version.kind}, expected {' or '.join(READ)}: a newer version made it"
+        )
+    return READ[version.kind](registry.folder_of(version))
+
+
+def _transformer(folder: Path) -> Kept:
+    # torch takes seconds to import, and a night without a Transformer needs none.
+    from model.transformer.kept import KeptTransformer
+
+    return KeptTransformer.read(folder)
+
+
+READ: Mapping[str, Callable[[Path], Kept]] = MappingProxyType({BOOSTING: KeptForest.read, TRANSFORMER: _transformer})
 
 
 def version_of_choice(choice: str, days: Sequence[date], registry: Registry) -> Callable[[date], Version | None]:

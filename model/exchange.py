@@ -5,13 +5,13 @@ A file is there under its name only when it is whole, and the manifest only when
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.errors import UsageError
@@ -54,17 +54,23 @@ class Exchange:
             self.profiles_file(day).unlink(missing_ok=True)
             _unfinished(self.profiles_file(day)).unlink(missing_ok=True)
 
-    def write_profiles(self, day: date, batches: Iterable[pa.Table]) -> int:
-        """Write the profiles of a day batch by batch; return the number of rows."""
-        target = self.profiles_file(day)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        rows = 0
-        with pq.ParquetWriter(_unfinished(target), PROFILES, compression="zstd") as writer:
-            for profiles in batches:
-                writer.write_table(profiles)
-                rows += len(profiles)
-        _unfinished(target).replace(target)
-        return rows
+    @property
+    def shards_folder(self) -> Path:
+        """Where the run keeps rows while it works, beside its folder."""
+        return self.home / "exchange" / f".{self.run_id}.shards"
+
+    @contextmanager
+    def open_profiles(self, days: Sequence[date]) -> Iterator[Mapping[date, pq.ParquetWriter]]:
+        """Give a writer for the profiles of each day; the files are there when all of them are whole."""
+        targets = {day: self.profiles_file(day) for day in days}
+        (self.folder / "profiles").mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            yield {
+                day: stack.enter_context(pq.ParquetWriter(_unfinished(target), PROFILES, compression="zstd"))
+                for day, target in targets.items()
+            }
+        for target in targets.values():
+            _unfinished(target).replace(target)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

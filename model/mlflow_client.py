@@ -5,8 +5,11 @@ The first import takes seconds, so this module is imported where a store is open
 
 import logging
 import os
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from model.curves import CurvePoint
 from model.errors import ModelError
 
 # Read by MLflow when it is imported.
@@ -16,11 +19,14 @@ os.environ["DO_NOT_TRACK"] = "true"
 try:
     import alembic  # noqa: F401  # MLflow's SQL store needs it, and mlflow-skinny does not ask for it
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 except ModuleNotFoundError as missing:
     raise ModelError(
         f"the model registry needs the package {missing.name}, which is not installed: "
         f"install the dependency group `train` (uv sync --group train)"
     ) from None
+
+MOST_AT_ONCE = 1000  # figures that MLflow takes in one go
 
 
 def client_of(database: Path) -> MlflowClient:
@@ -29,3 +35,13 @@ def client_of(database: Path) -> MlflowClient:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     address = f"sqlite:///{database.resolve()}"
     return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def log_curves(client: MlflowClient, run_id: str, points: Sequence[CurvePoint]) -> None:
+    """Keep every figure of every point under its step, as `curve/<figure>`."""
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(f"curve/{name}", value, now, point.step) for point in points for name, value in point.figures().items()
+    ]
+    for first in range(0, len(metrics), MOST_AT_ONCE):
+        client.log_batch(run_id, metrics[first : first + MOST_AT_ONCE])

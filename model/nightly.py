@@ -15,8 +15,10 @@ from model.exchange import Exchange
 from model.history import HISTORY_COLUMNS
 from model.registry import Registry
 from model.score import manifest, score_days
-from model.sequences import first_day_read, known_by_day, open_sequences
+from model.sequences import first_day_read, open_sequences
 from model.sequences_schema import sequences_with
+from model.shards import count_for, dealt_out
+from model.stream import batches_of
 
 CATALOG = "throughline"  # the name under which Spark keeps it too
 
@@ -37,9 +39,11 @@ def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bo
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"scoring {days[0]}", total=len(days))
-        for day, of_day in score_days(known_by_day(sequences.read, days), everybody_on, scorer_as_of, exchange, clock):
-            told[day] = of_day
-            progress.update(task, advance=1, description=f"scored {day}")
+        count = count_for(sequences.row_count)
+        with dealt_out(batches_of(sequences), count, schema, exchange.shards_folder) as shards:
+            for some in score_days(shards, days, everybody_on, scorer_as_of, exchange, clock):
+                told |= some
+                progress.update(task, advance=len(some), description=f"scored {max(some)}")
     snapshots = {} if sequences.snapshot_id is None else {"sequences": sequences.snapshot_id}
     exchange.write_manifest(manifest(told, snapshots, started))
     rows = sum(of_day["rows"] for of_day in told.values())

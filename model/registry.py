@@ -12,12 +12,13 @@ import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model.curves import CurvePoint
 from model.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ class Version:
 
 @dataclass(frozen=True)
 class Training:
-    """What is kept of one training, won or lost."""
+    """What is kept of one training, won or lost.
+
+    snapshots: by table, the snapshots that were read beside that of the sequences.
+    """
 
     run_id: str  # of Throughline's run
     parameters: Mapping[str, Any]
@@ -51,6 +55,8 @@ class Training:
     trained_through: date
     sequences_snapshot: int
     report: Mapping[str, Any]
+    curves: Sequence[CurvePoint] = ()
+    snapshots: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,17 +101,21 @@ class Registry:
 
     def record(self, training: Training) -> str:
         """Keep a training as an MLflow run and return the run's id."""
+        from model.mlflow_client import log_curves
+
         with self._locked():
             client = self._client()
             run = client.create_run(self._experiment(client, EXPERIMENT), run_name=training.run_id)
             run_id = str(run.info.run_id)
             client.set_tag(run_id, "run_id", training.run_id)
             client.set_tag(run_id, "trained_through", str(training.trained_through))
-            client.set_tag(run_id, "sequences_snapshot", str(training.sequences_snapshot))
+            for table, snapshot in {"sequences": training.sequences_snapshot, **training.snapshots}.items():
+                client.set_tag(run_id, f"{table}_snapshot", str(snapshot))
             for name, parameter in training.parameters.items():
                 client.log_param(run_id, name, parameter)
             for name, value in training.metrics.items():
                 client.log_metric(run_id, name, value)
+            log_curves(client, run_id, training.curves)
             client.log_dict(run_id, dict(training.report), "report.json")
             client.set_terminated(run_id)
             return run_id

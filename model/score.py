@@ -1,7 +1,7 @@
-"""Scores days in order: who is scored, by the model of that day, into the exchange folder."""
+"""Scores days shard by shard: who is scored, by the model of that day, into the exchange folder."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -10,29 +10,45 @@ import pyarrow as pa
 from model.exchange import Exchange
 from model.history import history_of
 from model.profiles import profiles_of
+from model.samples import fitted
 from model.scorer import Scorer, ScorerAsOf
+from model.shards import Shards
 from model.who_is_scored import who_is_scored
 
 USERS_AT_ONCE = 4096  # bounds memory, changes no row
+DAYS_AT_ONCE = 100  # bounds open files and fitted models, changes no row
 
 
 def score_days(
-    known_days: Iterable[tuple[date, pa.Table]],
+    shards: Shards,
+    days: Sequence[date],
     everybody_on: frozenset[date],
     scorer_as_of: ScorerAsOf,
     exchange: Exchange,
     now: Callable[[], datetime],
-) -> Iterator[tuple[date, Mapping[str, Any]]]:
-    """Write the profiles of each day and yield it with what the manifest says of it: version, rows, parameters.
+) -> Iterator[Mapping[date, Mapping[str, Any]]]:
+    """Write the profiles of the consecutive `days`, shard by shard, and by user within one.
 
-    known_days: each day with the newest row of every user known by its end.
+    Yields after some days what the manifest says of each of them: version, rows, parameters.
+
     everybody_on: days on which all users seen lately are scored, not a seventh of those without news.
     """
-    for day, known in known_days:
-        scorer = scorer_as_of(known, day)
-        scored = known.filter(pa.array(who_is_scored(known, day, day in everybody_on))).sort_by("user_id")
-        rows = exchange.write_profiles(day, _profiles(scored, day, scorer, now()))
-        yield day, {"model_version": scorer.version, "rows": rows, "parameters": scorer.parameters()}
+    for start in range(0, len(days), DAYS_AT_ONCE):
+        some = days[start : start + DAYS_AT_ONCE]
+        scorers = fitted(shards, some, scorer_as_of)
+        rows = dict.fromkeys(some, 0)
+        with exchange.open_profiles(some) as writers:
+            for shard in range(shards.count):
+                for day, known in shards.known_by_day(shard, some):
+                    is_scored_U = who_is_scored(known, day, day in everybody_on)
+                    scored = known.filter(pa.array(is_scored_U)).sort_by("user_id")
+                    for profiles in _profiles(scored, day, scorers[day], now()):
+                        writers[day].write_table(profiles)
+                        rows[day] += len(profiles)
+        yield {
+            day: {"model_version": scorer.version, "rows": rows[day], "parameters": scorer.parameters()}
+            for day, scorer in scorers.items()
+        }
 
 
 def manifest(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.table import Table
+from pyiceberg.table import FileScanTask, Table
 
 from model.days import DAYS_SEEN, EPOCH
 from model.errors import InputError
@@ -41,12 +41,21 @@ class SequencesSnapshot:
 
     @cached_property
     def days_with_rows(self) -> frozenset[date]:
-        """Planned once from manifests, so that a quiet day costs no scan."""
+        """A quiet day costs no scan."""
+        return frozenset(_as_date(task.file.partition[0]) for task in self.files)
+
+    @cached_property
+    def files(self) -> Sequence[FileScanTask]:
+        """Planned once from manifests: the files of the days from `first` to `last`; each is of one day."""
         if self.snapshot_id is None:
-            return frozenset()
+            return ()
         wanted = f"as_of >= '{self.first}' and as_of <= '{self.last}'"
-        files = self.table.scan(row_filter=wanted, snapshot_id=self.snapshot_id).plan_files()
-        return frozenset(_as_date(task.file.partition[0]) for task in files)
+        return tuple(self.table.scan(row_filter=wanted, snapshot_id=self.snapshot_id).plan_files())
+
+    @property
+    def row_count(self) -> int:
+        """Count the rows of `files`, before deletes."""
+        return sum(task.file.record_count for task in self.files)
 
 
 def open_sequences(catalog: Catalog, branch: str, first: date, last: date, schema: pa.Schema) -> SequencesSnapshot:

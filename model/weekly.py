@@ -1,30 +1,42 @@
-"""From the sequences known through a day to a verdict on a challenger, told on the terminal."""
+"""From the sequences known through a day to a verdict on the challengers, told on the terminal."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from pyiceberg.catalog import load_catalog
 from rich.console import Console
 from rich.progress import Progress
 
-from model.boosting.artifact import write_forest
-from model.boosting.boosting1 import KIND
-from model.choice import forest_of
+from model.choice import load
 from model.days import DAYS_AHEAD
+from model.errors import UsageError
 from model.history import HISTORY_COLUMNS
 from model.nightly import CATALOG
 from model.registry import Registry, Training, Version, newest_promoted, unused_name
 from model.sequences import SequencesSnapshot, first_day_read, open_sequences
 from model.sequences_schema import sequences_with
-from model.training.challenge import STEPS, Challenge, challenge
+from model.training.boosting import BoostingChallenger
+from model.training.challenge import Challenge, challenge, steps_of
+from model.training.challenger import Challenger
 from model.training.plan import MOST_TAUGHT, Plan, plan
 from model.training.told import contestants, has_seen_the_week, last_line
+from model.training.transformer import CONTESTANT, TransformerChallenger
 from model.training.weeks import histories
+from model.transformer.progress import Told as Watch
+from model.transformer.progress import plain_lines
 
 BRANCH = "main"  # what is published
+# By name; each is given who watches the steps of its training.
+CHALLENGERS: Mapping[str, Callable[[Watch], Challenger]] = MappingProxyType(
+    {
+        "boosting": lambda watch: BoostingChallenger(),
+        "transformer": lambda watch: TransformerChallenger(replace(CONTESTANT, watch=watch)),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -34,10 +46,19 @@ class Order:
     through: date
     run_id: str
     promotes: bool
+    challengers: tuple[str, ...]  # of CHALLENGERS
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.challengers if name not in CHALLENGERS]
+        if unknown or not self.challengers or len(set(self.challengers)) < len(self.challengers):
+            raise UsageError(
+                f"--challengers {','.join(self.challengers)!r}: expected one or more of {', '.join(CHALLENGERS)}, each "
+                f"once, with commas between them"
+            )
 
 
 def train_week(order: Order, home: Path) -> str:
-    """Train, judge, keep and maybe promote a challenger; return the outcome in one line.
+    """Train, judge, keep and maybe promote challengers; return the outcome of the leading one in one line.
 
     Raises InputError if the log is too young or too quiet, or if the table is missing or of another version.
     """
@@ -47,21 +68,26 @@ def train_week(order: Order, home: Path) -> str:
     weeks = plan(order.through, min(sequences.days_with_rows, default=None))
     versions = registry.versions()
     champion = newest_promoted(versions, weeks.judged)
-    name = unused_name(KIND, order.through, versions)
     console = Console(stderr=True, highlight=False)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("reading sequences", total=STEPS + 1)
+        task = progress.add_task("reading sequences")
+        watch: Watch = plain_lines(console)
+        if console.is_terminal:
+            watch = lambda told: progress.update(task, description=told.line)  # noqa: E731
+        challengers = [CHALLENGERS[name](watch) for name in order.challengers]
+        named = {unused_name(one.kind, order.through, versions): one for one in challengers}
+        progress.update(task, total=steps_of(challengers) + 1)
         outcome = challenge(
-            name,
+            named,
             weeks,
             histories(sequences, {*weeks.cuts, weeks.through}),
-            [(champion.name, forest_of(champion, registry))] if champion else [],
+            [(champion.name, load(champion, registry))] if champion else [],
             lambda doing: progress.update(task, advance=1, description=doing),
         )
     console.print(contestants(outcome))
     for peeping in _peeping(versions, weeks):
         console.print(has_seen_the_week(peeping.name, peeping.trained_through), soft_wrap=True)
-    return _kept(outcome, order, sequences, registry, name, time.monotonic() - started)
+    return _kept(outcome, order, sequences, registry, time.monotonic() - started)
 
 
 def _sequences(through: date) -> SequencesSnapshot:
@@ -75,31 +101,44 @@ def _peeping(versions: Sequence[Version], weeks: Plan) -> list[Version]:
     return [version for version in versions if version.is_promoted and weeks.judged < version.trained_through]
 
 
-def _kept(
-    outcome: Challenge, order: Order, sequences: SequencesSnapshot, registry: Registry, name: str, seconds: float
-) -> str:
+def _kept(outcome: Challenge, order: Order, sequences: SequencesSnapshot, registry: Registry, seconds: float) -> str:
     snapshot_id = sequences.snapshot_id
     assert snapshot_id is not None, "a table without a snapshot has no days, which the plan refuses"
-    figures = outcome.verdict.challenger.figures()
-    difference = outcome.verdict.difference
+    leader, winner = outcome.leader, outcome.winner
     training = Training(
         run_id=order.run_id,
-        parameters={"kind": KIND, **outcome.chosen.recipe.as_json(), "best_opponent": outcome.verdict.best.name},
-        metrics={
-            **figures,
-            **{f"counts_1_{metric}": value for metric, value in outcome.verdict.opponents[0].figures().items()},
-            "difference": difference.mean,
-            "difference_low": difference.low,
-            "difference_high": difference.high,
-            "seconds": seconds,
+        parameters={
+            "kind": leader.kind,
+            **leader.learnt.parameters(),
+            "best_opponent": leader.verdict.best.name,
+            "challengers": ",".join(order.challengers),
         },
+        metrics={**_metrics(outcome), "seconds": seconds},
         trained_through=order.through,
         sequences_snapshot=snapshot_id,
         report={**outcome.as_json(), "sequences_snapshot": snapshot_id, "run_id": order.run_id},
+        curves=leader.learnt.curves,
     )
     tracked_as = registry.record(training)
-    winner = outcome.winner
     if winner is None:
-        return last_line(outcome, "not promoted", name)
-    made = registry.register(KIND, training, tracked_as, lambda to: write_forest(winner, to), order.promotes)
+        return last_line(outcome, "not promoted", leader.verdict.challenger.name)
+    made = registry.register(winner.kind, training, tracked_as, winner.write, order.promotes)
     return last_line(outcome, "promoted" if order.promotes else "won, not promoted as asked", made.name)
+
+
+def _metrics(outcome: Challenge) -> dict[str, float]:
+    """Return the figures of the leader under plain names, those of each challenger and of counts-1 under theirs."""
+    leader, difference = outcome.leader, outcome.leader.verdict.difference
+    named = {one.kind: one.verdict.challenger for one in outcome.outcomes}
+    named["counts-1"] = leader.verdict.opponents[0]
+    return {
+        **leader.verdict.challenger.figures(),
+        **{
+            f"{name.replace('-', '_')}_{metric}": value
+            for name, judged in named.items()
+            for metric, value in judged.figures().items()
+        },
+        "difference": difference.mean,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+    }

@@ -150,6 +150,9 @@ def evaluate(
     horizon_days: Annotated[
         int, typer.Option("--horizon-days", min=1, help="How many days after it are foretold, usually 7 or 1.")
     ] = 7,
+    transformer: Annotated[
+        bool, typer.Option("--transformer", help="Train the Transformer too and judge it; minutes more.")
+    ] = False,
     run_id: Annotated[
         str | None, typer.Option("--run-id", help="Names the evaluation; one per day by default.")
     ] = None,
@@ -162,7 +165,7 @@ def evaluate(
     """
     settings = ready(console)
     day = parse_day(as_of)
-    run_all([evaluate_command(day, horizon_days, run_id)], settings, console, f"evaluate-{day}")
+    run_all([evaluate_command(day, horizon_days, run_id, transformer)], settings, console, f"evaluate-{day}")
 
 
 @app.command()

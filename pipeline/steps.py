@@ -69,10 +69,13 @@ def train_command(through: date, run_id: str | None = None, promote: bool = True
     return _model(*train, *(() if promote else ("--no-promote",)))
 
 
-def evaluate_command(as_of: date, horizon_days: int, run_id: str | None = None) -> CommandLine:
+def evaluate_command(
+    as_of: date, horizon_days: int, run_id: str | None = None, with_transformer: bool = False
+) -> CommandLine:
     """Return the process that judges models by what users did in the days after `as_of`."""
     named = run_id or f"evaluation_{as_of:%Y%m%d}"
-    return _model("evaluate", "--as-of", str(as_of), "--horizon-days", str(horizon_days), "--run-id", named)
+    more = ("--transformer",) if with_transformer else ()
+    return _model("evaluate", "--as-of", str(as_of), "--horizon-days", str(horizon_days), "--run-id", named, *more)
 
 
 def score_arguments(first: str, last: str, branch: str, run_id: str, model: str) -> tuple[str, ...]:

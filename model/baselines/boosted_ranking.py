@@ -6,7 +6,7 @@ Shape letters: U users, T tags, P pairs of user and tag, F features.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class BoostedRanker:
     actions: tuple[str, ...]  # counted one by one
     crowd: Popularity
     cut: int  # moment
+
+    def as_of(self, past: History, cut: int) -> "BoostedRanker":
+        """Return what it is at another cut, with what it has learnt. past: everybody known then."""
+        return replace(self, crowd=popularity(past, cut), cut=cut)
 
     def strength_UT(self, past: History) -> Floats:
         """Return what the trees say of own and popular tags, bent into 0 to 1; of all others less, by popularity."""

@@ -1,7 +1,7 @@
 """`counts-1` before the referee: decayed own counts and popularity. Shape letters: U users, T tags, P pairs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from model.arrays import Floats
@@ -20,6 +20,10 @@ class CountsRanker:
     fitted: Counts1Parameters
     crowd: Popularity
     cut: int  # moment
+
+    def as_of(self, past: History, cut: int) -> "CountsRanker":
+        """Return what it is at another cut, with what it has learnt. past: everybody known then."""
+        return replace(self, crowd=popularity(past, cut), cut=cut)
 
     def strength_UT(self, past: History) -> Floats:
         """Return the affinity of own and popular tags, of all others less, by popularity."""

@@ -38,7 +38,10 @@ def strongest_sessions(
 
 
 def is_new_P(history: History, own: OwnTags, pairs: Pairs, since: int) -> Bools:
-    """Return whether the first listed touch of the pair lies at `since` or later; False for a pair never touched."""
+    """Return whether the first listed touch of the pair lies at `since` or later; False for a pair never touched.
+
+    pairs: in any order.
+    """
     first_at = np.full(len(own.pairs), np.iinfo(np.int64).max)
     np.minimum.at(first_at, own.pair_M, history.at_E[history.event_M])
     at_P, is_own_P = own.pairs.find(pairs)

@@ -36,6 +36,12 @@ class Pairs:
         at = np.minimum(np.searchsorted(self.key_P, others.key_P), len(self) - 1)
         return at, self.key_P[at] == others.key_P
 
+    def of_users(self, is_kept_U: Bools) -> "Pairs":
+        """Return the pairs of some users, who are counted anew from 0."""
+        is_kept_P = is_kept_U[self.user_P]
+        new_user_U = np.cumsum(is_kept_U) - 1
+        return Pairs(new_user_U[self.user_P[is_kept_P]] * self.tags + self.tag_P[is_kept_P], self.tags)
+
 
 @dataclass(frozen=True, eq=False)
 class OwnTags:

@@ -4,7 +4,7 @@ Shape letters: U users, T tags.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from model.arrays import Floats
 from model.counts.lesson import Lesson
@@ -41,4 +41,16 @@ class Contestant(Protocol):
 
         taught: oldest first, windows that ended by the cut.
         past: everybody known at the cut, nothing at the cut or after it.
+        """
+
+
+@runtime_checkable
+class CostlyContestant(Contestant, Protocol):
+    """A Contestant that is too dear to be prepared twice more for the guard against peeking."""
+
+    def for_the_guard(self) -> Contestant:
+        """Return the same contestant with less learning: every step that reads a lesson or the past, fewer times.
+
+        The guard sees only what this one does. What the whole one alone would read, such as a file of its own in a
+        later epoch, stays unseen; so only how often may differ, never from what is learnt.
         """

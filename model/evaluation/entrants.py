@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from model.days import end_of_day
-from model.evaluation.contestant import Contestant, Ranker
+from model.evaluation.contestant import Contestant, CostlyContestant, Ranker
 from model.evaluation.exam import Exam, known_at
 from model.evaluation.known import Known, Lessons
 from model.evaluation.listing import Listing, ask
@@ -24,6 +24,7 @@ class Chosen:
     states_probabilities: bool
     settings: Mapping[str, Any]
     prepare: Prepare
+    prepare_for_guard: Prepare  # the same way, with less learning where that is dear
     validation: Listing | None  # None where it did not exist yet
     tried: Sequence[Mapping[str, Any]]  # each setting with its nDCG@10 on the validation cut
     seconds: float
@@ -64,11 +65,13 @@ class Family:
                 best = ndcg, contestant, listing
         assert best is not None
         _, chosen, listing = best
+        guarded = chosen.for_the_guard() if isinstance(chosen, CostlyContestant) else chosen
         return Chosen(
             name=self.name,
             states_probabilities=chosen.states_probabilities,
             settings=chosen.settings(),
             prepare=lambda known, cut: prepared(chosen, lessons, known, cut),
+            prepare_for_guard=lambda known, cut: prepared(guarded, lessons, known, cut),
             validation=listing,
             tried=tried,
             seconds=time.perf_counter() - started,
@@ -94,6 +97,7 @@ class AsItIs:
             states_probabilities=self.ready.states_probabilities,
             settings={},
             prepare=self.ready.as_of,
+            prepare_for_guard=self.ready.as_of,
             validation=listing,
             tried=(),
             seconds=time.perf_counter() - started,

@@ -95,7 +95,7 @@ def _judged(chosen: Chosen, known: Known, test: Exam, told: Told) -> Judged | No
         return None
 
     def prepare(known: Known) -> Ranker:
-        again = chosen.prepare(known, test.cut)
+        again = chosen.prepare_for_guard(known, test.cut)
         assert again is not None, f"{chosen.name} was there at {test.cut} and is no more"
         return again
 
@@ -106,14 +106,15 @@ def _judged(chosen: Chosen, known: Known, test: Exam, told: Told) -> Judged | No
         chosen.name,
         chosen.settings,
         listing,
-        _learnt(chosen),
+        learnt_of(chosen),
         chosen.states_probabilities,
         Cost(tuning=chosen.seconds, preparing=seconds, scoring=listing.seconds),
         learning_curve_of(ranker),
     )
 
 
-def _learnt(chosen: Chosen) -> Learnt:
+def learnt_of(chosen: Chosen) -> Learnt:
+    """Return how the strengths of an entrant are to be read, by what it said at the validation cut."""
     if chosen.validation is None:
         return Learnt(None, None)
     return Learnt(

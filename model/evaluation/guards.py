@@ -37,7 +37,8 @@ def require_blind_to_the_future(name: str, prepare: Callable[[Known], Ranker], k
     of future events are also shuffled in `known` itself, in place: a contestant that keeps a hold on these arrays
     instead of using what it is given sees them change. What it copied before it came here, no guard can see.
 
-    prepare: from what is known to what the contestant is at the cut; it must be the way that the evaluation goes.
+    prepare: from what is known to what the contestant is at the cut; it must be the way that the evaluation goes, if
+    for a dear contestant with less learning, see `CostlyContestant`.
     """
     some = {day: _lowest_hashes(history, GUARDED_USERS) for day, history in known.items()}
     past = _lowest_hashes(known_at(some, cut), ASKED_AT_ONCE)

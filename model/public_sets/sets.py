@@ -16,6 +16,7 @@ from model.public_sets.results import SetResult
 from model.public_sets.sample import lowest_hashes_U
 from model.public_sets.tag_bench import bench_tags, daily_split
 from model.public_sets.taobao import read_taobao
+from model.public_sets.taobao_contestants import TAOBAO_FAMILIES, TRIAL_FAMILIES
 
 Told = Callable[[str], None]
 EVERYBODY = 1_000_000_000
@@ -28,7 +29,7 @@ BEAUTY_SPLIT = daily_split(beauty.LAST_DAY - timedelta(days=1), taught=2)
 
 
 def bench_set(name: str, folder: Path, quick: bool, told: Told) -> SetResult:
-    """Tune and judge every baseline on a set.
+    """Tune and judge every baseline on a set, and on Taobao the Transformer.
 
     folder: that of all public sets. quick: a sample of the users only, to try it out. told: called with what is done.
     Raises UsageError if there is no such set, InputError if a file of it is missing.
@@ -43,7 +44,8 @@ def _bench_taobao(folder: Path, users: int | None, told: Told) -> SetResult:
     log = read_taobao(folder)
     told(f"read {len(log.history.at_E):,} events; broken lines left out: {log.broken_lines}")
     history = log.history.of_users(lowest_hashes_U(log.history.user_id_U, users or EVERYBODY))
-    task = bench_tags("tags of the next day", history, TAOBAO_SPLIT, GRIDS, told)
+    families = TRIAL_FAMILIES if users else TAOBAO_FAMILIES
+    task = bench_tags("tags of the next day", history, TAOBAO_SPLIT, families, told)
     return SetResult("taobao", files.TAOBAO.title, users, [task])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from model.bootstrap import mean_of_users
 from model.days import end_of_day
 from model.evaluation.contestant import Contestant
-from model.evaluation.evaluate import evaluate
+from model.evaluation.evaluate import Evaluation, evaluate
 from model.evaluation.judged import Judged
 from model.evaluation.known import Known
 from model.evaluation.split import Split
@@ -52,10 +52,14 @@ def bench_tags(
 ) -> TaskResult:
     """Let the referee tune and judge each family. told: called with what is done."""
     found = evaluate(known_of(history, split), split, families, told=lambda doing: told(f"{task}: {doing}"))
+    return task_result(task, found, families)
+
+
+def task_result(task: str, found: Evaluation, families: Mapping[str, Sequence[Contestant]]) -> TaskResult:
     return TaskResult(
         task=task,
         asked={
-            **split.as_json(),
+            **found.split.as_json(),
             "users": found.users,
             "judging_users": found.judging_users,
             "tags": found.tags,

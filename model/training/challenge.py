@@ -1,24 +1,30 @@
-"""Grows a challenger and has it judged. Nothing of the judging week reaches it before the verdict."""
+"""Lets challengers learn and has them judged. Nothing of the judging week reaches them before the verdict."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
-from model.boosting.boosting1 import Boosting1
-from model.boosting.fit import Choice, Examples, examples, grow, try_recipes, usual_actions
-from model.boosting.forest import Forest
-from model.boosting.recipe import RECIPES
 from model.counts.fit import fit_history
 from model.counts.learn import FEWEST_USERS
 from model.counts.lesson import Lesson
 from model.counts.parameters import VERSION as COUNTS
+from model.days import end_of_day
 from model.errors import InputError
-from model.training.judging import Verdict, judge, require_judges, verdict
+from model.kept import Kept
+from model.training.challenger import Challenger, Learnt, Schooling, Told
+from model.training.judging import Judged, Verdict, judge, require_judges, verdict
 from model.training.plan import Plan
 from model.training.weeks import Histories, lesson_of_week
 
-Told = Callable[[str], None]
-STEPS = len(RECIPES) + 4  # how often `told` is called: weeks, recipes, growing, judging, growing again
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How one challenger did."""
+
+    kind: str
+    learnt: Learnt
+    verdict: Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +32,22 @@ class Challenge:
     """What came of a challenge."""
 
     plan: Plan
-    actions: tuple[str, ...]
-    choices: tuple[Choice, ...]  # what the validation cut said of each recipe
-    chosen: Choice
-    verdict: Verdict
+    outcomes: tuple[Outcome, ...]  # one a challenger
     judged_users: int  # who touched a tag in the judging week
-    examples: int  # pairs of user and tag that the judged challenger learnt from
-    winner: Forest | None  # refitted through the last day; None where the challenge was lost
+    winner: Kept | None  # the leader, refitted through the last day; None where the challenge was lost
+
+    @property
+    def leader(self) -> Outcome:
+        """Return the one of the highest nDCG@10 among those who won, else among all; the first of equals."""
+        won = [outcome for outcome in self.outcomes if outcome.verdict.is_won]
+        return max(won or self.outcomes, key=lambda outcome: outcome.verdict.challenger.ndcg_at_10)
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Return everybody judged, best first."""
+        verdicts = [outcome.verdict for outcome in self.outcomes]
+        everybody = [*(one.challenger for one in verdicts), *verdicts[0].opponents]
+        return sorted(everybody, key=lambda judged: -judged.ndcg_at_10)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -42,64 +57,66 @@ class Challenge:
                 "validation": str(self.plan.validation),
                 "judged": str(self.plan.judged),
             },
-            "actions": list(self.actions),
-            "recipes": [
-                {**choice.recipe.as_json(), "validation_ndcg_at_10": choice.ndcg_at_10} for choice in self.choices
-            ],
-            "chosen": self.chosen.recipe.as_json(),
             "judged_users": self.judged_users,
-            "examples": self.examples,
-            **self.verdict.as_json(),
+            "leader": self.leader.kind,
+            "challengers": {
+                outcome.kind: {**outcome.learnt.as_json(), **outcome.verdict.as_json()} for outcome in self.outcomes
+            },
         }
 
 
-def challenge(
-    name: str, plan: Plan, known: Histories, champions: Sequence[tuple[str, Forest]], told: Told
-) -> Challenge:
-    """Train a challenger through the cut of the judging week, judge it there, and refit it if it wins.
+def steps_of(challengers: Sequence[Challenger]) -> int:
+    """Return how often `challenge` tells of a step."""
+    return sum(challenger.steps for challenger in challengers) + 3
 
+
+def challenge(
+    named: Mapping[str, Challenger],
+    plan: Plan,
+    known: Histories,
+    champions: Sequence[tuple[str, Kept]],
+    told: Told,
+) -> Challenge:
+    """Let challengers learn through the cut of the judging week, judge them there, and refit the best that wins.
+
+    A challenger wins if it is certainly better than the best of counts-1 and the champions. Of several that win, the
+    one of the highest nDCG@10 is refitted, certain to be better than the other winners or not.
+
+    named: challengers by the names that they would have as versions.
     champions: models trained through that cut or earlier, judged beside counts-1.
-    told: called before each of STEPS steps, with what it does.
+    told: called before each of `steps_of` steps, with what it does.
     Raises InputError if too few users teach or judge.
     """
     told("laying out the weeks")
-    taught = [lesson_of_week(known, cut) for cut in (*plan.taught, plan.validation)]
+    cuts = (*plan.taught, plan.validation)
+    lessons = [lesson_of_week(known, cut) for cut in cuts]
     week = lesson_of_week(known, plan.judged)
-    for lesson, cut in zip(taught, (*plan.taught, plan.validation), strict=True):
+    for lesson, cut in zip(lessons, cuts, strict=True):
         _require_teachers(lesson, str(cut))
     require_judges(week)
-
-    actions = usual_actions(taught)
-    rows = [examples(lesson, actions) for lesson in taught]
-    choices = []
-    told("trying recipes")
-    for choice in try_recipes(RECIPES, rows[:-1], rows[-1]):
-        choices.append(choice)
-        told(f"tried {len(choices)} of {len(RECIPES)} recipes: nDCG@10 {choice.ndcg_at_10:.3f} on the validation week")
-    chosen = max(choices, key=lambda choice: choice.ndcg_at_10)
-    forest = grow(chosen.recipe, rows, actions)
+    schooling = _schooling(known, plan.judged, lessons)
+    learnt = {name: challenger.learn(schooling, told) for name, challenger in named.items()}
 
     told("judging on the week held out")
     counts = fit_history(known[plan.judged], plan.judged)
     opponents = [judge(COUNTS, counts, week)]
-    opponents += [judge(version, Boosting1(version, champion, counts), week) for version, champion in champions]
-    outcome = verdict(judge(name, Boosting1(name, forest, counts), week), opponents)
-    told("refitting with the week held out" if outcome.is_won else "done")
-    return Challenge(
-        plan=plan,
-        actions=actions,
-        choices=tuple(choices),
-        chosen=chosen,
-        verdict=outcome,
-        judged_users=int((week.touched_tags_U > 0).sum()),
-        examples=sum(len(one.is_touched_P) for one in rows),
-        winner=_refitted(chosen, rows, week, actions) if outcome.is_won else None,
+    opponents += [judge(version, champion.scorer(version, counts), week) for version, champion in champions]
+    outcomes = tuple(
+        Outcome(named[name].kind, one, verdict(judge(name, one.kept.scorer(name, counts), week), opponents))
+        for name, one in learnt.items()
     )
+    outcome = Challenge(plan, outcomes, judged_users=int((week.touched_tags_U > 0).sum()), winner=None)
+    is_won = outcome.leader.verdict.is_won
+    told(f"refitting {outcome.leader.kind} with the week held out" if is_won else "done")
+    if not is_won:
+        return outcome
+    all_weeks = _schooling(known, plan.through, [*lessons, week])
+    return replace(outcome, winner=outcome.leader.learnt.refitted(all_weeks))
 
 
-def _refitted(chosen: Choice, rows: Sequence[Examples], week: Lesson, actions: tuple[str, ...]) -> Forest:
-    """Grow by the same recipe from all weeks, the judging one included."""
-    return grow(chosen.recipe, [*rows, examples(week, actions)], actions)
+def _schooling(known: Histories, day: date, lessons: Sequence[Lesson]) -> Schooling:
+    end = end_of_day(day)
+    return Schooling(lessons, known[day].before(end), end)
 
 
 def _require_teachers(lesson: Lesson, cut: str) -> None:

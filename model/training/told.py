@@ -10,19 +10,19 @@ from model.training.judging import Judged
 
 def contestants(challenge: Challenge) -> Table:
     """Return the figures of everybody judged, best first."""
-    plan, outcome = challenge.plan, challenge.verdict
+    plan = challenge.plan
     title = f"judged as of {plan.judged} by the 7 days through {plan.through}, {challenge.judged_users:,} users"
     table = Table("model", title=title)
     for column in ("nDCG@10", "recall@10", "F1@5", "calibration error"):
         table.add_column(column, justify="right")
-    for judged in sorted((outcome.challenger, *outcome.opponents), key=lambda judged: -judged.ndcg_at_10):
+    for judged in challenge.judged:
         table.add_row(judged.name, *_figures(judged))
     return table
 
 
 def last_line(challenge: Challenge, fate: str, name: str) -> str:
     """Return the outcome in one line, such as `boosting-1.20260201 promoted: nDCG@10 .561 against .533 of counts-1`."""
-    outcome = challenge.verdict
+    outcome = challenge.leader.verdict
     difference = outcome.difference
     return (
         f"{name} {fate}: nDCG@10 {_share(outcome.challenger.ndcg_at_10)} against "

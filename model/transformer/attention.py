@@ -78,6 +78,15 @@ class Attention(nn.Module):
         ).masked_fill(sees_nothing_BHQ1, 0.0)
         return self.out(seen_BHQE.transpose(1, 2).flatten(2))
 
+    def weights_BHQL(self, asked_BQD: Tensor, read_BLD: Tensor, bias_BHQL: Tensor) -> Tensor:
+        """Return how much of what each query finds comes from each token, 1 in all; 0 for a query that sees nothing."""
+        query_BHQE = self._by_head(self.query(asked_BQD))
+        key_BHLE = self._by_head(self.key_value(read_BLD).chunk(2, dim=-1)[0])
+        if self.is_rotary:
+            query_BHQE, key_BHLE = rotated(query_BHQE), rotated(key_BHLE)
+        likeness_BHQL = query_BHQE @ key_BHLE.transpose(-1, -2) / query_BHQE.shape[-1] ** 0.5
+        return (likeness_BHQL + bias_BHQL).softmax(-1).nan_to_num(0.0)
+
     def _by_head(self, value_BLD: Tensor) -> Tensor:
         return value_BLD.view(*value_BLD.shape[:2], self.heads, -1).transpose(1, 2)
 

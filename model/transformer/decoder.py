@@ -30,6 +30,27 @@ class CrossStack(nn.Module):
 
     def forward(self, asked_BCKD: Tensor, memory_BLD: Tensor, batch: Batch, is_causal: bool) -> Tensor:
         """Return (B, C, K, D). is_causal: query k sees queries 0..k of its cut, else all of them."""
+        among_BHQQ, memory_BHQL = self._biases(asked_BCKD, batch, is_causal)
+        asked_BQD = asked_BCKD.flatten(1, 2)
+        for block in self.blocks:
+            asked_BQD = block(asked_BQD, memory_BLD, among_BHQQ, memory_BHQL)
+        return self.norm(asked_BQD).unflatten(1, asked_BCKD.shape[1:3])
+
+    def attention_BCKL(self, asked_BCKD: Tensor, memory_BLD: Tensor, batch: Batch) -> Tensor:
+        """Return how much each query takes from each token in the last block, the mean over heads."""
+        among_BHQQ, memory_BHQL = self._biases(asked_BCKD, batch, is_causal=False)
+        asked_BQD = asked_BCKD.flatten(1, 2)
+        *earlier, last = self.blocks
+        for block in earlier:
+            asked_BQD = block(asked_BQD, memory_BLD, among_BHQQ, memory_BHQL)
+        assert isinstance(last, CrossBlock)
+        asked_BQD = last.attention_norm(last.among_queries(asked_BQD, among_BHQQ))
+        weights_BHQL = last.attention.weights_BHQL(asked_BQD, memory_BLD, memory_BHQL)
+        cuts, queries = asked_BCKD.shape[1:3]
+        return weights_BHQL.mean(1).view(len(memory_BLD), cuts, queries, -1)
+
+    def _biases(self, asked_BCKD: Tensor, batch: Batch, is_causal: bool) -> tuple[Tensor, Tensor]:
+        """Return what queries see of each other and of the memory (B, H, Q, Q) and (B, H, Q, L)."""
         cuts, queries = asked_BCKD.shape[1:3]
         asked_BQD = asked_BCKD.flatten(1, 2)
         cut_Q = torch.arange(cuts, device=asked_BQD.device).repeat_interleave(queries)
@@ -38,10 +59,7 @@ class CrossStack(nn.Module):
             is_peer_QQ = is_peer_QQ.tril()
         among_BHQQ = self._bias(is_peer_QQ.expand(len(asked_BQD), -1, -1), asked_BQD)
         sight_BQL = memory_sight_BCL(batch, self.size.is_hierarchical)[:, cut_Q]
-        memory_BHQL = self._bias(sight_BQL, asked_BQD, self._age_BHQL(batch, cut_Q))
-        for block in self.blocks:
-            asked_BQD = block(asked_BQD, memory_BLD, among_BHQQ, memory_BHQL)
-        return self.norm(asked_BQD).unflatten(1, (cuts, queries))
+        return among_BHQQ, self._bias(sight_BQL, asked_BQD, self._age_BHQL(batch, cut_Q))
 
     def _age_BHQL(self, batch: Batch, cut_Q: Tensor) -> Tensor | None:
         """Return the bias of age as seen from each query's cut."""
@@ -89,6 +107,11 @@ class InterestDecoder(nn.Module):
             self.share(vector_BCKD).squeeze(-1).log_softmax(-1),
             (vector_BCKD @ tag_TD.T + self.tag_bias_T).log_softmax(-1),
         )
+
+    def attention_BCKL(self, memory_BLD: Tensor, batch: Batch) -> Tensor:
+        """Return how much each interest rests on each token of the memory: the last cross-attention, over all heads."""
+        asked_BCKD = self.query_KD.expand(*batch.cut_BC.shape, -1, -1)
+        return self.stack.attention_BCKL(asked_BCKD, memory_BLD, batch)
 
 
 class TagSequenceDecoder(nn.Module):

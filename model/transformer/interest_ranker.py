@@ -9,21 +9,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 
 from model.arrays import Floats
 from model.counts.lesson import Lesson
+from model.curves import CurvePoint
 from model.evaluation.contestant import Contestant
 from model.history import History
+from model.transformer.convex import fit_of_paths
+from model.transformer.dense import dense_lessons
+from model.transformer.machine import Machine
 from model.transformer.network import InterestTransformer
-from model.transformer.paths import LEAST, Paths, prepare_paths
+from model.transformer.paths import LEAST, CrossFittedPaths, Paths, prepare_paths
+from model.transformer.progress import Told, unwatched
 from model.transformer.questions import Asked, Window, batches
+from model.transformer.repeat import ConvexStart
 from model.transformer.size import SIZES, Size
 from model.transformer.trainer import Recipe, Trainer
 from model.transformer.vocabulary import Vocabulary
 
 TOKENS_AT_ONCE = 16_384  # when nothing is learnt
-STRONGEST = 50  # tags of a user by each path, on which the fit that the network begins with looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,7 @@ class TransformerRanker:
     paths: Paths
     size: Size
     cut: int  # moment
+    curves: tuple[Sequence[CurvePoint], ...]  # how each network was trained
 
     @torch.no_grad()
     def strength_UT(self, past: History) -> Floats:
@@ -56,8 +61,10 @@ class TransformerContestant:
 
     size: str = "laptop"
     networks: int = 1
+    cuts_a_window: int = 1  # at how many moments in the length of a window a user is asked in training
     recipe: Recipe = field(default_factory=Recipe)
     paths: tuple[Contestant, ...] = ()
+    watch: Told = field(default=unwatched, compare=False)  # is told of every step of a training
 
     @property
     def name(self) -> str:
@@ -72,52 +79,38 @@ class TransformerContestant:
         return {
             "size": {"name": self.size, **asdict(SIZES[self.size])},
             "networks": self.networks,
+            "cuts_a_window": self.cuts_a_window,
             "recipe": self.recipe.as_json(),
             "paths": paths,
         }
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> TransformerRanker:
-        """Train on `taught`; with paths, not on the first of them, by which the paths of the next are prepared.
+    def for_the_guard(self) -> "TransformerContestant":
+        """Return one network of one epoch: all paths, windows and cuts are laid out and read as for the whole one."""
+        return replace(self, networks=1, recipe=replace(self.recipe, epochs=1))
 
-        Raises ValueError if no window is left to learn from.
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> TransformerRanker:
+        """Train on the windows of `taught` and on those between them.
+
+        Raises ValueError if there is no window to learn from.
         """
         size, vocabulary = SIZES[self.size], Vocabulary.of(past)
-        first = 1 if self.paths else 0
-        windows = [
-            Window.of(lesson, vocabulary, prepare_paths(self.paths, taught[:number], lesson.past, lesson.cut), size)
-            for number, lesson in enumerate(taught)
-            if number >= first
-        ]
-        networks = tuple(
-            self._trained(size, vocabulary, windows, replace(self.recipe, seed=self.recipe.seed + number))
+        lessons = dense_lessons(taught, past, self.cuts_a_window)
+        crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
+        window = Window.of(past, lessons, vocabulary, crossed, size)
+        start = fit_of_paths(window, self.recipe.weights) if self.paths else None
+        trainers = [
+            _trainer(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), start)
             for number in range(self.networks)
-        )
-        return TransformerRanker(networks, vocabulary, prepare_paths(self.paths, taught, past, cut), size, cut)
-
-    def _trained(
-        self, size: Size, vocabulary: Vocabulary, windows: Sequence[Window], recipe: Recipe
-    ) -> InterestTransformer:
-        torch.manual_seed(recipe.seed)
-        known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-        network = InterestTransformer(size, *known, paths=len(self.paths))
-        if self.paths and windows:
-            network.repeat_explore.start_from(*fit_of_paths(windows))
-        return Trainer(network, windows, recipe).run()
+        ]
+        networks = tuple(trainer.run(self.watch) for trainer in trainers)
+        paths = prepare_paths(self.paths, taught, past, cut)
+        return TransformerRanker(networks, vocabulary, paths, size, cut, tuple(one.curves for one in trainers))
 
 
-def fit_of_paths(windows: Sequence[Window]) -> tuple[torch.Tensor, float]:
-    """Return the logistic regression of what was touched on what the paths say: the convex start of the network.
-
-    It looks at the strongest tags of each user by any path, and at those that were touched.
-    """
-    rows, labels = [], []
-    for window in windows:
-        path_UTP = window.asked.path_UTP
-        question = window.question(np.arange(len(path_UTP)))
-        is_touched_UT = question.touched_BCT[:, 0].numpy() > 0
-        strongest_UTP = np.argsort(np.argsort(-path_UTP, axis=1), axis=1) < STRONGEST
-        is_seen_UT = strongest_UTP.any(-1) | is_touched_UT
-        rows.append(path_UTP[is_seen_UT])
-        labels.append(is_touched_UT[is_seen_UT])
-    fitted = LogisticRegression(C=1.0).fit(np.concatenate(rows), np.concatenate(labels))
-    return torch.tensor(fitted.coef_[0], dtype=torch.float32), float(fitted.intercept_[0])
+def _trainer(size: Size, vocabulary: Vocabulary, window: Window, recipe: Recipe, start: ConvexStart | None) -> Trainer:
+    torch.manual_seed(recipe.seed)
+    known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
+    network = InterestTransformer(size, *known, paths=window.path_UCTP.shape[-1])
+    if start:
+        network.start_from(start)
+    return Trainer(network, [window], recipe, machine=Machine.found())

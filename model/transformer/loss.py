@@ -1,4 +1,7 @@
-"""What the network is taught. Shape letters: B users, C cuts, T tags, L tokens, G tags of a token."""
+"""What the network is taught.
+
+Shape letters: B users, C cuts, T tags, L tokens, G tags of a token, J places of a sequence.
+"""
 
 from dataclasses import dataclass
 
@@ -7,41 +10,70 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from model.transformer.layout import EVENT, PADDING
+from model.transformer.negatives import drawn, sampled_ranking_loss
 from model.transformer.network import Answer, InterestTransformer
 from model.transformer.questions import Question
+
+MOST_IN_SEQUENCE = 5  # tags of a window that are taught one by one
 
 
 @dataclass(frozen=True)
 class LossWeights:
     """What each part counts beside the ranking of the window's tags, which counts 1."""
 
-    probability: float = 0.3  # binary cross entropy of every tag, which makes affinities probabilities
-    mixture: float = 0.5  # the softmax of the interests alone, without paths
+    power: float = 1.0  # of the number of a tag's events, to which its share in the ranking is proportional
+    probability: float = (
+        0.3  # binary cross entropy of every tag, which makes affinities probabilities and ranks nothing
+    )
+    mixture: float = 1.0  # the softmax of the interests alone, without paths
     next_tags: float = 0.3  # what each token of the encoder says of the tags of the next event
     returning: float = 0.1
+    sequence: float = 0.0  # the window's tags one by one, by the decoder that emits them; at 0 it is not even asked
+    most_tags: int = 20_000  # of a catalogue that is ranked whole; of a larger one, `negatives` stand for the rest
+    negatives: int = 1024
 
 
 def loss_of(network: InterestTransformer, answer: Answer, question: Question, weights: LossWeights) -> Tensor:
-    """Return the weighted loss of a batch, a scalar.
+    """Return the weighted loss of a batch, a scalar: means over the users and cuts that are asked.
 
     Targets are dense: all tags that the user touches in the window after the cut, not the next click.
     Source: PinnerFormer (Pancha et al. 2022), the dense all-action loss.
     """
-    touched_BCT = question.touched_BCT
-    share_BCT = touched_BCT / touched_BCT.sum(-1, keepdim=True).clamp(min=1)
-    judged = (touched_BCT.sum(-1) > 0).sum().clamp(min=1)
-    ranking = -(share_BCT * log_softmax(answer.affinity_BCT, -1)).sum() / judged
-    mixture = -(share_BCT * answer.interests.log_mixture_BCT()).sum() / judged
+    is_asked_BC = question.is_asked_BC
+    touched_NT = question.touched_BCT[is_asked_BC]
+    wanted_NT = torch.where(touched_NT > 0, touched_NT**weights.power, 0.0)
+    affinity_NT = answer.affinity_BCT[is_asked_BC]
+    log_share_NT = answer.log_share_BCT[is_asked_BC]
+
+    def ranked(told_NT: Tensor) -> Tensor:
+        tags = told_NT.shape[-1]
+        if tags > weights.most_tags:
+            return sampled_ranking_loss(told_NT[None], wanted_NT[None], drawn(tags, weights.negatives))
+        return ranking_loss(told_NT, wanted_NT) / (touched_NT.sum(-1) > 0).sum().clamp(min=1)
+
     # Summed over the tags, most of which nobody touches, so that it does not shrink as the catalogue grows.
-    probability = binary_cross_entropy_with_logits(answer.affinity_BCT, touched_BCT, reduction="none").sum(-1).mean()
-    returning = binary_cross_entropy_with_logits(answer.return_BC, question.has_returned_BC)
-    return (
-        ranking
-        + weights.mixture * mixture
+    probability = (
+        binary_cross_entropy_with_logits(affinity_NT, (touched_NT > 0).to(affinity_NT.dtype), reduction="none")
+        .sum(-1)
+        .mean()
+    )
+    returning = binary_cross_entropy_with_logits(answer.return_BC[is_asked_BC], question.has_returned_BC[is_asked_BC])
+    total = (
+        ranked(log_share_NT)
+        + weights.mixture * ranked(answer.interests.log_mixture_BCT()[is_asked_BC])
         + weights.probability * probability
         + weights.returning * returning
         + weights.next_tags * next_tags_loss(network, answer.memory_BLD, question)
     )
+    if weights.sequence:
+        total = total + weights.sequence * sequence_loss(network, answer.memory_BLD, question)
+    return total
+
+
+def ranking_loss(told_NT: Tensor, wanted_NT: Tensor) -> Tensor:
+    """Return the softmax cross entropy of each row's shares, summed over the rows; nothing for a row of zeros."""
+    share_NT = wanted_NT / wanted_NT.sum(-1, keepdim=True).clamp(min=1)
+    return -(share_NT * log_softmax(told_NT, -1)).sum()
 
 
 def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, question: Question) -> Tensor:
@@ -55,3 +87,18 @@ def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, question: Q
     told_ND = memory_BLD[:, :-1][place_N3[:, 0], place_N3[:, 1]]
     logit_NT = told_ND @ network.tag_TD.T + network.interests.tag_bias_T
     return torch.nn.functional.cross_entropy(logit_NT, tag_BLG[is_told_BLG] - 1)
+
+
+def sequence_loss(network: InterestTransformer, memory_BLD: Tensor, question: Question) -> Tensor:
+    """Return the cross entropy of each tag of the window, told after those before it; 0 where nobody touched any.
+
+    The tags stand by falling number of touches, equals by code. The truth goes before each tag, not what the network
+    would have emitted: teacher forcing (Williams and Zipser 1989).
+    """
+    touches_BCT, order_BCT = question.touched_BCT.sort(dim=-1, descending=True, stable=True)
+    touches_BCJ, tag_BCJ = touches_BCT[..., :MOST_IN_SEQUENCE], order_BCT[..., :MOST_IN_SEQUENCE]
+    is_told_BCJ = (touches_BCJ > 0) & question.is_asked_BC[..., None]
+    if not is_told_BCJ.any():
+        return memory_BLD.new_zeros(())
+    log_tag_BCJT = network.tag_sequence(memory_BLD, question.batch, network.tag_TD, tag_BCJ[..., :-1])
+    return torch.nn.functional.nll_loss(log_tag_BCJT[is_told_BCJ], tag_BCJ[is_told_BCJ])

@@ -13,8 +13,11 @@ from model.transformer.decoder import InterestDecoder, Interests, TagSequenceDec
 from model.transformer.embedding import TokenEmbedding
 from model.transformer.encoder import Encoder
 from model.transformer.layout import END
-from model.transformer.repeat import RepeatExplore
+from model.transformer.own_tags import HALF_LIVES_DAYS, OwnTagCounts
+from model.transformer.repeat import AffinityScale, ConvexStart, RepeatExplore
 from model.transformer.size import Size
+
+OWN_WAYS = len(HALF_LIVES_DAYS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,8 @@ class Answer:
 
     memory_BLD: Tensor
     interests: Interests
-    affinity_BCT: Tensor  # log-odds that the user touches the tag in the window
+    log_share_BCT: Tensor  # log probability of each tag as the next one touched, by paths and interests: the ranking
+    affinity_BCT: Tensor  # log-odds that the user touches the tag in the window, ranked alike
     return_BC: Tensor  # log-odds that the user comes back in the window
 
 
@@ -39,7 +43,10 @@ class InterestTransformer(nn.Module):
         self.encoder = Encoder(size)
         self.interests = InterestDecoder(size, tags)
         self.tag_sequence = TagSequenceDecoder(size, tags)
-        self.repeat_explore = RepeatExplore(paths)
+        self.own_tags = OwnTagCounts(size.width, actions, tags) if size.has_own_tags else None
+        own_ways = OWN_WAYS if size.has_own_tags else 0
+        self.repeat_explore = RepeatExplore(paths, own_ways)
+        self.affinity_scale = AffinityScale(paths, own_ways)
         self.returning = nn.Linear(size.width, 1)
 
     @property
@@ -61,12 +68,27 @@ class InterestTransformer(nn.Module):
         log_mixture_BCT = interests.log_mixture_BCT()
         if path_BCTP is None:
             path_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
+        own_BCTW = self.own_tags(memory_BLD, batch) if self.own_tags else None
+        log_share_BCT = self.repeat_explore(path_BCTP, log_mixture_BCT, own_BCTW)
+        user_BCD = interests.vector_BCKD.mean(2)
         return Answer(
             memory_BLD,
             interests,
-            self.repeat_explore(path_BCTP, log_mixture_BCT),
-            self.returning(interests.vector_BCKD.mean(2)).squeeze(-1),
+            log_share_BCT,
+            self.affinity_scale(log_share_BCT, path_BCTP, own_BCTW),
+            self.returning(user_BCD).squeeze(-1),
         )
+
+    def start_from(self, fit: ConvexStart) -> None:
+        """Begin with a fit of the paths alone. Raises ValueError if it is of other paths."""
+        own = len(self.repeat_explore.weight_P)
+        if len(fit.weight_P) != own:
+            raise ValueError(f"a fit of {len(fit.weight_P)} paths was given, the network has {own}")
+        with torch.no_grad():
+            self.repeat_explore.weight_P.copy_(fit.weight_P)
+            self.affinity_scale.many_P.copy_(fit.many_P)
+            self.affinity_scale.log_scale.fill_(fit.log_scale)
+            self.affinity_scale.bias.fill_(fit.bias)
 
     def next_items(self, memory_BLD: Tensor) -> Tensor:
         """Return how strongly each item is expected after each token, (B, L, V): code 1 first, unseen ones last."""

@@ -1,38 +1,129 @@
 """What other models say of each user and tag, as numbers that the network adds to its own.
 
-A path is prepared by the windows before the one it speaks of, so that it has never seen the answers which the network
-learns from beside it.
+The network learns beside its paths, so a path must say of a user in training what it would say of a stranger: it is
+taught by the other half of the users. Source: stacked generalisation (Wolpert 1992).
 
-Shape letters: U users, T tags asked about, P paths.
+Shape letters: U users, T tags asked about, P numbers about a user and tag.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from model.arrays import Bools, Floats
 from model.counts.lesson import Lesson
 from model.evaluation.contestant import Contestant, Ranker
 from model.history import History
+from model.user_hash import stable_hash
 
-LEAST = 1e-6  # of a strength, so that its logarithm stays within what a network can add up
+LEAST = 1e-6  # of a probability, so that its logarithm stays within what a network can add up
+LEAST_STRENGTH = 1e-2  # of any other strength: what lies below is told apart by its rank
+
+
+@runtime_checkable
+class TaughtRanker(Protocol):
+    """A Ranker that was taught by lessons and can be asked at other cuts with what it has learnt."""
+
+    def as_of(self, past: History, cut: int) -> Ranker: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Models as of one cut."""
+    """Models as of one cut, and whether the strength that each gives is meant as a probability."""
 
     rankers: tuple[Ranker, ...]
+    state_probabilities: tuple[bool, ...]
 
-    def log_odds_UTP(self, past: History) -> NDArray[np.float32]:
-        """Return the log-odds of each strength, which lies between 0 and 1, for every tag of `past.tag_T`."""
-        told = [logit(np.clip(ranker.strength_UT(past), LEAST, 1 - LEAST)) for ranker in self.rankers]
-        shape = (past.users, len(past.tag_T), 0)
-        return np.stack(told, axis=-1).astype(np.float32) if told else np.empty(shape, np.float32)
+    @property
+    def numbers(self) -> int:
+        """Return how many numbers the paths say of a user and tag: a rank, too, where it is no probability."""
+        return sum(1 if is_probability else 2 for is_probability in self.state_probabilities)
+
+    def told_UTP(self, past: History) -> NDArray[np.float32]:
+        """Return what the paths say of every tag of `past.tag_T`, higher is stronger.
+
+        Of a probability the log-odds. Other strengths have no scale that holds from one fit to the next, so of them
+        the order counts too: the tag of rank r, from 1 on, gets -log r beside its log-odds, which are cut at the foot.
+        """
+        told_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
+        column = 0
+        for ranker, is_probability in zip(self.rankers, self.state_probabilities, strict=True):
+            strength_UT = ranker.strength_UT(past)
+            least = LEAST if is_probability else LEAST_STRENGTH
+            told_UTP[..., column] = logit(np.clip(strength_UT, least, 1 - least))
+            if not is_probability:
+                column += 1
+                told_UTP[..., column] = -np.log1p(_place_UT(strength_UT))
+            column += 1
+        return told_UTP
+
+    def as_of(self, contestants: Sequence[Contestant], past: History, cut: int) -> "Paths":
+        """Return the same models at another cut, with what they have learnt; what learns from no lesson begins anew."""
+        return replace(
+            self,
+            rankers=tuple(
+                ranker.as_of(past, cut) if isinstance(ranker, TaughtRanker) else contestant.prepare((), past, cut)
+                for ranker, contestant in zip(self.rankers, contestants, strict=True)
+            ),
+        )
 
 
 def prepare_paths(contestants: Sequence[Contestant], taught: Sequence[Lesson], past: History, cut: int) -> Paths:
     """Return what the contestants are at `cut`; see `Contestant.prepare`."""
-    return Paths(tuple(one.prepare(taught, past, cut) for one in contestants))
+    return Paths(
+        tuple(one.prepare(taught, past, cut) for one in contestants),
+        tuple(one.states_probabilities for one in contestants),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFittedPaths:
+    """Each path twice, taught by either half of the users, who are told apart by their hash."""
+
+    contestants: tuple[Contestant, ...]
+    taught_by_half: tuple[Paths, Paths]
+
+    @classmethod
+    def of(
+        cls, contestants: Sequence[Contestant], taught: Sequence[Lesson], past: History, cut: int
+    ) -> "CrossFittedPaths":
+        halves = [[lesson.of_users(_is_second_half_U(lesson.past) == half) for lesson in taught] for half in (0, 1)]
+        first, second = (prepare_paths(contestants, lessons, past, cut) for lessons in halves)
+        return cls(tuple(contestants), (first, second))
+
+    @property
+    def numbers(self) -> int:
+        return self.taught_by_half[0].numbers
+
+    def told_UTP(self, past: History, cut: int) -> NDArray[np.float32]:
+        """Return what `Paths.told_UTP` does, at `cut`, of each user by those who were taught by the other half.
+
+        past: everybody known at the cut, nothing at the cut or after it.
+        """
+        first, second = self.taught_by_half
+        of_first = first.as_of(self.contestants, past, cut)
+        is_second_U = _is_second_half_U(past)
+        told_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
+        told_UTP[is_second_U] = of_first.told_UTP(past.of_users(is_second_U))
+        # What learns from no lesson is the same for both halves, and costly.
+        rankers = tuple(
+            ranker.as_of(past, cut) if isinstance(ranker, TaughtRanker) else same
+            for ranker, same in zip(second.rankers, of_first.rankers, strict=True)
+        )
+        told_UTP[~is_second_U] = replace(second, rankers=rankers).told_UTP(past.of_users(~is_second_U))
+        return told_UTP
+
+
+def _is_second_half_U(past: History) -> Bools:
+    return stable_hash(past.user_id_U) % 2 == 1
+
+
+def _place_UT(strength_UT: Floats) -> Floats:
+    order_UT = np.argsort(-strength_UT, axis=1, kind="stable")
+    place_UT = np.empty(strength_UT.shape)
+    np.put_along_axis(place_UT, order_UT, np.arange(strength_UT.shape[1], dtype=np.float64)[None], axis=1)
+    return place_UT

@@ -1,9 +1,9 @@
-"""Windows as questions and answers that a network can be trained on.
+"""Users as of some cuts, as questions and answers that a network can be trained on.
 
-Shape letters: U users of a window, B users of a batch, C cuts (1 here), T tags of the vocabulary, P paths.
+Shape letters: U users, B users of a batch, C cuts, T tags of the vocabulary, P paths, N touched tags.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,25 +11,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.arrays import Ints
+from model.arrays import Bools, Ints
 from model.counts.lesson import Lesson
 from model.history import History
 from model.transformer.batch import Batch, batch_of
 from model.transformer.layout import Tokens, layout
-from model.transformer.paths import Paths
+from model.transformer.paths import CrossFittedPaths, Paths
 from model.transformer.size import Size
-from model.transformer.vocabulary import UNKNOWN, Vocabulary
+from model.transformer.vocabulary import Vocabulary
 
 MOST_TOKENS = 512  # of a user: the newest
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A batch, what the paths say of it, and what came of it."""
+    """A batch, what the paths say of it, and what came of it. Where a user is not asked, nothing else counts."""
 
     batch: Batch
     path_BCTP: Tensor
-    touched_BCT: Tensor
+    is_asked_BC: Tensor
+    touched_BCT: Tensor  # how many events of the window touch each tag
     has_returned_BC: Tensor
 
 
@@ -46,10 +47,10 @@ class Asked:
         """past: users with an event each, all before `cut`."""
         known = past.with_vocabulary(np.union1d(past.tag_T, vocabulary.tags))
         place_T = np.searchsorted(known.tag_T, vocabulary.tags)
-        return cls(layout(past, vocabulary, size.has_session_tokens), cut, paths.log_odds_UTP(known)[:, place_T])
+        return cls(layout(past, vocabulary, size.has_session_tokens), cut, paths.told_UTP(known)[:, place_T])
 
     def lengths_U(self) -> Ints:
-        return np.minimum(np.bincount(self.tokens.user_N, minlength=self.tokens.users), MOST_TOKENS)
+        return _lengths_U(self.tokens)
 
     def batch(self, user_B: Ints) -> tuple[Batch, Tensor]:
         """Return the batch and its paths (B, C, T, P)."""
@@ -59,40 +60,82 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A lesson, laid out for the network."""
+    """Users who are asked at several cuts in one pass, each cut with what came in the window after it."""
 
-    asked: Asked
-    lesson: Lesson
-    tag_of_T: Ints  # place in the vocabulary of each tag of the lesson, -1 for one that it does not know
+    tokens: Tokens
+    cut_C: Ints  # moments, rising
+    path_UCTP: NDArray[np.float32]
+    is_asked_UC: Bools  # known at the cut, and not out of sight when its window was over
+    has_returned_UC: Bools
+    row_N: Ints  # user * cuts + cut of each touched tag, rising
+    tag_N: Ints  # its code less 1
+    touches_N: Ints  # how many events touch it
 
     @classmethod
-    def of(cls, lesson: Lesson, vocabulary: Vocabulary, paths: Paths, size: Size) -> "Window":
-        asked = Asked.of(lesson.past, lesson.cut, vocabulary, paths, size)
-        return cls(asked, lesson, vocabulary.tag_codes(lesson.past.tag_T) - 1)
+    def of(
+        cls, past: History, lessons: Sequence[Lesson], vocabulary: Vocabulary, paths: CrossFittedPaths, size: Size
+    ) -> "Window":
+        """lessons: of users of `past`, oldest first, with nothing that `past` does not hold."""
+        shape_UC = (past.users, len(lessons))
+        path_UCTP = np.zeros((*shape_UC, len(vocabulary.tags), paths.numbers), np.float32)
+        is_asked_UC, has_returned_UC = np.zeros(shape_UC, bool), np.zeros(shape_UC, bool)
+        rows, tags, touches = [], [], []
+        for number, lesson in enumerate(lessons):
+            user_A = np.searchsorted(past.user_id_U, lesson.past.user_id_U)
+            is_asked_UC[user_A, number] = True
+            has_returned_UC[user_A, number] = lesson.has_returned_U
+            known = lesson.past.with_vocabulary(np.union1d(lesson.past.tag_T, vocabulary.tags))
+            told_ATP = paths.told_UTP(known, lesson.cut)
+            path_UCTP[user_A, number] = told_ATP[:, np.searchsorted(known.tag_T, vocabulary.tags)]
+            code = vocabulary.tag_codes(lesson.past.tag_T)[lesson.touched.tag_P]
+            rows.append((user_A[lesson.touched.user_P] * len(lessons) + number)[code > 0])
+            tags.append(code[code > 0] - 1)
+            touches.append(lesson.touches_P[code > 0])
+        row, tag, touch = np.concatenate(rows), np.concatenate(tags), np.concatenate(touches)
+        order = np.argsort(row, kind="stable")
+        cut_C = np.array([lesson.cut for lesson in lessons])
+        tokens = layout(past, vocabulary, size.has_session_tokens)
+        return cls(tokens, cut_C, path_UCTP, is_asked_UC, has_returned_UC, row[order], tag[order], touch[order])
+
+    def lengths_U(self) -> Ints:
+        """Count the tokens that are read of each user; 0 for one who is asked at no cut."""
+        return np.where(self.is_asked_UC.any(1), _lengths_U(self.tokens), 0)
 
     def question(self, user_B: Ints) -> Question:
-        batch, path_BCTP = self.asked.batch(user_B)
-        touched = self.lesson.touched
-        start_B, end_B = (np.searchsorted(touched.key_P, (user_B + more) * touched.tags) for more in (0, 1))
-        pairs = np.concatenate([np.arange(start, end) for start, end in zip(start_B, end_B, strict=True)])
+        cuts = len(self.cut_C)
+        batch = batch_of(self.tokens, user_B, [self.cut_C.tolist()] * len(user_B), MOST_TOKENS)
+        start_B, end_B = (np.searchsorted(self.row_N, (user_B + more) * cuts) for more in (0, 1))
+        touched = np.concatenate([np.arange(start, end) for start, end in zip(start_B, end_B, strict=True)])
+        touched = touched.astype(np.int64)
         row = np.repeat(np.arange(len(user_B)), end_B - start_B)
-        tag = self.tag_of_T[touched.tag_P[pairs.astype(np.int64)]]
-        touched_BT = torch.zeros(path_BCTP.shape[0], path_BCTP.shape[2])
-        touched_BT[row[tag >= UNKNOWN], tag[tag >= UNKNOWN]] = 1.0
-        has_returned_B = torch.from_numpy(self.lesson.has_returned_U[user_B])
-        return Question(batch, path_BCTP, touched_BT[:, None], has_returned_B.float()[:, None])
+        touched_BCT = torch.zeros(len(user_B), cuts, self.path_UCTP.shape[2])
+        touched_BCT[row, self.row_N[touched] % cuts, self.tag_N[touched]] = torch.from_numpy(
+            self.touches_N[touched]
+        ).float()
+        return Question(
+            batch,
+            torch.from_numpy(self.path_UCTP[user_B]),
+            torch.from_numpy(self.is_asked_UC[user_B]),
+            touched_BCT,
+            torch.from_numpy(self.has_returned_UC[user_B]).float(),
+        )
+
+
+def _lengths_U(tokens: Tokens) -> Ints:
+    return np.minimum(np.bincount(tokens.user_N, minlength=tokens.users), MOST_TOKENS)
 
 
 def batches(lengths_U: Ints, tokens_at_once: int, random: np.random.Generator | None = None) -> list[Ints]:
     """Return batches of users of like lengths, each of at most `tokens_at_once` tokens, padding included.
 
-    A user who is longer is a batch alone. random: for another mixture and order each time; None for rising lengths.
+    A user who is longer is a batch alone, one of length 0 is in none.
+    random: for another mixture and order each time; None for rising lengths.
     """
     noise_U = random.uniform(0.8, 1.25, len(lengths_U)) if random else np.ones(len(lengths_U))
     order = np.argsort(lengths_U * noise_U, kind="stable")
     made: list[list[int]] = []
     longest = 0
-    for user in order.tolist():
+    for user in order[lengths_U[order] > 0].tolist():
         longest = max(longest, int(lengths_U[user]))
         if not made or longest * (len(made[-1]) + 1) > tokens_at_once:
             made.append([])
@@ -102,13 +145,3 @@ def batches(lengths_U: Ints, tokens_at_once: int, random: np.random.Generator | 
     if random:
         random.shuffle(told)
     return told
-
-
-def epoch(windows: Sequence[Window], tokens_at_once: int, random: np.random.Generator) -> Iterator[Question]:
-    """Yield every user of every window once, windows mixed."""
-    plan = [
-        (window, user_B) for window in windows for user_B in batches(window.asked.lengths_U(), tokens_at_once, random)
-    ]
-    for number in random.permutation(len(plan)):
-        window, user_B = plan[number]
-        yield window.question(user_B)

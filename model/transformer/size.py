@@ -19,6 +19,7 @@ class Size:
     dropout: float = 0.2
     has_session_tokens: bool = True  # a start and an end token around each session
     has_time_bias: bool = True  # attention knows how long ago and how many sessions ago
+    has_own_tags: bool = True  # a path that counts the user's own touches, each seen in its context
     is_hierarchical: bool = False  # older sessions are seen through their end tokens alone
 
     def __post_init__(self) -> None:

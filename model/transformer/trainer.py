@@ -1,124 +1,108 @@
-"""Trains one network: AdamW with warm-up and cosine, an average of the weights over time, exact resume."""
+"""A training from its first step to its last: epochs, judgements, checkpoints to go on from."""
 
-import copy
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
-from model.transformer.loss import LossWeights, loss_of
+from model.arrays import Ints
+from model.curves import CurvePoint
+from model.transformer.checkpoint import Checkpoint, Fingerprint, fingerprint
+from model.transformer.curve import Curve
+from model.transformer.early_stop import EarlyStop, Judge
+from model.transformer.learner import Learner
+from model.transformer.machine import Machine
 from model.transformer.network import InterestTransformer
-from model.transformer.questions import Window, batches, epoch
-
-STEADY_GRADIENT = 1.0  # longer gradients are cut to this length
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How long and how fast; all that a repetition needs beside the data."""
-
-    epochs: int = 8
-    tokens_at_once: int = 4096
-    learning_rate: float = 1e-3
-    warm_up_steps: int = 50
-    weight_decay: float = 0.05
-    averaging: float = 0.995  # what the average keeps of itself a step
-    seed: int = 1
-    weights: LossWeights = field(default_factory=LossWeights)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands."""
-
-    step: int
-    steps: int
-    loss: float
-
-
-Told = Callable[[Progress], None]
+from model.transformer.progress import Meter, Told, unwatched
+from model.transformer.recipe import Recipe as Recipe
+from model.transformer.source import Source, plan
 
 
 class Trainer:
-    """A network on its way. Two trainers of the same recipe, network and windows make the same weights, bit for bit."""
+    """A network on its way. Two trainers of the same recipe, network and sources make the same weights, bit for bit."""
 
-    def __init__(self, network: InterestTransformer, windows: Sequence[Window], recipe: Recipe) -> None:
-        """Raises ValueError if there is nothing to learn from."""
-        if not windows:
-            raise ValueError("a network needs one window at least to learn from, found none: train through a later day")
-        self.network, self.windows, self.recipe = network, windows, recipe
-        self.average = copy.deepcopy(network).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
-        )
-        self.step = 0
-        # Other noise may mix other batches, so their number is that of the first epoch, which paces the cosine.
-        random = np.random.default_rng([recipe.seed, 0])
-        self.steps = recipe.epochs * sum(
-            len(batches(window.asked.lengths_U(), recipe.tokens_at_once, random)) for window in windows
-        )
+    def __init__(
+        self,
+        network: InterestTransformer,
+        sources: Sequence[Source],
+        recipe: Recipe,
+        judge: Judge | None = None,
+        machine: Machine | None = None,
+    ) -> None:
+        """judge: tells after each epoch what the averaged network is worth; without one, all epochs are done.
 
-    def run(self, told: Told = lambda progress: None, checkpoint: Path | None = None) -> InterestTransformer:
-        """Train to the end, from the checkpoint if it is there, and return the averaged network.
+        machine: None for one process on one CPU. Of several ranks each learns from its share of every batch.
 
-        checkpoint: written after each epoch, whole or not at all, so that a killed training goes on from it.
+        Raises ValueError if there is nothing to learn from.
         """
-        begun = self._resume(checkpoint) if checkpoint and checkpoint.exists() else 0
+        if not sources:
+            raise ValueError("a network needs one window at least to learn from, found none: train through a later day")
+        self.network, self.sources, self.recipe, self.judge = network, sources, recipe, judge
+        self.learner = Learner(network, recipe, machine or Machine())
+        self.epoch = self.batch = self.step = 0  # epochs done, batches done of the next one, batches done over all
+        # Other noise may mix other batches, so their number is that of the first epoch, which paces the cosine.
+        self.steps = recipe.epochs * len(self._plan(0))
+        self.curve, self.early_stop = Curve(self.steps), EarlyStop(recipe.patience)
+
+    @property
+    def curves(self) -> Sequence[CurvePoint]:
+        return self.curve.points
+
+    @property
+    def chosen_epochs(self) -> int:
+        """After how many epochs the network that `run` returned stood."""
+        return self.early_stop.best_epochs or self.epoch
+
+    def run(self, told: Told = unwatched, checkpoint: Checkpoint | Path | None = None) -> InterestTransformer:
+        """Train to the end, from the checkpoint if it is there; return the averaged network, the best one if judged.
+
+        checkpoint: written when it is due and after each epoch, so that a killed training goes on from it: with as
+        many ranks as before to the same weights, bit for bit. Ranks on several nodes need it on a disk that all see.
+
+        Raises InputError if the checkpoint is of another training, ValueError if a judgement is no number.
+        """
+        kept = Checkpoint(checkpoint) if isinstance(checkpoint, Path) else checkpoint
+        of = fingerprint(self.network, self.sources, self.recipe, self.judge) if kept else {}
+        if kept:
+            self._resume(kept, of)
+        meter = Meter(self.step, self.steps)
         self.network.train()
-        for number in range(begun, self.recipe.epochs):
-            random = np.random.default_rng([self.recipe.seed, number])
-            for question in epoch(self.windows, self.recipe.tokens_at_once, random):
-                torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # of dropout, the same after a resume
-                self._set_pace()
-                answer = self.network(question.batch, question.path_BCTP)
-                loss = loss_of(self.network, answer, question, self.recipe.weights)
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(self.network.parameters(), STEADY_GRADIENT)
-                self.optimizer.step()
-                self.step += 1
-                self._take_into_average()
-                told(Progress(self.step, self.steps, float(loss.detach())))
-            if checkpoint:
-                self._save(checkpoint, number + 1)
-        return self.average
+        while self.epoch < self.recipe.epochs and not self.early_stop.is_over:
+            for source, user_B in self._plan(self.epoch)[self.batch :]:
+                taken = self.learner.take(source, user_B, self.step, self.steps)
+                self.step, self.batch = self.step + 1, self.batch + 1
+                self.curve.trained(self.step, taken.loss, taken.learning_rate)
+                told(meter.progress(self.step, taken.loss, taken.events))
+                if kept and kept.is_due:
+                    self._save(kept, of)
+            self.epoch, self.batch = self.epoch + 1, 0
+            self._judge()
+            if kept:
+                self._save(kept, of)
+        if self.early_stop.weights:
+            self.learner.average.load_state_dict(self.early_stop.weights)
+        return self.learner.average.cpu()
 
-    def _set_pace(self) -> None:
-        warm = min(1.0, (self.step + 1) / self.recipe.warm_up_steps)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self.steps)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * warm * cosine
+    def _plan(self, epoch: int) -> list[tuple[Source, Ints]]:
+        return plan(self.sources, self.recipe.tokens_at_once, np.random.default_rng([self.recipe.seed, epoch]))
 
-    @torch.no_grad()
-    def _take_into_average(self) -> None:
-        # The first steps are forgotten faster, else the start would stay in a short training's average.
-        keep = min(self.recipe.averaging, (1 + self.step) / (10 + self.step))
-        for mean, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(weight, 1 - keep)
+    def _judge(self) -> None:
+        """Judge on one rank, so that all agree to the last bit on when to stop."""
+        if self.judge is None:
+            return
+        average = self.learner.average
+        judgement = self.learner.fabric.broadcast(self.judge(average) if self.learner.leads else 0.0)
+        self.curve.judged(self.step, judgement)
+        self.early_stop.judged(self.epoch, judgement, average)
 
-    def _save(self, checkpoint: Path, epochs_done: int) -> None:
-        state = {
-            "epochs_done": epochs_done,
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        partial = checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(checkpoint)
+    def _save(self, kept: Checkpoint, of: Fingerprint) -> None:
+        if self.learner.leads:
+            parts = {name: getattr(self, name).state() for name in ("learner", "curve", "early_stop")}
+            kept.write(of, {"stands": [self.epoch, self.batch, self.step], **parts})
 
-    def _resume(self, checkpoint: Path) -> int:
-        state = torch.load(checkpoint, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
-        return int(state["epochs_done"])
+    def _resume(self, kept: Checkpoint, of: Fingerprint) -> None:
+        state = kept.read(of)
+        if state:
+            self.epoch, self.batch, self.step = state["stands"]
+            for name in ("learner", "curve", "early_stop"):
+                getattr(self, name).restore(state[name])

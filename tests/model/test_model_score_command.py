@@ -17,11 +17,12 @@ from pyiceberg.table import Table
 from typer.testing import CliRunner, Result
 
 import model.nightly as nightly
-import model.training.challenge as challenge
 import model.weekly as weekly
 from model.__main__ import app
+from model.boosting.recipe import RECIPES
 from model.profile_schema import PROFILES
 from model.sequences_schema import SEQUENCES
+from model.training.boosting import BoostingChallenger
 
 SequencesOf = Callable[..., pa.Table]
 ROOT = Path(__file__).parents[2]
@@ -217,9 +218,11 @@ def test_what_training_promotes_scores_the_nights_after(
     for weeks in (4, 3, 2, 1, 0):
         sequences.append(shop.until(shop.last_day - timedelta(days=7 * weeks)))
     monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(challenge, "RECIPES", challenge.RECIPES[:1])
+    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda: BoostingChallenger(RECIPES[:1])})
     runner = CliRunner(env={"THROUGHLINE_HOME": str(tmp_path), "TERM": "dumb"})
-    trained = runner.invoke(app, ["train", "--through", str(shop.last_day), "--run-id", "training-1"])
+    trained = runner.invoke(
+        app, ["train", "--through", str(shop.last_day), "--run-id", "training-1", "--challengers", "boosting"]
+    )
     assert trained.exit_code == 0, trained.output
     version = f"boosting-1.{shop.last_day:%Y%m%d}"
     assert trained.stdout.splitlines()[-1].startswith(f"{version} promoted: nDCG@10 ")

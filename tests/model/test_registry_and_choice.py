@@ -1,11 +1,13 @@
 """The registry keeps what was trained; a day is scored by the newest promoted version that may know it."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from model.choice import version_of_choice
+from model.curves import CurvePoint
 from model.errors import InputError
 from model.registry import Registry, Training, Version, newest_promoted, unused_name
 
@@ -55,6 +57,23 @@ def test_the_alias_champion_is_the_newest_promoted_one(registry: Registry) -> No
     assert champion.tags["version"] == "boosting-1.20260125"
     run = client.get_run(champion.run_id)
     assert run.data.metrics["ndcg_at_10"] == 0.5 and run.data.tags["sequences_snapshot"] == "42"
+
+
+def test_curves_and_all_snapshots_are_kept_with_a_training(tmp_path: Path) -> None:
+    from model.mlflow_client import client_of
+
+    registry = Registry(tmp_path)
+    loss = [CurvePoint(step, 5.0 / step, 0.001) for step in range(1, 701)]
+    curves = [*loss[:350], CurvePoint(350, judgement=0.25), *loss[350:]]
+    tracked_as = registry.record(replace(training(JANUARY_11), curves=curves, snapshots={"items": 43}))
+    client = client_of(registry.folder / "mlflow.db")
+    history = sorted(client.get_metric_history(tracked_as, "curve/loss"), key=lambda metric: metric.step)
+    assert [(metric.step, metric.value) for metric in history] == [(point.step, point.loss) for point in loss]
+    assert [(told.step, told.value) for told in client.get_metric_history(tracked_as, "curve/judgement")] == [
+        (350, 0.25)
+    ]
+    tags = client.get_run(tracked_as).data.tags
+    assert (tags["sequences_snapshot"], tags["items_snapshot"]) == ("42", "43")
 
 
 @pytest.mark.parametrize(

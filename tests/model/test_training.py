@@ -7,26 +7,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-import model.training.challenge as challenging
+import model.training.boosting as boosting
 from model.boosting.forest import Forest
+from model.boosting.kept import KeptForest
 from model.boosting.recipe import Recipe
 from model.bootstrap import Difference
 from model.days import DAYS_AHEAD
 from model.errors import InputError
 from model.history import history_of
-from model.training.challenge import STEPS, Challenge, challenge
+from model.kept import Kept
+from model.training.boosting import BoostingChallenger, LearntForest
+from model.training.challenge import Challenge, challenge, steps_of
 from model.training.judging import Judged, Verdict, verdict
 from model.training.plan import plan
 from model.training.told import last_line
-from model.training.weeks import Histories
+from model.training.weeks import Histories, lesson_of_week
 
 SMALL = (Recipe(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=40),)
 WEEK = timedelta(days=DAYS_AHEAD)
 
 
-@pytest.fixture(autouse=True)
-def _one_small_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(challenging, "RECIPES", SMALL)
+NAMED = {"new": BoostingChallenger(SMALL)}
 
 
 def known_of(world: Any, weeks: int = 3) -> Histories:
@@ -34,62 +35,67 @@ def known_of(world: Any, weeks: int = 3) -> Histories:
     return {day: history_of(world.until(day)) for day in days}
 
 
-def run(world: Any, known: Histories | None = None, champions: tuple[tuple[str, Forest], ...] = ()) -> Challenge:
+def run(world: Any, known: Histories | None = None, champions: tuple[tuple[str, Kept], ...] = ()) -> Challenge:
     through = world.last_day
     return challenge(
-        "new", plan(through, through - timedelta(days=27)), known or known_of(world), champions, lambda doing: None
+        NAMED, plan(through, through - timedelta(days=27)), known or known_of(world), champions, lambda doing: None
     )
 
 
 @pytest.fixture(scope="module")
 def won(shop: Any) -> Challenge:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(challenging, "RECIPES", SMALL)
-        return run(shop)
+    return run(shop)
+
+
+def learnt(told: Challenge) -> LearntForest:
+    forest = told.leader.learnt
+    assert isinstance(forest, LearntForest)
+    return forest
 
 
 def test_a_challenger_that_sees_what_counts_cannot_wins_and_is_refitted(won: Challenge) -> None:
-    assert won.verdict.best.name == "counts-1"
-    assert won.verdict.difference.low > 0
-    assert won.winner is not None
-    assert set(won.actions) == {"view", "purchase"}
+    assert won.leader.verdict.best.name == "counts-1"
+    assert won.leader.verdict.difference.low > 0
+    assert won.winner is not None and won.winner.kind == "boosting-1"
+    assert set(learnt(won).actions) == {"view", "purchase"}
 
 
 def test_a_planted_worse_challenger_is_not_promoted(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    grow = challenging.grow
+    grow = boosting.grow
 
     def worse(*args: Any) -> Forest:
         forest = grow(*args)
         trees = replace(forest.trees, value_N=-forest.trees.value_N)
         return replace(forest, trees=trees)
 
-    monkeypatch.setattr(challenging, "grow", worse)
+    monkeypatch.setattr(boosting, "grow", worse)
     lost = run(shop)
-    assert lost.verdict.difference.high < 0
+    assert lost.leader.verdict.difference.high < 0
     assert lost.winner is None
 
 
 def test_a_champion_as_good_is_not_replaced(shop: Any, won: Challenge) -> None:
     """The same recipe on the same weeks gives the same model: no difference is no win."""
-    twin = challenging.grow(won.chosen.recipe, *_rows(shop, won))
-    again = run(shop, champions=(("twin", twin),))
-    assert again.verdict.best.name == "twin"
-    assert again.verdict.difference == Difference(0.0, 0.0, 0.0)
+    twin = boosting.grow(learnt(won).chosen.recipe, *_rows(shop, won))
+    again = run(shop, champions=(("twin", KeptForest(twin)),))
+    assert again.leader.verdict.best.name == "twin"
+    assert again.leader.verdict.difference == Difference(0.0, 0.0, 0.0)
     assert again.winner is None
 
 
 def _rows(world: Any, told: Challenge) -> tuple[list[Any], tuple[str, ...]]:
     known = known_of(world)
     cuts = (*told.plan.taught, told.plan.validation)
-    return [challenging.examples(challenging.lesson_of_week(known, cut), told.actions) for cut in cuts], told.actions
+    actions = learnt(told).actions
+    return [boosting.examples(lesson_of_week(known, cut), actions) for cut in cuts], actions
 
 
 def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothing(
     shop: Any, won: Challenge, monkeypatch: pytest.MonkeyPatch, sequences_of: Any
 ) -> None:
     grown: list[Forest] = []
-    grow = challenging.grow
-    monkeypatch.setattr(challenging, "grow", lambda *args: grown.append(grow(*args)) or grown[-1])
+    grow = boosting.grow
+    monkeypatch.setattr(boosting, "grow", lambda *args: grown.append(grow(*args)) or grown[-1])
     run(shop)
     first = grown[0]
     grown.clear()
@@ -125,16 +131,17 @@ def test_the_outcome_is_one_line(won: Challenge) -> None:
         judged("new", [0.5612]), (judged("counts-1", [0.5333]),), judged("counts-1", [0.5333]),
         Difference(0.028, -0.0191, 0.0371),
     )  # fmt: skip
-    assert last_line(replace(won, verdict=told), "promoted", "boosting-1.20260201") == (
+    retold = replace(won, outcomes=(replace(won.leader, verdict=told),))
+    assert last_line(retold, "promoted", "boosting-1.20260201") == (
         "boosting-1.20260201 promoted: nDCG@10 .561 against .533 of counts-1, difference +.028 [-.019, +.037]"
     )
 
 
-def test_progress_is_told_as_often_as_announced(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_told_as_often_as_announced(shop: Any) -> None:
     told: list[str] = []
     through = shop.last_day
-    challenge("new", plan(through, through - timedelta(days=27)), known_of(shop), (), told.append)
-    assert len(told) == STEPS - 2  # the small recipe is one instead of three
+    challenge(NAMED, plan(through, through - timedelta(days=27)), known_of(shop), (), told.append)
+    assert len(told) == steps_of(list(NAMED.values()))
 
 
 def test_cuts_lie_a_week_apart_and_each_has_a_week_to_look_back_on() -> None:

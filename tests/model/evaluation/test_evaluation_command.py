@@ -14,12 +14,13 @@ from pyiceberg.catalog.sql import SqlCatalog
 from typer.testing import CliRunner, Result
 
 import model.evaluation.order as order
-import model.training.challenge as challenge
 import model.weekly as weekly
 from model.__main__ import app
 from model.arrays import Floats
+from model.boosting.recipe import RECIPES
 from model.history import History
 from model.sequences_schema import SEQUENCES
+from model.training.boosting import BoostingChallenger
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def catalog(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> SqlCatalog:
 def _small(catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (order, weekly):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(challenge, "RECIPES", challenge.RECIPES[:1])
+    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda: BoostingChallenger(RECIPES[:1])})
     monkeypatch.setattr(order, "FAMILIES", {})
     monkeypatch.setattr(order, "RETURNING", {"counts-1": order.RETURNING["counts-1"]})
 
@@ -109,7 +110,7 @@ def test_families_take_part_under_any_name(shop: Any, tmp_path: Path, monkeypatc
 @pytest.mark.slow
 def test_the_champion_of_the_day_takes_part_and_a_younger_one_does_not(shop: Any, tmp_path: Path) -> None:
     through = shop.last_day - timedelta(days=2)
-    trained = run(tmp_path, "train", "--through", str(through), "--run-id", "training-1")
+    trained = run(tmp_path, "train", "--through", str(through), "--run-id", "training-1", "--challengers", "boosting")
     assert " promoted: " in trained.stdout, trained.output
 
     def names(as_of: date) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from model.evaluation.exam import exam_at
 from model.evaluation.judged import MAIN
 from model.evaluation.known import Known, Lessons
 from model.evaluation.page import page
-from model.evaluation.ready import ReadyCounts, ReadyForests
+from model.evaluation.ready import ReadyCounts, ReadyVersions
 from model.evaluation.report import Configuration, configuration, report
 from model.evaluation.returning import CountsReturning, best_returning, return_auc
 from model.evaluation.split import Split
@@ -107,7 +107,7 @@ def test_the_same_again_is_the_same(known: Known, windows: Split, families: Grid
 
 
 def test_a_model_that_was_not_there_yet_is_left_out(known: Known, windows: Split) -> None:
-    young = ReadyForests("young", {})
+    young = ReadyVersions("young", {})
     assert [one.judged.name for one in evaluate(known, windows, {}, [ReadyCounts(), young]).match.standings] == [
         "counts-1"
     ]

@@ -2,17 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from model.baselines.boosted_ranking import BoostedRanking
+from model.baselines.next_tag import NextTagByTransition
+from model.baselines.own_counts import OwnCounts
+from model.baselines.transition import TransitionSettings
+from model.counts.counts1 import Counts1
+from model.counts.fit import fit_history
+from model.counts.lesson import lesson_between
+from model.days import end_of_day
 from model.history import History, history_of
+from model.training.challenger import Schooling
+from model.training.transformer import LearntTransformer, TransformerChallenger
 from model.transformer.batch import Batch, batch_of
+from model.transformer.interest_ranker import TransformerContestant
 from model.transformer.layout import Tokens, layout
 from model.transformer.network import InterestTransformer
 from model.transformer.size import Size
+from model.transformer.trainer import Recipe
 from model.transformer.vocabulary import Vocabulary
 
 SMALL = Size(width=16, heads=2, encoder_blocks=2, decoder_blocks=2, interests=3)
@@ -70,6 +83,42 @@ def make_network(vocabulary: Vocabulary) -> Callable[..., InterestTransformer]:
 @pytest.fixture(scope="session")
 def network(make_network: Callable[..., InterestTransformer]) -> InterestTransformer:
     return make_network()
+
+
+@pytest.fixture(scope="session")
+def weeks(world: Any) -> dict[int, History]:
+    """What was known of 150 users 3, 2, 1 and 0 weeks before the last day."""
+    days = {number: world.last_day - timedelta(days=7 * number) for number in range(4)}
+    known = {number: history_of(world.until(day)) for number, day in days.items()}
+    few = sorted(known[0].user_id_U)[:150]
+    return {number: history.of_users(np.isin(history.user_id_U, few)) for number, history in known.items()}
+
+
+@pytest.fixture(scope="session")
+def schooling(world: Any, weeks: dict[int, History]) -> Schooling:
+    """Two weeks to learn from, through the week before the last day."""
+    ends = {number: end_of_day(world.last_day) - number * 7 * DAY for number in weeks}
+    lessons = [lesson_between(weeks[number], weeks[number - 1], ends[number], ends[number - 1]) for number in (3, 2)]
+    return Schooling(lessons, weeks[1].before(ends[1]), ends[1])
+
+
+@pytest.fixture(scope="session")
+def challenger() -> TransformerChallenger:
+    """All paths that a night can walk, and a network that is hardly trained."""
+    few_trees = BoostedRanking(trees=20, depth=2, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4)
+    paths = (OwnCounts(is_tuned=True), few_trees, NextTagByTransition(TransitionSettings()))
+    return TransformerChallenger(TransformerContestant(networks=2, recipe=Recipe(epochs=1), paths=paths))
+
+
+@pytest.fixture(scope="session")
+def learnt(challenger: TransformerChallenger, schooling: Schooling) -> LearntTransformer:
+    return challenger.learn(schooling, lambda doing: None)
+
+
+@pytest.fixture(scope="session")
+def counts(world: Any, weeks: dict[int, History]) -> Counts1:
+    """counts-1 of the last day."""
+    return fit_history(weeks[0], world.last_day)
 
 
 def doubled(batch: Batch) -> Batch:

@@ -9,8 +9,10 @@ import torch
 
 from model.transformer.attention import Attention, rotated
 from model.transformer.batch import Batch
-from model.transformer.layout import END, PADDING
+from model.transformer.layout import END, EVENT, PADDING
 from model.transformer.network import InterestTransformer, session_vectors
+from model.transformer.own_tags import HALF_LIVES_DAYS
+from model.transformer.repeat import ConvexStart
 from model.transformer.sight import encoder_sight_BML, memory_sight_BCL
 from model.transformer.size import SIZES, Size
 from model.transformer.vocabulary import Vocabulary
@@ -57,7 +59,14 @@ def test_rotary_likeness_depends_on_the_distance_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "off", [{"has_time_bias": False}, {"is_hierarchical": True}, {"interests": 2}, {"decoder_blocks": 1}]
+    "off",
+    [
+        {"has_time_bias": False},
+        {"is_hierarchical": True},
+        {"interests": 2},
+        {"decoder_blocks": 1},
+        {"has_own_tags": False},
+    ],
 )
 def test_a_switch_changes_the_answer(make_network: Make, asked: Batch, off: dict[str, object]) -> None:
     told, other = make_network()(asked).affinity_BCT, make_network(**off)(asked).affinity_BCT
@@ -70,7 +79,7 @@ def test_time_alone_changes_the_answer_unless_it_is_switched_off(make_network: M
     is_before = asked.at_BL < first_cut
     earlier = replace(asked, at_BL=torch.where(is_before, asked.at_BL - 30 * 86_400_000_000, asked.at_BL))
     for has_time_bias in (True, False):
-        network = make_network(has_time_bias=has_time_bias)
+        network = make_network(has_time_bias=has_time_bias, has_own_tags=False)
         told, moved = (network(batch).affinity_BCT[:, 0] for batch in (asked, earlier))
         assert torch.allclose(told, moved, atol=1e-6) is not has_time_bias
 
@@ -112,16 +121,46 @@ def test_tags_emitted_one_by_one_are_the_likeliest_sequence_of_different_tags(
         network.emit_tags(asked, 1000)
 
 
-def test_beside_a_fit_of_the_counts_the_transformer_begins_silent(make_network: Make, asked: Batch) -> None:
+def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: Make, asked: Batch) -> None:
     network = make_network(paths=2)
     with torch.no_grad():
-        network.repeat_explore.explore.zero_()
-    network.repeat_explore.start_from(torch.tensor([0.5, -2.0]).double(), 0.25)
+        for weight in (network.repeat_explore.explore, network.repeat_explore.own_W, network.affinity_scale.own_W):
+            weight.zero_()
+    network.start_from(
+        ConvexStart(torch.tensor([0.5, -2.0]).double(), 0.3, torch.tensor([1.0, 0.25]).double(), bias=-1.5)
+    )
     path_BCTP = torch.randn(*asked.cut_BC.shape, 40, 2).double()
-    told = network(asked, path_BCTP).affinity_BCT
-    torch.testing.assert_close(told, 0.5 * path_BCTP[..., 0] - 2 * path_BCTP[..., 1] + 0.25)
+    told = network(asked, path_BCTP)
+    log_share_BCT = (0.5 * path_BCTP[..., 0] - 2 * path_BCTP[..., 1]).log_softmax(-1)
+    torch.testing.assert_close(told.log_share_BCT, log_share_BCT)
+    many_BC1 = (
+        path_BCTP[..., 0].exp().sum(-1, keepdim=True).log() + 0.25 * path_BCTP[..., 1].exp().sum(-1, keepdim=True).log()
+    )
+    expected = float(np.exp(0.3)) * log_share_BCT + many_BC1 - 1.5
+    torch.testing.assert_close(told.affinity_BCT, expected, atol=1e-6, rtol=1e-6)
     with pytest.raises(ValueError, match="a fit of 3 paths was given, the network has 2"):
-        network.repeat_explore.start_from(torch.zeros(3), 0.0)
+        network.start_from(ConvexStart(torch.zeros(3), 0.0, torch.zeros(3), 0.0))
+
+
+def test_own_tags_are_counted_as_they_fade(make_network: Make, asked: Batch) -> None:
+    """Before it has learnt anything, a way of counting is decayed counts by its half-life."""
+    network = make_network()
+    assert network.own_tags is not None
+    with torch.no_grad():
+        network.own_tags.by_context.weight.zero_()
+        network.own_tags.by_action.weight.zero_()
+        network.own_tags.log_rate_W.copy_(torch.log(np.log(2) / torch.tensor(HALF_LIVES_DAYS)))
+    told_BCTW = network.own_tags(network.encode(asked), asked)
+    user, cut, day = 1, 2, 86_400_000_000
+    expected = torch.zeros_like(told_BCTW[user, cut])
+    for place in range(asked.kind_BL.shape[1]):
+        if asked.kind_BL[user, place] != EVENT or asked.at_BL[user, place] >= asked.cut_BC[user, cut]:
+            continue
+        days = float(asked.cut_BC[user, cut] - asked.at_BL[user, place]) / day
+        for tag in asked.tag_BLG[user, place].tolist():
+            if tag:
+                expected[tag - 1] += 0.5 ** (days / torch.tensor(HALF_LIVES_DAYS).double())
+    torch.testing.assert_close(told_BCTW[user, cut], torch.log1p(expected), rtol=1e-5, atol=1e-6)
 
 
 def test_an_item_never_trained_on_is_known_by_its_content(make_network: Make, vocabulary: Vocabulary) -> None:
@@ -158,13 +197,13 @@ def test_it_learns_what_a_session_says_of_the_next(make_network: Make, asked: Ba
     wanted_B = torch.arange(len(asked.kind_BL)) * 3
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     for _ in range(60):
-        loss = torch.nn.functional.cross_entropy(network(asked).affinity_BCT[:, -1], wanted_B)
+        loss = torch.nn.functional.cross_entropy(network(asked).log_share_BCT[:, -1], wanted_B)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert loss < 0.1
     silent = [name for name, weight in network.named_parameters() if weight.grad is None]
-    assert {name.split(".")[0] for name in silent} <= {"tag_sequence", "returning"}
+    assert {name.split(".")[0] for name in silent} <= {"tag_sequence", "returning", "affinity_scale"}
 
 
 @pytest.mark.parametrize("name", SIZES)

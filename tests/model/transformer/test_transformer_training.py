@@ -11,15 +11,20 @@ import torch
 
 from model.baselines.own_counts import OwnCounts
 from model.counts.lesson import Lesson, lesson
+from model.counts.pairs import Pairs
 from model.days import MICROS_PER_DAY, end_of_day
 from model.history import history_of
-from model.transformer.interest_ranker import TransformerContestant, fit_of_paths
+from model.transformer.convex import fit_of_paths
+from model.transformer.dense import dense_lessons
+from model.transformer.interest_ranker import TransformerContestant
+from model.transformer.loss import LossWeights, loss_of
 from model.transformer.network import InterestTransformer
-from model.transformer.paths import Paths, prepare_paths
+from model.transformer.paths import CrossFittedPaths, Paths
 from model.transformer.questions import Window, batches
 from model.transformer.size import Size
 from model.transformer.trainer import Recipe, Trainer
 from model.transformer.vocabulary import Vocabulary
+from model.user_hash import stable_hash
 
 TINY = Size(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
 WEEK = 7 * MICROS_PER_DAY
@@ -42,8 +47,9 @@ def vocabulary(lessons: Sequence[Lesson]) -> Vocabulary:
 
 @pytest.fixture(scope="module")
 def window(lessons: Sequence[Lesson], vocabulary: Vocabulary) -> Window:
-    counts = prepare_paths([OwnCounts(is_tuned=True)], lessons[:1], lessons[1].past, lessons[1].cut)
-    return Window.of(lessons[1], vocabulary, counts, TINY)
+    """The users of the last week, asked at the cuts of the two weeks before it."""
+    paths = CrossFittedPaths.of([OwnCounts(is_tuned=True)], lessons[:2], lessons[-1].past, lessons[-1].cut)
+    return Window.of(lessons[-1].past, lessons[:2], vocabulary, paths, TINY)
 
 
 def trainer(window: Window, vocabulary: Vocabulary, recipe: Recipe = RECIPE) -> Trainer:
@@ -82,12 +88,41 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights_bit_for_bit(
 
 def test_it_begins_with_the_convex_fit_of_its_paths(window: Window, vocabulary: Vocabulary) -> None:
     network = trainer(window, vocabulary).network.eval()
-    network.repeat_explore.start_from(*fit_of_paths([window]))
+    network.start_from(fit_of_paths(window, RECIPE.weights))
     question = window.question(np.arange(20))
-    told = network(question.batch, question.path_BCTP).affinity_BCT
-    order_told, order_paths = told.argsort(-1), question.path_BCTP[..., 0].argsort(-1)
-    assert torch.equal(torch.gather(told, -1, order_paths), told.sort(-1).values)
-    assert order_told.shape == order_paths.shape and network.repeat_explore.weight_P > 0
+    told = network(question.batch, question.path_BCTP)
+    order_paths = question.path_BCTP[..., 0].argsort(-1)
+    for strength in (told.log_share_BCT, told.affinity_BCT):
+        assert torch.equal(torch.gather(strength, -1, order_paths), strength.sort(-1).values)
+    assert network.repeat_explore.weight_P > 0
+    everybody = window.question(np.flatnonzero(window.lengths_U() > 0))
+    told = network(everybody.batch, everybody.path_BCTP)
+    expected = torch.sigmoid(told.affinity_BCT)[everybody.is_asked_BC].sum()
+    assert float(expected.detach()) == pytest.approx(float((everybody.touched_BCT > 0).sum()), rel=0.05)
+
+
+def test_many_cuts_lie_evenly_between_the_first_and_the_last_window(lessons: Sequence[Lesson]) -> None:
+    past = lessons[-1].past
+    made = dense_lessons(lessons[:2], past, cuts_a_window=7)
+    assert [one.cut for one in made] == [lessons[0].cut + number * MICROS_PER_DAY for number in range(8)]
+    assert all(one.end - one.cut == WEEK and one.end <= lessons[-1].cut for one in made)
+    assert len(dense_lessons(lessons[:2], past, cuts_a_window=1)) == 2
+
+
+def test_a_path_is_taught_by_the_other_half_of_the_users(lessons: Sequence[Lesson]) -> None:
+    """What one half did in the window alters what is said of the other half alone."""
+    counts, asked = [OwnCounts(is_tuned=True)], lessons[1]
+    is_second_U = stable_hash(asked.past.user_id_U) % 2 == 1
+    touched = asked.touched
+    is_kept_P = ~is_second_U[touched.user_P]
+    lazier = replace(asked, touched=Pairs(touched.key_P[is_kept_P], touched.tags), touches_P=asked.touches_P[is_kept_P])
+    lazier = replace(lazier, is_touched_P=lazier.touched.find(asked.pairs)[1])
+    told, other = (
+        CrossFittedPaths.of(counts, [one], asked.past, asked.cut).told_UTP(asked.past, asked.cut)
+        for one in (asked, lazier)
+    )
+    np.testing.assert_array_equal(told[is_second_U], other[is_second_U])
+    assert not np.allclose(told[~is_second_U], other[~is_second_U])
 
 
 def test_training_lowers_the_loss_below_that_of_the_start(window: Window, vocabulary: Vocabulary) -> None:
@@ -96,15 +131,48 @@ def test_training_lowers_the_loss_below_that_of_the_start(window: Window, vocabu
     assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
 
 
-def test_answers_are_what_was_touched_in_the_window(window: Window, vocabulary: Vocabulary) -> None:
+def test_answers_are_what_was_touched_in_each_window(
+    window: Window, vocabulary: Vocabulary, lessons: Sequence[Lesson]
+) -> None:
     users = np.array([5, 2, 90])
     question = window.question(users)
-    for row, user in enumerate(users):
-        codes = window.lesson.touched.tag_P[window.lesson.touched.user_P == user]
-        expected = set(window.lesson.past.tag_T[codes]) & set(vocabulary.tags)
-        told = torch.nonzero(question.touched_BCT[row, 0]).flatten().tolist()
-        assert {vocabulary.tags[tag] for tag in told} == expected
-        assert bool(question.has_returned_BC[row, 0]) == bool(window.lesson.has_returned_U[user])
+    for cut, of_week in enumerate(lessons[:2]):
+        for row, user in enumerate(users):
+            is_user_U = of_week.past.user_id_U == lessons[-1].past.user_id_U[user]
+            assert bool(question.is_asked_BC[row, cut]) == is_user_U.any()
+            codes = of_week.touched.tag_P[is_user_U[of_week.touched.user_P]]
+            expected = set(of_week.past.tag_T[codes]) & set(vocabulary.tags)
+            told = torch.nonzero(question.touched_BCT[row, cut]).flatten().tolist()
+            assert {vocabulary.tags[tag] for tag in told} == expected
+            assert bool(question.has_returned_BC[row, cut]) == bool(of_week.has_returned_U[is_user_U].any())
+
+
+def test_who_is_not_asked_at_a_cut_teaches_nothing_there(window: Window, vocabulary: Vocabulary) -> None:
+    network = trainer(window, vocabulary).network.eval()
+    question = window.question(np.arange(6))
+    is_asked_BC = question.is_asked_BC.clone()
+    is_asked_BC[:3, 0] = False
+    some = replace(question, is_asked_BC=is_asked_BC)
+    touched_BCT = some.touched_BCT.clone()
+    touched_BCT[:3, 0] = 1 - touched_BCT[:3, 0]
+    other = replace(some, touched_BCT=touched_BCT)
+    losses = [
+        float(loss_of(network, network(one.batch, one.path_BCTP), one, LossWeights()))
+        for one in (question, some, other)
+    ]
+    assert losses[1] == losses[2] != losses[0]
+
+
+def test_a_large_catalogue_is_ranked_against_a_sample(window: Window, vocabulary: Vocabulary) -> None:
+    network = trainer(window, vocabulary).network.eval()
+    question = window.question(np.arange(40))
+    answer = network(question.batch, question.path_BCTP)
+    whole = float(loss_of(network, answer, question, LossWeights()))
+    sampled = LossWeights(most_tags=10, negatives=20)
+    torch.manual_seed(1)
+    drawn = [float(loss_of(network, answer, question, sampled)) for _ in range(30)]
+    assert len(set(drawn)) > 1
+    assert np.mean(drawn) == pytest.approx(whole, rel=0.02)
 
 
 def test_batches_hold_every_user_once_and_no_more_tokens_than_allowed() -> None:
@@ -128,8 +196,8 @@ def test_before_the_referee_it_is_blind_to_company_and_knows_only_its_vocabulary
     assert not np.allclose(without.prepare(lessons[:-1], asked.past, asked.cut).strength_UT(asked.past), together_UT)
     assert contestant.settings()["paths"] == [{"name": "counts-1", "is_tuned": True}]
     with pytest.raises(ValueError, match="needs one window at least to learn from, found none"):
-        contestant.prepare(lessons[:1], asked.past, asked.cut)
+        contestant.prepare([], asked.past, asked.cut)
 
 
 def test_without_paths_there_is_nothing_to_add(lessons: Sequence[Lesson]) -> None:
-    assert Paths(()).log_odds_UTP(lessons[0].past).shape == (lessons[0].past.users, len(lessons[0].past.tag_T), 0)
+    assert Paths((), ()).told_UTP(lessons[0].past).shape == (lessons[0].past.users, len(lessons[0].past.tag_T), 0)

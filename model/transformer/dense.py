@@ -1,0 +1,24 @@
+"""Many cuts from one past: what every user did in the window after each of them, as far as it was over by then.
+
+Source: PinnerFormer (Pancha et al. 2022), the dense all-action loss.
+"""
+
+from collections.abc import Sequence
+
+from model.counts.lesson import Lesson, lesson
+from model.history import History
+
+
+def dense_lessons(taught: Sequence[Lesson], past: History, cuts_a_window: int) -> list[Lesson]:
+    """Return lessons at the cuts of `taught` and at evenly spaced ones between them, oldest first.
+
+    taught: oldest first. past: what was known when the last of their windows was over, nothing later.
+    cuts_a_window: how many cuts lie in the length of one window; 1 for windows that do not overlap.
+    Raises ValueError if nothing is taught.
+    """
+    if not taught:
+        raise ValueError("a network needs one window at least to learn from, found none: train through a later day")
+    newest = taught[-1]
+    horizon = newest.end - newest.cut
+    cuts = range(newest.cut, taught[0].cut - 1, -(horizon // cuts_a_window))
+    return [lesson(past, cut, cut + horizon) for cut in sorted(cuts)]

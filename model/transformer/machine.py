@@ -1,0 +1,62 @@
+"""Where a training runs: one process or several (torchrun), on CPUs or on GPUs, and in which precision."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One process on one CPU, unless told otherwise.
+
+    On CPUs bf16 wins nothing where they have AVX512_BF16 and takes seven times as long where not (both measured), and
+    a network of this size repays no compilation, so both are for GPUs.
+    """
+
+    accelerator: Literal["cpu", "cuda"] = "cpu"
+    precision: Precision = "32-true"
+    is_compiled: bool = False
+    ranks_here: int = 1  # on each node
+    nodes: int = 1
+
+    @classmethod
+    def found(cls, environment: Mapping[str, str] = os.environ) -> "Machine":
+        """Return the machine that this process runs on: GPUs where there are any, as many ranks as torchrun started."""
+        ranks_here = int(environment.get("LOCAL_WORLD_SIZE", 1))
+        nodes = int(environment.get("WORLD_SIZE", 1)) // ranks_here
+        if not torch.cuda.is_available():
+            return cls(ranks_here=ranks_here, nodes=nodes)
+        precision: Precision = "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+        return cls("cuda", precision, True, ranks_here, nodes)
+
+    def fabric(self) -> "Fabric":
+        """Join the other ranks, where there are any, and return what moves, averages and casts."""
+        # Importing it takes seconds, which scoring need not wait for.
+        from lightning_fabric import Fabric
+        from lightning_fabric.strategies.ddp import DDPStrategy
+
+        is_alone = self.ranks_here * self.nodes == 1
+        fabric = Fabric(
+            accelerator=self.accelerator,
+            devices=self.ranks_here,
+            num_nodes=self.nodes,
+            precision=self.precision,
+            # A part that the loss does not ask, such as the decoder of tag sequences, has no gradient to wait for.
+            strategy="auto" if is_alone else DDPStrategy(find_unused_parameters=True),
+        )
+        fabric.launch()
+        return fabric
+
+    def readied(self, network: nn.Module) -> None:
+        """Have the network compiled at its first call, where that pays; its weights keep their names."""
+        if self.is_compiled:
+            network.compile(dynamic=True)

@@ -1,0 +1,70 @@
+"""A table `interest.sequences` of many made-up users, in an SQLite catalog.
+
+Shape letters: U users, E events (a user's together, oldest first).
+"""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyiceberg.catalog.sql import SqlCatalog
+
+from model.days import MICROS_PER_DAY, end_of_day
+from model.sequences_schema import SEQUENCES, UTC_MOMENT
+
+LAST_DAY = date(2026, 3, 31)
+USERS_AT_ONCE = 50_000
+EVENTS = (2, 6)  # of a user, least and most
+DAYS = 60  # over which they are spread
+TAGS = 300
+
+
+def catalog_settings(folder: Path) -> dict[str, str]:
+    return {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
+
+
+def make_sequences(users: int, folder: Path) -> None:
+    """Write one row a user; the rows of one write share their as-of day, one of the last five."""
+    catalog = SqlCatalog("throughline", **catalog_settings(folder))
+    catalog.create_namespace("interest")
+    table = catalog.create_table("interest.sequences", SEQUENCES)
+    with table.update_spec() as spec:
+        spec.add_identity("as_of")
+    random = np.random.default_rng(1)
+    for number, first in enumerate(range(0, users, USERS_AT_ONCE)):
+        day = LAST_DAY - timedelta(days=number % 5)
+        table.append(_rows(first, min(USERS_AT_ONCE, users - first), day, random))
+
+
+def _rows(first: int, users: int, day: date, random: np.random.Generator) -> pa.Table:
+    count_U = random.integers(EVENTS[0], EVENTS[1] + 1, users)
+    user_E = np.repeat(np.arange(users), count_U)
+    events = len(user_E)
+    at_E = end_of_day(day) - 1 - random.integers(0, DAYS * MICROS_PER_DAY, events)
+    at_E = at_E[np.lexsort((at_E, user_E))]
+    tag_E = np.minimum(random.geometric(0.02, events) - 1, TAGS - 1)
+    offsets_U = np.concatenate([[0], np.cumsum(count_U)])
+    names = pa.array([f"tag{number:03d}" for number in range(TAGS)], pa.large_string())
+    sessions = pa.array([f"{user:08x}{at // MICROS_PER_DAY:08x}"
+                         for user, at in zip((user_E + first).tolist(), at_E.tolist(), strict=True)])  # fmt: skip
+    tags = pa.LargeListArray.from_arrays(np.arange(events + 1), names.take(pa.array(tag_E)))
+    at = pa.array(at_E).cast(UTC_MOMENT)
+
+    def lists(values: pa.Array) -> pa.Array:
+        return pa.LargeListArray.from_arrays(offsets_U, values)
+
+    columns = {
+        "user_id": pa.array([f"{number:064x}" for number in range(first, first + users)], pa.large_string()),
+        "as_of": pa.repeat(pa.scalar(day, pa.date32()), users),
+        "item": lists(pa.array(tag_E * 100 + random.integers(0, 100, events) + 1)),
+        "tags": lists(tags),
+        "action": lists(pa.repeat(pa.scalar("view", pa.large_string()), events)),
+        "weight": lists(pa.repeat(1.0, events)),
+        "event_at": lists(at),
+        "session_id": lists(sessions.cast(pa.large_string())),
+        "event_count": pa.array(count_U),
+        "first_event_at": at.take(pa.array(offsets_U[:-1])),
+        "last_event_at": at.take(pa.array(offsets_U[1:] - 1)),
+    }
+    return pa.table(columns, schema=SEQUENCES)

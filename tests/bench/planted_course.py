@@ -1,0 +1,135 @@
+"""A Transformer's training on the planted world, with its parts at hand: what it learns from, and what it scores by.
+
+Shape letters: U users, T tags, P paths.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.special import softmax
+
+from model.arrays import Floats
+from model.counts.lesson import Lesson, lesson_between
+from model.days import end_of_day
+from model.evaluation.contestant import Contestant
+from model.evaluation.exam import Exam
+from model.evaluation.known import Known, Lessons
+from model.evaluation.split import Split
+from model.history import History
+from model.transformer.convex import fit_of_paths
+from model.transformer.dense import dense_lessons
+from model.transformer.interest_ranker import TransformerRanker
+from model.transformer.network import InterestTransformer
+from model.transformer.paths import CrossFittedPaths, Paths, prepare_paths
+from model.transformer.progress import Told
+from model.transformer.questions import Window
+from model.transformer.recipe import Recipe
+from model.transformer.size import Size
+from model.transformer.trainer import Trainer
+from model.transformer.vocabulary import Vocabulary
+from tests.bench.ablated import last_sessions
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is learnt at the test cut: the same as by `TransformerContestant.prepare`, before the first step."""
+
+    windows: Sequence[Window]
+    vocabulary: Vocabulary
+    paths: Paths
+    size: Size
+    cut: int  # moment
+    seconds: float  # that it took to lay out, paths included
+    processor_seconds: float  # of these
+
+    @classmethod
+    def of(
+        cls,
+        known: Known,
+        split: Split,
+        exam: Exam,
+        contestants: Sequence[Contestant],
+        cuts_a_window: int,
+        size: Size,
+    ) -> "Course":
+        started, worked = time.perf_counter(), time.process_time()
+        past, taught = exam.everybody, Lessons(known, split).by(known, split.test)
+        lessons = dense_lessons(taught, past, cuts_a_window)
+        crossed = CrossFittedPaths.of(contestants, taught, past, exam.moment)
+        vocabulary = Vocabulary.of(past)
+        windows = [Window.of(past, lessons, vocabulary, crossed, size)]
+        paths = prepare_paths(contestants, taught, past, exam.moment)
+        took = (time.perf_counter() - started, time.process_time() - worked)
+        return cls(windows, vocabulary, paths, size, exam.moment, *took)
+
+    @classmethod
+    def of_last_sessions(
+        cls,
+        known: Known,
+        split: Split,
+        exam: Exam,
+        contestants: Sequence[Contestant],
+        cuts_a_window: int,
+        size: Size,
+    ) -> "Course":
+        """At each cut nothing but each user's newest session before it is known, to the network and to its paths."""
+        started, worked = time.perf_counter(), time.process_time()
+        past, taught = exam.everybody, Lessons(known, split).by(known, split.test)
+        dense = dense_lessons(taught, past, cuts_a_window)
+        newest = last_sessions(past, 1)
+        short = [
+            lesson_between(
+                last_sessions(known[day], 1), known[split.end_of(day)], end_of_day(day), end_of_day(split.end_of(day))
+            )
+            for day in split.taught_by(split.test)
+        ]
+        crossed = CrossFittedPaths.of(contestants, short, newest, exam.moment)
+        vocabulary = Vocabulary.of(past)
+        lessons = [_of_last_session(past, one) for one in dense]
+        windows = [Window.of(lesson.past, [lesson], vocabulary, crossed, size) for lesson in lessons]
+        paths = prepare_paths(contestants, short, newest, exam.moment)
+        took = (time.perf_counter() - started, time.process_time() - worked)
+        return cls(windows, vocabulary, paths, size, exam.moment, *took)
+
+    def trained(self, recipe: Recipe, told: Told) -> tuple[InterestTransformer, float]:
+        """Return the network and the seconds that it took, `self.seconds` not among them."""
+        started = time.perf_counter()
+        torch.manual_seed(recipe.seed)
+        known = (len(self.vocabulary.items), len(self.vocabulary.tags), len(self.vocabulary.actions))
+        network = InterestTransformer(self.size, *known, paths=self.paths.numbers)
+        if self.paths.numbers:
+            network.start_from(fit_of_paths(self.windows[-1], recipe.weights))
+        network = Trainer(network, self.windows, recipe).run(told)
+        return network, time.perf_counter() - started
+
+    def ranker(self, *networks: InterestTransformer) -> TransformerRanker:
+        return TransformerRanker(networks, self.vocabulary, self.paths, self.size, self.cut)
+
+
+@dataclass(frozen=True, eq=False)
+class PathsRanker:
+    """A Ranker: the paths added up with the weights that a network starts from, without a network."""
+
+    paths: Paths
+    weight_P: Floats
+
+    @classmethod
+    def of(cls, course: Course, recipe: Recipe) -> "PathsRanker":
+        return cls(course.paths, fit_of_paths(course.windows[-1], recipe.weights).weight_P.numpy())
+
+    def strength_UT(self, past: History) -> Floats:
+        return np.asarray(softmax(self.paths.told_UTP(past) @ self.weight_P, axis=1), np.float64)
+
+
+def _of_last_session(past: History, dense: Lesson) -> Lesson:
+    return lesson_between(last_sessions(past.before(dense.cut), 1), past.before(dense.end), dense.cut, dense.end)
+
+
+def altered(exam: Exam, asked: History) -> Exam:
+    """Return the same question about other pasts of the same users."""
+    if not np.array_equal(exam.asked.user_id_U, asked.user_id_U) or len(asked.tag_T) != exam.tags:
+        raise ValueError("an altered past is of other users or tags: the answers would be somebody else's")
+    return replace(exam, asked=asked)

@@ -1,0 +1,70 @@
+"""`make bench scoring`: the memory and the speed of scoring everybody, by the number of users.
+
+Each size is a table of its own and one process of `python -m model score --all`, as in a night.
+
+python -m tests.bench.scoring [--quick] [--users N...] [--model none]
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.bench.generated_sequences import DAYS, EVENTS, LAST_DAY, TAGS, catalog_settings, make_sequences
+from tests.bench.machine import machine
+from tests.bench.measured import measured
+
+RESULTS = Path(__file__).with_name("results") / "scoring.json"
+SIZES = (100_000, 300_000, 1_000_000)
+QUICK_SIZES = (10_000, 30_000)
+
+
+def bench(users: int, model: str) -> dict[str, Any]:
+    """Make the table of `users`, score it and return what that took."""
+    with TemporaryDirectory(prefix="throughline-bench-") as name:
+        folder = Path(name)
+        print(f"{users} users: making their sequences", file=sys.stderr)
+        make_sequences(users, folder)
+        settings = {
+            f"PYICEBERG_CATALOG__THROUGHLINE__{key.upper()}": one for key, one in catalog_settings(folder).items()
+        }
+        environment = {**os.environ, **settings, "THROUGHLINE_HOME": str(folder), "OMP_NUM_THREADS": "1"}
+        days = ["--from", str(LAST_DAY), "--to", str(LAST_DAY), "--all"]
+        names = ["--branch", "main", "--run-id", "bench", "--model", model]
+        print(f"{users} users: scoring", file=sys.stderr)
+        took = measured([sys.executable, "-m", "model", "score", *days, *names], environment, folder / "score.log")
+        manifest = json.loads((folder / "exchange/bench/manifest.json").read_text(encoding="utf-8"))
+    return {
+        "users": users,
+        "rows": manifest["rows"][str(LAST_DAY)],
+        "model_version": manifest["model_versions"][str(LAST_DAY)],
+        "peak_mib": round(took.peak_gib * 1024),
+        "seconds": took.seconds,
+        "cpu_seconds": took.cpu_seconds,
+        "users_per_second": round(users / took.seconds),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few users: does it run at all?")
+    parser.add_argument("--users", type=int, nargs="+", help="sizes in their order; default .1, .3 and 1 million")
+    parser.add_argument("--model", default="none", help="none: the built-in counts-1")
+    told = parser.parse_args()
+    out = RESULTS.with_name("scoring-quick.json") if told.quick else RESULTS
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "generated": {"events_of_a_user": EVENTS, "days": DAYS, "tags": TAGS},
+        "sizes": [],
+    }
+    for users in told.users or (QUICK_SIZES if told.quick else SIZES):
+        result["sizes"].append(bench(users, told.model))
+        print(json.dumps(result["sizes"][-1]), file=sys.stderr)
+        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

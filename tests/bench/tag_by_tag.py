@@ -1,0 +1,46 @@
+"""A trained network asked in its two other ways, without any path: its interests' mixture, and tag after tag.
+
+Shape letters: U users, B users of a batch, T tags asked about, V tags of the vocabulary, J tags emitted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from model.arrays import Floats
+from model.history import History
+from model.transformer.batch import batch_of
+from model.transformer.interest_ranker import TOKENS_AT_ONCE, TransformerRanker
+from model.transformer.layout import layout
+from model.transformer.questions import MOST_TOKENS, batches
+
+EMITTED = 5
+UNSAID = -1e3
+
+
+@dataclass(frozen=True, eq=False)
+class PathlessRanker:
+    """A Ranker: what one network says alone, by the mixture of its interests or as it emits tags."""
+
+    of: TransformerRanker
+    is_tag_by_tag: bool
+
+    @torch.no_grad()
+    def strength_UT(self, past: History) -> Floats:
+        """Return log probabilities of the mixture, or -1 for the tag emitted first, -2 for the second and so on."""
+        network, vocabulary = self.of.networks[0].eval(), self.of.vocabulary
+        tokens = layout(past, vocabulary, self.of.size.has_session_tokens)
+        strength_UV = np.full((past.users, len(vocabulary.tags)), UNSAID)
+        lengths_U = np.minimum(np.bincount(tokens.user_N, minlength=tokens.users), MOST_TOKENS)
+        for user_B in batches(lengths_U, TOKENS_AT_ONCE):
+            batch = batch_of(tokens, user_B, [[self.of.cut]] * len(user_B), MOST_TOKENS)
+            if self.is_tag_by_tag:
+                tag_BJ = network.emit_tags(batch, EMITTED)[:, 0].numpy()
+                strength_UV[user_B[:, None], tag_BJ] = -1.0 - np.arange(EMITTED)
+            else:
+                memory_BLD = network.encode(batch)
+                mixture_BCT = network.interests(memory_BLD, batch, network.tag_TD).log_mixture_BCT()
+                strength_UV[user_B] = mixture_BCT[:, 0].numpy()
+        code_T = vocabulary.tag_codes(past.tag_T)
+        return np.column_stack([np.full(past.users, UNSAID), strength_UV])[:, code_T]

@@ -1,0 +1,216 @@
+"""`make bench taobao`: the Transformer on Taobao from three seeds, beside what it must beat; its tag-by-tag decoder.
+
+The validation cut chooses the setting, once, for the first seed, unless --setting does; the others run with it. Each
+seed is a mean of three networks. Differences are paired by user. The guards, and all other baselines, are in `make
+bench baselines`. The decoder that emits tags is compared, without paths, with the mixture of interests of the same
+network.
+
+Needs the log, found by THROUGHLINE_REAL_DATA. Ends with the table in Markdown.
+
+python -m tests.bench.taobao [--quick] [--setting N]
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from model.baselines.grids import GRIDS
+from model.bootstrap import paired_difference
+from model.evaluation.contestant import Contestant, Ranker
+from model.evaluation.entrants import Chosen, Family, prepared
+from model.evaluation.evaluate import learnt_of
+from model.evaluation.exam import Exam, exam_at
+from model.evaluation.judged import Cost, Judged, judge
+from model.evaluation.known import Lessons
+from model.evaluation.listing import Listing, ask
+from model.evaluation.metrics import ranking_values
+from model.public_sets import files
+from model.public_sets.files import data_folder
+from model.public_sets.sample import lowest_hashes_U
+from model.public_sets.sets import EVERYBODY, TAOBAO_SPLIT
+from model.public_sets.tag_bench import METRICS, known_of
+from model.public_sets.taobao import read_taobao
+from model.public_sets.taobao_contestants import TAOBAO_FAMILIES, TRIAL_FAMILIES
+from model.transformer.interest_ranker import TransformerContestant, TransformerRanker
+from tests.bench.machine import machine
+from tests.bench.tag_by_tag import PathlessRanker
+
+RESULTS = Path(__file__).with_name("results") / "taobao_transformer.json"
+BASELINES = RESULTS.with_name("baselines.json")
+QUICK_USERS = 200
+ENSEMBLES = 3  # a network of an ensemble takes the seed after that of the one before it
+COMPARED_WITH = ("counts-1", "boosted-ranking")
+SEQUENCE_WEIGHT = 0.5
+SEQUENCE_EPOCHS = 3  # nothing to start from, so it takes longer than beside paths
+Result = dict[str, Any]
+
+
+def told_of(judged: Judged, others: Sequence[Judged]) -> Result:
+    """Return the figures of one seed, how much they lie above others', and how true its probabilities are."""
+    return {
+        "settings": judged.settings,
+        "metrics": {metric: asdict(judged.interval(metric)) for metric in METRICS},
+        "against": {
+            other.name: {
+                metric: asdict(paired_difference(judged.value_of[metric], other.value_of[metric])) for metric in METRICS
+            }
+            for other in others
+        },
+        "ece_of_ten_highest": {
+            "before_calibration": judged.before.ece if judged.before else None,
+            "after_calibration": judged.after.ece if judged.after else None,
+        },
+    }
+
+
+def judged_at(test: Exam, chosen: Chosen, ranker: Ranker) -> Judged:
+    """Judge as the referee does, without its guards."""
+    listing = ask(ranker, test)
+    cost = Cost(chosen.seconds, 0.0, listing.seconds)
+    return judge(chosen.name, chosen.settings, listing, learnt_of(chosen), chosen.states_probabilities, cost)
+
+
+def judged_seeds(test: Exam, chosen: Chosen, contestant: TransformerContestant, lessons: Lessons) -> dict[int, Judged]:
+    """Judge ensembles, by their first seed. What they learn from is laid out once for all of them.
+
+    Thresholds and calibration of all are those that the first seed was given at the validation cut.
+    """
+    each = contestant.networks
+    whole = prepared(replace(contestant, networks=each * ENSEMBLES), lessons, lessons.known, test.cut)
+    assert isinstance(whole, TransformerRanker)
+    return {
+        contestant.recipe.seed + first: judged_at(
+            test, chosen, replace(whole, networks=whole.networks[first : first + each])
+        )
+        for first in range(0, each * ENSEMBLES, each)
+    }
+
+
+def bench_tag_by_tag(lessons: Lessons, test: Exam, contestant: TransformerContestant) -> Result:
+    """Train one network with the loss of the tag-by-tag decoder; return what it says alone in either way."""
+    recipe = replace(
+        contestant.recipe,
+        epochs=SEQUENCE_EPOCHS,
+        weights=replace(contestant.recipe.weights, sequence=SEQUENCE_WEIGHT),
+    )
+    ranker = prepared(replace(contestant, networks=1, recipe=recipe), lessons, lessons.known, test.cut)
+    assert isinstance(ranker, TransformerRanker)
+    value_of = {
+        name: _f1_at_5_of(ask(PathlessRanker(ranker, is_tag_by_tag), test))
+        for name, is_tag_by_tag in (("mixture", False), ("tag by tag", True))
+    }
+    with_paths = _f1_at_5_of(ask(ranker, test))
+    none = 0 * with_paths
+    return {
+        "recipe": recipe.as_json(),
+        "f1_at_5": {
+            "with_paths": asdict(paired_difference(with_paths, none)),
+            **{name: asdict(paired_difference(value_U, none)) for name, value_U in value_of.items()},
+        },
+        "tag_by_tag_against_mixture": asdict(paired_difference(value_of["tag by tag"], value_of["mixture"])),
+    }
+
+
+def _f1_at_5_of(listing: Listing) -> Any:
+    return ranking_values(listing.exam.user_H, listing.place_H, listing.exam.answers_U)["f1_at_5"]
+
+
+def tuned_before(name: str) -> Contestant:
+    """Return the setting of a baseline that `make bench baselines` chose on the same validation cut."""
+    sets = json.loads(BASELINES.read_text(encoding="utf-8"))["sets"]
+    methods = next(one for one in sets if one["name"] == "taobao")["tasks"][0]["methods"]
+    settings = next(one["settings"] for one in methods if one["method"] == name)
+    return next(one for one in GRIDS[name] if dict(one.settings()) == settings)
+
+
+def bench(quick: bool, setting: int | None) -> Result:
+    started = time.monotonic()
+
+    def told(doing: str) -> None:
+        print(f"{time.monotonic() - started:6.1f} s  {doing}", file=sys.stderr, flush=True)
+
+    history = read_taobao(data_folder()).history
+    history = history.of_users(lowest_hashes_U(history.user_id_U, QUICK_USERS if quick else EVERYBODY))
+    known = known_of(history, TAOBAO_SPLIT)
+    lessons = Lessons(known, TAOBAO_SPLIT)
+    validation, test = (exam_at(known, TAOBAO_SPLIT, cut) for cut in (TAOBAO_SPLIT.validation, TAOBAO_SPLIT.test))
+    others = []
+    for name in COMPARED_WITH:
+        told(name)
+        other = Family(name, (tuned_before(name),)).choose(lessons, validation)
+        ranker = other.prepare(known, test.cut)
+        assert ranker is not None
+        others.append(judged_at(test, other, ranker))
+    transformers = (TRIAL_FAMILIES if quick else TAOBAO_FAMILIES)["transformer"]
+    told("choosing the transformer")
+    chosen = Family("transformer", transformers if setting is None else transformers[setting:][:1]).choose(
+        lessons, validation
+    )
+    told(f"three seeds of {chosen.settings}")
+    contestant = next(one for one in transformers if one.settings() == chosen.settings)
+    assert isinstance(contestant, TransformerContestant)
+    seeds = judged_seeds(test, chosen, contestant, lessons)
+    result: Result = {
+        "machine": machine(),
+        "configuration": {
+            "title": files.TAOBAO.title,
+            "quick_users": QUICK_USERS if quick else None,
+            "setting_taken_untuned": setting,  # None where the validation chose among the whole family
+            "split": TAOBAO_SPLIT.as_json(),
+            "users": test.users,
+            "judging_users": int((test.answers_U > 0).sum()),
+            "tags": test.tags,
+            "compared_with": {one.name: dict(one.settings) for one in others},
+        },
+        "tried": list(chosen.tried),
+        "others": {one.name: {metric: asdict(one.interval(metric)) for metric in METRICS} for one in others},
+        "seeds": {str(seed): told_of(one, others) for seed, one in seeds.items()},
+        "process": {"seconds": time.monotonic() - started},
+    }
+    _write(result, quick)
+    print(seeds_markdown(result["seeds"]), flush=True)
+    told("tag by tag")
+    result["tag_by_tag"] = bench_tag_by_tag(lessons, test, contestant)
+    _write(result, quick)
+    return result
+
+
+def seeds_markdown(seeds: Mapping[str, Result]) -> str:
+    """Return a line for each seed: figures, differences, and the error of its probabilities."""
+    lines = [
+        "| seed | nDCG@10 | F1@5 | recall@10 | nDCG@10 above counts-1 | F1@5 above counts-1 "
+        "| nDCG@10 above boosted-ranking | F1@5 above boosted-ranking | ECE before | ECE after |",
+        "| --- " * 10 + "|",
+    ]
+    for seed, one in seeds.items():
+        cells = [f"{one['metrics'][metric]['mean']:.4f}" for metric in ("ndcg_at_10", "f1_at_5", "recall_at_10")]
+        for other in COMPARED_WITH:
+            for metric in ("ndcg_at_10", "f1_at_5"):
+                gap = one["against"][other][metric]
+                cells.append(f"{gap['mean']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})")
+        cells += [f"{error:.4f}" for error in one["ece_of_ten_highest"].values()]
+        lines.append(f"| {seed} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _write(result: Result, is_quick: bool) -> None:
+    file = RESULTS.with_name("taobao_transformer-quick.json") if is_quick else RESULTS
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(result, indent=1, default=str) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_USERS} users and a tiny training: does it run?")
+    parser.add_argument("--setting", type=int, help="take this setting of the family, from 0 on, and tune nothing")
+    arguments = parser.parse_args()
+    print(json.dumps(bench(arguments.quick, arguments.setting)["tag_by_tag"], indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""A contestant that is dear to prepare comes cheaper to the guard, and is caught all the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.arrays import Floats
+from model.baselines.own_counts import OwnCounts
+from model.counts.lesson import Lesson
+from model.evaluation.contestant import CostlyContestant, Ranker
+from model.evaluation.evaluate import evaluate
+from model.evaluation.guards import LeakError
+from model.evaluation.known import Known
+from model.evaluation.split import Split
+from model.history import History
+from model.transformer.interest_ranker import TransformerContestant
+from model.transformer.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Dear:
+    """Learns so many rounds; keeps a hold on a history, of which it counts the touches."""
+
+    whole: History
+    rounds: int = 8
+    learnt: list[int] = field(default_factory=list)
+    states_probabilities: bool = False
+    name: str = "dear"
+
+    def settings(self) -> Mapping[str, Any]:
+        return {}
+
+    def for_the_guard(self) -> "Dear":
+        return replace(self, rounds=1)
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> Ranker:
+        self.learnt.append(self.rounds)
+        whole = self.whole
+
+        class Counting:
+            def strength_UT(self, past: History) -> Floats:
+                count_UT = np.zeros((whole.users, len(whole.tag_T)))
+                np.add.at(count_UT, (whole.user_E[whole.event_M], whole.tag_M), 1.0)
+                user_U, tag_T = (
+                    np.searchsorted(*names) for names in ((whole.user_id_U, past.user_id_U), (whole.tag_T, past.tag_T))
+                )
+                return count_UT[np.ix_(user_U, tag_T)]
+
+        return Counting()
+
+
+def test_the_guard_prepares_the_cheap_one_twice_and_judges_the_whole_one(known: Known, windows: Split) -> None:
+    honest = Dear(known[windows.test])
+    evaluate(known, windows, {"dear": [honest]})
+    assert isinstance(honest, CostlyContestant)
+    assert honest.learnt == [8, 8, 1, 1]  # validation, test, guard
+
+
+def test_a_dear_contestant_that_leaks_is_caught(known: Known, windows: Split) -> None:
+    with pytest.raises(LeakError, match="dear has seen the future"):
+        evaluate(known, windows, {"dear": [Dear(known[windows.last])]})
+
+
+def small(**changes: Any) -> TransformerContestant:
+    return TransformerContestant(networks=2, recipe=Recipe(epochs=3), paths=(OwnCounts(is_tuned=False),), **changes)
+
+
+def test_the_guard_asks_one_network_of_one_epoch_with_all_else_the_same() -> None:
+    whole = small(cuts_a_window=7)
+    cheap = whole.for_the_guard()
+    assert isinstance(whole, CostlyContestant)
+    assert (cheap.networks, cheap.recipe.epochs) == (1, 1)
+    assert replace(cheap, networks=2, recipe=whole.recipe) == whole
+
+
+@dataclass(frozen=True)
+class PeekingTransformer(TransformerContestant):
+    """Learns what came of the test window, too, from a history that it was not given."""
+
+    whole: Any = None
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> Any:
+        return super().prepare(taught, self.whole, cut)
+
+
+def few(history: History) -> History:
+    return history.of_users(np.arange(history.users) < 60)
+
+
+def test_a_transformer_that_leaks_is_caught_after_its_one_epoch(known: Known, windows: Split) -> None:
+    some = {day: few(history) for day, history in known.items()}
+    tiny = replace(small(), networks=1, recipe=Recipe(epochs=1))
+    with pytest.raises(LeakError, match="transformer has seen the future"):
+        evaluate(some, windows, {"transformer": [PeekingTransformer(**vars(tiny), whole=some[windows.last])]})

@@ -1,0 +1,55 @@
+"""`--transformer` sends the Transformer before the referee; without it an evaluation stays short."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import model.evaluation.order as order
+import pipeline.cli as terminal
+from model.__main__ import app
+from model.training.transformer import CONTESTANT
+from pipeline.steps import evaluate_command
+
+
+class Stopped(Exception):
+    """Stands for the whole evaluation."""
+
+
+@pytest.mark.parametrize(("more", "is_there"), [((), False), (("--transformer",), True)])
+def test_the_option_adds_the_transformer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], is_there: bool
+) -> None:
+    judged: dict[str, Any] = {}
+
+    class Sequences:
+        days_with_rows = (date(2026, 1, 1), date(2026, 3, 31))
+
+    def evaluate(known: Any, windows: Any, families: Any, *_: Any) -> Any:
+        judged.update(families)
+        raise Stopped
+
+    monkeypatch.setattr(order, "_sequences", lambda order: Sequences())
+    monkeypatch.setattr(order, "read_known", lambda sequences, windows: {})
+    monkeypatch.setattr(order, "evaluate", evaluate)
+    CliRunner(env={"THROUGHLINE_HOME": str(tmp_path)}).invoke(
+        app, ["evaluate", "--as-of", "2026-03-24", "--run-id", "try-1", *more]
+    )
+    assert set(order.FAMILIES) <= set(judged)
+    assert ("transformer" in judged) == is_there
+    if is_there:
+        assert judged["transformer"] == (CONTESTANT,)
+
+
+def test_the_terminal_hands_the_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(terminal, "ready", lambda console: None)
+    monkeypatch.setattr(terminal, "run_all", lambda commands, *_: started.extend(commands))
+    for more in ([], ["--transformer"]):
+        done = CliRunner().invoke(terminal.app, ["evaluate", "--as-of", "2026-03-24", *more])
+        assert done.exit_code == 0, done.output
+    day = date(2026, 3, 24)
+    assert started == [evaluate_command(day, 7), evaluate_command(day, 7, with_transformer=True)]
+    assert ["--transformer" in command.arguments for command in started] == [False, True]

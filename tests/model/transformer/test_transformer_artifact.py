@@ -1,0 +1,102 @@
+"""transformer-1 on disk: the same again, and nothing that this code would misread."""
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.baselines.next_tag import NextTagBySessions
+from model.baselines.vsknn import VsknnSettings
+from model.choice import load
+from model.counts.counts1 import Counts1
+from model.errors import InputError
+from model.history import History
+from model.registry import Registry, Training
+from model.scorer import Scores
+from model.training.challenger import Schooling
+from model.training.transformer import LearntTransformer
+from model.transformer.kept import KeptTransformer
+from model.transformer.kept_paths import anchored, write_path
+
+
+@pytest.fixture
+def folder(learnt: LearntTransformer, tmp_path: Path) -> Path:
+    learnt.kept.write(tmp_path)
+    return tmp_path
+
+
+def test_what_is_read_back_scores_the_same_and_is_plain_data(
+    learnt: LearntTransformer, folder: Path, weeks: dict[int, History], counts: Counts1
+) -> None:
+    told, again = (kept.scorer("t", counts).score(weeks[0]) for kept in (learnt.kept, KeptTransformer.read(folder)))
+    for field in fields(Scores):
+        assert np.array_equal(getattr(told, field.name), getattr(again, field.name)), field.name
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "model.json", "networks-0.safetensors", "networks-1.safetensors", "path-1.ubj", "path-2.npz",
+    ]  # fmt: skip
+
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda told: told.update(format=2), "is of the format 2, expected 1: another version made it; train again"),
+        (lambda told: told.pop("format"), "is of the format None, expected 1"),
+        (lambda told: told["size"].update(depth=3), "the size of the model in .* is not told as this version does"),
+        (lambda told: told["size"].update(width=32), "does not hold the weights of a network that this version builds"),
+        (lambda told: told["paths"][0].update(kind="vsknn"), "has a path of the kind 'vsknn', expected counts-1, boos"),
+    ],
+)
+def test_what_another_version_wrote_is_refused(change: Change, says: str, folder: Path) -> None:
+    told = json.loads((folder / "model.json").read_text())
+    change(told)
+    (folder / "model.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match=says):
+        KeptTransformer.read(folder)
+
+
+def test_half_a_file_of_weights_is_refused(folder: Path) -> None:
+    weights = folder / "networks-1.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"networks-1.safetensors does not hold the weights"):
+        KeptTransformer.read(folder)
+
+
+def test_the_registry_gives_it_back_and_refuses_an_altered_one(learnt: LearntTransformer, tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    training = Training("t", {}, {}, date(2026, 3, 24), 1, {})
+    version = registry.register(learnt.kept.kind, training, registry.record(training), learnt.kept.write, True)
+    assert version.name == "transformer-1.20260324"
+    assert isinstance(load(version, registry), KeptTransformer)
+    weights = tmp_path / "mlruns" / "models" / version.name / "networks-0.safetensors"
+    altered = bytearray(weights.read_bytes())
+    altered[-1] ^= 1
+    weights.write_bytes(altered)
+    with pytest.raises(InputError, match=r"is not the one registered as transformer-1\.20260324: found sha256"):
+        load(version, registry)
+
+
+def test_a_kind_from_the_future_is_refused(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    training = Training("t", {}, {}, date(2026, 3, 24), 1, {})
+    made = registry.register("oracle-9", training, registry.record(training), lambda to: None, True)
+    with pytest.raises(InputError, match="is of the kind oracle-9, expected boosting-1 or transformer-1: a newer"):
+        load(made, registry)
+
+
+def test_a_path_that_remembers_other_users_is_not_kept(
+    schooling: Schooling, learnt: LearntTransformer, counts: Counts1, tmp_path: Path
+) -> None:
+    voting = NextTagBySessions(VsknnSettings()).prepare(schooling.lessons, schooling.past, schooling.cut)
+    with pytest.raises(ValueError, match="NextTagRanker cannot be kept; expected the ranker of counts-1"):
+        KeptTransformer(replace(learnt.kept.model, paths=(voting,))).write(tmp_path)
+    with pytest.raises(ValueError, match="cannot be kept"):
+        anchored(voting, counts, counts.end)
+    assert write_path(learnt.kept.model.paths[0], tmp_path, 0) == {"kind": "counts-1"}

@@ -1,0 +1,211 @@
+"""transformer-1 as a challenger: what it is calibrated on, when it wins, and what it scores then."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import torch
+from pyiceberg.catalog.sql import SqlCatalog
+from typer.testing import CliRunner, Result
+
+import model.nightly as nightly
+import model.session_export as session_export
+import model.weekly as weekly
+from model.__main__ import app
+from model.baselines.boosted_ranking import BoostedRanking
+from model.counts.lesson import Lesson
+from model.counts.pairs import Pairs
+from model.curves import CurvePoint
+from model.history import History
+from model.kept import Kept
+from model.metrics import expected_calibration_error
+from model.sequences_schema import SEQUENCES
+from model.training.affinity_line import PublishedTags, fit_affinity
+from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
+from model.training.challenge import Challenge, challenge
+from model.training.challenger import Schooling, Told
+from model.training.plan import plan
+from model.training.transformer import LearntTransformer, TransformerChallenger
+from model.transformer.interest_model import AS_TOLD
+from model.transformer.interest_ranker import TransformerContestant
+from model.transformer.kept import KeptTransformer
+from model.transformer.paths import prepare_paths
+from model.transformer.trainer import Recipe
+from model.user_hash import stable_hash
+
+
+def with_other_answers(lesson: Lesson, is_changed_U: np.ndarray) -> Lesson:
+    """Let the marked users have touched tag 0 alone."""
+    is_kept_P = ~is_changed_U[lesson.touched.user_P]
+    key_P = np.union1d(lesson.touched.key_P[is_kept_P], np.flatnonzero(is_changed_U) * lesson.touched.tags)
+    touched = Pairs(key_P, lesson.touched.tags)
+    once_P = np.ones(len(touched), dtype=np.int64)
+    return replace(lesson, touched=touched, touches_P=once_P, is_touched_P=touched.find(lesson.pairs)[1])
+
+
+def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
+    challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
+) -> None:
+    newest = schooling.lessons[-1]
+    is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
+    assert 15 < is_held_out_U.sum() < 45
+    other = replace(schooling, lessons=[*schooling.lessons[:-1], with_other_answers(newest, is_held_out_U)])
+    again = challenger.learn(other, lambda doing: None).kept.model
+    for one, same in zip(learnt.kept.model.networks, again.networks, strict=True):
+        assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
+    assert again.calibrations != learnt.kept.model.calibrations
+
+
+def test_the_curve_that_errs_less_on_users_it_was_not_fitted_to_is_taken() -> None:
+    random = np.random.default_rng(4)
+    log_odds_N, is_second_N = random.normal(-1, 1.5, 8000), random.uniform(size=8000) < 0.5
+
+    def fitted(true_N: Any) -> tuple[Any, Mapping[str, float | None]]:
+        is_touched_N = random.uniform(size=8000) < true_N
+        return fit_affinity(PublishedTags(log_odds_N, is_touched_N, is_second_N))
+
+    straight_N = 1 / (1 + np.exp(-(0.5 * log_odds_N - 1)))
+    (line, bent), errors = fitted(straight_N)
+    assert line.coefficients["log_odds"] == pytest.approx(0.5, abs=0.1)
+    assert line.intercept == pytest.approx(-1, abs=0.1)
+    assert errors["line"] is not None and errors["as_stated"] is not None and errors["line"] < errors["as_stated"] / 3
+    crooked_N = np.where(log_odds_N > 0, 0.9, 0.1)
+    (line, bent), errors = fitted(crooked_N)
+    by_line_N = line.probability_N(log_odds_N[:, None])
+    error, of_line = (expected_calibration_error(told_N, crooked_N) for told_N in (bent.apply(by_line_N), by_line_N))
+    assert error < 0.7 * of_line
+    assert errors["bent"] is not None and errors["line"] is not None and errors["bent"] < errors["line"]
+
+
+def test_a_network_that_is_too_sure_of_itself_is_made_honest(
+    challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
+) -> None:
+    *older, newest = schooling.lessons
+    is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
+    paths = prepare_paths(challenger.contestant.paths, older, newest.past, newest.cut)
+    held_out = HeldOut(newest.of_users(~is_held_out_U), newest.of_users(is_held_out_U), paths)
+    sure = deepcopy(learnt.kept.model.networks)
+    for network in sure:
+        network.affinity_scale.bias += 6
+    calibrations, report = calibrated(replace(learnt.kept.model, networks=sure, calibrations=AS_TOLD), held_out)
+    assert report["ece"]["as_stated"] > 0.2
+    assert min(report["ece"]["line"], report["ece"]["bent"]) < report["ece"]["as_stated"] / 2
+    assert calibrations.affinity.intercept < 0
+    assert report["return_auc"] == {"networks": None, "counts-1": None}  # 30 users: too few stayed away to tell
+    assert report["return_by"] == "counts-1" and calibrations.returning is None
+
+
+def test_refitting_learns_anew_and_keeps_the_calibration(learnt: LearntTransformer, schooling: Schooling) -> None:
+    refitted = learnt.refitted(schooling).model
+    assert refitted.calibrations == learnt.kept.model.calibrations
+    weight, before = (model.networks[0].interests.query_KD for model in (refitted, learnt.kept.model))
+    assert not torch.equal(weight, before)  # the held-out users have taught it now
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A Challenger that has learnt already; a Learnt as well."""
+
+    kept: Kept
+    kind: str
+    steps: int = 0
+    curves: tuple[CurvePoint, ...] = ()
+
+    def learn(self, schooling: Schooling, told: Told) -> "Ready":
+        return self
+
+    def parameters(self) -> Mapping[str, Any]:
+        return {}
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {}
+
+    def refitted(self, schooling: Schooling) -> Kept:
+        return self.kept
+
+
+def turned(kept: KeptTransformer) -> KeptTransformer:
+    """Prefer what the model likes least."""
+    line = kept.model.calibrations.affinity
+    against = replace(line, coefficients={"log_odds": -line.coefficients["log_odds"]})
+    return KeptTransformer(replace(kept.model, calibrations=replace(kept.model.calibrations, affinity=against)))
+
+
+def test_the_best_of_those_that_win_is_the_one_refitted_and_a_worse_one_never_is(
+    learnt: LearntTransformer, weeks: dict[int, History], world: Any
+) -> None:
+    known = {world.last_day - timedelta(days=7 * number): history for number, history in weeks.items()}
+    weeks_of = plan(world.last_day, world.last_day - timedelta(days=27))
+    good, bad = Ready(learnt.kept, "transformer-1"), Ready(turned(learnt.kept), "turned-1")
+
+    def judged(**named: Ready) -> Challenge:
+        champions = [("bad one", bad.kept)]
+        return challenge(named, weeks_of, known, champions, lambda doing: None)
+
+    lost = judged(bad=bad)
+    assert lost.winner is None and not lost.leader.verdict.is_won and lost.leader.verdict.difference.high < 0
+    both = judged(bad=bad, good=good)
+    assert both.leader.kind == "transformer-1"
+    assert both.winner is (good.kept if both.leader.verdict.is_won else None)
+    assert {one.name for one in both.judged} == {"counts-1", "bad one", "bad", "good"}
+
+
+def run(home: Path, *arguments: str) -> Result:
+    return CliRunner(env={"THROUGHLINE_HOME": str(home), "TERM": "dumb"}).invoke(app, list(arguments))
+
+
+def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
+    shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Boosted trees as its only path see who has bought, which counts cannot."""
+    paths = (BoostedRanking(trees=50, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4),)
+    small = TransformerChallenger(TransformerContestant(networks=1, recipe=Recipe(epochs=1), paths=paths))
+    catalog = SqlCatalog(
+        "throughline", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse"
+    )
+    catalog.create_namespace("interest")
+    sequences = catalog.create_table("interest.sequences", SEQUENCES)
+    with sequences.update_spec() as spec:
+        spec.add_identity("as_of")
+    for number in (4, 3, 2, 1, 0):
+        day = shop.last_day - timedelta(days=7 * number)
+        is_news = (pc.field("as_of") > day - timedelta(days=7)) & (pc.field("user_id") < "user0800")
+        sequences.append(shop.until(day).filter(is_news))
+    for module in (nightly, weekly, session_export):
+        monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
+    monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": lambda watch: small})
+    today, out = str(shop.last_day), tmp_path / "sessions.parquet"
+
+    refused = run(tmp_path, "export-sessions", "--day", today, "--out", str(out))
+    assert refused.exit_code == 1 and f"no promoted Transformer may know {today}: found none" in refused.stderr
+    wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "oracle")
+    assert wrong.exit_code == 2 and "--challengers 'oracle': expected one or more of transformer" in wrong.stderr
+
+    trained = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
+    version = f"transformer-1.{shop.last_day:%Y%m%d}"
+    assert trained.exit_code == 0, trained.output
+    assert trained.stdout.splitlines()[-1].startswith(f"{version} promoted: nDCG@10 ")
+
+    range_of = ("--from", today, "--to", today, "--branch", "main", "--run-id", "night", "--model", "as-of")
+    scored = run(tmp_path, "score", *range_of)
+    assert scored.exit_code == 0, scored.output
+    profiles = pq.ParquetFile(tmp_path / "exchange" / "night" / "profiles" / f"as_of={today}.parquet").read()
+    assert set(profiles["model_version"].to_pylist()) == {version} and len(profiles)
+    assert {len(vector) for vector in profiles["embedding"].to_pylist()} == {64}
+
+    exported = run(tmp_path, "export-sessions", "--day", today, "--out", str(out))
+    assert exported.exit_code == 0, exported.output
+    rows = pq.read_table(out)
+    assert rows.column_names == ["user_id", "session_id", "as_of", "model_version", "vector"]
+    assert exported.stdout == f"{len(rows)} sessions by {version} in {out}\n"
+    known = shop.until(shop.last_day).filter(pc.field("user_id") < "user0800").to_pylist()
+    told = {(row["user_id"], session_id) for row in known for session_id in row["session_id"]}
+    assert set(zip(rows["user_id"].to_pylist(), rows["session_id"].to_pylist(), strict=True)) == told
+    assert {len(vector) for vector in rows["vector"].to_pylist()} == {64}

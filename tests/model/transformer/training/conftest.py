@@ -1,0 +1,94 @@
+"""A training small enough to be done many times over: 80 users, one block each way, three epochs."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model.baselines.own_counts import OwnCounts
+from model.counts.lesson import lesson
+from model.days import MICROS_PER_DAY, end_of_day
+from model.history import history_of
+from model.transformer.network import InterestTransformer
+from model.transformer.paths import CrossFittedPaths
+from model.transformer.questions import Window
+from model.transformer.recipe import Recipe
+from model.transformer.size import Size
+from model.transformer.trainer import Trainer
+from model.transformer.vocabulary import Vocabulary
+
+ROOT = Path(__file__).resolve().parents[4]
+CHILD = Path(__file__).with_name("child.py")
+SMALL = Size(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
+WEEK = 7 * MICROS_PER_DAY
+
+
+@dataclass(frozen=True)
+class Small:
+    """What is learnt from, what is judged by, and the network that learns."""
+
+    taught: Window
+    judged: Window
+    known: tuple[int, int, int]  # items, tags, actions
+    recipe: Recipe
+
+    def network(self, seed: int = 1) -> InterestTransformer:
+        torch.manual_seed(seed)
+        return InterestTransformer(SMALL, *self.known, paths=1)
+
+    def trainer(self, judge: Any = None, machine: Any = None, **changes: Any) -> Trainer:
+        return Trainer(self.network(), [self.taught], replace(self.recipe, **changes), judge, machine)
+
+
+@pytest.fixture(scope="session")
+def small(world: Any) -> Small:
+    history = history_of(world.until(world.last_day))
+    history = history.of_users(np.arange(history.users) < 80)
+    cuts = [end_of_day(world.last_day) - number * WEEK for number in (3, 2, 1)]
+    lessons = [lesson(history, cut, cut + WEEK) for cut in cuts]
+    vocabulary = Vocabulary.of(lessons[-1].past)
+    paths = CrossFittedPaths.of([OwnCounts(is_tuned=True)], lessons[:1], lessons[1].past, lessons[1].cut)
+    taught, judged = (Window.of(one.past, [one], vocabulary, paths, SMALL) for one in lessons[1:])
+    known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
+    return Small(taught, judged, known, Recipe(epochs=3, tokens_at_once=1024, warm_up_steps=5))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch add up in the order in which a child with one thread does."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[list[str], dict[str, Any]]]:
+    """Return the function that tells how `child.py` is started, on so many ranks."""
+    compiled = str(tmp_path_factory.mktemp("compiled"))  # by the first for the others, which begin seconds sooner
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+    def started(*arguments: object, ranks: int = 1) -> tuple[list[str], dict[str, Any]]:
+        several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+        line = [sys.executable, *several, str(CHILD), *map(str, arguments)]
+        own = {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": compiled, "OMP_NUM_THREADS": "1"}
+        machine = {"GLOO_SOCKET_IFNAME": "lo", "CUDA_VISIBLE_DEVICES": ""}
+        return line, {"env": {**environment, **own, **machine}, "cwd": ROOT}
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def same_weights() -> Callable[[Any, Any], bool]:
+    """Return the function that tells whether two states are equal bit for bit."""
+
+    def compare(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+        return list(one) == list(other) and all(torch.equal(one[name], weight) for name, weight in other.items())
+
+    return compare
