@@ -83,12 +83,13 @@ def ranks_U(ranker: ItemRanker, asked: Question, most: int) -> Ints:
     first = 0
     for past in asked.past.batches(max(1, CELLS_AT_ONCE // asked.past.things)):
         batch = slice(first, first + past.users)
-        rank_U[batch] = _ranks_B(ranker.strength_BV(newest(past, most)), past, asked.target_U[batch])
+        rank_U[batch] = ranks_B(ranker.strength_BV(newest(past, most)), past, asked.target_U[batch])
         first = batch.stop
     return rank_U
 
 
-def _ranks_B(strength_BV: NDArray[Any], past: Trails, target_B: Ints) -> Ints:
+def ranks_B(strength_BV: NDArray[Any], past: Trails, target_B: Ints) -> Ints:
+    """Return what `ranks_U` does, for users whose strengths are at hand."""
     if np.isnan(strength_BV).any():
         raise ValueError("a strength is nan: expected a number for each item; 0 where the ranker knows nothing")
     user_B = np.arange(len(target_B))

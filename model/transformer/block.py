@@ -39,14 +39,16 @@ class FeedForward(nn.Module):
 class SelfBlock(nn.Module):
     """Tokens look at each other, then each thinks for itself."""
 
-    def __init__(self, size: Size, is_rotary: bool) -> None:
+    def __init__(self, size: Size, is_rotary: bool, drops_links: bool = True) -> None:
+        """is_rotary, drops_links: as Attention has them."""
         super().__init__()
         self.attention_norm, self.thought_norm = nn.RMSNorm(size.width), nn.RMSNorm(size.width)
-        self.attention, self.thought = Attention(size, is_rotary), FeedForward(size.width)
+        self.attention, self.thought = Attention(size, is_rotary, drops_links), FeedForward(size.width)
         self.attended, self.thinking = Gated(size.width), Gated(size.width)
         self.dropout = nn.Dropout(size.dropout)
 
-    def forward(self, value_BLD: Tensor, bias_BHLL: Tensor) -> Tensor:
+    def forward(self, value_BLD: Tensor, bias_BHLL: Tensor | None) -> Tensor:
+        """Return (B, L, D). bias_BHLL: None where each token sees itself and those before it, as far and as well."""
         normed_BLD = self.attention_norm(value_BLD)
         value_BLD = self.attended(value_BLD, self.dropout(self.attention(normed_BLD, normed_BLD, bias_BHLL)))
         return self.thinking(value_BLD, self.dropout(self.thought(self.thought_norm(value_BLD))))

@@ -24,11 +24,17 @@ class Encoder(nn.Module):
 
     def forward(self, token_BLD: Tensor, batch: Batch) -> Tensor:
         """Return (B, L, D); the output of a session's end token is the session's vector."""
+        bias_BHLL = self._bias_BHLL(token_BLD, batch)
+        for block in self.blocks:
+            token_BLD = block(token_BLD, bias_BHLL)
+        return self.norm(token_BLD)
+
+    def _bias_BHLL(self, token_BLD: Tensor, batch: Batch) -> Tensor | None:
+        """Return what attention adds to each likeness; None where it is merely to look at what came before."""
+        if self.age is None and not self.size.is_hierarchical:
+            return None
         sight_BHLL = encoder_sight_BML(batch, self.size.is_hierarchical)[:, None]
         bias_BHLL = token_BLD.new_zeros(sight_BHLL.shape)
         if self.age is not None:
             bias_BHLL = self.age(batch.at_BL, batch.at_BL, batch.session_BL, batch.session_BL)
-        bias_BHLL = bias_BHLL.masked_fill(~sight_BHLL, -float("inf")).expand(-1, self.size.heads, -1, -1)
-        for block in self.blocks:
-            token_BLD = block(token_BLD, bias_BHLL)
-        return self.norm(token_BLD)
+        return bias_BHLL.masked_fill(~sight_BHLL, -float("inf")).expand(-1, self.size.heads, -1, -1)

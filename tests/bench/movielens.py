@@ -1,0 +1,190 @@
+"""`make bench movielens`: next-item nets on MovieLens-1M, alone, with the linear map, and together.
+
+Each seed trains in a process of one thread, two at a time. The epoch of a net, the ridge of the linear map and its
+weight in a blend are chosen on the second last items; the last are asked once. Everything that is fitted has seen
+neither. Writes tests/bench/results/movielens.json.
+
+python -m tests.bench.movielens [--quick] [--seeds 1,2,3] [--at-once 2] [--nets FOLDER]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.bootstrap import mean_of_users
+from model.next_item.blend import LEAST_CHANCE, blended_BV, log_chance_BV, ndcg_by_weight
+from model.next_item.ranker import NetRanker
+from model.public_sets.item_contestants import MOVIELENS_FAMILIES
+from model.public_sets.movielens import NEWEST
+from model.public_sets.next_item import (
+    TEST,
+    VALIDATION,
+    ItemRanker,
+    Question,
+    hits_U,
+    ndcg_U,
+    newest,
+    question,
+    ranks_B,
+    ranks_U,
+)
+from tests.bench.item_training import TrainedNet, asked_trails, recipe_of
+from tests.bench.machine import machine
+
+RESULTS = Path(__file__).with_name("results") / "movielens.json"
+WEIGHTS = (0.0, 0.4, 0.7, 1.0, 1.3, 1.6, 2.0)  # of the linear map in a blend
+Result = dict[str, Any]
+Strengths = list[NDArray[Any]]  # of each net, all users by all items
+
+
+def say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+def trained(seed: int, quick: bool, folder: Path) -> TrainedNet:
+    """Return the net of a seed, from the folder if it is there and was trained by the recipe of today."""
+    file = folder / f"seed-{seed}{'-quick' if quick else ''}.pt"
+    if file.exists() and TrainedNet.load(file).recipe == recipe_of(seed, quick).as_json():
+        say(f"seed {seed}: is in {file}")
+        return TrainedNet.load(file)
+    arguments = ["--seed", str(seed), "--out", str(file), *(["--quick"] if quick else [])]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "tests.bench.item_training", *arguments], check=True, env=environment)
+    return TrainedNet.load(file)
+
+
+def prior_of(validation: Question) -> tuple[ItemRanker, Result]:
+    """Return the linear map with the ridge that the validation likes best, and how it was chosen."""
+    tried: list[tuple[float, ItemRanker, Result]] = []
+    for contestant in MOVIELENS_FAMILIES["transition"]:
+        began = time.perf_counter()
+        ranker = contestant.prepare(validation.past)
+        seconds = time.perf_counter() - began
+        ndcg = float(ndcg_U(ranks_U(ranker, validation, NEWEST)).mean())
+        told = {"settings": contestant.settings(), "seconds": seconds, "validation_ndcg_at_10": ndcg}
+        tried.append((ndcg, ranker, told))
+    _, ranker, chosen = max(tried, key=lambda one: one[0])
+    return ranker, {**chosen, "tried": [told for _, _, told in tried]}
+
+
+def metrics(strength_UV: NDArray[Any], asked: Question) -> Result:
+    """Return HR@10 and nDCG@10 with their 95 % intervals over users."""
+    rank_U = ranks_B(strength_UV, asked.past, asked.target_U)
+    return {"hr_at_10": asdict(mean_of_users(hits_U(rank_U))), "ndcg_at_10": asdict(mean_of_users(ndcg_U(rank_U)))}
+
+
+def blend(nets: tuple[Strengths, Strengths], priors: Strengths, validation: Question, test: Question) -> Result:
+    """Return the blend whose weight the validation chose, on the test. Pairs are of validation and test."""
+    tried = ndcg_by_weight(nets[0], priors[0], validation, WEIGHTS)
+    weight = max(tried, key=lambda one: tried[one])
+    found = metrics(blended_BV(nets[1], priors[1], weight), test)
+    return {"prior_weight": weight, "validation_ndcg_at_10": tried, **found}
+
+
+def spread(found: Sequence[Result]) -> Result:
+    """Return mean, least and most over seeds."""
+    return {
+        name: {"mean": float(np.mean(values)), "least": min(values), "most": max(values)}
+        for name in ("hr_at_10", "ndcg_at_10")
+        for values in [[one[name]["mean"] for one in found]]
+    }
+
+
+def judged(nets: Sequence[TrainedNet], prior: ItemRanker, validation: Question, test: Question) -> Result:
+    """Return every variant on the test: each net, each with the linear map, and all together."""
+    asked = [validation, test]
+    priors = [log_chance_BV(prior, newest(one.past, NEWEST)) for one in asked]
+    strengths: tuple[Strengths, Strengths] = ([], [])
+    of_seeds = []
+    for trained_net in nets:
+        began = time.perf_counter()
+        for told, one in zip(strengths, asked, strict=True):
+            told.append(NetRanker(trained_net.net).strength_BV(newest(one.past, NEWEST)))
+        rate = 2 * test.users / (time.perf_counter() - began)
+        alone = {key: value for key, value in vars(trained_net).items() if key not in ("net", "recipe")}
+        of_seeds.append(
+            {
+                "seed": trained_net.recipe["seed"],
+                **alone,
+                "users_scored_per_second": rate,
+                "net": metrics(strengths[1][-1], test),
+                "net_and_prior": blend((strengths[0][-1:], strengths[1][-1:]), priors, validation, test),
+            }
+        )
+        say(json.dumps(of_seeds[-1]))
+    return {
+        "seeds": of_seeds,
+        "net": spread([one["net"] for one in of_seeds]),
+        "net_and_prior": spread([one["net_and_prior"] for one in of_seeds]),
+        "all_nets": metrics(blended_BV(strengths[1], priors[1], 0.0), test),
+        "all_nets_and_prior": blend(strengths, priors, validation, test),
+        "prior_alone": metrics(priors[1], test),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few hundred users, two epochs: does it run at all?")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--at-once", type=int, default=2, help="trainings side by side")
+    parser.add_argument("--nets", type=Path, help="keeps trained nets there, and trains none that is there")
+    told = parser.parse_args()
+    seeds = [int(seed) for seed in told.seeds.split(",")]
+    torch.set_num_threads(1)
+    result: Result = {
+        "machine": machine(),
+        "config": {
+            "seeds": seeds,
+            "quick": told.quick,
+            "at_once": told.at_once,
+            "recipe": recipe_of(0, told.quick).as_json(),
+            "prior_weights": WEIGHTS,
+            "least_chance_of_prior": LEAST_CHANCE,
+            "torch": torch.__version__,
+        },
+    }
+    began = time.perf_counter()
+    trails = asked_trails(told.quick)
+    validation, test = question(trails, VALIDATION), question(trails, TEST)
+    result["asked"] = {
+        "users": trails.users,
+        "items": trails.things,
+        "newest": NEWEST,
+        "protocol": "leave one out, all unseen",
+    }
+    with TemporaryDirectory(prefix="throughline-bench-") as folder, ThreadPoolExecutor(told.at_once) as pool:
+        kept = told.nets or Path(folder)
+        kept.mkdir(parents=True, exist_ok=True)
+        nets = list(pool.map(lambda seed: trained(seed, told.quick, kept), seeds))
+    prior, result["prior"] = prior_of(validation)
+    result |= judged(nets, prior, validation, test)
+    result["seconds_of_this_run"] = time.perf_counter() - began
+    file = RESULTS.with_name("movielens-quick.json") if told.quick else RESULTS
+    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for variant in ("net", "net_and_prior", "all_nets", "all_nets_and_prior"):
+        say(
+            f"{variant}: "
+            + ", ".join(
+                f"{name} {one['mean']:.4f}"
+                for name, one in result[variant].items()
+                if name.endswith("at_10") and "mean" in one
+            )
+        )
+    say(f"written: {file}")
+
+
+if __name__ == "__main__":
+    main()
