@@ -46,7 +46,7 @@ class NextItemNet(nn.Module):
         for table in (self.item, self.place):
             nn.init.normal_(table.weight, std=STANDARD_DEVIATION)
         shape = Size(size.width, size.heads, size.blocks, decoder_blocks=0, interests=0, dropout=size.dropout)
-        self.blocks = nn.ModuleList(SelfBlock(shape, is_rotary=True, drops_links=False) for _ in range(size.blocks))
+        self.blocks = nn.ModuleList(SelfBlock(shape, is_rotary=True) for _ in range(size.blocks))
         self.first_norm, self.last_norm = nn.RMSNorm(size.width), nn.RMSNorm(size.width)
         self.dropout = nn.Dropout(size.dropout)
 

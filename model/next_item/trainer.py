@@ -12,8 +12,8 @@ import torch
 from model.baselines.trails import Trails
 from model.next_item.loss import next_item_loss, shared_negatives
 from model.next_item.network import ItemSize, NextItemNet
-from model.next_item.pace import WeightAverage, pace
 from model.next_item.windows import batches_of_epoch, lessons
+from model.transformer.pace import WeightAverage, pace
 
 STEADY_GRADIENT = 1.0  # longer gradients are cut to this length
 SHARED_SEED = 1_000_003  # a prime, so that steps of different seeds draw differently

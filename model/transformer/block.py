@@ -39,11 +39,11 @@ class FeedForward(nn.Module):
 class SelfBlock(nn.Module):
     """Tokens look at each other, then each thinks for itself."""
 
-    def __init__(self, size: Size, is_rotary: bool, drops_links: bool = True) -> None:
-        """is_rotary, drops_links: as Attention has them."""
+    def __init__(self, size: Size, is_rotary: bool) -> None:
+        """is_rotary: as Attention has it."""
         super().__init__()
         self.attention_norm, self.thought_norm = nn.RMSNorm(size.width), nn.RMSNorm(size.width)
-        self.attention, self.thought = Attention(size, is_rotary, drops_links), FeedForward(size.width)
+        self.attention, self.thought = Attention(size, is_rotary), FeedForward(size.width)
         self.attended, self.thinking = Gated(size.width), Gated(size.width)
         self.dropout = nn.Dropout(size.dropout)
 

@@ -1,10 +1,10 @@
 """What a training is made by, beside the data and the network."""
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from model.transformer.loss import LossWeights
+from model.transformer.pace import pace
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,7 @@ class Recipe:
 
     def pace(self, step: int, steps: int) -> float:
         """Return the learning rate of a step, counted from 0: a warm-up, then half a cosine down to 0."""
-        warm = min(1.0, (step + 1) / self.warm_up_steps)
-        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+        return self.learning_rate * pace(step, steps, self.warm_up_steps)
 
     def kept(self, step: int) -> float:
         """Return what the average keeps of itself after so many steps.

@@ -14,10 +14,10 @@ from model.next_item.blend import LEAST_CHANCE, BlendRanker, blended_BV, log_cha
 from model.next_item.contestant import NetOfItems
 from model.next_item.loss import next_item_loss, shared_negatives
 from model.next_item.network import ItemSize, NextItemNet
-from model.next_item.pace import WeightAverage, pace
 from model.next_item.trainer import ItemProgress, ItemRecipe, train_net
 from model.public_sets.item_contestants import PopularItems
 from model.public_sets.next_item import TEST, VALIDATION, hits_U, ndcg_U, question, ranks_U
+from model.transformer.pace import WeightAverage, pace
 
 TrailsOf = Callable[[list[list[int]]], Trails]
 RECIPE = ItemRecipe(

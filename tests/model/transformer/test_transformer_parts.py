@@ -43,13 +43,6 @@ def test_without_a_bias_attention_looks_back_and_never_ahead() -> None:
     torch.testing.assert_close(part(value, value, None), part(value, value, ahead))
 
 
-def test_dropout_of_links_can_be_left_out() -> None:
-    value = torch.randn(1, 6, 8)
-    for drops_links in (True, False):
-        part = Attention(Size(8, 2, 1, 1, 1), is_rotary=True, drops_links=drops_links).train()
-        assert torch.equal(part(value, value, None), part(value, value, None)) is not drops_links
-
-
 def test_rotary_likeness_depends_on_the_distance_alone() -> None:
     one, other = torch.randn(8).double(), torch.randn(8).double()
     turned_one, turned_other = (rotated(value.expand(1, 1, 9, 8))[0, 0] for value in (one, other))
