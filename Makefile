@@ -6,6 +6,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
 SOURCE ?= demo
+ON_BOTH_CORES := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 
@@ -28,7 +29,7 @@ demo: $(READY) ## a shop's log of our own making, from lines to profiles; or you
 	@$(BIN)/throughline demo $(if $(LOG),--log "$(LOG)" --source "$(SOURCE)") $(if $(NIGHTS),--nights "$(NIGHTS)")
 
 test: $(READY) ## all tests, those with a real Airflow, Spark and PostgreSQL included
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(ON_BOTH_CORES)
 
 lint: $(READY) ## format, lint, types, imports
 	@$(BIN)/ruff format --check .
@@ -37,7 +38,7 @@ lint: $(READY) ## format, lint, types, imports
 	@$(BIN)/lint-imports
 
 check: lint ## what CI runs first: lint and the fast tests
-	@$(BIN)/pytest -m "not end_to_end and not slow"
+	@$(BIN)/pytest $(ON_BOTH_CORES) -m "not end_to_end and not slow"
 
 format: $(READY) ## write the code as `make check` wants it
 	@$(BIN)/ruff format .
