@@ -4,7 +4,7 @@ Shape letters: U users, T tags, P paths.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,8 @@ from model.transformer.trainer import Trainer
 from model.transformer.vocabulary import Vocabulary
 from tests.bench.ablated import last_sessions
 
+Read = list[tuple[History, list[Lesson]]]  # a past, and the lessons that are asked about in one pass over it
+
 
 @dataclass(frozen=True, eq=False)
 class Course:
@@ -55,15 +57,12 @@ class Course:
         cuts_a_window: int,
         size: Size,
     ) -> "Course":
-        started, worked = time.perf_counter(), time.process_time()
         past, taught = exam.everybody, Lessons(known, split).by(known, split.test)
-        lessons = dense_lessons(taught, past, cuts_a_window)
-        crossed = CrossFittedPaths.of(contestants, taught, past, exam.moment)
-        vocabulary = Vocabulary.of(past)
-        windows = [Window.of(past, lessons, vocabulary, crossed, size)]
-        paths = prepare_paths(contestants, taught, past, exam.moment)
-        took = (time.perf_counter() - started, time.process_time() - worked)
-        return cls(windows, vocabulary, paths, size, exam.moment, *took)
+
+        def read() -> Read:
+            return [(past, dense_lessons(taught, past, cuts_a_window))]
+
+        return cls._laid_out(contestants, taught, past, read, Vocabulary.of(past), size, exam.moment)
 
     @classmethod
     def of_last_sessions(
@@ -76,23 +75,40 @@ class Course:
         size: Size,
     ) -> "Course":
         """At each cut nothing but each user's newest session before it is known, to the network and to its paths."""
-        started, worked = time.perf_counter(), time.process_time()
-        past, taught = exam.everybody, Lessons(known, split).by(known, split.test)
-        dense = dense_lessons(taught, past, cuts_a_window)
-        newest = last_sessions(past, 1)
+        past = exam.everybody
         short = [
             lesson_between(
                 last_sessions(known[day], 1), known[split.end_of(day)], end_of_day(day), end_of_day(split.end_of(day))
             )
             for day in split.taught_by(split.test)
         ]
-        crossed = CrossFittedPaths.of(contestants, short, newest, exam.moment)
-        vocabulary = Vocabulary.of(past)
-        lessons = [_of_last_session(past, one) for one in dense]
-        windows = [Window.of(lesson.past, [lesson], vocabulary, crossed, size) for lesson in lessons]
-        paths = prepare_paths(contestants, short, newest, exam.moment)
+
+        def read() -> Read:
+            dense = dense_lessons(Lessons(known, split).by(known, split.test), past, cuts_a_window)
+            lessons = [_of_last_session(past, one) for one in dense]
+            return [(lesson.past, [lesson]) for lesson in lessons]
+
+        newest = last_sessions(past, 1)
+        return cls._laid_out(contestants, short, newest, read, Vocabulary.of(past), size, exam.moment)
+
+    @classmethod
+    def _laid_out(
+        cls,
+        contestants: Sequence[Contestant],
+        taught: Sequence[Lesson],
+        past: History,
+        read: Callable[[], Read],
+        vocabulary: Vocabulary,
+        size: Size,
+        moment: int,
+    ) -> "Course":
+        """taught, past: what the paths learn from. read: lays out what the network reads."""
+        started, worked = time.perf_counter(), time.process_time()
+        crossed = CrossFittedPaths.of(contestants, taught, past, moment)
+        windows = [Window.of(seen, lessons, vocabulary, crossed, size) for seen, lessons in read()]
+        paths = prepare_paths(contestants, taught, past, moment)
         took = (time.perf_counter() - started, time.process_time() - worked)
-        return cls(windows, vocabulary, paths, size, exam.moment, *took)
+        return cls(windows, vocabulary, paths, size, moment, *took)
 
     def trained(self, recipe: Recipe, told: Told) -> tuple[InterestTransformer, float]:
         """Return the network and the seconds that it took, `self.seconds` not among them."""
