@@ -1,6 +1,5 @@
 """Takes the steps of a training: on one process or as one rank of several, and averages the weights over time."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from model.transformer.layout import EVENT
 from model.transformer.loss import loss_of
 from model.transformer.machine import Machine
 from model.transformer.network import InterestTransformer
+from model.transformer.pace import WeightAverage
 from model.transformer.questions import Question
 from model.transformer.recipe import Recipe
 from model.transformer.source import Source, share
@@ -53,7 +53,12 @@ class Learner:
             network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
         )
         self.lesson, self.stepper = self.fabric.setup(Lesson(network, recipe), self.optimizer)
-        self.average = copy.deepcopy(network).eval().requires_grad_(False)
+        self.over_time = WeightAverage(network, recipe.averaging)
+
+    @property
+    def average(self) -> InterestTransformer:
+        """The network of the averaged weights."""
+        return self.over_time.network
 
     @property
     def leads(self) -> bool:
@@ -74,21 +79,18 @@ class Learner:
         self.fabric.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), STEADY_GRADIENT)
         self.stepper.step()
-        self._take_into_average(self.recipe.kept(step + 1))
+        self.over_time.take(self.network)
         return Taken(float(loss.detach()), learning_rate, events)
-
-    @torch.no_grad()
-    def _take_into_average(self, keep: float) -> None:
-        for mean, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(weight, 1 - keep)
 
     def state(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "averaged_steps": self.over_time.steps,
             "optimizer": self.optimizer.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
+        self.over_time.steps = state["averaged_steps"]

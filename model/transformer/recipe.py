@@ -28,13 +28,6 @@ class Recipe:
         """Return the learning rate of a step, counted from 0: a warm-up, then half a cosine down to 0."""
         return self.learning_rate * pace(step, steps, self.warm_up_steps)
 
-    def kept(self, step: int) -> float:
-        """Return what the average keeps of itself after so many steps.
-
-        The first steps are forgotten faster, else the start would stay in a short training's average.
-        """
-        return min(self.averaging, (1 + step) / (10 + step))
-
     def noise(self, step: int, rank: int) -> int:
         """Return the seed of a step's dropout: the same after a resume, another on each rank."""
         return self.seed * 1_000_003 + step + rank * 7_919_000_003
