@@ -22,6 +22,7 @@ from model.transformer.kept_paths import anchored, together
 from model.transformer.network import Answer
 from model.transformer.paths import LEAST, Paths
 from model.transformer.questions import MOST_TOKENS, Asked, batches
+from model.transformer.tensors import on
 
 TOKENS_AT_ONCE = 16_384
 USERS_AT_ONCE = 256  # bounds what is held of every tag at once
@@ -33,23 +34,23 @@ class Reading:
     """What the networks found in some users' events."""
 
     asked: Asked
-    batch: Batch
+    batch: Batch  # on the device of the networks, as are the answers
     answers: tuple[Answer, ...]  # one a network
 
     def log_odds_WV(self) -> Floats:
         """Return the log-odds of the mean probability of the networks, before any calibration."""
         told_NWV = torch.stack([torch.sigmoid(answer.affinity_BCT[:, 0].double()) for answer in self.answers])
-        return np.asarray(logit(np.clip(told_NWV.mean(0).numpy(), LEAST, 1 - LEAST)))
+        return np.asarray(logit(np.clip(told_NWV.mean(0).cpu().numpy(), LEAST, 1 - LEAST)))
 
     def return_log_odds_W(self) -> Floats:
         told_NW = torch.stack([answer.return_BC[:, 0].double() for answer in self.answers])
-        return np.asarray(told_NW.mean(0).numpy())
+        return np.asarray(told_NW.mean(0).cpu().numpy())
 
     def embedding_WD(self) -> NDArray[np.float32]:
         """Return the mean of the interests, each by its share. Of the first network: each has a space of its own."""
         interests = self.answers[0].interests
         share_WK1 = interests.log_share_BCK[:, 0].exp()[..., None]
-        return np.asarray((share_WK1 * interests.vector_BCKD[:, 0]).sum(1).float().numpy())
+        return np.asarray((share_WK1 * interests.vector_BCKD[:, 0]).sum(1).float().cpu().numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,7 @@ class Anchored:
         """some: users with an event each."""
         asked = Asked.of(some, self.moment, self.model.vocabulary, self.paths, self.model.size)
         batch, path_BCTP = asked.batch(np.arange(some.users))
+        batch, path_BCTP = on(batch, self.model.device), path_BCTP.to(self.model.device)
         return Reading(asked, batch, tuple(network(batch, path_BCTP) for network in self.model.networks))
 
     def _affinity_by_counts_P(self, some: History, own: OwnTags, pairs: Pairs, share_T: Floats) -> Floats:

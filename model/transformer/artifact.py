@@ -21,6 +21,7 @@ from model.counts.parameters import UNTUNED
 from model.errors import InputError
 from model.transformer.interest_model import Calibrations, InterestModel
 from model.transformer.kept_paths import nobody, read_path, together, write_path
+from model.transformer.machine import scoring_device
 from model.transformer.network import InterestTransformer
 from model.transformer.size import Size
 from model.transformer.vocabulary import Vocabulary
@@ -51,7 +52,10 @@ def write_model(model: InterestModel, folder: Path) -> None:
 
 
 def read_model(folder: Path) -> InterestModel:
-    """Read what `write_model` wrote. Raises InputError if another version of this code wrote it."""
+    """Read what `write_model` wrote, the networks onto a GPU where there is one.
+
+    Raises InputError if another version of this code wrote it.
+    """
     told = json.loads((folder / TOLD).read_text())
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         found = told.get("format") if isinstance(told, dict) else None
@@ -104,7 +108,7 @@ def _network(size: Size, vocabulary: Vocabulary, paths: int, weights: Path) -> I
             f"{weights} does not hold the weights of a network that this version builds ({found}): train again, or "
             f"score with --model none"
         ) from None
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False).to(scoring_device())
 
 
 def _weights(folder: Path, number: int) -> Path:

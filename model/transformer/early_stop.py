@@ -13,7 +13,7 @@ from model.transformer.network import InterestTransformer
 from model.transformer.questions import batches
 from model.transformer.recipe import Recipe
 from model.transformer.source import Source
-from model.transformer.tensors import leaves, moved, rebuilt
+from model.transformer.tensors import on
 
 Judge = Callable[[InterestTransformer], float]  # higher is better
 
@@ -30,8 +30,7 @@ class LeastLoss:
         device = next(network.parameters()).device
         total, users = 0.0, 0
         for user_B in batches(self.source.lengths_U(), self.recipe.tokens_at_once):
-            asked = self.source.question(user_B)
-            question = rebuilt(type(asked), moved(leaves(asked), device))
+            question = on(self.source.question(user_B), device)
             answer = network(question.batch, question.path_BCTP)
             total += float(loss_of(network, answer, question, self.recipe.weights)) * len(user_B)
             users += len(user_B)

@@ -27,7 +27,7 @@ def attended_sessions_BIV(networks: Sequence[InterestTransformer], reading: Read
 
     tag_BI: places in the vocabulary; what stands at -1 is void.
     """
-    tags = torch.from_numpy(np.maximum(tag_BI, 0))
+    tags = torch.from_numpy(np.maximum(tag_BI, 0)).to(reading.batch.session_BL.device)
     strength_BIS = torch.stack(
         [
             strength_of_sessions_BIS(
@@ -38,7 +38,7 @@ def attended_sessions_BIV(networks: Sequence[InterestTransformer], reading: Read
             for network, answer in zip(networks, reading.answers, strict=True)
         ]
     ).mean(0)
-    return _strongest_BIV(strength_BIS.double().numpy(), session_ids_US(reading.asked.tokens))
+    return _strongest_BIV(strength_BIS.double().cpu().numpy(), session_ids_US(reading.asked.tokens))
 
 
 def strength_of_sessions_BIS(responsibility_BIK: Tensor, attention_BKL: Tensor, session_BL: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from model.arrays import Floats
 from model.counts.calibration import AS_STATED, Calibration
 from model.counts.logistic import LogisticFormula
@@ -43,3 +45,8 @@ class InterestModel:
     paths: tuple[Ranker, ...]  # as of the end of training
     calibrations: Calibrations
     facts: Mapping[str, Any]  # what it was trained on and how it did, as JSON
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks compute."""
+        return next(self.networks[0].parameters()).device

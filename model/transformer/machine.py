@@ -60,3 +60,8 @@ class Machine:
         """Have the network compiled at its first call, where that pays; its weights keep their names."""
         if self.is_compiled:
             network.compile(dynamic=True)
+
+
+def scoring_device() -> torch.device:
+    """Return where a trained network scores: on the first GPU that this process sees, else on the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -17,6 +17,7 @@ from model.transformer.interest_model import InterestModel
 from model.transformer.layout import Tokens, layout
 from model.transformer.network import session_vectors
 from model.transformer.questions import MOST_TOKENS
+from model.transformer.tensors import on
 
 SESSION_VECTORS = pa.schema(
     [
@@ -44,8 +45,9 @@ def vectors_of_sessions(model: InterestModel, version: str, history: History, as
     past = past.of_users(past.event_counts_U() > 0)
     for _, some in pieces(past):
         tokens = layout(some, model.vocabulary)
-        batch = batch_of(tokens, np.arange(some.users), [[end]] * some.users, MOST_TOKENS)
-        vector_SD, user_S, session_S = session_vectors(model.networks[0].encode(batch), batch)
+        batch = on(batch_of(tokens, np.arange(some.users), [[end]] * some.users, MOST_TOKENS), model.device)
+        told = session_vectors(model.networks[0].encode(batch), batch)
+        vector_SD, user_S, session_S = (one.cpu() for one in told)
         width = vector_SD.shape[1]
         id_US = session_ids_US(tokens)
         offsets = pa.array(np.arange(len(vector_SD) + 1) * width, pa.int32())

@@ -29,6 +29,11 @@ def rebuilt(kind: type[Told], of_name: Mapping[str, Tensor], prefix: str = "") -
     return kind(**made)
 
 
+def on(told: Told, device: torch.device) -> Told:
+    """Return the same with every tensor on a device."""
+    return rebuilt(type(told), moved(leaves(told), device))
+
+
 def moved(of_name: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     """Return the tensors on a device, without waiting for the copies to arrive."""
     return {name: tensor.to(device, non_blocking=True) for name, tensor in of_name.items()}
