@@ -15,6 +15,7 @@ from model.transformer.encoder import Encoder
 from model.transformer.layout import END
 from model.transformer.own_tags import HALF_LIVES_DAYS, OwnTagCounts
 from model.transformer.repeat import AffinityScale, ConvexStart, RepeatExplore
+from model.transformer.return_head import ReturnHead
 from model.transformer.size import Size
 
 OWN_WAYS = len(HALF_LIVES_DAYS)
@@ -47,7 +48,7 @@ class InterestTransformer(nn.Module):
         own_ways = OWN_WAYS if size.has_own_tags else 0
         self.repeat_explore = RepeatExplore(paths, own_ways)
         self.affinity_scale = AffinityScale(paths, own_ways)
-        self.returning = nn.Linear(size.width, 1)
+        self.returning = ReturnHead(size.width, paths, own_ways)
 
     @property
     def tag_TD(self) -> Tensor:
@@ -70,13 +71,12 @@ class InterestTransformer(nn.Module):
             path_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
         own_BCTW = self.own_tags(memory_BLD, batch) if self.own_tags else None
         log_share_BCT = self.repeat_explore(path_BCTP, log_mixture_BCT, own_BCTW)
-        user_BCD = interests.vector_BCKD.mean(2)
         return Answer(
             memory_BLD,
             interests,
             log_share_BCT,
             self.affinity_scale(log_share_BCT, path_BCTP, own_BCTW),
-            self.returning(user_BCD).squeeze(-1),
+            self.returning(interests.vector_BCKD.mean(2), path_BCTP, own_BCTW),
         )
 
     def start_from(self, fit: ConvexStart) -> None:
