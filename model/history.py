@@ -62,6 +62,10 @@ class History:
         """Return the same users with only the events at `moment` or later."""
         return self._with_events(self.at_E >= moment)
 
+    def before_for(self, is_cut_U: Bools, moment: int) -> "History":
+        """Return the same users, the marked ones with only the events before `moment`."""
+        return self._with_events((self.at_E < moment) | ~is_cut_U[self.user_E])
+
     def of_users(self, is_kept_U: Bools) -> "History":
         new_user_U = np.cumsum(is_kept_U) - 1
         kept = self._with_events(is_kept_U[self.user_E])

@@ -65,11 +65,16 @@ class TransformerChallenger:
     steps: int = 2
 
     def learn(self, schooling: Schooling, told: Told) -> LearntTransformer:
-        """Train on all but a fifth of the users, on whom the answers to the newest lesson are then calibrated."""
-        newest = schooling.lessons[-1]
+        """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.
+
+        These users teach until then, since those whom the model will score have taught it too: of users it has never
+        seen it is less sure.
+        """
+        *older, newest = schooling.lessons
         told("training the Transformer")
-        lessons = [lesson.of_users(~_is_held_out_U(lesson.past)) for lesson in schooling.lessons]
-        past = schooling.past.of_users(~_is_held_out_U(schooling.past))
+        lessons = [*older, newest.of_users(~_is_held_out_U(newest.past))]
+        past = schooling.past.before_for(_is_held_out_U(schooling.past), newest.cut)
+        past = past.of_users(past.event_counts_U() > 0)
         ranker = self.contestant.prepare(lessons, past, schooling.cut)
         told("calibrating the Transformer")
         held_out = HeldOut(
