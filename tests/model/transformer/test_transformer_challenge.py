@@ -50,13 +50,26 @@ def with_other_answers(lesson: Lesson, is_changed_U: np.ndarray) -> Lesson:
     return replace(lesson, touched=touched, touches_P=once_P, is_touched_P=touched.find(lesson.pairs)[1])
 
 
+def with_another_week(past: History, cut: int) -> History:
+    """Let the users held out have done something else since the cut."""
+    is_held_out_U = stable_hash(past.user_id_U) % ONE_HELD_OUT_OF == 0
+    is_changed_E = is_held_out_U[past.user_E] & (past.at_E >= cut)
+    assert is_changed_E.any()
+    tag_M = np.where(is_changed_E[past.event_M], 0, past.tag_M)
+    return replace(past, item_E=np.where(is_changed_E, 7, past.item_E), tag_M=tag_M)
+
+
 def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
     challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
 ) -> None:
     newest = schooling.lessons[-1]
     is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
     assert 15 < is_held_out_U.sum() < 45
-    other = replace(schooling, lessons=[*schooling.lessons[:-1], with_other_answers(newest, is_held_out_U)])
+    other = replace(
+        schooling,
+        lessons=[*schooling.lessons[:-1], with_other_answers(newest, is_held_out_U)],
+        past=with_another_week(schooling.past, newest.cut),
+    )
     again = challenger.learn(other, lambda doing: None).kept.model
     for one, same in zip(learnt.kept.model.networks, again.networks, strict=True):
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())

@@ -109,6 +109,21 @@ def test_many_cuts_lie_evenly_between_the_first_and_the_last_window(lessons: Seq
     assert len(dense_lessons(lessons[:2], past, cuts_a_window=1)) == 2
 
 
+def test_whoever_is_kept_out_of_a_window_is_kept_out_of_all_that_reach_into_it(lessons: Sequence[Lesson]) -> None:
+    older, newer = lessons[:2]
+    is_kept_U = np.arange(newer.past.users) % 5 > 0
+    left_out = set(newer.past.user_id_U[~is_kept_U]) & set(older.past.user_id_U)
+    assert left_out
+    first, *others = dense_lessons([older, newer.of_users(is_kept_U)], lessons[-1].past, cuts_a_window=7)
+    assert left_out <= set(first.past.user_id_U)
+    assert not any(left_out & set(one.past.user_id_U) for one in others)
+    whole = dense_lessons([older, newer], lessons[-1].past, cuts_a_window=7)[3]
+    np.testing.assert_array_equal(
+        others[2].touched_tags_U,
+        whole.touched_tags_U[~np.isin(whole.past.user_id_U, [*left_out, *newer.past.user_id_U[~is_kept_U]])],
+    )
+
+
 def test_a_path_is_taught_by_the_other_half_of_the_users(lessons: Sequence[Lesson]) -> None:
     """What one half did in the window alters what is said of the other half alone."""
     counts, asked = [OwnCounts(is_tuned=True)], lessons[1]
