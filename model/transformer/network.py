@@ -48,7 +48,7 @@ class InterestTransformer(nn.Module):
         own_ways = OWN_WAYS if size.has_own_tags else 0
         self.repeat_explore = RepeatExplore(paths, own_ways)
         self.affinity_scale = AffinityScale(paths, own_ways)
-        self.returning = ReturnHead(size.width, paths, own_ways)
+        self.returning = ReturnHead()
 
     @property
     def tag_TD(self) -> Tensor:
@@ -76,7 +76,7 @@ class InterestTransformer(nn.Module):
             interests,
             log_share_BCT,
             self.affinity_scale(log_share_BCT, path_BCTP, own_BCTW),
-            self.returning(interests.vector_BCKD.mean(2), path_BCTP, own_BCTW),
+            self.returning(batch),
         )
 
     def start_from(self, fit: ConvexStart) -> None:

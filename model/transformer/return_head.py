@@ -1,28 +1,53 @@
-"""Who comes back: told by what a user wants and by how much they did of late.
+"""Who comes back: told by how lately, how often and how much a user came.
 
-Shape letters: B users, C cuts, T tags, P paths, W ways of counting, D width.
+Shape letters: B users, L tokens, C cuts, F numbers of a user at a cut.
 """
 
 import torch
 from torch import Tensor, nn
 
+from model.transformer.attention import SECOND
+from model.transformer.batch import Batch
+from model.transformer.layout import DAY_SECONDS, EVENT
+from model.transformer.sight import memory_sight_BCL
+
+EVENTS_HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
+SESSIONS_HALF_LIVES_DAYS = (2.0, 7.0, 28.0)
+MOST_DAYS = 60.0  # since the last event: who has not come for longer is as far away
+NUMBERS = 1 + len(EVENTS_HALF_LIVES_DAYS) + len(SESSIONS_HALF_LIVES_DAYS)
+HIDDEN = 16
+
 
 class ReturnHead(nn.Module):
-    """A line through sums that say how much a user did and is about to do, and through the user's vector.
+    """Two layers over recency, frequency and session counts of the tokens that were read.
 
-    What it learns moves nothing but itself: a user comes back or not in nearly every window alike, so that a network
-    that is moved by it learns its users by heart.
+    It does not look at the user's vector: a user comes back in nearly every window or in none, so a head that sees
+    the vector learns its users by heart (AUC of a later week on the demo: .60 by the vector, .77 by these numbers, .75
+    by both).
     """
 
-    def __init__(self, width: int, paths: int, own_ways: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.line = nn.Linear(paths + own_ways + width, 1)
-        nn.init.zeros_(self.line.weight)
-        nn.init.zeros_(self.line.bias)
+        self.layers = nn.Sequential(nn.Linear(NUMBERS, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, 1))
 
-    def forward(self, user_BCD: Tensor, path_BCTP: Tensor, own_BCTW: Tensor | None = None) -> Tensor:
-        """Return log-odds (B, C). own_BCTW: log(1 + count) of each tag, as `OwnTagCounts` tells it."""
-        told = [path_BCTP.logsumexp(2), user_BCD.detach()]
-        if own_BCTW is not None:
-            told.append(torch.log1p(own_BCTW.detach().expm1().sum(2)))
-        return self.line(torch.cat(told, -1)).squeeze(-1)
+    def forward(self, batch: Batch) -> Tensor:
+        """Return log-odds (B, C) that the user comes back in the window after the cut."""
+        return self.layers(lately_BCF(batch).to(next(self.parameters()).dtype)).squeeze(-1)
+
+
+def lately_BCF(batch: Batch) -> Tensor:
+    """Return logarithms: of days since the last event, of events and of sessions that fade by several half-lives."""
+    is_event_BCL = memory_sight_BCL(batch, is_hierarchical=False) & (batch.kind_BL == EVENT)[:, None]
+    is_first_BCL = is_event_BCL & (batch.place_BL == 1)[:, None]  # of its session
+    days_BCL = (batch.cut_BC[:, :, None] - batch.at_BL[:, None]).clamp(min=0).double() / (SECOND * DAY_SECONDS)
+    since_last_BC = torch.where(is_event_BCL, days_BCL, MOST_DAYS).amin(-1).clamp(max=MOST_DAYS)
+
+    def faded_BC(is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
+        return torch.where(is_counted_BCL, 0.5 ** (days_BCL / half_life_days), 0.0).sum(-1)
+
+    counted = [
+        since_last_BC,
+        *(faded_BC(is_event_BCL, days) for days in EVENTS_HALF_LIVES_DAYS),
+        *(faded_BC(is_first_BCL, days) for days in SESSIONS_HALF_LIVES_DAYS),
+    ]
+    return torch.log1p(torch.stack(counted, -1))
