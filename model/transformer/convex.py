@@ -1,8 +1,8 @@
 """The convex start of a network: how much each path counts, before the Transformer has said a word.
 
-Two fits, each with one best answer: the ranking by softmax cross entropy, then how sure by binary cross entropy.
+Fits with one best answer each: the ranking by softmax cross entropy; how sure, and who comes back, by binary ones.
 
-Shape letters: T tags, P paths, N rows (a user at a cut).
+Shape letters: T tags, P paths, N rows (a user at a cut), F numbers of the return head.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,15 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from model.transformer.loss import LossWeights, ranking_loss
-from model.transformer.questions import Window
+from model.transformer.questions import Window, batches
 from model.transformer.repeat import ConvexStart
+from model.transformer.return_head import ReturnStart, lately_BCF
 
 MOST_CELLS = 12_000_000  # of rows and tags; of a larger window every so many users are looked at
 STEPS = 60
 RIDGE = 1e-4
+TOKENS_AT_ONCE = 16_384
+LEAST_SPREAD = 1e-3  # of numbers that are nearly alike for everybody
 
 
 def fit_of_paths(window: Window, weights: LossWeights) -> ConvexStart:
@@ -45,6 +48,27 @@ def fit_of_paths(window: Window, weights: LossWeights) -> ConvexStart:
 
     scale_bias_many = _least(torch.zeros(paths + 2), probability)
     return ConvexStart(weight_P, float(scale_bias_many[0]), scale_bias_many[2:], float(scale_bias_many[1]))
+
+
+def fit_of_return(window: Window) -> ReturnStart:
+    """Return the line that foretells best who comes back, over all users and cuts that are asked.
+
+    Steps of a training would take long to find it: the numbers that it weighs rise and fall together.
+    """
+    lately, returned = [], []
+    for user_B in batches(window.lengths_U(), TOKENS_AT_ONCE):
+        question = window.question(user_B)
+        lately.append(lately_BCF(question.batch)[question.is_asked_BC].float())
+        returned.append(question.has_returned_BC[question.is_asked_BC])
+    lately_NF, has_returned_N = torch.cat(lately), torch.cat(returned)
+    mean_F, spread_F = lately_NF.mean(0), lately_NF.std(0, correction=0).clamp(min=LEAST_SPREAD)
+    standard_NF = (lately_NF - mean_F) / spread_F
+
+    def loss(told: Tensor) -> Tensor:
+        return binary_cross_entropy_with_logits(standard_NF @ told[1:] + told[0], has_returned_N)
+
+    line = _least(torch.zeros(1 + len(mean_F)), loss)
+    return ReturnStart(mean_F, spread_F, line[1:], float(line[0]))
 
 
 def _least(start: Tensor, loss_at: Callable[[Tensor], Tensor]) -> Tensor:

@@ -15,7 +15,7 @@ from model.counts.lesson import Lesson
 from model.curves import CurvePoint
 from model.evaluation.contestant import Contestant
 from model.history import History
-from model.transformer.convex import fit_of_paths
+from model.transformer.convex import fit_of_paths, fit_of_return
 from model.transformer.dense import dense_lessons
 from model.transformer.machine import Machine
 from model.transformer.network import InterestTransformer
@@ -23,6 +23,7 @@ from model.transformer.paths import LEAST, CrossFittedPaths, Paths, prepare_path
 from model.transformer.progress import Told, unwatched
 from model.transformer.questions import Asked, Window, batches
 from model.transformer.repeat import ConvexStart
+from model.transformer.return_head import ReturnStart
 from model.transformer.size import SIZES, Size
 from model.transformer.trainer import Recipe, Trainer
 from model.transformer.vocabulary import Vocabulary
@@ -98,8 +99,9 @@ class TransformerContestant:
         crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
         window = Window.of(past, lessons, vocabulary, crossed, size)
         start = fit_of_paths(window, self.recipe.weights) if self.paths else None
+        returning = fit_of_return(window)
         trainers = [
-            _trainer(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), start)
+            _trainer(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), start, returning)
             for number in range(self.networks)
         ]
         networks = tuple(trainer.run(self.watch) for trainer in trainers)
@@ -107,10 +109,18 @@ class TransformerContestant:
         return TransformerRanker(networks, vocabulary, paths, size, cut, tuple(one.curves for one in trainers))
 
 
-def _trainer(size: Size, vocabulary: Vocabulary, window: Window, recipe: Recipe, start: ConvexStart | None) -> Trainer:
+def _trainer(
+    size: Size,
+    vocabulary: Vocabulary,
+    window: Window,
+    recipe: Recipe,
+    start: ConvexStart | None,
+    returning: ReturnStart,
+) -> Trainer:
     torch.manual_seed(recipe.seed)
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
     network = InterestTransformer(size, *known, paths=window.path_UCTP.shape[-1])
     if start:
         network.start_from(start)
+    network.returning.start_from(returning)
     return Trainer(network, [window], recipe, machine=Machine.found())

@@ -3,6 +3,8 @@
 Shape letters: B users, L tokens, C cuts, F numbers of a user at a cut.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -15,11 +17,20 @@ EVENTS_HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
 SESSIONS_HALF_LIVES_DAYS = (2.0, 7.0, 28.0)
 MOST_DAYS = 60.0  # since the last event: who has not come for longer is as far away
 NUMBERS = 1 + len(EVENTS_HALF_LIVES_DAYS) + len(SESSIONS_HALF_LIVES_DAYS)
-HIDDEN = 16
+
+
+@dataclass(frozen=True)
+class ReturnStart:
+    """The line with which a head begins; see model/transformer/convex.py."""
+
+    mean_F: Tensor
+    spread_F: Tensor
+    weight_F: Tensor
+    bias: float
 
 
 class ReturnHead(nn.Module):
-    """Two layers over recency, frequency and session counts of the tokens that were read.
+    """A line over recency, frequency and session counts of the tokens that were read.
 
     It does not look at the user's vector: a user comes back in nearly every window or in none, so a head that sees
     the vector learns its users by heart (AUC of a later week on the demo: .60 by the vector, .77 by these numbers, .75
@@ -28,11 +39,23 @@ class ReturnHead(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(NUMBERS, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, 1))
+        self.mean_F: Tensor
+        self.spread_F: Tensor
+        self.register_buffer("mean_F", torch.zeros(NUMBERS))
+        self.register_buffer("spread_F", torch.ones(NUMBERS))
+        self.line = nn.Linear(NUMBERS, 1)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return log-odds (B, C) that the user comes back in the window after the cut."""
-        return self.layers(lately_BCF(batch).to(next(self.parameters()).dtype)).squeeze(-1)
+        lately = lately_BCF(batch).to(self.mean_F.dtype)
+        return self.line((lately - self.mean_F) / self.spread_F).squeeze(-1)
+
+    def start_from(self, fit: ReturnStart) -> None:
+        with torch.no_grad():
+            self.mean_F.copy_(fit.mean_F)
+            self.spread_F.copy_(fit.spread_F)
+            self.line.weight.copy_(fit.weight_F[None])
+            self.line.bias.fill_(fit.bias)
 
 
 def lately_BCF(batch: Batch) -> Tensor:

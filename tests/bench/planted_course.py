@@ -19,7 +19,7 @@ from model.evaluation.exam import Exam
 from model.evaluation.known import Known, Lessons
 from model.evaluation.split import Split
 from model.history import History
-from model.transformer.convex import fit_of_paths
+from model.transformer.convex import fit_of_paths, fit_of_return
 from model.transformer.dense import dense_lessons
 from model.transformer.interest_ranker import TransformerRanker
 from model.transformer.network import InterestTransformer
@@ -118,6 +118,7 @@ class Course:
         network = InterestTransformer(self.size, *known, paths=self.paths.numbers)
         if self.paths.numbers:
             network.start_from(fit_of_paths(self.windows[-1], recipe.weights))
+        network.returning.start_from(fit_of_return(self.windows[-1]))
         network = Trainer(network, self.windows, recipe).run(told)
         return network, time.perf_counter() - started
 

@@ -37,7 +37,7 @@ def test_it_learns_that_who_came_lately_comes_back(monkeypatch: pytest.MonkeyPat
     has_returned_BC = (lately[..., 0] < 1.5).float()
     torch.manual_seed(1)
     head = ReturnHead()
-    optimizer = torch.optim.AdamW(head.parameters(), lr=0.03)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.1)
     for _ in range(300):
         loss = torch.nn.functional.binary_cross_entropy_with_logits(head(asked), has_returned_BC)
         optimizer.zero_grad()
