@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model.arrays import Floats
 from model.counts.lesson import Lesson
 from model.curves import CurvePoint
 from model.evaluation.contestant import Contestant
 from model.history import History
-from model.transformer.convex import fit_of_paths, fit_of_return
+from model.transformer.convex import fit_of_affinity, fit_of_paths, fit_of_return
 from model.transformer.dense import dense_lessons
 from model.transformer.machine import Machine
 from model.transformer.network import InterestTransformer
 from model.transformer.paths import LEAST, CrossFittedPaths, Paths, prepare_paths
 from model.transformer.progress import Told, unwatched
 from model.transformer.questions import Asked, Window, batches
-from model.transformer.repeat import ConvexStart
 from model.transformer.return_head import ReturnStart
 from model.transformer.size import SIZES, Size
 from model.transformer.trainer import Recipe, Trainer
@@ -98,13 +98,17 @@ class TransformerContestant:
         lessons = dense_lessons(taught, past, self.cuts_a_window)
         crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
         window = Window.of(past, lessons, vocabulary, crossed, size)
-        start = fit_of_paths(window, self.recipe.weights) if self.paths else None
+        weight_P = fit_of_paths(window, self.recipe.weights) if self.paths else None
         returning = fit_of_return(window)
         trainers = [
-            _trainer(size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), start, returning)
+            _trainer(
+                size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), weight_P, returning
+            )
             for number in range(self.networks)
         ]
         networks = tuple(trainer.run(self.watch) for trainer in trainers)
+        for network in networks:
+            network.affinity_scale.start_from(fit_of_affinity(network, window))
         paths = prepare_paths(self.paths, taught, past, cut)
         return TransformerRanker(networks, vocabulary, paths, size, cut, tuple(one.curves for one in trainers))
 
@@ -114,13 +118,13 @@ def _trainer(
     vocabulary: Vocabulary,
     window: Window,
     recipe: Recipe,
-    start: ConvexStart | None,
+    weight_P: Tensor | None,
     returning: ReturnStart,
 ) -> Trainer:
     torch.manual_seed(recipe.seed)
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
     network = InterestTransformer(size, *known, paths=window.path_UCTP.shape[-1])
-    if start:
-        network.start_from(start)
+    if weight_P is not None:
+        network.start_from(weight_P)
     network.returning.start_from(returning)
     return Trainer(network, [window], recipe, machine=Machine.found())

@@ -12,9 +12,10 @@ from model.transformer.batch import Batch
 from model.transformer.decoder import InterestDecoder, Interests, TagSequenceDecoder
 from model.transformer.embedding import TokenEmbedding
 from model.transformer.encoder import Encoder
+from model.transformer.lately import LATELY_NUMBERS, lately_BCF
 from model.transformer.layout import END
 from model.transformer.own_tags import HALF_LIVES_DAYS, OwnTagCounts
-from model.transformer.repeat import AffinityScale, ConvexStart, RepeatExplore
+from model.transformer.repeat import AffinityScale, RepeatExplore, sums_BCS
 from model.transformer.return_head import ReturnHead
 from model.transformer.size import Size
 
@@ -28,6 +29,7 @@ class Answer:
     memory_BLD: Tensor
     interests: Interests
     log_share_BCT: Tensor  # log probability of each tag as the next one touched, by paths and interests: the ranking
+    sums_BCS: Tensor  # what tells how much the user will do
     affinity_BCT: Tensor  # log-odds that the user touches the tag in the window, ranked alike
     return_BC: Tensor  # log-odds that the user comes back in the window
 
@@ -47,7 +49,7 @@ class InterestTransformer(nn.Module):
         self.own_tags = OwnTagCounts(size.width, actions, tags) if size.has_own_tags else None
         own_ways = OWN_WAYS if size.has_own_tags else 0
         self.repeat_explore = RepeatExplore(paths, own_ways)
-        self.affinity_scale = AffinityScale(paths, own_ways)
+        self.affinity_scale = AffinityScale(paths + own_ways + LATELY_NUMBERS)
         self.returning = ReturnHead()
 
     @property
@@ -71,24 +73,24 @@ class InterestTransformer(nn.Module):
             path_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
         own_BCTW = self.own_tags(memory_BLD, batch) if self.own_tags else None
         log_share_BCT = self.repeat_explore(path_BCTP, log_mixture_BCT, own_BCTW)
+        lately = lately_BCF(batch).to(log_share_BCT.dtype)
+        sums = sums_BCS(path_BCTP, own_BCTW, lately)
         return Answer(
             memory_BLD,
             interests,
             log_share_BCT,
-            self.affinity_scale(log_share_BCT, path_BCTP, own_BCTW),
-            self.returning(batch),
+            sums,
+            self.affinity_scale(log_share_BCT, sums),
+            self.returning(lately),
         )
 
-    def start_from(self, fit: ConvexStart) -> None:
+    def start_from(self, weight_P: Tensor) -> None:
         """Begin with a fit of the paths alone. Raises ValueError if it is of other paths."""
         own = len(self.repeat_explore.weight_P)
-        if len(fit.weight_P) != own:
-            raise ValueError(f"a fit of {len(fit.weight_P)} paths was given, the network has {own}")
+        if len(weight_P) != own:
+            raise ValueError(f"a fit of {len(weight_P)} paths was given, the network has {own}")
         with torch.no_grad():
-            self.repeat_explore.weight_P.copy_(fit.weight_P)
-            self.affinity_scale.many_P.copy_(fit.many_P)
-            self.affinity_scale.log_scale.fill_(fit.log_scale)
-            self.affinity_scale.bias.fill_(fit.bias)
+            self.repeat_explore.weight_P.copy_(weight_P)
 
     def next_items(self, memory_BLD: Tensor) -> Tensor:
         """Return how strongly each item is expected after each token, (B, L, V): code 1 first, unseen ones last."""

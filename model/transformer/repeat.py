@@ -2,7 +2,7 @@
 
 Counting is hard to beat, so the Transformer begins where a convex fit of the paths ends, and adds to it.
 
-Shape letters: B users, C cuts, T tags, P paths (one number each about a user and a tag), W ways of counting.
+Shape letters: B users, C cuts, T tags, P paths (one number each about a user and a tag), W ways of counting, S sums.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,12 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class ConvexStart:
-    """The fit of the paths alone, with which a network begins; see model/transformer/convex.py."""
+class AffinityFit:
+    """The scale and the shift that are surest; see model/transformer/convex.py."""
 
-    weight_P: Tensor
     log_scale: float
-    many_P: Tensor
     bias: float
+    weight_S: Tensor
 
 
 class RepeatExplore(nn.Module):
@@ -46,24 +45,28 @@ class AffinityScale(nn.Module):
 
     It bends no ranking, and what it learns moves no ranking, since the two losses would pull the paths apart: summed
     log-odds rank worse (demo, nDCG@10: .577 with both losses on the paths, .588 with the ranking alone).
-
-    What it states is too sure: the shares of users who were learnt from are sharper than those of a week to come. So
-    answers are calibrated on users who were not (model/training/calibrating.py), or on another week (the referee).
     """
 
-    def __init__(self, paths: int, own_ways: int) -> None:
+    def __init__(self, sums: int) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(()))
-        self.many_P = nn.Parameter(torch.zeros(paths))
-        self.own_W = nn.Parameter(torch.zeros(own_ways))
+        self.weight_S = nn.Parameter(torch.zeros(sums))
 
-    def forward(self, log_share_BCT: Tensor, path_BCTP: Tensor, own_BCTW: Tensor | None = None) -> Tensor:
-        """Return log-odds (B, C, T) that the user touches the tag in the window.
-
-        many_P weighs the sums of what each path says: of log-odds about the logarithm of how many tags it expects.
-        """
-        shift_BC = path_BCTP.logsumexp(2) @ self.many_P + self.bias
-        if own_BCTW is not None:
-            shift_BC = shift_BC + own_BCTW.detach().logsumexp(2) @ self.own_W
+    def forward(self, log_share_BCT: Tensor, sums_BCS: Tensor) -> Tensor:
+        """Return log-odds (B, C, T) that the user touches the tag in the window. sums: see `sums_BCS`."""
+        shift_BC = sums_BCS @ self.weight_S + self.bias
         return self.log_scale.exp() * log_share_BCT.detach() + shift_BC[..., None]
+
+    def start_from(self, fit: AffinityFit) -> None:
+        with torch.no_grad():
+            self.log_scale.fill_(fit.log_scale)
+            self.bias.fill_(fit.bias)
+            self.weight_S.copy_(fit.weight_S)
+
+
+def sums_BCS(path_BCTP: Tensor, own_BCTW: Tensor | None, lately_BCF: Tensor) -> Tensor:
+    """Return what tells how much a user will do: the sum of what each path says, and of each way of counting own tags,
+    (of log-odds about the logarithm of how many tags are expected), and how lately and often the user came."""
+    own = [] if own_BCTW is None else [own_BCTW.detach().logsumexp(2)]
+    return torch.cat([path_BCTP.logsumexp(2), *own, lately_BCF], -1)

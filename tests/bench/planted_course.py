@@ -19,7 +19,7 @@ from model.evaluation.exam import Exam
 from model.evaluation.known import Known, Lessons
 from model.evaluation.split import Split
 from model.history import History
-from model.transformer.convex import fit_of_paths, fit_of_return
+from model.transformer.convex import fit_of_affinity, fit_of_paths, fit_of_return
 from model.transformer.dense import dense_lessons
 from model.transformer.interest_ranker import TransformerRanker
 from model.transformer.network import InterestTransformer
@@ -120,6 +120,7 @@ class Course:
             network.start_from(fit_of_paths(self.windows[-1], recipe.weights))
         network.returning.start_from(fit_of_return(self.windows[-1]))
         network = Trainer(network, self.windows, recipe).run(told)
+        network.affinity_scale.start_from(fit_of_affinity(network, self.windows[-1]))
         return network, time.perf_counter() - started
 
     def ranker(self, *networks: InterestTransformer) -> TransformerRanker:
@@ -135,7 +136,7 @@ class PathsRanker:
 
     @classmethod
     def of(cls, course: Course, recipe: Recipe) -> "PathsRanker":
-        return cls(course.paths, fit_of_paths(course.windows[-1], recipe.weights).weight_P.numpy())
+        return cls(course.paths, fit_of_paths(course.windows[-1], recipe.weights).numpy())
 
     def strength_UT(self, past: History) -> Floats:
         return np.asarray(softmax(self.paths.told_UTP(past) @ self.weight_P, axis=1), np.float64)

@@ -9,10 +9,11 @@ import torch
 
 from model.transformer.attention import Attention, rotated
 from model.transformer.batch import Batch
+from model.transformer.lately import LATELY_NUMBERS, lately_BCF
 from model.transformer.layout import END, EVENT, PADDING
 from model.transformer.network import InterestTransformer, session_vectors
 from model.transformer.own_tags import HALF_LIVES_DAYS
-from model.transformer.repeat import ConvexStart
+from model.transformer.repeat import AffinityFit
 from model.transformer.sight import encoder_sight_BML, memory_sight_BCL
 from model.transformer.size import SIZES, Size
 from model.transformer.vocabulary import Vocabulary
@@ -73,7 +74,7 @@ def test_time_alone_changes_the_answer_unless_it_is_switched_off(make_network: M
     earlier = replace(asked, at_BL=torch.where(is_before, asked.at_BL - 30 * 86_400_000_000, asked.at_BL))
     for has_time_bias in (True, False):
         network = make_network(has_time_bias=has_time_bias, has_own_tags=False)
-        told, moved = (network(batch).affinity_BCT[:, 0] for batch in (asked, earlier))
+        told, moved = (network(batch).log_share_BCT[:, 0] for batch in (asked, earlier))
         assert torch.allclose(told, moved, atol=1e-6) is not has_time_bias
 
 
@@ -117,11 +118,12 @@ def test_tags_emitted_one_by_one_are_the_likeliest_sequence_of_different_tags(
 def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: Make, asked: Batch) -> None:
     network = make_network(paths=2)
     with torch.no_grad():
-        for weight in (network.repeat_explore.explore, network.repeat_explore.own_W, network.affinity_scale.own_W):
+        for weight in (network.repeat_explore.explore, network.repeat_explore.own_W):
             weight.zero_()
-    network.start_from(
-        ConvexStart(torch.tensor([0.5, -2.0]).double(), 0.3, torch.tensor([1.0, 0.25]).double(), bias=-1.5)
-    )
+    network.start_from(torch.tensor([0.5, -2.0]).double())
+    weight_S = torch.zeros_like(network.affinity_scale.weight_S)
+    weight_S[:2], weight_S[-LATELY_NUMBERS] = torch.tensor([1.0, 0.25]), -0.5
+    network.affinity_scale.start_from(AffinityFit(0.3, -1.5, weight_S))
     path_BCTP = torch.randn(*asked.cut_BC.shape, 40, 2).double()
     told = network(asked, path_BCTP)
     log_share_BCT = (0.5 * path_BCTP[..., 0] - 2 * path_BCTP[..., 1]).log_softmax(-1)
@@ -129,10 +131,10 @@ def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: M
     many_BC1 = (
         path_BCTP[..., 0].exp().sum(-1, keepdim=True).log() + 0.25 * path_BCTP[..., 1].exp().sum(-1, keepdim=True).log()
     )
-    expected = float(np.exp(0.3)) * log_share_BCT + many_BC1 - 1.5
+    expected = float(np.exp(0.3)) * log_share_BCT + many_BC1 - 1.5 - 0.5 * lately_BCF(asked)[..., :1]
     torch.testing.assert_close(told.affinity_BCT, expected, atol=1e-6, rtol=1e-6)
     with pytest.raises(ValueError, match="a fit of 3 paths was given, the network has 2"):
-        network.start_from(ConvexStart(torch.zeros(3), 0.0, torch.zeros(3), 0.0))
+        network.start_from(torch.zeros(3))
 
 
 def test_own_tags_are_counted_as_they_fade(make_network: Make, asked: Batch) -> None:
@@ -189,7 +191,7 @@ def test_it_learns_what_a_session_says_of_the_next(make_network: Make, asked: Ba
     network = make_network(dropout=0.0).train()
     wanted_B = torch.arange(len(asked.kind_BL)) * 3
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    for _ in range(60):
+    for _ in range(90):
         loss = torch.nn.functional.cross_entropy(network(asked).log_share_BCT[:, -1], wanted_B)
         optimizer.zero_grad()
         loss.backward()

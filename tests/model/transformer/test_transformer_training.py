@@ -14,7 +14,7 @@ from model.counts.lesson import Lesson, lesson
 from model.counts.pairs import Pairs
 from model.days import MICROS_PER_DAY, end_of_day
 from model.history import history_of
-from model.transformer.convex import fit_of_paths
+from model.transformer.convex import fit_of_affinity, fit_of_paths
 from model.transformer.dense import dense_lessons
 from model.transformer.interest_ranker import TransformerContestant
 from model.transformer.loss import LossWeights, loss_of
@@ -95,6 +95,7 @@ def test_it_begins_with_the_convex_fit_of_its_paths(window: Window, vocabulary: 
     for strength in (told.log_share_BCT, told.affinity_BCT):
         assert torch.equal(torch.gather(strength, -1, order_paths), strength.sort(-1).values)
     assert network.repeat_explore.weight_P > 0
+    network.affinity_scale.start_from(fit_of_affinity(network, window))
     everybody = window.question(np.flatnonzero(window.lengths_U() > 0))
     told = network(everybody.batch, everybody.path_BCTP)
     expected = torch.sigmoid(told.affinity_BCT)[everybody.is_asked_BC].sum()
