@@ -6,7 +6,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
 SOURCE ?= demo
-ON_BOTH_CORES := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+ON_BOTH_CORES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 

@@ -34,14 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.allow_unix_socket = True
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, where several workers share the tests, what shares an installation; else the tests of a file."""
-    for item in items:
-        is_at_home = {"installation", "another_installation"} & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("installations" if is_at_home else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     """Return the one session of the run: two cores, no catalog, no jars, no ports beyond loopback."""
