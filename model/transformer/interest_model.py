@@ -20,7 +20,7 @@ LOG_ODDS = "log_odds"
 
 @dataclass(frozen=True)
 class Calibrations:
-    """From log-odds of the networks to probabilities, fitted to users that these had not learnt from."""
+    """From log-odds of the networks to probabilities, fitted to a week of users of which these had not learnt."""
 
     affinity: LogisticFormula
     bent: Calibration  # applied to what the formula of the affinity says
