@@ -67,8 +67,7 @@ class TransformerChallenger:
     def learn(self, schooling: Schooling, told: Told) -> LearntTransformer:
         """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.
 
-        These users teach until then, since those whom the model will score have taught it too: of users it has never
-        seen it is less sure.
+        These users teach until then, as those whom the model will score have taught it on the weeks before.
         """
         *older, newest = schooling.lessons
         told("training the Transformer")
