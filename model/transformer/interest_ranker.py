@@ -9,24 +9,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from model.arrays import Floats
 from model.counts.lesson import Lesson
 from model.curves import CurvePoint
 from model.evaluation.contestant import Contestant
 from model.history import History
-from model.transformer.convex import fit_of_affinity, fit_of_paths, fit_of_return
 from model.transformer.dense import dense_lessons
-from model.transformer.machine import Machine
 from model.transformer.network import InterestTransformer
 from model.transformer.paths import LEAST, CrossFittedPaths, Paths, prepare_paths
 from model.transformer.progress import Told, unwatched
 from model.transformer.questions import Asked, Window, batches
-from model.transformer.return_head import ReturnStart
 from model.transformer.size import SIZES, Size
-from model.transformer.trainer import Recipe, Trainer
+from model.transformer.trainer import Recipe
 from model.transformer.vocabulary import Vocabulary
+from model.transformer.whole_training import Start, train_network
 
 TOKENS_AT_ONCE = 16_384  # when nothing is learnt
 
@@ -98,33 +95,9 @@ class TransformerContestant:
         lessons = dense_lessons(taught, past, self.cuts_a_window)
         crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
         window = Window.of(past, lessons, vocabulary, crossed, size)
-        weight_P = fit_of_paths(window, self.recipe.weights) if self.paths else None
-        returning = fit_of_return(window)
-        trainers = [
-            _trainer(
-                size, vocabulary, window, replace(self.recipe, seed=self.recipe.seed + number), weight_P, returning
-            )
-            for number in range(self.networks)
-        ]
-        networks = tuple(trainer.run(self.watch) for trainer in trainers)
-        for network in networks:
-            network.affinity_scale.start_from(fit_of_affinity(network, window))
+        start = Start.of(window, self.recipe.weights)
+        recipes = [replace(self.recipe, seed=self.recipe.seed + number) for number in range(self.networks)]
+        trained = [train_network([window], start, vocabulary, size, recipe, self.watch) for recipe in recipes]
+        networks, curves = zip(*trained, strict=True)
         paths = prepare_paths(self.paths, taught, past, cut)
-        return TransformerRanker(networks, vocabulary, paths, size, cut, tuple(one.curves for one in trainers))
-
-
-def _trainer(
-    size: Size,
-    vocabulary: Vocabulary,
-    window: Window,
-    recipe: Recipe,
-    weight_P: Tensor | None,
-    returning: ReturnStart,
-) -> Trainer:
-    torch.manual_seed(recipe.seed)
-    known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-    network = InterestTransformer(size, *known, paths=window.path_UCTP.shape[-1])
-    if weight_P is not None:
-        network.start_from(weight_P)
-    network.returning.start_from(returning)
-    return Trainer(network, [window], recipe, machine=Machine.found())
+        return TransformerRanker(networks, vocabulary, paths, size, cut, curves)

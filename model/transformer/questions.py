@@ -101,9 +101,11 @@ class Window:
         """Count the tokens that are read of each user; 0 for one who is asked at no cut."""
         return np.where(self.is_asked_UC.any(1), _lengths_U(self.tokens), 0)
 
+    def batch(self, user_B: Ints) -> Batch:
+        return batch_of(self.tokens, user_B, [self.cut_C.tolist()] * len(user_B), MOST_TOKENS)
+
     def question(self, user_B: Ints) -> Question:
         cuts = len(self.cut_C)
-        batch = batch_of(self.tokens, user_B, [self.cut_C.tolist()] * len(user_B), MOST_TOKENS)
         start_B, end_B = (np.searchsorted(self.row_N, (user_B + more) * cuts) for more in (0, 1))
         touched = np.concatenate([np.arange(start, end) for start, end in zip(start_B, end_B, strict=True)])
         touched = touched.astype(np.int64)
@@ -113,7 +115,7 @@ class Window:
             self.touches_N[touched]
         ).float()
         return Question(
-            batch,
+            self.batch(user_B),
             torch.from_numpy(self.path_UCTP[user_B]),
             torch.from_numpy(self.is_asked_UC[user_B]),
             touched_BCT,

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from scipy.special import softmax
 
 from model.arrays import Floats
@@ -19,7 +18,7 @@ from model.evaluation.exam import Exam
 from model.evaluation.known import Known, Lessons
 from model.evaluation.split import Split
 from model.history import History
-from model.transformer.convex import fit_of_affinity, fit_of_paths, fit_of_return
+from model.transformer.convex import fit_of_paths
 from model.transformer.dense import dense_lessons
 from model.transformer.interest_ranker import TransformerRanker
 from model.transformer.network import InterestTransformer
@@ -28,8 +27,8 @@ from model.transformer.progress import Told
 from model.transformer.questions import Window
 from model.transformer.recipe import Recipe
 from model.transformer.size import Size
-from model.transformer.trainer import Trainer
 from model.transformer.vocabulary import Vocabulary
+from model.transformer.whole_training import Start, train_network
 from tests.bench.ablated import last_sessions
 
 Read = list[tuple[History, list[Lesson]]]  # a past, and the lessons that are asked about in one pass over it
@@ -113,14 +112,8 @@ class Course:
     def trained(self, recipe: Recipe, told: Told) -> tuple[InterestTransformer, float]:
         """Return the network and the seconds that it took, `self.seconds` not among them."""
         started = time.perf_counter()
-        torch.manual_seed(recipe.seed)
-        known = (len(self.vocabulary.items), len(self.vocabulary.tags), len(self.vocabulary.actions))
-        network = InterestTransformer(self.size, *known, paths=self.paths.numbers)
-        if self.paths.numbers:
-            network.start_from(fit_of_paths(self.windows[-1], recipe.weights))
-        network.returning.start_from(fit_of_return(self.windows[-1]))
-        network = Trainer(network, self.windows, recipe).run(told)
-        network.affinity_scale.start_from(fit_of_affinity(network, self.windows[-1]))
+        start = Start.of(self.windows[-1], recipe.weights)
+        network, _ = train_network(self.windows, start, self.vocabulary, self.size, recipe, told)
         return network, time.perf_counter() - started
 
     def ranker(self, *networks: InterestTransformer) -> TransformerRanker:
