@@ -69,12 +69,14 @@ def test_a_switch_changes_the_answer(make_network: Make, asked: Batch, off: dict
 
 
 def test_time_alone_changes_the_answer_unless_it_is_switched_off(make_network: Make, asked: Batch) -> None:
+    """But for how sure all tags of a user are together, which how lately the user came tells with and without."""
     first_cut = asked.cut_BC[:, :1]
     is_before = asked.at_BL < first_cut
     earlier = replace(asked, at_BL=torch.where(is_before, asked.at_BL - 30 * 86_400_000_000, asked.at_BL))
     for has_time_bias in (True, False):
         network = make_network(has_time_bias=has_time_bias, has_own_tags=False)
-        told, moved = (network(batch).log_share_BCT[:, 0] for batch in (asked, earlier))
+        affinities = [network(batch).affinity_BCT[:, 0] for batch in (asked, earlier)]
+        told, moved = (affinity_BT - affinity_BT.mean(-1, keepdim=True) for affinity_BT in affinities)
         assert torch.allclose(told, moved, atol=1e-6) is not has_time_bias
 
 
