@@ -34,10 +34,11 @@ def make_sequences(users: int, folder: Path) -> None:
     random = np.random.default_rng(1)
     for number, first in enumerate(range(0, users, USERS_AT_ONCE)):
         day = LAST_DAY - timedelta(days=number % 5)
-        table.append(_rows(first, min(USERS_AT_ONCE, users - first), day, random))
+        table.append(made_up_users(first, min(USERS_AT_ONCE, users - first), day, random))
 
 
-def _rows(first: int, users: int, day: date, random: np.random.Generator) -> pa.Table:
+def made_up_users(first: int, users: int, day: date, random: np.random.Generator) -> pa.Table:
+    """Return the rows of so many users as of a day, from the number `first` on."""
     count_U = random.integers(EVENTS[0], EVENTS[1] + 1, users)
     user_E = np.repeat(np.arange(users), count_U)
     events = len(user_E)

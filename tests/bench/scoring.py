@@ -1,8 +1,9 @@
 """`make bench scoring`: the memory and the speed of scoring everybody, by the number of users.
 
-Each size is a table of its own and one process of `python -m model score --all`, as in a night.
+Each size is a table of its own and one process of `python -m model score --all`, as in a night: by the built-in
+counts-1, and by a transformer-1 of the size that `throughline train` teaches. Writes tests/bench/results/scoring.json.
 
-python -m tests.bench.scoring [--quick] [--users N...] [--model none]
+python -m tests.bench.scoring [--quick] [--users N...] [--models none,transformer]
 """
 
 import argparse
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.bench.generated_sequences import DAYS, EVENTS, LAST_DAY, TAGS, catalog_settings, make_sequences
+from tests.bench.kept_transformer import keep_transformer
 from tests.bench.machine import machine
 from tests.bench.measured import measured
 
@@ -22,10 +24,12 @@ SIZES = (100_000, 300_000, 1_000_000)
 QUICK_SIZES = (10_000, 30_000)
 
 
-def bench(users: int, model: str) -> dict[str, Any]:
-    """Make the table of `users`, score it and return what that took."""
+def bench(users: int, home: Path, model: str) -> dict[str, Any]:
+    """Make the table of `users`, score it by a model that `home` has and return what that took."""
     with TemporaryDirectory(prefix="throughline-bench-") as name:
         folder = Path(name)
+        if (home / "mlruns").is_dir():
+            (folder / "mlruns").symlink_to(home / "mlruns")
         print(f"{users} users: making their sequences", file=sys.stderr)
         make_sequences(users, folder)
         settings = {
@@ -52,7 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few users: does it run at all?")
     parser.add_argument("--users", type=int, nargs="+", help="sizes in their order; default .1, .3 and 1 million")
-    parser.add_argument("--model", default="none", help="none: the built-in counts-1")
+    parser.add_argument(
+        "--models", default="none,transformer", help="none: the built-in counts-1; transformer; or both"
+    )
     told = parser.parse_args()
     out = RESULTS.with_name("scoring-quick.json") if told.quick else RESULTS
     result: dict[str, Any] = {
@@ -60,10 +66,13 @@ def main() -> None:
         "generated": {"events_of_a_user": EVENTS, "days": DAYS, "tags": TAGS},
         "sizes": [],
     }
-    for users in told.users or (QUICK_SIZES if told.quick else SIZES):
-        result["sizes"].append(bench(users, told.model))
-        print(json.dumps(result["sizes"][-1]), file=sys.stderr)
-        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    with TemporaryDirectory(prefix="throughline-bench-") as home:
+        for model in told.models.split(","):
+            version = keep_transformer(Path(home)) if model == "transformer" else model
+            for users in told.users or (QUICK_SIZES if told.quick else SIZES):
+                result["sizes"].append(bench(users, Path(home), version))
+                print(json.dumps(result["sizes"][-1]), file=sys.stderr)
+                out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
