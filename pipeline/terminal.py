@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 from pipeline.analyst import release
 from pipeline.days import DayRange
 from pipeline.embedded.airflow_configuration import OPERATOR, address, logs_folder, password
-from pipeline.embedded.configuration import conf_folder
+from pipeline.embedded.configuration import conf_folder, fetched_jars, write_configuration
 from pipeline.embedded.prepare import prepare
 from pipeline.process import run_command
 from pipeline.settings import Settings, load_settings
@@ -26,11 +26,12 @@ def ready(console: Console) -> Settings:
     """See that all is there that a step needs; on the first start, fetch Spark's jars and create the tables."""
     settings = load_settings()
     prepare(settings)
-    if not list((settings.home / "jars").glob("jars/*iceberg-spark-runtime*.jar")):
+    if not fetched_jars(settings):
         console.print(
             "first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB), kept in THROUGHLINE_HOME/jars"
         )
         run_all([tables_command()], settings, console, "setup")
+        write_configuration(settings)
     return settings
 
 
