@@ -1,5 +1,6 @@
 """A real installation in a folder of its own: PostgreSQL, Spark, Iceberg, all by the commands that people type."""
 
+import fcntl
 import gzip
 import json
 import os
@@ -8,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,6 +92,14 @@ def new_installation(home: Path) -> Installation:
 
 
 @contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Let one process at a time."""
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def new_home() -> Iterator[Installation]:
     """Make a home that lasts for many tests; its jars are those of the checkout's own home, so they are fetched once.
 
@@ -102,6 +111,8 @@ def new_home() -> Iterator[Installation]:
         made = new_installation(Path(folder) / "throughline")
         made.home.mkdir()
         (made.home / "jars").symlink_to(jars)
+        with locked(jars / ".lock"):  # the first of two workers fetches them
+            made.do("setup")
         yield made
         made.call("down")
 
@@ -160,15 +171,65 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(folder, made, lost_lines, made.lines - len(lost_lines))
 
 
+DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What an installation has published: a fingerprint of each table, and the profiles of the shop's last day."""
+
+    fingerprints: dict[str, str]
+    affinities: dict[str, float]  # by user and tag
+
+
 @pytest.fixture(scope="session")
-def nights(installation: Installation, shop: Shop) -> Installation:
+def published_of(shop: Shop) -> Callable[[Installation], Published]:
+    """Return the function that asks an installation what it has published."""
+
+    def ask(installation: Installation) -> Published:
+        fingerprints = {table: installation.do("fingerprint", table) for table in DATA_TABLES}
+        rows = installation.ask(f"""
+            SELECT user_id, unnest(interests, recursive := true) FROM (
+                SELECT user_id, interests FROM profiles WHERE as_of = DATE '{shop.last}')
+        """)
+        return Published(fingerprints, {f"{row['user_id']} {row['tag']}": row["affinity"] for row in rows})
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def published_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file in which whoever has made `nights` tells the other worker of this run what came of them."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "published.json"
+
+
+@pytest.fixture(scope="session")
+def nights(
+    installation: Installation,
+    shop: Shop,
+    published_file: Path,
+    published_of: Callable[[Installation], Published],
+) -> Installation:
     """The log landed in a terminal, its history run as one range, its last day as a night."""
-    landed = installation.do("land", "--source", "demo", shop.folder)
-    assert f"landed {shop.lines:,} lines of {PLAN.days - 1} files" in landed
-    told = installation.do("run", "--from", str(shop.first), "--to", str(shop.night_before))
-    assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in told
-    installation.do("run", "--day", str(shop.last))
+    with locked(published_file.with_suffix(".lock")):
+        landed = installation.do("land", "--source", "demo", shop.folder)
+        assert f"landed {shop.lines:,} lines of {PLAN.days - 1} files" in landed
+        told = installation.do("run", "--from", str(shop.first), "--to", str(shop.night_before))
+        assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in told
+        installation.do("run", "--day", str(shop.last))
+        published_file.write_text(json.dumps(asdict(published_of(installation))))
     return installation
+
+
+@pytest.fixture(scope="session")
+def published(request: pytest.FixtureRequest, published_file: Path) -> Published:
+    """What `nights` have published, made by this worker or by the other one, which is waited for."""
+    with locked(published_file.with_suffix(".lock")):
+        is_there = published_file.is_file()
+    if not is_there:
+        request.getfixturevalue("nights")
+    return Published(**json.loads(published_file.read_text()))
 
 
 @pytest.fixture
