@@ -1,7 +1,8 @@
-"""Where a training runs: one process or several (torchrun), on CPUs or on GPUs, and in which precision."""
+"""Where a network runs: a training in one process or several (torchrun), on CPUs or GPUs; a scoring in threads."""
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -65,3 +66,11 @@ class Machine:
 def scoring_device() -> torch.device:
     """Return where a trained network scores: on the first GPU that this process sees, else on the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def scoring_threads() -> ThreadPoolExecutor:
+    """Return a pool of one thread a core, in each of which torch computes alone.
+
+    What is asked of a few hundred users is too small for the cores to share, so each core takes users of its own.
+    """
+    return ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))

@@ -5,7 +5,7 @@ Shape letters: see model/scorer.py; B users of a piece, I interests of a user, T
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,19 @@ from model.scorer import Scores
 from model.transformer.anchored import Anchored, Told, pieces
 from model.transformer.evidence import attended_sessions_BIV
 from model.transformer.interest_model import InterestModel
+from model.transformer.machine import scoring_threads
 from model.transformer.table import NO_TAG, InterestTable, of_tags_UI, strongest_UI
+
+
+@dataclass(frozen=True, eq=False)
+class ToldOfPiece:
+    """What is kept of a piece; what the networks needed for it is let go of."""
+
+    user_B: Ints
+    interests: InterestTable
+    user_W: Ints  # of the piece
+    embedding_WD: NDArray[np.float32]
+    return_log_odds_W: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,16 +65,28 @@ class Transformer1:
         table = InterestTable.empty(known.users)
         returning_U = return_probability_U(known, end, half_life_days, counts.fitted.returning)
         embedding_UD = np.zeros((known.users, model.size.width), np.float32)
-        for user_B, some in pieces(known):
-            of_counts = now.pairs_of_counts(some)
-            told = now.tell(some, of_counts)
-            tag_BI = strongest_UI(told.affinity_UT)
-            affinity_BI = of_tags_UI(told.affinity_UT, tag_BI)
-            trend_BI = self._trend_BI(then, some, of_counts, tag_BI, affinity_BI)
-            evidence_BIV = self._evidence_BIV(told, some, of_counts, tag_BI)
-            table.put(user_B, InterestTable(tag_BI, affinity_BI, trend_BI, evidence_BIV))
-            self._put_users(told, user_B, returning_U, embedding_UD)
+        with scoring_threads() as threads:
+            for told in threads.map(partial(self._told_of, now, then), pieces(known)):
+                table.put(told.user_B, told.interests)
+                self._put_users(told, returning_U, embedding_UD)
         return scores_of(table.published(), known, end, crowd, half_life_days, returning_U, embedding_UD)
+
+    def _told_of(self, now: Anchored, then: Anchored, piece: tuple[Ints, History]) -> ToldOfPiece:
+        user_B, some = piece
+        of_counts = now.pairs_of_counts(some)
+        told = now.tell(some, of_counts)
+        tag_BI = strongest_UI(told.affinity_UT)
+        affinity_BI = of_tags_UI(told.affinity_UT, tag_BI)
+        trend_BI = self._trend_BI(then, some, of_counts, tag_BI, affinity_BI)
+        evidence_BIV = self._evidence_BIV(told, some, of_counts, tag_BI)
+        reading = told.reading
+        return ToldOfPiece(
+            user_B,
+            InterestTable(tag_BI, affinity_BI, trend_BI, evidence_BIV),
+            told.user_W,
+            reading.embedding_WD() if reading else np.zeros((0, self.model.size.width), np.float32),
+            reading.return_log_odds_W() if reading else np.zeros(0),
+        )
 
     def _trend_BI(self, then: Anchored, some: History, of_counts: Pairs, tag_BI: Ints, affinity_BI: Floats) -> Floats:
         past = some.before(then.moment)
@@ -96,10 +120,8 @@ class Transformer1:
         user_B1 = np.arange(len(tag_BI))[:, None]
         return np.asarray((tag_BI != NO_TAG) & np.isin(user_B1 * pairs.tags + tag_BI, pairs.key_P))
 
-    def _put_users(self, told: Told, user_B: Ints, returning_U: Floats, embedding_UD: NDArray[np.float32]) -> None:
-        if told.reading is None:
-            return
-        user_W, by_networks = user_B[told.user_W], self.model.calibrations.returning
-        embedding_UD[user_W] = told.reading.embedding_WD()
+    def _put_users(self, told: ToldOfPiece, returning_U: Floats, embedding_UD: NDArray[np.float32]) -> None:
+        user_W, by_networks = told.user_B[told.user_W], self.model.calibrations.returning
+        embedding_UD[user_W] = told.embedding_WD
         if by_networks:
-            returning_U[user_W] = by_networks.probability_N(told.reading.return_log_odds_W()[:, None])
+            returning_U[user_W] = by_networks.probability_N(told.return_log_odds_W[:, None])
