@@ -1,7 +1,8 @@
 """`make bench scoring`: the memory and the speed of scoring everybody, by the number of users.
 
 Each size is a table of its own and one process of `python -m model score --all`, as in a night: by the built-in
-counts-1, and by a transformer-1 of the size that `throughline train` teaches. Writes tests/bench/results/scoring.json.
+counts-1, and by a transformer-1 of the size that `throughline train` teaches. Writes scoring.json and
+scoring_transformer.json in tests/bench/results.
 
 python -m tests.bench.scoring [--quick] [--users N...] [--models none,transformer]
 """
@@ -19,7 +20,8 @@ from tests.bench.kept_transformer import keep_transformer
 from tests.bench.machine import machine
 from tests.bench.measured import measured
 
-RESULTS = Path(__file__).with_name("results") / "scoring.json"
+FOLDER = Path(__file__).with_name("results")
+RESULTS = {"none": FOLDER / "scoring.json", "transformer": FOLDER / "scoring_transformer.json"}
 SIZES = (100_000, 300_000, 1_000_000)
 QUICK_SIZES = (10_000, 30_000)
 
@@ -60,15 +62,12 @@ def main() -> None:
         "--models", default="none,transformer", help="none: the built-in counts-1; transformer; or both"
     )
     told = parser.parse_args()
-    out = RESULTS.with_name("scoring-quick.json") if told.quick else RESULTS
-    result: dict[str, Any] = {
-        "machine": machine(),
-        "generated": {"events_of_a_user": EVENTS, "days": DAYS, "tags": TAGS},
-        "sizes": [],
-    }
     with TemporaryDirectory(prefix="throughline-bench-") as home:
         for model in told.models.split(","):
             version = keep_transformer(Path(home)) if model == "transformer" else model
+            out = RESULTS[model].with_stem(f"{RESULTS[model].stem}-quick") if told.quick else RESULTS[model]
+            generated = {"events_of_a_user": EVENTS, "days": DAYS, "tags": TAGS}
+            result: dict[str, Any] = {"machine": machine(), "generated": generated, "sizes": []}
             for users in told.users or (QUICK_SIZES if told.quick else SIZES):
                 result["sizes"].append(bench(users, Path(home), version))
                 print(json.dumps(result["sizes"][-1]), file=sys.stderr)
