@@ -23,7 +23,7 @@ from model.public_sets.movielens import NEWEST, read_movielens
 from model.public_sets.next_item import VALIDATION, question
 from model.public_sets.orders import of_users
 
-RECIPE = ItemRecipe(newest=NEWEST, epochs=40, learning_rate=2e-3)
+RECIPE = ItemRecipe(newest=NEWEST, epochs=38, learning_rate=2e-3, judged_every=10)
 QUICK_USERS, QUICK_EPOCHS = 400, 2
 TELL_SECONDS = 20.0
 
