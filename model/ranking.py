@@ -1,4 +1,4 @@
-"""Order within groups. Shape letter: N things, each in one group."""
+"""Order within groups. Shape letters: N things, each in one group; U users, T tags."""
 
 import numpy as np
 
@@ -23,3 +23,11 @@ def top(count: int, group_N: Ints, strength_N: Floats, tie_N: AnyArray) -> Ints:
     """Return the indices of the `count` strongest of each group, group after group, strongest first."""
     order_N, place_N = strongest_first(group_N, strength_N, tie_N)
     return order_N[place_N < count]
+
+
+def places_UT(strength_UT: Floats) -> Floats:
+    """Return the place of each tag among those of its user, 0 for the strongest; equals stand by rising column."""
+    order_UT = np.argsort(-strength_UT, axis=1, kind="stable")
+    place_UT = np.empty(strength_UT.shape)
+    np.put_along_axis(place_UT, order_UT, np.arange(strength_UT.shape[1], dtype=np.float64)[None], axis=1)
+    return place_UT

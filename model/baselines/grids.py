@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from model.baselines.boosted_ranking import BoostedRanking
+from model.baselines.lambda_mart import LambdaMart, PairMethod
 from model.baselines.last_session import LastSession
 from model.baselines.next_tag import NextTagBySessions, NextTagByTransition
 from model.baselines.own_counts import OwnCounts
@@ -15,6 +16,8 @@ from model.baselines.returning import ReturnBoosting
 from model.baselines.transition import Bag, TransitionSettings
 from model.baselines.vsknn import VsknnSettings
 from model.evaluation.contestant import Contestant
+
+PAIRINGS: tuple[tuple[PairMethod, int], ...] = (("mean", 4), ("topk", 10))  # of LambdaMART
 
 _POPULARITY = tuple(RecentPopularity(half_life_days=days) for days in (0.25, 0.5, 1.0, 2.0, 7.0, 28.0))
 _LAST_SESSION = tuple(LastSession(popularity_half_life_days=days) for days in (1.0, 7.0, 28.0))
@@ -42,10 +45,18 @@ _VSKNN = tuple(
 )
 _BOOSTED_RANKING = tuple(
     BoostedRanking(
-        trees=trees, depth=depth, learning_rate=0.1, least_weight_in_leaf=least_weight_in_leaf, pairs_per_tag=4
+        LambdaMart(
+            trees=trees,
+            depth=depth,
+            learning_rate=0.1,
+            least_weight_in_leaf=least_weight_in_leaf,
+            pair_method=pair_method,
+            pairs=pairs,
+        )
     )
-    for trees in (50, 100, 200)
-    for depth in (2, 3, 5)
+    for pair_method, pairs in PAIRINGS
+    for trees in (100, 200)
+    for depth in (2, 3)
     for least_weight_in_leaf in (1.0, 20.0)
 )
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from model.baselines.boosted_ranking import BoostedRanking
 from model.baselines.grids import GRIDS
+from model.baselines.lambda_mart import LambdaMart
 from model.baselines.next_tag import NextTagBySessions, NextTagByTransition
 from model.baselines.own_counts import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
@@ -16,7 +17,9 @@ from model.transformer.recipe import Recipe
 
 PATHS = (
     OwnCounts(is_tuned=True),
-    BoostedRanking(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4),
+    BoostedRanking(
+        LambdaMart(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
+    ),
     NextTagByTransition(TransitionSettings(bags=(Bag(0.98, 200),), ridge=1000.0)),
     NextTagBySessions(
         VsknnSettings(neighbours=500, query_steps=50, extended_to=30, idf_power=1.0, reminder=0.5, reminder_fading=0.95)

@@ -8,6 +8,7 @@ import numpy as np
 
 from model.arrays import Bools
 from model.baselines.boosted_ranking import BoostedRanking
+from model.baselines.lambda_mart import LambdaMart
 from model.baselines.next_tag import NextTagByTransition
 from model.baselines.own_counts import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
@@ -26,7 +27,9 @@ CONTESTANT = TransformerContestant(
     cuts_a_window=7,
     paths=(
         OwnCounts(is_tuned=True),
-        BoostedRanking(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4),
+        BoostedRanking(
+            LambdaMart(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
+        ),
         NextTagByTransition(TransitionSettings(bags=(Bag(0.98, 200),), ridge=1000.0)),
     ),
 )

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from model.arrays import Bools, Floats
+from model.arrays import Bools
 from model.counts.lesson import Lesson
 from model.evaluation.contestant import Contestant, Ranker
 from model.history import History
+from model.ranking import places_UT
 from model.user_hash import stable_hash
 
 LEAST = 1e-6  # of a probability, so that its logarithm stays within what a network can add up
@@ -57,7 +58,7 @@ class Paths:
             told_UTP[..., column] = logit(np.clip(strength_UT, least, 1 - least))
             if not is_probability:
                 column += 1
-                told_UTP[..., column] = -np.log1p(_place_UT(strength_UT))
+                told_UTP[..., column] = -np.log1p(places_UT(strength_UT))
             column += 1
         return told_UTP
 
@@ -120,10 +121,3 @@ class CrossFittedPaths:
 
 def _is_second_half_U(past: History) -> Bools:
     return stable_hash(past.user_id_U) % 2 == 1
-
-
-def _place_UT(strength_UT: Floats) -> Floats:
-    order_UT = np.argsort(-strength_UT, axis=1, kind="stable")
-    place_UT = np.empty(strength_UT.shape)
-    np.put_along_axis(place_UT, order_UT, np.arange(strength_UT.shape[1], dtype=np.float64)[None], axis=1)
-    return place_UT

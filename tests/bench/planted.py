@@ -25,6 +25,7 @@ from rich.console import Console
 from model.arrays import Bools, Floats
 from model.baselines.boosted_ranking import BoostedRanking
 from model.baselines.grids import GRIDS
+from model.baselines.lambda_mart import LambdaMart
 from model.baselines.next_tag import NextTagByTransition
 from model.baselines.own_counts import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
@@ -54,7 +55,9 @@ SPLIT = Split((date(2026, 1, 13),), date(2026, 1, 20), date(2026, 1, 27), 7)
 CUTS_A_WINDOW = 7
 PATHS = (
     OwnCounts(is_tuned=True),
-    BoostedRanking(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4),
+    BoostedRanking(
+        LambdaMart(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
+    ),
     NextTagByTransition(TransitionSettings(bags=(Bag(0.98, 200),), ridge=1000.0)),
 )
 LATELY_DAYS, FEWEST_EVENTS = 14, 10  # of whoever is asked for planted interests

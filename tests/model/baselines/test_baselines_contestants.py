@@ -10,10 +10,12 @@ import pytest
 
 from model.arrays import Floats
 from model.baselines.grids import GRIDS
+from model.baselines.lambda_mart import LambdaMart
 from model.baselines.last_session import LastSession
 from model.baselines.next_tag import NextTagBySessions, NextTagByTransition
 from model.baselines.own_counts import OwnCounts
 from model.baselines.popularity import RecentPopularity
+from model.baselines.stacked_ranking import StackedRanking
 from model.baselines.transition import TransitionSettings
 from model.baselines.vsknn import VsknnSettings
 from model.counts.counts1 import Counts1
@@ -28,7 +30,15 @@ from model.ranking import top
 
 SequencesOf = Callable[..., pa.Table]
 WEEK = 7 * MICROS_PER_DAY
-EVERY_FAMILY = [pytest.param(grid[-1], id=name) for name, grid in GRIDS.items()]
+STACKED = StackedRanking(
+    LambdaMart(30, 3, 0.1, 1.0, "topk", 10, share_of_rows=0.5, share_of_features=0.5),
+    forests=2,
+    methods=(NextTagByTransition(TransitionSettings()), NextTagBySessions(VsknnSettings())),
+)
+EVERY_FAMILY = [
+    *(pytest.param(grid[-1], id=name) for name, grid in GRIDS.items()),
+    pytest.param(STACKED, id=STACKED.name),
+]
 
 
 def lessons_at(history: History, cut: int) -> tuple[list[Lesson], Lesson]:

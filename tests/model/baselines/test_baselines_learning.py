@@ -1,22 +1,39 @@
 """Baselines that learn from windows learn what there is to learn, and say when there is nothing."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from model.arrays import Floats
 from model.baselines.boosted_ranking import BoostedRanking
+from model.baselines.lambda_mart import LambdaMart
+from model.baselines.next_tag import NextTagByTransition
 from model.baselines.own_counts import OwnCounts
+from model.baselines.stacked_ranking import StackedRanking
+from model.baselines.transition import Bag, TransitionSettings
 from model.bootstrap import paired_difference
 from model.counts.lesson import Lesson, lesson
 from model.days import MICROS_PER_DAY, end_of_day
 from model.evaluation.contestant import Contestant
 from model.history import history_of
+from model.ranking import places_UT
 
+SequencesOf = Callable[..., pa.Table]
 WEEK = 7 * MICROS_PER_DAY
-BOOSTED = BoostedRanking(trees=60, depth=3, learning_rate=0.1, least_weight_in_leaf=1.0, pairs_per_tag=4)
+BOOSTED = BoostedRanking(
+    LambdaMart(trees=60, depth=3, learning_rate=0.1, least_weight_in_leaf=1.0, pair_method="mean", pairs=4)
+)
+STACKED = StackedRanking(
+    replace(BOOSTED.lambda_mart, share_of_rows=0.5, share_of_features=0.5),
+    forests=2,
+    methods=(NextTagByTransition(TransitionSettings((Bag(0.5, 1),), ridge=1.0)),),
+)
 
 
 def lessons_of(some: Any) -> list[Lesson]:
@@ -40,7 +57,41 @@ def test_boosting_learns_what_counts_cannot_tell_apart(shop: Any) -> None:
     assert paired_difference(boosted_U, counts_U).low > 0
 
 
-def test_boosting_without_a_lesson_is_refused(world: Any) -> None:
+@pytest.mark.parametrize("contestant", [BOOSTED, STACKED], ids=lambda one: one.name)
+def test_boosting_without_a_lesson_is_refused(world: Any, contestant: Contestant) -> None:
     past = lessons_of(world)[-1].past
     with pytest.raises(ValueError, match="found 0 lessons before the cut and no touched candidate"):
-        BOOSTED.prepare([], past, end_of_day(world.last_day - timedelta(days=7)))
+        contestant.prepare([], past, end_of_day(world.last_day - timedelta(days=7)))
+
+
+def test_a_stack_learns_to_hear_its_methods(sequences_of: SequencesOf) -> None:
+    """A cake follows the tea of its own kind on the next day; the own past and the crowd cannot tell which one."""
+    kinds = [f"{kind:02d}" for kind in range(15)]
+    followed = [
+        (f"u{user:03d}", f"2026-01-{day:02d} 12:00", food + kinds[user % 15])
+        for user in range(180)
+        for day, food in ((1 + user // 30, "tea"), (2 + user // 30, "cake"))
+    ]
+    fresh = [(f"z{kind}", "2026-01-08 12:00", f"tea{kind}") for kind in kinds]
+    history = history_of(sequences_of([*followed, *fresh]))
+    ends = [end_of_day(date(2026, 1, day)) for day in (4, 5, 6, 7, 8)]
+    taught = [lesson(history, begin, end) for begin, end in pairwise(ends)]
+    past = history.before(ends[-1])
+    user_Z = np.searchsorted(past.user_id_U, [f"z{kind}" for kind in kinds])
+    cake_Z = np.searchsorted(past.tag_T, [f"cake{kind}" for kind in kinds])
+
+    def place_of_cake(contestant: Contestant) -> float:
+        strength_UT = contestant.prepare(taught, past, ends[-1]).strength_UT(past)
+        return float(places_UT(strength_UT)[user_Z, cake_Z].mean())
+
+    assert place_of_cake(STACKED) < 2
+    assert place_of_cake(BOOSTED) > 5
+
+
+def test_a_stack_at_another_cut_is_told_by_its_methods_of_that_day(world: Any) -> None:
+    *taught, asked = lessons_of(world)
+    stacked = STACKED.prepare(taught[:1], taught[1].past, taught[1].cut)
+    moved_UT = stacked.as_of(asked.past, asked.cut).strength_UT(asked.past)
+    anew = STACKED.prepare(taught[:1], asked.past, asked.cut)
+    np.testing.assert_array_equal(moved_UT, anew.strength_UT(asked.past))
+    assert not np.array_equal(moved_UT, stacked.strength_UT(asked.past))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from model.baselines.boosted_ranking import BoostedRanking
+from model.baselines.lambda_mart import LambdaMart
 from model.baselines.next_tag import NextTagByTransition
 from model.baselines.own_counts import OwnCounts
 from model.baselines.transition import TransitionSettings
@@ -105,7 +106,9 @@ def schooling(world: Any, weeks: dict[int, History]) -> Schooling:
 @pytest.fixture(scope="session")
 def challenger() -> TransformerChallenger:
     """All paths that a night can walk, and a network that is hardly trained."""
-    few_trees = BoostedRanking(trees=20, depth=2, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4)
+    few_trees = BoostedRanking(
+        LambdaMart(trees=20, depth=2, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
+    )
     paths = (OwnCounts(is_tuned=True), few_trees, NextTagByTransition(TransitionSettings()))
     return TransformerChallenger(TransformerContestant(networks=2, recipe=Recipe(epochs=1), paths=paths))
 

@@ -20,6 +20,7 @@ import model.session_export as session_export
 import model.weekly as weekly
 from model.__main__ import app
 from model.baselines.boosted_ranking import BoostedRanking
+from model.baselines.lambda_mart import LambdaMart
 from model.counts.lesson import Lesson
 from model.counts.pairs import Pairs
 from model.curves import CurvePoint
@@ -178,7 +179,11 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
     shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Boosted trees as its only path see who has bought, which counts cannot."""
-    paths = (BoostedRanking(trees=50, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pairs_per_tag=4),)
+    paths = (
+        BoostedRanking(
+            LambdaMart(trees=50, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
+        ),
+    )
     small = TransformerChallenger(TransformerContestant(networks=1, recipe=Recipe(epochs=1), paths=paths))
     catalog = SqlCatalog(
         "throughline", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse"
