@@ -8,6 +8,7 @@ from types import MappingProxyType
 from model.arrays import Bools
 from model.baselines.grids import GRIDS
 from model.errors import UsageError
+from model.evaluation.split import Split
 from model.public_sets import beauty, files, movielens
 from model.public_sets.item_bench import bench_items
 from model.public_sets.item_contestants import BEAUTY_FAMILIES, MOVIELENS_FAMILIES
@@ -20,12 +21,25 @@ from model.public_sets.taobao_contestants import TAOBAO_FAMILIES, TRIAL_FAMILIES
 
 Told = Callable[[str], None]
 EVERYBODY = 1_000_000_000
-# History through 1 December UTC, what is touched on the 2nd. The log begins in the evening of 24 November.
-TAOBAO_SPLIT = daily_split(date(2017, 12, 1), taught=4)
+FIRST_TAOBAO_CUT = date(2017, 11, 26)  # the log begins in the evening of the 24th
 # Sessions are single items and tags are few, so most sessions share one: V-SKNN costs the square of the users.
 MOST_BEAUTY_TAG_USERS = 5_000
 # A day is a step: the last item of each user, the one before, two to learn from. Everybody has five.
 BEAUTY_SPLIT = daily_split(beauty.LAST_DAY - timedelta(days=1), taught=2)
+
+
+def taobao_split(test: date) -> Split:
+    """Return what is asked of Taobao: history through the day `test` UTC, what is touched on the next; all days teach.
+
+    Raises UsageError if no day is left to teach.
+    """
+    taught = (test - FIRST_TAOBAO_CUT).days - 1
+    if taught < 1:
+        raise UsageError(f"as of {test} no day of Taobao's is left to teach: expected 2017-11-28 or later")
+    return daily_split(test, taught)
+
+
+TAOBAO_SPLIT = taobao_split(date(2017, 12, 1))
 
 
 def bench_set(name: str, folder: Path, quick: bool, told: Told) -> SetResult:

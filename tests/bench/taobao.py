@@ -7,7 +7,7 @@ network.
 
 Needs the log, found by THROUGHLINE_REAL_DATA. Ends with the table in Markdown.
 
-python -m tests.bench.taobao [--quick] [--setting N]
+python -m tests.bench.taobao [--quick] [--setting N] [--as-of 2017-12-01]
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ from model.evaluation.judged import Cost, Judged, judge
 from model.evaluation.known import Lessons
 from model.evaluation.listing import Listing, ask
 from model.evaluation.metrics import ranking_values
+from model.evaluation.split import Split
 from model.public_sets import files
 from model.public_sets.files import data_folder
 from model.public_sets.sample import lowest_hashes_U
-from model.public_sets.sets import EVERYBODY, TAOBAO_SPLIT
+from model.public_sets.sets import EVERYBODY, TAOBAO_SPLIT, taobao_split
 from model.public_sets.tag_bench import METRICS, known_of
 from model.public_sets.taobao import read_taobao
-from model.public_sets.taobao_contestants import TAOBAO_FAMILIES, TRIAL_FAMILIES
+from model.public_sets.taobao_contestants import STACKED, TAOBAO_FAMILIES, TRIAL_FAMILIES
 from model.transformer.interest_ranker import TransformerContestant, TransformerRanker
 from tests.bench.machine import machine
 from tests.bench.tag_by_tag import PathlessRanker
@@ -44,7 +46,7 @@ RESULTS = Path(__file__).with_name("results") / "taobao_transformer.json"
 BASELINES = RESULTS.with_name("baselines.json")
 QUICK_USERS = 200
 ENSEMBLES = 3  # a network of an ensemble takes the seed after that of the one before it
-COMPARED_WITH = ("counts-1", "boosted-ranking")
+COMPARED_WITH = ("counts-1", "boosted-ranking", STACKED.name)
 SEQUENCE_WEIGHT = 0.5
 SEQUENCE_EPOCHS = 3  # nothing to start from, so it takes longer than beside paths
 Result = dict[str, Any]
@@ -128,7 +130,7 @@ def tuned_before(name: str) -> Contestant:
     return next(one for one in GRIDS[name] if dict(one.settings()) == settings)
 
 
-def bench(quick: bool, setting: int | None) -> Result:
+def bench(quick: bool, setting: int | None, split: Split) -> Result:
     started = time.monotonic()
 
     def told(doing: str) -> None:
@@ -136,13 +138,13 @@ def bench(quick: bool, setting: int | None) -> Result:
 
     history = read_taobao(data_folder()).history
     history = history.of_users(lowest_hashes_U(history.user_id_U, QUICK_USERS if quick else EVERYBODY))
-    known = known_of(history, TAOBAO_SPLIT)
-    lessons = Lessons(known, TAOBAO_SPLIT)
-    validation, test = (exam_at(known, TAOBAO_SPLIT, cut) for cut in (TAOBAO_SPLIT.validation, TAOBAO_SPLIT.test))
+    known = known_of(history, split)
+    lessons = Lessons(known, split)
+    validation, test = (exam_at(known, split, cut) for cut in (split.validation, split.test))
     others = []
     for name in COMPARED_WITH:
         told(name)
-        other = Family(name, (tuned_before(name),)).choose(lessons, validation)
+        other = Family(name, (STACKED if name == STACKED.name else tuned_before(name),)).choose(lessons, validation)
         ranker = other.prepare(known, test.cut)
         assert ranker is not None
         others.append(judged_at(test, other, ranker))
@@ -161,7 +163,7 @@ def bench(quick: bool, setting: int | None) -> Result:
             "title": files.TAOBAO.title,
             "quick_users": QUICK_USERS if quick else None,
             "setting_taken_untuned": setting,  # None where the validation chose among the whole family
-            "split": TAOBAO_SPLIT.as_json(),
+            "split": split.as_json(),
             "users": test.users,
             "judging_users": int((test.answers_U > 0).sum()),
             "tags": test.tags,
@@ -183,9 +185,10 @@ def bench(quick: bool, setting: int | None) -> Result:
 def seeds_markdown(seeds: Mapping[str, Result]) -> str:
     """Return a line for each seed: figures, differences, and the error of its probabilities."""
     lines = [
-        "| seed | nDCG@10 | F1@5 | recall@10 | nDCG@10 above counts-1 | F1@5 above counts-1 "
-        "| nDCG@10 above boosted-ranking | F1@5 above boosted-ranking | ECE before | ECE after |",
-        "| --- " * 10 + "|",
+        "| seed | nDCG@10 | F1@5 | recall@10 | "
+        + " | ".join(f"{metric} above {name}" for name in COMPARED_WITH for metric in ("nDCG@10", "F1@5"))
+        + " | ECE before | ECE after |",
+        "| --- " * (6 + 2 * len(COMPARED_WITH)) + "|",
     ]
     for seed, one in seeds.items():
         cells = [f"{one['metrics'][metric]['mean']:.4f}" for metric in ("ndcg_at_10", "f1_at_5", "recall_at_10")]
@@ -208,8 +211,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_USERS} users and a tiny training: does it run?")
     parser.add_argument("--setting", type=int, help="take this setting of the family, from 0 on, and tune nothing")
+    parser.add_argument(
+        "--as-of",
+        type=date.fromisoformat,
+        default=TAOBAO_SPLIT.test,
+        help="the last day that is known; the next one judges, the one before chooses (default %(default)s)",
+    )
     arguments = parser.parse_args()
-    print(json.dumps(bench(arguments.quick, arguments.setting)["tag_by_tag"], indent=1))
+    result = bench(arguments.quick, arguments.setting, taobao_split(arguments.as_of))
+    print(json.dumps(result["tag_by_tag"], indent=1))
 
 
 if __name__ == "__main__":
