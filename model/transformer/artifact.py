@@ -27,7 +27,7 @@ from model.transformer.size import Size
 from model.transformer.vocabulary import Vocabulary
 
 TOLD = "model.json"
-FORMAT = 1  # another number for whatever this code would misread
+FORMAT = 2  # another number for whatever this code would misread
 
 
 def write_model(model: InterestModel, folder: Path) -> None:

@@ -3,7 +3,7 @@
 Before the training how much each path counts, by softmax cross entropy, and who comes back; after it how sure the
 affinities are; these two by binary cross entropy.
 
-Shape letters: T tags, P paths, N rows (a user at a cut), F numbers of the return head, S sums.
+Shape letters: T tags, P paths, N rows (a user at a cut), F numbers of the return head, R rates.
 """
 
 from collections.abc import Callable
@@ -51,23 +51,26 @@ def fit_of_affinity(network: InterestTransformer, window: Window) -> AffinityFit
     Steps of a training do not find it: the shares are still on the move (demo, calibration error as stated
     in a later week of held-out users: .092 by steps, .021 by this fit).
     """
-    shares, sums, touched = [], [], []
+    shares, rates, touched = [], [], []
     users = _some_users(window)
     for of_users in batches(window.lengths_U()[users], TOKENS_AT_ONCE):
         question = window.question(users[of_users])
         answer = network(question.batch, question.path_BCTP)
         shares.append(answer.log_share_BCT[question.is_asked_BC])
-        sums.append(answer.sums_BCS[question.is_asked_BC])
+        rates.append(answer.rate_BCR[question.is_asked_BC])
         touched.append(question.touched_BCT[question.is_asked_BC] > 0)
-    share_NT, sums_NS, is_touched_NT = torch.cat(shares), torch.cat(sums), torch.cat(touched).float()
+    share_NT, rate_NR, is_touched_NT = torch.cat(shares), torch.cat(rates), torch.cat(touched).float()
+    mean_R, spread_R = rate_NR.mean(0), rate_NR.std(0, correction=0).clamp(min=LEAST_SPREAD)
+    standard_NR = (rate_NR - mean_R) / spread_R
 
     def loss(told: Tensor) -> Tensor:
-        odds_NT = told[0].exp() * share_NT + (sums_NS @ told[2:] + told[1])[:, None]
+        odds_NT = told[0].exp() * share_NT + (standard_NR @ told[2:] + told[1])[:, None]
         return binary_cross_entropy_with_logits(odds_NT, is_touched_NT, reduction="sum") / len(share_NT)
 
     with torch.enable_grad():
-        scale_bias_sums = _least(torch.zeros(2 + sums_NS.shape[1]), loss)
-    return AffinityFit(float(scale_bias_sums[0]), float(scale_bias_sums[1]), scale_bias_sums[2:])
+        fitted = _least(torch.zeros(2 + rate_NR.shape[1]), loss)
+    weight_R = fitted[2:] / spread_R
+    return AffinityFit(float(fitted[0]), float(fitted[1] - weight_R @ mean_R), weight_R)
 
 
 def fit_of_return(window: Window) -> ReturnStart:

@@ -1,7 +1,10 @@
 """How lately, how often and how much a user came: recency, frequency and sessions, of the tokens that were read.
 
-Shape letters: B users, L tokens, C cuts, F numbers of a user at a cut.
+Shape letters: B users, L tokens, C cuts, F numbers of a user at a cut, R the same as rates.
 """
+
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,22 +17,61 @@ from model.transformer.sight import memory_sight_BCL
 EVENTS_HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
 SESSIONS_HALF_LIVES_DAYS = (2.0, 7.0, 28.0)
 MOST_DAYS = 60.0  # since the last event: who has not come for longer is as far away
+RATES_HALF_LIVES_DAYS = (2.0, 7.0)  # of events, and of sessions
+RATES = 1 + 2 * len(RATES_HALF_LIVES_DAYS)
+LEAST_A_DAY = 0.1  # added to what is counted, so that nothing has a logarithm
+LEAST_DAYS = 0.5  # added to the days over which it is counted
 LATELY_NUMBERS = 1 + len(EVENTS_HALF_LIVES_DAYS) + len(SESSIONS_HALF_LIVES_DAYS)
 
 
 def lately_BCF(batch: Batch) -> Tensor:
     """Return logarithms: of days since the last event, of events and of sessions that fade by several half-lives."""
-    is_event_BCL = memory_sight_BCL(batch, is_hierarchical=False) & (batch.kind_BL == EVENT)[:, None]
-    is_first_BCL = is_event_BCL & (batch.place_BL == 1)[:, None]  # of its session
-    days_BCL = (batch.cut_BC[:, :, None] - batch.at_BL[:, None]).clamp(min=0).double() / (SECOND * DAY_SECONDS)
-    since_last_BC = torch.where(is_event_BCL, days_BCL, MOST_DAYS).amin(-1).clamp(max=MOST_DAYS)
-
-    def faded_BC(is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
-        return torch.where(is_counted_BCL, 0.5 ** (days_BCL / half_life_days), 0.0).sum(-1)
-
+    came = _Came.of(batch)
     counted = [
-        since_last_BC,
-        *(faded_BC(is_event_BCL, days) for days in EVENTS_HALF_LIVES_DAYS),
-        *(faded_BC(is_first_BCL, days) for days in SESSIONS_HALF_LIVES_DAYS),
+        came.since_last_BC,
+        *(came.faded_BC(came.is_event_BCL, days) for days in EVENTS_HALF_LIVES_DAYS),
+        *(came.faded_BC(came.is_first_BCL, days) for days in SESSIONS_HALF_LIVES_DAYS),
     ]
     return torch.log1p(torch.stack(counted, -1))
+
+
+def rates_BCR(batch: Batch) -> Tensor:
+    """Return logarithms: of days since the last event, of events and of sessions a day, the newer days counting more.
+
+    A count grows with the age of the log; a rate, over the days since the user's first event, does not.
+    """
+    came = _Came.of(batch)
+    since_first_BC = torch.where(came.is_event_BCL, came.days_BCL, 0.0).amax(-1)
+
+    def rate_BC(is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
+        days_BC = half_life_days / math.log(2) * (1 - 0.5 ** ((since_first_BC + 1) / half_life_days))
+        return torch.log((came.faded_BC(is_counted_BCL, half_life_days) + LEAST_A_DAY) / (days_BC + LEAST_DAYS))
+
+    told = [
+        torch.log1p(came.since_last_BC),
+        *(rate_BC(came.is_event_BCL, days) for days in RATES_HALF_LIVES_DAYS),
+        *(rate_BC(came.is_first_BCL, days) for days in RATES_HALF_LIVES_DAYS),
+    ]
+    return torch.stack(told, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Came:
+    """Which tokens count at each cut, and how long ago they were."""
+
+    is_event_BCL: Tensor
+    is_first_BCL: Tensor  # of its session
+    days_BCL: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch) -> "_Came":
+        is_event_BCL = memory_sight_BCL(batch, is_hierarchical=False) & (batch.kind_BL == EVENT)[:, None]
+        days_BCL = (batch.cut_BC[:, :, None] - batch.at_BL[:, None]).clamp(min=0).double() / (SECOND * DAY_SECONDS)
+        return cls(is_event_BCL, is_event_BCL & (batch.place_BL == 1)[:, None], days_BCL)
+
+    @property
+    def since_last_BC(self) -> Tensor:
+        return torch.where(self.is_event_BCL, self.days_BCL, MOST_DAYS).amin(-1).clamp(max=MOST_DAYS)
+
+    def faded_BC(self, is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
+        return torch.where(is_counted_BCL, 0.5 ** (self.days_BCL / half_life_days), 0.0).sum(-1)

@@ -1,6 +1,7 @@
 """The whole: tokens -> encoder -> memory -> interests, affinities, next items, return.
 
-Shape letters: B users, L tokens, C cuts, K interests, T tags, V items, P paths, D width.
+Shape letters: B users, L tokens, C cuts, K interests, T tags, V items, P paths, D width,
+R rates.
 """
 
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from model.transformer.batch import Batch
 from model.transformer.decoder import InterestDecoder, Interests, TagSequenceDecoder
 from model.transformer.embedding import TokenEmbedding
 from model.transformer.encoder import Encoder
-from model.transformer.lately import LATELY_NUMBERS, lately_BCF
+from model.transformer.lately import RATES, lately_BCF, rates_BCR
 from model.transformer.layout import END
 from model.transformer.own_tags import HALF_LIVES_DAYS, OwnTagCounts
-from model.transformer.repeat import AffinityScale, RepeatExplore, sums_BCS
+from model.transformer.repeat import AffinityScale, RepeatExplore
 from model.transformer.return_head import ReturnHead
 from model.transformer.size import Size
 
@@ -29,7 +30,7 @@ class Answer:
     memory_BLD: Tensor
     interests: Interests
     log_share_BCT: Tensor  # log probability of each tag as the next one touched, by paths and interests: the ranking
-    sums_BCS: Tensor  # what tells how much the user will do
+    rate_BCR: Tensor  # what tells how much the user will do
     affinity_BCT: Tensor  # log-odds that the user touches the tag in the window, ranked alike
     return_BC: Tensor  # log-odds that the user comes back in the window
 
@@ -49,7 +50,7 @@ class InterestTransformer(nn.Module):
         self.own_tags = OwnTagCounts(size.width, actions, tags) if size.has_own_tags else None
         own_ways = OWN_WAYS if size.has_own_tags else 0
         self.repeat_explore = RepeatExplore(paths, own_ways)
-        self.affinity_scale = AffinityScale(paths + own_ways + LATELY_NUMBERS)
+        self.affinity_scale = AffinityScale(RATES)
         self.returning = ReturnHead()
 
     @property
@@ -73,15 +74,14 @@ class InterestTransformer(nn.Module):
             path_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
         own_BCTW = self.own_tags(memory_BLD, batch) if self.own_tags else None
         log_share_BCT = self.repeat_explore(path_BCTP, log_mixture_BCT, own_BCTW)
-        lately = lately_BCF(batch).to(log_share_BCT.dtype)
-        sums = sums_BCS(path_BCTP, own_BCTW, lately)
+        rate_BCR = rates_BCR(batch).to(log_share_BCT.dtype)
         return Answer(
             memory_BLD,
             interests,
             log_share_BCT,
-            sums,
-            self.affinity_scale(log_share_BCT, sums),
-            self.returning(lately),
+            rate_BCR,
+            self.affinity_scale(log_share_BCT, rate_BCR),
+            self.returning(lately_BCF(batch).to(log_share_BCT.dtype)),
         )
 
     def start_from(self, weight_P: Tensor) -> None:

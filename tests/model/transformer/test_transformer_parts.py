@@ -9,7 +9,7 @@ import torch
 
 from model.transformer.attention import Attention, rotated
 from model.transformer.batch import Batch
-from model.transformer.lately import LATELY_NUMBERS, lately_BCF
+from model.transformer.lately import rates_BCR
 from model.transformer.layout import END, EVENT, PADDING
 from model.transformer.network import InterestTransformer, session_vectors
 from model.transformer.own_tags import HALF_LIVES_DAYS
@@ -123,17 +123,15 @@ def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: M
         for weight in (network.repeat_explore.explore, network.repeat_explore.own_W):
             weight.zero_()
     network.start_from(torch.tensor([0.5, -2.0]).double())
-    weight_S = torch.zeros_like(network.affinity_scale.weight_S)
-    weight_S[:2], weight_S[-LATELY_NUMBERS] = torch.tensor([1.0, 0.25]), -0.5
-    network.affinity_scale.start_from(AffinityFit(0.3, -1.5, weight_S))
+    weight_R = torch.tensor([-0.5, 0.0, 0.25, 0.0, 0.0]).double()
+    network.affinity_scale.start_from(AffinityFit(0.3, -1.5, weight_R))
     path_BCTP = torch.randn(*asked.cut_BC.shape, 40, 2).double()
     told = network(asked, path_BCTP)
     log_share_BCT = (0.5 * path_BCTP[..., 0] - 2 * path_BCTP[..., 1]).log_softmax(-1)
     torch.testing.assert_close(told.log_share_BCT, log_share_BCT)
-    many_BC1 = (
-        path_BCTP[..., 0].exp().sum(-1, keepdim=True).log() + 0.25 * path_BCTP[..., 1].exp().sum(-1, keepdim=True).log()
-    )
-    expected = float(np.exp(0.3)) * log_share_BCT + many_BC1 - 1.5 - 0.5 * lately_BCF(asked)[..., :1]
+    rate_BCR = rates_BCR(asked)
+    many_BC = 0.25 * rate_BCR[..., 2] - 0.5 * rate_BCR[..., 0] - 1.5
+    expected = float(np.exp(0.3)) * log_share_BCT + many_BC[..., None]
     torch.testing.assert_close(told.affinity_BCT, expected, atol=1e-6, rtol=1e-6)
     with pytest.raises(ValueError, match="a fit of 3 paths was given, the network has 2"):
         network.start_from(torch.zeros(3))

@@ -1,5 +1,6 @@
 """The head that foretells who comes back."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,29 +8,69 @@ import torch
 
 from model.days import MICROS_PER_DAY
 from model.transformer.batch import Batch
-from model.transformer.lately import LATELY_NUMBERS, lately_BCF
+from model.transformer.lately import LATELY_NUMBERS, lately_BCF, rates_BCR
 from model.transformer.return_head import ReturnHead
 
 DAY = MICROS_PER_DAY
 
 
-def test_its_numbers_are_counted_by_hand(asked: Batch) -> None:
-    """Two sessions: three events 4, 4 and 2 days before the cut, of which the last one begins the second session."""
+def two_sessions(asked: Batch) -> Batch:
+    """Return three events 4, 4 and 2 days before a cut, of which the last one begins the second session."""
     kind_L, at_L, place_L = [2, 1, 1, 3, 2, 1, 3, 0], [4, 4, 4, 4, 2, 2, 2, 2], [0, 1, 2, 3, 0, 1, 2, 2]
     one = {name: value[:1, :8].clone() for name, value in vars(asked).items() if name != "cut_BC"}
     told = Batch(**one, cut_BC=torch.tensor([[10 * DAY, 7 * DAY]]))
-    told = replace(
+    return replace(
         told,
         kind_BL=torch.tensor([kind_L]),
         at_BL=torch.tensor([[(10 - days) * DAY for days in at_L]]),
         place_BL=torch.tensor([place_L]),
     )
-    now_F, earlier_F = torch.expm1(lately_BCF(told))[0]
+
+
+def test_its_numbers_are_counted_by_hand(asked: Batch) -> None:
+    now_F, earlier_F = torch.expm1(lately_BCF(two_sessions(asked)))[0]
     events = [2 * 0.5 ** (4 / half) + 0.5 ** (2 / half) for half in (0.5, 2, 7, 28)]
     sessions = [0.5 ** (4 / half) + 0.5 ** (2 / half) for half in (2, 7, 28)]
     assert now_F.tolist() == pytest.approx([2, *events, *sessions], rel=1e-4)
     events = [2 * 0.5 ** (1 / half) for half in (0.5, 2, 7, 28)]
     assert earlier_F.tolist() == pytest.approx([1, *events, *(0.5 ** (1 / half) for half in (2, 7, 28))], rel=1e-4)
+
+
+def test_rates_are_counted_by_hand(asked: Batch) -> None:
+    since_last, *rates = rates_BCR(two_sessions(asked))[0, 0].tolist()
+    assert since_last == pytest.approx(math.log(3))
+    counted = [
+        first * 0.5 ** (4 / half) + 0.5 ** (2 / half)
+        for first in (2, 1)  # events, sessions
+        for half in (2, 7)
+    ]
+    days = [half / math.log(2) * (1 - 0.5 ** (5 / half)) for half in (2, 7, 2, 7)]
+    expected = [math.log((count + 0.1) / (over + 0.5)) for count, over in zip(counted, days, strict=True)]
+    assert rates == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_rate_does_not_grow_with_the_log(asked: Batch) -> None:
+    """Whoever does the same every day has the same rate after one week as after three, but a higher count."""
+    told = two_sessions(asked)
+
+    def of(days: int) -> Batch:
+        ages = torch.arange(days, 0, -1)[None] - 0.5
+        shape = torch.ones(1, days, dtype=torch.long)
+        laid = {
+            name: value[:, :1].expand(1, days, *value.shape[2:])
+            for name, value in vars(told).items()
+            if name not in ("cut_BC", "number_BLF")
+        }
+        return Batch(
+            **{**laid, "kind_BL": shape, "place_BL": shape, "at_BL": ((30 - ages) * DAY).long()},
+            number_BLF=told.number_BLF[:, :1].expand(1, days, -1),
+            cut_BC=torch.tensor([[30 * DAY]]),
+        )
+
+    short_R, long_R = rates_BCR(of(7))[0, 0], rates_BCR(of(21))[0, 0]
+    assert (long_R - short_R).abs().max() < 0.1
+    short_F, long_F = lately_BCF(of(7))[0, 0], lately_BCF(of(21))[0, 0]
+    assert (long_F - short_F).max() > 0.5
 
 
 def test_it_learns_that_who_came_lately_comes_back() -> None:
