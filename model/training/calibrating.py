@@ -20,7 +20,7 @@ from model.counts.popularity import popularity
 from model.counts.scores import return_probability_U
 from model.training.affinity_line import PublishedTags, fit_affinity, rising_line
 from model.transformer.anchored import Anchored, pieces
-from model.transformer.interest_model import Calibrations, InterestModel
+from model.transformer.interest_model import UNCHANGED, Calibrations, InterestModel
 from model.transformer.paths import Paths
 from model.transformer.table import NO_TAG, strongest_UI
 from model.user_hash import stable_hash
@@ -58,6 +58,7 @@ def calibrated(model: InterestModel, held_out: HeldOut) -> tuple[Calibrations, M
     report = {
         "held_out_users": asked.past.users,
         "ece": held_out_ece,
+        "is_lined": affinity != UNCHANGED,
         "is_bent": bent != AS_STATED,
         "return_auc": auc,
         "return_by": "networks" if is_by_networks else "counts-1",
@@ -72,7 +73,7 @@ def _answers(anchored: Anchored, asked: Lesson) -> tuple[PublishedTags, Floats]:
     is_askable_V = np.asarray(asked.past.tag_T[codes_V] == anchored.model.vocabulary.tags, dtype=bool)
     return_log_odds_U = np.zeros(asked.past.users)
     is_second_U = stable_hash(asked.past.user_id_U) // ONE_HELD_OUT_OF % 2 == 1
-    told = [PublishedTags(np.empty(0), np.empty(0, bool), np.empty(0, bool))]
+    told = [PublishedTags(np.empty(0), np.empty(0, bool), np.empty(0, int), np.empty(0, bool))]
     for user_B, some in pieces(asked.past):
         reading = anchored.read(some)
         log_odds_BV = reading.log_odds_WV()
@@ -81,7 +82,7 @@ def _answers(anchored: Anchored, asked: Lesson) -> tuple[PublishedTags, Floats]:
         place_N = place_BI[row_N, rank_N]
         key_N = user_B[row_N] * asked.touched.tags + codes_V[place_N]
         is_touched_N = is_askable_V[place_N] & np.isin(key_N, asked.touched.key_P)
-        told.append(PublishedTags(log_odds_BV[row_N, place_N], is_touched_N, is_second_U[user_B[row_N]]))
+        told.append(PublishedTags(log_odds_BV[row_N, place_N], is_touched_N, user_B[row_N], is_second_U[user_B[row_N]]))
         return_log_odds_U[user_B] = reading.return_log_odds_W()
     together = (np.concatenate([getattr(one, field.name) for one in told]) for field in fields(PublishedTags))
     return PublishedTags(*together), return_log_odds_U

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from pyiceberg.catalog.sql import SqlCatalog
+from scipy.special import expit
 from typer.testing import CliRunner, Result
 
 import model.nightly as nightly
@@ -21,6 +22,7 @@ import model.weekly as weekly
 from model.__main__ import app
 from model.baselines.boosted_ranking import BoostedRanking
 from model.baselines.lambda_mart import LambdaMart
+from model.counts.calibration import AS_STATED
 from model.counts.lesson import Lesson
 from model.counts.pairs import Pairs
 from model.curves import CurvePoint
@@ -34,7 +36,7 @@ from model.training.challenge import Challenge, challenge
 from model.training.challenger import Schooling, Told
 from model.training.plan import plan
 from model.training.transformer import LearntTransformer, TransformerChallenger
-from model.transformer.interest_model import AS_TOLD
+from model.transformer.interest_model import AS_TOLD, UNCHANGED
 from model.transformer.interest_ranker import TransformerContestant
 from model.transformer.kept import KeptTransformer
 from model.transformer.paths import prepare_paths
@@ -77,18 +79,20 @@ def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
     assert again.calibrations != learnt.kept.model.calibrations
 
 
-def test_the_curve_that_errs_less_on_users_it_was_not_fitted_to_is_taken() -> None:
+def test_the_simplest_curve_that_none_certainly_betters_is_taken() -> None:
     random = np.random.default_rng(4)
-    log_odds_N, is_second_N = random.normal(-1, 1.5, 8000), random.uniform(size=8000) < 0.5
+    log_odds_N, user_N = random.normal(-1, 1.5, 8000), np.repeat(np.arange(800), 10)
 
     def fitted(true_N: Any) -> tuple[Any, Mapping[str, float | None]]:
         is_touched_N = random.uniform(size=8000) < true_N
-        return fit_affinity(PublishedTags(log_odds_N, is_touched_N, is_second_N))
+        return fit_affinity(PublishedTags(log_odds_N, is_touched_N, user_N, user_N % 2 == 1))
 
-    straight_N = 1 / (1 + np.exp(-(0.5 * log_odds_N - 1)))
+    assert fitted(expit(log_odds_N))[0] == (UNCHANGED, AS_STATED)
+    straight_N = expit(0.5 * log_odds_N - 1)
     (line, bent), errors = fitted(straight_N)
     assert line.coefficients["log_odds"] == pytest.approx(0.5, abs=0.1)
     assert line.intercept == pytest.approx(-1, abs=0.1)
+    assert bent == AS_STATED
     assert errors["line"] is not None and errors["as_stated"] is not None and errors["line"] < errors["as_stated"] / 3
     crooked_N = np.where(log_odds_N > 0, 0.9, 0.1)
     (line, bent), errors = fitted(crooked_N)
@@ -96,6 +100,19 @@ def test_the_curve_that_errs_less_on_users_it_was_not_fitted_to_is_taken() -> No
     error, of_line = (expected_calibration_error(told_N, crooked_N) for told_N in (bent.apply(by_line_N), by_line_N))
     assert error < 0.7 * of_line
     assert errors["bent"] is not None and errors["line"] is not None and errors["bent"] < errors["line"]
+    only_half = PublishedTags(log_odds_N, random.uniform(size=8000) < straight_N, user_N, user_N < 0)
+    assert fit_affinity(only_half) == ((UNCHANGED, AS_STATED), dict.fromkeys(errors))
+
+
+def test_a_few_users_who_did_more_than_was_stated_by_chance_bend_nothing() -> None:
+    kept = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        log_odds_N, user_N = random.normal(-1, 1.5, 200), np.repeat(np.arange(20), 10)
+        is_touched_N = random.uniform(size=200) < expit(log_odds_N)
+        way, _ = fit_affinity(PublishedTags(log_odds_N, is_touched_N, user_N, user_N % 2 == 1))
+        kept += way == (UNCHANGED, AS_STATED)
+    assert kept >= 17
 
 
 def test_a_network_that_is_too_sure_of_itself_is_made_honest(
