@@ -61,6 +61,7 @@ class NextItemNet(nn.Module):
         """Return what `forward` returns of the newest place of each window, for little more than half the work."""
         value_BLD = self._read(batch)
         *first_ones, last = self.blocks
+        assert isinstance(last, SelfBlock)
         for block in first_ones:
             value_BLD = block(value_BLD, None)
         return self.last_norm(last.newest_BD(value_BLD, batch.length_B))
