@@ -52,14 +52,25 @@ class NextItemNet(nn.Module):
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Return (B, L, D): what is expected after each place, in the space of `item.weight`."""
-        place_BL = batch.place_BL.clamp(max=self.size.places - 1)
-        value_BLD = self.dropout(self.first_norm(self.item(batch.item_BL) + self.place(place_BL)))
+        value_BLD = self._read(batch)
         for block in self.blocks:
             value_BLD = block(value_BLD, None)
         return self.last_norm(value_BLD)
 
+    def newest_BD(self, batch: WindowBatch) -> Tensor:
+        """Return what `forward` returns of the newest place of each window, for little more than half the work."""
+        value_BLD = self._read(batch)
+        *first_ones, last = self.blocks
+        assert isinstance(last, SelfBlock)
+        for block in first_ones:
+            value_BLD = block(value_BLD, None)
+        return self.last_norm(last.newest_BD(value_BLD, batch.length_B))
+
     @torch.inference_mode()
     def log_chance_BV(self, batch: WindowBatch) -> Tensor:
         """Return the logarithm of each item's chance to come after the newest place of each window."""
-        newest_BD = self(batch)[torch.arange(len(batch.length_B)), batch.length_B - 1]
-        return torch.log_softmax(newest_BD @ self.item.weight.T, dim=-1)
+        return torch.log_softmax(self.newest_BD(batch) @ self.item.weight.T, dim=-1)
+
+    def _read(self, batch: WindowBatch) -> Tensor:
+        place_BL = batch.place_BL.clamp(max=self.size.places - 1)
+        return self.dropout(self.first_norm(self.item(batch.item_BL) + self.place(place_BL)))

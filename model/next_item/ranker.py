@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from model.baselines.trails import Trails
 from model.next_item.network import NextItemNet
 from model.next_item.windows import Windows, batch_of, newest_windows
+from model.transformer.machine import scoring_threads
 
-USERS_AT_ONCE = 64
+USERS_AT_ONCE = 16  # little enough for what they need to stay in a core's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,9 @@ class NetRanker:
     net: NextItemNet
 
     def strength_BV(self, trails: Trails) -> NDArray[Any]:
-        """Return the strengths. A user's row does not depend on the others, but for rounding.
+        """Return the strengths, computed in as many threads as torch is set to use, each with users of its own.
+
+        A user's row does not depend on the others, but for rounding.
 
         trails: whose `at_N` is the place of each step in its user's life: older steps may have been left out.
         """
@@ -32,8 +36,12 @@ class NetRanker:
         # Users of like length together, so that little is padding.
         order = np.argsort(windows.length_W, kind="stable")
         order = order[windows.length_W[order] > 0]
-        for first in range(0, len(order), USERS_AT_ONCE):
+
+        def put(first: int) -> None:
             some = order[first : first + USERS_AT_ONCE]
             batch = batch_of(trails, trails.at_N, Windows(windows.first_W[some], windows.length_W[some]))
             log_chance_BV[some] = self.net.log_chance_BV(batch).numpy()
+
+        with scoring_threads(torch.get_num_threads()) as threads:
+            list(threads.map(put, range(0, len(order), USERS_AT_ONCE)))
         return log_chance_BV

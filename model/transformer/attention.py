@@ -73,6 +73,21 @@ class Attention(nn.Module):
         ).masked_fill(sees_nothing_BHQ1, 0.0)
         return self.out(seen_BHQE.transpose(1, 2).flatten(2))
 
+    def newest_BD(self, read_BLD: Tensor, length_B: Tensor) -> Tensor:
+        """Return what `forward` without a bias returns of each row's newest place, asking nothing of the others.
+
+        length_B: real places of each row, 1 at least; the newest is the last of them.
+        """
+        place_L, newest_B1 = torch.arange(read_BLD.shape[1]), length_B[:, None] - 1
+        asked_B1D = read_BLD.take_along_dim(newest_B1[:, :, None], dim=1)
+        query_BH1E = self._by_head(self.query(asked_B1D))
+        key_BHLE, value_BHLE = (self._by_head(part) for part in self.key_value(read_BLD).chunk(2, dim=-1))
+        if self.is_rotary:
+            query_BH1E, key_BHLE = rotated(query_BH1E, newest_B1[:, None]), rotated(key_BHLE)
+        is_seen_BHQL = (place_L <= newest_B1)[:, None, None]
+        seen_BH1E = scaled_dot_product_attention(query_BH1E, key_BHLE, value_BHLE, attn_mask=is_seen_BHQL)
+        return self.out(seen_BH1E.transpose(1, 2).flatten(2))[:, 0]
+
     def weights_BHQL(self, asked_BQD: Tensor, read_BLD: Tensor, bias_BHQL: Tensor) -> Tensor:
         """Return how much of what each query finds comes from each token, 1 in all; 0 for a query that sees nothing."""
         query_BHQE = self._by_head(self.query(asked_BQD))
@@ -86,11 +101,15 @@ class Attention(nn.Module):
         return value_BLD.view(*value_BLD.shape[:2], self.heads, -1).transpose(1, 2)
 
 
-def rotated(value_BHLE: Tensor) -> Tensor:
-    """Turn pairs of numbers by an angle that grows with the place. Source: Su et al. 2021 (RoFormer)."""
+def rotated(value_BHLE: Tensor, place_BHL: Tensor | None = None) -> Tensor:
+    """Turn pairs of numbers by an angle that grows with the place. Source: Su et al. 2021 (RoFormer).
+
+    place_BHL: in the sequence, from 0; None where all of its places are there, in their order.
+    """
     half = value_BHLE.shape[-1] // 2
     speed_E = ROTARY_BASE ** (-torch.arange(half, device=value_BHLE.device) / half)
-    angle_LE = torch.arange(value_BHLE.shape[-2], device=value_BHLE.device)[:, None] * speed_E
-    cos_LE, sin_LE = angle_LE.cos().to(value_BHLE.dtype), angle_LE.sin().to(value_BHLE.dtype)
+    place = torch.arange(value_BHLE.shape[-2], device=value_BHLE.device) if place_BHL is None else place_BHL
+    angle = place[..., None] * speed_E
+    cos, sin = angle.cos().to(value_BHLE.dtype), angle.sin().to(value_BHLE.dtype)
     left, right = value_BHLE.chunk(2, dim=-1)
-    return torch.cat([left * cos_LE - right * sin_LE, left * sin_LE + right * cos_LE], dim=-1)
+    return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)

@@ -53,6 +53,16 @@ class SelfBlock(nn.Module):
         value_BLD = self.attended(value_BLD, self.dropout(self.attention(normed_BLD, normed_BLD, bias_BHLL)))
         return self.thinking(value_BLD, self.dropout(self.thought(self.thought_norm(value_BLD))))
 
+    def newest_BD(self, value_BLD: Tensor, length_B: Tensor) -> Tensor:
+        """Return what `forward` without a bias returns of each row's newest place, and no other place thinks.
+
+        length_B: as Attention has it.
+        """
+        there_BD = value_BLD[torch.arange(len(length_B)), length_B - 1]
+        found_BD = self.attention.newest_BD(self.attention_norm(value_BLD), length_B)
+        there_BD = self.attended(there_BD, self.dropout(found_BD))
+        return self.thinking(there_BD, self.dropout(self.thought(self.thought_norm(there_BD))))
+
 
 class CrossBlock(nn.Module):
     """Queries look at each other, then at the memory, and think for themselves after each."""

@@ -68,9 +68,9 @@ def scoring_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def scoring_threads() -> ThreadPoolExecutor:
-    """Return a pool of one thread a core, in each of which torch computes alone.
+def scoring_threads(count: int | None = None) -> ThreadPoolExecutor:
+    """Return a pool of `count` threads, by default one a core, in each of which torch computes alone.
 
     What is asked of a few hundred users is too small for the cores to share, so each core takes users of its own.
     """
-    return ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(count or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))

@@ -97,3 +97,22 @@ def test_what_lies_further_than_the_last_place_shares_it(net: NextItemNet, place
     one = WindowBatch(torch.tensor([[4, 9]]), torch.tensor([[last, last]]), torch.tensor([2]))
     other = WindowBatch(one.item_BL, one.place_BL + places, one.length_B)
     torch.testing.assert_close(net(one), net(other))
+
+
+def test_asking_of_the_newest_places_alone_finds_what_asking_of_all_finds(net: NextItemNet) -> None:
+    windows = [[4, 9, 2, 7, 1], [3], [8, 8, 5]]
+    item_BL = torch.tensor([window + [0] * (5 - len(window)) for window in windows])
+    length_B = torch.tensor([len(window) for window in windows])
+    batch = WindowBatch(item_BL, torch.arange(5).expand(3, 5), length_B)
+    torch.testing.assert_close(net.newest_BD(batch), net(batch)[torch.arange(3), length_B - 1], rtol=0, atol=1e-12)
+
+
+def test_threads_change_nothing(net: NextItemNet, trails_of: TrailsOf, lives: list[list[int]]) -> None:
+    before = torch.get_num_threads()
+    told = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        told.append(NetRanker(net).strength_BV(trails_of(lives)))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    np.testing.assert_array_equal(*told)

@@ -1,0 +1,85 @@
+"""A next-item net as a worker that takes turns; `make bench rectools` runs this beside RecTools' SASRec.
+
+python -m tests.bench.item_net_in_turns FILE EPOCHS THREADS
+
+Shape letters: U users, V items, K places of a list.
+"""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model.baselines.trails import Trails
+from model.next_item.network import NextItemNet
+from model.next_item.ranker import NetRanker
+from model.next_item.trainer import ItemProgress, train_net
+from model.public_sets.next_item import CELLS_AT_ONCE, DEPTH, ItemRanker, newest
+from tests.bench.item_training import RECIPE
+from tests.bench.turns import Handed, Ints, Steps, Turns
+
+
+def trails(handed: Handed, steps: Steps) -> Trails:
+    """Return steps as trails; the place in the user's life is the moment."""
+    made = Trails(handed.users, handed.items, steps.user_N, steps.item_N, np.zeros_like(steps.user_N), steps.user_N)
+    return replace(made, at_N=made.steps_before_N())
+
+
+def best_UK(ranker: ItemRanker, past: Trails, most: int, depth: int = DEPTH) -> Ints:
+    """Return the strongest items of each user that it has not turned to, best first; -1 where there are no more.
+
+    most: newest steps of a user that the ranker may look at.
+    """
+    best: list[Ints] = []
+    for some in past.batches(max(1, CELLS_AT_ONCE // past.things)):
+        strength_BV = ranker.strength_BV(newest(some, most))
+        strength_BV[some.user_N, some.thing_N] = -np.inf
+        found = torch.topk(torch.from_numpy(strength_BV), depth)
+        best.append(found.indices.masked_fill(torch.isneginf(found.values), -1).numpy())
+    return np.concatenate(best)
+
+
+class InTurns:
+    """Ends a turn after each epoch, as the judge of a training; calls each epoch better, so the last is kept."""
+
+    def __init__(self, turns: Turns, known: Trails, most: int) -> None:
+        self.turns, self.known, self.most = turns, known, most
+        self.asked = turns.asked()
+        self.file = next(self.asked)  # training begins with the first turn
+        self.now: list[ItemProgress] = []
+        self.epochs, self.seconds, self.tokens = 0, 0.0, 0
+
+    def tell(self, now: ItemProgress) -> None:
+        self.now[:] = [now]
+
+    def judge(self, net: NextItemNet) -> float:
+        now = self.now[0]
+        began = time.perf_counter()
+        best = best_UK(NetRanker(net), self.known, self.most)
+        told = {
+            "epoch_seconds": now.seconds - self.seconds,
+            "tokens": now.tokens - self.tokens,
+            "scoring_seconds": time.perf_counter() - began,
+        }
+        self.turns.done(self.file, best, told)
+        self.seconds, self.tokens, self.epochs = now.seconds, now.tokens, self.epochs + 1
+        self.file = next(self.asked, self.file)  # nobody asks after the last
+        return float(self.epochs)
+
+
+def main() -> None:
+    file, epochs, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    turns = Turns()
+    torch.set_num_threads(threads)
+    handed = Handed.load(file)
+    recipe = replace(RECIPE, epochs=epochs, judged_every=1)
+    turns.ready({"versions": {"torch": torch.__version__, "numpy": np.__version__}, "settings": recipe.as_json()})
+    in_turns = InTurns(turns, trails(handed, handed.known), recipe.newest)
+    train_net(trails(handed, handed.taught), recipe, in_turns.judge, in_turns.tell)
+
+
+if __name__ == "__main__":
+    main()
