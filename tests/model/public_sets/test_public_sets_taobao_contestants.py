@@ -14,9 +14,9 @@ def test_the_transformer_stands_beside_all_baselines() -> None:
     assert len({str(one.settings()) for one in TRANSFORMERS}) == len(TRANSFORMERS)
 
 
-def test_its_paths_are_settings_that_the_baselines_are_tuned_among() -> None:
-    assert STACKED in PATHS
-    assert all(path in GRIDS[path.name] for path in PATHS if path is not STACKED)
+def test_its_path_reads_methods_by_settings_that_the_baselines_are_tuned_among() -> None:
+    assert PATHS == (STACKED,)
+    assert all(method in GRIDS[method.name] for method in STACKED.methods)
 
 
 def test_a_trial_trains_one_network_for_one_epoch() -> None:
