@@ -27,6 +27,7 @@ from model.history import History
 from model.ranking import places_UT
 
 FIRST = 20  # tags of each method that are candidates beside own and popular ones
+FEW_TREES = 20
 LEAST_STRENGTH = 1e-4  # whose logarithm is taken: what lies below is told apart by its place
 
 
@@ -75,6 +76,10 @@ class StackedRanking:
             "forests": self.forests,
             "methods": [{"name": method.name, **method.settings()} for method in self.methods],
         }
+
+    def for_the_guard(self) -> "StackedRanking":
+        """Return one forest of a few trees: all lessons and methods are read as for the whole stack."""
+        return replace(self, forests=1, lambda_mart=replace(self.lambda_mart, trees=FEW_TREES))
 
     def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> StackedRanker:
         """Learn from all of `taught`, beside what the methods would have said then, of everybody.

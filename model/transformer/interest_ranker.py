@@ -13,7 +13,7 @@ import torch
 from model.arrays import Floats
 from model.counts.lesson import Lesson
 from model.curves import CurvePoint
-from model.evaluation.contestant import Contestant
+from model.evaluation.contestant import Contestant, CostlyContestant
 from model.history import History
 from model.transformer.dense import dense_lessons
 from model.transformer.network import InterestTransformer
@@ -84,7 +84,8 @@ class TransformerContestant:
 
     def for_the_guard(self) -> "TransformerContestant":
         """Return one network of one epoch: all paths, windows and cuts are laid out and read as for the whole one."""
-        return replace(self, networks=1, recipe=replace(self.recipe, epochs=1))
+        paths = tuple(path.for_the_guard() if isinstance(path, CostlyContestant) else path for path in self.paths)
+        return replace(self, networks=1, recipe=replace(self.recipe, epochs=1), paths=paths)
 
     def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> TransformerRanker:
         """Train on the windows of `taught` and on those between them.

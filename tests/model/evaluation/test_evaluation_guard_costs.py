@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from model.arrays import Floats
+from model.baselines.lambda_mart import LambdaMart
 from model.baselines.own_counts import OwnCounts
+from model.baselines.stacked_ranking import StackedRanking
 from model.counts.lesson import Lesson
 from model.evaluation.contestant import CostlyContestant, Ranker
 from model.evaluation.evaluate import evaluate
@@ -74,6 +76,16 @@ def test_the_guard_asks_one_network_of_one_epoch_with_all_else_the_same() -> Non
     assert isinstance(whole, CostlyContestant)
     assert (cheap.networks, cheap.recipe.epochs) == (1, 1)
     assert replace(cheap, networks=2, recipe=whole.recipe) == whole
+
+
+def test_the_guard_asks_one_small_forest_of_a_stack_that_is_a_path() -> None:
+    stacked = StackedRanking(
+        LambdaMart(200, 3, 0.05, 20.0, "topk", 10), forests=5, methods=(OwnCounts(is_tuned=False),)
+    )
+    (cheap,) = replace(small(), paths=(stacked,)).for_the_guard().paths
+    assert isinstance(cheap, StackedRanking)
+    assert (cheap.forests, cheap.lambda_mart.trees) == (1, 20)
+    assert replace(cheap, forests=5, lambda_mart=stacked.lambda_mart) == stacked
 
 
 @dataclass(frozen=True)
