@@ -47,8 +47,8 @@ Change = Callable[[dict[str, Any]], Any]
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda told: told.update(format=2), "is of the format 2, expected 1: another version made it; train again"),
-        (lambda told: told.pop("format"), "is of the format None, expected 1"),
+        (lambda told: told.update(format=3), "is of the format 3, expected 2: another version made it; train again"),
+        (lambda told: told.pop("format"), "is of the format None, expected 2"),
         (lambda told: told["size"].update(depth=3), "the size of the model in .* is not told as this version does"),
         (lambda told: told["size"].update(width=32), "does not hold the weights of a network that this version builds"),
         (lambda told: told["paths"][0].update(kind="vsknn"), "has a path of the kind 'vsknn', expected counts-1, boos"),
