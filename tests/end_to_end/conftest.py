@@ -161,8 +161,7 @@ class Shop:
     lines: int
     first: date = PLAN.first_day
     last: date = PLAN.last_day
-    night_before: date = PLAN.last_day - timedelta(days=1)
-    empty_day: date = PLAN.last_day - timedelta(days=2)
+    empty_day: date = PLAN.last_day - timedelta(days=1)
 
     def truth(self) -> dict[str, list[str]]:
         """Return the planted interests of people by the source's own id, strongest first."""
@@ -225,7 +224,7 @@ def nights(
     with locked(published_file.with_suffix(".lock")):
         landed = installation.do("land", "--source", "demo", shop.folder)
         assert f"landed {shop.lines:,} lines of {PLAN.days - 1} files" in landed
-        told = installation.do("run", "--from", str(shop.first), "--to", str(shop.night_before))
+        told = installation.do("run", "--from", str(shop.first), "--to", str(shop.empty_day))
         assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in told
         installation.do("run", "--day", str(shop.last))
         published_file.write_text(json.dumps(asdict(published_of(installation))))

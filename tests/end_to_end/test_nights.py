@@ -102,8 +102,8 @@ def test_explain_user_takes_the_id_of_the_source(nights: Any, shop: Any) -> None
 
 
 def test_each_release_can_be_asked(nights: Any, shop: Any) -> None:
-    before = nights.ask("SELECT max(as_of) AS newest FROM profiles", "--as-of", str(shop.night_before))
-    assert before[0]["newest"] == str(shop.night_before)
+    before = nights.ask("SELECT max(as_of) AS newest FROM profiles", "--as-of", str(shop.empty_day))
+    assert before[0]["newest"] == str(shop.empty_day)
     assert nights.ask("SELECT max(as_of) AS newest FROM profiles")[0]["newest"] == str(shop.last)
 
 

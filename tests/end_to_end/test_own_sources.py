@@ -1,11 +1,13 @@
-"""Refused lines are seen, their TOML is mended, and a replay moves them: by real processes, on a home of its own.
+"""Two logs with TOMLs of one's own, `shop` and `bare`, in one warehouse, by real processes.
 
+The TOML of `shop` refuses lines: they are seen, it is mended, and a replay moves them. `bare` has items but no topics:
+clusters learnt from its history are the interests of the days after, which the same replay runs again.
 The tests of this file share one installation, and each begins where the one before ended.
 """
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,30 @@ tags = "tags"
 [event_types.view]
 as = "view"
 """
+BARE_TOML = """
+name = "bare"
+[reader]
+format = "jsonl"
+fields = "user STRING, time STRING, item STRING"
+[columns]
+user_id = "user"
+event_at = "to_timestamp(time)"
+event_type = "'look'"
+item_id = "item"
+[event_types.look]
+as = "view"
+[clusters]
+count = 3
+least_sessions = 3
+"""
+GROUPS = (["spade", "trowel", "hoe", "rake"], ["pan", "pot", "wok", "kettle"], ["lute", "lyre", "harp", "fiddle"])
+TRAINED, NEXT = date(2026, 1, 6), date(2026, 1, 7)
 WISH = '[event_types.wish]\nas = "like"\nweight = 2.0\n'
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """An installation whose TOML does not know the event type `wish`, and the files to mend it with."""
+    """An installation whose TOML of `shop` does not know the event type `wish`, and the files to mend it with."""
 
     installation: Any
     folder: Path
@@ -63,8 +83,9 @@ class Wishes:
         [told] = self.installation.ask("""
             SELECT sum(rows_in) AS lines, sum(rows_out['accepted']) AS accepted,
                 sum(rows_out['duplicates']) AS duplicates, sum(rows_out['rejects']) AS rejects,
-                (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM rejects) AS refused
-            FROM runs WHERE step = 'clean'
+                (SELECT count(*) FROM events WHERE source = 'shop') AS events,
+                (SELECT count(*) FROM rejects WHERE source = 'shop') AS refused
+            FROM runs WHERE step = 'clean' AND source = 'shop'
         """)
         return {name: int(count) for name, count in told.items()}
 
@@ -89,13 +110,30 @@ def log_lines() -> list[str]:
     return lines
 
 
+def bare_lines() -> list[str]:
+    """Return three days of thirty people, each with two sessions a day among the items of one group."""
+    lines = []
+    for number in range(DAYS):
+        day = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=number)
+        for person in range(30):
+            group = GROUPS[person % len(GROUPS)]
+            for visit in range(2):
+                for step in range(3):
+                    at = day + timedelta(hours=1 + 9 * visit, minutes=person + 2 * step, seconds=person)
+                    item = group[(person // 3 + visit + step + number) % len(group)]
+                    lines.append(json.dumps({"user": f"p{person}", "time": at.isoformat(), "item": item}))
+    return lines
+
+
 @pytest.fixture(scope="module")
 def wishes(own_installation: Any, tmp_path_factory: pytest.TempPathFactory) -> Wishes:
-    """The log landed and run by a TOML without the event type `wish`: eight lines and a copy of one are refused."""
+    """Both logs landed and run, `shop` by a TOML without the event type `wish`: eight lines and a copy are refused."""
     made = Wishes(own_installation, tmp_path_factory.mktemp("wishes"))
     made.toml.write_text(TOML)
-    (made.folder / "log.jsonl").write_text("\n".join(log_lines()) + "\n")
-    own_installation.do("land", "--source", made.toml, made.folder / "log.jsonl")
+    (made.folder / "bare.toml").write_text(BARE_TOML)
+    for toml, name, lines in ((made.toml, "log", log_lines()), (made.folder / "bare.toml", "bare", bare_lines())):
+        (made.folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+        own_installation.do("land", "--source", toml, made.folder / f"{name}.jsonl")
     own_installation.do("run", "--from", "2026-01-05", "--to", "2026-01-07")
     return made
 
@@ -119,7 +157,7 @@ def test_the_list_shows_what_was_refused_and_why(wishes: Wishes) -> None:
     [
         (TOML.replace('"item"', '"no_such_field"') + WISH, "key 'columns.item_id' = 'no_such_field'"),
         (TOML + WISH.replace("weight", "wait"), "unknown key 'event_types.wish.wait'"),
-        ((TOML + WISH).replace('name = "shop"', 'name = "blog"'), "no source 'blog' has landed: landed are shop"),
+        ((TOML + WISH).replace('name = "shop"', 'name = "blog"'), "no source 'blog' has landed: landed are bare, shop"),
         (TOML.replace('"user"', '"nullif(user, user)"') + WISH, "1 broken of 2 rules; nothing was published"),
     ],
     ids=["expression", "key", "name", "gate"],
@@ -145,6 +183,18 @@ def test_a_dry_run_tells_and_does_nothing(wishes: Wishes) -> None:
     assert wishes.newest_run() == run
 
 
+OF_BARE = "user_id IN (SELECT user_id FROM events WHERE source = 'bare')"
+
+
+def test_clusters_are_learnt_from_the_days_before(wishes: Wishes) -> None:
+    here = wishes.installation
+    [guesses] = here.ask(f"SELECT count(*) AS n, sum(evidence_count) AS told FROM user_interests WHERE {OF_BARE}")
+    assert guesses["n"] > 0 and guesses["told"] == 0, "what is popular in the shop, and nothing of their own"
+    told = here.do("clusters", "--through", TRAINED)
+    assert "clusters-1.20260106 of bare: 12 items have a tag" in told
+    assert f"`throughline run --from {NEXT} --to {NEXT}` gives them its tags" in told
+
+
 def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
     (wishes.in_force.parent / "mended").mkdir(exist_ok=True)
     (wishes.in_force.parent / "mended" / "replay_of_a_killed_run.toml").write_text("half a")
@@ -159,17 +209,35 @@ def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
     assert all(json.loads(lines[row["line"] - 1])["id"] == row["event_id"] and row["weight"] == 2.0 for row in moved)
     [left] = wishes.installation.ask("SELECT reason, line FROM rejects")
     assert left == {"reason": "unparsable", "line": 61}
-    [placed] = wishes.installation.ask("SELECT count(*) AS n FROM (SELECT unnest(events) FROM sessions)")
+    [placed] = wishes.installation.ask(
+        "SELECT count(*) AS n FROM (SELECT unnest(events) FROM sessions WHERE source = 'shop')"
+    )
     assert placed["n"] == 120
     assert wishes.in_force.read_text() == TOML + WISH
     assert not list(wishes.in_force.parent.glob("mended/*"))
 
 
 def test_the_profiles_of_the_newest_day_know_the_moved_lines(wishes: Wishes) -> None:
-    [told] = wishes.installation.ask("SELECT sum(event_count) AS events, min(as_of) AS oldest FROM current_profiles")
+    [told] = wishes.installation.ask(
+        f"SELECT sum(event_count) AS events, min(as_of) AS oldest FROM current_profiles WHERE NOT {OF_BARE}"
+    )
     assert (int(told["events"]), told["oldest"]) == (120, "2026-01-07")
     hashes = wishes.installation.ask(
         "SELECT DISTINCT config_hash FROM profiles WHERE as_of >= DATE '2026-01-06' "
         "UNION SELECT config_hash FROM (SELECT * FROM releases ORDER BY published_at DESC LIMIT 1)"
     )
     assert len(hashes) == 1
+
+
+def test_clusters_are_the_interests_of_the_days_after(wishes: Wishes) -> None:
+    here = wishes.installation
+    version = here.ask("SELECT tag, list(item_id ORDER BY item_id) AS items FROM item_clusters GROUP BY tag")
+    assert sorted(row["items"] for row in version) == sorted(sorted(group) for group in GROUPS)
+    tags = {row["tag"] for row in version}
+    assert {tag[:5] for tag in tags} == {"like "}
+    top = here.ask(
+        f"SELECT tag, evidence_count FROM user_interests WHERE as_of = DATE '{NEXT}' AND rank = 1 AND {OF_BARE}"
+    )
+    assert len(top) == 30 and {row["tag"] for row in top} == tags and all(row["evidence_count"] > 0 for row in top)
+    tagged = here.ask("SELECT DISTINCT arrival_day FROM events WHERE source = 'bare' AND len(tags) > 0")
+    assert [row["arrival_day"] for row in tagged] == [str(NEXT)]
