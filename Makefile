@@ -7,6 +7,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 SOURCE ?= demo
 ON_BOTH_CORES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Images often switch this on. Every step is a process that would compile its libraries anew: a sixth of a small step's
+# processor time, most of the start of an Airflow task.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
