@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 os.environ["TZ"] = "Asia/Tokyo"  # before the JVM starts: no result may depend on the zone of the machine
 time.tzset()
+# Before torch and NumPy start: beside another worker, threads that wait for each other take most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1,::1,localhost"
