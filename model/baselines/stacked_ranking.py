@@ -96,9 +96,7 @@ class StackedRanking:
 
     def _examples(self, lesson: Lesson, everybody: History, actions: tuple[str, ...]) -> Examples:
         said = _prepared(self.methods, everybody, lesson.cut)
-        pairs, rows_PF = _rows(
-            lesson.past, lesson.own, lesson.pairs, lesson.share_T, lesson.cut, said, actions
-        )  # fmt: skip
+        pairs, rows_PF = _rows(lesson.past, lesson.own, lesson.pairs, lesson.share_T, lesson.cut, said, actions)
         return Examples(rows_PF, np.isin(pairs.key_P, lesson.touched.key_P), pairs.user_P, lesson.past.users)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from model.arrays import Ints
-from model.transformer.lately import lately_BCF
+from model.transformer.lately import Came
 from model.transformer.loss import LossWeights, ranking_loss
 from model.transformer.network import InterestTransformer
 from model.transformer.questions import Window, batches
@@ -60,7 +60,7 @@ def fit_of_affinity(network: InterestTransformer, window: Window) -> AffinityFit
         rates.append(answer.rate_BCR[question.is_asked_BC])
         touched.append(question.touched_BCT[question.is_asked_BC] > 0)
     share_NT, rate_NR, is_touched_NT = torch.cat(shares), torch.cat(rates), torch.cat(touched).float()
-    mean_R, spread_R = rate_NR.mean(0), rate_NR.std(0, correction=0).clamp(min=LEAST_SPREAD)
+    mean_R, spread_R = _mean_and_spread(rate_NR)
     standard_NR = (rate_NR - mean_R) / spread_R
 
     def loss(told: Tensor) -> Tensor:
@@ -81,10 +81,10 @@ def fit_of_return(window: Window) -> ReturnStart:
     lately, returned = [], []
     for user_B in batches(window.lengths_U(), TOKENS_AT_ONCE):
         is_asked_BC = window.is_asked_UC[user_B]
-        lately.append(lately_BCF(window.batch(user_B))[torch.from_numpy(is_asked_BC)].float())
+        lately.append(Came.of(window.batch(user_B)).lately_BCF()[torch.from_numpy(is_asked_BC)].float())
         returned.append(window.has_returned_UC[user_B][is_asked_BC])
     lately_NF, has_returned_N = torch.cat(lately), torch.from_numpy(np.concatenate(returned)).float()
-    mean_F, spread_F = lately_NF.mean(0), lately_NF.std(0, correction=0).clamp(min=LEAST_SPREAD)
+    mean_F, spread_F = _mean_and_spread(lately_NF)
     standard_NF = (lately_NF - mean_F) / spread_F
 
     def loss(told: Tensor) -> Tensor:
@@ -92,6 +92,10 @@ def fit_of_return(window: Window) -> ReturnStart:
 
     line = _least(torch.zeros(1 + len(mean_F)), loss)
     return ReturnStart(mean_F, spread_F, line[1:], float(line[0]))
+
+
+def _mean_and_spread(told_NF: Tensor) -> tuple[Tensor, Tensor]:
+    return told_NF.mean(0), told_NF.std(0, correction=0).clamp(min=LEAST_SPREAD)
 
 
 def _least(start: Tensor, loss_at: Callable[[Tensor], Tensor]) -> Tensor:

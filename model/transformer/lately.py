@@ -24,39 +24,8 @@ LEAST_DAYS = 0.5  # added to the days over which it is counted
 LATELY_NUMBERS = 1 + len(EVENTS_HALF_LIVES_DAYS) + len(SESSIONS_HALF_LIVES_DAYS)
 
 
-def lately_BCF(batch: Batch) -> Tensor:
-    """Return logarithms: of days since the last event, of events and of sessions that fade by several half-lives."""
-    came = _Came.of(batch)
-    counted = [
-        came.since_last_BC,
-        *(came.faded_BC(came.is_event_BCL, days) for days in EVENTS_HALF_LIVES_DAYS),
-        *(came.faded_BC(came.is_first_BCL, days) for days in SESSIONS_HALF_LIVES_DAYS),
-    ]
-    return torch.log1p(torch.stack(counted, -1))
-
-
-def rates_BCR(batch: Batch) -> Tensor:
-    """Return logarithms: of days since the last event, of events and of sessions a day, the newer days counting more.
-
-    A count grows with the age of the log; a rate, over the days since the user's first event, does not.
-    """
-    came = _Came.of(batch)
-    since_first_BC = torch.where(came.is_event_BCL, came.days_BCL, 0.0).amax(-1)
-
-    def rate_BC(is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
-        days_BC = half_life_days / math.log(2) * (1 - 0.5 ** ((since_first_BC + 1) / half_life_days))
-        return torch.log((came.faded_BC(is_counted_BCL, half_life_days) + LEAST_A_DAY) / (days_BC + LEAST_DAYS))
-
-    told = [
-        torch.log1p(came.since_last_BC),
-        *(rate_BC(came.is_event_BCL, days) for days in RATES_HALF_LIVES_DAYS),
-        *(rate_BC(came.is_first_BCL, days) for days in RATES_HALF_LIVES_DAYS),
-    ]
-    return torch.stack(told, -1)
-
-
 @dataclass(frozen=True, eq=False)
-class _Came:
+class Came:
     """Which tokens count at each cut, and how long ago they were."""
 
     is_event_BCL: Tensor
@@ -64,14 +33,41 @@ class _Came:
     days_BCL: Tensor
 
     @classmethod
-    def of(cls, batch: Batch) -> "_Came":
+    def of(cls, batch: Batch) -> "Came":
         is_event_BCL = memory_sight_BCL(batch, is_hierarchical=False) & (batch.kind_BL == EVENT)[:, None]
         days_BCL = (batch.cut_BC[:, :, None] - batch.at_BL[:, None]).clamp(min=0).double() / (SECOND * DAY_SECONDS)
         return cls(is_event_BCL, is_event_BCL & (batch.place_BL == 1)[:, None], days_BCL)
 
-    @property
-    def since_last_BC(self) -> Tensor:
+    def lately_BCF(self) -> Tensor:
+        """Return logarithms: of days since the last event, of events and sessions that fade by several half-lives."""
+        counted = [
+            self._since_last_BC(),
+            *(self._faded_BC(self.is_event_BCL, days) for days in EVENTS_HALF_LIVES_DAYS),
+            *(self._faded_BC(self.is_first_BCL, days) for days in SESSIONS_HALF_LIVES_DAYS),
+        ]
+        return torch.log1p(torch.stack(counted, -1))
+
+    def rates_BCR(self) -> Tensor:
+        """Return logarithms: of days since the last event, of events and of sessions a day, the newer days counting
+        more.
+
+        A count grows with the age of the log; a rate, over the days since the user's first event, does not.
+        """
+        since_first_BC = torch.where(self.is_event_BCL, self.days_BCL, 0.0).amax(-1)
+
+        def rate_BC(is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
+            days_BC = half_life_days / math.log(2) * (1 - 0.5 ** ((since_first_BC + 1) / half_life_days))
+            return torch.log((self._faded_BC(is_counted_BCL, half_life_days) + LEAST_A_DAY) / (days_BC + LEAST_DAYS))
+
+        told = [
+            torch.log1p(self._since_last_BC()),
+            *(rate_BC(self.is_event_BCL, days) for days in RATES_HALF_LIVES_DAYS),
+            *(rate_BC(self.is_first_BCL, days) for days in RATES_HALF_LIVES_DAYS),
+        ]
+        return torch.stack(told, -1)
+
+    def _since_last_BC(self) -> Tensor:
         return torch.where(self.is_event_BCL, self.days_BCL, MOST_DAYS).amin(-1).clamp(max=MOST_DAYS)
 
-    def faded_BC(self, is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
+    def _faded_BC(self, is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
         return torch.where(is_counted_BCL, 0.5 ** (self.days_BCL / half_life_days), 0.0).sum(-1)

@@ -13,7 +13,7 @@ from model.transformer.batch import Batch
 from model.transformer.decoder import InterestDecoder, Interests, TagSequenceDecoder
 from model.transformer.embedding import TokenEmbedding
 from model.transformer.encoder import Encoder
-from model.transformer.lately import RATES, lately_BCF, rates_BCR
+from model.transformer.lately import RATES, Came
 from model.transformer.layout import END
 from model.transformer.own_tags import HALF_LIVES_DAYS, OwnTagCounts
 from model.transformer.repeat import AffinityScale, RepeatExplore
@@ -74,14 +74,15 @@ class InterestTransformer(nn.Module):
             path_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
         own_BCTW = self.own_tags(memory_BLD, batch) if self.own_tags else None
         log_share_BCT = self.repeat_explore(path_BCTP, log_mixture_BCT, own_BCTW)
-        rate_BCR = rates_BCR(batch).to(log_share_BCT.dtype)
+        came = Came.of(batch)
+        rate_BCR = came.rates_BCR().to(log_share_BCT.dtype)
         return Answer(
             memory_BLD,
             interests,
             log_share_BCT,
             rate_BCR,
             self.affinity_scale(log_share_BCT, rate_BCR),
-            self.returning(lately_BCF(batch).to(log_share_BCT.dtype)),
+            self.returning(came.lately_BCF().to(log_share_BCT.dtype)),
         )
 
     def start_from(self, weight_P: Tensor) -> None:

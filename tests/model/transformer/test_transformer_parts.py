@@ -9,7 +9,7 @@ import torch
 
 from model.transformer.attention import Attention, rotated
 from model.transformer.batch import Batch
-from model.transformer.lately import rates_BCR
+from model.transformer.lately import Came
 from model.transformer.layout import END, EVENT, PADDING
 from model.transformer.network import InterestTransformer, session_vectors
 from model.transformer.own_tags import HALF_LIVES_DAYS
@@ -129,7 +129,7 @@ def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: M
     told = network(asked, path_BCTP)
     log_share_BCT = (0.5 * path_BCTP[..., 0] - 2 * path_BCTP[..., 1]).log_softmax(-1)
     torch.testing.assert_close(told.log_share_BCT, log_share_BCT)
-    rate_BCR = rates_BCR(asked)
+    rate_BCR = Came.of(asked).rates_BCR()
     many_BC = 0.25 * rate_BCR[..., 2] - 0.5 * rate_BCR[..., 0] - 1.5
     expected = float(np.exp(0.3)) * log_share_BCT + many_BC[..., None]
     torch.testing.assert_close(told.affinity_BCT, expected, atol=1e-6, rtol=1e-6)

@@ -8,7 +8,7 @@ import torch
 
 from model.days import MICROS_PER_DAY
 from model.transformer.batch import Batch
-from model.transformer.lately import LATELY_NUMBERS, lately_BCF, rates_BCR
+from model.transformer.lately import LATELY_NUMBERS, Came
 from model.transformer.return_head import ReturnHead
 
 DAY = MICROS_PER_DAY
@@ -28,7 +28,7 @@ def two_sessions(asked: Batch) -> Batch:
 
 
 def test_its_numbers_are_counted_by_hand(asked: Batch) -> None:
-    now_F, earlier_F = torch.expm1(lately_BCF(two_sessions(asked)))[0]
+    now_F, earlier_F = torch.expm1(Came.of(two_sessions(asked)).lately_BCF())[0]
     events = [2 * 0.5 ** (4 / half) + 0.5 ** (2 / half) for half in (0.5, 2, 7, 28)]
     sessions = [0.5 ** (4 / half) + 0.5 ** (2 / half) for half in (2, 7, 28)]
     assert now_F.tolist() == pytest.approx([2, *events, *sessions], rel=1e-4)
@@ -37,7 +37,7 @@ def test_its_numbers_are_counted_by_hand(asked: Batch) -> None:
 
 
 def test_rates_are_counted_by_hand(asked: Batch) -> None:
-    since_last, *rates = rates_BCR(two_sessions(asked))[0, 0].tolist()
+    since_last, *rates = Came.of(two_sessions(asked)).rates_BCR()[0, 0].tolist()
     assert since_last == pytest.approx(math.log(3))
     counted = [
         first * 0.5 ** (4 / half) + 0.5 ** (2 / half)
@@ -67,9 +67,9 @@ def test_a_rate_does_not_grow_with_the_log(asked: Batch) -> None:
             cut_BC=torch.tensor([[30 * DAY]]),
         )
 
-    short_R, long_R = rates_BCR(of(7))[0, 0], rates_BCR(of(21))[0, 0]
+    short_R, long_R = Came.of(of(7)).rates_BCR()[0, 0], Came.of(of(21)).rates_BCR()[0, 0]
     assert (long_R - short_R).abs().max() < 0.1
-    short_F, long_F = lately_BCF(of(7))[0, 0], lately_BCF(of(21))[0, 0]
+    short_F, long_F = Came.of(of(7)).lately_BCF()[0, 0], Came.of(of(21)).lately_BCF()[0, 0]
     assert (long_F - short_F).max() > 0.5
 
 
