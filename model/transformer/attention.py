@@ -1,6 +1,6 @@
 """Multi-head attention `softmax(QKᵀ/√d)V` with a bias that knows how long ago, and how many sessions ago.
 
-Shape letters: B users, Q queries, L tokens, D width, H heads, E width of a head.
+Shape letters: B users, Q queries, L tokens, D width, H heads, E width of a head, S buckets of age.
 """
 
 import torch
@@ -34,7 +34,11 @@ class AgeBias(nn.Module):
         seconds_BQL = (at_BQ[:, :, None] - at_BL[:, None, :]).clamp(min=0).float() / SECOND
         age_BQL = (2 * torch.log1p(seconds_BQL)).long().clamp(max=TIME_BUCKETS - 1)
         ago_BQL = (session_BQ[:, :, None] - session_BL[:, None, :]).clamp(min=0, max=SESSION_BUCKETS - 1)
-        return (self.by_time(age_BQL) + self.by_sessions(ago_BQL)).permute(0, 3, 1, 2)
+        bucket_BQL = age_BQL * SESSION_BUCKETS + ago_BQL
+        by_bucket_SH = (self.by_time.weight[:, None] + self.by_sessions.weight).flatten(0, 1)
+        # Head by head: the gradient of an embedding of so few rows, each hit so often, took a quarter of a step.
+        of_heads = [by_S.index_select(0, bucket_BQL.flatten()).view_as(bucket_BQL) for by_S in by_bucket_SH.unbind(1)]
+        return torch.stack(of_heads, dim=1)
 
 
 class Attention(nn.Module):
@@ -63,14 +67,14 @@ class Attention(nn.Module):
             query_BHQE, key_BHLE = rotated(query_BHQE), rotated(key_BHLE)
         if bias_BHQL is None:
             seen_BHQE = scaled_dot_product_attention(query_BHQE, key_BHLE, value_BHLE, is_causal=True)
-            return self.out(seen_BHQE.transpose(1, 2).flatten(2))
-        sees_nothing_BHQ1 = torch.isneginf(bias_BHQL).all(-1, keepdim=True)
-        seen_BHQE = scaled_dot_product_attention(
-            query_BHQE,
-            key_BHLE,
-            value_BHLE,
-            attn_mask=bias_BHQL.masked_fill(sees_nothing_BHQ1, 0.0).to(query_BHQE.dtype),
-        ).masked_fill(sees_nothing_BHQ1, 0.0)
+        elif self.is_rotary:  # a token sees itself at least
+            bias_BHQL = bias_BHQL.to(query_BHQE.dtype)
+            seen_BHQE = scaled_dot_product_attention(query_BHQE, key_BHLE, value_BHLE, attn_mask=bias_BHQL)
+        else:
+            sees_nothing_BHQ1 = torch.isneginf(bias_BHQL.amax(-1, keepdim=True))
+            bias_BHQL = bias_BHQL.masked_fill(sees_nothing_BHQ1, 0.0).to(query_BHQE.dtype)
+            seen_BHQE = scaled_dot_product_attention(query_BHQE, key_BHLE, value_BHLE, attn_mask=bias_BHQL)
+            seen_BHQE = seen_BHQE.masked_fill(sees_nothing_BHQ1, 0.0)
         return self.out(seen_BHQE.transpose(1, 2).flatten(2))
 
     def newest_BD(self, read_BLD: Tensor, length_B: Tensor) -> Tensor:

@@ -70,4 +70,4 @@ class Came:
         return torch.where(self.is_event_BCL, self.days_BCL, MOST_DAYS).amin(-1).clamp(max=MOST_DAYS)
 
     def _faded_BC(self, is_counted_BCL: Tensor, half_life_days: float) -> Tensor:
-        return torch.where(is_counted_BCL, 0.5 ** (self.days_BCL / half_life_days), 0.0).sum(-1)
+        return torch.where(is_counted_BCL, torch.exp2(-self.days_BCL / half_life_days), 0.0).sum(-1)

@@ -50,7 +50,11 @@ class Learner:
         self.fabric = machine.fabric()
         machine.readied(network)
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
+            network.parameters(),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            betas=(0.9, 0.98),
+            fused=True,
         )
         self.lesson, self.stepper = self.fabric.setup(Lesson(network, recipe), self.optimizer)
         self.over_time = WeightAverage(network, recipe.averaging)
