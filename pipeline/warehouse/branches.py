@@ -1,6 +1,7 @@
 """Write, audit, publish: a night works on a branch of each table, and main moves only when all gates have passed."""
 
 from datetime import date
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -9,15 +10,18 @@ from pipeline.warehouse import runs
 from pipeline.warehouse.names import BRANCH_PREFIX
 from pipeline.warehouse.tables import NIGHT_TABLES, table
 
-CATALOG = "throughline"
+MAIN = "main"
 
 
 def make_anew(spark: SparkSession, branch: str) -> None:
     """Branch every table from main, and drop what other nights left behind."""
     for name in NIGHT_TABLES:
-        for leftover in _branches(spark, name):
-            spark.sql(f"ALTER TABLE {table(name)} DROP BRANCH `{leftover}`")
-        spark.sql(f"ALTER TABLE {table(name)} CREATE BRANCH `{branch}`")
+        refs, change = _refs(spark, name), _loaded(spark, name).manageSnapshots()
+        for leftover in refs:
+            if leftover.startswith(BRANCH_PREFIX):
+                change.removeBranch(leftover)
+        change.createBranch(branch, refs[MAIN])
+        change.commit()
 
 
 def resume(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
@@ -26,7 +30,7 @@ def resume(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
     Raises InputError if there is no branch and main has nothing of this run: its first step has not run, or another
     night ran since.
     """
-    missing = [name for name in NIGHT_TABLES if branch not in _branches(spark, name)]
+    missing = [name for name in NIGHT_TABLES if branch not in _refs(spark, name)]
     if not missing:
         return
     if day not in runs.days_of_run(spark, "clean", run_id):
@@ -43,28 +47,32 @@ def fast_forward(spark: SparkSession, branch: str) -> dict[str, int]:
     Repeating it after a crash is harmless. Readers see nothing of it: they open the snapshots of a release.
     """
     for name in NIGHT_TABLES:
-        spark.sql(f"CALL {CATALOG}.system.fast_forward('{table(name)}', 'main', '{branch}')")
-    return {name: snapshot_id(spark, name, "main") for name in NIGHT_TABLES}
+        change = _loaded(spark, name).manageSnapshots()
+        change.fastForwardBranch(MAIN, branch)
+        change.commit()
+    return {name: _refs(spark, name)[MAIN] for name in NIGHT_TABLES}
 
 
 def drop(spark: SparkSession, branch: str) -> None:
     for name in NIGHT_TABLES:
-        spark.sql(f"ALTER TABLE {table(name)} DROP BRANCH IF EXISTS `{branch}`")
-
-
-def snapshot_id(spark: SparkSession, name: str, ref: str) -> int:
-    row = spark.sql(f"SELECT snapshot_id FROM {table(name)}.refs WHERE name = '{ref}'").first()
-    assert row is not None, f"{name} has no ref {ref}"
-    return int(row.snapshot_id)
+        if branch in _refs(spark, name):
+            change = _loaded(spark, name).manageSnapshots()
+            change.removeBranch(branch)
+            change.commit()
 
 
 def table_before(spark: SparkSession, name: str) -> DataFrame:
     """Read a table as it was before this night began."""
-    return spark.read.option("versionAsOf", snapshot_id(spark, name, "main")).table(table(name))
+    return spark.read.option("versionAsOf", _refs(spark, name)[MAIN]).table(table(name))
 
 
-def _branches(spark: SparkSession, name: str) -> list[str]:
-    rows = spark.sql(
-        f"SELECT name FROM {table(name)}.refs WHERE type = 'BRANCH' AND name LIKE '{BRANCH_PREFIX}%'"
-    ).collect()
-    return [row.name for row in rows]
+def _refs(spark: SparkSession, name: str) -> dict[str, int]:
+    """Return the snapshot id of each branch and tag of a table."""
+    refs = _loaded(spark, name).refs()
+    return {str(ref): int(refs[ref].snapshotId()) for ref in refs}
+
+
+def _loaded(spark: SparkSession, name: str) -> Any:
+    """Return the table as Iceberg's own object: to ask it costs a file, and in SQL a Spark job of each table."""
+    jvm: Any = spark._jvm
+    return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, table(name))
