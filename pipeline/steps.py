@@ -38,6 +38,13 @@ def tables_command() -> CommandLine:
     return _spark("tables")
 
 
+def classes_command(java_options: str) -> CommandLine:
+    """Return the process whose JVM, started with `java_options`, keeps the classes that steps need."""
+    command = _spark("classes")
+    submit, *rest = command.arguments
+    return CommandLine(command.label, (submit, "--driver-java-options", java_options, *rest))
+
+
 def step_commands(
     step: str, days: DayRange, run_id: str | None = None, score_all: bool = False, model: str = NEWEST_MODEL
 ) -> list[CommandLine]:

@@ -13,11 +13,20 @@ if TYPE_CHECKING:
 from pipeline.analyst import release
 from pipeline.days import DayRange
 from pipeline.embedded.airflow_configuration import OPERATOR, address, logs_folder, password
-from pipeline.embedded.configuration import conf_folder, fetched_jars, write_configuration
+from pipeline.embedded.class_archive import class_archive, is_archive_fresh, recording_options
+from pipeline.embedded.configuration import QUICK_JVM, conf_folder, fetched_jars, is_one_machine, write_configuration
 from pipeline.embedded.prepare import prepare
-from pipeline.process import run_command
+from pipeline.process import StepFailed, run_command
 from pipeline.settings import Settings, load_settings
-from pipeline.steps import NEWEST_MODEL, CommandLine, clusters_command, step_commands, step_environment, tables_command
+from pipeline.steps import (
+    NEWEST_MODEL,
+    CommandLine,
+    classes_command,
+    clusters_command,
+    step_commands,
+    step_environment,
+    tables_command,
+)
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import clusters_run_id, default_run_id
 
@@ -32,7 +41,26 @@ def ready(console: Console) -> Settings:
         )
         run_all([tables_command()], settings, console, "setup")
         write_configuration(settings)
+    if is_one_machine(settings) and not is_archive_fresh(settings):
+        _keep_classes(settings, console)
     return settings
+
+
+def _keep_classes(settings: Settings, console: Console) -> None:
+    """Let a JVM record the classes of a night in small. Steps go well without, so a failure is a warning."""
+    console.print("first start: keeping the classes of Spark's JVM at hand (200 MB), so that later starts are quicker")
+    file = class_archive(settings)
+    recorded = file.with_suffix(f".{os.getpid()}")
+    file.unlink(missing_ok=True)  # of another JDK or other jars
+    write_configuration(settings)
+    try:
+        run_all([classes_command(QUICK_JVM + recording_options(recorded))], settings, console, "setup")
+        recorded.replace(file)
+    except (StepFailed, OSError) as failure:
+        console.print(f"[yellow]warning:[/] each step starts more slowly than it could: {failure}", highlight=False)
+    finally:
+        recorded.unlink(missing_ok=True)
+    write_configuration(settings)
 
 
 def run_all(commands: Sequence[CommandLine], settings: Settings, console: Console, log_name: str) -> None:

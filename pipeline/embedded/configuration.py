@@ -6,19 +6,16 @@
 from pathlib import Path
 
 from pipeline.embedded import postgres
+from pipeline.embedded.class_archive import archive_options, class_path
 from pipeline.files import write_private, write_whole
 from pipeline.settings import Settings
 
 CATALOG = "throughline"  # one name for Spark and PyIceberg: the JDBC catalog keeps it in its rows
 JARS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0", "org.postgresql:postgresql:42.7.7")
 
-# On one machine: no port beyond loopback, and only the quick compiler of the JVM, which on logs of a laptop's size
-# halves the processor time of a step (it starts fresh each time). Large local runs override it by `spark_options`.
-ONE_MACHINE = {
-    "spark.driver.host": "127.0.0.1",
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
-}
+# On one machine only the quick compiler of the JVM, which on logs of a laptop's size halves the processor time of a
+# step (it starts fresh each time). Large local runs override it by `spark_options`.
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
 
 LOG4J = """\
 rootLogger.level = warn
@@ -75,7 +72,7 @@ def spark_defaults(settings: Settings) -> dict[str, str]:
         "spark.master": settings.spark_master,
         "spark.submit.deployMode": settings.spark_deploy_mode,
         "spark.driver.memory": settings.spark_driver_memory,
-        **(ONE_MACHINE if settings.spark_master.startswith("local") else {}),
+        **(_one_machine(settings) if is_one_machine(settings) else {}),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         **_jars(settings),
@@ -94,12 +91,26 @@ def spark_defaults(settings: Settings) -> dict[str, str]:
     }
 
 
+def is_one_machine(settings: Settings) -> bool:
+    """Return whether Spark runs inside the process of each step."""
+    return settings.spark_master.startswith("local")
+
+
+def _one_machine(settings: Settings) -> dict[str, str]:
+    """Return what opens no port beyond loopback and starts quickly."""
+    return {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": QUICK_JVM + archive_options(settings),
+    }
+
+
 def _jars(settings: Settings) -> dict[str, str]:
     """Return where Spark finds the jars: on one machine, once they are there, a tenth of a small step goes by without
     resolving and copying them."""
     fetched = fetched_jars(settings)
-    if fetched and settings.spark_master.startswith("local"):
-        return {"spark.driver.extraClassPath": ":".join(map(str, fetched))}
+    if fetched and is_one_machine(settings):
+        return {"spark.driver.extraClassPath": class_path(fetched)}
     return {"spark.jars.packages": ",".join(JARS), "spark.jars.ivy": str(settings.home / "jars")}
 
 

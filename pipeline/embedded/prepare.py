@@ -7,6 +7,7 @@ import subprocess
 
 from pipeline.embedded import postgres
 from pipeline.embedded.configuration import write_configuration
+from pipeline.embedded.jdk import java
 from pipeline.embedded.pseudonym_key import pseudonym_key
 from pipeline.errors import ThroughlineError
 from pipeline.settings import Settings
@@ -45,18 +46,17 @@ def require_jdk() -> str:
 
     Raises ThroughlineError saying how to get one if there is none, or if it is one that Spark does not run on.
     """
-    home = os.environ.get("JAVA_HOME")
-    java = os.path.join(home, "bin", "java") if home else shutil.which("java")
+    home, jvm = os.environ.get("JAVA_HOME"), java()
     advice = (
         "install a JDK 17 or 21 (Debian and Ubuntu: `apt-get install openjdk-17-jre-headless`, "
         "macOS: `brew install openjdk@21`) and set JAVA_HOME to it"
     )
-    if not java or not os.path.isfile(java):
+    if jvm is None:
         where = f"JAVA_HOME is {home}, which holds no bin/java" if home else "no `java` on the PATH"
         raise ThroughlineError(f"no JDK found ({where}), and Spark needs one: {advice}")
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+    told = subprocess.run([str(jvm), "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
     version = re.search(r'version "(?:1\.)?(\d+)', told)
     if not version or int(version[1]) not in JAVA_VERSIONS:
         found = told.splitlines()[0] if told else "nothing"
-        raise ThroughlineError(f"{java} answers {found!r}, and Spark 4.1 runs on 17 or 21: {advice}")
+        raise ThroughlineError(f"{jvm} answers {found!r}, and Spark 4.1 runs on 17 or 21: {advice}")
     return told.splitlines()[0]

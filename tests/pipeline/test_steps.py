@@ -12,6 +12,7 @@ from pipeline.settings import ROOT, load_settings
 from pipeline.steps import (
     STEPS,
     CommandLine,
+    classes_command,
     clusters_command,
     evaluate_command,
     land_command,
@@ -43,6 +44,7 @@ RENDERED = {
     "evaluate": [evaluate_command(DAY.last, 7), evaluate_command(DAY.last, 1, "try-1")],
     "land": [
         tables_command(),
+        classes_command("-XX:ArchiveClassesAtExit=FILE"),
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
         land_command(Path("shop.toml"), [Path("a log.csv")], "2026-01-31"),
     ],

@@ -1,0 +1,73 @@
+"""Do in small what the steps of a night do, so that the JVM can keep the classes which they need.
+
+    spark-submit --driver-java-options -XX:ArchiveClassesAtExit=FILE pipeline/jobs/classes.py
+
+A few made-up people through clean, sessions and sequences, on tables of a catalog in a folder that goes away. Nothing
+of the installation is read or written. See `pipeline/embedded/class_archive.py`.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from pipeline import gates
+from pipeline.arrival import arrival_days
+from pipeline.clean import clean, judge
+from pipeline.demo.plan import DemoPlan
+from pipeline.demo.write import write_demo_log
+from pipeline.devices import device_owners, owned
+from pipeline.errors import told_in_one_line
+from pipeline.landing import LandingZone, stage_files
+from pipeline.sequences import sequences
+from pipeline.sessionize import Rules, sessionize, sessions_of
+from pipeline.settings import load_settings
+from pipeline.source import load_source, source_file
+from pipeline.warehouse import runs
+from pipeline.warehouse.tables import create_tables, table
+
+PLAN = DemoPlan(users=20, days=7)  # of which one day is enough
+CATALOG = "scratch"
+
+
+def main() -> None:
+    gates.load_in_background()
+    with TemporaryDirectory(prefix="throughline-classes-") as folder:
+        night_in_small(Path(folder))
+
+
+def night_in_small(folder: Path) -> None:
+    """Clean a made-up log, cut sessions, build sequences, and write each to its table in `folder`."""
+    spark = SparkSession.builder.appName("classes").getOrCreate()
+    catalog = f"spark.sql.catalog.{CATALOG}"
+    for key, value in (("", "org.apache.iceberg.spark.SparkCatalog"), (".type", "hadoop"), (".warehouse", folder)):
+        spark.conf.set(f"{catalog}{key}", str(value))
+    spark.catalog.setCurrentCatalog(CATALOG)
+    create_tables(spark)
+
+    settings, source = load_settings(), load_source(source_file("demo"))
+    write_demo_log(folder / "log", PLAN)
+    first_day = next((folder / "log").glob(f"events-{PLAN.first_day}*"))
+    staged = stage_files([first_day], LandingZone(folder / "landing"), source.name, source.reader, folder / "staging")
+    lines = spark.read.parquet(*[str(file.lines_file) for file in staged])
+    lines = arrival_days(lines.withColumn("source", F.lit(source.name)), source)
+    judged = judge(lines, source, b"nobody's", settings).persist()
+    cleaned = clean(judged, spark.table(table("events")), PLAN.first_day, settings)
+    for name, made in (("events", cleaned.events), ("rejects", cleaned.rejects)):
+        made.select(spark.table(table(name)).columns).writeTo(table(name)).overwrite(F.lit(True))
+
+    rules, events = Rules.of({source.name: source}), spark.table(table("events"))
+    owners = device_owners(spark.table(table("device_users")), {})
+    cut = sessionize(owned(events, owners, F.lit(PLAN.first_day)), rules)
+    cut = sessions_of(cut, rules, F.lit(PLAN.first_day)).localCheckpoint()
+    cut.select(spark.table(table("sessions")).columns).writeTo(table("sessions")).overwrite(F.lit(True))
+    made = sequences(events, owners, [PLAN.first_day], rules, settings.sequence_length)
+    made.select(spark.table(table("sequences")).columns).writeTo(table("sequences")).overwrite(F.lit(True))
+    gates.check(events.where("bot_class = 'human'"), "events")
+    runs.newest_cleaned_day(spark.table(table("runs")))
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        main()

@@ -1,0 +1,58 @@
+"""Which JVM maps the archive of classes, and when one is recorded anew."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.embedded import class_archive
+from pipeline.embedded.class_archive import class_path, is_archive_fresh
+from pipeline.embedded.configuration import spark_defaults
+from pipeline.settings import Settings
+
+OPTIONS = "spark.driver.extraJavaOptions"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A home without an archive, beside a JDK and jars of a minute ago."""
+    for name in ("java", "spark_jars", "home/jars"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(class_archive, "java", lambda: tmp_path / "java")
+    monkeypatch.setattr(class_archive, "spark_jars", lambda: tmp_path / "spark_jars")
+    return Settings(
+        home=tmp_path / "home", catalog={"type": "rest", "uri": "http://127.0.0.1:1"}, spark_master="local[2]"
+    )
+
+
+def recorded(settings: Settings, seconds_from_now: float = 60.0) -> Path:
+    file = class_archive.class_archive(settings)
+    file.touch()
+    moment = time.time() + seconds_from_now
+    os.utime(file, (moment, moment))
+    return file
+
+
+def test_without_an_archive_the_jvm_is_told_of_none(settings: Settings) -> None:
+    assert not is_archive_fresh(settings)
+    assert "SharedArchiveFile" not in spark_defaults(settings)[OPTIONS]
+
+
+def test_an_archive_is_mapped_on_one_machine(settings: Settings) -> None:
+    file = recorded(settings)
+    assert is_archive_fresh(settings)
+    assert f"-XX:SharedArchiveFile={file}" in spark_defaults(settings)[OPTIONS]
+    assert OPTIONS not in spark_defaults(settings.model_copy(update={"spark_master": "spark://127.0.0.1:7077"}))
+
+
+def test_one_older_than_the_jdk_or_the_jars_is_recorded_anew(settings: Settings) -> None:
+    recorded(settings, seconds_from_now=-60.0)
+    assert not is_archive_fresh(settings)
+
+
+def test_no_folder_stands_before_a_jar(settings: Settings, tmp_path: Path) -> None:
+    real, link = tmp_path / "real.jar", tmp_path / "link.jar"
+    real.touch()
+    link.symlink_to(real)
+    assert class_path([link]) == f"{real}:{tmp_path / 'spark_jars'}/*"
