@@ -5,11 +5,15 @@ The tests of this file share one installation, and each begins where the one bef
 
 import gzip
 import json
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pipeline.embedded.configuration import spark_defaults
+from pipeline.embedded.jdk import java
 
 pytestmark = pytest.mark.end_to_end
 
@@ -70,6 +74,16 @@ def test_only_pseudonyms_are_stored(nights: Any, shop: Any) -> None:
     logs = "".join(file.read_text(errors="replace") for file in (nights.home / "logs").rglob("*.log"))
     assert key not in logs
     assert (nights.home / "pseudonym.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_steps_map_the_classes_that_the_first_start_kept(nights: Any) -> None:
+    """A JVM that may not go on without the archive of classes starts, so the archive fits its class path."""
+    told = spark_defaults(nights.settings())
+    options = told["spark.driver.extraJavaOptions"].split()
+    assert [one for one in options if one.startswith("-XX:SharedArchiveFile=")]
+    command = [str(java()), "-Xshare:on", *options, "-cp", told["spark.driver.extraClassPath"], "-version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_bots_are_kept_out_of_sequences_but_not_deleted(nights: Any) -> None:
