@@ -1,9 +1,10 @@
 """The public sets by name, and what is asked of each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from model.arrays import Bools
 from model.baselines.grids import GRIDS
@@ -20,6 +21,8 @@ from model.public_sets.taobao import read_taobao
 from model.public_sets.taobao_contestants import TAOBAO_FAMILIES, TRIAL_FAMILIES
 
 Told = Callable[[str], None]
+One = TypeVar("One")
+SETTINGS_OF_A_TRIAL = 2
 EVERYBODY = 1_000_000_000
 FIRST_TAOBAO_CUT = date(2017, 11, 26)  # the log begins in the evening of the 24th
 # Sessions are single items and tags are few, so most sessions share one: V-SKNN costs the square of the users.
@@ -58,7 +61,7 @@ def _bench_taobao(folder: Path, users: int | None, told: Told) -> SetResult:
     log = read_taobao(folder)
     told(f"read {len(log.history.at_E):,} events; broken lines left out: {log.broken_lines}")
     history = log.history.of_users(lowest_hashes_U(log.history.user_id_U, users or EVERYBODY))
-    families = TRIAL_FAMILIES if users else TAOBAO_FAMILIES
+    families = _few(TRIAL_FAMILIES) if users else TAOBAO_FAMILIES
     task = bench_tags("tags of the next day", history, TAOBAO_SPLIT, families, told)
     return SetResult("taobao", files.TAOBAO.title, users, [task])
 
@@ -66,7 +69,7 @@ def _bench_taobao(folder: Path, users: int | None, told: Told) -> SetResult:
 def _bench_movielens(folder: Path, users: int | None, told: Told) -> SetResult:
     trails = movielens.read_movielens(folder)
     some = of_users(trails, lowest_hashes_U(map(str, range(trails.users)), users or EVERYBODY))
-    task = bench_items(some, movielens.NEWEST, MOVIELENS_FAMILIES, told)
+    task = bench_items(some, movielens.NEWEST, _few(MOVIELENS_FAMILIES) if users else MOVIELENS_FAMILIES, told)
     return SetResult("movielens", files.MOVIELENS.title, users, [task])
 
 
@@ -76,10 +79,15 @@ def _bench_beauty(folder: Path, users: int | None, told: Told) -> SetResult:
     fewer_U = _of_beauty(everything, users or MOST_BEAUTY_TAG_USERS)
     history = beauty.attribute_history(everything).of_users(fewer_U)
     tasks = [
-        bench_items(some, beauty.NEWEST, BEAUTY_FAMILIES, told),
-        bench_tags("tags of the last item", history, BEAUTY_SPLIT, GRIDS, told),
+        bench_items(some, beauty.NEWEST, _few(BEAUTY_FAMILIES) if users else BEAUTY_FAMILIES, told),
+        bench_tags("tags of the last item", history, BEAUTY_SPLIT, _few(GRIDS) if users else GRIDS, told),
     ]
     return SetResult("beauty", files.BEAUTY.title, users, tasks)
+
+
+def _few(families: Mapping[str, Sequence[One]]) -> Mapping[str, Sequence[One]]:
+    """Return what is enough to see that tuning runs."""
+    return {name: family[:SETTINGS_OF_A_TRIAL] for name, family in families.items()}
 
 
 def _of_beauty(everything: beauty.Beauty, at_most: int) -> Bools:
