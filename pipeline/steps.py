@@ -40,9 +40,7 @@ def tables_command() -> CommandLine:
 
 def classes_command(java_options: str) -> CommandLine:
     """Return the process whose JVM, started with `java_options`, keeps the classes that steps need."""
-    command = _spark("classes")
-    submit, *rest = command.arguments
-    return CommandLine(command.label, (submit, "--driver-java-options", java_options, *rest))
+    return _spark("classes", options=("--driver-java-options", java_options))
 
 
 def step_commands(
@@ -113,9 +111,9 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
     }
 
 
-def _spark(job: str, *arguments: str) -> CommandLine:
+def _spark(job: str, *arguments: str, options: tuple[str, ...] = ()) -> CommandLine:
     submit = Path(sys.executable).parent / "spark-submit"
-    return CommandLine(job, (str(submit), "--name", job, str(job_file(job)), *arguments))
+    return CommandLine(job, (str(submit), *options, "--name", job, str(job_file(job)), *arguments))
 
 
 def _model(command: str, *arguments: str) -> CommandLine:

@@ -57,7 +57,12 @@ def _keep_classes(settings: Settings, console: Console) -> None:
         run_all([classes_command(QUICK_JVM + recording_options(recorded))], settings, console, "setup")
         recorded.replace(file)
     except (StepFailed, OSError) as failure:
-        console.print(f"[yellow]warning:[/] each step starts more slowly than it could: {failure}", highlight=False)
+        console.print(
+            f"[yellow]warning:[/] each step starts more slowly than it could: {failure}\n"
+            f"  to have it tried again: rm {file}",
+            highlight=False,
+        )
+        file.touch()
     finally:
         recorded.unlink(missing_ok=True)
     write_configuration(settings)

@@ -18,7 +18,8 @@ def class_archive(settings: Settings) -> Path:
 
 
 def is_archive_fresh(settings: Settings) -> bool:
-    """Return whether there is an archive that is newer than the JDK and Spark's jars."""
+    """Return whether there is an archive that is newer than the JDK and Spark's jars; an empty one says that this JDK
+    keeps none, so that nobody waits for it again."""
     file, jvm = class_archive(settings), java()
     if not file.is_file() or jvm is None:
         return False
@@ -28,7 +29,8 @@ def is_archive_fresh(settings: Settings) -> bool:
 def archive_options(settings: Settings) -> str:
     """Return what tells a JVM to map the archive, if there is one."""
     file = class_archive(settings)
-    return f" -XX:SharedArchiveFile={file.resolve()} {QUIET}" if file.is_file() else ""
+    is_there = file.is_file() and file.stat().st_size > 0
+    return f" -XX:SharedArchiveFile={file.resolve()} {QUIET}" if is_there else ""
 
 
 def recording_options(file: Path) -> str:

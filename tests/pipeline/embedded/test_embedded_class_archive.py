@@ -26,9 +26,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     )
 
 
-def recorded(settings: Settings, seconds_from_now: float = 60.0) -> Path:
+def recorded(settings: Settings, seconds_from_now: float = 60.0, content: bytes = b"classes") -> Path:
     file = class_archive.class_archive(settings)
-    file.touch()
+    file.write_bytes(content)
     moment = time.time() + seconds_from_now
     os.utime(file, (moment, moment))
     return file
@@ -49,6 +49,12 @@ def test_an_archive_is_mapped_on_one_machine(settings: Settings) -> None:
 def test_one_older_than_the_jdk_or_the_jars_is_recorded_anew(settings: Settings) -> None:
     recorded(settings, seconds_from_now=-60.0)
     assert not is_archive_fresh(settings)
+
+
+def test_an_empty_one_says_that_this_jdk_keeps_none(settings: Settings) -> None:
+    recorded(settings, content=b"")
+    assert is_archive_fresh(settings)
+    assert "SharedArchiveFile" not in spark_defaults(settings)[OPTIONS]
 
 
 def test_no_folder_stands_before_a_jar(settings: Settings, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.embedded.class_archive import spark_jars
 from pipeline.embedded.configuration import JARS, fetched_jars, spark_defaults
 from pipeline.settings import Settings
 
@@ -33,7 +34,7 @@ def test_fetched_ones_are_read_where_they_lie(tmp_path: Path, folder: Path) -> N
     for name in NAMES:
         (folder / name).touch()
     told = spark_defaults(settings_of(tmp_path))
-    assert told["spark.driver.extraClassPath"].startswith(f"{folder / NAMES[0]}:{folder / NAMES[1]}:")
+    assert told["spark.driver.extraClassPath"] == f"{folder / NAMES[0]}:{folder / NAMES[1]}:{spark_jars()}/*"
     assert "spark.jars.packages" not in told
 
 
