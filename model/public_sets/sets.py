@@ -61,7 +61,7 @@ def _bench_taobao(folder: Path, users: int | None, told: Told) -> SetResult:
     log = read_taobao(folder)
     told(f"read {len(log.history.at_E):,} events; broken lines left out: {log.broken_lines}")
     history = log.history.of_users(lowest_hashes_U(log.history.user_id_U, users or EVERYBODY))
-    families = _few(TRIAL_FAMILIES) if users else TAOBAO_FAMILIES
+    families = _tried(TRIAL_FAMILIES if users else TAOBAO_FAMILIES, users)
     task = bench_tags("tags of the next day", history, TAOBAO_SPLIT, families, told)
     return SetResult("taobao", files.TAOBAO.title, users, [task])
 
@@ -69,7 +69,7 @@ def _bench_taobao(folder: Path, users: int | None, told: Told) -> SetResult:
 def _bench_movielens(folder: Path, users: int | None, told: Told) -> SetResult:
     trails = movielens.read_movielens(folder)
     some = of_users(trails, lowest_hashes_U(map(str, range(trails.users)), users or EVERYBODY))
-    task = bench_items(some, movielens.NEWEST, _few(MOVIELENS_FAMILIES) if users else MOVIELENS_FAMILIES, told)
+    task = bench_items(some, movielens.NEWEST, _tried(MOVIELENS_FAMILIES, users), told)
     return SetResult("movielens", files.MOVIELENS.title, users, [task])
 
 
@@ -79,15 +79,15 @@ def _bench_beauty(folder: Path, users: int | None, told: Told) -> SetResult:
     fewer_U = _of_beauty(everything, users or MOST_BEAUTY_TAG_USERS)
     history = beauty.attribute_history(everything).of_users(fewer_U)
     tasks = [
-        bench_items(some, beauty.NEWEST, _few(BEAUTY_FAMILIES) if users else BEAUTY_FAMILIES, told),
-        bench_tags("tags of the last item", history, BEAUTY_SPLIT, _few(GRIDS) if users else GRIDS, told),
+        bench_items(some, beauty.NEWEST, _tried(BEAUTY_FAMILIES, users), told),
+        bench_tags("tags of the last item", history, BEAUTY_SPLIT, _tried(GRIDS, users), told),
     ]
     return SetResult("beauty", files.BEAUTY.title, users, tasks)
 
 
-def _few(families: Mapping[str, Sequence[One]]) -> Mapping[str, Sequence[One]]:
-    """Return what is enough to see that tuning runs."""
-    return {name: family[:SETTINGS_OF_A_TRIAL] for name, family in families.items()}
+def _tried(families: Mapping[str, Sequence[One]], users: int | None) -> Mapping[str, Sequence[One]]:
+    """Return all settings of each family, for a trial on some users as many as show that tuning runs."""
+    return {name: family[: SETTINGS_OF_A_TRIAL if users else None] for name, family in families.items()}
 
 
 def _of_beauty(everything: beauty.Beauty, at_most: int) -> Bools:
