@@ -43,15 +43,14 @@ def is_up(settings: Settings) -> bool:
 
 
 def start_airflow(settings: Settings, console: Console) -> bool:
-    """Start what does not run yet, and wait until all of it says that it is well; return whether there was work.
+    """Start what does not run yet, and wait until all of it says that it is well; return whether anything was started.
 
     Needs the embedded PostgreSQL up. Raises ThroughlineError with the last words of a process that ended.
     """
     program = airflow_program()
-    if is_up(settings) and _unwell(settings) == []:
-        return False
     backgrounds = _backgrounds(settings)
-    if not any(background.find() for background in backgrounds):
+    missing = [background for background in backgrounds if not background.find()]
+    if missing == backgrounds:
         postgres.refuse_busy_port(settings.airflow_port, "Airflow's web UI", "THROUGHLINE_AIRFLOW_PORT")
         postgres.create_database(settings, configuration.DATABASE)
         configuration.write_airflow_configuration(settings)
@@ -59,13 +58,11 @@ def start_airflow(settings: Settings, console: Console) -> bool:
             run_airflow(settings, "db", "migrate")
             run_airflow(settings, "pools", "import", str(configuration.pools_file(settings)))
     environment = configuration.airflow_environment(settings)
-    for background in backgrounds:
-        if not background.find():
-            arguments = [str(program), background.name, *COMPONENTS[background.name]]
-            background.start(arguments, environment)
+    for background in missing:
+        background.start([str(program), background.name, *COMPONENTS[background.name]], environment)
     with console.status("Airflow: waiting for its processes"):
         _wait_until_well(settings)
-    return True
+    return bool(missing)
 
 
 def stop_airflow(settings: Settings) -> bool:
