@@ -9,6 +9,7 @@ from model.boosting.fit import Choice, Examples, examples, grow, try_recipes, us
 from model.boosting.kept import KeptForest
 from model.boosting.recipe import RECIPES, Recipe
 from model.curves import CurvePoint
+from model.kept import Kept
 from model.training.challenger import Schooling, Told
 
 
@@ -36,7 +37,7 @@ class LearntForest:
             "examples": sum(len(one.is_touched_P) for one in self.rows),  # pairs of user and tag
         }
 
-    def refitted(self, schooling: Schooling) -> KeptForest:
+    def refitted(self, schooling: Schooling, ahead: Kept | None) -> KeptForest:
         """Grow by the same recipe from all weeks, the judging one included."""
         rows = [*self.rows, examples(schooling.lessons[-1], self.actions)]
         return KeptForest(grow(self.chosen.recipe, rows, self.actions))
@@ -52,6 +53,11 @@ class BoostingChallenger:
     @property
     def steps(self) -> int:
         return len(self.recipes) + 1
+
+    @property
+    def ahead(self) -> None:
+        """A refit waits for the recipe."""
+        return None
 
     def learn(self, schooling: Schooling, told: Told) -> LearntForest:
         actions = usual_actions(schooling.lessons)

@@ -1,8 +1,10 @@
 """Lets challengers learn and has them judged. Nothing of the judging week reaches them before the verdict."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from model.counts.fit import fit_history
@@ -12,6 +14,7 @@ from model.counts.parameters import VERSION as COUNTS
 from model.days import end_of_day
 from model.errors import InputError
 from model.kept import Kept
+from model.training.ahead import Ahead
 from model.training.challenger import Challenger, Learnt, Schooling, Told
 from model.training.judging import Judged, Verdict, judge, require_judges, verdict
 from model.training.plan import Plan
@@ -94,24 +97,31 @@ def challenge(
     for lesson, cut in zip(lessons, cuts, strict=True):
         _require_teachers(lesson, str(cut))
     require_judges(week)
-    schooling = _schooling(known, plan.judged, lessons)
-    learnt = {name: challenger.learn(schooling, told) for name, challenger in named.items()}
+    taught, all_weeks = _schooling(known, plan.judged, lessons), _schooling(known, plan.through, [*lessons, week])
+    with ExitStack() as begun:
+        ahead = {
+            name: begun.enter_context(Ahead(partial(challenger.ahead, all_weeks)))
+            for name, challenger in named.items()
+            if challenger.ahead
+        }
+        learnt = {name: challenger.learn(taught, told) for name, challenger in named.items()}
 
-    told("judging on the week held out")
-    counts = fit_history(known[plan.judged], plan.judged)
-    opponents = [judge(COUNTS, counts, week)]
-    opponents += [judge(version, champion.scorer(version, counts), week) for version, champion in champions]
-    outcomes = tuple(
-        Outcome(named[name].kind, one, verdict(judge(name, one.kept.scorer(name, counts), week), opponents))
-        for name, one in learnt.items()
-    )
-    outcome = Challenge(plan, outcomes, judged_users=int((week.touched_tags_U > 0).sum()), winner=None)
-    is_won = outcome.leader.verdict.is_won
-    told(f"refitting {outcome.leader.kind} with the week held out" if is_won else "done")
-    if not is_won:
-        return outcome
-    all_weeks = _schooling(known, plan.through, [*lessons, week])
-    return replace(outcome, winner=outcome.leader.learnt.refitted(all_weeks))
+        told("judging on the week held out")
+        counts = fit_history(known[plan.judged], plan.judged)
+        opponents = [judge(COUNTS, counts, week)]
+        opponents += [judge(version, champion.scorer(version, counts), week) for version, champion in champions]
+        outcomes = tuple(
+            Outcome(named[name].kind, one, verdict(judge(name, one.kept.scorer(name, counts), week), opponents))
+            for name, one in learnt.items()
+        )
+        outcome = Challenge(plan, outcomes, judged_users=int((week.touched_tags_U > 0).sum()), winner=None)
+        leader = outcome.leader
+        told(f"refitting {leader.kind} with the week held out" if leader.verdict.is_won else "done")
+        if not leader.verdict.is_won:
+            return outcome
+        begun_ahead = ahead.get(leader.verdict.challenger.name)
+        refit = begun_ahead.outcome() if begun_ahead else None
+        return replace(outcome, winner=leader.learnt.refitted(all_weeks, refit))
 
 
 def _schooling(known: Histories, day: date, lessons: Sequence[Lesson]) -> Schooling:

@@ -41,8 +41,11 @@ class Learnt(Protocol):
     def as_json(self) -> Mapping[str, Any]:
         """Return how it came to be."""
 
-    def refitted(self, schooling: Schooling) -> Kept:
-        """Return the same, learnt with the week that judged as well."""
+    def refitted(self, schooling: Schooling, ahead: Kept | None) -> Kept:
+        """Return the same, learnt with the week that judged as well.
+
+        ahead: what the challenger's `ahead` returned, None where it has none.
+        """
 
 
 class Challenger(Protocol):
@@ -54,6 +57,13 @@ class Challenger(Protocol):
     @property
     def steps(self) -> int:
         """How often `learn` calls `told`."""
+
+    @property
+    def ahead(self) -> Callable[[Schooling], Kept] | None:
+        """What learns from all weeks without knowing how the judged one did: it may run meanwhile, elsewhere.
+
+        None where a refit is quick, or depends on what was learnt.
+        """
 
     def learn(self, schooling: Schooling, told: Told) -> Learnt:
         """Learn from the lessons, of which the newest may choose among settings. Nothing else is known."""

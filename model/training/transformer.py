@@ -1,7 +1,8 @@
 """transformer-1 as a challenger: the Transformer of the referee beside the paths that a night can walk."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from model.baselines.own_counts import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
 from model.curves import CurvePoint
 from model.history import History
+from model.kept import Kept
 from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
 from model.training.challenger import Schooling, Told
 from model.transformer.interest_model import AS_TOLD, KIND, Calibrations, InterestModel
 from model.transformer.interest_ranker import TransformerContestant, TransformerRanker
 from model.transformer.kept import KeptTransformer
+from model.transformer.progress import unwatched
 from model.user_hash import stable_hash
 
 CONTESTANT = TransformerContestant(
@@ -50,13 +53,11 @@ class LearntTransformer:
     def as_json(self) -> Mapping[str, Any]:
         return self.kept.model.facts
 
-    def refitted(self, schooling: Schooling) -> KeptTransformer:
-        """Train anew on all weeks, the judging one included.
-
-        The calibration stays that of the judged one: of what is now learnt from, nothing is left to calibrate on.
-        """
-        ranker = self.contestant.prepare(schooling.lessons, schooling.past, schooling.cut)
-        return KeptTransformer(_model(ranker, self.kept.model.calibrations, self.kept.model.facts))
+    def refitted(self, schooling: Schooling, ahead: Kept | None) -> KeptTransformer:
+        """Return `ahead` with the calibration of the judged one: nothing is left that has not taught it."""
+        assert isinstance(ahead, KeptTransformer)
+        judged = self.kept.model
+        return KeptTransformer(replace(ahead.model, calibrations=judged.calibrations, facts=judged.facts))
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class TransformerChallenger:
     contestant: TransformerContestant = CONTESTANT
     kind: str = KIND
     steps: int = 2
+
+    @property
+    def ahead(self) -> Callable[[Schooling], Kept]:
+        return partial(_trained_on_all_weeks, replace(self.contestant, watch=unwatched))
 
     def learn(self, schooling: Schooling, told: Told) -> LearntTransformer:
         """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.
@@ -95,6 +100,12 @@ class TransformerChallenger:
         return LearntTransformer(
             KeptTransformer(_model(ranker, calibrations, facts)), self.contestant, ranker.curves[0]
         )
+
+
+def _trained_on_all_weeks(contestant: TransformerContestant, schooling: Schooling) -> KeptTransformer:
+    """Train on all weeks, the judging one included; nothing is calibrated."""
+    ranker = contestant.prepare(schooling.lessons, schooling.past, schooling.cut)
+    return KeptTransformer(_model(ranker, AS_TOLD, {}))
 
 
 def _is_held_out_U(past: History) -> Bools:

@@ -133,8 +133,11 @@ def test_a_network_that_is_too_sure_of_itself_is_made_honest(
     assert report["return_by"] == "counts-1" and calibrations.returning is None
 
 
-def test_refitting_learns_anew_and_keeps_the_calibration(learnt: LearntTransformer, schooling: Schooling) -> None:
-    refitted = learnt.refitted(schooling).model
+def test_refitting_learns_anew_and_keeps_the_calibration(
+    challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
+) -> None:
+    ahead = challenger.ahead(schooling)
+    refitted = learnt.refitted(schooling, ahead).model
     assert refitted.calibrations == learnt.kept.model.calibrations
     weight, before = (model.networks[0].interests.query_KD for model in (refitted, learnt.kept.model))
     assert not torch.equal(weight, before)  # the held-out users have taught it now
@@ -147,6 +150,7 @@ class Ready:
     kept: Kept
     kind: str
     steps: int = 0
+    ahead: None = None
     curves: tuple[CurvePoint, ...] = ()
 
     def learn(self, schooling: Schooling, told: Told) -> "Ready":
@@ -158,7 +162,7 @@ class Ready:
     def as_json(self) -> Mapping[str, Any]:
         return {}
 
-    def refitted(self, schooling: Schooling) -> Kept:
+    def refitted(self, schooling: Schooling, ahead: Kept | None) -> Kept:
         return self.kept
 
 

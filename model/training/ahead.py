@@ -1,0 +1,87 @@
+"""The refit of a challenger begun before the verdict, in a process of its own, where a core has nothing else to do."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from model.transformer.machine import Machine
+
+T = TypeVar("T")
+
+
+def has_a_core_to_spare() -> bool:
+    """True where a second training takes nothing from the first: several cores, no GPU, one rank.
+
+    On a CPU a network of this size is trained by one core; a second thread gains nothing (measured).
+    """
+    return Machine.found() == Machine() and len(os.sched_getaffinity(0)) > 1
+
+
+@dataclass
+class Ahead(Generic[T]):
+    """A piece of work that may turn out not to be wanted.
+
+    As a context: begun on entry if `is_beside`, and stopped on exit, finished or not. torch takes half the threads
+    meanwhile.
+    """
+
+    work: Callable[[], T]  # what goes to another process: importable, its arguments as well
+    is_beside: bool = field(default_factory=has_a_core_to_spare)
+    _process: SpawnProcess | None = field(default=None, init=False)
+    _answer: Connection | None = field(default=None, init=False)
+    _threads: int = field(default_factory=torch.get_num_threads, init=False)
+
+    def __enter__(self) -> "Ahead[T]":
+        if self.is_beside:
+            # No fork: it would copy the locks that the threads of torch hold.
+            spawning = multiprocessing.get_context("spawn")
+            threads = max(1, self._threads // 2)
+            self._answer, theirs = spawning.Pipe(duplex=False)
+            self._process = spawning.Process(target=_do, args=(self.work, threads, theirs), daemon=True)
+            self._process.start()
+            theirs.close()
+            torch.set_num_threads(threads)
+        return self
+
+    def outcome(self) -> T:
+        """Return what came of it, waiting if need be; do it here if no process was begun, or if that was killed.
+
+        Raises what the work raised.
+        """
+        if self._answer is not None:
+            with suppress(EOFError):
+                told = pickle.loads(self._answer.recv_bytes())
+                if isinstance(told, Exception):
+                    raise told
+                outcome: T = told
+                return outcome
+        return self.work()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._process is not None and self._answer is not None:
+            self._process.terminate()
+            self._process.join()
+            self._answer.close()
+            torch.set_num_threads(self._threads)
+
+
+def _do(work: Callable[[], Any], threads: int, answer: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits, which stops this one
+    torch.set_num_threads(threads)
+    try:
+        told = work()
+    except Exception as error:  # whoever waits raises it
+        told = error
+    # Plain bytes: torch would send weights by a socket that is gone as soon as this process is.
+    with suppress(BrokenPipeError):
+        answer.send_bytes(pickle.dumps(told))
