@@ -1,7 +1,6 @@
 """The refit of a challenger begun before the verdict, in a process of its own, where a core has nothing else to do."""
 
 import multiprocessing
-import os
 import pickle
 import signal
 from collections.abc import Callable
@@ -20,11 +19,11 @@ T = TypeVar("T")
 
 
 def has_a_core_to_spare() -> bool:
-    """True where a second training takes nothing from the first: several cores, no GPU, one rank.
+    """True where a second training takes nothing from the first: no GPU, one rank, several threads given to torch.
 
     On a CPU a network of this size is trained by one core; a second thread gains nothing (measured).
     """
-    return Machine.found() == Machine() and len(os.sched_getaffinity(0)) > 1
+    return Machine.found() == Machine() and torch.get_num_threads() > 1
 
 
 @dataclass
@@ -58,14 +57,15 @@ class Ahead(Generic[T]):
 
         Raises what the work raised.
         """
-        if self._answer is not None:
-            with suppress(EOFError):
-                told = pickle.loads(self._answer.recv_bytes())
-                if isinstance(told, Exception):
-                    raise told
-                outcome: T = told
-                return outcome
-        return self.work()
+        if self._answer is None:
+            return self.work()
+        try:
+            told: T | Exception = pickle.loads(self._answer.recv_bytes())
+        except (EOFError, OSError):  # it was killed, before a word or in the middle of one
+            return self.work()
+        if isinstance(told, Exception):
+            raise told
+        return told
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._process is not None and self._answer is not None:

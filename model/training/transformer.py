@@ -21,7 +21,6 @@ from model.training.challenger import Schooling, Told
 from model.transformer.interest_model import AS_TOLD, KIND, Calibrations, InterestModel
 from model.transformer.interest_ranker import TransformerContestant, TransformerRanker
 from model.transformer.kept import KeptTransformer
-from model.transformer.progress import unwatched
 from model.user_hash import stable_hash
 
 CONTESTANT = TransformerContestant(
@@ -70,7 +69,7 @@ class TransformerChallenger:
 
     @property
     def ahead(self) -> Callable[[Schooling], Kept]:
-        return partial(_trained_on_all_weeks, replace(self.contestant, watch=unwatched))
+        return partial(_trained_on_all_weeks, self.contestant)
 
     def learn(self, schooling: Schooling, told: Told) -> LearntTransformer:
         """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.

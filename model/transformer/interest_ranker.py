@@ -82,6 +82,9 @@ class TransformerContestant:
             "paths": paths,
         }
 
+    def __getstate__(self) -> Mapping[str, Any]:
+        return {**self.__dict__, "watch": unwatched}  # who watches stays in this process
+
     def for_the_guard(self) -> "TransformerContestant":
         """Return one network of one epoch: all paths, windows and cuts are laid out and read as for the whole one."""
         paths = tuple(path.for_the_guard() if isinstance(path, CostlyContestant) else path for path in self.paths)

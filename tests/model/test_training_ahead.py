@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import pickle
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +21,16 @@ def blocked(tmp_path: Path) -> Path:
     return file
 
 
-def test_it_is_done_in_another_process_with_half_the_threads_or_here() -> None:
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_it_is_done_in_another_process_with_half_the_threads_or_here() -> None:
     with Ahead(os.getpid, is_beside=True) as process, Ahead(torch.get_num_threads, is_beside=True) as threads:
         assert process.outcome() != os.getpid()
         assert threads.outcome() == 1
@@ -32,6 +42,13 @@ def test_it_is_done_in_another_process_with_half_the_threads_or_here() -> None:
 def test_what_it_raises_is_raised_here() -> None:
     with Ahead(partial(int, "no number"), is_beside=True) as failing, pytest.raises(ValueError, match="no number"):
         failing.outcome()
+
+
+def test_an_end_of_file_that_it_met_is_raised_as_well() -> None:
+    with Ahead(partial(pickle.loads, b""), is_beside=True) as failing:
+        failing.work = os.getpid  # what would be done here instead
+        with pytest.raises(EOFError):
+            failing.outcome()
 
 
 def test_what_was_killed_is_done_here(blocked: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from model.kept import Kept
 from model.metrics import expected_calibration_error
 from model.sequences_schema import SEQUENCES
 from model.training.affinity_line import PublishedTags, fit_affinity
+from model.training.ahead import Ahead
 from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
 from model.training.challenge import Challenge, challenge
 from model.training.challenger import Schooling, Told
@@ -136,8 +138,14 @@ def test_a_network_that_is_too_sure_of_itself_is_made_honest(
 def test_refitting_learns_anew_and_keeps_the_calibration(
     challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
 ) -> None:
-    ahead = challenger.ahead(schooling)
-    refitted = learnt.refitted(schooling, ahead).model
+    told: list[int] = []
+    watched = replace(challenger, contestant=replace(challenger.contestant, watch=lambda now: told.append(now.step)))
+    with Ahead(partial(watched.ahead, schooling), is_beside=True) as begun:
+        here = learnt.refitted(schooling, watched.ahead(schooling))
+        assert told, "what is trained here is watched"
+        refitted = learnt.refitted(schooling, begun.outcome()).model
+    for one, same in zip(here.model.networks, refitted.networks, strict=True):
+        assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
     assert refitted.calibrations == learnt.kept.model.calibrations
     weight, before = (model.networks[0].interests.query_KD for model in (refitted, learnt.kept.model))
     assert not torch.equal(weight, before)  # the held-out users have taught it now
