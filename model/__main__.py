@@ -6,6 +6,7 @@
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -85,13 +86,30 @@ def train(
     challengers: Annotated[
         str, typer.Option(metavar="NAME,NAME", help="Who learns and is judged: boosting, transformer or both.")
     ] = "boosting,transformer",
+    size: Annotated[
+        str,
+        typer.Option(
+            envvar="THROUGHLINE_TRANSFORMER_SIZE",
+            metavar="laptop|server|gpu",
+            help="How large the Transformer's network is: width 64, 128 or 256, 2, 4 or 8 blocks.",
+        ),
+    ] = "laptop",
+    ranks: Annotated[
+        int,
+        typer.Option(
+            envvar="THROUGHLINE_TRAIN_RANKS",
+            min=1,
+            metavar="COUNT",
+            help="Processes of this machine that train a network together: one a GPU.",
+        ),
+    ] = 1,
     home: Home = Path(".throughline"),
 ) -> None:
     """Train challengers on what was known through a day; promote the best of those that win.
 
     They are judged on the 7 days up to --through, which they have not seen, against the champion and the built-in
     counts-1. One wins if its nDCG@10 lies above that of the better opponent for certain (95 %). The last line says how
-    it ended for the leading one.
+    it ended for the leading one. Killed, it goes on under the same --run-id where it was.
 
     Exit codes: 0 done, won or lost; 1 the input is at fault; 2 wrong usage; 3 anything else (a retry may help).
     """
@@ -100,9 +118,16 @@ def train(
         require_run_id(run_id)
         # Threads that wait by spinning slow each other down where cores are shared: 2 minutes instead of 25 s.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        from model.training.ranks import is_for_ranks, run_by_ranks
+
+        if is_for_ranks(ranks):
+            run_by_ranks(ranks, sys.argv[1:])
+            return
         from model.weekly import Order, train_week
 
-        print(train_week(Order(day, run_id, promote, tuple(challengers.split(","))), home))
+        told = train_week(Order(day, run_id, promote, tuple(challengers.split(",")), size), home)
+        if told:
+            print(told)
 
 
 @app.command()

@@ -23,32 +23,52 @@ from model.training.boosting import BoostingChallenger
 from model.training.challenge import Challenge, challenge, steps_of
 from model.training.challenger import Challenger
 from model.training.plan import MOST_TAUGHT, Plan, plan
+from model.training.ranks import leads
 from model.training.told import contestants, has_seen_the_week, last_line
 from model.training.transformer import CONTESTANT, TransformerChallenger
 from model.training.weeks import histories
 from model.transformer.progress import Told as Watch
 from model.transformer.progress import plain_lines
+from model.transformer.scratch import Scratch
+from model.transformer.size import SIZES
 
 BRANCH = "main"  # what is published
-# By name; each is given who watches the steps of its training.
-CHALLENGERS: Mapping[str, Callable[[Watch], Challenger]] = MappingProxyType(
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a challenger is given to train with."""
+
+    watch: Watch  # is told of every step
+    scratch: Scratch
+    size: str  # of a network, as SIZES names it
+
+
+CHALLENGERS: Mapping[str, Callable[[Workplace], Challenger]] = MappingProxyType(
     {
-        "boosting": lambda watch: BoostingChallenger(),
-        "transformer": lambda watch: TransformerChallenger(replace(CONTESTANT, watch=watch)),
+        "boosting": lambda at: BoostingChallenger(),
+        "transformer": lambda at: TransformerChallenger(
+            replace(CONTESTANT, watch=at.watch, scratch=at.scratch, size=at.size)
+        ),
     }
 )
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked of one training."""
+    """What is asked of one training. Raises UsageError if it names what there is not."""
 
     through: date
     run_id: str
     promotes: bool
     challengers: tuple[str, ...]  # of CHALLENGERS
+    size: str = CONTESTANT.size  # of the Transformer's network
 
     def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise UsageError(
+                f"THROUGHLINE_TRANSFORMER_SIZE={self.size}: expected one of {', '.join(SIZES)}, by what the machine is"
+            )
         unknown = [name for name in self.challengers if name not in CHALLENGERS]
         if unknown or not self.challengers or len(set(self.challengers)) < len(self.challengers):
             raise UsageError(
@@ -57,8 +77,11 @@ class Order:
             )
 
 
-def train_week(order: Order, home: Path) -> str:
+def train_week(order: Order, home: Path) -> str | None:
     """Train, judge, keep and maybe promote challengers; return the outcome of the leading one in one line.
+
+    A run of the same id goes on where an earlier one was killed, if the table is as it was. Of several ranks the first
+    alone tells and keeps; the others return None.
 
     Raises InputError if the log is too young or too quiet, or if the table is missing or of another version.
     """
@@ -68,13 +91,17 @@ def train_week(order: Order, home: Path) -> str:
     weeks = plan(order.through, min(sequences.days_with_rows, default=None))
     versions = registry.versions()
     champion = newest_promoted(versions, weeks.judged)
-    console = Console(stderr=True, highlight=False)
+    tries = Scratch(home / "exchange" / f".{order.run_id}.training")
+    if leads():
+        tries.clear(but=str(sequences.snapshot_id))
+    console = Console(stderr=True, highlight=False, quiet=not leads())
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("reading sequences")
         watch: Watch = plain_lines(console)
         if console.is_terminal:
             watch = lambda told: progress.update(task, description=told.line)  # noqa: E731
-        challengers = [CHALLENGERS[name](watch) for name in order.challengers]
+        workplace = Workplace(watch, tries.part(str(sequences.snapshot_id)), order.size)
+        challengers = [CHALLENGERS[name](workplace) for name in order.challengers]
         named = {unused_name(one.kind, order.through, versions): one for one in challengers}
         progress.update(task, total=steps_of(challengers) + 1)
         outcome = challenge(
@@ -84,10 +111,14 @@ def train_week(order: Order, home: Path) -> str:
             [(champion.name, load(champion, registry))] if champion else [],
             lambda doing: progress.update(task, advance=1, description=doing),
         )
+    if not leads():
+        return None
     console.print(contestants(outcome))
     for peeping in _peeping(versions, weeks):
         console.print(has_seen_the_week(peeping.name, peeping.trained_through), soft_wrap=True)
-    return _kept(outcome, order, sequences, registry, time.monotonic() - started)
+    told = _kept(outcome, order, sequences, registry, time.monotonic() - started)
+    tries.clear()
+    return told
 
 
 def _sequences(through: date) -> SequencesSnapshot:

@@ -10,7 +10,7 @@ import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -78,6 +78,13 @@ class Settings(BaseSettings):
     duplicate_days: int = Field(7, ge=0, description="a copy so many days after an earlier copy is a duplicate")
     future_days: int = Field(1, ge=0, description="an event so many days after its arrival day, or more, is refused")
     sequence_length: int = Field(512, ge=1, description="newest events kept in a sequence")
+
+    transformer_size: Literal["laptop", "server", "gpu"] = Field(
+        "laptop", description="the Transformer that training teaches: width 64, 128 or 256, with 2, 4 or 8 blocks"
+    )
+    train_ranks: int = Field(
+        1, ge=1, description="processes of one machine that train a network together: as many as it has GPUs"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -99,7 +99,8 @@ def job_file(job: str) -> Path:
 
 
 def step_environment(settings: Settings) -> Mapping[str, str]:
-    """Return the environment in which every step runs: where Spark and PyIceberg find their configuration."""
+    """Return the environment in which every step runs: where Spark and PyIceberg find their configuration, and what the
+    model is to know of the settings."""
     conf = str(conf_folder(settings))
     return {
         **os.environ,
@@ -108,6 +109,8 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
         "PYICEBERG_HOME": conf,
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",
+        "THROUGHLINE_TRANSFORMER_SIZE": settings.transformer_size,
+        "THROUGHLINE_TRAIN_RANKS": str(settings.train_ranks),
     }
 
 

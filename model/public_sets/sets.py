@@ -15,10 +15,10 @@ from model.public_sets.item_bench import bench_items
 from model.public_sets.item_contestants import BEAUTY_FAMILIES, MOVIELENS_FAMILIES
 from model.public_sets.orders import of_users
 from model.public_sets.results import SetResult
-from model.public_sets.sample import lowest_hashes_U
 from model.public_sets.tag_bench import bench_tags, daily_split
 from model.public_sets.taobao import read_taobao
 from model.public_sets.taobao_contestants import TAOBAO_FAMILIES, TRIAL_FAMILIES
+from model.user_hash import lowest_hashes_U
 
 Told = Callable[[str], None]
 One = TypeVar("One")

@@ -69,7 +69,7 @@ class TransformerChallenger:
 
     @property
     def ahead(self) -> Callable[[Schooling], Kept]:
-        return partial(_trained_on_all_weeks, self.contestant)
+        return partial(_trained_a_week_later, self.contestant)
 
     def learn(self, schooling: Schooling, told: Told) -> LearntTransformer:
         """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.
@@ -101,8 +101,8 @@ class TransformerChallenger:
         )
 
 
-def _trained_on_all_weeks(contestant: TransformerContestant, schooling: Schooling) -> KeptTransformer:
-    """Train on all weeks, the judging one included; nothing is calibrated."""
+def _trained_a_week_later(contestant: TransformerContestant, schooling: Schooling) -> KeptTransformer:
+    """Train on the weeks of the schooling, the judging one among them; nothing is calibrated."""
     ranker = contestant.prepare(schooling.lessons, schooling.past, schooling.cut)
     return KeptTransformer(_model(ranker, AS_TOLD, {}))
 

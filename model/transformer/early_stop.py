@@ -29,7 +29,7 @@ class LeastLoss:
     def __call__(self, network: InterestTransformer) -> float:
         device = next(network.parameters()).device
         total, users = 0.0, 0
-        for user_B in batches(self.source.lengths_U(), self.recipe.tokens_at_once):
+        for user_B in batches(self.source.lengths_U(), self.recipe.tokens_at_once, answers=self.source.answers):
             question = on(self.source.question(user_B), device)
             answer = network(question.batch, question.path_BCTP)
             total += float(loss_of(network, answer, question, self.recipe.weights)) * len(user_B)

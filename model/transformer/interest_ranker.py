@@ -3,8 +3,10 @@
 Shape letters: U users, B users of a batch, T tags asked about, V tags of the vocabulary.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,17 @@ from model.transformer.network import InterestTransformer
 from model.transformer.paths import LEAST, CrossFittedPaths, Paths, prepare_paths
 from model.transformer.progress import Told, unwatched
 from model.transformer.questions import Asked, Window, batches
+from model.transformer.scratch import IN_MEMORY, Scratch
 from model.transformer.size import SIZES, Size
 from model.transformer.trainer import Recipe
 from model.transformer.vocabulary import Vocabulary
 from model.transformer.whole_training import Start, train_network
+from model.user_hash import lowest_hashes_U
 
 TOKENS_AT_ONCE = 16_384  # when nothing is learnt
+# That paths say of the users from whom a network learns, 4 bytes each. Where many tags are asked about at many cuts,
+# fewer users teach it; what the paths learn from is all of them.
+MOST_NUMBERS = 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +70,7 @@ class TransformerContestant:
     recipe: Recipe = field(default_factory=Recipe)
     paths: tuple[Contestant, ...] = ()
     watch: Told = field(default=unwatched, compare=False)  # is told of every step of a training
+    scratch: Scratch = field(default=IN_MEMORY, compare=False)  # a training that is killed goes on from there
 
     @property
     def name(self) -> str:
@@ -98,10 +106,25 @@ class TransformerContestant:
         size, vocabulary = SIZES[self.size], Vocabulary.of(past)
         lessons = dense_lessons(taught, past, self.cuts_a_window)
         crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
-        window = Window.of(past, lessons, vocabulary, crossed, size)
+        read = past
+        most_users = MOST_NUMBERS // (len(lessons) * len(vocabulary.tags) * max(1, crossed.numbers))
+        if past.users > most_users:
+            read = past.of_users(lowest_hashes_U(past.user_id_U, most_users))
+            lessons = [one.of_users(np.isin(one.past.user_id_U, read.user_id_U)) for one in lessons]
+        scratch = self.scratch.part(f"{cut}-{self._digest()}")
+        window = Window.of(read, lessons, vocabulary, crossed, size, scratch)
         start = Start.of(window, self.recipe.weights)
         recipes = [replace(self.recipe, seed=self.recipe.seed + number) for number in range(self.networks)]
-        trained = [train_network([window], start, vocabulary, size, recipe, self.watch) for recipe in recipes]
+        trained = [
+            train_network(
+                [window], start, vocabulary, size, recipe, self.watch, scratch.file(f"network-{recipe.seed}.pt")
+            )
+            for recipe in recipes
+        ]
         networks, curves = zip(*trained, strict=True)
         paths = prepare_paths(self.paths, taught, past, cut)
         return TransformerRanker(networks, vocabulary, paths, size, cut, curves)
+
+    def _digest(self) -> str:
+        """Name what this contestant trains, so that another one does not go on from it."""
+        return sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]

@@ -17,10 +17,14 @@ from model.history import History
 from model.transformer.batch import Batch, batch_of
 from model.transformer.layout import Tokens, layout
 from model.transformer.paths import CrossFittedPaths, Paths
+from model.transformer.scratch import IN_MEMORY, Scratch
 from model.transformer.size import Size
 from model.transformer.vocabulary import Vocabulary
 
 MOST_TOKENS = 512  # of a user: the newest
+# Of a batch: its users times the tags that each is asked about, over all cuts. A network holds several numbers of each
+# for every interest, so that it is these which fill the memory where users are short and tags are many.
+MOST_ANSWERS = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +77,17 @@ class Window:
 
     @classmethod
     def of(
-        cls, past: History, lessons: Sequence[Lesson], vocabulary: Vocabulary, paths: CrossFittedPaths, size: Size
+        cls,
+        past: History,
+        lessons: Sequence[Lesson],
+        vocabulary: Vocabulary,
+        paths: CrossFittedPaths,
+        size: Size,
+        scratch: Scratch = IN_MEMORY,
     ) -> "Window":
         """lessons: of users of `past`, oldest first, with nothing that `past` does not hold."""
         shape_UC = (past.users, len(lessons))
-        path_UCTP = np.zeros((*shape_UC, len(vocabulary.tags), paths.numbers), np.float32)
+        path_UCTP = scratch.zeros((*shape_UC, len(vocabulary.tags), paths.numbers))
         is_asked_UC, has_returned_UC = np.zeros(shape_UC, bool), np.zeros(shape_UC, bool)
         rows, tags, touches = [], [], []
         for number, lesson in enumerate(lessons):
@@ -96,6 +106,11 @@ class Window:
         cut_C = np.array([lesson.cut for lesson in lessons])
         tokens = layout(past, vocabulary, size.has_session_tokens)
         return cls(tokens, cut_C, path_UCTP, is_asked_UC, has_returned_UC, row[order], tag[order], touch[order])
+
+    @property
+    def answers(self) -> int:
+        """Of each user: every tag at every cut."""
+        return self.path_UCTP.shape[1] * self.path_UCTP.shape[2]
 
     def lengths_U(self) -> Ints:
         """Count the tokens that are read of each user; 0 for one who is asked at no cut."""
@@ -116,7 +131,7 @@ class Window:
         ).float()
         return Question(
             self.batch(user_B),
-            torch.from_numpy(self.path_UCTP[user_B]),
+            torch.from_numpy(np.asarray(self.path_UCTP[user_B])),
             torch.from_numpy(self.is_asked_UC[user_B]),
             touched_BCT,
             torch.from_numpy(self.has_returned_UC[user_B]).float(),
@@ -127,19 +142,23 @@ def _lengths_U(tokens: Tokens) -> Ints:
     return np.minimum(np.bincount(tokens.user_N, minlength=tokens.users), MOST_TOKENS)
 
 
-def batches(lengths_U: Ints, tokens_at_once: int, random: np.random.Generator | None = None) -> list[Ints]:
+def batches(
+    lengths_U: Ints, tokens_at_once: int, random: np.random.Generator | None = None, answers: int = 1
+) -> list[Ints]:
     """Return batches of users of like lengths, each of at most `tokens_at_once` tokens, padding included.
 
     A user who is longer is a batch alone, one of length 0 is in none.
     random: for another mixture and order each time; None for rising lengths.
+    answers: of each user; a batch holds MOST_ANSWERS at most, or one user.
     """
     noise_U = random.uniform(0.8, 1.25, len(lengths_U)) if random else np.ones(len(lengths_U))
     order = np.argsort(lengths_U * noise_U, kind="stable")
+    most_users = max(1, MOST_ANSWERS // answers)
     made: list[list[int]] = []
     longest = 0
     for user in order[lengths_U[order] > 0].tolist():
         longest = max(longest, int(lengths_U[user]))
-        if not made or longest * (len(made[-1]) + 1) > tokens_at_once:
+        if not made or longest * (len(made[-1]) + 1) > tokens_at_once or len(made[-1]) == most_users:
             made.append([])
             longest = int(lengths_U[user])
         made[-1].append(user)

@@ -12,6 +12,11 @@ from model.transformer.questions import Question, batches
 class Source(Protocol):
     """Users with what is asked about them and what came of it, in memory (`Window`) or on disk (`StoredSource`)."""
 
+    @property
+    def answers(self) -> int:
+        """How many tags each user is asked about, over all cuts."""
+        ...
+
     def lengths_U(self) -> Ints:
         """Return the tokens of each user."""
         ...
@@ -26,7 +31,11 @@ def plan(sources: Sequence[Source], tokens_at_once: int, random: np.random.Gener
 
     Nothing is read yet but lengths, so that a resumed training may skip what it has done.
     """
-    ordered = [(source, user_B) for source in sources for user_B in batches(source.lengths_U(), tokens_at_once, random)]
+    ordered = [
+        (source, user_B)
+        for source in sources
+        for user_B in batches(source.lengths_U(), tokens_at_once, random, source.answers)
+    ]
     return [ordered[number] for number in random.permutation(len(ordered))]
 
 

@@ -70,6 +70,11 @@ class StoredSource:
                 f"write_store made; write it again"
             ) from error
 
+    @property
+    def answers(self) -> int:
+        touched = next(column for column in self.columns if column.name == "touched_BCT")
+        return int(np.prod(touched.shape))
+
     @cached_property
     def _lengths_U(self) -> Ints:
         return np.concatenate([np.asarray(piece.column(LENGTH)) for piece in self._pieces()]).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -33,9 +34,17 @@ class Start:
 
 
 def train_network(
-    windows: Sequence[Window], start: Start, vocabulary: Vocabulary, size: Size, recipe: Recipe, told: Told
+    windows: Sequence[Window],
+    start: Start,
+    vocabulary: Vocabulary,
+    size: Size,
+    recipe: Recipe,
+    told: Told,
+    checkpoint: Path | None = None,
 ) -> tuple[InterestTransformer, Sequence[CurvePoint]]:
     """Return the trained network and its curve; the newest of the windows tells it how sure to be.
+
+    checkpoint: see `Trainer.run`.
 
     Raises ValueError if there is nothing to learn from.
     """
@@ -46,6 +55,6 @@ def train_network(
         network.start_from(start.weight_P)
     network.returning.start_from(start.returning)
     trainer = Trainer(network, windows, recipe, machine=Machine.found())
-    network = trainer.run(told)
+    network = trainer.run(told, checkpoint)
     network.affinity_scale.start_from(fit_of_affinity(network, windows[-1]))
     return network, trainer.curves

@@ -33,12 +33,12 @@ from model.evaluation.metrics import ranking_values
 from model.evaluation.split import Split
 from model.public_sets import files
 from model.public_sets.files import data_folder
-from model.public_sets.sample import lowest_hashes_U
 from model.public_sets.sets import EVERYBODY, TAOBAO_SPLIT, taobao_split
 from model.public_sets.tag_bench import METRICS, known_of
 from model.public_sets.taobao import read_taobao
 from model.public_sets.taobao_contestants import STACKED, TAOBAO_FAMILIES, TRIAL_FAMILIES
 from model.transformer.interest_ranker import TransformerContestant, TransformerRanker
+from model.user_hash import lowest_hashes_U
 from tests.bench.machine import machine
 from tests.bench.tag_by_tag import PathlessRanker
 

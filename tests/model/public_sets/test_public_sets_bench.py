@@ -18,10 +18,10 @@ from model.public_sets.item_bench import bench_items
 from model.public_sets.item_contestants import PopularItems, TransitionOfItems
 from model.public_sets.orders import of_users
 from model.public_sets.results import SetResult
-from model.public_sets.sample import lowest_hashes_U
 from model.public_sets.table import settings_text, tables, tuned
 from model.public_sets.tag_bench import daily_split, known_of
 from model.public_sets.taobao import read_taobao
+from model.user_hash import lowest_hashes_U
 
 TRANSITION = TransitionOfItems(TransitionSettings((Bag(0.5, 2),), 1.0))
 # Of the second family the latter knows the way, and the former does not.

@@ -42,6 +42,7 @@ from model.transformer.interest_model import AS_TOLD, UNCHANGED
 from model.transformer.interest_ranker import TransformerContestant
 from model.transformer.kept import KeptTransformer
 from model.transformer.paths import prepare_paths
+from model.transformer.progress import Progress
 from model.transformer.trainer import Recipe
 from model.user_hash import stable_hash
 
@@ -227,7 +228,19 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
         sequences.append(shop.until(day).filter(is_news))
     for module in (nightly, weekly, session_export):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": lambda watch: small})
+    tries: list[list[int]] = []  # the steps that each took
+
+    def challenger(at: weekly.Workplace) -> TransformerChallenger:
+        tries.append([])
+
+        def watch(now: Progress) -> None:
+            tries[-1].append(now.step)
+            if len(tries) == 1 and tries[0].count(1) == 2:
+                raise RuntimeError("killed as it learnt a week later")
+
+        return replace(small, contestant=replace(small.contestant, watch=watch, scratch=at.scratch, size=at.size))
+
+    monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": challenger})
     today, out = str(shop.last_day), tmp_path / "sessions.parquet"
 
     refused = run(tmp_path, "export-sessions", "--day", today, "--out", str(out))
@@ -235,7 +248,14 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
     wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "oracle")
     assert wrong.exit_code == 2 and "--challengers 'oracle': expected one or more of transformer" in wrong.stderr
 
+    wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--size", "huge")
+    assert wrong.exit_code == 2 and "TRANSFORMER_SIZE=huge: expected one of laptop, server, gpu" in wrong.stderr
+
+    killed = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
+    assert killed.exit_code == 3 and "model: RuntimeError: killed as it" in killed.stderr
     trained = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
+    assert tries[0].count(1) == 2 and tries[1].count(1) == 1, "what was done was not done again"
+    assert list((tmp_path / "exchange").iterdir()) == []
     version = f"transformer-1.{shop.last_day:%Y%m%d}"
     assert trained.exit_code == 0, trained.output
     assert trained.stdout.splitlines()[-1].startswith(f"{version} promoted: nDCG@10 ")

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+import model.transformer.interest_ranker as interest_ranker
+import model.transformer.questions as questions
 from model.baselines.own_counts import OwnCounts
 from model.counts.lesson import Lesson, lesson
 from model.counts.pairs import Pairs
@@ -21,10 +23,12 @@ from model.transformer.loss import LossWeights, loss_of
 from model.transformer.network import InterestTransformer
 from model.transformer.paths import CrossFittedPaths, Paths
 from model.transformer.questions import Window, batches
+from model.transformer.scratch import Scratch
 from model.transformer.size import Size
+from model.transformer.source import plan
 from model.transformer.trainer import Recipe, Trainer
 from model.transformer.vocabulary import Vocabulary
-from model.user_hash import stable_hash
+from model.user_hash import lowest_hashes_U, stable_hash
 
 TINY = Size(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
 WEEK = 7 * MICROS_PER_DAY
@@ -197,6 +201,75 @@ def test_batches_hold_every_user_once_and_no_more_tokens_than_allowed() -> None:
         made = batches(lengths, 128, random)
         assert sorted(np.concatenate(made).tolist()) == list(range(200))
         assert all(len(users) == 1 or len(users) * lengths[users].max() <= 128 for users in made)
+
+
+def test_a_batch_asks_no_more_than_memory_holds(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "MOST_ANSWERS", 7 * window.answers)
+    assert window.answers == 2 * window.path_UCTP.shape[2]
+    planned = plan([window], 100_000, np.random.default_rng(1))
+    assert {len(user_B) for _, user_B in planned[:-1]} >= {7} and max(len(user_B) for _, user_B in planned) == 7
+    monkeypatch.setattr(questions, "MOST_ANSWERS", 1)
+    assert {len(user_B) for _, user_B in plan([window], 100_000, np.random.default_rng(1))} == {1}
+
+
+def test_a_contestant_that_was_killed_goes_on_where_it_was(lessons: Sequence[Lesson], tmp_path: Path) -> None:
+    steps: list[int] = []
+
+    def kill(progress: Any) -> None:
+        if progress.step > progress.steps // 2:
+            raise Killed
+
+    asked = lessons[-1]
+    contestant = TransformerContestant(networks=2, recipe=RECIPE, paths=(OwnCounts(is_tuned=True),))
+    whole = contestant.prepare(lessons[:-1], asked.past, asked.cut)
+    scratch = Scratch(tmp_path / "scratch")
+    with pytest.raises(Killed):
+        replace(contestant, scratch=scratch, watch=kill).prepare(lessons[:-1], asked.past, asked.cut)
+    again = replace(contestant, scratch=scratch, watch=lambda now: steps.append(now.step))
+    resumed = again.prepare(lessons[:-1], asked.past, asked.cut)
+    first = steps[: steps.index(1)]  # of the first network; the second begins
+    assert first and first[0] > 1
+    for one, same in zip(whole.networks, resumed.networks, strict=True):
+        assert all(torch.equal(same.state_dict()[name], weight) for name, weight in one.state_dict().items())
+
+    steps.clear()
+    replace(again, recipe=replace(RECIPE, epochs=1)).prepare(lessons[:-1], asked.past, asked.cut)
+    assert steps.count(1) == 2, "another training goes on from nothing"
+    scratch.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_paths_say_lies_on_disk_and_is_gone_with_the_training(
+    lessons: Sequence[Lesson], vocabulary: Vocabulary, window: Window, tmp_path: Path
+) -> None:
+    paths = CrossFittedPaths.of([OwnCounts(is_tuned=True)], lessons[:2], lessons[-1].past, lessons[-1].cut)
+    on_disk = Window.of(lessons[-1].past, lessons[:2], vocabulary, paths, TINY, Scratch(tmp_path))
+    assert isinstance(on_disk.path_UCTP, np.memmap)
+    np.testing.assert_array_equal(on_disk.path_UCTP, window.path_UCTP)
+    assert on_disk.path_UCTP.any() and list(tmp_path.iterdir()) == []
+
+
+def test_where_many_tags_are_asked_about_fewer_users_teach_a_network(
+    lessons: Sequence[Lesson], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, learnt_from = lessons[-1], []
+    train = interest_ranker.train_network
+
+    def seen(windows: Sequence[Window], *others: Any) -> Any:
+        learnt_from.append(windows[0])
+        return train(windows, *others)
+
+    monkeypatch.setattr(interest_ranker, "train_network", seen)
+    contestant = TransformerContestant(recipe=replace(RECIPE, epochs=1), paths=(OwnCounts(is_tuned=True),))
+    whole = contestant.prepare(lessons[:-1], asked.past, asked.cut)
+    monkeypatch.setattr(interest_ranker, "MOST_NUMBERS", 40 * learnt_from[0].path_UCTP[0].size)
+    contestant.prepare(lessons[:-1], asked.past, asked.cut)
+    everybody, some = learnt_from
+    assert everybody.is_asked_UC.shape == (asked.past.users, 2) and some.is_asked_UC.shape == (40, 2)
+    is_some_U = lowest_hashes_U(asked.past.user_id_U, 40)
+    np.testing.assert_array_equal(some.is_asked_UC, everybody.is_asked_UC[is_some_U])
+    np.testing.assert_array_equal(some.tokens.item_N, everybody.tokens.item_N[is_some_U[everybody.tokens.user_N]])
+    assert whole.cut == asked.cut
 
 
 def test_before_the_referee_it_is_blind_to_company_and_knows_only_its_vocabulary(lessons: Sequence[Lesson]) -> None:

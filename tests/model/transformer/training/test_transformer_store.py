@@ -29,6 +29,10 @@ class MadeUp:
 
     users: int
 
+    @property
+    def answers(self) -> int:
+        return 2 * TAGS
+
     def lengths_U(self) -> Any:
         return 5 + np.arange(self.users) * 7 % 36
 
@@ -81,6 +85,7 @@ def test_stored_questions_are_those_of_the_source_tensor_for_tensor(
         write_store(file, source, users_at_once)
         stored = StoredSource(file)
         assert stored.lengths_U().tolist() == source.lengths_U().tolist()
+        assert stored.answers == source.answers
         assert stored.reader.num_record_batches == -(-len(source.lengths_U()) // users_at_once)
         random = np.random.default_rng(number)
         for user_B in (np.array([7]), np.array([71, 3, 3, 50]), random.permutation(len(source.lengths_U()))):

@@ -1,0 +1,69 @@
+"""`model train` by two ranks of this machine: one training, told, kept and promoted once."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from pyiceberg.catalog.sql import SqlCatalog
+
+from model.registry import Registry
+from model.sequences_schema import SEQUENCES
+
+Trained = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def trained(shop: Any, tmp_path: Path) -> Trained:
+    """Return the function that trains the Transformer on a few of the shop's users by so many ranks."""
+    catalog = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/warehouse"}
+    opened = SqlCatalog("throughline", **catalog)
+    opened.create_namespace("interest")
+    sequences = opened.create_table("interest.sequences", SEQUENCES)
+    with sequences.update_spec() as spec:
+        spec.add_identity("as_of")
+    few = replace(shop, touches=[touch for touch in shop.touches if touch[0] < "user0100"])
+    for number in (4, 3, 2, 1, 0):
+        day = shop.last_day - timedelta(days=7 * number)
+        sequences.append(few.until(day).filter(pc.field("as_of") > day - timedelta(days=7)))
+
+    def train(through: str) -> subprocess.CompletedProcess[str]:
+        settings = {f"PYICEBERG_CATALOG__THROUGHLINE__{key.upper()}": value for key, value in catalog.items()}
+        ours = {"THROUGHLINE_HOME": str(tmp_path), "THROUGHLINE_TRAIN_RANKS": "2"}
+        command = [sys.executable, "-m", "model", "train", "--through", through, "--run-id", "t"]
+        return subprocess.run(
+            [*command, "--challengers", "transformer"],
+            env={**os.environ, **settings, **ours},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return train
+
+
+def test_two_ranks_train_together_and_one_of_them_keeps_what_came_of_it(
+    trained: Trained, shop: Any, tmp_path: Path
+) -> None:
+    told = trained(str(shop.last_day))
+    assert told.returncode == 0, told.stderr
+    (line,) = told.stdout.splitlines()
+    assert re.fullmatch(r"transformer-1\.\d+ (not )?promoted: nDCG@10 .*", line)
+    assert len(re.findall("counts-1", told.stderr)) == 1, "one of them tells"
+    client = Registry(tmp_path)._client()
+    (experiment,) = [one for one in client.search_experiments() if one.name == "interest-training"]
+    assert len(client.search_runs([experiment.experiment_id])) == 1
+    assert list((tmp_path / "exchange").iterdir()) == []
+
+
+def test_what_ranks_could_not_read_is_told_with_its_exit_code(trained: Trained, shop: Any) -> None:
+    told = trained(str(shop.last_day - timedelta(days=14)))
+    assert told.returncode == 1
+    assert "model: too little history to train through" in told.stderr
