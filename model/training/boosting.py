@@ -38,8 +38,8 @@ class LearntForest:
         }
 
     def refitted(self, schooling: Schooling, ahead: Kept | None) -> KeptForest:
-        """Grow by the same recipe from all weeks, the judging one included."""
-        rows = [*self.rows, examples(schooling.lessons[-1], self.actions)]
+        """Grow by the same recipe from the weeks of the schooling, the judging one among them."""
+        rows = [*self.rows, examples(schooling.lessons[-1], self.actions)][-len(schooling.lessons) :]
         return KeptForest(grow(self.chosen.recipe, rows, self.actions))
 
 

@@ -80,7 +80,8 @@ def challenge(
     champions: Sequence[tuple[str, Kept]],
     told: Told,
 ) -> Challenge:
-    """Let challengers learn through the cut of the judging week, judge them there, and refit the best that wins.
+    """Let challengers learn through the cut of the judging week, judge them there, and refit the best that wins a week
+    later.
 
     A challenger wins if it is certainly better than the best of counts-1 and the champions. Of several that win, the
     one of the highest nDCG@10 is refitted, certain to be better than the other winners or not.
@@ -97,10 +98,12 @@ def challenge(
     for lesson, cut in zip(lessons, cuts, strict=True):
         _require_teachers(lesson, str(cut))
     require_judges(week)
-    taught, all_weeks = _schooling(known, plan.judged, lessons), _schooling(known, plan.through, [*lessons, week])
+    taught = _schooling(known, plan.judged, lessons)
+    # A week later, from as many weeks: what was judged is a model of so many, and one more made none better (measured).
+    newest = _schooling(known, plan.through, [*lessons, week][-len(lessons) :])
     with ExitStack() as begun:
         ahead = {
-            name: begun.enter_context(Ahead(partial(challenger.ahead, all_weeks)))
+            name: begun.enter_context(Ahead(partial(challenger.ahead, newest)))
             for name, challenger in named.items()
             if challenger.ahead
         }
@@ -121,7 +124,7 @@ def challenge(
             return outcome
         begun_ahead = ahead.get(leader.verdict.challenger.name)
         refit = begun_ahead.outcome() if begun_ahead else None
-        return replace(outcome, winner=leader.learnt.refitted(all_weeks, refit))
+        return replace(outcome, winner=leader.learnt.refitted(newest, refit))
 
 
 def _schooling(known: Histories, day: date, lessons: Sequence[Lesson]) -> Schooling:

@@ -60,7 +60,8 @@ class Challenger(Protocol):
 
     @property
     def ahead(self) -> Callable[[Schooling], Kept] | None:
-        """What learns from all weeks without knowing how the judged one did: it may run meanwhile, elsewhere.
+        """What learns with the week that judged, without knowing how the judged one did: it may run meanwhile,
+        elsewhere.
 
         None where a refit is quick, or depends on what was learnt.
         """
