@@ -53,7 +53,7 @@ BENCH ?= $(or $(word 2,$(MAKECMDGOALS)),data)
 $(eval $(or $(word 2,$(MAKECMDGOALS)),data): ; @:)
 endif
 
-bench: $(READY) ## make bench data|nights: the data steps; planted|taobao|movielens|baselines: the models; rectools: beside RecTools; scoring: memory by users; OPTIONS=--quick tries it out
+bench: $(READY) ## make bench data|nights: the data steps; planted|taobao|movielens|baselines: the models; rectools: beside RecTools; scoring, training: memory by users; OPTIONS=--quick tries it out
 	@$(BIN)/python -m tests.bench.$(BENCH) $(OPTIONS)
 
 up: $(READY) ## Airflow in the background: scheduler, triggerer, DAG processor, web UI; on this machine only

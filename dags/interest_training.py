@@ -8,7 +8,10 @@ it, unless their `model` says otherwise. The task's log ends with the verdict an
 **To train by hand** press *Trigger*. Without a day it knows all up to the last whole day before its interval ends.
 Training the same day again makes another version, since profiles name the one that scored them.
 
-**When the task is red** because there is too little history, run more nights first. Nights go on meanwhile.
+**When the task is red** because there is too little history, run more nights first. Nights go on meanwhile. A task that
+was killed goes on where it was when it is tried again, or cleared.
+
+**A larger Transformer**, or several GPUs: the settings `transformer_size` and `train_ranks`, then start Airflow anew.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table import Table
 
 from model.days import MICROS_PER_DAY, end_of_day
 from model.sequences_schema import SEQUENCES, UTC_MOMENT
@@ -26,30 +27,41 @@ def catalog_settings(folder: Path) -> dict[str, str]:
 
 def make_sequences(users: int, folder: Path) -> None:
     """Write one row a user; the rows of one write share their as-of day, one of the last five."""
-    catalog = SqlCatalog("throughline", **catalog_settings(folder))
-    catalog.create_namespace("interest")
-    table = catalog.create_table("interest.sequences", SEQUENCES)
-    with table.update_spec() as spec:
-        spec.add_identity("as_of")
-    random = np.random.default_rng(1)
+    table, random = _table(folder), np.random.default_rng(1)
     for number, first in enumerate(range(0, users, USERS_AT_ONCE)):
         day = LAST_DAY - timedelta(days=number % 5)
         table.append(made_up_users(first, min(USERS_AT_ONCE, users - first), day, random))
 
 
-def made_up_users(first: int, users: int, day: date, random: np.random.Generator) -> pa.Table:
+def make_weeks(users: int, tags: int, weeks: int, folder: Path) -> None:
+    """Write one row a user and week; each tells of a past of its own, since none is like another anyway."""
+    table, random = _table(folder), np.random.default_rng(1)
+    for number in range(weeks, -1, -1):
+        table.append(made_up_users(0, users, LAST_DAY - timedelta(days=7 * number), random, tags))
+
+
+def _table(folder: Path) -> Table:
+    catalog = SqlCatalog("throughline", **catalog_settings(folder))
+    catalog.create_namespace("interest")
+    table = catalog.create_table("interest.sequences", SEQUENCES)
+    with table.update_spec() as spec:
+        spec.add_identity("as_of")
+    return table
+
+
+def made_up_users(first: int, users: int, day: date, random: np.random.Generator, tags: int = TAGS) -> pa.Table:
     """Return the rows of so many users as of a day, from the number `first` on."""
     count_U = random.integers(EVENTS[0], EVENTS[1] + 1, users)
     user_E = np.repeat(np.arange(users), count_U)
     events = len(user_E)
     at_E = end_of_day(day) - 1 - random.integers(0, DAYS * MICROS_PER_DAY, events)
     at_E = at_E[np.lexsort((at_E, user_E))]
-    tag_E = np.minimum(random.geometric(0.02, events) - 1, TAGS - 1)
+    tag_E = np.minimum(random.geometric(6 / tags, events) - 1, tags - 1)
     offsets_U = np.concatenate([[0], np.cumsum(count_U)])
-    names = pa.array([f"tag{number:03d}" for number in range(TAGS)], pa.large_string())
+    names = pa.array([f"tag{number:04d}" for number in range(tags)], pa.large_string())
     sessions = pa.array([f"{user:08x}{at // MICROS_PER_DAY:08x}"
                          for user, at in zip((user_E + first).tolist(), at_E.tolist(), strict=True)])  # fmt: skip
-    tags = pa.LargeListArray.from_arrays(np.arange(events + 1), names.take(pa.array(tag_E)))
+    touched = pa.LargeListArray.from_arrays(np.arange(events + 1), names.take(pa.array(tag_E)))
     at = pa.array(at_E).cast(UTC_MOMENT)
 
     def lists(values: pa.Array) -> pa.Array:
@@ -59,7 +71,7 @@ def made_up_users(first: int, users: int, day: date, random: np.random.Generator
         "user_id": pa.array([f"{number:064x}" for number in range(first, first + users)], pa.large_string()),
         "as_of": pa.repeat(pa.scalar(day, pa.date32()), users),
         "item": lists(pa.array(tag_E * 100 + random.integers(0, 100, events) + 1)),
-        "tags": lists(tags),
+        "tags": lists(touched),
         "action": lists(pa.repeat(pa.scalar("view", pa.large_string()), events)),
         "weight": lists(pa.repeat(1.0, events)),
         "event_at": lists(at),

@@ -20,6 +20,7 @@ class Measured:
     seconds: float
     cpu_seconds: float
     peak_gib: float
+    peak_own_gib: float  # less pages of files, which the system takes back when it needs them
 
 
 def measured(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Measured:
@@ -46,7 +47,10 @@ def measured(arguments: Sequence[str], environment: Mapping[str, str], log: Path
         raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}; the end of {log}:\n{end}")
     peak.join()
     return Measured(
-        round(time.monotonic() - started, 2), round(usage.ru_utime + usage.ru_stime, 2), round(peak.bytes / 2**30, 2)
+        round(time.monotonic() - started, 2),
+        round(usage.ru_utime + usage.ru_stime, 2),
+        round(peak.bytes / 2**30, 2),
+        round(peak.own_bytes / 2**30, 2),
     )
 
 
@@ -56,7 +60,7 @@ class _Peak(threading.Thread):
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.pid = pid
-        self.bytes = 0
+        self.bytes = self.own_bytes = 0
         self.is_done = threading.Event()
 
     def run(self) -> None:
@@ -66,11 +70,15 @@ class _Peak(threading.Thread):
                 family = [root, *root.children(recursive=True)]
             except psutil.Error:
                 continue
-            self.bytes = max(self.bytes, sum(_resident(one) for one in family))
+            held = [_held(one) for one in family]
+            self.bytes = max(self.bytes, sum(resident for resident, _ in held))
+            self.own_bytes = max(self.own_bytes, sum(resident - of_files for resident, of_files in held))
 
 
-def _resident(process: psutil.Process) -> int:
+def _held(process: psutil.Process) -> tuple[int, int]:
+    """Return the resident bytes, and those among them that lie in files as well, where the system tells them apart."""
     try:
-        return int(process.memory_info().rss)
+        memory = process.memory_info()
+        return int(memory.rss), int(getattr(memory, "shared", 0))
     except psutil.Error:
-        return 0
+        return 0, 0

@@ -93,3 +93,7 @@ def test_a_step_finds_its_configuration_by_the_environment(tmp_path: Path, monke
     assert environment["THROUGHLINE_HOME"] == str(tmp_path)
     assert environment["SPARK_CONF_DIR"] == environment["PYICEBERG_HOME"] == conf
     assert environment["PYSPARK_PYTHON"] == sys.executable
+    assert (environment["THROUGHLINE_TRANSFORMER_SIZE"], environment["THROUGHLINE_TRAIN_RANKS"]) == ("laptop", "1")
+    (tmp_path / "settings.toml").write_text('transformer_size = "gpu"\ntrain_ranks = 8\n', encoding="utf-8")
+    environment = step_environment(load_settings())
+    assert (environment["THROUGHLINE_TRANSFORMER_SIZE"], environment["THROUGHLINE_TRAIN_RANKS"]) == ("gpu", "8")

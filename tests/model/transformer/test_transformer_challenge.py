@@ -42,7 +42,8 @@ from model.transformer.interest_model import AS_TOLD, UNCHANGED
 from model.transformer.interest_ranker import TransformerContestant
 from model.transformer.kept import KeptTransformer
 from model.transformer.paths import prepare_paths
-from model.transformer.progress import Progress
+from model.transformer.progress import Progress, unwatched
+from model.transformer.scratch import Scratch
 from model.transformer.trainer import Recipe
 from model.user_hash import stable_hash
 
@@ -240,6 +241,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
 
         return replace(small, contestant=replace(small.contestant, watch=watch, scratch=at.scratch, size=at.size))
 
+    weekly_challengers = weekly.CHALLENGERS
     monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": challenger})
     today, out = str(shop.last_day), tmp_path / "sessions.parquet"
 
@@ -250,6 +252,9 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
 
     wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--size", "huge")
     assert wrong.exit_code == 2 and "TRANSFORMER_SIZE=huge: expected one of laptop, server, gpu" in wrong.stderr
+
+    server = weekly_challengers["transformer"](weekly.Workplace(unwatched, Scratch(), "server"))
+    assert isinstance(server, TransformerChallenger) and server.contestant.size == "server"
 
     killed = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
     assert killed.exit_code == 3 and "model: RuntimeError: killed as it" in killed.stderr

@@ -1,0 +1,68 @@
+"""`make bench training`: the memory and the time of training the Transformer, by the number of users and tags.
+
+Each size is a table of its own and one process of `python -m model train` on one thread, as a week's training. Its
+users did a few things each, so that it is the tags which fill the memory. What they touch is drawn at random:
+nothing is to be learnt from it. Writes training.json in tests/bench/results.
+
+python -m tests.bench.training [--quick] [--users N...] [--tags N]
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.bench.generated_sequences import DAYS, EVENTS, LAST_DAY, catalog_settings, make_weeks
+from tests.bench.machine import machine
+from tests.bench.measured import measured
+
+RESULTS = Path(__file__).with_name("results") / "training.json"
+WEEKS = 4
+SIZES = (2_500, 5_000, 20_000)
+QUICK_SIZES = (300,)
+TAGS = 2_700
+
+
+def bench(users: int, tags: int) -> dict[str, Any]:
+    """Make the table of `users`, train on it and return what that took."""
+    with TemporaryDirectory(prefix="throughline-bench-") as name:
+        folder = Path(name)
+        print(f"{users} users, {tags} tags: making their sequences", file=sys.stderr)
+        make_weeks(users, tags, WEEKS, folder)
+        settings = {
+            f"PYICEBERG_CATALOG__THROUGHLINE__{key.upper()}": one for key, one in catalog_settings(folder).items()
+        }
+        environment = {**os.environ, **settings, "THROUGHLINE_HOME": str(folder), "OMP_NUM_THREADS": "1"}
+        training = ["train", "--through", str(LAST_DAY), "--run-id", "bench", "--challengers", "transformer"]
+        print(f"{users} users: training", file=sys.stderr)
+        took = measured([sys.executable, "-m", "model", *training], environment, folder / "train.log")
+    return {
+        "users": users,
+        "tags": tags,
+        "peak_mib": round(took.peak_gib * 1024),
+        "peak_own_mib": round(took.peak_own_gib * 1024),
+        "seconds": took.seconds,
+        "cpu_seconds": took.cpu_seconds,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few users: does it run at all?")
+    parser.add_argument("--users", type=int, nargs="+", help="sizes in their order; default 2500, 5000 and 20000")
+    parser.add_argument("--tags", type=int, default=TAGS, help="of the catalogue (default %(default)s)")
+    told = parser.parse_args()
+    out = RESULTS.with_stem(f"{RESULTS.stem}-quick") if told.quick else RESULTS
+    generated = {"events_of_a_user": EVENTS, "days": DAYS, "weeks": WEEKS}
+    result: dict[str, Any] = {"machine": machine(), "generated": generated, "sizes": []}
+    for users in told.users or (QUICK_SIZES if told.quick else SIZES):
+        result["sizes"].append(bench(users, told.tags))
+        print(json.dumps(result["sizes"][-1]), file=sys.stderr)
+        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
