@@ -11,6 +11,7 @@ from rich.table import Table
 from pipeline.embedded import postgres
 from pipeline.embedded.airflow import airflow_program, is_up
 from pipeline.embedded.airflow_configuration import OPERATOR, address, logs_folder, passwords_file
+from pipeline.embedded.configuration import JARS, fetched_jars
 from pipeline.embedded.prepare import require_free_space, require_jdk
 from pipeline.errors import ThroughlineError
 from pipeline.landing import LandingZone
@@ -67,8 +68,10 @@ def _disk(settings: Settings) -> str:
 
 
 def _jars(settings: Settings) -> str:
-    jars = list((settings.home / "jars").glob("jars/*.jar"))
-    return f"{len(jars)} in {settings.home / 'jars'}" if jars else "none yet: the first command fetches them, 50 MB"
+    jars = fetched_jars(settings)
+    if not jars:
+        return f"not there yet in the versions of {', '.join(JARS)}: the first command fetches them, 50 MB"
+    return f"{', '.join(jar.stem for jar in jars)} in {jars[0].parent}"
 
 
 def _catalog(settings: Settings) -> str:

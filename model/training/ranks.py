@@ -8,6 +8,7 @@ import os
 import sys
 
 from model.errors import ANYTHING_ELSE
+from model.transformer.machine import cores
 
 LOOPBACK = "127.0.0.1"
 
@@ -31,7 +32,7 @@ def run_by_ranks(ranks: int, arguments: list[str]) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // ranks)))
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     config = LaunchConfig(

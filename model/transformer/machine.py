@@ -68,9 +68,14 @@ def scoring_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def cores() -> int:
+    """Return how many cores this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def scoring_threads(count: int | None = None) -> ThreadPoolExecutor:
-    """Return a pool of `count` threads, by default one a core, in each of which torch computes alone.
+    """Return a pool of `count` threads, by default one a core of this process, in each of which torch computes alone.
 
     What is asked of a few hundred users is too small for the cores to share, so each core takes users of its own.
     """
-    return ThreadPoolExecutor(count or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(count or cores(), initializer=torch.set_num_threads, initargs=(1,))

@@ -1,5 +1,6 @@
 """One process or several, CPU or GPU; in what order and by whom users are read."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.transformer.machine import Machine
+from model.transformer.machine import Machine, cores, scoring_threads
 from model.transformer.source import plan, share
 from model.transformer.tensors import leaves, moved, rebuilt
 
@@ -42,6 +43,14 @@ def test_only_where_it_pays_is_a_network_compiled(monkeypatch: pytest.MonkeyPatc
     assert compiled == []
     Machine("cuda", is_compiled=True).readied(network)
     assert compiled == [(network, True)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system tells a process nothing of its cores")
+def test_it_scores_on_the_cores_that_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {2, 5, 7})
+    assert cores() == 3
+    with scoring_threads() as threads:
+        assert threads._max_workers == 3
 
 
 def test_an_epoch_asks_every_user_of_every_source_once_in_an_order_of_its_own(small: Any) -> None:
