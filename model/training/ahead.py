@@ -1,11 +1,12 @@
 """The refit of a challenger begun before the verdict, in a process of its own, where a core has nothing else to do."""
 
+import ctypes
 import multiprocessing
 import pickle
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -14,7 +15,9 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from model.transformer.machine import Machine
+from model.transformer.progress import Progress, Told, unwatched
 
+SECONDS_BETWEEN_LOOKS = 1.0
 T = TypeVar("T")
 
 
@@ -34,10 +37,12 @@ class Ahead(Generic[T]):
     meanwhile.
     """
 
-    work: Callable[[], T]  # what goes to another process: importable, its arguments as well
+    work: Callable[[Told], T]  # is given whom to tell how far it is; importable, its arguments as well
+    watch: Told = unwatched  # is told that while its outcome is waited for
     is_beside: bool = field(default_factory=has_a_core_to_spare)
     _process: SpawnProcess | None = field(default=None, init=False)
     _answer: Connection | None = field(default=None, init=False)
+    _stand: "ctypes.Array[ctypes.c_double] | None" = field(default=None, init=False)  # the fields of Progress
     _threads: int = field(default_factory=torch.get_num_threads, init=False)
 
     def __enter__(self) -> "Ahead[T]":
@@ -46,7 +51,8 @@ class Ahead(Generic[T]):
             spawning = multiprocessing.get_context("spawn")
             threads = max(1, self._threads // 2)
             self._answer, theirs = spawning.Pipe(duplex=False)
-            self._process = spawning.Process(target=_do, args=(self.work, threads, theirs), daemon=True)
+            self._stand = spawning.RawArray("d", len(fields(Progress)))  # no lock that a killed process could keep
+            self._process = spawning.Process(target=_do, args=(self.work, threads, theirs, self._stand), daemon=True)
             self._process.start()
             theirs.close()
             torch.set_num_threads(threads)
@@ -57,12 +63,16 @@ class Ahead(Generic[T]):
 
         Raises what the work raised.
         """
-        if self._answer is None:
-            return self.work()
+        if self._answer is None or self._stand is None:
+            return self.work(self.watch)
+        while not self._answer.poll(SECONDS_BETWEEN_LOOKS):
+            step, steps, *others = self._stand[:]
+            if step:
+                self.watch(Progress(int(step), int(steps), *others))
         try:
             told: T | Exception = pickle.loads(self._answer.recv_bytes())
         except (EOFError, OSError):  # it was killed, before a word or in the middle of one
-            return self.work()
+            return self.work(self.watch)
         if isinstance(told, Exception):
             raise told
         return told
@@ -75,11 +85,14 @@ class Ahead(Generic[T]):
             torch.set_num_threads(self._threads)
 
 
-def _do(work: Callable[[], Any], threads: int, answer: Connection) -> None:
+def _do(work: Callable[[Told], Any], threads: int, answer: Connection, stand: "ctypes.Array[ctypes.c_double]") -> None:
+    def note(now: Progress) -> None:
+        stand[:] = list(astuple(now))
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits, which stops this one
     torch.set_num_threads(threads)
     try:
-        told = work()
+        told = work(note)
     except Exception as error:  # whoever waits raises it
         told = error
     # Plain bytes: torch would send weights by a socket that is gone as soon as this process is.

@@ -54,10 +54,8 @@ class BoostingChallenger:
     def steps(self) -> int:
         return len(self.recipes) + 1
 
-    @property
-    def ahead(self) -> None:
+    def ahead(self, schooling: Schooling) -> None:
         """A refit waits for the recipe."""
-        return None
 
     def learn(self, schooling: Schooling, told: Told) -> LearntForest:
         actions = usual_actions(schooling.lessons)

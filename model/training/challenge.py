@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
 from typing import Any
 
 from model.counts.fit import fit_history
@@ -14,7 +13,6 @@ from model.counts.parameters import VERSION as COUNTS
 from model.days import end_of_day
 from model.errors import InputError
 from model.kept import Kept
-from model.training.ahead import Ahead
 from model.training.challenger import Challenger, Learnt, Schooling, Told
 from model.training.judging import Judged, Verdict, judge, require_judges, verdict
 from model.training.plan import Plan
@@ -102,11 +100,8 @@ def challenge(
     # A week later, from as many weeks: what was judged is a model of so many, and one more made none better (measured).
     newest = _schooling(known, plan.through, [*lessons, week][-len(lessons) :])
     with ExitStack() as begun:
-        ahead = {
-            name: begun.enter_context(Ahead(partial(challenger.ahead, newest)))
-            for name, challenger in named.items()
-            if challenger.ahead
-        }
+        refits = {name: challenger.ahead(newest) for name, challenger in named.items()}
+        ahead = {name: begun.enter_context(refit) for name, refit in refits.items() if refit}
         learnt = {name: challenger.learn(taught, told) for name, challenger in named.items()}
 
         told("judging on the week held out")

@@ -8,6 +8,7 @@ from model.counts.lesson import Lesson
 from model.curves import CurvePoint
 from model.history import History
 from model.kept import Kept
+from model.training.ahead import Ahead
 
 Told = Callable[[str], None]
 
@@ -44,7 +45,7 @@ class Learnt(Protocol):
     def refitted(self, schooling: Schooling, ahead: Kept | None) -> Kept:
         """Return the same, learnt with the week that judged as well.
 
-        ahead: what the challenger's `ahead` returned, None where it has none.
+        ahead: what came of the challenger's `ahead`, None where it has none.
         """
 
 
@@ -58,13 +59,9 @@ class Challenger(Protocol):
     def steps(self) -> int:
         """How often `learn` calls `told`."""
 
-    @property
-    def ahead(self) -> Callable[[Schooling], Kept] | None:
-        """What learns with the week that judged, without knowing how the judged one did: it may run meanwhile,
-        elsewhere.
-
-        None where a refit is quick, or depends on what was learnt.
-        """
+    def ahead(self, schooling: Schooling) -> Ahead[Kept] | None:
+        """Return what learns with the week that judged, without knowing how the judged one did, so that it may run
+        meanwhile; None where a refit is quick, or depends on what was learnt."""
 
     def learn(self, schooling: Schooling, told: Told) -> Learnt:
         """Learn from the lessons, of which the newest may choose among settings. Nothing else is known."""

@@ -1,6 +1,6 @@
 """transformer-1 as a challenger: the Transformer of the referee beside the paths that a night can walk."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,11 +16,13 @@ from model.baselines.transition import Bag, TransitionSettings
 from model.curves import CurvePoint
 from model.history import History
 from model.kept import Kept
+from model.training.ahead import Ahead
 from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
 from model.training.challenger import Schooling, Told
 from model.transformer.interest_model import AS_TOLD, KIND, Calibrations, InterestModel
 from model.transformer.interest_ranker import TransformerContestant, TransformerRanker
 from model.transformer.kept import KeptTransformer
+from model.transformer.progress import Told as Watch
 from model.user_hash import stable_hash
 
 CONTESTANT = TransformerContestant(
@@ -67,9 +69,8 @@ class TransformerChallenger:
     kind: str = KIND
     steps: int = 2
 
-    @property
-    def ahead(self) -> Callable[[Schooling], Kept]:
-        return partial(_trained_a_week_later, self.contestant)
+    def ahead(self, schooling: Schooling) -> Ahead[Kept]:
+        return Ahead(partial(_trained_a_week_later, self.contestant, schooling), self.contestant.watch)
 
     def learn(self, schooling: Schooling, told: Told) -> LearntTransformer:
         """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.
@@ -101,9 +102,10 @@ class TransformerChallenger:
         )
 
 
-def _trained_a_week_later(contestant: TransformerContestant, schooling: Schooling) -> KeptTransformer:
+def _trained_a_week_later(contestant: TransformerContestant, schooling: Schooling, watch: Watch) -> KeptTransformer:
     """Train on the weeks of the schooling, the judging one among them; nothing is calibrated."""
-    ranker = contestant.prepare(schooling.lessons, schooling.past, schooling.cut)
+    watched = replace(contestant, watch=watch)
+    ranker = watched.prepare(schooling.lessons, schooling.past, schooling.cut)
     return KeptTransformer(_model(ranker, AS_TOLD, {}))
 
 

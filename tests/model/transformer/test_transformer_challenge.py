@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from model.kept import Kept
 from model.metrics import expected_calibration_error
 from model.sequences_schema import SEQUENCES
 from model.training.affinity_line import PublishedTags, fit_affinity
-from model.training.ahead import Ahead
 from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
 from model.training.challenge import Challenge, challenge
 from model.training.challenger import Schooling, Told
@@ -142,10 +140,12 @@ def test_refitting_learns_anew_and_keeps_the_calibration(
 ) -> None:
     told: list[int] = []
     watched = replace(challenger, contestant=replace(challenger.contestant, watch=lambda now: told.append(now.step)))
-    with Ahead(partial(watched.ahead, schooling), is_beside=True) as begun:
-        here = learnt.refitted(schooling, watched.ahead(schooling))
-        assert told, "what is trained here is watched"
+    here = learnt.refitted(schooling, replace(watched.ahead(schooling), is_beside=False).outcome())
+    assert told, "what is trained here is watched"
+    told.clear()
+    with replace(watched.ahead(schooling), is_beside=True) as begun:
         refitted = learnt.refitted(schooling, begun.outcome()).model
+    assert told, "what is trained beside is watched as well"
     for one, same in zip(here.model.networks, refitted.networks, strict=True):
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
     assert refitted.calibrations == learnt.kept.model.calibrations
@@ -160,8 +160,10 @@ class Ready:
     kept: Kept
     kind: str
     steps: int = 0
-    ahead: None = None
     curves: tuple[CurvePoint, ...] = ()
+
+    def ahead(self, schooling: Schooling) -> None:
+        """Has nothing to do."""
 
     def learn(self, schooling: Schooling, told: Told) -> "Ready":
         return self
