@@ -77,7 +77,7 @@ def test_the_demo_is_evaluated_in_its_home_and_its_newest_report_is_told(
         one = {"name": "counts-1", "intervals": {"ndcg_at_10": interval}, "seconds": seconds}
         split = {"test": "2026-01-24", "horizon_days": 7}
         report.write_text(json.dumps({"configuration": {"split": split}, "contestants": [one]}))
-        return Measured(9.0, 8.0, 1.0)
+        return Measured(seconds=9.0, cpu_seconds=8.0, peak_gib=1.0, peak_own_gib=1.0)
 
     monkeypatch.setattr(baselines, "measured", evaluate)
     found = bench_demo(tmp_path, "2026-01-24", 7, tmp_path)
