@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.table import Table
 
 from model.days import MICROS_PER_DAY, end_of_day
 from model.sequences_schema import SEQUENCES, UTC_MOMENT
@@ -19,15 +18,31 @@ USERS_AT_ONCE = 50_000
 EVENTS = (2, 6)  # of a user, least and most
 DAYS = 60  # over which they are spread
 TAGS = 300
+SEQUENCES_TABLE = "interest.sequences"
 
 
 def catalog_settings(folder: Path) -> dict[str, str]:
     return {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
 
 
+def catalog_environment(folder: Path) -> dict[str, str]:
+    """Return the variables by which a process finds the catalog."""
+    return {f"PYICEBERG_CATALOG__THROUGHLINE__{key.upper()}": one for key, one in catalog_settings(folder).items()}
+
+
+def new_catalog(folder: Path) -> SqlCatalog:
+    """Return a catalog with an empty table of sequences."""
+    catalog = SqlCatalog("throughline", **catalog_settings(folder))
+    catalog.create_namespace("interest")
+    table = catalog.create_table(SEQUENCES_TABLE, SEQUENCES)
+    with table.update_spec() as spec:
+        spec.add_identity("as_of")
+    return catalog
+
+
 def make_sequences(users: int, folder: Path) -> None:
     """Write one row a user; the rows of one write share their as-of day, one of the last five."""
-    table, random = _table(folder), np.random.default_rng(1)
+    table, random = new_catalog(folder).load_table(SEQUENCES_TABLE), np.random.default_rng(1)
     for number, first in enumerate(range(0, users, USERS_AT_ONCE)):
         day = LAST_DAY - timedelta(days=number % 5)
         table.append(made_up_users(first, min(USERS_AT_ONCE, users - first), day, random))
@@ -35,18 +50,9 @@ def make_sequences(users: int, folder: Path) -> None:
 
 def make_weeks(users: int, tags: int, weeks: int, folder: Path) -> None:
     """Write one row a user and week; each tells of a past of its own, since none is like another anyway."""
-    table, random = _table(folder), np.random.default_rng(1)
+    table, random = new_catalog(folder).load_table(SEQUENCES_TABLE), np.random.default_rng(1)
     for number in range(weeks, -1, -1):
         table.append(made_up_users(0, users, LAST_DAY - timedelta(days=7 * number), random, tags))
-
-
-def _table(folder: Path) -> Table:
-    catalog = SqlCatalog("throughline", **catalog_settings(folder))
-    catalog.create_namespace("interest")
-    table = catalog.create_table("interest.sequences", SEQUENCES)
-    with table.update_spec() as spec:
-        spec.add_identity("as_of")
-    return table
 
 
 def made_up_users(first: int, users: int, day: date, random: np.random.Generator, tags: int = TAGS) -> pa.Table:

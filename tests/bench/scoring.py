@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.bench.generated_sequences import DAYS, EVENTS, LAST_DAY, TAGS, catalog_settings, make_sequences
+from tests.bench.generated_sequences import DAYS, EVENTS, LAST_DAY, TAGS, catalog_environment, make_sequences
 from tests.bench.kept_transformer import keep_transformer
 from tests.bench.machine import machine
 from tests.bench.measured import measured
@@ -34,10 +34,12 @@ def bench(users: int, home: Path, model: str) -> dict[str, Any]:
             (folder / "mlruns").symlink_to(home / "mlruns")
         print(f"{users} users: making their sequences", file=sys.stderr)
         make_sequences(users, folder)
-        settings = {
-            f"PYICEBERG_CATALOG__THROUGHLINE__{key.upper()}": one for key, one in catalog_settings(folder).items()
+        environment = {
+            **os.environ,
+            **catalog_environment(folder),
+            "THROUGHLINE_HOME": str(folder),
+            "OMP_NUM_THREADS": "1",
         }
-        environment = {**os.environ, **settings, "THROUGHLINE_HOME": str(folder), "OMP_NUM_THREADS": "1"}
         days = ["--from", str(LAST_DAY), "--to", str(LAST_DAY), "--all"]
         names = ["--branch", "main", "--run-id", "bench", "--model", model]
         print(f"{users} users: scoring", file=sys.stderr)

@@ -6,24 +6,20 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pyiceberg.catalog.sql import SqlCatalog
 
 import model.stream as stream
 from model.history import HISTORY_COLUMNS
 from model.sequences import SequencesSnapshot, open_sequences
-from model.sequences_schema import SEQUENCES, sequences_with
+from model.sequences_schema import sequences_with
+from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 DAY = date(2026, 3, 31)
 
 
 @pytest.fixture
 def sequences(tmp_path: Path, sequences_of: Callable[..., pa.Table]) -> SequencesSnapshot:
-    settings = {"uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/warehouse"}
-    catalog = SqlCatalog("throughline", **settings)
-    catalog.create_namespace("interest")
-    table = catalog.create_table("interest.sequences", SEQUENCES)
-    with table.update_spec() as spec:
-        spec.add_identity("as_of")
+    catalog = new_catalog(tmp_path)
+    table = catalog.load_table(SEQUENCES_TABLE)
     table.append(sequences_of([(f"u{number}", "2026-03-31", "a b") for number in range(25)]))
     table.append(sequences_of([("u1", "2026-03-30", "a"), ("old", "2025-01-01", "a")]))
     return open_sequences(catalog, "main", date(2026, 1, 1), DAY, sequences_with(HISTORY_COLUMNS))

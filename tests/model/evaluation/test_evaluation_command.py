@@ -19,22 +19,19 @@ from model.__main__ import app
 from model.arrays import Floats
 from model.boosting.recipe import RECIPES
 from model.history import History
-from model.sequences_schema import SEQUENCES
 from model.training.boosting import BoostingChallenger
+from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 
 @pytest.fixture(scope="module")
 def catalog(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> SqlCatalog:
     """A row for each user and day with news, as the pipeline writes them."""
     folder = tmp_path_factory.mktemp("catalog")
-    properties = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
-    made = SqlCatalog("throughline", **properties)
-    made.create_namespace("interest")
-    sequences = made.create_table("interest.sequences", SEQUENCES)
-    with sequences.update_spec() as spec:
-        spec.add_identity("as_of")
+    made = new_catalog(folder)
     days = [shop.last_day - timedelta(days=back) for back in range(34, -1, -1)]
-    sequences.append(pa.concat_tables([shop.until(day).filter(pc.field("as_of") == day) for day in days]))
+    made.load_table(SEQUENCES_TABLE).append(
+        pa.concat_tables([shop.until(day).filter(pc.field("as_of") == day) for day in days])
+    )
     return made
 
 

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
-from pyiceberg.catalog.sql import SqlCatalog
 from scipy.special import expit
 from typer.testing import CliRunner, Result
 
@@ -29,7 +28,6 @@ from model.curves import CurvePoint
 from model.history import History
 from model.kept import Kept
 from model.metrics import expected_calibration_error
-from model.sequences_schema import SEQUENCES
 from model.training.affinity_line import PublishedTags, fit_affinity
 from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
 from model.training.challenge import Challenge, challenge
@@ -44,6 +42,7 @@ from model.transformer.progress import Progress, unwatched
 from model.transformer.scratch import Scratch
 from model.transformer.trainer import Recipe
 from model.user_hash import stable_hash
+from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 
 def with_other_answers(lesson: Lesson, is_changed_U: np.ndarray) -> Lesson:
@@ -218,13 +217,8 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
         ),
     )
     small = TransformerChallenger(TransformerContestant(networks=1, recipe=Recipe(epochs=1), paths=paths))
-    catalog = SqlCatalog(
-        "throughline", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse"
-    )
-    catalog.create_namespace("interest")
-    sequences = catalog.create_table("interest.sequences", SEQUENCES)
-    with sequences.update_spec() as spec:
-        spec.add_identity("as_of")
+    catalog = new_catalog(tmp_path)
+    sequences = catalog.load_table(SEQUENCES_TABLE)
     for number in (4, 3, 2, 1, 0):
         day = shop.last_day - timedelta(days=7 * number)
         is_news = (pc.field("as_of") > day - timedelta(days=7)) & (pc.field("user_id") < "user0800")

@@ -12,10 +12,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from pyiceberg.catalog.sql import SqlCatalog
 
 from model.registry import Registry
-from model.sequences_schema import SEQUENCES
+from tests.bench.generated_sequences import SEQUENCES_TABLE, catalog_environment, new_catalog
 
 Trained = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -23,24 +22,18 @@ Trained = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def trained(shop: Any, tmp_path: Path) -> Trained:
     """Return the function that trains the Transformer on a few of the shop's users by so many ranks."""
-    catalog = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/warehouse"}
-    opened = SqlCatalog("throughline", **catalog)
-    opened.create_namespace("interest")
-    sequences = opened.create_table("interest.sequences", SEQUENCES)
-    with sequences.update_spec() as spec:
-        spec.add_identity("as_of")
+    sequences = new_catalog(tmp_path).load_table(SEQUENCES_TABLE)
     few = replace(shop, touches=[touch for touch in shop.touches if touch[0] < "user0100"])
     for number in (4, 3, 2, 1, 0):
         day = shop.last_day - timedelta(days=7 * number)
         sequences.append(few.until(day).filter(pc.field("as_of") > day - timedelta(days=7)))
 
     def train(through: str) -> subprocess.CompletedProcess[str]:
-        settings = {f"PYICEBERG_CATALOG__THROUGHLINE__{key.upper()}": value for key, value in catalog.items()}
         ours = {"THROUGHLINE_HOME": str(tmp_path), "THROUGHLINE_TRAIN_RANKS": "2"}
         command = [sys.executable, "-m", "model", "train", "--through", through, "--run-id", "t"]
         return subprocess.run(
             [*command, "--challengers", "transformer"],
-            env={**os.environ, **settings, **ours},
+            env={**os.environ, **catalog_environment(tmp_path), **ours},
             capture_output=True,
             text=True,
             timeout=300,
