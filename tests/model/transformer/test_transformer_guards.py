@@ -74,6 +74,56 @@ def test_the_future_of_a_cut_changes_nothing_as_of_it(
         assert not torch.allclose(again.affinity_BCT[:, -1], told.affinity_BCT[:, -1])
 
 
+@pytest.mark.parametrize("is_hierarchical", [False, True])
+def test_sessions_after_a_cut_change_nothing_as_of_it(
+    make_network: Make, history: History, vocabulary: Vocabulary, cuts: list[int], is_hierarchical: bool
+) -> None:
+    """Each later event gets a session of its own. Users whose session crosses the cut are left out: theirs changes."""
+    is_later_E = history.at_E >= cuts[0]
+    own_session_E = len(history.session_id_S) + np.arange(len(history.at_E))
+    split = replace(
+        history,
+        session_E=np.where(is_later_E, own_session_E, history.session_E),
+        session_id_S=np.concatenate([history.session_id_S, own_session_E.astype(str)]),
+    )
+    crossing = np.intersect1d(history.session_E[is_later_E], history.session_E[~is_later_E])
+    crossing_users = history.user_E[np.isin(history.session_E, crossing)]
+    both_sides = np.intersect1d(history.user_E[is_later_E], history.user_E[~is_later_E])
+    users = np.setdiff1d(both_sides, crossing_users)[:8].tolist()
+    assert len(users) == 8
+
+    network = make_network(is_hierarchical=is_hierarchical)
+    before, after = (
+        network(of_tokens(layout(one, vocabulary), users, cuts, most_tokens=10_000)).affinity_BCT
+        for one in (history, split)
+    )
+    torch.testing.assert_close(after[:, 0], before[:, 0], **SAME)
+    assert not torch.allclose(after[:, -1], before[:, -1])
+
+
+@pytest.mark.parametrize("is_hierarchical", [False, True])
+@pytest.mark.parametrize("nth", [0, 1])
+def test_an_event_exactly_at_a_cut_comes_after_it(
+    make_network: Make, history: History, vocabulary: Vocabulary, nth: int, is_hierarchical: bool
+) -> None:
+    """The cut is the moment of the first or second event of a session that is not its user's first."""
+    _, first_S, events_S = np.unique(history.session_E, return_index=True, return_counts=True)
+    first_S = first_S[(events_S > 1) & (first_S > 0)]
+    first_S = first_S[history.user_E[first_S - 1] == history.user_E[first_S]][::20][:5]
+    assert len(first_S) == 5
+    network = make_network(is_hierarchical=is_hierarchical)
+    for first in first_S:
+        users, cut = [int(history.user_E[first])], int(history.at_E[first + nth])
+        before = network(of_tokens(layout(history, vocabulary), users, [cut]))
+        others = [with_other_things(history, history.at_E >= cut)]
+        if nth == 0:  # no session is cut in two
+            others.append(history.before(cut))
+        for other in others:
+            after = network(of_tokens(layout(other, vocabulary), users, [cut]))
+            for name in ("affinity_BCT", "return_BC"):
+                torch.testing.assert_close(getattr(after, name), getattr(before, name), **SAME)
+
+
 def test_a_cut_is_told_the_same_beside_other_cuts(
     network: InterestTransformer, tokens: Tokens, cuts: list[int]
 ) -> None:
