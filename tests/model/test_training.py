@@ -1,7 +1,8 @@
 """Training: what is learnt from, who judges, and who is promoted."""
 
-from dataclasses import replace
-from datetime import date, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,17 @@ from model.boosting.forest import Forest
 from model.boosting.kept import KeptForest
 from model.boosting.recipe import Recipe
 from model.bootstrap import Difference
-from model.days import DAYS_AHEAD
+from model.counts.counts1 import Counts1
+from model.counts.lesson import Lesson
+from model.curves import CurvePoint
+from model.days import DAYS_AHEAD, end_of_day
 from model.errors import InputError
-from model.history import history_of
+from model.history import History, history_of
 from model.kept import Kept
+from model.scorer import Scores
 from model.training.boosting import BoostingChallenger, LearntForest
 from model.training.challenge import Challenge, challenge, steps_of
+from model.training.challenger import Schooling, Told
 from model.training.judging import Judged, Verdict, verdict
 from model.training.plan import plan
 from model.training.told import last_line
@@ -106,6 +112,90 @@ def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothi
     assert np.array_equal(grown[0].trees.threshold_N, first.trees.threshold_N)
     assert np.array_equal(grown[0].trees.value_N, first.trees.value_N)
     assert grown[0].calibration == first.calibration
+
+
+@dataclass(frozen=True, eq=False)
+class KnowsTheAnswers:
+    """A Kept, and a scorer: all affinity is with what was touched in the judging week, so that it wins."""
+
+    week: Lesson
+    counts: Counts1 | None = None
+    kind: str = "answers-1"
+
+    def scorer(self, version: str, counts: Counts1) -> "KnowsTheAnswers":
+        return replace(self, counts=counts)
+
+    def score(self, history: History) -> Scores:
+        assert self.counts is not None
+        touched = self.week.touched
+        tag_R = self.week.past.tag_T[touched.tag_P]
+        certain_R = np.ones(len(touched))
+        return replace(self.counts.score(history), user_R=touched.user_P, tag_R=tag_R, affinity_R=certain_R)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A Challenger, and what comes of it, that keeps what it was given to train on."""
+
+    kept: KnowsTheAnswers
+    given: dict[str, Schooling] = field(default_factory=dict)
+    kind: str = "answers-1"
+    steps: int = 0
+    curves: tuple[CurvePoint, ...] = ()
+
+    def ahead(self, schooling: Schooling) -> None:
+        self.given["ahead"] = schooling
+
+    def learn(self, schooling: Schooling, told: Told) -> "Recording":
+        self.given["judged"] = schooling
+        return self
+
+    def refitted(self, schooling: Schooling, ahead: Kept | None) -> KnowsTheAnswers:
+        self.given["refit"] = schooling
+        return self.kept
+
+    def parameters(self) -> Mapping[str, Any]:
+        return {}
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {}
+
+
+def test_a_challenger_is_judged_without_the_judging_week_and_refitted_with_it(world: Any, sequences_of: Any) -> None:
+    """Rows of an earlier day hold an event after it, and a user becomes known late: neither reaches the judged one."""
+    last = world.last_day
+    cuts = [last - number * WEEK for number in (4, 3, 2, 1)]
+
+    def midnight_after(day: date) -> datetime:
+        return datetime.combine(day + timedelta(days=1), time(), UTC)
+
+    def known_by(day: date) -> History:
+        touches = [touch for touch in world.touches if touch[1] < midnight_after(day)]
+        newest = [("user0000", midnight_after(last) - timedelta(seconds=1), "tag00")]
+        late = [("late", midnight_after(last - 5 * WEEK), "tag00")] if day == last else []
+        return history_of(sequences_of([*touches, *newest, *late]))
+
+    known = {day: known_by(day) for day in (*cuts, last)}
+    recording = Recording(KnowsTheAnswers(lesson_of_week(known, cuts[-1])))
+    outcome = challenge({"answers": recording}, plan(last, last - timedelta(days=34)), known, (), lambda doing: None)
+    assert outcome.winner is recording.kept
+
+    def newest_event(past: History) -> int:
+        return int(past.at_E.max())
+
+    judged, refit = recording.given["judged"], recording.given["refit"]
+    assert recording.given["ahead"] is refit
+    assert judged.cut == end_of_day(cuts[-1])
+    assert [lesson.cut for lesson in judged.lessons] == [end_of_day(cut) for cut in cuts[:3]]
+    assert end_of_day(cuts[-1] - timedelta(days=1)) <= newest_event(judged.past) < end_of_day(cuts[-1])
+    assert "late" not in judged.past.user_id_U
+    assert refit.cut == end_of_day(last)
+    assert [lesson.cut for lesson in refit.lessons] == [end_of_day(cut) for cut in cuts[1:]]
+    assert newest_event(refit.past) == end_of_day(last) - 1_000_000
+    assert "late" in refit.past.user_id_U
+    for given in (judged, refit):
+        assert all(lesson.end - lesson.cut == end_of_day(last) - end_of_day(cuts[-1]) for lesson in given.lessons)
+        assert max(lesson.end for lesson in given.lessons) == given.cut
 
 
 def judged(name: str, ndcg_U: Any) -> Judged:
