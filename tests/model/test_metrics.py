@@ -7,7 +7,13 @@ import pytest
 
 from model.arrays import Bools, Floats, Ints
 from model.bootstrap import paired_difference
-from model.metrics import f1_of_users, mean_of_the_defined, ndcg_of_users, recall_of_users
+from model.metrics import (
+    expected_calibration_error,
+    f1_of_users,
+    mean_of_the_defined,
+    ndcg_of_users,
+    recall_of_users,
+)
 
 USERS = 60
 
@@ -67,6 +73,17 @@ def test_nobody_and_nothing_have_no_figures() -> None:
     assert mean_of_the_defined(np.array([np.nan, 0.5])) == 0.5
 
 
+def test_the_calibration_error_is_over_fifteen_bins() -> None:
+    """Of 30 predictions two make a bin; their gaps are .3 and -.1, in the next bin -.3 and .1, and so on.
+
+    So each bin is .1 off. In wider bins more of the gaps cancel out, in narrower ones fewer.
+    """
+    stated_N = np.linspace(0.35, 0.65, 30)
+    true_N = stated_N + np.tile([0.3, -0.1, -0.3, 0.1], 8)[:30]
+    order_N = np.random.default_rng(1).permutation(30)
+    assert expected_calibration_error(stated_N[order_N], true_N[order_N]) == pytest.approx(0.1)
+
+
 def test_the_interval_is_that_of_the_normal_law_where_users_are_many() -> None:
     random = np.random.default_rng(5)
     base_U = random.uniform(size=4000)
@@ -84,3 +101,10 @@ def test_users_without_a_value_are_left_out_and_nobody_at_all_is_refused() -> No
     assert (difference.mean, difference.low, difference.high) == (0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="no user has both values"):
         paired_difference(np.array([np.nan]), np.array([1.0]))
+
+
+def test_users_without_a_value_on_the_right_are_left_out_as_well() -> None:
+    difference = paired_difference(np.array([1.0, 9.0, 1.0]), np.array([0.5, np.nan, 0.5]))
+    assert (difference.mean, difference.low, difference.high) == (0.5, 0.5, 0.5)
+    with pytest.raises(ValueError, match="no user has both values"):
+        paired_difference(np.array([np.nan, 1.0]), np.array([1.0, np.nan]))

@@ -30,6 +30,14 @@ def test_each_of_the_others_is_scored_once_in_seven_days(sequences_of: Sequences
     assert all(60 < scored.sum() < 140 for scored in week)
 
 
+def test_a_user_unseen_for_over_90_days_is_scored_on_none_of_seven_days(sequences_of: SequencesOf) -> None:
+    """The newest event lies a microsecond before the 90 days of the first of the seven days."""
+    at = datetime(2026, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
+    known = sequences_of([(f"u{number}", at, "a") for number in range(70)])
+    for day in days_from_to(DAY, DAY + timedelta(days=6)):
+        assert not who_is_scored(known, day, everybody_seen=False).any()
+
+
 def test_everybody_seen_within_90_days_is_scored_on_demand_and_nobody_else(sequences_of: SequencesOf) -> None:
     first_moment = datetime(2026, 1, 1, tzinfo=UTC)  # 90 days before the end of 2026-03-31
     known = sequences_of([("in", first_moment, "a"), ("out", first_moment - timedelta(microseconds=1), "a")])

@@ -21,6 +21,7 @@ from model.evaluation.listing import Listing
 from model.evaluation.reliability import reliability
 from model.evaluation.split import Split
 from model.metrics import expected_calibration_error
+from model.user_hash import stable_hash
 
 
 def drawn(count: int, seed: int) -> tuple[Floats, Bools]:
@@ -85,6 +86,29 @@ def test_the_way_that_errs_less_on_others_is_taken(exam: Exam, bend: str, kind: 
     assert isinstance(found, kind)
     after = calibration_error(found.apply(test.strength_UL), test.is_answer_UL)
     assert after < calibration_error(test.strength_UL, test.is_answer_UL) / 2
+
+
+def test_the_way_is_chosen_by_the_ten_strongest_tags_alone(exam: Exam) -> None:
+    """Ten tags are as likely as stated, the other thirty are stated at one half and never touched.
+
+    No temperature moves one half, so the best one is 1 and right for the ten; only isotonic regression is right for the
+    thirty. The ten of one half of the users are stated at .6, those of the other at .9, so that isotonic regression
+    errs where it has seen only one of them.
+    """
+    is_second_U = stable_hash(exam.asked.user_id_U) % 2 == 1
+    stated_UL = np.full((exam.users, 40), 0.5)
+    stated_UL[:, :10] = np.where(is_second_U, 0.9, 0.6)[:, None]
+    listing = Listing(
+        exam=exam,
+        tag_UL=np.tile(np.arange(40), (exam.users, 1)),
+        strength_UL=stated_UL,
+        is_answer_UL=(stated_UL > 0.5) & (np.arange(40) < np.where(is_second_U, 9, 6)[:, None]),
+        place_H=np.zeros(len(exam.user_H), np.int64),
+        seconds=0.0,
+    )
+    found = fit_calibrator(listing, states_probabilities=True)
+    assert isinstance(found, Temperature)
+    assert found.temperature == pytest.approx(1, abs=1e-3)
 
 
 def test_a_strength_that_is_no_probability_has_no_temperature(exam: Exam) -> None:

@@ -1,7 +1,7 @@
 """The global split in time, and what is asked at a cut."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,17 @@ def test_a_young_log_teaches_less_and_the_youngest_allowed_teaches_one_window() 
     found = split(AS_OF, 7, oldest, NEWEST)
     assert found.taught == (date(2026, 3, 10),)
     assert (found.taught[0] - oldest).days + 1 == 7
+
+
+@pytest.mark.parametrize("days", [9, 10, 11, 12, 20])
+def test_the_first_train_cut_of_a_young_log_has_seven_days_to_look_back_on(days: int) -> None:
+    """Windows of one day: a cut on each day from the seventh on, four of them at most before the validation cut."""
+    oldest = date(2026, 3, 1)
+    found = split(oldest + timedelta(days=days - 1), 1, oldest, oldest + timedelta(days=days))
+    first = max(oldest + timedelta(days=6), found.validation - timedelta(days=4))
+    expected = [first + timedelta(days=number) for number in range((found.validation - first).days)]
+    assert len(expected) == min(days - 8, 4)
+    assert list(found.taught) == expected
 
 
 @pytest.mark.parametrize(
@@ -115,6 +126,15 @@ def test_tags_of_later_events_are_no_part_of_what_was_known(sequences_of: Callab
     """Even where a table's row as of a day should hold events after it."""
     history = history_of(sequences_of(TOUCHES))
     assert known_at({AS_OF: history}, AS_OF).tag_T.tolist() == ["chess", "jazz", "tea"]
+
+
+def test_what_is_known_at_a_cut_ends_with_the_last_microsecond_of_its_day(sequences_of: Callable[..., Any]) -> None:
+    midnight = datetime(2026, 3, 25, tzinfo=UTC)
+    kept = midnight - timedelta(microseconds=1)
+    history = history_of(sequences_of([("ann", kept, "tea"), ("ann", midnight, "later")]))
+    past = known_at({AS_OF: history}, AS_OF)
+    assert past.at_E.tolist() == [end_of_day(AS_OF) - 1]
+    assert past.tag_T.tolist() == ["tea"]
 
 
 def test_too_few_judges_are_refused(sequences_of: Callable[..., Any]) -> None:
