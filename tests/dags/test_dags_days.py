@@ -84,6 +84,12 @@ def test_training_knows_all_up_to_the_last_whole_day(
     assert resolve_last_day(run_of("scheduled", interval), {"through": through}) == date.fromisoformat(expected)
 
 
+def test_training_reads_the_end_of_an_interval_in_utc(run_of: Any) -> None:
+    """Monday 08:30 in Tokyo is Sunday 23:30 in UTC, so the last whole day is Saturday."""
+    end = datetime.fromisoformat("2026-02-02T08:30:00+09:00")
+    assert resolve_last_day(run_of("scheduled", (end, end)), {}) == date(2026, 1, 31)
+
+
 def test_a_run_id_has_letters_that_steps_take(run_of: Any) -> None:
     run = run_of("manual", run_id="manual__2026-02-01T15:30:00.123+00:00")
     assert step_run_id(run) == "manual__2026-02-01T15-30-00.123-00-00"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.analyst.release import newest_release, read_table
+from pipeline.analyst.release import newest_release, read_table, row_count
 from pipeline.errors import InputError
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
@@ -29,6 +29,13 @@ def test_a_table_is_read_at_the_snapshot_of_the_release(three_nights: Any) -> No
     first, newest = newest_release(three_nights.catalog, FIRST), newest_release(three_nights.catalog, None)
     assert read_table(three_nights.catalog, first, "items", ["item_id"]).to_pydict() == {"item_id": ["item-0"]}
     assert read_table(three_nights.catalog, newest, "items").num_rows == 4
+
+
+def test_rows_are_counted_at_the_snapshot_of_the_release(three_nights: Any) -> None:
+    """Not those of later nights, and not the one that a night in the making has written."""
+    first, newest = newest_release(three_nights.catalog, FIRST), newest_release(three_nights.catalog, None)
+    assert [row_count(three_nights.catalog, release, "items") for release in (first, newest)] == [1, 4]
+    assert row_count(three_nights.catalog, first, "releases") == 4
 
 
 def test_releases_are_read_as_they_are_now(three_nights: Any) -> None:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.landing import LINES, LandingZone, StagedFile, input_files, stage_file, stage_files
-from pipeline.source import Reader
+from pipeline.landing import LINES, LandingZone, StagedFile, input_files, sort_files, stage_file, stage_files
+from pipeline.source import Reader, Source
 
 JSON = Reader(format="jsonl", fields="user STRING")
 CSV = Reader(format="csv", columns=["user", "item"])
@@ -269,6 +269,47 @@ def test_files_of_a_folder_come_in_order_and_hidden_ones_do_not(tmp_path: Path) 
         (tmp_path / name).write_text("a\n")
     found = [file.relative_to(tmp_path).as_posix() for file in input_files([tmp_path])]
     assert found == ["a.jsonl", "b.jsonl", "deep/c.jsonl"]
+
+
+def source_of(files: str, catalogues: str | None = None) -> Source:
+    """Return a source whose logs, and catalogues if it has any, have such names."""
+    toml = {
+        "name": "web",
+        "files": files,
+        "reader": {"format": "jsonl", "fields": "user STRING"},
+        "columns": {"user_id": "user", "event_at": "at", "event_type": "type"},
+        "event_types": {"view": {"as": "view"}},
+    }
+    if catalogues:
+        toml["items"] = {"files": catalogues, "reader": toml["reader"], "item_id": "item"}
+    return Source.model_validate(toml)
+
+
+LOG, CATALOGUE, PICTURE = Path("in/log.jsonl"), Path("in/catalogue.jsonl"), Path("in/logo.png")
+
+
+@pytest.mark.parametrize(
+    ("source", "logs", "catalogues", "passed_over"),
+    [
+        (source_of("*"), [LOG, CATALOGUE, PICTURE], [], []),
+        (source_of("*", "catalogue*"), [LOG, PICTURE], [CATALOGUE], []),
+        (source_of("*.jsonl", "catalogue*"), [LOG], [CATALOGUE], ["logo.png"]),
+        (source_of("log.*"), [LOG], [], ["catalogue.jsonl", "logo.png"]),
+        (source_of("event*", "catalogue*"), [], [CATALOGUE], ["log.jsonl", "logo.png"]),
+    ],
+    ids=["logs only", "a catalogue is no log", "both by name", "no catalogues", "catalogues only"],
+)
+def test_each_file_is_a_log_or_a_catalogue_or_is_named_as_passed_over(
+    source: Source, logs: list[Path], catalogues: list[Path], passed_over: list[str]
+) -> None:
+    found = sort_files([LOG, CATALOGUE, PICTURE], source)
+    assert (found.logs, found.catalogues, found.passed_over) == (logs, catalogues, passed_over)
+
+
+def test_files_of_which_none_matches_are_an_error_that_names_the_pattern_and_what_was_found() -> None:
+    message = r"none of 2 files is one of web: expected names like files = 'event\*'.*found log\.jsonl, logo\.png"
+    with pytest.raises(InputError, match=message):
+        sort_files([LOG, PICTURE], source_of("event*", "catalogue*"))
 
 
 def test_closing_a_day_counts_its_lines_and_tells_when_it_grew(zone: LandingZone, stage: Stage) -> None:

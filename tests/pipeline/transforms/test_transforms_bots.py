@@ -27,6 +27,10 @@ def people() -> dict[str, list[datetime]]:
     def irregular(count: int, hours: float, start: float = 0.0) -> Iterable[float]:
         return start * HOUR + np.sort(random.uniform(0, hours * HOUR, count))
 
+    def alternating(seconds: int) -> Iterable[float]:
+        """Return 101 times, whose 100 gaps are a minute by turns longer and shorter by so many seconds."""
+        return np.concatenate([[0], np.cumsum([60 - seconds, 60 + seconds] * 50)])
+
     bursts = np.concatenate([hour * HOUR + random.uniform(0, 900, 40) for hour in (9, 10, 13, 14, 20, 21)])
     return {
         "busy human": at(np.sort(bursts)),  # 240 events, none of them a robot's
@@ -35,15 +39,19 @@ def people() -> dict[str, list[datetime]]:
         "rate over two hours": at(irregular(700, 2)),
         "regular": at(np.arange(100) * 60 + random.normal(0, 3, 100)),
         "regular, but short": at(np.arange(99) * 60),
+        "gaps vary by 11 s of a minute": at(alternating(11)),
+        "gaps vary by 12 s of a minute": at(alternating(12)),  # exactly the threshold
+        "gaps vary by 13 s of a minute": at(alternating(13)),
         "all in one second": at(np.zeros(100)),
         "span": at(irregular(400, 24)),
         "awake for 20 hours": at(irregular(400, 20)),
+        "awake for 21 hours": at(irregular(400, 21)),
         "few events all day": at(irregular(199, 24)),
         "one event": at([5.0]),
     }
 
 
-ROBOTS = {"rate", "regular", "span"}
+ROBOTS = {"rate", "regular", "gaps vary by 11 s of a minute", "span", "awake for 21 hours"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +88,9 @@ def test_behaviour_tells_robots_from_people(user: str, classes) -> None:
     [
         ("rate", "bots-1: 600 events in one hour"),
         ("regular", "of their mean"),
+        ("gaps vary by 11 s of a minute", "bots-1: gaps vary by only 0.18 of their mean"),
         ("span", "bots-1: 24 hours of one day active"),
+        ("awake for 21 hours", "bots-1: 21 hours of one day active"),
         ("declared", "bots-1: the user agent names a robot"),
     ],
 )

@@ -1,26 +1,36 @@
 """One night writes at a time: the lease in a real PostgreSQL, seen from two runs."""
 
+import socket
 import time
+from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from pipeline.embedded import postgres
 from pipeline.errors import ThroughlineError
 from pipeline.settings import Settings
 from pipeline.warehouse.lease import Lease
 
-pytestmark = pytest.mark.end_to_end
-
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 
 
-@pytest.fixture
-def settings(installation: Any) -> Settings:
-    """Settings of the installation, with its PostgreSQL up; another night is waited for one second."""
-    installation.do("setup")
-    port = int(installation.environment["THROUGHLINE_POSTGRES_PORT"])
-    return Settings(home=installation.home, postgres_port=port, lease_wait_seconds=1)
+@pytest.fixture(scope="module")
+def settings() -> Iterator[Settings]:
+    """Settings of a home with its PostgreSQL up; another night is waited for one second.
+
+    The home is not among pytest's folders: another run of pytest would shut those to the account of PostgreSQL.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
+        made = Settings(home=Path(folder) / "throughline", postgres_port=port, lease_wait_seconds=1)
+        postgres.start(made)
+        yield made
+        postgres.stop(made)
 
 
 def test_another_night_waits_and_says_for_whom(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,6 +41,19 @@ def test_another_night_waits_and_says_for_whom(settings: Settings, capsys: pytes
     assert capsys.readouterr().out.startswith("waiting for run run_of_monday of 2026-01-05")
     monday.free()
     tuesday.take()
+    tuesday.free()
+
+
+def test_a_lease_that_another_run_holds_is_not_freed(settings: Settings) -> None:
+    """A night that failed while it waited frees its own lease, which it does not have."""
+    monday, tuesday = Lease(settings, "run_of_monday", MONDAY), Lease(settings, "run_of_tuesday", TUESDAY)
+    monday.take()
+    tuesday.free()
+    holder = tuesday.try_take()
+    assert holder and (holder.run_id, holder.day) == ("run_of_monday", MONDAY)
+    monday.require_held()
+    monday.free()
+    assert tuesday.try_take() is None
     tuesday.free()
 
 
