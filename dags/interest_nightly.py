@@ -21,7 +21,7 @@ from airflow.sdk import DAG, AsyncCallback, CronDataIntervalTimetable, DeadlineA
 from jinja2 import StrictUndefined
 
 from orchestration.alerts import deadline_missed
-from orchestration.landing import WaitForLanding
+from orchestration.operators import WaitForLanding
 from orchestration.publication import ASSETS, tell_publication
 from orchestration.steps import MACROS, STEP_DEFAULTS, score_step, spark_step
 

@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from model.days import days_from_to, parse_day
+from model.data.days import days_from_to, parse_day
+from model.data.exchange import Exchange, require_run_id
 from model.errors import told_in_one_line
-from model.exchange import Exchange, require_run_id
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Interest models: from sequences to profiles."
@@ -67,7 +67,7 @@ def score(
         days = days_from_to(parse_day(first), parse_day(last))
         exchange = Exchange(home, run_id)
         # Not above, as PyIceberg reads its settings when it is imported, and may find fault with them.
-        from model.nightly import score_night
+        from model.scoring import score_night
 
         score_night(days, branch, exchange, everybody, model)
 
@@ -118,12 +118,12 @@ def train(
         require_run_id(run_id)
         # Threads that wait by spinning slow each other down where cores are shared: 2 minutes instead of 25 s.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        from model.training.ranks import is_for_ranks, run_by_ranks
+        from model.transformer.distributed import is_for_ranks, run_by_ranks
 
         if is_for_ranks(ranks):
             run_by_ranks(ranks, sys.argv[1:])
             return
-        from model.weekly import Order, train_week
+        from model.training.weekly import Order, train_week
 
         told = train_week(Order(day, run_id, promote, tuple(challengers.split(",")), size), home)
         if told:
@@ -161,7 +161,7 @@ def evaluate(
         day = parse_day(as_of)
         require_run_id(run_id)
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
-        from model.evaluation.order import Order, carry_out
+        from model.evaluation.command import Order, carry_out
 
         print(carry_out(Order(day, horizon_days, run_id, branch, transformer), home))
 
@@ -183,7 +183,7 @@ def export_sessions(
     """
     with told_in_one_line():
         as_of = parse_day(day)
-        from model.session_export import export_session_vectors
+        from model.transformer.session_vectors import export_session_vectors
 
         print(export_session_vectors(as_of, out, branch, home))
 
@@ -205,7 +205,7 @@ def bench(
     """
     with told_in_one_line():
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
-        from model.public_sets.command import bench_and_show
+        from tests.bench.public_sets.command import bench_and_show
 
         bench_and_show(public_set, quick, out)
 

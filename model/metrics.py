@@ -1,12 +1,15 @@
 """How good a ranking and how true a probability is (MODEL.md 4).
 
 Shape letters: U users, P pairs of user and tag, N predictions.
+
+How sure a difference between two models is. Shape letters: U users, B resamples.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from model.arrays import AnyArray, Bools, Floats, Ints, summed
-from model.ranking import strongest_first, top
+from model.data.arrays import AnyArray, Bools, Floats, Ints, strongest_first, summed, top
 
 
 def ndcg_at(depth: int, user_P: Ints, strength_P: Floats, tie_P: Ints, is_hit_P: Bools, hits_U: Ints) -> float:
@@ -85,3 +88,45 @@ def expected_calibration_error(probability_N: Floats, is_true_N: Bools | Floats,
         if len(members)
     ]
     return sum(gaps) / len(probability_N)
+
+
+RESAMPLES = 1000
+SEED = 20260201
+USERS_AT_ONCE = 2_000_000  # resampled users held in memory
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean over users, and the interval that holds 95 % of the means of resampled users."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def paired_difference(value_U: Floats, other_U: Floats) -> Difference:
+    """Return how much `value_U` lies above `other_U`, told by drawing users with replacement.
+
+    Both values of a user are drawn together. Leaves out users of whom either value is nan.
+    Raises ValueError if nobody is left.
+    Source: Efron and Tibshirani 1993, chapter 13, the percentile interval.
+    """
+    difference_U = (value_U - other_U)[~np.isnan(value_U) & ~np.isnan(other_U)]
+    users = len(difference_U)
+    if not users:
+        raise ValueError("no user has both values: a difference is between two models judged on the same users")
+    random = np.random.default_rng(SEED)
+    at_once = max(1, USERS_AT_ONCE // users)
+    mean_B = np.concatenate(
+        [
+            difference_U[random.integers(users, size=(min(at_once, RESAMPLES - done), users))].mean(axis=1)
+            for done in range(0, RESAMPLES, at_once)
+        ]
+    )
+    low, high = np.quantile(mean_B, [0.025, 0.975])
+    return Difference(float(difference_U.mean()), float(low), float(high))
+
+
+def mean_of_users(value_U: Floats) -> Difference:
+    """Return the mean of a value with its interval, as `paired_difference` from nothing."""
+    return paired_difference(value_U, np.zeros(len(value_U)))

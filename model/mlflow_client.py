@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.curves import CurvePoint
 from model.errors import ModelError
+from model.interfaces import CurvePoint
 
 # Read by MLflow when it is imported.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

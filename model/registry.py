@@ -18,8 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.curves import CurvePoint
 from model.errors import InputError
+from model.interfaces import CurvePoint
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,13 +10,13 @@ import typer
 from rich.console import Console, RenderableType
 
 from pipeline.days import day_range, parse_day
-from pipeline.embedded import postgres
 from pipeline.errors import ThroughlineError
-from pipeline.process import StepFailed
+from pipeline.local import postgres
+from pipeline.runner.commands import NEWEST_MODEL, STEPS, evaluate_command, land_command, train_command
+from pipeline.runner.process import StepFailed
+from pipeline.runner.run import open_catalog, ready, run_all, run_clusters, run_night, where_airflow_is
 from pipeline.settings import load_settings
-from pipeline.source import load_source, source_file
-from pipeline.steps import NEWEST_MODEL, STEPS, evaluate_command, land_command, train_command
-from pipeline.terminal import open_catalog, ready, run_all, run_clusters, run_night, where_airflow_is
+from pipeline.sources.schema import load_source, source_file
 
 app = typer.Typer(
     help="From a clickstream to interest profiles.\n\nFirst `throughline land` a log, then `throughline run` its days, "
@@ -218,8 +218,8 @@ def _put_out(rendered: RenderableType | bytes) -> None:
 def explain_user(user_id: Annotated[str, typer.Argument(help="The id as the source has it.")]) -> None:
     """Why a user has this profile: interests, and the sessions that speak for them."""
     from pipeline.analyst.explain import explain_user as explanation
-    from pipeline.analyst.pseudonym import pseudonym as hidden
-    from pipeline.embedded.pseudonym_key import pseudonym_key
+    from pipeline.pseudonyms import pseudonym as hidden
+    from pipeline.pseudonyms import pseudonym_key
 
     catalog = open_catalog(console)
     console.print(explanation(catalog, hidden(user_id, pseudonym_key(load_settings()))))
@@ -279,7 +279,7 @@ def replay_rejects(
 
     Example: throughline rejects replay --source my.toml --dry-run
     """
-    from pipeline.replay import replay_rejects as replay
+    from pipeline.runner.replay import replay_rejects as replay
 
     replay(source_file(source), reason, _day_or_none(first), dry_run, console)
 
@@ -287,8 +287,8 @@ def replay_rejects(
 @app.command()
 def pseudonym(ids: Annotated[list[str], typer.Argument(help="User ids as the source has them.")]) -> None:
     """Print the stored form of user ids, one a line."""
-    from pipeline.analyst.pseudonym import pseudonym as hidden
-    from pipeline.embedded.pseudonym_key import pseudonym_key
+    from pipeline.pseudonyms import pseudonym as hidden
+    from pipeline.pseudonyms import pseudonym_key
 
     key = pseudonym_key(load_settings())
     for user_id in ids:
@@ -311,7 +311,7 @@ def fingerprint(
 @app.command()
 def doctor() -> None:
     """Say what is installed, reachable and configured, and what to do about what is not."""
-    from pipeline.doctor import examine
+    from pipeline.local.doctor import examine
 
     if not examine(load_settings(), console):
         raise typer.Exit(ThroughlineError.exit_code)
@@ -327,7 +327,7 @@ def setup() -> None:
 @app.command()
 def up() -> None:
     """Bring up Airflow in the background: scheduler, triggerer, DAG processor and web UI, on this machine only."""
-    from pipeline.embedded.airflow import start_airflow
+    from pipeline.local.airflow import start_airflow
 
     settings = ready(console)
     is_new = start_airflow(settings, console)
@@ -338,7 +338,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop Airflow and the embedded PostgreSQL; data stays, and the next command starts again what it needs."""
-    from pipeline.embedded.airflow import stop_airflow
+    from pipeline.local.airflow import stop_airflow
 
     settings = load_settings()
     stopped = [name for name, stop in (("Airflow", stop_airflow), ("PostgreSQL", postgres.stop)) if stop(settings)]
@@ -351,8 +351,8 @@ def airflow(context: typer.Context) -> None:
 
     Example: throughline airflow backfill create --dag-id interest_nightly --from-date 2026-01-31 --to-date 2026-02-01
     """
-    from pipeline.embedded.airflow import airflow_program
-    from pipeline.embedded.airflow_configuration import airflow_environment
+    from pipeline.local.airflow import airflow_program
+    from pipeline.local.airflow_config import airflow_environment
 
     program = str(airflow_program())
     os.execve(program, [program, *context.args], dict(airflow_environment(ready(console))))
@@ -370,7 +370,7 @@ def demo(
 
     An older demo home is moved aside.
     """
-    from pipeline.demo.tour import tour
+    from pipeline.demo.demo import tour
 
     tour(load_settings(), log, source, nights, console)
 

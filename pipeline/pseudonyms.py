@@ -1,36 +1,29 @@
-"""User and device ids become pseudonyms before anything is stored, without a Python UDF."""
+"""The key under which user ids become pseudonyms.
+
+The stored form of a source's user id, outside Spark; `pipeline/transforms/pseudonymize.py` computes the same inside.
+"""
 
 import hashlib
+import hmac
+import secrets
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
-BLOCK_BYTES = 64  # of SHA-256
+from pipeline.files import write_private
+from pipeline.settings import Settings
 
 
-def pseudonymize(events: DataFrame, key: bytes) -> DataFrame:
-    """Replace `user_id` and `device_id` by hex HMAC-SHA256 of their UTF-8 text under `key`.
+def pseudonym_key(settings: Settings) -> bytes:
+    """Return the key from the settings, else the one of this home, which is made once and kept mode 600.
 
-    An event before log-in gets the pseudonym of its device as its user.
-    The key comes in as data, from a table of one row: a literal would show in plans and logs.
-
-    events: one row per event; needs `user_id`, `device_id`.
+    Losing it cuts every stored profile off from its user, so back it up with the warehouse.
     """
-    inner, outer = _pads(key)
-    spark = events.sparkSession
-    pads = spark.createDataFrame([(bytearray(inner), bytearray(outer))], "inner_pad binary, outer_pad binary")
-    hashed = events.crossJoin(F.broadcast(pads)).withColumns(
-        {"user_id": _hmac(F.coalesce("user_id", "device_id")), "device_id": _hmac(F.col("device_id"))}
-    )
-    return hashed.drop("inner_pad", "outer_pad")
+    if settings.pseudonym_key:
+        return settings.pseudonym_key.get_secret_value().encode()
+    file = settings.home / "pseudonym.key"
+    if not file.is_file():
+        write_private(file, secrets.token_hex(32))
+    return file.read_text().strip().encode()
 
 
-def _hmac(text: Column) -> Column:
-    """HMAC as RFC 2104 defines it: H(outer || H(inner || text))."""
-    inner_hash = F.unhex(F.sha2(F.concat("inner_pad", F.encode(text, "UTF-8")), 256))
-    return F.sha2(F.concat("outer_pad", inner_hash), 256)
-
-
-def _pads(key: bytes) -> tuple[bytes, bytes]:
-    block = (hashlib.sha256(key).digest() if len(key) > BLOCK_BYTES else key).ljust(BLOCK_BYTES, b"\0")
-    return bytes(byte ^ 0x36 for byte in block), bytes(byte ^ 0x5C for byte in block)
+def pseudonym(source_id: str, key: bytes) -> str:
+    """Return hex HMAC-SHA256 of the UTF-8 text of `source_id` under `key`."""
+    return hmac.new(key, source_id.encode(), hashlib.sha256).hexdigest()

@@ -2,13 +2,17 @@
 
 Values come from the environment (`THROUGHLINE_<NAME>`), else from `settings.toml` under THROUGHLINE_HOME,
 else from the defaults here. A misspelt key is an error in both places.
+
+Which version of this software wrote a row.
 """
 
 import hashlib
 import json
 import os
+import subprocess
 import tomllib
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,3 +141,12 @@ def load_settings(**overrides: Any) -> Settings:
             f"setting {name} = {found}: {first['msg']}; "
             f"it comes from {PREFIX}{name.upper()} or from {home_from_environment() / 'settings.toml'}"
         ) from None
+
+
+def code_version() -> str:
+    """Return the package version, with the commit where the checkout knows it."""
+    asked = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
+    )
+    commit = asked.stdout.strip() if asked.returncode == 0 else ""
+    return f"{version('throughline')}+{commit}" if commit else version("throughline")

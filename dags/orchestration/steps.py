@@ -1,4 +1,4 @@
-"""The steps of a night as tasks: the command lines of the terminal (`pipeline.steps`), and docs from the code."""
+"""The steps of a night as tasks: the command lines of the terminal (`pipeline.runner.commands`), and docs from the code."""
 
 import ast
 import shlex
@@ -11,11 +11,11 @@ from airflow.providers.standard.operators.bash import BashOperator
 
 from orchestration.alerts import task_failed
 from orchestration.days import resolve_day, resolve_last_day, step_run_id
-from orchestration.lease import CommandStep, SparkStep, free_lease
+from orchestration.operators import CommandStep, SparkStep, free_lease
 from orchestration.retries import RetryByExitCode
+from pipeline.runner.commands import job_file, score_arguments, train_arguments
 from pipeline.settings import ROOT
-from pipeline.steps import job_file, score_arguments, train_arguments
-from pipeline.warehouse.names import branch_of
+from pipeline.warehouse.tables import branch_of
 
 MODEL = f"exec {shlex.quote(sys.executable)} -m model"  # exec, so that a signal reaches it
 MACROS = {

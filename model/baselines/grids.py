@@ -6,16 +6,13 @@ Small enough that all of them together are tuned on hundreds of users and thousa
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from model.baselines.boosted_ranking import BoostedRanking
-from model.baselines.lambda_mart import LambdaMart, PairMethod
-from model.baselines.last_session import LastSession
 from model.baselines.next_tag import NextTagBySessions, NextTagByTransition
-from model.baselines.own_counts import OwnCounts
-from model.baselines.popularity import RecentPopularity
-from model.baselines.returning import ReturnBoosting
+from model.baselines.simple import LastSession, OwnCounts, RecentPopularity
 from model.baselines.transition import Bag, TransitionSettings
 from model.baselines.vsknn import VsknnSettings
-from model.evaluation.contestant import Contestant
+from model.boosting.ranker import BoostedRanking, LambdaMart, PairMethod
+from model.boosting.returning import ReturnBoosting
+from model.interfaces import Contestant
 
 PAIRINGS: tuple[tuple[PairMethod, int], ...] = (("mean", 4), ("topk", 10))  # of LambdaMART
 

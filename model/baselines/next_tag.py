@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.arrays import Floats, Texts
-from model.baselines.trails import Trails, tag_trails
+from model.baselines.interactions import Trails, tag_trails
 from model.baselines.transition import TransitionSettings, fit_transition
-from model.baselines.vocabulary import found
 from model.baselines.vsknn import VsknnSettings, fit_vsknn
-from model.counts.lesson import Lesson
-from model.counts.popularity import share_of_users_T
-from model.history import History
+from model.counts.candidates import found
+from model.data.arrays import Floats, Texts
+from model.data.history import History
+from model.data.labels import Lesson
+from model.data.popularity import share_of_users_T
 
 USERS_AT_ONCE = 512
 POPULARITY_HALF_LIFE_DAYS = 7.0

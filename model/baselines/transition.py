@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from model.arrays import Floats
-from model.baselines.trails import Trails
+from model.baselines.interactions import Trails
+from model.data.arrays import Floats
 
 MOST_FEATURES_IN_DOUBLE = 15_000  # their square takes 1.8 GB; more of them take the half in single precision
 

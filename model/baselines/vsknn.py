@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from model.arrays import Floats, Ints
-from model.baselines.trails import Trails
-from model.ranking import strongest_first
+from model.baselines.interactions import Trails
+from model.data.arrays import Floats, Ints, strongest_first
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@ Shape letters: U users, P pairs of user and tag, O own pairs (touched ones), T t
 
 import numpy as np
 
-from model.arrays import Bools, Floats, Ints, summed
-from model.counts.decay import fading_E
 from model.counts.features import count
-from model.counts.pairs import OwnTags, Pairs, own_tags
-from model.days import DAYS_SEEN, MICROS_PER_DAY
-from model.history import History
+from model.data.arrays import Bools, Floats, Ints, summed
+from model.data.days import DAYS_SEEN, MICROS_PER_DAY
+from model.data.history import History, fading_E
+from model.data.pairs import OwnTags, Pairs, own_tags
 
 HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
 HALF_LIVES_BY_ACTION_DAYS = (2.0, 14.0)

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.arrays import Bools, Floats, summed
-from model.counts.decay import decayed_weight_E
-from model.counts.pairs import OwnTags, Pairs
-from model.days import DAYS_SEEN
-from model.history import History
+from model.data.arrays import Bools, Floats, summed
+from model.data.days import DAYS_SEEN
+from model.data.history import History, decayed_weight_E
+from model.data.pairs import OwnTags, Pairs
 
 AFFINITY_FEATURES = ("log_own_count", "is_own", "log_popularity", "log_activity", "days_since_last_event")
 RETURN_FEATURES = ("log_activity", "days_since_last_event", "log_session_count", "log_event_count")

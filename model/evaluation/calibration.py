@@ -1,10 +1,12 @@
 """Makes strengths true probabilities: fitted on the validation cut, applied to the test cut.
 
 Both ways rise with the strength, so that no ranking changes. Shape letters: U users, L listed tags, N strengths.
+
+The points of a reliability plot. Shape letter: N predictions.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,10 +15,10 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
-from model.arrays import Bools, Floats
-from model.evaluation.listing import TOLD, Listing
+from model.data.arrays import Bools, Floats
+from model.data.users import stable_hash
+from model.evaluation.holdout import TOLD, Listing
 from model.metrics import expected_calibration_error
-from model.user_hash import stable_hash
 
 LEAST = 1e-6  # no probability is told nearer to 0 or 1 before its logit is taken
 MOST_LOG_TEMPERATURE = 3.0
@@ -118,3 +120,28 @@ def brier_score(probability_UL: Floats, listing: Listing) -> float:
 
 def _fitted(fit: Callable[[Floats, Bools], Calibrator], validation: Listing, is_seen_U: Bools) -> Calibrator:
     return fit(validation.strength_UL[is_seen_U].ravel(), validation.is_answer_UL[is_seen_U].ravel())
+
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was foretold and what came, of one bin."""
+
+    stated: float
+    observed: float
+    count: int
+
+    def as_json(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+
+def reliability(probability_N: Floats, is_true_N: Bools) -> Sequence[Point]:
+    """Return the mean probability and the share of what came, over the bins that the calibration error is over."""
+    order_N = np.argsort(probability_N, kind="stable")
+    return tuple(
+        Point(float(probability_N[members].mean()), float(is_true_N[members].mean()), len(members))
+        for members in np.array_split(order_N, BINS)
+        if len(members)
+    )

@@ -1,4 +1,7 @@
-"""Who takes part: families that are tuned on the validation cut, and models that come as they are."""
+"""Models that come as they are, with nothing to tune here: counts-1, and the champion of the registry.
+
+Who takes part: families that are tuned on the validation cut, and models that come as they are.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,12 +9,70 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
-from model.days import end_of_day
-from model.evaluation.contestant import Contestant, CostlyContestant, Ranker
-from model.evaluation.exam import Exam, known_at
-from model.evaluation.known import Known, Lessons
-from model.evaluation.listing import Listing, ask
-from model.evaluation.ready import Ready
+from model.counts.candidates import AffinityRanker
+from model.counts.model import VERSION as COUNTS
+from model.counts.model import fit_history
+from model.data.days import end_of_day
+from model.data.folds import Known, Lessons
+from model.evaluation.holdout import Exam, Listing, ask, known_at
+from model.interfaces import Contestant, CostlyContestant, Kept, Ranker
+from model.model_selection import load
+from model.registry import Registry, newest_promoted
+
+
+class Ready(Protocol):
+    """A model that is not tuned by the evaluation."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def states_probabilities(self) -> bool:
+        """Whether a strength is meant as a probability."""
+
+    def as_of(self, known: Known, cut: date) -> Ranker | None:
+        """Return what it was at the end of `cut`, None where there was none yet."""
+
+
+@dataclass(frozen=True)
+class ReadyCounts:
+    """counts-1, fitted as of the cut as every night does it."""
+
+    name: str = COUNTS
+    states_probabilities: bool = True
+
+    def as_of(self, known: Known, cut: date) -> Ranker:
+        counts = fit_history(known[cut], cut)
+        return AffinityRanker(counts.fitted.affinity_P, counts.popularity, counts.end)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyVersions:
+    """The champion: at each cut the newest version promoted by then, of any kind, and what was popular that day."""
+
+    name: str
+    kept_of_cut: dict[date, Kept]
+    states_probabilities: bool = True
+
+    def as_of(self, known: Known, cut: date) -> Ranker | None:
+        if cut not in self.kept_of_cut:
+            return None
+        return self.kept_of_cut[cut].ranker(fit_history(known[cut], cut))
+
+
+def champion(registry: Registry, cuts: Sequence[date]) -> ReadyVersions | None:
+    """Return the champion as it was at the newest of `cuts` and at those before; None where there was none yet.
+
+    Raises InputError as `load` does.
+    """
+    versions = registry.versions()
+    promoted = {cut: newest_promoted(versions, cut) for cut in cuts}
+    newest = promoted[max(cuts)]
+    if newest is None:
+        return None
+    kept = {version: load(version, registry) for version in set(promoted.values()) if version}
+    return ReadyVersions(f"champion {newest.name}", {cut: kept[one] for cut, one in promoted.items() if one})
+
 
 Prepare = Callable[[Known, date], Ranker | None]  # what it is at the end of a day; None where it is not yet
 

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from html import escape
 from math import isnan
 
-from model.evaluation.evaluate import Evaluation
-from model.evaluation.judged import MAIN, WITH_INTERVALS, Judged, Probabilities
-from model.evaluation.match import Standing
+from model.evaluation.backtest import Evaluation
 from model.evaluation.report import Configuration
+from model.evaluation.results import MAIN, WITH_INTERVALS, Judged, Probabilities, Standing
 from model.evaluation.svg import Bar, Line, grouped_dots, intervals, lines
-from model.evaluation.told import LABELS, interval, negated, parts, share, title
+from model.evaluation.tables import LABELS, interval, negated, parts, share, title
 
 SHOWN_IN_PLOTS = 4  # contestants, where more would be a thicket
 STYLE = """

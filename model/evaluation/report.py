@@ -8,14 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from typing import Any
 
-from model.bootstrap import RESAMPLES, SEED
-from model.counts.fit import MOST_USERS
-from model.evaluation.contestant import Contestant
-from model.evaluation.evaluate import Evaluation
-from model.evaluation.listing import LISTED
-from model.evaluation.match import Differences, Standing
-from model.evaluation.ready import Ready
-from model.evaluation.split import Split
+from model.data.cutoffs import Split
+from model.data.users import MOST_USERS
+from model.evaluation.backtest import Evaluation
+from model.evaluation.entrants import Ready
+from model.evaluation.holdout import LISTED
+from model.evaluation.results import Differences, Standing
+from model.interfaces import Contestant
+from model.metrics import RESAMPLES, SEED
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchmetrics", "xgboost", "xgboost-cpu")
 

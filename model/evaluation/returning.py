@@ -7,14 +7,13 @@ from typing import Protocol
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from model.arrays import Floats
 from model.counts.features import count, return_features_UF
-from model.counts.learn import learn
-from model.counts.lesson import Lesson
-from model.counts.pairs import own_tags
-from model.counts.parameters import Counts1Parameters
-from model.evaluation.exam import Exam
-from model.history import History
+from model.counts.model import Counts1Parameters, learn
+from model.data.arrays import Floats
+from model.data.history import History
+from model.data.labels import Lesson
+from model.data.pairs import own_tags
+from model.evaluation.holdout import Exam
 
 
 class Returning(Protocol):

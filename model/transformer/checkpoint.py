@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from model.errors import InputError
+from model.transformer.config import Recipe
+from model.transformer.dataset import Source
 from model.transformer.network import InterestTransformer
-from model.transformer.recipe import Recipe
-from model.transformer.source import Source
 from model.transformer.tensors import leaves
 
 PROBED = 64  # users of a source whose questions are read to tell it from another

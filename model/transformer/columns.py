@@ -16,8 +16,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from model.arrays import AnyArray, Bools, Ints
-from model.transformer.layout import PADDING
+from model.data.arrays import AnyArray, Bools, Ints
+from model.transformer.tokens import PADDING
 
 LARGEST = np.iinfo(np.int32).max
 SPARSEST = 0.5  # a cell costs its number beside its value, so sparse pays below half

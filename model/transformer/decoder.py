@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.transformer.attention import AgeBias
-from model.transformer.batch import Batch
-from model.transformer.block import CrossBlock
-from model.transformer.sight import memory_sight_BCL, newest_session_BC
-from model.transformer.size import Size
+from model.transformer.blocks import AgeBias, CrossBlock
+from model.transformer.config import Size
+from model.transformer.masks import memory_sight_BCL, newest_session_BC
+from model.transformer.tokens import Batch
 
 HIDDEN = -float("inf")
 STANDARD_DEVIATION = 0.02

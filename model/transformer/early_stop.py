@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.transformer.config import Recipe
+from model.transformer.dataset import Source, batches
 from model.transformer.loss import loss_of
 from model.transformer.network import InterestTransformer
-from model.transformer.questions import batches
-from model.transformer.recipe import Recipe
-from model.transformer.source import Source
 from model.transformer.tensors import on
 
 Judge = Callable[[InterestTransformer], float]  # higher is better

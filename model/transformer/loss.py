@@ -1,36 +1,59 @@
-"""What the network is taught.
+"""The ranking loss of a large catalogue: touched tags against a sample that all users of a batch share.
+
+Shape letters: B users, C cuts, T tags of the vocabulary, K sampled tags.
+
+What the network is taught.
 
 Shape letters: B users, C cuts, T tags, L tokens, G tags of a token, J places of a sequence.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
-from model.transformer.layout import EVENT, PADDING
-from model.transformer.negatives import drawn, sampled_ranking_loss
+from model.transformer.config import LossWeights
+from model.transformer.dataset import Question
 from model.transformer.network import Answer, InterestTransformer
-from model.transformer.questions import Question
+from model.transformer.tokens import EVENT, PADDING
+
+
+def drawn(tags: int, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Return (K,) different tags, each as likely as any other. Raises ValueError if there are fewer than `count`."""
+    if not 0 < count <= tags:
+        raise ValueError(f"{count} negatives asked for, {tags} tags known: draw from 1 to {tags}, or take them all")
+    return torch.randperm(tags, generator=generator)[:count]
+
+
+def sampled_ranking_loss(affinity_BCT: Tensor, touched_BCT: Tensor, negatives_K: Tensor) -> Tensor:
+    """Return the mean cross entropy of the touched tags, over the users and cuts that have any; 0 where none has.
+
+    touched_BCT: 0 for a tag that was not touched, else how much of the user's share it gets.
+
+    The softmax is over a user's touched tags and those of the sample that were not touched, which stand for all
+    untouched ones: each counts log(untouched / sampled untouched) more, so that the sum of the exponentials is right
+    on average. No other tag gets a gradient.
+
+    Source: Bengio and Senécal 2008, importance sampling of the softmax, here from the uniform distribution.
+    """
+    is_touched_BCT = touched_BCT > 0
+    touched_BC = is_touched_BCT.sum(-1)
+    is_asked_BC = touched_BC > 0
+    is_hit_BCK = is_touched_BCT[..., negatives_K]
+    sampled_BC = (~is_hit_BCK).sum(-1)
+    stands_for_BC = torch.log((affinity_BCT.shape[-1] - touched_BC) / sampled_BC.clamp(min=1))
+    negative_BCK = affinity_BCT[..., negatives_K] + stands_for_BC[..., None]
+    strengths = [
+        affinity_BCT.masked_fill(~is_touched_BCT, -torch.inf),
+        negative_BCK.masked_fill(is_hit_BCK, -torch.inf),
+    ]
+    # Who touched nothing is not asked, and would have nothing to sum.
+    total_N = torch.logsumexp(torch.cat(strengths, -1)[is_asked_BC], -1)
+    wanted_BC = touched_BCT.sum(-1)
+    mean_N = torch.where(is_touched_BCT, affinity_BCT * touched_BCT, 0.0).sum(-1)[is_asked_BC] / wanted_BC[is_asked_BC]
+    return (total_N - mean_N).sum() / is_asked_BC.sum().clamp(min=1)
+
 
 MOST_IN_SEQUENCE = 5  # tags of a window that are taught one by one
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """What each part counts beside the ranking of the window's tags, which counts 1."""
-
-    power: float = 1.0  # of the number of a tag's events, to which its share in the ranking is proportional
-    probability: float = (
-        0.3  # binary cross entropy of every tag, which makes affinities probabilities and ranks nothing
-    )
-    mixture: float = 1.0  # the softmax of the interests alone, without paths
-    next_tags: float = 0.3  # what each token of the encoder says of the tags of the next event
-    returning: float = 0.1
-    sequence: float = 0.0  # the window's tags one by one, by the decoder that emits them; at 0 it is not even asked
-    most_tags: int = 20_000  # of a catalogue that is ranked whole; of a larger one, `negatives` stand for the rest
-    negatives: int = 1024
 
 
 def loss_of(network: InterestTransformer, answer: Answer, question: Question, weights: LossWeights) -> Tensor:

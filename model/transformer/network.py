@@ -9,16 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.transformer.batch import Batch
+from model.transformer.config import Size
 from model.transformer.decoder import InterestDecoder, Interests, TagSequenceDecoder
-from model.transformer.embedding import TokenEmbedding
-from model.transformer.encoder import Encoder
-from model.transformer.lately import RATES, Came
-from model.transformer.layout import END
-from model.transformer.own_tags import HALF_LIVES_DAYS, OwnTagCounts
-from model.transformer.repeat import AffinityScale, RepeatExplore
-from model.transformer.return_head import ReturnHead
-from model.transformer.size import Size
+from model.transformer.encoder import Encoder, TokenEmbedding
+from model.transformer.heads import HALF_LIVES_DAYS, RATES, AffinityScale, Came, OwnTagCounts, RepeatExplore, ReturnHead
+from model.transformer.tokens import END, Batch
 
 OWN_WAYS = len(HALF_LIVES_DAYS)
 

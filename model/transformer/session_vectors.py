@@ -1,23 +1,30 @@
-"""The vectors of sessions, user by user, ready to be written. Shape letters: S sessions, D width."""
+"""The vectors of sessions, user by user, ready to be written. Shape letters: S sessions, D width.
+
+From the sequences known by a day to a file of session vectors.
+"""
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
+from pyiceberg.catalog import load_catalog
 
-from model.arrays import Texts
-from model.days import end_of_day
+from model.data.days import end_of_day
+from model.data.history import HISTORY_COLUMNS, History, history_of
+from model.data.sequences import CATALOG, first_day_read, known_by_day, open_sequences, sequences_with
 from model.errors import InputError
-from model.history import History
-from model.transformer.anchored import pieces
-from model.transformer.batch import batch_of
-from model.transformer.interest_model import InterestModel
-from model.transformer.layout import Tokens, layout
+from model.model_selection import TRANSFORMER
+from model.registry import Registry, newest_promoted
+from model.transformer.dataset import MOST_TOKENS
+from model.transformer.model import InterestModel, read_model
 from model.transformer.network import session_vectors
-from model.transformer.questions import MOST_TOKENS
+from model.transformer.predict import pieces, session_ids_US
 from model.transformer.tensors import on
+from model.transformer.tokens import batch_of, layout
 
 SESSION_VECTORS = pa.schema(
     [
@@ -61,8 +68,35 @@ def vectors_of_sessions(model: InterestModel, version: str, history: History, as
         yield pa.table(columns, schema=SESSION_VECTORS)
 
 
-def session_ids_US(tokens: Tokens) -> Texts:
-    """Return the name of each session by user and ordinal, oldest first; None where a user has fewer."""
-    id_US = np.full((tokens.users, int(tokens.session_N.max()) + 1), None, dtype=object)
-    id_US[tokens.user_N, tokens.session_N] = tokens.session_id_N
-    return id_US
+USERS_AT_ONCE = 4096  # bounds memory
+
+
+def export_session_vectors(day: date, out: Path, branch: str, home: Path) -> str:
+    """Write the vectors of the sessions known by the end of `day` and return in one line what was written.
+
+    The file is there under its name only when it is whole.
+    Raises InputError if no Transformer was promoted by then, or if the table is missing or of another version.
+    """
+    registry = Registry(home)
+    versions = [version for version in registry.versions() if version.kind == TRANSFORMER]
+    version = newest_promoted(versions, day)
+    if version is None:
+        known = ", ".join(one.name for one in versions) or "none"
+        raise InputError(
+            f"no promoted Transformer may know {day}: found {known}; sessions have vectors by a {TRANSFORMER} only "
+            f"that won a training (`throughline train`) through {day} or earlier"
+        )
+    model = read_model(registry.folder_of(version))
+    schema = sequences_with(HISTORY_COLUMNS)
+    sequences = open_sequences(load_catalog(CATALOG), branch, first_day_read(day), day, schema)
+    ((_, known_rows),) = known_by_day(sequences.read, [day])
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    sessions = 0
+    with pq.ParquetWriter(unfinished, SESSION_VECTORS, compression="zstd") as writer:
+        for start in range(0, len(known_rows), USERS_AT_ONCE):
+            history = history_of(known_rows.slice(start, USERS_AT_ONCE))
+            for rows in vectors_of_sessions(model, version.name, history, day):
+                writer.write_table(rows)
+                sessions += len(rows)
+    unfinished.replace(out)
+    return f"{sessions} sessions by {version.name} in {out}"

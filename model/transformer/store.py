@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from model.arrays import Ints
+from model.data.arrays import Ints
 from model.errors import InputError
 from model.transformer.columns import Column
-from model.transformer.layout import PADDING
-from model.transformer.questions import Question
-from model.transformer.source import Source
+from model.transformer.dataset import Question, Source
 from model.transformer.tensors import leaves, rebuilt
+from model.transformer.tokens import PADDING
 
 SLICE = 256  # users that are laid out at once
 COLUMNS, SLICE_KEY = b"throughline.columns", b"throughline.slice"

@@ -1,21 +1,142 @@
-"""A training from its first step to its last: epochs, judgements, checkpoints to go on from."""
+"""Draws the curves of a training as it goes; a resumed one goes on where the killed one stood.
+
+Takes the steps of a training: on one process or as one rank of several, and averages the weights over time.
+
+A training from its first step to its last: epochs, judgements, checkpoints to go on from.
+"""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
-from model.arrays import Ints
-from model.curves import CurvePoint
+from model.data.arrays import Ints
+from model.interfaces import CurvePoint
 from model.transformer.checkpoint import Checkpoint, Fingerprint, fingerprint
-from model.transformer.curve import Curve
+from model.transformer.config import Recipe
+from model.transformer.dataset import Question, Source, plan, share
+from model.transformer.distributed import Machine
 from model.transformer.early_stop import EarlyStop, Judge
-from model.transformer.learner import Learner
-from model.transformer.machine import Machine
+from model.transformer.loss import loss_of
+from model.transformer.lr_schedule import WeightAverage
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import Meter, Told, unwatched
-from model.transformer.recipe import Recipe as Recipe
-from model.transformer.source import Source, plan
+from model.transformer.tensors import leaves, moved, rebuilt
+from model.transformer.tokens import EVENT
+
+POINTS = 200  # of the loss, in a whole training
+
+
+class Curve:
+    """Points so far, and the losses since the last of them."""
+
+    def __init__(self, steps: int) -> None:
+        self.every = max(1, steps // POINTS)
+        self.points: list[CurvePoint] = []
+        self.losses: list[float] = []
+
+    def trained(self, step: int, loss: float, learning_rate: float) -> None:
+        self.losses.append(loss)
+        if step % self.every == 0:
+            self.points.append(CurvePoint(step, sum(self.losses) / len(self.losses), learning_rate))
+            self.losses = []
+
+    def judged(self, step: int, judgement: float) -> None:
+        self.points.append(CurvePoint(step, judgement=judgement))
+
+    def state(self) -> dict[str, Any]:
+        return {"points": [asdict(point) for point in self.points], "losses": list(self.losses)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.points = [CurvePoint(**point) for point in state["points"]]
+        self.losses = list(state["losses"])
+
+
+STEADY_GRADIENT = 1.0  # longer gradients are cut to this length
+
+
+class Lesson(nn.Module):
+    """A network and what it is taught, as one module: ranks average the gradients of what happens inside its call."""
+
+    def __init__(self, network: InterestTransformer, recipe: Recipe) -> None:
+        super().__init__()
+        self.network, self.weights = network, recipe.weights
+
+    def forward(self, of_name: dict[str, Tensor]) -> Tensor:
+        """Return the loss of the question that has these leaves, a scalar."""
+        question = rebuilt(Question, of_name)
+        return loss_of(self.network, self.network(question.batch, question.path_BCTP), question, self.weights)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of a step."""
+
+    loss: float  # of this rank's share
+    learning_rate: float
+    events: int  # that all ranks read for it
+
+
+class Learner:
+    """A network, its average over time and its optimizer, on the device of the machine."""
+
+    def __init__(self, network: InterestTransformer, recipe: Recipe, machine: Machine) -> None:
+        self.network, self.recipe = network, recipe
+        self.fabric = machine.fabric()
+        machine.readied(network)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self.lesson, self.stepper = self.fabric.setup(Lesson(network, recipe), self.optimizer)
+        self.over_time = WeightAverage(network, recipe.averaging)
+
+    @property
+    def average(self) -> InterestTransformer:
+        """The network of the averaged weights."""
+        return self.over_time.network
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the rank that judges and writes; so is the only one."""
+        return bool(self.fabric.is_global_zero)
+
+    def take(self, source: Source, user_B: Ints, step: int, steps: int) -> Taken:
+        """Learn from this rank's share of the users."""
+        rank, ranks = self.fabric.global_rank, self.fabric.world_size
+        told = leaves(source.question(share(user_B, rank, ranks)))
+        events = int((told["batch.kind_BL"] == EVENT).sum()) * ranks
+        learning_rate = self.recipe.pace(step, steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        torch.manual_seed(self.recipe.noise(step, rank))
+        loss: Tensor = self.lesson(moved(told, self.fabric.device))
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), STEADY_GRADIENT)
+        self.stepper.step()
+        self.over_time.take(self.network)
+        return Taken(float(loss.detach()), learning_rate, events)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "averaged_steps": self.over_time.steps,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name in ("network", "average", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.over_time.steps = state["averaged_steps"]
 
 
 class Trainer:

@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.analyst.conditions import equals
-from pipeline.analyst.headings import under
+from pipeline.analyst.filters import equals
 from pipeline.analyst.release import Release, newest_release, read_table
+from pipeline.analyst.render import under
 from pipeline.days import told
 from pipeline.errors import InputError
 

@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.analyst.conditions import both, equals, is_among
-from pipeline.analyst.headings import under
+from pipeline.analyst.filters import both, equals, is_among
 from pipeline.analyst.release import Release, newest_release, read_table
+from pipeline.analyst.render import under
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
 
 
 def reason_not_counted(event: Row) -> str | None:
-    """Return why an event is in no sequence, None if it is in one: the rule of `pipeline.sessionize.is_counted`."""
+    """Return why an event is in no sequence, None if it is in one: the rule of `pipeline.transforms.sessions.is_counted`."""
     if event["bot_class"] != "human":
         return REASONS.get(event["bot_class"], event["bot_class"])
     return REASONS["consent"] if event["consent"] is False else None

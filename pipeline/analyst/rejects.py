@@ -13,9 +13,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.analyst.conditions import both, equals, is_among, is_from, is_until
-from pipeline.analyst.headings import under
+from pipeline.analyst.filters import both, equals, is_among, is_from, is_until
 from pipeline.analyst.release import EVERY_ROW, Release, newest_release, read_table
+from pipeline.analyst.render import under
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""An answer as a person or a program wants it: a table to look at, CSV, JSON or Parquet."""
+"""Headings over tables. Rich would fold a table's own title to the width of the table.
+
+An answer as a person or a program wants it: a table to look at, CSV, JSON or Parquet.
+"""
 
 import csv
 import io
@@ -16,6 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import UsageError
+
+
+def under(heading: str, table: Table) -> Group:
+    return Group(Text(heading, style="bold"), table)
+
 
 FORMATS = ("table", "csv", "json", "parquet")
 ROWS_SHOWN = 100

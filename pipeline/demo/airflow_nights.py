@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipeline.days import DayRange
-from pipeline.embedded.airflow import start_airflow
-from pipeline.embedded.airflow_api import AirflowApi
-from pipeline.embedded.airflow_configuration import address, logs_folder
 from pipeline.errors import ThroughlineError
+from pipeline.local.airflow import start_airflow
+from pipeline.local.airflow_client import AirflowApi
+from pipeline.local.airflow_config import address, logs_folder
 from pipeline.settings import Settings
 
 NIGHTLY = "interest_nightly"

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.demo.behaviour import VIEW, Touches
-from pipeline.demo.catalogue import Catalogue
+from pipeline.demo.catalogue import CRAWLERS, Catalogue
 from pipeline.demo.people import Device, make_devices
 from pipeline.demo.plan import DAY_MS, HOUR_MS, DemoPlan, Floats
-from pipeline.demo.words import CRAWLERS
+from pipeline.demo.visits import VIEW, Touches
 
 CRAWLER_HITS_PER_DAY = 35
 USERS_PER_SCRAPER = 750  # for each so many people there is one robot that passes for one; at least two

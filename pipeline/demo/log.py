@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.demo.actors import Actor, make_actors
-from pipeline.demo.behaviour import Touches, join_touches, make_touches
 from pipeline.demo.bots import Bot, make_bot_touches, make_bots
 from pipeline.demo.catalogue import Catalogue, make_catalogue
-from pipeline.demo.dirt import Lines, events_before_login, make_lines, make_skew_ms
+from pipeline.demo.noise import Lines, events_before_login, make_lines, make_skew_ms
 from pipeline.demo.people import Person, make_people
 from pipeline.demo.plan import DemoPlan, Flags
-from pipeline.demo.visits import plan_visits
+from pipeline.demo.visits import Touches, join_touches, make_touches, plan_visits
 
 
 @dataclass(frozen=True)

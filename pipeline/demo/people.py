@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.demo.catalogue import THEME_SIZE, Catalogue, next_in_theme
+from pipeline.demo.catalogue import BROWSERS, NETWORKS, THEME_SIZE, Catalogue, next_in_theme
 from pipeline.demo.plan import DemoPlan, Floats, Ints
-from pipeline.demo.words import BROWSERS, NETWORKS
 
 INTEREST_COUNTS = (2, 3, 4)
 INTEREST_COUNT_SHARES = (0.3, 0.45, 0.25)

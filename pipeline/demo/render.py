@@ -5,12 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.demo.behaviour import KINDS, SEARCH
-from pipeline.demo.catalogue import TAGS, item_name
-from pipeline.demo.dirt import BAD_TIME, BROKEN, OWNERLESS, UNKNOWN_TYPE
+from pipeline.demo.catalogue import QUERIES, TAGS, item_name
 from pipeline.demo.log import DemoLog
+from pipeline.demo.noise import BAD_TIME, BROKEN, OWNERLESS, UNKNOWN_TYPE
 from pipeline.demo.plan import Ints
-from pipeline.demo.words import QUERIES
+from pipeline.demo.visits import KINDS, SEARCH
 
 SHOP = "https://shop.example"
 BAD_TIMES = ("n/a", "0000-00-00T00:00:00.000Z", "31.01.2026 08:15", "1970-01-01T00:00:00.000Z", "")

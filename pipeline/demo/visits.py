@@ -1,12 +1,16 @@
-"""When people come, and which of their interests each visit is about."""
+"""When people come, and which of their interests each visit is about.
+
+What people do on their visits: one entry per event, as it truly happened.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from pipeline.demo.catalogue import ITEMS_PER_TAG, Catalogue, rank_shares
 from pipeline.demo.people import ALWAYS, Interest, Person
-from pipeline.demo.plan import DAY_MS, HOUR_MS, DemoPlan, Ints
+from pipeline.demo.plan import DAY_MS, HOUR_MS, DemoPlan, Flags, Floats, Ints
 
 # Visits by the hour of the day (UTC), and by weekday from Monday on.
 HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 8, 8, 8, 9, 11, 10, 8, 8, 8, 9, 11, 14, 16, 15, 10, 5)
@@ -85,3 +89,115 @@ def _choose_search(rng: np.random.Generator, interests: Sequence[Interest], day:
     if coming and rng.random() < EARLY_SEARCH_SHARE:
         return coming[0]
     return tag if rng.random() < SEARCH_FIRST_SHARE else -1
+
+
+KINDS = ("page_view", "search", "like", "add_to_cart", "share", "purchase")
+VIEW, SEARCH = 0, 1
+ACTIONS = (2, 3, 4, 5)  # each is about the item viewed before
+ACTION_SHARES = (0.45, 0.33, 0.1, 0.12)
+
+EVENTS_PER_VISIT, MOST_EVENTS_PER_VISIT = 5.8, 40
+ACTION_SHARE = 0.13
+LATER_SEARCH_SHARE = 0.04
+NOISE_SHARE = 0.18  # of items touched because they are popular, whatever the visit is about
+GAP_SECONDS, GAP_SPREAD = 40.0, 1.2  # median, standard deviation of the logarithm
+LONGEST_GAP_SECONDS = 25 * 60.0  # a visit stays one session
+DWELL_SECONDS, NOISE_DWELL_SECONDS = 35.0, 15.0
+
+
+@dataclass(frozen=True)
+class Touches:
+    """One entry per event.
+
+    actor: a person, or (after all people) a robot. visit: unique over all actors. place: 0 for a visit's first event.
+    kind: place in KINDS. item: -1 for a search. tag: what a search is for, else -1. device: 0 or 1 of the actor's.
+    dwell_seconds: nan but for views.
+    """
+
+    actor: Ints
+    visit: Ints
+    place: Ints
+    at_ms: Ints
+    kind: Ints
+    item: Ints
+    tag: Ints
+    device: Ints
+    dwell_seconds: Floats
+
+    def __len__(self) -> int:
+        return len(self.actor)
+
+    def where(self, chosen: Flags) -> "Touches":
+        """Return the chosen events, in the same order."""
+        return Touches(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
+
+def join_touches(first: Touches, second: Touches) -> Touches:
+    """Return the events of both; their visits must not share numbers."""
+    return Touches(
+        **{
+            field.name: np.concatenate([getattr(first, field.name), getattr(second, field.name)])
+            for field in fields(Touches)
+        }
+    )
+
+
+def make_touches(plan: DemoPlan, catalogue: Catalogue, visits: Visits) -> Touches:
+    """Fill the visits with events. Most are about the interest of the visit, some about whatever is popular."""
+    rng = plan.rng("behaviour")
+    lengths = np.minimum(rng.geometric(1 / EVENTS_PER_VISIT, len(visits.person)), MOST_EVENTS_PER_VISIT)
+    visit = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(visit)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+    kind = _kinds(rng, place, is_searched=(place == 0) & (visits.searched[visit] >= 0))
+    is_noise = rng.random(len(visit)) < NOISE_SHARE
+    item = np.where(is_noise, _popular_items(rng, catalogue, len(visit)), _items_of(rng, catalogue, visits.tag[visit]))
+    viewed = _latest(~np.isin(kind, ACTIONS))
+    kind[np.isin(kind, ACTIONS) & (kind[viewed] == SEARCH)] = VIEW
+    is_action = np.isin(kind, ACTIONS)
+    is_search = kind == SEARCH
+    item = np.where(is_search, -1, np.where(is_action, item[viewed], item))
+
+    searched = np.where((place == 0) & (visits.searched[visit] >= 0), visits.searched[visit], visits.tag[visit])
+    dwell = rng.lognormal(np.log(np.where(is_noise, NOISE_DWELL_SECONDS, DWELL_SECONDS)), 0.9)
+    return Touches(
+        actor=visits.person[visit],
+        visit=visit,
+        place=place,
+        at_ms=visits.start_ms[visit] + _ms_since_start(rng, visit, place),
+        kind=kind,
+        item=item,
+        tag=np.where(is_search, searched, -1),
+        device=visits.device[visit],
+        dwell_seconds=np.where(kind == VIEW, np.round(dwell, 1), np.nan),
+    )
+
+
+def _kinds(rng: np.random.Generator, place: Ints, is_searched: Flags) -> Ints:
+    chance = rng.random(len(place))
+    action = rng.choice(ACTIONS, size=len(place), p=ACTION_SHARES)
+    later = np.where(chance < ACTION_SHARE, action, np.where(chance < ACTION_SHARE + LATER_SEARCH_SHARE, SEARCH, VIEW))
+    return np.where(place > 0, later, np.where(is_searched, SEARCH, VIEW)).astype(np.int64)
+
+
+def _items_of(rng: np.random.Generator, catalogue: Catalogue, tag: Ints) -> Ints:
+    rank = rng.choice(ITEMS_PER_TAG, size=len(tag), p=rank_shares(ITEMS_PER_TAG))
+    return catalogue.items_by_tag[tag, rank]
+
+
+def _popular_items(rng: np.random.Generator, catalogue: Catalogue, count: int) -> Ints:
+    shares = catalogue.item_popularity
+    return rng.choice(len(shares), size=count, p=shares).astype(np.int64)
+
+
+def _latest(is_base: Flags) -> Ints:
+    """Return for each event the place of the latest base event up to it; each visit begins with one."""
+    latest: Ints = np.maximum.accumulate(np.where(is_base, np.arange(len(is_base)), 0))
+    return latest
+
+
+def _ms_since_start(rng: np.random.Generator, visit: Ints, place: Ints) -> Ints:
+    gap_seconds = np.clip(rng.lognormal(np.log(GAP_SECONDS), GAP_SPREAD, len(visit)), 1.0, LONGEST_GAP_SECONDS)
+    passed_ms = np.cumsum(np.where(place > 0, gap_seconds * 1_000, 0.0))
+    since_start_ms: Ints = (passed_ms - passed_ms[np.flatnonzero(place == 0)][visit]).astype(np.int64)
+    return since_start_ms

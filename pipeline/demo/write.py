@@ -10,8 +10,8 @@ import numpy as np
 
 from pipeline.demo.actors import truth_records
 from pipeline.demo.catalogue import catalogue_lines
-from pipeline.demo.dirt import BAD_TIME, BROKEN, EXACT, ORIGINAL, OWNERLESS, RESENT, RICHER, SOUND, UNKNOWN_TYPE
 from pipeline.demo.log import DemoLog, make_log
+from pipeline.demo.noise import BAD_TIME, BROKEN, EXACT, ORIGINAL, OWNERLESS, RESENT, RICHER, SOUND, UNKNOWN_TYPE
 from pipeline.demo.plan import DAY_MS, HOUR_MS, DemoPlan, DemoSummary
 from pipeline.demo.render import LineRenderer
 

@@ -3,7 +3,7 @@
     spark-submit --driver-java-options -XX:ArchiveClassesAtExit=FILE pipeline/jobs/classes.py
 
 A few made-up people through clean, sessions and sequences, on tables of a catalog in a folder that goes away. Nothing
-of the installation is read or written. See `pipeline/embedded/class_archive.py`.
+of the installation is read or written. See `pipeline/local/spark_config.py`.
 """
 
 from pathlib import Path
@@ -12,19 +12,19 @@ from tempfile import TemporaryDirectory
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from pipeline import gates
-from pipeline.arrival import arrival_days
-from pipeline.clean import clean, judge
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
-from pipeline.devices import device_owners, owned
 from pipeline.errors import told_in_one_line
-from pipeline.landing import LandingZone, stage_files
-from pipeline.sequences import sequences
-from pipeline.sessionize import Rules, sessionize, sessions_of
+from pipeline.landing.arrival import arrival_days
+from pipeline.landing.zone import LandingZone, stage_files
+from pipeline.quality import gates
 from pipeline.settings import load_settings
-from pipeline.source import load_source, source_file
-from pipeline.warehouse import runs
+from pipeline.sources.schema import load_source, source_file
+from pipeline.transforms.clean import clean, judge
+from pipeline.transforms.device_stitching import device_owners, owned
+from pipeline.transforms.sequences import sequences
+from pipeline.transforms.sessions import Rules, sessionize, sessions_of
+from pipeline.warehouse import run_log
 from pipeline.warehouse.tables import create_tables, table
 
 PLAN = DemoPlan(users=20, days=7)  # of which one day is enough
@@ -65,7 +65,7 @@ def night_in_small(folder: Path) -> None:
     made = sequences(events, owners, [PLAN.first_day], rules, settings.sequence_length)
     made.select(spark.table(table("sequences")).columns).writeTo(table("sequences")).overwrite(F.lit(True))
     gates.check(events.where("bot_class = 'human'"), "events")
-    runs.newest_cleaned_day(spark.table(table("runs")))
+    run_log.newest_cleaned_day(spark.table(table("runs")))
 
 
 if __name__ == "__main__":

@@ -11,20 +11,20 @@ from functools import partial
 
 from pyspark.sql import functions as F
 
-from pipeline import gates
-from pipeline.clean import clean, judge_all, with_cluster_tags
-from pipeline.clean_plan import plan_cleaning
 from pipeline.days import told
-from pipeline.devices import most_users
-from pipeline.duplicates import first_filled_since
 from pipeline.errors import told_in_one_line
-from pipeline.funnel import count_fates, gate_frame, require_nothing_lost, step_rows
-from pipeline.items import catalogues_of
-from pipeline.landed_lines import landed_lines
-from pipeline.warehouse import runs
-from pipeline.warehouse.events import write_device_users, write_events, write_items
-from pipeline.warehouse.night import night
+from pipeline.landing.clean_plan import plan_cleaning
+from pipeline.quality import gates
+from pipeline.transforms.clean import clean, judge_all, with_cluster_tags
+from pipeline.transforms.deduplicate import first_filled_since
+from pipeline.transforms.device_stitching import most_users
+from pipeline.transforms.items import catalogues_of
+from pipeline.transforms.line_accounting import count_fates, gate_frame, require_nothing_lost, step_rows
+from pipeline.transforms.parse import landed_lines
+from pipeline.warehouse import run_log
+from pipeline.warehouse.step import night
 from pipeline.warehouse.tables import table
+from pipeline.warehouse.writes import write_device_users, write_events, write_items
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         spark, zone = here.spark, here.zone
         landed = {name: zone.days(name) for name in zone.sources()}
         filled_since = partial(first_filled_since, spark.table(table("events")))
-        plan = plan_cleaning(here.days, landed, runs.cleaned_days(spark), filled_since)
+        plan = plan_cleaning(here.days, landed, run_log.cleaned_days(spark), filled_since)
         if plan.empty_days:
             print(f"warning: nothing landed on {told(plan.empty_days)}; it counts as empty", flush=True)
 
@@ -52,7 +52,7 @@ def main() -> None:
         funnels = count_fates(lines, events, cleaned.copies, spark.table(table("rejects")).where(days))
         require_nothing_lost(funnels, plan.landed)
         gate = gates.check(gate_frame(spark, funnels), "funnel") + gates.check(events, "events")
-        runs.record(spark, "clean", here.run_id, step_rows(plan, funnels), gate, here.clock)
+        run_log.record(spark, "clean", here.run_id, step_rows(plan, funnels), gate, here.clock)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ from datetime import timedelta
 
 from pipeline.days import parse_day
 from pipeline.errors import told_in_one_line
-from pipeline.item_clusters import item_clusters
-from pipeline.warehouse import branches, runs
+from pipeline.transforms.item_clusters import item_clusters
+from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.clusters import add_version, newest_tags, newest_versions, sources_to_train, version_of
-from pipeline.warehouse.names import clusters_run_id
-from pipeline.warehouse.night import night
-from pipeline.warehouse.tables import table
+from pipeline.warehouse.step import night
+from pipeline.warehouse.tables import clusters_run_id, table
 
 
 def main() -> None:
@@ -32,7 +31,7 @@ def main() -> None:
         spark, sources = here.spark, here.zone.sources()
         clusters = spark.table(table("item_clusters"))
         newest = newest_versions(clusters)
-        newest_cleaned = runs.newest_cleaned_day(spark.table(table("runs")))
+        newest_cleaned = run_log.newest_cleaned_day(spark.table(table("runs")))
         wanted = sources_to_train(sources, newest, through, newest_cleaned)
         if not wanted:
             print(f"{version_of(through)} exists already: nothing is changed", flush=True)

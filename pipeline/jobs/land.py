@@ -9,14 +9,14 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from pipeline.arrival import land_events, land_items
-from pipeline.canonical import check_expressions, check_items
 from pipeline.days import parse_day, told
 from pipeline.errors import told_in_one_line
 from pipeline.files import write_whole
-from pipeline.landing import LandingZone, input_files, sort_files, stage_files
+from pipeline.landing.arrival import land_events, land_items
+from pipeline.landing.zone import LandingZone, input_files, sort_files, stage_files
 from pipeline.settings import load_settings
-from pipeline.source import load_source, source_file
+from pipeline.sources.schema import load_source, source_file
+from pipeline.transforms.canonical import check_expressions, check_items
 
 
 def main() -> None:

@@ -3,17 +3,17 @@
     spark-submit pipeline/jobs/profiles.py --day 2026-01-31 [--run-id ID]
 
 Reads what the step `score` wrote under this run id. Fails when that is missing or of another schema, or when a rule of
-`pipeline/expectations/profiles.json` is broken.
+`pipeline/quality/suites/profiles.json` is broken.
 """
 
 from pyspark.sql import functions as F
 
-from pipeline import gates
 from pipeline.errors import told_in_one_line
-from pipeline.profiles import for_gate, profiles, read_scores
-from pipeline.version import code_version
-from pipeline.warehouse import runs
-from pipeline.warehouse.night import night
+from pipeline.quality import gates
+from pipeline.settings import code_version
+from pipeline.transforms.profiles import for_gate, profiles, read_scores
+from pipeline.warehouse import run_log
+from pipeline.warehouse.step import night
 from pipeline.warehouse.tables import table
 
 
@@ -32,8 +32,8 @@ def main() -> None:
         has_clusters = any(source.clusters.count for source in here.zone.sources().values())
         gate = gates.check(for_gate(written, has_clusters), "profiles")
         counts = {row.as_of: row["count"] for row in written.groupBy("as_of").count().collect()}
-        rows = [runs.StepRow(day, counts.get(day, 0), {"profiles": counts.get(day, 0)}) for day in days]
-        runs.record(spark, "profiles", here.run_id, rows, gate, here.clock)
+        rows = [run_log.StepRow(day, counts.get(day, 0), {"profiles": counts.get(day, 0)}) for day in days]
+        run_log.record(spark, "profiles", here.run_id, rows, gate, here.clock)
 
 
 if __name__ == "__main__":

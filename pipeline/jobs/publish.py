@@ -9,9 +9,9 @@ Repeating it after a crash is harmless. Fails when a step of this run is missing
 from datetime import UTC, datetime
 
 from pipeline.errors import InputError, told_in_one_line
-from pipeline.version import code_version
-from pipeline.warehouse import branches, runs
-from pipeline.warehouse.night import night
+from pipeline.settings import code_version
+from pipeline.warehouse import branches, run_log
+from pipeline.warehouse.step import night
 from pipeline.warehouse.tables import table
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     with night("publish") as here:
         spark = here.spark
         for step in ("clean", "sessions", "sequences", "profiles"):
-            if here.days.last not in runs.days_of_run(spark, step, here.run_id):
+            if here.days.last not in run_log.days_of_run(spark, step, here.run_id):
                 raise InputError(
                     f"step {step} of run {here.run_id} has not ended for {here.days.last}: run it before publish"
                 )

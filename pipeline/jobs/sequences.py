@@ -3,27 +3,27 @@
     spark-submit pipeline/jobs/sequences.py --day 2026-01-31 [--run-id ID]
 
 Reads the events known by then, over all sessions, robots and those without consent left out; keeps the newest 512.
-Fails when a rule of `pipeline/expectations/sequences.json` is broken.
+Fails when a rule of `pipeline/quality/suites/sequences.json` is broken.
 """
 
 from pyspark.sql import functions as F
 
-from pipeline import gates
-from pipeline.devices import device_owners, most_users
 from pipeline.errors import told_in_one_line
-from pipeline.sequences import sequences
-from pipeline.sessionize import Rules
-from pipeline.warehouse import runs
-from pipeline.warehouse.night import night
-from pipeline.warehouse.sequences import for_gate, sequences_by_day
+from pipeline.quality import gates
+from pipeline.transforms.device_stitching import device_owners, most_users
+from pipeline.transforms.sequences import sequences
+from pipeline.transforms.sessions import Rules
+from pipeline.warehouse import run_log
+from pipeline.warehouse.step import night
 from pipeline.warehouse.tables import table
+from pipeline.warehouse.writes import for_gate, sequences_by_day
 
 
 def main() -> None:
     with night("sequences") as here:
         spark = here.spark
         # Days that were cleaned along with the night have news as well, and may never be run by themselves.
-        days = sorted({*here.days, *runs.days_of_run(spark, "clean", here.run_id)})
+        days = sorted({*here.days, *run_log.days_of_run(spark, "clean", here.run_id)})
         known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
         sources = here.zone.sources()
         owners = device_owners(spark.table(table("device_users")), most_users(sources))
@@ -35,7 +35,7 @@ def main() -> None:
 
         written = spark.table(table("sequences")).where(is_replaced)
         gate = gates.check(for_gate(written, here.settings.sequence_length), "sequences")
-        runs.record(spark, "sequences", here.run_id, sequences_by_day(written, days), gate, here.clock)
+        run_log.record(spark, "sequences", here.run_id, sequences_by_day(written, days), gate, here.clock)
 
 
 if __name__ == "__main__":

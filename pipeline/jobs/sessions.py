@@ -4,30 +4,30 @@
 
 Reads the events that are new or changed, and the sessions that they touch, which are cut again from what they hold;
 all other sessions and their ids are left alone.
-Fails when a rule of `pipeline/expectations/sessions.json` is broken.
+Fails when a rule of `pipeline/quality/suites/sessions.json` is broken.
 """
 
 from pyspark.sql import functions as F
 
-from pipeline import gates
-from pipeline.devices import device_owners, most_users, moved_devices, owned
 from pipeline.errors import told_in_one_line
-from pipeline.sessionize import Rules, sessionize, sessions_of
-from pipeline.touched import changed_by, events_to_cut, touched_sessions
-from pipeline.warehouse import runs
+from pipeline.quality import gates
+from pipeline.transforms.device_stitching import device_owners, most_users, moved_devices, owned
+from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
+from pipeline.transforms.sessions import Rules, sessionize, sessions_of
+from pipeline.warehouse import run_log
 from pipeline.warehouse.branches import table_before
-from pipeline.warehouse.night import night
-from pipeline.warehouse.sessions import replace_sessions, sessions_by_day
+from pipeline.warehouse.step import night
 from pipeline.warehouse.tables import table
+from pipeline.warehouse.writes import replace_sessions, sessions_by_day
 
 
 def main() -> None:
     with night("sessions") as here:
         spark = here.spark
         rules = Rules.of(here.zone.sources())
-        cleaned = runs.days_of_run(spark, "clean", here.run_id)
-        newest = F.lit(runs.newest_cleaned_day(spark.table(table("runs"))))
-        newest_before = F.lit(runs.newest_cleaned_day(table_before(spark, "runs")))
+        cleaned = run_log.days_of_run(spark, "clean", here.run_id)
+        newest = F.lit(run_log.newest_cleaned_day(spark.table(table("runs"))))
+        newest_before = F.lit(run_log.newest_cleaned_day(table_before(spark, "runs")))
         shares = most_users(here.zone.sources())
         owners = device_owners(spark.table(table("device_users")), shares)
         owners_before = device_owners(table_before(spark, "device_users"), shares)
@@ -45,7 +45,7 @@ def main() -> None:
 
         gate = gates.check(written, "sessions")
         rows = sessions_by_day(written, events, cleaned)
-        runs.record(spark, "sessions", here.run_id, rows, gate, here.clock)
+        run_log.record(spark, "sessions", here.run_id, rows, gate, here.clock)
 
 
 if __name__ == "__main__":

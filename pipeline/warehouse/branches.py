@@ -6,9 +6,8 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from pipeline.errors import InputError
-from pipeline.warehouse import runs
-from pipeline.warehouse.names import BRANCH_PREFIX
-from pipeline.warehouse.tables import NIGHT_TABLES, table
+from pipeline.warehouse import run_log
+from pipeline.warehouse.tables import BRANCH_PREFIX, NIGHT_TABLES, table
 
 MAIN = "main"
 
@@ -33,7 +32,7 @@ def resume(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
     missing = [name for name in NIGHT_TABLES if branch not in _refs(spark, name)]
     if not missing:
         return
-    if day not in runs.days_of_run(spark, "clean", run_id):
+    if day not in run_log.days_of_run(spark, "clean", run_id):
         raise InputError(
             f"no branch {branch} of {', '.join(missing)}: the night's first step has not run, or another night ran "
             f"since; run the night again from `clean`"

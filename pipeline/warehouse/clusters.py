@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
-from pipeline.source import Source
+from pipeline.sources.schema import Source
 from pipeline.warehouse.tables import table
 
 

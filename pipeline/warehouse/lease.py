@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 
-from pipeline.embedded import postgres
 from pipeline.errors import ThroughlineError
+from pipeline.local import postgres
 from pipeline.settings import Settings
 
 CREATE = """

@@ -11,8 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from model.arrays import Bools, Ints
-from model.history import History
+from model.data.arrays import Bools, Ints
+from model.data.history import History
 
 Altered = Callable[[History], History]
 

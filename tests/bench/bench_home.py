@@ -9,15 +9,15 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.arrival import land_events
 from pipeline.days import DayRange
-from pipeline.embedded import postgres
-from pipeline.embedded.prepare import prepare
 from pipeline.files import write_whole
-from pipeline.landing import LandingZone, stage_file
+from pipeline.landing.arrival import land_events
+from pipeline.landing.zone import LandingZone, stage_file
+from pipeline.local import postgres
+from pipeline.local.preflight import prepare
+from pipeline.runner.commands import step_commands, step_environment, tables_command
 from pipeline.settings import ROOT, Settings
-from pipeline.source import load_source
-from pipeline.steps import step_commands, step_environment, tables_command
+from pipeline.sources.schema import load_source
 from tests.bench.generated_log import LogPlan, write_log
 from tests.bench.measured import Measured, measured
 from tests.bench.spark_times import Execution, executions

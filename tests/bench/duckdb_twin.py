@@ -14,9 +14,9 @@ from pathlib import Path
 import duckdb
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-from pipeline.bots import BotRules
 from pipeline.settings import Settings
-from pipeline.source import load_source
+from pipeline.sources.schema import load_source
+from pipeline.transforms.bots import BotRules
 from tests.bench.bench_home import DATA_STEPS, TOML
 
 SQL = Path(__file__).with_name("duckdb_sql")

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
 
-from model.days import MICROS_PER_DAY, end_of_day
-from model.sequences_schema import SEQUENCES, UTC_MOMENT
+from model.data.days import MICROS_PER_DAY, UTC_MOMENT, end_of_day
+from model.data.sequences import SEQUENCES
 
 LAST_DAY = date(2026, 3, 31)
 USERS_AT_ONCE = 50_000

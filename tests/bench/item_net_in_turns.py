@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.baselines.trails import Trails
-from model.next_item.network import NextItemNet
-from model.next_item.ranker import NetRanker
-from model.next_item.trainer import ItemProgress, train_net
-from model.public_sets.next_item import CELLS_AT_ONCE, DEPTH, ItemRanker, newest
+from model.baselines.interactions import Trails
 from tests.bench.item_training import RECIPE
+from tests.bench.next_item.network import NextItemNet
+from tests.bench.next_item.ranker import NetRanker
+from tests.bench.next_item.trainer import ItemProgress, train_net
+from tests.bench.public_sets.next_item import CELLS_AT_ONCE, DEPTH, ItemRanker, newest
 from tests.bench.turns import Handed, Ints, Steps, Turns
 
 

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.baselines.trails import Trails
-from model.next_item.contestant import NetOfItems
-from model.next_item.network import ItemSize, NextItemNet
-from model.next_item.trainer import ItemProgress, ItemRecipe
-from model.public_sets.files import data_folder
-from model.public_sets.movielens import NEWEST, read_movielens
-from model.public_sets.next_item import VALIDATION, question
-from model.public_sets.orders import of_users
+from model.baselines.interactions import Trails
+from tests.bench.next_item.contestant import NetOfItems
+from tests.bench.next_item.network import ItemSize, NextItemNet
+from tests.bench.next_item.trainer import ItemProgress, ItemRecipe
+from tests.bench.public_sets.files import data_folder
+from tests.bench.public_sets.movielens import NEWEST, read_movielens
+from tests.bench.public_sets.next_item import VALIDATION, question
+from tests.bench.public_sets.orders import of_users
 
 RECIPE = ItemRecipe(newest=NEWEST, epochs=38, learning_rate=2e-3, judged_every=10)
 QUICK_USERS, QUICK_EPOCHS = 400, 2

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model.counts.lesson import lesson_between
-from model.days import DAYS_AHEAD, MICROS_PER_DAY, end_of_day
-from model.history import history_of
+from model.data.days import DAYS_AHEAD, MICROS_PER_DAY, end_of_day
+from model.data.history import history_of
+from model.data.labels import lesson_between
 from model.registry import Registry, Training
-from model.training.challenger import Schooling
-from model.training.transformer import CONTESTANT, TransformerChallenger
+from model.training.challengers import Schooling, TransformerChallenger
+from model.transformer.fit import CONTESTANT
 from tests.bench.generated_sequences import LAST_DAY, made_up_users
 
 USERS = 5_000

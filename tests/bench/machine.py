@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.version import code_version
+from pipeline.settings import code_version
 
 
 def machine() -> dict[str, object]:

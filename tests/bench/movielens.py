@@ -24,12 +24,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.bootstrap import mean_of_users
-from model.next_item.blend import LEAST_CHANCE, blended_BV, log_chance_BV, ndcg_by_weight
-from model.next_item.ranker import NetRanker
-from model.public_sets.item_contestants import MOVIELENS_FAMILIES
-from model.public_sets.movielens import NEWEST
-from model.public_sets.next_item import (
+from model.metrics import mean_of_users
+from tests.bench.item_training import TrainedNet, asked_trails, recipe_of
+from tests.bench.machine import machine
+from tests.bench.next_item.blend import LEAST_CHANCE, blended_BV, log_chance_BV, ndcg_by_weight
+from tests.bench.next_item.ranker import NetRanker
+from tests.bench.public_sets.item_contestants import MOVIELENS_FAMILIES
+from tests.bench.public_sets.movielens import NEWEST
+from tests.bench.public_sets.next_item import (
     TEST,
     VALIDATION,
     ItemRanker,
@@ -41,8 +43,6 @@ from model.public_sets.next_item import (
     ranks_B,
     ranks_U,
 )
-from tests.bench.item_training import TrainedNet, asked_trails, recipe_of
-from tests.bench.machine import machine
 
 RESULTS = Path(__file__).with_name("results") / "movielens.json"
 WEIGHTS = (0.0, 0.4, 0.7, 1.0, 1.3, 1.6, 2.0)  # of the linear map in a blend

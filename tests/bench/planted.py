@@ -22,33 +22,29 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from model.arrays import Bools, Floats
-from model.baselines.boosted_ranking import BoostedRanking
 from model.baselines.grids import GRIDS
-from model.baselines.lambda_mart import LambdaMart
 from model.baselines.next_tag import NextTagByTransition
-from model.baselines.own_counts import OwnCounts
+from model.baselines.simple import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
-from model.bootstrap import mean_of_users, paired_difference
-from model.days import MICROS_PER_DAY
+from model.boosting.ranker import BoostedRanking, LambdaMart
+from model.data.arrays import Bools, Floats
+from model.data.cutoffs import Split
+from model.data.days import MICROS_PER_DAY
+from model.data.folds import Known, Lessons
 from model.evaluation.calibration import calibration_error
 from model.evaluation.entrants import Family
-from model.evaluation.exam import exam_at
-from model.evaluation.known import Known, Lessons
-from model.evaluation.listing import TOLD, Listing, ask
-from model.evaluation.split import Split
-from model.metrics import f1_of_users, recall_of_users
-from model.public_sets.tag_bench import known_of
+from model.evaluation.holdout import TOLD, Listing, ask, exam_at
+from model.metrics import f1_of_users, mean_of_users, paired_difference, recall_of_users
+from model.transformer.config import SIZES, Recipe, Size
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import told_on
-from model.transformer.recipe import Recipe
-from model.transformer.size import SIZES, Size
 from pipeline.demo.plan import DemoPlan
 from tests.bench.ablated import alterations, last_sessions
 from tests.bench.machine import machine
 from tests.bench.planted_course import Course, PathsRanker, altered
 from tests.bench.planted_markdown import markdown
 from tests.bench.planted_world import PlantedWorld, planted_world
+from tests.bench.public_sets.tag_bench import known_of
 from tests.bench.tag_by_tag import PathlessRanker
 
 RESULTS = Path(__file__).with_name("results") / "planted.json"

@@ -10,25 +10,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import softmax
 
-from model.arrays import Floats
-from model.counts.lesson import Lesson, lesson_between
-from model.days import end_of_day
-from model.evaluation.contestant import Contestant
-from model.evaluation.exam import Exam
-from model.evaluation.known import Known, Lessons
-from model.evaluation.split import Split
-from model.history import History
-from model.transformer.convex import fit_of_paths
-from model.transformer.dense import dense_lessons
-from model.transformer.interest_ranker import TransformerRanker
+from model.data.arrays import Floats
+from model.data.cutoffs import Split
+from model.data.days import end_of_day
+from model.data.folds import Known, Lessons
+from model.data.history import History
+from model.data.labels import Lesson, lesson_between
+from model.evaluation.holdout import Exam
+from model.interfaces import Contestant
+from model.transformer.config import Recipe, Size
+from model.transformer.dataset import Window, dense_lessons
+from model.transformer.fit import Start, TransformerRanker, train_network
 from model.transformer.network import InterestTransformer
-from model.transformer.paths import CrossFittedPaths, Paths, prepare_paths
 from model.transformer.progress import Told
-from model.transformer.questions import Window
-from model.transformer.recipe import Recipe
-from model.transformer.size import Size
-from model.transformer.vocabulary import Vocabulary
-from model.transformer.whole_training import Start, train_network
+from model.transformer.stacked_features import CrossFittedPaths, Paths, prepare_paths
+from model.transformer.tokens import Vocabulary
+from model.transformer.warm_start import fit_of_paths
 from tests.bench.ablated import last_sessions
 
 Read = list[tuple[History, list[Lesson]]]  # a past, and the lessons that are asked about in one pass over it

@@ -10,14 +10,14 @@ from datetime import date
 
 import numpy as np
 
-from model.arrays import Floats, Ints
-from model.history import NO_ITEM, History
+from model.data.arrays import Floats, Ints
+from model.data.history import NO_ITEM, History
 from pipeline.demo.actors import interests_on
-from pipeline.demo.behaviour import KINDS
 from pipeline.demo.catalogue import TAGS
 from pipeline.demo.log import DemoLog, make_log
 from pipeline.demo.plan import DemoPlan
-from pipeline.source import load_source, source_file
+from pipeline.demo.visits import KINDS
+from pipeline.sources.schema import load_source, source_file
 
 MICROS_PER_MS = 1_000
 

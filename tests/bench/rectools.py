@@ -18,11 +18,11 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from model.next_item.network import ItemSize
-from model.public_sets.movielens import NEWEST
-from model.public_sets.next_item import TEST, VALIDATION, question
 from tests.bench.item_training import QUICK_EPOCHS, asked_trails
 from tests.bench.machine import machine
+from tests.bench.next_item.network import ItemSize
+from tests.bench.public_sets.movielens import NEWEST
+from tests.bench.public_sets.next_item import TEST, VALIDATION, question
 from tests.bench.rectools_compared import OURS, THEIRS, Course, Result, compared, markdown
 from tests.bench.rectools_environment import rectools_python
 from tests.bench.turns import Handed, Steps, Worker

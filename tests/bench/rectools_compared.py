@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from model.arrays import Ints
-from model.public_sets.next_item import hits_U, ndcg_U
+from model.data.arrays import Ints
+from tests.bench.public_sets.next_item import hits_U, ndcg_U
 from tests.bench.turns import Told, places_U
 
 Result = dict[str, Any]

@@ -4,7 +4,7 @@ A benchmark's history needs no scores. Usage: spark-submit tests/bench/settle_jo
 """
 
 from pipeline.warehouse import branches
-from pipeline.warehouse.night import night
+from pipeline.warehouse.step import night
 
 
 def main() -> None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model.arrays import Floats
-from model.history import History
-from model.transformer.batch import batch_of
-from model.transformer.interest_ranker import TOKENS_AT_ONCE, TransformerRanker
-from model.transformer.layout import layout
-from model.transformer.questions import MOST_TOKENS, batches
+from model.data.arrays import Floats
+from model.data.history import History
+from model.transformer.dataset import MOST_TOKENS, batches
+from model.transformer.fit import TOKENS_AT_ONCE, TransformerRanker
+from model.transformer.tokens import batch_of, layout
 
 EMITTED = 5
 UNSAID = -1e3

@@ -21,25 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from model.baselines.grids import GRIDS
-from model.bootstrap import paired_difference
-from model.evaluation.contestant import Contestant, Ranker
+from model.data.cutoffs import Split
+from model.data.folds import Lessons
+from model.data.users import lowest_hashes_U
+from model.evaluation.backtest import learnt_of
 from model.evaluation.entrants import Chosen, Family, prepared
-from model.evaluation.evaluate import learnt_of
-from model.evaluation.exam import Exam, exam_at
-from model.evaluation.judged import Cost, Judged, judge
-from model.evaluation.known import Lessons
-from model.evaluation.listing import Listing, ask
+from model.evaluation.holdout import Exam, Listing, ask, exam_at
 from model.evaluation.metrics import ranking_values
-from model.evaluation.split import Split
-from model.public_sets import files
-from model.public_sets.files import data_folder
-from model.public_sets.sets import EVERYBODY, TAOBAO_SPLIT, taobao_split
-from model.public_sets.tag_bench import METRICS, known_of
-from model.public_sets.taobao import read_taobao
-from model.public_sets.taobao_contestants import STACKED, TAOBAO_FAMILIES, TRIAL_FAMILIES
-from model.transformer.interest_ranker import TransformerContestant, TransformerRanker
-from model.user_hash import lowest_hashes_U
+from model.evaluation.results import Cost, Judged, judge
+from model.interfaces import Contestant, Ranker
+from model.metrics import paired_difference
+from model.transformer.fit import TransformerContestant, TransformerRanker
 from tests.bench.machine import machine
+from tests.bench.public_sets import files
+from tests.bench.public_sets.files import data_folder
+from tests.bench.public_sets.sets import EVERYBODY, TAOBAO_SPLIT, taobao_split
+from tests.bench.public_sets.tag_bench import METRICS, known_of
+from tests.bench.public_sets.taobao import read_taobao
+from tests.bench.public_sets.taobao_contestants import STACKED, TAOBAO_FAMILIES, TRIAL_FAMILIES
 from tests.bench.tag_by_tag import PathlessRanker
 
 RESULTS = Path(__file__).with_name("results") / "taobao_transformer.json"

@@ -6,10 +6,10 @@ The declaration in `sql/ddl` is what analysts read; a model's score differs from
 import pyarrow as pa
 import pytest
 
-from model.profile_schema import PROFILES
-from model.sequences_schema import SEQUENCES
+from model.data.profiles import PROFILES
+from model.data.sequences import SEQUENCES
 from pipeline.analyst.dictionary import declared_columns, parse_ddl
-from pipeline.profiles import SCORES
+from pipeline.transforms.profiles import SCORES
 
 # What the pipeline adds to a score: where it comes from.
 ADDED_BY_THE_PIPELINE = ["run_id", "input_snapshots", "code_version", "config_hash"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.days import day_range
+from pipeline.runner.commands import STEPS, step_commands, train_command
 from pipeline.settings import ROOT
-from pipeline.steps import STEPS, step_commands, train_command
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "dag_command_lines"
 INTERVAL = (datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.embedded.airflow_api import AirflowApi
+from pipeline.local.airflow_client import AirflowApi
 
 pytestmark = pytest.mark.end_to_end
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.embedded.configuration import spark_defaults
-from pipeline.embedded.jdk import java
+from pipeline.local.spark_config import java, spark_defaults
 
 pytestmark = pytest.mark.end_to_end
 

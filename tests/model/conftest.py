@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model.sequences_schema import SEQUENCES
+from model.data.sequences import SEQUENCES
 
 LAST_DAY = date(2026, 3, 31)
 

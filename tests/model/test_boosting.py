@@ -8,20 +8,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from model.boosting.artifact import read_forest, write_forest
-from model.boosting.boosting1 import Boosting1
 from model.boosting.features import feature_names, features_PF
-from model.boosting.fit import examples, grow, try_recipes, usual_actions
-from model.boosting.forest import Forest
-from model.boosting.recipe import RECIPES, Recipe
-from model.counts.fit import fit_history
-from model.counts.lesson import lesson_between
-from model.counts.pairs import candidates, own_tags
-from model.days import DAYS_AHEAD, end_of_day
+from model.boosting.model import (
+    RECIPES,
+    Boosting1,
+    Forest,
+    Recipe,
+    examples,
+    grow,
+    read_forest,
+    try_recipes,
+    usual_actions,
+    write_forest,
+)
+from model.counts.model import fit_history
+from model.data.days import DAYS_AHEAD, end_of_day
+from model.data.history import history_of
+from model.data.labels import lesson_between
+from model.data.pairs import candidates, own_tags
+from model.data.scores import Scores
 from model.errors import InputError
-from model.history import history_of
 from model.metrics import expected_calibration_error
-from model.scorer import Scores
 
 SequencesOf = Callable[..., pa.Table]
 SMALL = Recipe(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=30)

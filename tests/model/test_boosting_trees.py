@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from model.boosting.trees import ROWS_AT_ONCE, trees_of
+from model.boosting.model import ROWS_AT_ONCE, trees_of
 
 
 def test_the_copied_trees_say_what_scikit_learn_says() -> None:

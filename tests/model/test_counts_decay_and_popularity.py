@@ -4,10 +4,9 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from model.counts.decay import decayed_weight_E
-from model.counts.popularity import popularity
-from model.days import MICROS_PER_DAY, end_of_day
-from model.history import history_of
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.history import decayed_weight_E, history_of
+from model.data.popularity import popularity
 
 SequencesOf = Callable[..., pa.Table]
 END = end_of_day(date(2026, 1, 31))

@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model.counts.calibration import AS_STATED, fit_calibration
-from model.counts.fit import fit, fit_history, sample
-from model.counts.learn import affinities_at_cut
-from model.counts.lesson import lesson
-from model.counts.parameters import UNTUNED
-from model.days import MICROS_PER_DAY, end_of_day
-from model.history import history_of
+from model.calibration import AS_STATED, fit_calibration
+from model.counts.model import UNTUNED, affinities_at_cut, fit, fit_history
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.history import history_of
+from model.data.labels import lesson
+from model.data.users import sample
 from model.metrics import expected_calibration_error, ndcg_at
 
 SequencesOf = Callable[..., pa.Table]

@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from model.counts.counts1 import Counts1
-from model.counts.fit import fit
-from model.history import history_of
-from model.profile_schema import PROFILES
-from model.profiles import cohorts, profiles_of
+from model.counts.model import Counts1, fit
+from model.data.history import history_of
+from model.data.profiles import PROFILES, cohorts, profiles_of
 
 SequencesOf = Callable[..., pa.Table]
 DAY = date(2026, 1, 31)

@@ -5,13 +5,13 @@ from math import isnan, log2
 import numpy as np
 import pytest
 
-from model.arrays import Bools, Floats, Ints
-from model.bootstrap import paired_difference
+from model.data.arrays import Bools, Floats, Ints
 from model.metrics import (
     expected_calibration_error,
     f1_of_users,
     mean_of_the_defined,
     ndcg_of_users,
+    paired_difference,
     recall_of_users,
 )
 

@@ -16,13 +16,13 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 from typer.testing import CliRunner, Result
 
-import model.nightly as nightly
-import model.weekly as weekly
+import model.scoring as nightly
+import model.training.weekly as weekly
 from model.__main__ import app
-from model.boosting.recipe import RECIPES
-from model.profile_schema import PROFILES
-from model.sequences_schema import SEQUENCES
-from model.training.boosting import BoostingChallenger
+from model.boosting.model import RECIPES
+from model.data.profiles import PROFILES
+from model.data.sequences import SEQUENCES
+from model.training.challengers import BoostingChallenger
 
 SequencesOf = Callable[..., pa.Table]
 ROOT = Path(__file__).parents[2]

@@ -4,12 +4,11 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pytest
 
-from model.days import days_from_to
+from model.data.days import days_from_to
+from model.data.exchange import Exchange
+from model.data.history import HISTORY_COLUMNS, history_of
+from model.data.sequences import SEQUENCES, known_by_day, require_sequences, sequences_with
 from model.errors import InputError, UsageError, without_passwords
-from model.exchange import Exchange
-from model.history import HISTORY_COLUMNS, history_of
-from model.sequences import known_by_day
-from model.sequences_schema import SEQUENCES, require_sequences, sequences_with
 
 SequencesOf = Callable[..., pa.Table]
 DAY = date(2026, 3, 31)

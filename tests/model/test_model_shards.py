@@ -11,19 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import model.samples as samples
-import model.score as score
-from model.counts.fit import fit, sample
-from model.days import clock, days_from_to
-from model.exchange import Exchange
-from model.history import history_of
-from model.profiles import profiles_of
-from model.score import score_days
-from model.sequences import known_by_day
-from model.sequences_schema import SEQUENCES
-from model.shards import count_for, dealt_out, shards_of
-from model.user_hash import stable_hash
-from model.who_is_scored import who_is_scored
+import model.scoring as samples
+import model.scoring as score
+from model.counts.model import fit
+from model.data.days import clock, days_from_to
+from model.data.exchange import Exchange
+from model.data.history import history_of
+from model.data.profiles import profiles_of
+from model.data.sequences import SEQUENCES, known_by_day
+from model.data.shards import count_for, dealt_out, shards_of
+from model.data.users import sample, stable_hash, who_is_scored
+from model.scoring import score_days
 
 SequencesOf = Callable[..., pa.Table]
 FEW = 50  # users to learn from, less than there are

@@ -7,10 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-import model.stream as stream
-from model.history import HISTORY_COLUMNS
-from model.sequences import SequencesSnapshot, open_sequences
-from model.sequences_schema import sequences_with
+import model.data.sequences as stream
+from model.data.history import HISTORY_COLUMNS
+from model.data.sequences import SequencesSnapshot, open_sequences, sequences_with
 from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 DAY = date(2026, 3, 31)

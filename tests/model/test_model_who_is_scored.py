@@ -4,9 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from model.days import days_from_to
-from model.user_hash import stable_hash
-from model.who_is_scored import who_is_scored
+from model.data.days import days_from_to
+from model.data.users import stable_hash, who_is_scored
 
 SequencesOf = Callable[..., pa.Table]
 DAY = date(2026, 3, 31)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from model.choice import version_of_choice
-from model.curves import CurvePoint
 from model.errors import InputError
+from model.interfaces import CurvePoint
+from model.model_selection import version_of_choice
 from model.registry import Registry, Training, Version, newest_promoted, unused_name
 
 JANUARY_11, JANUARY_18, JANUARY_25 = date(2026, 1, 11), date(2026, 1, 18), date(2026, 1, 25)

@@ -8,26 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-import model.training.boosting as boosting
-from model.boosting.forest import Forest
-from model.boosting.kept import KeptForest
-from model.boosting.recipe import Recipe
-from model.bootstrap import Difference
-from model.counts.counts1 import Counts1
-from model.counts.lesson import Lesson
-from model.curves import CurvePoint
-from model.days import DAYS_AHEAD, end_of_day
+import model.training.challengers as boosting
+from model.boosting.model import Forest, KeptForest, Recipe
+from model.counts.model import Counts1
+from model.data.cutoffs import plan
+from model.data.days import DAYS_AHEAD, end_of_day
+from model.data.folds import Histories, lesson_of_week
+from model.data.history import History, history_of
+from model.data.labels import Lesson
+from model.data.scores import Scores
 from model.errors import InputError
-from model.history import History, history_of
-from model.kept import Kept
-from model.scorer import Scores
-from model.training.boosting import BoostingChallenger, LearntForest
-from model.training.challenge import Challenge, challenge, steps_of
-from model.training.challenger import Schooling, Told
-from model.training.judging import Judged, Verdict, verdict
-from model.training.plan import plan
-from model.training.told import last_line
-from model.training.weeks import Histories, lesson_of_week
+from model.interfaces import CurvePoint, Kept
+from model.metrics import Difference
+from model.training.challengers import BoostingChallenger, LearntForest, Schooling, Told
+from model.training.promotion import Challenge, Judged, Verdict, challenge, last_line, steps_of, verdict
 
 SMALL = (Recipe(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=40),)
 WEEK = timedelta(days=DAYS_AHEAD)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.training.ahead import Ahead
+from model.training.background_refit import Ahead
 from model.transformer.progress import Progress
 from tests.model.work_beside import end_of_file, no_number, process_id, read, slow, threads
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.cluster_names import cluster_tags
+from pipeline.transforms.item_clusters import cluster_tags
 
 TYPICAL = {0: ["spade", "trowel"], 1: ["pan", "pot"]}
 

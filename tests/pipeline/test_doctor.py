@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.doctor import examine
-from pipeline.embedded.configuration import JARS
+from pipeline.local.doctor import examine
+from pipeline.local.spark_config import JARS
 from pipeline.settings import load_settings
 
 

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from pipeline.embedded import postgres
 from pipeline.errors import ThroughlineError
+from pipeline.local import postgres
 from pipeline.settings import Settings
 from pipeline.warehouse.lease import Lease
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.process import StepFailed, message_in, run_command
-from pipeline.steps import CommandLine
+from pipeline.runner.commands import CommandLine
+from pipeline.runner.process import StepFailed, message_in, run_command
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.source import (
+from pipeline.sources.schema import (
     BUILT_IN,
     ClusterRules,
     Columns,

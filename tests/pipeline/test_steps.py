@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.days import day_range
-from pipeline.settings import ROOT, load_settings
-from pipeline.steps import (
+from pipeline.runner.commands import (
     STEPS,
     CommandLine,
     classes_command,
@@ -21,6 +20,7 @@ from pipeline.steps import (
     step_environment,
     tables_command,
 )
+from pipeline.settings import ROOT, load_settings
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "command_lines"
 DAY = day_range("2026-01-31", None, None)

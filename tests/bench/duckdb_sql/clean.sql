@@ -1,4 +1,4 @@
--- Landed lines to events, rejects and items: the work of pipeline/clean.py, with DESIGN.md's rules, as DuckDB likes it.
+-- Landed lines to events, rejects and items: the work of pipeline/transforms/clean.py, with DESIGN.md's rules, as DuckDB likes it.
 -- Variables: landing, out, inner_pad, outer_pad, future_days, duplicate_days, allowed_lateness_days, and the rules of
 -- bots. Tables: event_types (name, canonical, weight), robot_patterns (pattern).
 CREATE TEMP TABLE judged AS

@@ -1,4 +1,4 @@
--- Events to sequences: the work of pipeline/sequences.py, all days of the range at once.
+-- Events to sequences: the work of pipeline/transforms/sequences.py, all days of the range at once.
 -- Variables: out, gap_micros, cap_micros, sequence_length.
 COPY (
     WITH counted AS (

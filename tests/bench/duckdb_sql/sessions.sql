@@ -1,4 +1,4 @@
--- Events to sessions: the work of pipeline/sessionize.py on a history that has none yet.
+-- Events to sessions: the work of pipeline/transforms/sessions.py on a history that has none yet.
 -- Variables: out, gap_micros, cap_micros.
 COPY (
     WITH events AS (

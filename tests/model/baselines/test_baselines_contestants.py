@@ -8,25 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model.arrays import Floats
 from model.baselines.grids import GRIDS
-from model.baselines.lambda_mart import LambdaMart
-from model.baselines.last_session import LastSession
 from model.baselines.next_tag import NextTagBySessions, NextTagByTransition
-from model.baselines.own_counts import OwnCounts
-from model.baselines.popularity import RecentPopularity
-from model.baselines.stacked_ranking import StackedRanking
+from model.baselines.simple import LastSession, OwnCounts, RecentPopularity
 from model.baselines.transition import TransitionSettings
 from model.baselines.vsknn import VsknnSettings
-from model.counts.counts1 import Counts1
-from model.counts.learn import affinities_at_cut, learn
-from model.counts.lesson import Lesson, lesson
-from model.counts.parameters import UNTUNED
-from model.counts.popularity import popularity
-from model.days import MICROS_PER_DAY, end_of_day
-from model.evaluation.contestant import Contestant
-from model.history import History, history_of
-from model.ranking import top
+from model.boosting.ranker import LambdaMart
+from model.counts.model import UNTUNED, Counts1, affinities_at_cut, learn
+from model.data.arrays import Floats, top
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.history import History, history_of
+from model.data.labels import Lesson, lesson
+from model.data.popularity import popularity
+from model.interfaces import Contestant
+from tests.bench.stacked_ranking import StackedRanking
 
 SequencesOf = Callable[..., pa.Table]
 WEEK = 7 * MICROS_PER_DAY

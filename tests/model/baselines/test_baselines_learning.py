@@ -10,19 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model.arrays import Floats
-from model.baselines.boosted_ranking import BoostedRanking
-from model.baselines.lambda_mart import LambdaMart
 from model.baselines.next_tag import NextTagByTransition
-from model.baselines.own_counts import OwnCounts
-from model.baselines.stacked_ranking import StackedRanking
+from model.baselines.simple import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
-from model.bootstrap import paired_difference
-from model.counts.lesson import Lesson, lesson
-from model.days import MICROS_PER_DAY, end_of_day
-from model.evaluation.contestant import Contestant
-from model.history import history_of
-from model.ranking import places_UT
+from model.boosting.ranker import BoostedRanking, LambdaMart
+from model.data.arrays import Floats, places_UT
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.history import history_of
+from model.data.labels import Lesson, lesson
+from model.interfaces import Contestant
+from model.metrics import paired_difference
+from tests.bench.stacked_ranking import StackedRanking
 
 SequencesOf = Callable[..., pa.Table]
 WEEK = 7 * MICROS_PER_DAY

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from model.baselines.returning import FEATURES, ReturnBoosting, return_features_UF
-from model.counts.lesson import Lesson, lesson
-from model.days import MICROS_PER_DAY, end_of_day
-from model.history import history_of
+from model.boosting.returning import FEATURES, ReturnBoosting, return_features_UF
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.history import history_of
+from model.data.labels import Lesson, lesson
 from model.metrics import expected_calibration_error
 
 SequencesOf = Callable[..., pa.Table]

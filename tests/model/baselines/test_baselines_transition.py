@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model.arrays import Floats
-from model.baselines.trails import Trails
+from model.baselines.interactions import Trails
 from model.baselines.transition import Bag, TransitionSettings, fit_transition
+from model.data.arrays import Floats
 
 THINGS = 7
 BAGS = (Bag(0.6, 2), Bag(0.9, 5))

@@ -6,9 +6,9 @@ from math import log
 import numpy as np
 import pytest
 
-from model.arrays import Floats
-from model.baselines.trails import Trails
+from model.baselines.interactions import Trails
 from model.baselines.vsknn import VsknnSettings, fit_vsknn
+from model.data.arrays import Floats
 
 THINGS = 12
 USERS = 25

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.arrays import Floats
-from model.counts.decay import decayed_weight_E
-from model.counts.lesson import Lesson
-from model.counts.popularity import popularity
-from model.evaluation.known import Known
-from model.evaluation.learning_curve import LearningCurve
-from model.evaluation.split import Split, split
-from model.history import History, history_of
+from model.data.arrays import Floats
+from model.data.cutoffs import Split, split
+from model.data.folds import Known
+from model.data.history import History, decayed_weight_E, history_of
+from model.data.labels import Lesson
+from model.data.popularity import popularity
+from model.evaluation.results import LearningCurve
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,10 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.metrics import brier_score_loss
 
-from model.arrays import Bools, Floats
+from model.data.arrays import Bools, Floats
+from model.data.cutoffs import Split
+from model.data.folds import Known
+from model.data.users import stable_hash
 from model.evaluation.calibration import (
     Isotonic,
     Temperature,
@@ -14,14 +17,10 @@ from model.evaluation.calibration import (
     fit_calibrator,
     fit_isotonic,
     fit_temperature,
+    reliability,
 )
-from model.evaluation.exam import Exam, exam_at
-from model.evaluation.known import Known
-from model.evaluation.listing import Listing
-from model.evaluation.reliability import reliability
-from model.evaluation.split import Split
+from model.evaluation.holdout import Exam, Listing, exam_at
 from model.metrics import expected_calibration_error
-from model.user_hash import stable_hash
 
 
 def drawn(count: int, seed: int) -> tuple[Floats, Bools]:

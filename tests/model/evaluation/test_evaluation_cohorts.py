@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.evaluation.cohorts import cohorts, repeat_and_new_recall
-from model.evaluation.exam import Exam, exam_at
-from model.evaluation.known import Known
-from model.evaluation.split import Split, split
-from model.history import history_of
+from model.data.cutoffs import Split, split
+from model.data.folds import Known
+from model.data.history import history_of
+from model.evaluation.holdout import Exam, exam_at
+from model.evaluation.metrics import cohorts, repeat_and_new_recall
 
 
 def visits(user: str, sessions: int, events: int) -> list[tuple[str, str, str]]:

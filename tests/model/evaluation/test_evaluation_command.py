@@ -13,13 +13,13 @@ from mlflow import MlflowClient
 from pyiceberg.catalog.sql import SqlCatalog
 from typer.testing import CliRunner, Result
 
-import model.evaluation.order as order
-import model.weekly as weekly
+import model.evaluation.command as order
+import model.training.weekly as weekly
 from model.__main__ import app
-from model.arrays import Floats
-from model.boosting.recipe import RECIPES
-from model.history import History
-from model.training.boosting import BoostingChallenger
+from model.boosting.model import RECIPES
+from model.data.arrays import Floats
+from model.data.history import History
+from model.training.challengers import BoostingChallenger
 from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.arrays import Floats
-from model.baselines.lambda_mart import LambdaMart
-from model.baselines.own_counts import OwnCounts
-from model.baselines.stacked_ranking import StackedRanking
-from model.counts.lesson import Lesson
-from model.evaluation.contestant import CostlyContestant, Ranker
-from model.evaluation.evaluate import evaluate
-from model.evaluation.guards import LeakError
-from model.evaluation.known import Known
-from model.evaluation.split import Split
-from model.history import History
-from model.transformer.interest_ranker import TransformerContestant
-from model.transformer.recipe import Recipe
+from model.baselines.simple import OwnCounts
+from model.boosting.ranker import LambdaMart
+from model.data.arrays import Floats
+from model.data.cutoffs import Split
+from model.data.folds import Known
+from model.data.history import History
+from model.data.labels import Lesson
+from model.evaluation.backtest import evaluate
+from model.evaluation.leakage import LeakError
+from model.interfaces import CostlyContestant, Ranker
+from model.transformer.config import Recipe
+from model.transformer.fit import TransformerContestant
+from tests.bench.stacked_ranking import StackedRanking
 
 
 @dataclass(frozen=True, eq=False)

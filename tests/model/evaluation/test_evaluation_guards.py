@@ -9,20 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.arrays import Floats
-from model.counts.lesson import Lesson
-from model.counts.popularity import popularity
-from model.days import end_of_day
-from model.evaluation.altered import PLANTED_TAG, scribbled_over, with_another_future
-from model.evaluation.contestant import Ranker
-from model.evaluation.entrants import prepared
-from model.evaluation.evaluate import evaluate
-from model.evaluation.exam import exam_at, known_at
-from model.evaluation.guards import LeakError, require_alone_as_in_company, require_blind_to_the_future
-from model.evaluation.known import Known, Lessons, lesson_of
-from model.evaluation.ready import ReadyCounts
-from model.evaluation.split import Split
-from model.history import History
+from model.data.arrays import Floats
+from model.data.cutoffs import Split
+from model.data.days import end_of_day
+from model.data.folds import Known, Lessons, lesson_of
+from model.data.history import History
+from model.data.labels import Lesson
+from model.data.popularity import popularity
+from model.evaluation.backtest import evaluate
+from model.evaluation.entrants import ReadyCounts, prepared
+from model.evaluation.holdout import exam_at, known_at
+from model.evaluation.leakage import (
+    PLANTED_TAG,
+    LeakError,
+    require_alone_as_in_company,
+    require_blind_to_the_future,
+    scribbled_over,
+    with_another_future,
+)
+from model.interfaces import Ranker
 
 
 def touches_of(history: History, past: History) -> Floats:

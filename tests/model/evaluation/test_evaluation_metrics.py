@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, ndcg_score, precision_score, recall_score
 
-from model.arrays import Floats
-from model.evaluation.exam import Exam, exam_at
-from model.evaluation.known import Known
-from model.evaluation.listing import Listing, ask, strongest
+from model.data.arrays import Floats
+from model.data.cutoffs import Split
+from model.data.folds import Known
+from model.data.history import History
+from model.evaluation.holdout import Exam, Listing, ask, exam_at, strongest
 from model.evaluation.metrics import coverage, harmonic_mean, ranking_values, threshold_values, tuned_threshold
-from model.evaluation.split import Split
-from model.history import History
 from model.metrics import mean_of_the_defined
 
 TAGS = 40

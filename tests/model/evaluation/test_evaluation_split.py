@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.days import end_of_day
+from model.data.cutoffs import Split, fewest_days, split
+from model.data.days import end_of_day
+from model.data.folds import Known, Lessons
+from model.data.history import history_of
 from model.errors import InputError, UsageError
-from model.evaluation.exam import exam_at, known_at, require_answers
-from model.evaluation.known import Known, Lessons
-from model.evaluation.split import Split, fewest_days, split
-from model.history import history_of
+from model.evaluation.holdout import exam_at, known_at, require_answers
 
 NEWEST = date(2026, 3, 31)
 AS_OF = date(2026, 3, 24)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import model.evaluation.order as order
+import model.evaluation.command as order
 import pipeline.cli as terminal
 from model.__main__ import app
-from model.training.transformer import CONTESTANT
-from pipeline.steps import evaluate_command
+from model.transformer.fit import CONTESTANT
+from pipeline.runner.commands import evaluate_command
 
 
 class Stopped(Exception):

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from model.baselines.returning import ReturnBoosting
-from model.bootstrap import paired_difference
+from model.boosting.returning import ReturnBoosting
+from model.data.cutoffs import Split
+from model.data.folds import Known, Lessons
 from model.errors import InputError
-from model.evaluation.evaluate import STEPS_OF_ENTRANT, Evaluation, evaluate
-from model.evaluation.exam import exam_at
-from model.evaluation.judged import MAIN
-from model.evaluation.known import Known, Lessons
+from model.evaluation.backtest import STEPS_OF_ENTRANT, Evaluation, evaluate
+from model.evaluation.entrants import ReadyCounts, ReadyVersions
+from model.evaluation.holdout import exam_at
 from model.evaluation.page import page
-from model.evaluation.ready import ReadyCounts, ReadyVersions
 from model.evaluation.report import Configuration, configuration, report
+from model.evaluation.results import MAIN
 from model.evaluation.returning import CountsReturning, best_returning, return_auc
-from model.evaluation.split import Split
-from model.evaluation.told import HEADINGS, last_line, markdown, rows, terminal_tables
+from model.evaluation.tables import HEADINGS, last_line, markdown, rows, terminal_tables
+from model.metrics import paired_difference
 
 Grid = dict[str, list[Any]]
 

@@ -9,25 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from model.baselines.boosted_ranking import BoostedRanking
-from model.baselines.lambda_mart import LambdaMart
 from model.baselines.next_tag import NextTagByTransition
-from model.baselines.own_counts import OwnCounts
+from model.baselines.simple import OwnCounts
 from model.baselines.transition import TransitionSettings
-from model.counts.counts1 import Counts1
-from model.counts.fit import fit_history
-from model.counts.lesson import lesson_between
-from model.days import end_of_day
-from model.history import History, history_of
-from model.training.challenger import Schooling
-from model.training.transformer import LearntTransformer, TransformerChallenger
-from model.transformer.batch import Batch, batch_of
-from model.transformer.interest_ranker import TransformerContestant
-from model.transformer.layout import Tokens, layout
+from model.boosting.ranker import BoostedRanking, LambdaMart
+from model.counts.model import Counts1, fit_history
+from model.data.days import end_of_day
+from model.data.history import History, history_of
+from model.data.labels import lesson_between
+from model.training.challengers import LearntTransformer, Schooling, TransformerChallenger
+from model.transformer.config import Recipe, Size
+from model.transformer.fit import TransformerContestant
 from model.transformer.network import InterestTransformer
-from model.transformer.size import Size
-from model.transformer.trainer import Recipe
-from model.transformer.vocabulary import Vocabulary
+from model.transformer.tokens import Batch, Tokens, Vocabulary, batch_of, layout
 
 SMALL = Size(width=16, heads=2, encoder_blocks=2, decoder_blocks=2, interests=3)
 DAY = 86_400_000_000

@@ -12,16 +12,15 @@ import pytest
 
 from model.baselines.next_tag import NextTagBySessions
 from model.baselines.vsknn import VsknnSettings
-from model.choice import load
-from model.counts.counts1 import Counts1
+from model.counts.model import Counts1
+from model.data.history import History
+from model.data.scores import Scores
 from model.errors import InputError
-from model.history import History
+from model.model_selection import load
 from model.registry import Registry, Training
-from model.scorer import Scores
-from model.training.challenger import Schooling
-from model.training.transformer import LearntTransformer
-from model.transformer.kept import KeptTransformer
-from model.transformer.kept_paths import anchored, write_path
+from model.training.challengers import LearntTransformer, Schooling
+from model.transformer.publish import KeptTransformer
+from model.transformer.stacked_features import anchored, write_path
 
 
 @pytest.fixture

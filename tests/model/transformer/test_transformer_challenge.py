@@ -15,33 +15,29 @@ import torch
 from scipy.special import expit
 from typer.testing import CliRunner, Result
 
-import model.nightly as nightly
-import model.session_export as session_export
-import model.weekly as weekly
+import model.scoring as nightly
+import model.training.weekly as weekly
+import model.transformer.session_vectors as session_export
 from model.__main__ import app
-from model.baselines.boosted_ranking import BoostedRanking
-from model.baselines.lambda_mart import LambdaMart
-from model.counts.calibration import AS_STATED
-from model.counts.lesson import Lesson
-from model.counts.pairs import Pairs
-from model.curves import CurvePoint
-from model.history import History
-from model.kept import Kept
+from model.boosting.ranker import BoostedRanking, LambdaMart
+from model.calibration import AS_STATED
+from model.data.cutoffs import plan
+from model.data.history import History
+from model.data.labels import Lesson
+from model.data.pairs import Pairs
+from model.data.users import stable_hash
+from model.interfaces import CurvePoint, Kept
 from model.metrics import expected_calibration_error
-from model.training.affinity_line import PublishedTags, fit_affinity
-from model.training.calibrating import ONE_HELD_OUT_OF, HeldOut, calibrated
-from model.training.challenge import Challenge, challenge
-from model.training.challenger import Schooling, Told
-from model.training.plan import plan
-from model.training.transformer import LearntTransformer, TransformerChallenger
-from model.transformer.interest_model import AS_TOLD, UNCHANGED
-from model.transformer.interest_ranker import TransformerContestant
-from model.transformer.kept import KeptTransformer
-from model.transformer.paths import prepare_paths
+from model.training.challengers import LearntTransformer, Schooling, Told, TransformerChallenger
+from model.training.promotion import Challenge, challenge
+from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, PublishedTags, calibrated, fit_affinity
+from model.transformer.config import Recipe
+from model.transformer.fit import TransformerContestant
+from model.transformer.model import AS_TOLD, UNCHANGED
 from model.transformer.progress import Progress, unwatched
-from model.transformer.scratch import Scratch
-from model.transformer.trainer import Recipe
-from model.user_hash import stable_hash
+from model.transformer.publish import KeptTransformer
+from model.transformer.stacked_features import prepare_paths
+from model.transformer.workdir import Scratch
 from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 

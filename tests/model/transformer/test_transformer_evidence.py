@@ -6,11 +6,11 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from model.transformer.attention import Attention
-from model.transformer.batch import Batch
-from model.transformer.evidence import strength_of_sessions_BIS
+from model.transformer.blocks import Attention
+from model.transformer.config import Size
 from model.transformer.network import InterestTransformer
-from model.transformer.size import Size
+from model.transformer.publish import strength_of_sessions_BIS
+from model.transformer.tokens import Batch
 
 
 @pytest.mark.parametrize("is_rotary", [False, True])

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from model.history import History
-from model.transformer.batch import Batch, batch_of
-from model.transformer.layout import END, EVENT, PADDING, Tokens, layout
+from model.data.history import History
 from model.transformer.network import InterestTransformer
-from model.transformer.vocabulary import Vocabulary
+from model.transformer.tokens import END, EVENT, PADDING, Batch, Tokens, Vocabulary, batch_of, layout
 
 Make = Callable[..., InterestTransformer]
 SAME = {"rtol": 0.0, "atol": 1e-10}

@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.history import history_of
-from model.transformer.batch import batch_of
-from model.transformer.layout import END, EVENT, NUMBERS, START, layout
-from model.transformer.vocabulary import Vocabulary
+from model.data.history import history_of
+from model.transformer.tokens import END, EVENT, NUMBERS, START, Vocabulary, batch_of, layout
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from model.history import history_of
-from model.transformer.batch import batch_of
-from model.transformer.layout import END, EVENT, PADDING, START, layout
-from model.transformer.loss import LossWeights, loss_of, next_tags_loss
+from model.data.history import history_of
+from model.transformer.config import LossWeights, Size
+from model.transformer.dataset import Question
+from model.transformer.loss import loss_of, next_tags_loss
 from model.transformer.network import InterestTransformer
-from model.transformer.questions import Question
-from model.transformer.size import Size
-from model.transformer.vocabulary import Vocabulary
+from model.transformer.tokens import END, EVENT, PADDING, START, Vocabulary, batch_of, layout
 
 WIDTH = 8
 RANKING_ALONE = LossWeights(probability=0.0, mixture=0.0, next_tags=0.0, returning=0.0)

@@ -7,16 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from model.transformer.attention import Attention, rotated
-from model.transformer.batch import Batch
-from model.transformer.lately import Came
-from model.transformer.layout import END, EVENT, PADDING
+from model.transformer.blocks import Attention, rotated
+from model.transformer.config import SIZES, Size
+from model.transformer.heads import HALF_LIVES_DAYS, AffinityFit, Came
+from model.transformer.masks import encoder_sight_BML, memory_sight_BCL
 from model.transformer.network import InterestTransformer, session_vectors
-from model.transformer.own_tags import HALF_LIVES_DAYS
-from model.transformer.repeat import AffinityFit
-from model.transformer.sight import encoder_sight_BML, memory_sight_BCL
-from model.transformer.size import SIZES, Size
-from model.transformer.vocabulary import Vocabulary
+from model.transformer.tokens import END, EVENT, PADDING, Batch, Vocabulary
 
 Make = Callable[..., InterestTransformer]
 

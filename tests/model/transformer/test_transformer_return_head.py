@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model.days import MICROS_PER_DAY
-from model.transformer.batch import Batch
-from model.transformer.lately import LATELY_NUMBERS, Came
-from model.transformer.return_head import ReturnHead
+from model.data.days import MICROS_PER_DAY
+from model.transformer.heads import LATELY_NUMBERS, Came, ReturnHead
+from model.transformer.tokens import Batch
 
 DAY = MICROS_PER_DAY
 

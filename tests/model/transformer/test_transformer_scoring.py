@@ -10,16 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model.counts.counts1 import Counts1
-from model.history import History, history_of
+from model.counts.model import Counts1
+from model.data.history import History, history_of
+from model.data.profiles import PROFILES, profiles_of
+from model.data.scores import Scores
 from model.metrics import expected_calibration_error
-from model.profile_schema import PROFILES
-from model.profiles import profiles_of
-from model.scorer import Scores
-from model.training.transformer import LearntTransformer
-from model.transformer.interest_model import InterestModel
-from model.transformer.kept import KeptTransformer
-from model.transformer.transformer1 import Transformer1
+from model.training.challengers import LearntTransformer
+from model.transformer.model import InterestModel
+from model.transformer.publish import KeptTransformer, Transformer1
 
 WEEK = 7 * 86_400_000_000
 Rows = dict[str, dict[str, Any]]

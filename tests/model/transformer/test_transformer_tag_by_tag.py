@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from model.counts.lesson import Lesson, lesson
-from model.days import MICROS_PER_DAY, end_of_day
-from model.history import history_of
-from model.transformer.loss import LossWeights, loss_of, sequence_loss
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.history import history_of
+from model.data.labels import Lesson, lesson
+from model.transformer.config import LossWeights, Recipe, Size
+from model.transformer.dataset import Question, Window
+from model.transformer.loss import loss_of, sequence_loss
 from model.transformer.network import InterestTransformer
-from model.transformer.paths import CrossFittedPaths
-from model.transformer.questions import Question, Window
-from model.transformer.recipe import Recipe
-from model.transformer.size import Size
+from model.transformer.stacked_features import CrossFittedPaths
+from model.transformer.tokens import Vocabulary
 from model.transformer.trainer import Trainer
-from model.transformer.vocabulary import Vocabulary
 
 TINY = Size(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
 WEEK = 7 * MICROS_PER_DAY

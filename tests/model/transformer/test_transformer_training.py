@@ -9,26 +9,24 @@ import numpy as np
 import pytest
 import torch
 
-import model.transformer.interest_ranker as interest_ranker
-import model.transformer.questions as questions
-from model.baselines.own_counts import OwnCounts
-from model.counts.lesson import Lesson, lesson
-from model.counts.pairs import Pairs
-from model.days import MICROS_PER_DAY, end_of_day
-from model.history import history_of
-from model.transformer.convex import fit_of_affinity, fit_of_paths
-from model.transformer.dense import dense_lessons
-from model.transformer.interest_ranker import TransformerContestant
-from model.transformer.loss import LossWeights, loss_of
+import model.transformer.dataset as questions
+import model.transformer.fit as interest_ranker
+from model.baselines.simple import OwnCounts
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.history import history_of
+from model.data.labels import Lesson, lesson
+from model.data.pairs import Pairs
+from model.data.users import lowest_hashes_U, stable_hash
+from model.transformer.config import LossWeights, Recipe, Size
+from model.transformer.dataset import Window, batches, dense_lessons, plan
+from model.transformer.fit import TransformerContestant
+from model.transformer.loss import loss_of
 from model.transformer.network import InterestTransformer
-from model.transformer.paths import CrossFittedPaths, Paths
-from model.transformer.questions import Window, batches
-from model.transformer.scratch import Scratch
-from model.transformer.size import Size
-from model.transformer.source import plan
-from model.transformer.trainer import Recipe, Trainer
-from model.transformer.vocabulary import Vocabulary
-from model.user_hash import lowest_hashes_U, stable_hash
+from model.transformer.stacked_features import CrossFittedPaths, Paths
+from model.transformer.tokens import Vocabulary
+from model.transformer.trainer import Trainer
+from model.transformer.warm_start import fit_of_affinity, fit_of_paths
+from model.transformer.workdir import Scratch
 
 TINY = Size(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
 WEEK = 7 * MICROS_PER_DAY

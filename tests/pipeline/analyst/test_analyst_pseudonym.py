@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.analyst.pseudonym import pseudonym
+from pipeline.pseudonyms import pseudonym
 
 
 @pytest.mark.parametrize(

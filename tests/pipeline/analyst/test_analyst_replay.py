@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.analyst.replay import outcome, plan_replay
+from pipeline.analyst.replay_plan import outcome, plan_replay
 from pipeline.days import DayRange
 from pipeline.errors import InputError
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import pytest
 from rich.console import Console
 
-import pipeline.replay
-from pipeline.landing import LandingZone
-from pipeline.process import StepFailed
+import pipeline.runner.replay
+from pipeline.landing.zone import LandingZone
+from pipeline.runner.process import StepFailed
 
 DAY = date(2026, 1, 2)
 TOML = """

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.days import DayRange, day_range
-from pipeline.demo.tour import split_days
+from pipeline.demo.demo import split_days
 
 
 def days(text: str) -> DayRange:

@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.demo.catalogue import TAGS
+from pipeline.demo.catalogue import BROWSERS, CRAWLERS, TAGS
 from pipeline.demo.plan import DemoPlan, DemoSummary
-from pipeline.demo.words import BROWSERS, CRAWLERS
 from pipeline.demo.write import event_file, write_demo_log
-from pipeline.source import load_source, source_file
+from pipeline.sources.schema import load_source, source_file
 
 PLAN = DemoPlan(users=150)
 

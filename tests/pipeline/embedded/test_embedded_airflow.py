@@ -7,7 +7,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from pipeline.embedded import airflow
+from pipeline.local import airflow
 from pipeline.settings import Settings
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.embedded import airflow_configuration as configuration
-from pipeline.embedded import postgres
 from pipeline.files import write_private
+from pipeline.local import airflow_config as configuration
+from pipeline.local import postgres
 from pipeline.settings import Settings
 
 

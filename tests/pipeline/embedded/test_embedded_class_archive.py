@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.embedded import class_archive
-from pipeline.embedded.class_archive import class_path, is_archive_fresh
-from pipeline.embedded.configuration import spark_defaults
+from pipeline.local import spark_config
+from pipeline.local.spark_config import class_path, is_archive_fresh, spark_defaults
 from pipeline.settings import Settings
 
 OPTIONS = "spark.driver.extraJavaOptions"
@@ -19,15 +18,15 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A home without an archive, beside a JDK and jars of a minute ago."""
     for name in ("java", "spark_jars", "home/jars"):
         (tmp_path / name).mkdir(parents=True)
-    monkeypatch.setattr(class_archive, "java", lambda: tmp_path / "java")
-    monkeypatch.setattr(class_archive, "spark_jars", lambda: tmp_path / "spark_jars")
+    monkeypatch.setattr(spark_config, "java", lambda: tmp_path / "java")
+    monkeypatch.setattr(spark_config, "spark_jars", lambda: tmp_path / "spark_jars")
     return Settings(
         home=tmp_path / "home", catalog={"type": "rest", "uri": "http://127.0.0.1:1"}, spark_master="local[2]"
     )
 
 
 def recorded(settings: Settings, seconds_from_now: float = 60.0, content: bytes = b"classes") -> Path:
-    file = class_archive.class_archive(settings)
+    file = spark_config.class_archive(settings)
     file.write_bytes(content)
     moment = time.time() + seconds_from_now
     os.utime(file, (moment, moment))

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.embedded.class_archive import spark_jars
-from pipeline.embedded.configuration import JARS, fetched_jars, spark_defaults
+from pipeline.local.spark_config import JARS, fetched_jars, spark_defaults, spark_jars
 from pipeline.settings import Settings
 
 NAMES = ("org.apache.iceberg_iceberg-spark-runtime-4.1_2.13-1.11.0.jar", "org.postgresql_postgresql-42.7.7.jar")

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.embedded import processes
-from pipeline.embedded.processes import Background, stop
+from pipeline.local import processes
+from pipeline.local.processes import Background, stop
 
 PARENT_AND_CHILD = """
 import subprocess, sys, time

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.arrival import arrival_days, land_events
-from pipeline.clean_plan import CleanPlan
 from pipeline.errors import InputError
-from pipeline.landed_lines import landed_lines
-from pipeline.landing import LandingZone, stage_file
-from pipeline.source import Source
+from pipeline.landing.arrival import arrival_days, land_events
+from pipeline.landing.clean_plan import CleanPlan
+from pipeline.landing.zone import LandingZone, stage_file
+from pipeline.sources.schema import Source
+from pipeline.transforms.parse import landed_lines
 
 SOURCE = Source.model_validate(
     {

@@ -4,10 +4,10 @@ from datetime import date
 
 import pytest
 
-from pipeline.clean_plan import plan_cleaning
 from pipeline.days import DayRange
 from pipeline.errors import InputError
-from pipeline.landing import LandedDay
+from pipeline.landing.clean_plan import plan_cleaning
+from pipeline.landing.zone import LandedDay
 
 
 def day(number: int) -> date:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.landing import LINES, LandingZone, StagedFile, input_files, sort_files, stage_file, stage_files
-from pipeline.source import Reader, Source
+from pipeline.landing.zone import LINES, LandingZone, StagedFile, input_files, sort_files, stage_file, stage_files
+from pipeline.sources.schema import Reader, Source
 
 JSON = Reader(format="jsonl", fields="user STRING")
 CSV = Reader(format="csv", columns=["user", "item"])
@@ -132,7 +132,7 @@ def test_a_header_that_is_no_header_is_refused(stage: Stage) -> None:
 
 
 def test_long_lines_are_written_in_small_batches(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.landing.LETTERS_PER_BATCH", 1_000)
+    monkeypatch.setattr("pipeline.landing.zone.LETTERS_PER_BATCH", 1_000)
     staged = stage(b"user,item\n" + b"\n".join([b"x" * 300] * 10), "log.csv", WITH_HEADER)
     assert len(lines_of(staged)) == 10
     assert pq.read_metadata(staged.lines_file).num_row_groups == 3

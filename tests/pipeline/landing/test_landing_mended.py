@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.landing import LandingZone
+from pipeline.landing.zone import LandingZone
 
 TOML = """
 name = "web"

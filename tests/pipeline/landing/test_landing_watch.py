@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from pipeline.landing import LandedDay
-from pipeline.landing_watch import look_for
+from pipeline.landing.status import look_for
+from pipeline.landing.zone import LandedDay
 
 DAY = date(2026, 1, 31)
 

@@ -13,18 +13,18 @@ import pyarrow as pa
 import pytest
 
 from pipeline.analyst.dictionary import declared_columns
-from pipeline.arrival import arrival_days
-from pipeline.clean import Cleaned, clean, judge
-from pipeline.clean_plan import CleanPlan, plan_cleaning
 from pipeline.days import DayRange
-from pipeline.devices import device_owners, device_users, most_users, moved_devices, owned
-from pipeline.duplicates import FILLED_BY_COPIES, IDENTITY
-from pipeline.landing import LandedDay, LandingZone, StagedFile, stage_files
-from pipeline.sequences import sequences
-from pipeline.sessionize import Rules, sessionize, sessions_of
+from pipeline.landing.arrival import arrival_days
+from pipeline.landing.clean_plan import CleanPlan, plan_cleaning
+from pipeline.landing.zone import LandedDay, LandingZone, StagedFile, stage_files
 from pipeline.settings import Settings
-from pipeline.source import Source
-from pipeline.touched import changed_by, events_to_cut, touched_sessions
+from pipeline.sources.schema import Source
+from pipeline.transforms.clean import Cleaned, clean, judge
+from pipeline.transforms.deduplicate import FILLED_BY_COPIES, IDENTITY
+from pipeline.transforms.device_stitching import device_owners, device_users, most_users, moved_devices, owned
+from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
+from pipeline.transforms.sequences import sequences
+from pipeline.transforms.sessions import Rules, sessionize, sessions_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipeline.source import DeviceRules, Source, load_source, source_file
+from pipeline.sources.schema import DeviceRules, Source, load_source, source_file
 
 START = datetime(2026, 3, 27, tzinfo=UTC)
 DAYS = [START.date() + timedelta(days=number) for number in range(4)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.bots import BotRules, robots, with_declared_bots
+from pipeline.transforms.bots import BotRules, robots, with_declared_bots
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = 3600.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.duplicates import deduplicate
+from pipeline.transforms.deduplicate import deduplicate
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "duplicates").iterdir())
 ARRIVED = """

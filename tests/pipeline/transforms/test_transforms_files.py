@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.source import Source
+from pipeline.sources.schema import Source
 
 DAY = date(2026, 1, 5)
 COLUMNS = {

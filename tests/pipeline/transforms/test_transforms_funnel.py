@@ -4,10 +4,10 @@ from datetime import date
 
 import pytest
 
-from pipeline.clean_plan import CleanPlan
 from pipeline.errors import GateError
-from pipeline.funnel import FileFunnel, count_fates, gate_frame, require_nothing_lost, step_rows
-from pipeline.landing import LandedDay
+from pipeline.landing.clean_plan import CleanPlan
+from pipeline.landing.zone import LandedDay
+from pipeline.transforms.line_accounting import FileFunnel, count_fates, gate_frame, require_nothing_lost, step_rows
 
 DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
 LINE = "source STRING, arrival_day DATE, file STRING, line BIGINT, reason STRING"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import gates
 from pipeline.errors import GateError, InputError
-from pipeline.gates import SUITES, check, load_suite
+from pipeline.quality import gates
+from pipeline.quality.gates import SUITES, check, load_suite
 
 USER = "a" * 64
 ALL_SUITES = sorted(file.stem for file in SUITES.glob("*.json"))

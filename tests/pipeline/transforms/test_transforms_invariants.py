@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from pipeline.devices import device_owners, device_users, moved_devices, owned
-from pipeline.sequences import sequences
-from pipeline.sessionize import Rules, sessionize, sessions_of
-from pipeline.touched import changed_by, events_to_cut, touched_sessions
+from pipeline.transforms.device_stitching import device_owners, device_users, moved_devices, owned
+from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
+from pipeline.transforms.sequences import sequences
+from pipeline.transforms.sessions import Rules, sessionize, sessions_of
 
 USERS = 150
 START = datetime(2026, 3, 24, tzinfo=UTC)  # the clocks of Berlin change within the week

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from pipeline.clean import with_cluster_tags
 from pipeline.errors import InputError
-from pipeline.item_clusters import item_clusters, items_of_sessions
-from pipeline.source import ClusterRules, load_source, source_file
+from pipeline.sources.schema import ClusterRules, load_source, source_file
+from pipeline.transforms.clean import with_cluster_tags
+from pipeline.transforms.item_clusters import item_clusters, items_of_sessions
 from pipeline.warehouse.clusters import newest_tags, newest_versions, sources_to_train
 
 GROUPS, ITEMS_PER_GROUP, SESSIONS = 4, 8, 240

@@ -1,8 +1,8 @@
 """Catalogues, and the items that events touch."""
 
-from pipeline.clean import with_catalogue_tags
-from pipeline.items import catalogue, touched_items
-from pipeline.source import Items
+from pipeline.sources.schema import Items
+from pipeline.transforms.clean import with_catalogue_tags
+from pipeline.transforms.items import catalogue, touched_items
 
 ITEMS = Items.model_validate(
     {

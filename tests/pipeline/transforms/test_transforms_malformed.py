@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.source import REASONS, Source, load_source, source_file
+from pipeline.sources.schema import REASONS, Source, load_source, source_file
 
 DAY = date(2026, 1, 5)
 MALFORMED, VALID = 10_000, 200

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.source import load_source, source_file
+from pipeline.sources.schema import load_source, source_file
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "nights").iterdir())
 

@@ -11,9 +11,9 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from model.profile_schema import PROFILES
+from model.data.profiles import PROFILES
 from pipeline.errors import InputError
-from pipeline.profiles import for_gate, profiles, read_scores
+from pipeline.transforms.profiles import for_gate, profiles, read_scores
 
 SUNDAY, MONDAY = date(2026, 1, 4), date(2026, 1, 5)
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from pipeline.pseudonyms import pseudonymize
+from pipeline.transforms.pseudonymize import pseudonymize
 
 KEYS = [b"k", b"correct horse battery staple", b"x" * 64, b"y" * 65, bytes(range(256))]
 

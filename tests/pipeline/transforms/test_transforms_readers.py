@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.canonical import canonical_lines, check_expressions, check_items, with_reason
-from pipeline.clean import judge
 from pipeline.demo.log import make_log
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.render import LineRenderer
 from pipeline.errors import SourceError
 from pipeline.settings import Settings
-from pipeline.source import BUILT_IN, REASONS, Source, load_source, source_file
+from pipeline.sources.schema import BUILT_IN, REASONS, Source, load_source, source_file
+from pipeline.transforms.canonical import canonical_lines, check_expressions, check_items, with_reason
+from pipeline.transforms.clean import judge
 
 LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
 ARRIVAL_DAY = date(2026, 1, 5)

@@ -8,10 +8,10 @@ import pytest
 from pyspark.sql import functions as F
 from sklearn.metrics import normalized_mutual_info_score
 
-from pipeline.canonical import canonical_lines
-from pipeline.item_clusters import item_clusters
-from pipeline.sessionize import Rules, sessionize
-from pipeline.source import ClusterRules, load_source, source_file
+from pipeline.sources.schema import ClusterRules, load_source, source_file
+from pipeline.transforms.canonical import canonical_lines
+from pipeline.transforms.item_clusters import item_clusters
+from pipeline.transforms.sessions import Rules, sessionize
 
 LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
 THROUGH = date(2017, 12, 4)

@@ -19,8 +19,8 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.sessionize import Rules, is_counted, sessionize, sessions_of
-from pipeline.source import SessionRules, Source, load_source, source_file
+from pipeline.sources.schema import SessionRules, Source, load_source, source_file
+from pipeline.transforms.sessions import Rules, is_counted, sessionize, sessions_of
 
 KEY = b"key"  # of the pseudonyms of `cleaned_log`
 BEFORE_A_PING = timedelta(seconds=5)

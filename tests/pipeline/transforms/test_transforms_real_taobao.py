@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from pipeline.canonical import canonical_lines, with_reason
-from pipeline.sessionize import Rules, sessionize
-from pipeline.source import load_source, source_file
+from pipeline.sources.schema import load_source, source_file
+from pipeline.transforms.canonical import canonical_lines, with_reason
+from pipeline.transforms.sessions import Rules, sessionize
 
 LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.source import load_source, source_file
+from pipeline.sources.schema import load_source, source_file
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 1, day) for day in (5, 6, 7))
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"

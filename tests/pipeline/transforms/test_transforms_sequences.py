@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from pipeline.devices import device_owners, device_users
-from pipeline.sequences import sequences
+from pipeline.transforms.device_stitching import device_owners, device_users
+from pipeline.transforms.sequences import sequences
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sequences").iterdir())
 EVENTS = """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from pipeline.sessionize import is_counted, sessionize, sessions_of
+from pipeline.transforms.sessions import is_counted, sessionize, sessions_of
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sessions").iterdir())
 EVENTS = """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.canonical import canonical_lines, with_reason
-from pipeline.source import load_source, source_file
+from pipeline.sources.schema import load_source, source_file
+from pipeline.transforms.canonical import canonical_lines, with_reason
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 AT = "[05/Jan/2026:10:00:00 +0100]"

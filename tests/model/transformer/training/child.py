@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from model.transformer.checkpoint import Checkpoint
+from model.transformer.distributed import Machine
 from model.transformer.early_stop import LeastLoss
-from model.transformer.machine import Machine
 from model.transformer.store import StoredSource
 from model.transformer.trainer import Trainer
 

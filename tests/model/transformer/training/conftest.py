@@ -11,17 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from model.baselines.own_counts import OwnCounts
-from model.counts.lesson import lesson
-from model.days import MICROS_PER_DAY, end_of_day
-from model.history import history_of
+from model.baselines.simple import OwnCounts
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.history import history_of
+from model.data.labels import lesson
+from model.transformer.config import Recipe, Size
+from model.transformer.dataset import Window
 from model.transformer.network import InterestTransformer
-from model.transformer.paths import CrossFittedPaths
-from model.transformer.questions import Window
-from model.transformer.recipe import Recipe
-from model.transformer.size import Size
+from model.transformer.stacked_features import CrossFittedPaths
+from model.transformer.tokens import Vocabulary
 from model.transformer.trainer import Trainer
-from model.transformer.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[4]
 CHILD = Path(__file__).with_name("child.py")

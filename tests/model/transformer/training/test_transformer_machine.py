@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.transformer.machine import Machine, cores, scoring_threads
-from model.transformer.source import plan, share
+from model.transformer.dataset import plan, share
+from model.transformer.distributed import Machine, cores, scoring_threads
 from model.transformer.tensors import leaves, moved, rebuilt
 
 RANKS = {"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from model.transformer.negatives import drawn, sampled_ranking_loss
+from model.transformer.loss import drawn, sampled_ranking_loss
 
 USERS, TAGS = 6, 300
 

@@ -12,12 +12,11 @@ import pytest
 import torch
 
 from model.errors import InputError
-from model.transformer.batch import batch_of
 from model.transformer.columns import Column
-from model.transformer.layout import EVENT, NUMBERS, Tokens
-from model.transformer.questions import Question
+from model.transformer.dataset import Question
 from model.transformer.store import StoredSource, write_store
 from model.transformer.tensors import leaves
+from model.transformer.tokens import EVENT, NUMBERS, Tokens, batch_of
 from model.transformer.trainer import Trainer
 
 TAGS = 50

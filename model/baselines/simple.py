@@ -1,0 +1,137 @@
+"""What everybody turned to of late, the same for all.
+
+Shape letters: U users, T tags asked about, V tags learnt of.
+
+What the user did in the last session, and nothing older.
+
+Shape letters: U users, T tags asked about, V tags learnt of, M touches.
+
+`counts-1` before the referee: decayed own counts and popularity. Shape letters: U users, T tags, P pairs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from model.counts.candidates import candidates_of, told_of
+from model.counts.model import UNTUNED, VERSION, Counts1Parameters, learn
+from model.data.arrays import Floats, Texts
+from model.data.history import History
+from model.data.labels import Lesson
+from model.data.popularity import Popularity, popularity, share_of_users_T
+
+
+@dataclass(frozen=True, eq=False)
+class ShareRanker:
+    """A Ranker that says the same of everybody."""
+
+    tag_V: Texts  # sorted
+    share_V: Floats
+
+    def strength_UT(self, past: History) -> Floats:
+        """Return the share of each tag, 0 for one that nobody has touched."""
+        return np.tile(told_of(past.tag_T, self.tag_V, self.share_V, 0.0), (past.users, 1))
+
+
+@dataclass(frozen=True)
+class RecentPopularity:
+    """A Contestant."""
+
+    half_life_days: float
+
+    @property
+    def name(self) -> str:
+        return "popularity"
+
+    @property
+    def states_probabilities(self) -> bool:
+        return False
+
+    def settings(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> ShareRanker:
+        return ShareRanker(past.tag_T, share_of_users_T(past, cut, self.half_life_days))
+
+
+@dataclass(frozen=True, eq=False)
+class LastSessionRanker:
+    """A Ranker: the crowd fills up what the last session leaves open."""
+
+    tag_V: Texts  # sorted
+    share_V: Floats
+
+    def strength_UT(self, past: History) -> Floats:
+        """Return how often the last session touched each tag; equals, and those it did not touch, by popularity."""
+        less_than_a_touch_T = told_of(past.tag_T, self.tag_V, self.share_V, 0.0) / 2
+        last_U = np.full(past.users, -1)
+        np.maximum.at(last_U, past.user_E, past.session_E)
+        user_M = past.user_E[past.event_M]
+        is_last_M = past.session_E[past.event_M] == last_U[user_M]
+        strength_UT = np.tile(less_than_a_touch_T, (past.users, 1))
+        np.add.at(strength_UT, (user_M[is_last_M], past.tag_M[is_last_M]), 1.0)
+        return strength_UT
+
+
+@dataclass(frozen=True)
+class LastSession:
+    """A Contestant."""
+
+    popularity_half_life_days: float
+
+    @property
+    def name(self) -> str:
+        return "last-session"
+
+    @property
+    def states_probabilities(self) -> bool:
+        return False
+
+    def settings(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> LastSessionRanker:
+        return LastSessionRanker(past.tag_T, share_of_users_T(past, cut, self.popularity_half_life_days))
+
+
+@dataclass(frozen=True, eq=False)
+class CountsRanker:
+    """A Ranker: the formula of counts-1 as of a cut."""
+
+    fitted: Counts1Parameters
+    crowd: Popularity
+    cut: int  # moment
+
+    def as_of(self, past: History, cut: int) -> "CountsRanker":
+        """Return what it is at another cut, with what it has learnt. past: everybody known then."""
+        return replace(self, crowd=popularity(past, cut), cut=cut)
+
+    def strength_UT(self, past: History) -> Floats:
+        """Return the affinity of own and popular tags, of all others less, by popularity."""
+        asked = candidates_of(past, self.crowd)
+        return asked.filled_up_UT(self.fitted.affinity_P(asked.past, asked.own, asked.pairs, asked.share_T, self.cut))
+
+
+@dataclass(frozen=True)
+class OwnCounts:
+    """A Contestant."""
+
+    is_tuned: bool  # by the newest window taught; else the parameters that counts-1 starts from
+
+    @property
+    def name(self) -> str:
+        return VERSION
+
+    @property
+    def states_probabilities(self) -> bool:
+        return True
+
+    def settings(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> CountsRanker:
+        """Return counts-1 as of `cut`; untuned where nothing was taught."""
+        fitted = learn(taught[-1]) if self.is_tuned and taught else UNTUNED
+        return CountsRanker(fitted, popularity(past, cut), cut)

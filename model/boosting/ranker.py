@@ -1,0 +1,150 @@
+"""Gradient boosted trees that learn to rank: LambdaMART.
+
+Source: Burges 2010, as XGBoost 3 builds it (`rank:ndcg`).
+
+Shape letters: P pairs of user and tag, F features.
+
+Gradient boosting that learns to rank: LambdaMART on decayed counts of several half-lives and by action.
+
+Shape letters: U users, T tags, P pairs of user and tag, F features.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import xgboost
+from scipy.special import expit
+
+from model.boosting.features import features_PF
+from model.boosting.model import usual_actions
+from model.counts.candidates import candidates_of
+from model.data.arrays import Bools, Floats, Ints
+from model.data.history import History
+from model.data.labels import Lesson
+from model.data.popularity import Popularity, popularity
+
+THREADS = 2
+PairMethod = Literal["mean", "topk"]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pairs that are ranked within each user of each lesson."""
+
+    rows_PF: Floats
+    is_touched_P: Bools
+    user_P: Ints  # rising
+    users: int
+
+
+@dataclass(frozen=True)
+class LambdaMart:
+    """Settings, as XGBoost names them where it does."""
+
+    trees: int
+    depth: int
+    learning_rate: float
+    least_weight_in_leaf: float
+    # mean: each touched tag is compared with so many others, drawn at random; topk: the first so many places are
+    # compared with all others, so that the trees care for the top of the list.
+    pair_method: PairMethod
+    pairs: int
+    share_of_rows: float = 1.0  # that a tree sees, drawn anew for each
+    share_of_features: float = 1.0  # that a split chooses from
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def grow(self, examples: Sequence[Examples], seed: int) -> xgboost.Booster:
+        """Learn from all examples, each user of each of them a group of its own."""
+        first = np.cumsum([0, *(one.users for one in examples)])
+        rows = xgboost.DMatrix(
+            np.concatenate([one.rows_PF for one in examples]),
+            label=np.concatenate([one.is_touched_P for one in examples]),
+            qid=np.concatenate([one.user_P + begin for one, begin in zip(examples, first, strict=False)]),
+            nthread=THREADS,
+        )
+        return xgboost.train({**self._parameters(), "seed": seed}, rows, num_boost_round=self.trees)
+
+    def _parameters(self) -> dict[str, Any]:
+        return {
+            "objective": "rank:ndcg",
+            "lambdarank_pair_method": self.pair_method,
+            "lambdarank_num_pair_per_sample": self.pairs,
+            "max_depth": self.depth,
+            "learning_rate": self.learning_rate,
+            "min_child_weight": self.least_weight_in_leaf,
+            "subsample": self.share_of_rows,
+            "colsample_bynode": self.share_of_features,
+            "tree_method": "hist",
+            "nthread": THREADS,
+        }
+
+
+def require_touched(taught: Sequence[Lesson]) -> None:
+    """Raise ValueError if no lesson has a touched candidate."""
+    if not any(lesson.is_touched_P.any() for lesson in taught):
+        raise ValueError(
+            f"boosted ranking has nothing to learn from: found {len(taught)} lessons before the cut and no touched "
+            f"candidate in them, expected one at least; begin the evaluation later, or leave this contestant out"
+        )
+
+
+def margin_P(trees: xgboost.Booster, rows_PF: Floats) -> Floats:
+    """Return what the trees say of each row, without a scale."""
+    return np.asarray(trees.inplace_predict(rows_PF, predict_type="margin"), dtype=np.float64)
+
+
+SEED = 1
+
+
+@dataclass(frozen=True, eq=False)
+class BoostedRanker:
+    """A Ranker."""
+
+    trees: xgboost.Booster
+    actions: tuple[str, ...]  # counted one by one
+    crowd: Popularity
+    cut: int  # moment
+
+    def as_of(self, past: History, cut: int) -> "BoostedRanker":
+        """Return what it is at another cut, with what it has learnt. past: everybody known then."""
+        return replace(self, crowd=popularity(past, cut), cut=cut)
+
+    def strength_UT(self, past: History) -> Floats:
+        """Return what the trees say of own and popular tags, bent into 0 to 1; of all others less, by popularity."""
+        asked = candidates_of(past, self.crowd)
+        rows_PF = features_PF(asked.past, asked.own, asked.pairs, asked.share_T, self.cut, self.actions)
+        return asked.filled_up_UT(np.asarray(expit(margin_P(self.trees, rows_PF))))
+
+
+@dataclass(frozen=True)
+class BoostedRanking:
+    """A Contestant."""
+
+    lambda_mart: LambdaMart
+
+    @property
+    def name(self) -> str:
+        return "boosted-ranking"
+
+    @property
+    def states_probabilities(self) -> bool:
+        return False
+
+    def settings(self) -> Mapping[str, Any]:
+        return self.lambda_mart.settings()
+
+    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> BoostedRanker:
+        """Learn from all of `taught`. Raises ValueError if no lesson has a touched candidate."""
+        require_touched(taught)
+        actions = usual_actions(taught)
+        trees = self.lambda_mart.grow([_examples(lesson, actions) for lesson in taught], SEED)
+        return BoostedRanker(trees, actions, popularity(past, cut), cut)
+
+
+def _examples(lesson: Lesson, actions: tuple[str, ...]) -> Examples:
+    rows_PF = features_PF(lesson.past, lesson.own, lesson.pairs, lesson.share_T, lesson.cut, actions)
+    return Examples(rows_PF, lesson.is_touched_P, lesson.pairs.user_P, lesson.past.users)

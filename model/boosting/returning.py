@@ -1,0 +1,105 @@
+"""Whether a user comes back at all: boosted trees on recency, frequency and session counts.
+
+Shape letters: U users, E events, S sessions of users, F features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from model.data.arrays import AnyArray, Floats, summed
+from model.data.days import DAYS_SEEN, MICROS_PER_DAY
+from model.data.history import History, fading_E
+from model.data.labels import Lesson
+
+HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
+# What is counted without fading looks back so far only, so that it does not grow with the age of the log.
+LOOK_BACK_DAYS = 14
+SEED = 1
+FEATURES = (
+    "days_since_last_event",
+    "days_since_first_event",
+    *(f"log_events_{days:g}d" for days in HALF_LIVES_DAYS),
+    *(f"log_sessions_{days:g}d" for days in HALF_LIVES_DAYS),
+    "log_session_count",
+    "days_with_an_event",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Returning:
+    """Fitted trees; or the one share that everything seen agrees on."""
+
+    trees: HistGradientBoostingClassifier | None
+    share: float  # of the users learnt from who came back
+
+    def return_probability_U(self, past: History, cut: int) -> Floats:
+        """Return the probability that each user has any event in the window after `cut`.
+
+        past: nothing in it lies at `cut` or after. A user's answer does not depend on who else is asked about.
+        """
+        if self.trees is None or not past.users:
+            return np.full(past.users, self.share)
+        probability_UC: AnyArray = self.trees.predict_proba(return_features_UF(past, cut))
+        return probability_UC[:, 1]
+
+
+@dataclass(frozen=True)
+class ReturnBoosting:
+    """The settings of the trees."""
+
+    learning_rate: float = 0.05
+    trees: int = 100
+    leaves: int = 7
+    fewest_users_in_leaf: int = 20
+
+    def fit(self, lessons: Sequence[Lesson]) -> Returning:
+        """Learn from every user of every lesson; windows of one length.
+
+        Raises ValueError if the lessons have no user.
+        """
+        users = sum(lesson.past.users for lesson in lessons)
+        if not users:
+            raise ValueError(f"nobody to learn a return from: found {len(lessons)} lessons with 0 users, expected one")
+        has_returned_U = np.concatenate([lesson.has_returned_U for lesson in lessons])
+        share = float(has_returned_U.mean())
+        if share in (0.0, 1.0):
+            return Returning(None, share)
+        trees = HistGradientBoostingClassifier(
+            learning_rate=self.learning_rate,
+            max_iter=self.trees,
+            max_leaf_nodes=self.leaves,
+            min_samples_leaf=self.fewest_users_in_leaf,
+            early_stopping=False,
+            random_state=SEED,
+        )
+        features_UF = np.concatenate([return_features_UF(lesson.past, lesson.cut) for lesson in lessons])
+        return Returning(trees.fit(features_UF, has_returned_U), share)
+
+
+def return_features_UF(past: History, cut: int) -> Floats:
+    """Return one row per user, columns as in FEATURES."""
+    recent = past.since(cut - LOOK_BACK_DAYS * MICROS_PER_DAY)
+    first_at_U = np.minimum(past.first_listed_at_U(), cut)
+    day_E = (cut - 1 - recent.at_E) // MICROS_PER_DAY
+    days = np.unique(recent.user_E * LOOK_BACK_DAYS + np.minimum(day_E, LOOK_BACK_DAYS - 1))
+    return np.column_stack(
+        [
+            past.days_since_last_event_U(cut, at_most=DAYS_SEEN),
+            np.minimum((cut - first_at_U) / MICROS_PER_DAY, LOOK_BACK_DAYS),
+            *(np.log1p(summed(fading_E(past, cut, d), past.user_E, past.users)) for d in HALF_LIVES_DAYS),
+            *(np.log1p(_sessions_U(past, cut, d)) for d in HALF_LIVES_DAYS),
+            np.log1p(recent.session_counts_U()),
+            np.bincount(days // LOOK_BACK_DAYS, minlength=past.users),
+        ]
+    )
+
+
+def _sessions_U(past: History, cut: int, half_life_days: float) -> Floats:
+    """Count each user's sessions, each fading by the age of its newest event."""
+    session_S, place_E = np.unique(past.user_E * (len(past.session_id_S) + 1) + past.session_E, return_inverse=True)
+    newest_S = np.zeros(len(session_S))
+    np.maximum.at(newest_S, place_E, fading_E(past, cut, half_life_days))
+    return summed(newest_S, session_S // (len(past.session_id_S) + 1), past.users)

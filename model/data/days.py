@@ -1,0 +1,44 @@
+"""UTC days and moments. A moment is a count of microseconds since the epoch, as Arrow and Iceberg keep it."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+
+from model.errors import UsageError
+
+UTC_MOMENT = pa.timestamp("us", tz="UTC")
+
+
+EPOCH = date(1970, 1, 1)
+MICROS_PER_DAY = 86_400_000_000
+
+DAYS_SEEN = 90  # whoever was not seen for longer is neither scored nor learnt from
+DAYS_AHEAD = 7  # how far affinity and return_probability look
+
+
+def day_number(day: date) -> int:
+    return (day - EPOCH).days
+
+
+def end_of_day(day: date) -> int:
+    """Return the moment at which `day` is over; an event at it belongs to the next day."""
+    return (day_number(day) + 1) * MICROS_PER_DAY
+
+
+def days_from_to(first: date, last: date) -> list[date]:
+    """Return every day, both ends included. Raises UsageError if there is none."""
+    if first > last:
+        raise UsageError(f"empty range of days: --from {first} lies after --to {last}")
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def parse_day(text: str) -> date:
+    """Read an ISO date. Raises UsageError saying what a day looks like."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no day: expected a date such as 2026-01-31") from None
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)

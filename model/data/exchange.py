@@ -1,0 +1,83 @@
+"""The folder in which a run hands its profiles to the pipeline: `exchange/<run-id>/`.
+
+A file is there under its name only when it is whole, and the manifest only when every file is.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from model.data.profiles import PROFILES
+from model.errors import UsageError
+
+RUN_ID = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def require_run_id(run_id: str) -> None:
+    """Raise UsageError if a run id is no plain file name."""
+    if not RUN_ID.fullmatch(run_id) or set(run_id) == {"."}:
+        raise UsageError(f"run id {run_id!r}: expected letters, digits, _ . - only, as it names a folder")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Where one run writes. Raises UsageError if the run id is no plain file name."""
+
+    home: Path
+    run_id: str
+
+    def __post_init__(self) -> None:
+        require_run_id(self.run_id)
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "exchange" / self.run_id
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.folder / "manifest.json"
+
+    def profiles_file(self, day: date) -> Path:
+        return self.folder / "profiles" / f"as_of={day}.parquet"
+
+    def clear(self, days: Iterable[date]) -> None:
+        """Remove what an earlier try of this run left of these days, its manifest first."""
+        self.manifest_file.unlink(missing_ok=True)
+        for day in days:
+            self.profiles_file(day).unlink(missing_ok=True)
+            _unfinished(self.profiles_file(day)).unlink(missing_ok=True)
+
+    @property
+    def shards_folder(self) -> Path:
+        """Where the run keeps rows while it works, beside its folder."""
+        return self.home / "exchange" / f".{self.run_id}.shards"
+
+    @contextmanager
+    def open_profiles(self, days: Sequence[date]) -> Iterator[Mapping[date, pq.ParquetWriter]]:
+        """Give a writer for the profiles of each day; the files are there when all of them are whole."""
+        targets = {day: self.profiles_file(day) for day in days}
+        (self.folder / "profiles").mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            yield {
+                day: stack.enter_context(pq.ParquetWriter(_unfinished(target), PROFILES, compression="zstd"))
+                for day, target in targets.items()
+            }
+        for target in targets.values():
+            _unfinished(target).replace(target)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _unfinished(self.manifest_file).write_text(json.dumps(manifest, indent=2) + "\n")
+        _unfinished(self.manifest_file).replace(self.manifest_file)
+
+
+def _unfinished(target: Path) -> Path:
+    """Name a file in the making; Spark reads no name that begins with a dot."""
+    return target.with_name(f".{target.name}.unfinished")

@@ -1,0 +1,91 @@
+"""What was known at a cut, and what came in the 7 days after it: the thing counts-1 learns from.
+
+Shape letters: U users, P pairs of user and candidate tag, T tags.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from model.data.arrays import Bools, Floats, Ints
+from model.data.history import History
+from model.data.pairs import OwnTags, Pairs, candidates, own_tags
+from model.data.popularity import popularity
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Users with events before the cut. Nothing but `touched` and what follows it knows of anything after it."""
+
+    cut: int  # moment
+    end: int  # moment at which the window is over
+    past: History
+    own: OwnTags
+    pairs: Pairs
+    share_T: Floats
+    touched: Pairs  # after the cut, candidates or not
+    touches_P: Ints  # how many events touch each pair of `touched`
+    is_touched_P: Bools
+    touched_tags_U: Ints
+    has_returned_U: Bools
+
+    def of_users(self, is_kept_U: Bools) -> "Lesson":
+        """Return the same lesson of some users only; the shares of the tags stay those of all."""
+        past = self.past.of_users(is_kept_U)
+        return replace(
+            self,
+            past=past,
+            own=own_tags(past),
+            pairs=self.pairs.of_users(is_kept_U),
+            touched=self.touched.of_users(is_kept_U),
+            touches_P=self.touches_P[is_kept_U[self.touched.user_P]],
+            is_touched_P=self.is_touched_P[is_kept_U[self.pairs.user_P]],
+            touched_tags_U=self.touched_tags_U[is_kept_U],
+            has_returned_U=self.has_returned_U[is_kept_U],
+        )
+
+
+def lesson(history: History, cut: int, end: int) -> Lesson:
+    """Cut `history` and look at what came until `end`.
+
+    Leaves out users without an event before the cut, and those of whom older events exist but the list, full,
+    begins after the cut: they would seem to be new.
+    """
+    known = history.before(end)
+    begins_before_U = known.first_listed_at_U() < cut
+    known = known.of_users(begins_before_U)
+    return _lesson(known.before(cut), known.since(cut), cut, end)
+
+
+def lesson_between(then: History, later: History, cut: int, end: int) -> Lesson:
+    """Look from what was known at the cut at what was known later to have come until `end`.
+
+    Leaves out users without an event before the cut, and those that `later` has lost out of sight.
+    """
+    past = then.before(cut)
+    past = past.of_users((past.event_counts_U() > 0) & np.isin(past.user_id_U, later.user_id_U))
+    future = later.of_users(np.isin(later.user_id_U, past.user_id_U)).before(end).since(cut)
+    vocabulary_T = np.union1d(past.tag_T, future.tag_T)
+    return _lesson(past.with_vocabulary(vocabulary_T), future.with_vocabulary(vocabulary_T), cut, end)
+
+
+def _lesson(past: History, future: History, cut: int, end: int) -> Lesson:
+    """Put the question and the answer together; both of the same users and tags, in the same order."""
+    crowd = popularity(past, cut)
+    own = own_tags(past)
+    pairs = candidates(own, past.users, np.searchsorted(past.tag_T, crowd.popular_tags()))
+    after = own_tags(future)
+    touched = after.pairs
+    return Lesson(
+        cut=cut,
+        end=end,
+        past=past,
+        own=own,
+        pairs=pairs,
+        touched=touched,
+        touches_P=np.bincount(after.pair_M, minlength=len(touched)),
+        share_T=crowd.share_of(past.tag_T),
+        is_touched_P=touched.find(pairs)[1],
+        touched_tags_U=np.bincount(touched.user_P, minlength=past.users),
+        has_returned_U=future.event_counts_U() > 0,
+    )

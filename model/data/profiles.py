@@ -1,0 +1,110 @@
+"""The columns that every model writes (sql/ddl/profiles.sql says what they mean). No value is ever null.
+
+Lays scores out as rows of the profiles table. Shape letters: see model/interfaces.py.
+"""
+
+from datetime import date, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from model.data.arrays import Ints
+from model.data.days import UTC_MOMENT
+from model.data.history import History
+from model.data.scores import Scores
+
+INTEREST = pa.struct(
+    [
+        ("tag", pa.string()),
+        ("affinity", pa.float64()),
+        ("rank", pa.int32()),
+        ("trend", pa.float64()),
+        ("is_new", pa.bool_()),
+        ("evidence", pa.list_(pa.string())),
+    ]
+)
+TOP_ITEM = pa.struct([("item", pa.int64()), ("score", pa.float64())])
+
+PROFILES = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("as_of", pa.date32()),
+        ("interests", pa.list_(INTEREST)),
+        ("top_items", pa.list_(TOP_ITEM)),
+        ("return_probability", pa.float64()),
+        ("embedding", pa.list_(pa.float32())),
+        ("event_count", pa.int64()),
+        ("session_count", pa.int32()),
+        ("last_event_at", UTC_MOMENT),
+        ("cohort", pa.string()),
+        ("model_version", pa.string()),
+        ("scored_at", UTC_MOMENT),
+    ]
+)
+
+
+def profiles_of(history: History, scores: Scores, as_of: date, model_version: str, scored_at: datetime) -> pa.Table:
+    """Return one row per user of `history`, with the columns and types of PROFILES."""
+    session_counts_U = history.session_counts_U()
+    columns = {
+        "user_id": pa.array(history.user_id_U, pa.string()),
+        "as_of": _same(as_of, pa.date32(), history.users),
+        "interests": _lists(scores.user_R, history.users, _interests(scores, history.users)),
+        "top_items": _lists(scores.user_K, history.users, _structs(TOP_ITEM, item=scores.item_K, score=scores.score_K)),
+        "return_probability": pa.array(scores.return_probability_U),
+        "embedding": _embeddings(scores),
+        "event_count": pa.array(history.event_count_U),
+        "session_count": pa.array(session_counts_U, pa.int32()),
+        "last_event_at": pa.array(history.last_event_at_U).cast(UTC_MOMENT),
+        "cohort": pa.array(cohorts(session_counts_U), pa.string()),
+        "model_version": _same(model_version, pa.string(), history.users),
+        "scored_at": _same(scored_at, UTC_MOMENT, history.users),
+    }
+    return pa.table(columns, schema=PROFILES)
+
+
+def cohorts(session_counts_U: Ints) -> list[str]:
+    """Name the group of users that metrics are told by: 1, 2-4, 5-9 or 10+ sessions."""
+    names = np.array(["1", "2-4", "5-9", "10+"])
+    chosen: list[str] = names[np.searchsorted([2, 5, 10], session_counts_U, side="right")].tolist()
+    return chosen
+
+
+def _interests(scores: Scores, users: int) -> pa.Array:
+    first_of_user_U = np.searchsorted(scores.user_R, np.arange(users))
+    rank_R = np.arange(len(scores.user_R)) - first_of_user_U[scores.user_R] + 1
+    evidence_ends_R = np.cumsum(scores.evidence_count_R)
+    evidence_offsets = pa.array(np.concatenate([[0], evidence_ends_R]), pa.int32())
+    return _structs(
+        INTEREST,
+        tag=scores.tag_R,
+        affinity=scores.affinity_R,
+        rank=rank_R,
+        trend=scores.trend_R,
+        is_new=scores.is_new_R,
+        evidence=pa.ListArray.from_arrays(evidence_offsets, pa.array(scores.session_id_V, pa.string())),
+    )
+
+
+def _structs(type_: pa.StructType, **children: object) -> pa.Array:
+    arrays = [
+        child if isinstance(child, pa.Array) else pa.array(child, type_.field(name).type)
+        for name, child in children.items()
+    ]
+    return pa.StructArray.from_arrays(arrays, fields=[type_.field(name) for name in children])
+
+
+def _lists(user_N: Ints, users: int, values_N: pa.Array) -> pa.Array:
+    """Gather values that stand by user into one list a user."""
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(user_N, minlength=users))])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values_N)
+
+
+def _embeddings(scores: Scores) -> pa.Array:
+    users, dimensions = scores.embedding_UD.shape
+    offsets = pa.array(np.arange(users + 1) * dimensions, pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(scores.embedding_UD.ravel(), pa.float32()))
+
+
+def _same(value: object, type_: pa.DataType, rows: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, type_), rows)

@@ -1,0 +1,32 @@
+"""scores"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.data.arrays import Bools, Floats, Ints, Texts
+
+INTERESTS_PER_USER = 10
+
+ITEMS_PER_USER = 10
+
+EVIDENCE_PER_INTEREST = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a model says of the users of a History, in their order."""
+
+    user_R: Ints
+    tag_R: Texts
+    affinity_R: Floats  # probability, 0 to 1
+    trend_R: Floats  # affinity less that of the same history cut 7 days before
+    is_new_R: Bools
+    evidence_count_R: Ints
+    session_id_V: Texts
+    user_K: Ints
+    item_K: Ints
+    score_K: Floats  # for ranking within the user only
+    return_probability_U: Floats
+    embedding_UD: NDArray[np.float32]  # D = 0 where the model has none

@@ -1,0 +1,199 @@
+"""The columns of `interest.sequences` as this package reads them; sql/ddl/sequences.sql declares them for Spark.
+
+Reads `interest.sequences` at one snapshot, one as-of day at a time.
+
+Reads `interest.sequences` a few thousand rows at a time; no file is ever held whole.
+
+PyIceberg's own batch reader (0.12) gathers every batch of a file, and of several files at once, before it gives the
+first; so a plain file is read here by its row groups. One with deletes, or of an older schema, is left to PyIceberg.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.table import FileScanTask, Table
+
+from model.data.days import DAYS_SEEN, EPOCH, UTC_MOMENT
+from model.errors import InputError
+
+# The `large_` types, as PyIceberg gives them: one array may then hold more than 2 GiB of session ids.
+SEQUENCES = pa.schema(
+    [
+        ("user_id", pa.large_string()),
+        ("as_of", pa.date32()),
+        ("item", pa.large_list(pa.int64())),
+        ("tags", pa.large_list(pa.large_list(pa.large_string()))),
+        ("action", pa.large_list(pa.large_string())),
+        ("weight", pa.large_list(pa.float64())),
+        ("event_at", pa.large_list(UTC_MOMENT)),
+        ("session_id", pa.large_list(pa.large_string())),
+        ("event_count", pa.int64()),
+        ("first_event_at", UTC_MOMENT),
+        ("last_event_at", UTC_MOMENT),
+    ]
+)
+
+
+def sequences_with(columns: tuple[str, ...]) -> pa.Schema:
+    return pa.schema([SEQUENCES.field(column) for column in columns])
+
+
+def require_sequences(found: pa.Schema, wanted: pa.Schema) -> None:
+    """Raise InputError if `found` lacks a column of `wanted` or has one of a type that cannot become the wanted one."""
+    missing = [name for name in wanted.names if name not in found.names]
+    if missing:
+        raise InputError(
+            f"interest.sequences lacks {', '.join(missing)}: found {', '.join(found.names)}; the table is of "
+            f"another version of this software: see CHANGELOG.md"
+        )
+    for field in wanted:
+        try:
+            pa.array([], found.field(field.name).type).cast(field.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise InputError(
+                f"interest.sequences.{field.name} is {found.field(field.name).type}, expected {field.type}: "
+                f"the table is of another version of this software: see CHANGELOG.md"
+            ) from None
+
+
+CATALOG = "throughline"  # the name under which Spark keeps it too
+
+
+TABLE = ("interest", "sequences")
+
+
+@dataclass(frozen=True)
+class SequencesSnapshot:
+    """One state of the table. A table that was never written has no snapshot and no rows."""
+
+    table: Table
+    snapshot_id: int | None
+    schema: pa.Schema
+    first: date
+    last: date
+
+    def read(self, day: date) -> pa.Table:
+        """Return the rows as of `day`, one per user with news on it."""
+        if day not in self.days_with_rows:
+            return self.schema.empty_table()
+        rows = self.table.scan(
+            row_filter=f"as_of = '{day}'",
+            selected_fields=tuple(self.schema.names),
+            snapshot_id=self.snapshot_id,
+        ).to_arrow()
+        return rows.select(self.schema.names).cast(self.schema)
+
+    @cached_property
+    def days_with_rows(self) -> frozenset[date]:
+        """A quiet day costs no scan."""
+        return frozenset(_as_date(task.file.partition[0]) for task in self.files)
+
+    @cached_property
+    def files(self) -> Sequence[FileScanTask]:
+        """Planned once from manifests: the files of the days from `first` to `last`; each is of one day."""
+        if self.snapshot_id is None:
+            return ()
+        wanted = f"as_of >= '{self.first}' and as_of <= '{self.last}'"
+        return tuple(self.table.scan(row_filter=wanted, snapshot_id=self.snapshot_id).plan_files())
+
+    @property
+    def row_count(self) -> int:
+        """Count the rows of `files`, before deletes."""
+        return sum(task.file.record_count for task in self.files)
+
+
+def open_sequences(catalog: Catalog, branch: str, first: date, last: date, schema: pa.Schema) -> SequencesSnapshot:
+    """Open the table at the head of `branch` if it has that ref, else of main, for as-of days from `first` to `last`.
+
+    Raises InputError if there is no such table or it lacks a column of `schema`.
+    """
+    try:
+        table = catalog.load_table(TABLE)
+    except NoSuchTableError:
+        raise InputError(
+            f"no table {'.'.join(TABLE)} in catalog {catalog.name}: run `throughline sequences` first"
+        ) from None
+    require_sequences(table.schema().as_arrow(), schema)
+    head = table.snapshot_by_name(branch) or table.snapshot_by_name("main")
+    return SequencesSnapshot(table, head.snapshot_id if head else None, schema, first, last)
+
+
+def first_day_read(first_scored: date) -> date:
+    """Return the oldest as-of day that can hold the newest row of a user seen within 90 days."""
+    return first_scored - timedelta(days=DAYS_SEEN - 1)
+
+
+def known_by_day(read: Callable[[date], pa.Table], days: Sequence[date]) -> Iterator[tuple[date, pa.Table]]:
+    """Yield for each of the consecutive `days` the newest row of every user with a row as of the 90 days up to it.
+
+    Goes backwards from the first day, so that every row is copied once at most, then forwards: what is held
+    is one row a user, never the history.
+
+    read: gives the rows as of a day, one per user.
+    """
+    known = read(days[0])
+    for back in range(1, DAYS_SEEN):
+        known = with_newest(known, read(days[0] - timedelta(days=back)))
+    for day in days:
+        if day != days[0]:
+            known = without_older_than(first_day_read(day), with_newest(read(day), known))
+        known = known.combine_chunks()
+        yield day, known
+
+
+def with_newest(newer: pa.Table, older: pa.Table) -> pa.Table:
+    """Return `newer`, and the rows of `older` whose users are not in it. Both: one row per `user_id`."""
+    is_superseded = pc.is_in(older["user_id"], value_set=newer["user_id"].combine_chunks())
+    return pa.concat_tables([newer, older.filter(pc.invert(is_superseded))])
+
+
+def without_older_than(day: date, known: pa.Table) -> pa.Table:
+    is_kept = pc.greater_equal(known["as_of"], pa.scalar(day, pa.date32()))
+    return known if pc.all(is_kept).as_py() is not False else known.filter(is_kept)
+
+
+def _as_date(partition_value: object) -> date:
+    if isinstance(partition_value, date):
+        return partition_value
+    assert isinstance(partition_value, int), (
+        f"as_of is partitioned by {partition_value!r}, neither a date nor days since 1970"
+    )
+    return EPOCH + timedelta(days=partition_value)
+
+
+ROWS_AT_ONCE = 4096
+
+
+def batches_of(sequences: SequencesSnapshot) -> Iterator[pa.Table]:
+    """Yield the rows as of the days from `first` to `last`, in the order of the files, at most ROWS_AT_ONCE of them."""
+    for task in sequences.files:
+        for rows in _batches_of_file(sequences, task):
+            yield from (rows.slice(start, ROWS_AT_ONCE) for start in range(0, len(rows), ROWS_AT_ONCE))
+
+
+def _batches_of_file(sequences: SequencesSnapshot, task: FileScanTask) -> Iterator[pa.Table]:
+    names = sequences.schema.names
+    with sequences.table.io.new_input(task.file.file_path).open() as source:
+        file = pq.ParquetFile(source, pre_buffer=False)
+        is_plain = _is_plain(task, file, names)
+        read = file.iter_batches(ROWS_AT_ONCE, columns=names, use_threads=False) if is_plain else _scan(sequences, task)
+        for batch in read:
+            yield pa.Table.from_batches([batch]).select(names).cast(sequences.schema)
+
+
+def _is_plain(task: FileScanTask, file: pq.ParquetFile, names: Sequence[str]) -> bool:
+    return not task.delete_files and set(names) <= set(file.schema_arrow.names)
+
+
+def _scan(sequences: SequencesSnapshot, task: FileScanTask) -> Iterator[pa.RecordBatch]:
+    table: Table = sequences.table
+    scan = table.scan(selected_fields=tuple(sequences.schema.names), snapshot_id=sequences.snapshot_id)
+    return ArrowScan(table.metadata, table.io, scan.projection(), scan.row_filter).to_record_batches([task])

@@ -1,0 +1,176 @@
+"""Another future for the same past: what the guard against peeking shows to contestants.
+
+Shape letters: U users, E events, F events of the future (at the moment or later), M touches.
+
+What no contestant may do: know the future, or answer about a user differently in other company.
+
+Run on every contestant of every evaluation. Shape letters: U users, T tags.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+
+from model.data.arrays import AnyArray, Bools, Floats, Ints
+from model.data.days import MICROS_PER_DAY, end_of_day
+from model.data.folds import Known
+from model.data.history import History
+from model.data.users import stable_hash
+from model.errors import ModelError
+from model.evaluation.holdout import known_at
+from model.interfaces import Ranker
+
+PLANTED_TAG = "\uffff planted by the referee"  # after all names, so that no code of another tag moves
+KEPT_SHARE = 0.7
+SEED = 20260201
+
+
+def with_another_future(known: Known, cut: date) -> Known:
+    """Return what would have been known if other things had happened after `cut`; the past is untouched.
+
+    Of the events after it some are dropped, the others swap users and tags, and everybody touches a planted tag.
+    """
+    random = np.random.default_rng(SEED)
+    return {day: _altered(history, end_of_day(cut), random) if day > cut else history for day, history in known.items()}
+
+
+@contextmanager
+def scribbled_over(known: Known, cut: date) -> Iterator[None]:
+    """Shuffle the tags of all events after `cut` in place, and put them back at the end.
+
+    For contestants that hold on to a History that the evaluation reads from, and look into it.
+    """
+    random = np.random.default_rng(SEED)
+    moment = end_of_day(cut)
+    kept = []
+    for tag_M, is_future_M in {
+        id(history.tag_M): (history.tag_M, history.at_E[history.event_M] >= moment) for history in known.values()
+    }.values():
+        kept.append((tag_M, tag_M.copy()))
+        tag_M[is_future_M] = random.permutation(tag_M[is_future_M])
+    try:
+        yield
+    finally:
+        for tag_M, as_it_was_M in kept:
+            tag_M[:] = as_it_was_M
+
+
+def _altered(history: History, moment: int, random: np.random.Generator) -> History:
+    past, future = history.before(moment), history.since(moment)
+    kept_F = np.flatnonzero(random.uniform(size=len(future.at_E)) < KEPT_SHARE)
+    is_kept_M = np.isin(future.event_M, kept_F)
+    planted_U = np.arange(history.users)
+    planted_session = len(history.session_id_S)
+    # Past, what is kept, what is planted: laid end to end, then sorted as a History is.
+    user_E = np.concatenate([past.user_E, random.permutation(future.user_E[kept_F]), planted_U])
+    at_E = np.concatenate([past.at_E, future.at_E[kept_F], _soon_after(moment, history.users, random)])
+    event_M = np.concatenate(
+        [
+            past.event_M,
+            len(past.at_E) + np.searchsorted(kept_F, future.event_M[is_kept_M]),
+            len(past.at_E) + len(kept_F) + planted_U,
+        ]
+    )
+    tag_M = np.concatenate(
+        [past.tag_M, random.permutation(future.tag_M[is_kept_M]), np.full(history.users, len(history.tag_T))]
+    )
+    order_E = np.lexsort((at_E, user_E))
+    place_E = np.empty(len(order_E), np.int64)
+    place_E[order_E] = np.arange(len(order_E))
+    order_M = np.argsort(place_E[event_M], kind="stable")
+
+    def laid(past_E: AnyArray, future_E: AnyArray, planted: float) -> AnyArray:
+        return np.concatenate([past_E, future_E[kept_F], np.full(history.users, planted, past_E.dtype)])[order_E]
+
+    return replace(
+        history,
+        event_count_U=history.event_count_U + random.integers(1, 50, history.users),
+        last_event_at_U=_soon_after(moment, history.users, random),
+        user_E=user_E[order_E],
+        at_E=at_E[order_E],
+        weight_E=laid(past.weight_E, future.weight_E, 1.0),
+        item_E=laid(past.item_E, future.item_E, 1),
+        session_E=laid(past.session_E, future.session_E, planted_session),
+        action_E=laid(past.action_E, future.action_E, 0),
+        event_M=place_E[event_M][order_M],
+        tag_M=tag_M[order_M],
+        tag_T=np.append(history.tag_T, PLANTED_TAG),
+        session_id_S=np.append(history.session_id_S, PLANTED_TAG),
+    )
+
+
+def _soon_after(moment: int, users: int, random: np.random.Generator) -> Ints:
+    """Draw a moment within a day after `moment` for each user, that moment included."""
+    return moment + random.integers(0, MICROS_PER_DAY, users)
+
+
+GUARDED_USERS = 2_000  # of the lowest hash: a leak shows on them as well as on all
+ASKED_AT_ONCE = 200
+ASKED_ALONE = 3
+SAME = 1e-9  # relative: threads may add in another order
+ALONE_AS_IN_COMPANY = 1e-4  # single precision adds up differently in batches of another size
+
+
+class LeakError(ModelError):
+    """A contestant knows what it cannot know; its figures are worth nothing. Trying again cannot help."""
+
+    exit_code = 1
+
+
+def require_blind_to_the_future(name: str, prepare: Callable[[Known], Ranker], known: Known, cut: date) -> None:
+    """Raise LeakError if other events after `cut` change what a contestant says as of it.
+
+    It is prepared twice, from what is known of 2,000 users and from the same with another future. Meanwhile the tags
+    of future events are also shuffled in `known` itself, in place: a contestant that keeps a hold on these arrays
+    instead of using what it is given sees them change. What it copied before it came here, no guard can see.
+
+    prepare: from what is known to what the contestant is at the cut; it must be the way that the evaluation goes, if
+    for a dear contestant with less learning, see `CostlyContestant`.
+    """
+    some = {day: _lowest_hashes(history, GUARDED_USERS) for day, history in known.items()}
+    past = _lowest_hashes(known_at(some, cut), ASKED_AT_ONCE)
+    told_UT = prepare(some).strength_UT(past).copy()
+    with scribbled_over(known, cut):
+        again_UT = prepare(with_another_future(some, cut)).strength_UT(past)
+    changed = int((~_equal(told_UT, again_UT, SAME)).any(axis=1).sum())
+    if changed:
+        raise LeakError(
+            f"{name} has seen the future: what it says as of {cut} changed for {changed} of {past.users} users when "
+            f"nothing but events after that day was changed; expected no change. Learn from the lessons and the past "
+            f"given to prepare and from nothing else; if it does, it is not repeatable: fix its seeds and threads"
+        )
+
+
+def require_alone_as_in_company(name: str, ranker: Ranker, past: History, tolerance: float) -> None:
+    """Raise LeakError if what a Ranker says of a user depends on who else is asked about.
+
+    tolerance: of a strength, relative where it is above 1.
+    """
+    company = _lowest_hashes(past, ASKED_AT_ONCE)
+    together_UT = ranker.strength_UT(company)
+    for user in range(min(ASKED_ALONE, company.users)):
+        alone_UT = ranker.strength_UT(company.of_users(np.arange(company.users) == user))
+        gap = float(np.abs(alone_UT - together_UT[[user]]).max(initial=0.0))
+        if not _equal(alone_UT, together_UT[[user]], tolerance).all():
+            raise LeakError(
+                f"{name} says something else of a user asked about alone than of the same user among "
+                f"{company.users}: strengths differ by up to {gap:.2g}, expected {tolerance:.2g} at most. What "
+                f"depends on the crowd is for prepare, never for strength_UT"
+            )
+
+
+def _equal(one_UT: Floats, other_UT: Floats, tolerance: float) -> Bools:
+    return np.isclose(one_UT, other_UT, rtol=tolerance, atol=tolerance)
+
+
+def _lowest_hashes(history: History, at_most: int) -> History:
+    """Return the users of the lowest hashes, the same ones on every day."""
+    if history.users <= at_most:
+        return history
+    hash_U = stable_hash(history.user_id_U)
+    is_kept_U = np.zeros(history.users, dtype=bool)
+    is_kept_U[np.argsort(hash_U, kind="stable")[:at_most]] = True
+    return history.of_users(is_kept_U)

@@ -1,0 +1,212 @@
+"""How a contestant got better while it learnt, where it tells.
+
+How one contestant did on one exam. Shape letters: U users, L listed tags.
+
+Contestants side by side: who leads, and how sure that is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from model.counts.model import VERSION as COUNTS
+from model.data.arrays import Floats
+from model.evaluation.calibration import Calibrator, Point, brier_score, calibration_error, reliability
+from model.evaluation.holdout import TOLD, Listing
+from model.evaluation.metrics import cohorts, coverage, ranking_values, repeat_and_new_recall, threshold_values
+from model.interfaces import Ranker
+from model.metrics import Difference, mean_of_the_defined, mean_of_users, paired_difference
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """A figure after each of some steps."""
+
+    step: tuple[float, ...]
+    value: tuple[float, ...]
+    step_name: str = "step"  # such as epoch or tree
+    value_name: str = "nDCG@10"
+
+    def __post_init__(self) -> None:
+        if len(self.step) != len(self.value):
+            raise ValueError(f"a learning curve of {len(self.step)} steps and {len(self.value)} values: expected equal")
+
+    def as_json(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A Ranker that tells how it learnt."""
+
+    @property
+    def learning_curve(self) -> LearningCurve: ...
+
+
+def learning_curve_of(ranker: Ranker) -> LearningCurve | None:
+    return ranker.learning_curve if isinstance(ranker, Learner) else None
+
+
+MAIN = "ndcg_at_10"
+WITH_INTERVALS = (MAIN, "recall_at_10", "f1_at_5")
+OF_COHORTS = (MAIN, "recall_at_10", "f1_at_5", "repeat_recall_at_10", "new_recall_at_10")
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What the validation cut says of how to read a contestant's strengths; None where it did not stand there."""
+
+    threshold: float | None
+    calibrator: Calibrator | None
+
+
+@dataclass(frozen=True, eq=False)
+class Probabilities:
+    """How true the probabilities of each user's ten strongest tags are."""
+
+    ece: float
+    brier: float  # over all pairs of a user and a tag
+    points: Sequence[Point]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"ece": self.ece, "brier": self.brier, "reliability": [point.as_json() for point in self.points]}
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """Seconds."""
+
+    tuning: float  # preparing and asking every contestant of the family at the validation cut
+    preparing: float  # the chosen one, at the test cut
+    scoring: float  # all users of the test cut
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One contestant on the test cut. Ranking figures are means over the users who touched a tag in the window."""
+
+    name: str
+    settings: Mapping[str, Any]
+    value_of: Mapping[str, Floats]  # by metric: one of each user, nan where not defined
+    coverage: float
+    before: Probabilities | None  # None where strengths are no probabilities
+    after: Probabilities | None  # None where there was nothing to fit a calibration to
+    learnt: Learnt
+    cost: Cost
+    users_of: Mapping[str, int]  # by cohort: users who touched a tag
+    cohort_figures: Mapping[str, Mapping[str, float]]
+    learning_curve: LearningCurve | None
+
+    @property
+    def figures(self) -> dict[str, float]:
+        return {
+            **{name: mean_of_the_defined(value_U) for name, value_U in self.value_of.items()},
+            "coverage": self.coverage,
+        }
+
+    def interval(self, metric: str) -> Difference:
+        """Return the mean over users with its 95 % interval. Raises ValueError if no user has a value."""
+        return mean_of_users(self.value_of[metric])
+
+
+def judge(
+    name: str,
+    settings: Mapping[str, Any],
+    listing: Listing,
+    learnt: Learnt,
+    states_probabilities: bool,
+    cost: Cost,
+    learning_curve: LearningCurve | None = None,
+) -> Judged:
+    """Judge what a contestant said at the test cut."""
+    exam = listing.exam
+    repeat_U, new_U = repeat_and_new_recall(exam, listing.place_H, TOLD)
+    value_of = {
+        **ranking_values(exam.user_H, listing.place_H, exam.answers_U),
+        **(threshold_values(listing, learnt.threshold) if learnt.threshold is not None else {}),
+        "repeat_recall_at_10": repeat_U,
+        "new_recall_at_10": new_U,
+    }
+    members = cohorts(exam.asked)
+    return Judged(
+        name=name,
+        settings=settings,
+        value_of=value_of,
+        coverage=coverage(listing.tag_UL, exam.tags),
+        before=_probabilities(listing.strength_UL, listing) if states_probabilities else None,
+        after=_probabilities(learnt.calibrator.apply(listing.strength_UL), listing) if learnt.calibrator else None,
+        learnt=learnt,
+        cost=cost,
+        users_of={cohort: int((is_in_U & (exam.answers_U > 0)).sum()) for cohort, is_in_U in members.items()},
+        cohort_figures={
+            cohort: {metric: mean_of_the_defined(value_of[metric][is_in_U]) for metric in OF_COHORTS}
+            for cohort, is_in_U in members.items()
+        },
+        learning_curve=learning_curve,
+    )
+
+
+def _probabilities(probability_UL: Floats, listing: Listing) -> Probabilities:
+    told, is_answer = probability_UL[:, :TOLD].ravel(), listing.is_answer_UL[:, :TOLD].ravel()
+    return Probabilities(
+        ece=calibration_error(probability_UL, listing.is_answer_UL),
+        brier=brier_score(probability_UL, listing),
+        points=reliability(told, is_answer),
+    )
+
+
+Differences = Mapping[str, Difference]  # by metric
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """One contestant with its 95 % intervals; what is compared with itself has no difference."""
+
+    judged: Judged
+    intervals: Differences
+    against_best: Differences | None
+    against_counts: Differences | None  # None too where counts-1 was not judged
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """Best first by nDCG@10. The best is chosen on the days that judge, so its lead over the next is a little kind."""
+
+    standings: tuple[Standing, ...]
+
+    @property
+    def best(self) -> Judged:
+        return self.standings[0].judged
+
+    def of(self, name: str) -> Standing | None:
+        return next((one for one in self.standings if one.judged.name == name), None)
+
+
+def match(judged: Sequence[Judged]) -> Match:
+    """Compare contestants judged on the same users, by resampling users in pairs.
+
+    Raises ValueError if there is no contestant, or if two have the same name.
+    """
+    names = [one.name for one in judged]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"contestants {names}: expected at least one, each of a name of its own")
+    ranked = sorted(judged, key=lambda one: -one.figures[MAIN])
+    best = ranked[0]
+    counts = next((one for one in ranked if one.name == COUNTS), None)
+    return Match(
+        tuple(
+            Standing(
+                judged=one,
+                intervals={metric: one.interval(metric) for metric in WITH_INTERVALS},
+                against_best=_differences(one, best),
+                against_counts=_differences(one, counts),
+            )
+            for one in ranked
+        )
+    )
+
+
+def _differences(one: Judged, other: Judged | None) -> Differences | None:
+    if other is None or other is one:
+        return None
+    return {metric: paired_difference(one.value_of[metric], other.value_of[metric]) for metric in WITH_INTERVALS}

@@ -1,0 +1,86 @@
+"""Which model scores a day: the newest promoted one that may know it, none, or one by name (DESIGN.md 5.5.6)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from model.boosting.model import KIND as BOOSTING
+from model.boosting.model import KeptForest
+from model.counts.model import fit
+from model.errors import InputError
+from model.interfaces import Kept, Scorer, ScorerAsOf
+from model.registry import Registry, Version, newest_promoted
+
+AS_OF = "as-of"
+NONE = "none"
+TRANSFORMER = "transformer-1"
+
+
+def scorer_of_choice(choice: str, days: Sequence[date], registry: Registry) -> ScorerAsOf:
+    """Return what gives the scorer of each of `days`.
+
+    choice: `as-of`, `none` (the built-in counts-1), or the name of a version.
+    Raises InputError if there is no version of that name, or if it was trained on days after one of `days`.
+    """
+    version_of_day = version_of_choice(choice, days, registry)
+
+    @cache
+    def kept(version: Version) -> Kept:
+        return load(version, registry)
+
+    def scorer(known: pa.Table, day: date) -> Scorer:
+        counts = fit(known, day)
+        version = version_of_day(day)
+        return kept(version).scorer(version.name, counts) if version else counts
+
+    return scorer
+
+
+def load(version: Version, registry: Registry) -> Kept:
+    """Load a version. Raises InputError if it is of a kind that this code does not know, or was altered."""
+    if version.kind not in READ:
+        raise InputError(
+            f"{version.name} is of the kind {version.kind}, expected {' or '.join(READ)}: a newer version made it"
+        )
+    return READ[version.kind](registry.folder_of(version))
+
+
+def _transformer(folder: Path) -> Kept:
+    # torch takes seconds to import, and a night without a Transformer needs none.
+    from model.transformer.publish import KeptTransformer
+
+    return KeptTransformer.read(folder)
+
+
+READ: Mapping[str, Callable[[Path], Kept]] = MappingProxyType({BOOSTING: KeptForest.read, TRANSFORMER: _transformer})
+
+
+def version_of_choice(choice: str, days: Sequence[date], registry: Registry) -> Callable[[date], Version | None]:
+    """Return what gives the version that scores each of `days`, None for the built-in counts.
+
+    Raises InputError as `scorer_of_choice` does.
+    """
+    if choice == NONE:
+        return lambda day: None
+    versions = registry.versions()
+    if choice == AS_OF:
+        return lambda day: newest_promoted(versions, day)
+    pinned = _pinned(choice, versions)
+    if pinned.trained_through > min(days):
+        raise InputError(
+            f"model {pinned.name} is trained through {pinned.trained_through}, after {min(days)}, a day to score: it "
+            f"has seen what it would foretell; pin an older one, or leave out --model"
+        )
+    return lambda day: pinned
+
+
+def _pinned(name: str, versions: Sequence[Version]) -> Version:
+    for version in versions:
+        if version.name == name:
+            return version
+    known = ", ".join(version.name for version in versions) or "none yet (`throughline train` makes them)"
+    raise InputError(f"no model {name!r}: expected {AS_OF}, {NONE} or a registered version; known: {known}")

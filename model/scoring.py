@@ -1,0 +1,134 @@
+"""The users from whom a day's model learns: those of the lowest hash, over all shards.
+
+Scores days shard by shard: who is scored, by the model of that day, into the exchange folder.
+
+From the sequences of a night to its profiles in the exchange folder, told on the terminal.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.catalog import load_catalog
+from rich.console import Console
+from rich.progress import Progress
+
+from model.data.days import clock
+from model.data.exchange import Exchange
+from model.data.history import HISTORY_COLUMNS, history_of
+from model.data.profiles import profiles_of
+from model.data.sequences import CATALOG, batches_of, first_day_read, open_sequences, sequences_with
+from model.data.shards import COMPRESSED, Shards, count_for, dealt_out, read_rows
+from model.data.users import MOST_USERS, sample, who_is_scored
+from model.interfaces import Scorer, ScorerAsOf
+from model.model_selection import scorer_of_choice
+from model.registry import Registry
+
+
+def fitted(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf) -> dict[date, Scorer]:
+    """Return the scorer of each of the consecutive `days`, learnt from the sample that the whole table would give."""
+    files = {day: shards.folder / f"sample-{day}.arrow" for day in days}
+    missing = dict.fromkeys(days, MOST_USERS)
+    with ExitStack() as stack:
+        writers = {
+            day: stack.enter_context(pa.ipc.new_stream(str(file), shards.schema, options=COMPRESSED))
+            for day, file in files.items()
+        }
+        for shard in range(shards.count):
+            if not any(missing.values()):
+                break
+            for day, known in shards.known_by_day(shard, days):
+                sampled = sample(known, missing[day])
+                writers[day].write_table(sampled)
+                missing[day] -= len(sampled)
+    return {day: scorer_as_of(read_rows(file), day) for day, file in files.items()}
+
+
+USERS_AT_ONCE = 4096  # bounds memory, changes no row
+DAYS_AT_ONCE = 100  # bounds open files and fitted models, changes no row
+
+
+def score_days(
+    shards: Shards,
+    days: Sequence[date],
+    everybody_on: frozenset[date],
+    scorer_as_of: ScorerAsOf,
+    exchange: Exchange,
+    now: Callable[[], datetime],
+) -> Iterator[Mapping[date, Mapping[str, Any]]]:
+    """Write the profiles of the consecutive `days`, shard by shard, and by user within one.
+
+    Yields after some days what the manifest says of each of them: version, rows, parameters.
+
+    everybody_on: days on which all users seen lately are scored, not a seventh of those without news.
+    """
+    for start in range(0, len(days), DAYS_AT_ONCE):
+        some = days[start : start + DAYS_AT_ONCE]
+        scorers = fitted(shards, some, scorer_as_of)
+        rows = dict.fromkeys(some, 0)
+        with exchange.open_profiles(some) as writers:
+            for shard in range(shards.count):
+                for day, known in shards.known_by_day(shard, some):
+                    is_scored_U = who_is_scored(known, day, day in everybody_on)
+                    scored = known.filter(pa.array(is_scored_U)).sort_by("user_id")
+                    for profiles in _profiles(scored, day, scorers[day], now()):
+                        writers[day].write_table(profiles)
+                        rows[day] += len(profiles)
+        yield {
+            day: {"model_version": scorer.version, "rows": rows[day], "parameters": scorer.parameters()}
+            for day, scorer in scorers.items()
+        }
+
+
+def manifest(
+    told: Mapping[date, Mapping[str, Any]], input_snapshots: Mapping[str, int], started: float
+) -> dict[str, Any]:
+    """Return what a reader needs to know of a finished run.
+
+    told: by day, as `score_days` yields it.
+    started: `time.monotonic()` at the start.
+    """
+    return {
+        "model_versions": {str(day): of_day["model_version"] for day, of_day in told.items()},
+        "days": [str(day) for day in told],
+        "rows": {str(day): of_day["rows"] for day, of_day in told.items()},
+        "input_snapshots": dict(input_snapshots),
+        "parameters": {str(day): of_day["parameters"] for day, of_day in told.items()},
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _profiles(scored: pa.Table, day: date, scorer: Scorer, scored_at: datetime) -> Iterator[pa.Table]:
+    for start in range(0, len(scored), USERS_AT_ONCE):
+        history = history_of(scored.slice(start, USERS_AT_ONCE))
+        yield profiles_of(history, scorer.score(history), day, scorer.version, scored_at)
+
+
+def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bool, choice: str) -> None:
+    """Score each of the consecutive `days`, and everybody seen within 90 days on the last of several, or on all.
+
+    choice: which model; see `scorer_of_choice`.
+    Raises InputError if the table of sequences is missing or of another version, or if the model may not be used.
+    """
+    started = time.monotonic()
+    scorer_as_of = scorer_of_choice(choice, days, Registry(exchange.home))
+    schema = sequences_with(HISTORY_COLUMNS)
+    sequences = open_sequences(load_catalog(CATALOG), branch, first_day_read(days[0]), days[-1], schema)
+    everybody_on = frozenset(days if everybody else days[-1:] if len(days) > 1 else [])
+    exchange.clear(days)
+    told: dict[date, Mapping[str, Any]] = {}
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(f"scoring {days[0]}", total=len(days))
+        count = count_for(sequences.row_count)
+        with dealt_out(batches_of(sequences), count, schema, exchange.shards_folder) as shards:
+            for some in score_days(shards, days, everybody_on, scorer_as_of, exchange, clock):
+                told |= some
+                progress.update(task, advance=len(some), description=f"scored {max(some)}")
+    snapshots = {} if sequences.snapshot_id is None else {"sequences": sequences.snapshot_id}
+    exchange.write_manifest(manifest(told, snapshots, started))
+    rows = sum(of_day["rows"] for of_day in told.values())
+    console.print(f"{rows} profiles of {len(days)} day(s) in {exchange.folder}", highlight=False, soft_wrap=True)

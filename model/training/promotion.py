@@ -1,0 +1,279 @@
+"""Judges models on a week that none of them has seen.
+
+Shape letters: U judged users, R interests (a user's together, by rank), T tags.
+
+Lets challengers learn and has them judged. Nothing of the judging week reaches them before the verdict.
+
+How a challenge is told: a table for the eye, a line for the log. Numbers as .561, differences as +.028.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from model.counts.model import FEWEST_USERS, fit_history
+from model.counts.model import VERSION as COUNTS
+from model.data.arrays import Bools, Floats
+from model.data.cutoffs import Plan
+from model.data.days import end_of_day
+from model.data.folds import Histories, lesson_of_week
+from model.data.labels import Lesson
+from model.data.scores import Scores
+from model.errors import InputError
+from model.evaluation.holdout import FEWEST_JUDGED
+from model.interfaces import Kept, Scorer
+from model.metrics import (
+    Difference,
+    expected_calibration_error,
+    f1_of_users,
+    mean_of_the_defined,
+    ndcg_of_users,
+    paired_difference,
+    recall_of_users,
+)
+from model.training.challengers import Challenger, Learnt, Schooling, Told
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """How one model did. The ranking figures are means over the users who touched a tag in the week."""
+
+    name: str
+    ndcg_U: Floats  # at 10; nan for a user who touched nothing
+    recall_at_10: float
+    f1_at_5: float
+    ece: float  # of what is published of all judged users, ten interests at most
+
+    @property
+    def ndcg_at_10(self) -> float:
+        return mean_of_the_defined(self.ndcg_U)
+
+    def figures(self) -> dict[str, float]:
+        return {
+            "ndcg_at_10": self.ndcg_at_10,
+            "recall_at_10": self.recall_at_10,
+            "f1_at_5": self.f1_at_5,
+            "ece": self.ece,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """A challenger against the best of its opponents."""
+
+    challenger: Judged
+    opponents: tuple[Judged, ...]
+    best: Judged
+    difference: Difference  # nDCG@10 of the challenger less that of the best opponent
+
+    @property
+    def is_won(self) -> bool:
+        return self.difference.low > 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "figures": {judged.name: judged.figures() for judged in (self.challenger, *self.opponents)},
+            "best_opponent": self.best.name,
+            "ndcg_at_10_difference": asdict(self.difference),
+            "is_won": self.is_won,
+        }
+
+
+def require_judges(week: Lesson) -> None:
+    """Raise InputError if too few users touched a tag in the week to judge by them."""
+    judges = int((week.touched_tags_U > 0).sum())
+    if judges < FEWEST_JUDGED:
+        raise InputError(
+            f"too few users to judge a model by: found {judges} who were known before the last 7 days and touched a "
+            f"tag in them, of {week.past.users} known; expected {FEWEST_JUDGED} at least; train through a busier day, "
+            f"or check why these days have so few events"
+        )
+
+
+def judge(name: str, scorer: Scorer, week: Lesson) -> Judged:
+    """Judge a model as of the cut of `week` by what it would have published then."""
+    scores = scorer.score(week.past)
+    is_touched_R = _is_touched_R(scores, week)
+    ranking = (scores.user_R, scores.affinity_R, scores.tag_R, is_touched_R, week.touched_tags_U)
+    return Judged(
+        name=name,
+        ndcg_U=ndcg_of_users(10, *ranking),
+        recall_at_10=mean_of_the_defined(recall_of_users(10, *ranking)),
+        f1_at_5=mean_of_the_defined(f1_of_users(5, *ranking)),
+        ece=expected_calibration_error(scores.affinity_R, is_touched_R),
+    )
+
+
+def verdict(challenger: Judged, opponents: Sequence[Judged]) -> Verdict:
+    """Compare with the opponent of the highest nDCG@10, the first of equals. All were judged on the same users."""
+    best = max(opponents, key=lambda judged: judged.ndcg_at_10)
+    return Verdict(challenger, tuple(opponents), best, paired_difference(challenger.ndcg_U, best.ndcg_U))
+
+
+def _is_touched_R(scores: Scores, week: Lesson) -> Bools:
+    tag_T = week.past.tag_T
+    code_R = np.minimum(np.searchsorted(tag_T, scores.tag_R), len(tag_T) - 1)
+    is_known_R = tag_T[code_R] == scores.tag_R
+    return np.asarray(is_known_R & np.isin(scores.user_R * len(tag_T) + code_R, week.touched.key_P), dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How one challenger did."""
+
+    kind: str
+    learnt: Learnt
+    verdict: Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Challenge:
+    """What came of a challenge."""
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...]  # one a challenger
+    judged_users: int  # who touched a tag in the judging week
+    winner: Kept | None  # the leader, refitted through the last day; None where the challenge was lost
+
+    @property
+    def leader(self) -> Outcome:
+        """Return the one of the highest nDCG@10 among those who won, else among all; the first of equals."""
+        won = [outcome for outcome in self.outcomes if outcome.verdict.is_won]
+        return max(won or self.outcomes, key=lambda outcome: outcome.verdict.challenger.ndcg_at_10)
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Return everybody judged, best first."""
+        verdicts = [outcome.verdict for outcome in self.outcomes]
+        everybody = [*(one.challenger for one in verdicts), *verdicts[0].opponents]
+        return sorted(everybody, key=lambda judged: -judged.ndcg_at_10)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "through": str(self.plan.through),
+            "cuts": {
+                "taught": [str(cut) for cut in self.plan.taught],
+                "validation": str(self.plan.validation),
+                "judged": str(self.plan.judged),
+            },
+            "judged_users": self.judged_users,
+            "leader": self.leader.kind,
+            "challengers": {
+                outcome.kind: {**outcome.learnt.as_json(), **outcome.verdict.as_json()} for outcome in self.outcomes
+            },
+        }
+
+
+def steps_of(challengers: Sequence[Challenger]) -> int:
+    """Return how often `challenge` tells of a step."""
+    return sum(challenger.steps for challenger in challengers) + 3
+
+
+def challenge(
+    named: Mapping[str, Challenger],
+    plan: Plan,
+    known: Histories,
+    champions: Sequence[tuple[str, Kept]],
+    told: Told,
+) -> Challenge:
+    """Let challengers learn through the cut of the judging week, judge them there, and refit the best that wins a week
+    later.
+
+    A challenger wins if it is certainly better than the best of counts-1 and the champions. Of several that win, the
+    one of the highest nDCG@10 is refitted, certain to be better than the other winners or not.
+
+    named: challengers by the names that they would have as versions.
+    champions: models trained through that cut or earlier, judged beside counts-1.
+    told: called before each of `steps_of` steps, with what it does.
+    Raises InputError if too few users teach or judge.
+    """
+    told("laying out the weeks")
+    cuts = (*plan.taught, plan.validation)
+    lessons = [lesson_of_week(known, cut) for cut in cuts]
+    week = lesson_of_week(known, plan.judged)
+    for lesson, cut in zip(lessons, cuts, strict=True):
+        _require_teachers(lesson, str(cut))
+    require_judges(week)
+    taught = _schooling(known, plan.judged, lessons)
+    # A week later, from as many weeks: what was judged is a model of so many, and one more made none better (measured).
+    newest = _schooling(known, plan.through, [*lessons, week][-len(lessons) :])
+    with ExitStack() as begun:
+        refits = {name: challenger.ahead(newest) for name, challenger in named.items()}
+        ahead = {name: begun.enter_context(refit) for name, refit in refits.items() if refit}
+        learnt = {name: challenger.learn(taught, told) for name, challenger in named.items()}
+
+        told("judging on the week held out")
+        counts = fit_history(known[plan.judged], plan.judged)
+        opponents = [judge(COUNTS, counts, week)]
+        opponents += [judge(version, champion.scorer(version, counts), week) for version, champion in champions]
+        outcomes = tuple(
+            Outcome(named[name].kind, one, verdict(judge(name, one.kept.scorer(name, counts), week), opponents))
+            for name, one in learnt.items()
+        )
+        outcome = Challenge(plan, outcomes, judged_users=int((week.touched_tags_U > 0).sum()), winner=None)
+        leader = outcome.leader
+        told(f"refitting {leader.kind} with the week held out" if leader.verdict.is_won else "done")
+        if not leader.verdict.is_won:
+            return outcome
+        begun_ahead = ahead.get(leader.verdict.challenger.name)
+        refit = begun_ahead.outcome() if begun_ahead else None
+        return replace(outcome, winner=leader.learnt.refitted(newest, refit))
+
+
+def _schooling(known: Histories, day: date, lessons: Sequence[Lesson]) -> Schooling:
+    end = end_of_day(day)
+    return Schooling(lessons, known[day].before(end), end)
+
+
+def _require_teachers(lesson: Lesson, cut: str) -> None:
+    users, touched = lesson.past.users, int(lesson.is_touched_P.sum())
+    if users < FEWEST_USERS or not touched or touched == len(lesson.is_touched_P):
+        raise InputError(
+            f"too little to learn from in the 7 days after {cut}: found {users} users known by then, "
+            f"{touched} of their {len(lesson.is_touched_P)} candidate tags touched; expected {FEWEST_USERS} users at "
+            f"least, and tags both touched and left alone; train through a later day"
+        )
+
+
+def contestants(challenge: Challenge) -> Table:
+    """Return the figures of everybody judged, best first."""
+    plan = challenge.plan
+    title = f"judged as of {plan.judged} by the 7 days through {plan.through}, {challenge.judged_users:,} users"
+    table = Table("model", title=title)
+    for column in ("nDCG@10", "recall@10", "F1@5", "calibration error"):
+        table.add_column(column, justify="right")
+    for judged in challenge.judged:
+        table.add_row(judged.name, *_figures(judged))
+    return table
+
+
+def last_line(challenge: Challenge, fate: str, name: str) -> str:
+    """Return the outcome in one line, such as `boosting-1.20260201 promoted: nDCG@10 .561 against .533 of counts-1`."""
+    outcome = challenge.leader.verdict
+    difference = outcome.difference
+    return (
+        f"{name} {fate}: nDCG@10 {_share(outcome.challenger.ndcg_at_10)} against "
+        f"{_share(outcome.best.ndcg_at_10)} of {outcome.best.name}, difference {_signed(difference.mean)} "
+        f"[{_signed(difference.low)}, {_signed(difference.high)}]"
+    )
+
+
+def has_seen_the_week(name: str, trained_through: date) -> str:
+    return f"{name} is no opponent: trained through {trained_through}, it has seen days of the week that judges"
+
+
+def _figures(judged: Judged) -> list[str]:
+    return [_share(value) for value in judged.figures().values()]
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}".replace("0.", ".", 1) if 0 <= value < 0.9995 else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:+.3f}"

@@ -1,0 +1,126 @@
+"""`throughline demo`: from a log to profiles in one go, ending with what to do next."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from pipeline.analyst.query import query
+from pipeline.analyst.render import render
+from pipeline.days import DayRange
+from pipeline.demo.airflow_nights import run_nights
+from pipeline.demo.plan import DemoPlan
+from pipeline.demo.write import write_demo_log
+from pipeline.errors import InputError
+from pipeline.landing.zone import LandingZone
+from pipeline.local import postgres
+from pipeline.local.airflow import stop_airflow
+from pipeline.runner.commands import STEPS, land_command, train_command
+from pipeline.runner.process import StepFailed
+from pipeline.runner.run import open_catalog, ready, run_all, run_night, where_airflow_is
+from pipeline.settings import Settings
+from pipeline.sources.schema import load_source, source_file
+
+STRONGEST = """
+    SELECT left(user_id, 12) AS user,
+           string_agg(tag || ' ' || printf('%.2f', affinity), ', ' ORDER BY rank) AS interests
+    FROM user_interests
+    WHERE rank <= 3 AND user_id IN (SELECT user_id FROM current_profiles ORDER BY session_count DESC, user_id LIMIT 8)
+    GROUP BY user_id ORDER BY user_id
+"""
+TOTALS = """
+    SELECT (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM rejects) AS rejects,
+           (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM current_profiles) AS profiles
+"""
+
+
+def tour(settings: Settings, log: Path | None, source: str, night_count: int, console: Console) -> None:
+    """Land a log (the made-up shop's where none is given), run its days, show profiles.
+
+    The last `night_count` days are nights that Airflow backfills; those before are one range, after which a model is
+    trained.
+
+    An older home is moved aside first, never deleted; its jars come along.
+    """
+    toml = source_file(source)
+    name = load_source(toml).name
+    move_aside(settings, console)
+    ready(console)
+    paths = [log] if log else [_made_up_log(settings.home / "demo-log", console)]
+    run_all([land_command(toml, paths, None)], settings, console, "land")
+
+    landed = LandingZone(settings.home / "landing").days(name)
+    history, nights = split_days(DayRange(min(landed), max(landed)), night_count)
+    console.print(f"running {history} as one range")
+    run_night(STEPS, history, None, settings, console)
+    _train(history.last, settings, console)
+    if nights:
+        run_nights(nights, settings, console)
+
+    catalog = open_catalog(console)
+    console.print("\n[bold]What came of it[/]")
+    console.print(render(query(TOTALS, catalog), "table"))
+    console.print(
+        "[bold]Profiles[/]: the strongest interests of eight users, with the probability that they come back to them"
+    )
+    console.print(render(query(STRONGEST, catalog), "table"))
+    console.print(_next_steps(nights or history, name), soft_wrap=True)
+    if nights:
+        console.print("[bold]Airflow[/]")
+        console.print(where_airflow_is(settings), soft_wrap=True)
+
+
+def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | None]:
+    """Return the history, and the nights after it; a log of too few days is all history."""
+    first_night = days.last - timedelta(days=night_count - 1)
+    if night_count == 0 or first_night <= days.first:
+        return days, None
+    return DayRange(days.first, first_night - timedelta(days=1)), DayRange(first_night, days.last)
+
+
+def _train(through: date, settings: Settings, console: Console) -> None:
+    """Train a challenger; a log that is too short for it is no reason to stop."""
+    try:
+        run_all([train_command(through)], settings, console, f"train-{through}")
+    except StepFailed as failure:
+        if failure.exit_code != InputError.exit_code:
+            raise
+        console.print(f"no model was trained: {failure.reason.splitlines()[0]}", markup=False, soft_wrap=True)
+
+
+def move_aside(settings: Settings, console: Console) -> None:
+    """Rename an older home, so that the tour starts from nothing; keep the jars, which cost a download."""
+    if not (settings.home / "landing").is_dir() and not (settings.home / "warehouse").is_dir():
+        return
+    stop_airflow(settings)
+    postgres.stop(settings)
+    aside = settings.home.with_name(f"{settings.home.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+    settings.home.rename(aside)
+    settings.home.mkdir()
+    if (aside / "jars").is_dir():
+        (aside / "jars").rename(settings.home / "jars")
+    console.print(f"an older home was there; it is now {aside}")
+
+
+def _made_up_log(folder: Path, console: Console) -> Path:
+    columns = (TextColumn("writing the log of a made-up shop"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("log")
+        made = write_demo_log(
+            folder, DemoPlan(), lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    console.print(f"wrote {made.lines:,} lines of {made.people:,} people and {made.bots} robots to {folder}")
+    return folder
+
+
+def _next_steps(days: DayRange, source: str) -> str:
+    example = "throughline explain user u-116850" if source == "demo" else "throughline explain user ID"
+    return f"""
+[bold]Next[/] (in this folder, with .venv/bin on the PATH or in front)
+  throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
+  {example}   why that profile
+  throughline explain day {days.last}   what became of the lines of a day
+  throughline doctor   what is installed, reachable, configured
+  make down   stop Airflow and PostgreSQL; make up starts them again
+"""

@@ -1,1 +1,0 @@
-"""The parts that a laptop runs for itself: PostgreSQL, the pseudonym key, and the files that configure Spark."""

@@ -1,0 +1,41 @@
+"""Check a mended TOML and keep it for a run, which then cleans by it; `publish` makes it everybody's.
+
+    spark-submit pipeline/jobs/replace_source.py --source my.toml --run-id replay_my_20260131T040000
+
+The first job of `throughline rejects replay`. Writes to no table. Fails when the source has not landed, when an
+expression is wrong, or when the TOML would cut the landed files into other lines; the TOML in force stays as it is.
+"""
+
+import argparse
+
+from pyspark.sql import SparkSession
+
+from pipeline.errors import told_in_one_line
+from pipeline.landing.zone import LandingZone
+from pipeline.settings import load_settings
+from pipeline.sources.schema import load_source, source_file
+from pipeline.transforms.canonical import check_expressions, check_items
+from pipeline.warehouse.tables import require_run_id
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="mend", description=__doc__)
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--run-id", required=True)
+    arguments = parser.parse_args()
+
+    run_id = require_run_id(arguments.run_id)
+    toml = source_file(arguments.source)
+    source = load_source(toml)
+    zone = LandingZone(load_settings().home / "landing")
+    zone.require_mendable(source, toml)
+    spark = SparkSession.builder.appName("mend").getOrCreate()
+    check_expressions(spark, source, toml)
+    check_items(spark, source, toml)
+    zone.mend(toml, run_id)
+    print(f"run {run_id} reads {source.name} by {toml}")
+
+
+if __name__ == "__main__":
+    with told_in_one_line():
+        main()

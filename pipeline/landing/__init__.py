@@ -1,0 +1,1 @@
+"""The landing zone: every line that came in, by source and arrival day."""

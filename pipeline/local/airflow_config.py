@@ -1,0 +1,123 @@
+"""Write what Airflow needs to know: `airflow.cfg`, the pools, and the operator's password.
+
+All lies under `<home>/airflow`, which is AIRFLOW_HOME. The files hold secrets, so they are mode 600.
+"""
+
+import base64
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.files import write_private, write_whole
+from pipeline.local import postgres
+from pipeline.runner.commands import step_environment
+from pipeline.settings import ROOT, Settings
+
+DATABASE = "airflow"
+OPERATOR = "operator"
+DAGS = ROOT / "dags"
+
+# What may run at once. A night's Spark steps take turns; the lease sees to it that nights do.
+POOLS = {
+    "spark": {"slots": 1, "description": "Spark jobs: one at a time on this machine", "include_deferred": False},
+    "gpu": {"slots": 1, "description": "The accelerator, or the CPU in its place", "include_deferred": True},
+    "maintenance": {"slots": 1, "description": "Compaction, erasure, replays", "include_deferred": False},
+}
+
+
+def airflow_home(settings: Settings) -> Path:
+    return settings.home / "airflow"
+
+
+def logs_folder(settings: Settings) -> Path:
+    return settings.home / "logs" / "airflow"
+
+
+def address(settings: Settings) -> str:
+    return f"http://{postgres.HOST}:{settings.airflow_port}"
+
+
+def pools_file(settings: Settings) -> Path:
+    return airflow_home(settings) / "pools.json"
+
+
+def password(settings: Settings) -> str:
+    """Return the password of the user `operator`, made once."""
+    file = passwords_file(settings)
+    if not file.is_file():
+        write_private(file, json.dumps({OPERATOR: secrets.token_urlsafe(12)}))
+    return str(json.loads(file.read_text())[OPERATOR])
+
+
+def write_airflow_configuration(settings: Settings) -> None:
+    """Write `airflow.cfg`, from the settings, and the pools."""
+    password(settings)
+    sections = [
+        f"[{section}]\n" + "\n".join(f"{key} = {value}" for key, value in options.items())
+        for section, options in _options(settings).items()
+    ]
+    # Airflow reads a percent sign as the start of a reference.
+    write_private(airflow_home(settings) / "airflow.cfg", "\n\n".join(sections).replace("%", "%%") + "\n")
+    write_whole(pools_file(settings), json.dumps(POOLS, indent=2))
+
+
+def airflow_environment(settings: Settings) -> Mapping[str, str]:
+    """Return the environment of Airflow and so of its tasks: that of a step, and where Airflow finds itself."""
+    step = step_environment(settings)
+    return {
+        **{name: value for name, value in step.items() if not name.startswith("AIRFLOW__")},
+        "AIRFLOW_HOME": str(airflow_home(settings)),
+        # Triggers and callbacks are imported by processes that parse no DAG.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(DAGS), step.get("PYTHONPATH", "")])),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), step.get("PATH", os.defpath)]),
+        # Without a connection the operator would take YARN for granted, and say nothing.
+        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": settings.spark_master}),
+    }
+
+
+def _options(settings: Settings) -> dict[str, dict[str, object]]:
+    keys = _keys(settings)
+    database = postgres.url(settings, DATABASE).replace("postgresql://", "postgresql+psycopg://")
+    return {
+        "core": {
+            "dags_folder": DAGS,
+            "executor": "LocalExecutor",
+            "parallelism": 4,  # LocalExecutor would start 32 workers
+            "load_examples": False,
+            "fernet_key": keys["fernet_key"],
+            "execution_api_server_url": f"{address(settings)}/execution/",
+            "simple_auth_manager_users": f"{OPERATOR}:admin",
+            "simple_auth_manager_passwords_file": passwords_file(settings),
+        },
+        # One driver for both; the one that Airflow would choose for `async` is not among its requirements.
+        "database": {"sql_alchemy_conn": database, "sql_alchemy_conn_async": database},
+        "api": {
+            "base_url": address(settings),
+            "host": postgres.HOST,
+            "port": settings.airflow_port,
+            "workers": 1,
+            "secret_key": keys["secret_key"],
+            "instance_name": "Throughline",
+        },
+        "api_auth": {"jwt_secret": keys["jwt_secret"]},
+        "dag_processor": {"refresh_interval": 30, "min_file_process_interval": 30},
+        "logging": {"base_log_folder": logs_folder(settings)},
+        "usage_data_collection": {"enabled": False},
+    }
+
+
+def passwords_file(settings: Settings) -> Path:
+    return airflow_home(settings) / "passwords.json"
+
+
+def _keys(settings: Settings) -> dict[str, str]:
+    """Return the keys with which Airflow's processes trust each other, made once."""
+    file = airflow_home(settings) / "keys.json"
+    if not file.is_file():
+        keys = {name: secrets.token_urlsafe(32) for name in ("secret_key", "jwt_secret")}
+        keys["fernet_key"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        write_private(file, json.dumps(keys))
+    return dict(json.loads(file.read_text()))

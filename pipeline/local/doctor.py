@@ -1,0 +1,113 @@
+"""`throughline doctor`: what is installed, reachable and configured, and what to do about what is not."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import ThroughlineError
+from pipeline.landing.zone import LandingZone
+from pipeline.local import postgres
+from pipeline.local.airflow import airflow_program, is_up
+from pipeline.local.airflow_config import OPERATOR, address, logs_folder, passwords_file
+from pipeline.local.preflight import require_free_space, require_jdk
+from pipeline.local.spark_config import JARS, fetched_jars
+from pipeline.settings import Settings
+
+PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow")
+
+
+def examine(settings: Settings, console: Console) -> bool:
+    """Print one row a check; return whether all is well. Changes and starts nothing."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("Python", lambda: f"{sys.version.split()[0]} in {sys.prefix}"),
+        ("packages", lambda: ", ".join(f"{name} {version(name)}" for name in PACKAGES)),
+        ("torch", _torch),
+        ("JDK", require_jdk),
+        ("home", lambda: _home(settings)),
+        ("disk", lambda: _disk(settings)),
+        ("jars", lambda: _jars(settings)),
+        ("catalog", lambda: _catalog(settings)),
+        ("pseudonym key", lambda: _key(settings)),
+        ("landing", lambda: _landing(settings)),
+        ("Airflow", lambda: _airflow(settings)),
+        ("logs", lambda: f"{settings.home / 'logs'}; Airflow's and its tasks' in {logs_folder(settings)}"),
+    ]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    is_well = True
+    for name, check in checks:
+        try:
+            table.add_row("[green]✓[/]", name, check())
+        except ThroughlineError as problem:
+            is_well = False
+            table.add_row("[red]✗[/]", name, str(problem))
+    console.print(table)
+    return is_well
+
+
+def _torch() -> str:
+    try:
+        return f"{version('torch')}; on Linux it brings CUDA, 5 of the environment's 6.6 GB"
+    except PackageNotFoundError:
+        return "not installed: only a role that trains or evaluates models needs it (`uv sync --group train`)"
+
+
+def _home(settings: Settings) -> str:
+    if not settings.home.is_dir():
+        return f"{settings.home}, not made yet: the first command makes it"
+    return f"{settings.home}"
+
+
+def _disk(settings: Settings) -> str:
+    require_free_space(settings)
+    folder = next(parent for parent in (settings.home, *settings.home.parents) if parent.exists())
+    return f"{shutil.disk_usage(folder).free / 2**30:.0f} GiB free, at least {settings.min_free_gib:g} wanted"
+
+
+def _jars(settings: Settings) -> str:
+    jars = fetched_jars(settings)
+    if not jars:
+        return f"not there yet in the versions of {', '.join(JARS)}: the first command fetches them, 50 MB"
+    return f"{', '.join(jar.stem for jar in jars)} in {jars[0].parent}"
+
+
+def _catalog(settings: Settings) -> str:
+    if not settings.is_embedded:
+        return f"{settings.catalog.get('type', 'unknown type')} at {settings.catalog.get('uri', 'no uri')}"
+    if not postgres.is_running(settings):
+        return f"embedded PostgreSQL, down: the next command starts it on {postgres.HOST}:{settings.postgres_port}"
+    return f"embedded PostgreSQL on {postgres.HOST}:{settings.postgres_port}, up"
+
+
+def _airflow(settings: Settings) -> str:
+    try:
+        airflow_program()
+    except ThroughlineError as missing:
+        return str(missing)
+    told = f"apache-airflow {version('apache-airflow')}"
+    if not is_up(settings):
+        return f"{told}, down: `make up` starts it"
+    return f"{told}, up at {address(settings)}; user {OPERATOR}, password in {passwords_file(settings)}"
+
+
+def _key(settings: Settings) -> str:
+    if settings.pseudonym_key:
+        return "from the settings"
+    file = settings.home / "pseudonym.key"
+    if not file.is_file():
+        return "none yet: the first command makes one"
+    if file.stat().st_mode & 0o077:
+        raise ThroughlineError(f"{file} can be read by others: run `chmod 600 {file}`")
+    return f"{file}, mode 600; back it up with the warehouse"
+
+
+def _landing(settings: Settings) -> str:
+    zone = LandingZone(settings.home / "landing")
+    told = []
+    for source in zone.sources():
+        days = zone.days(source)
+        told.append(f"{source}: {len(days)} days, {min(days)} to {max(days)}" if days else f"{source}: no day")
+    return "; ".join(told) or "nothing landed yet: `throughline land --source NAME PATH`"

@@ -1,0 +1,1 @@
+"""Quality gates: the suites as JSON, and what runs them."""

@@ -1,0 +1,1 @@
+"""The steps of a night as command lines, and what runs them in a terminal."""

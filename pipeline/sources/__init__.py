@@ -1,0 +1,1 @@
+"""Sources: one TOML each, and the model of that TOML."""

@@ -1,0 +1,253 @@
+"""A source: how its lines are read and which expression fills which canonical column (DESIGN.md 5.3)."""
+
+import codecs
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.errors import SourceError
+
+BUILT_IN = Path(__file__).parent
+
+Expression = Annotated[str, Field(min_length=1)]
+# Why the pipeline refuses a line of itself; every other reason is a rule of the source's `[reject_when]`.
+REASONS = (
+    "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future"
+)  # fmt: skip
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def group_numbers(pattern: str) -> dict[str, int]:
+    """Return the named groups of a Java pattern with their numbers, read by Python, which writes them (?P<name>...)."""
+    return dict(re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern)).groupindex)
+
+
+class Reader(_Part):
+    """How one line becomes named fields.
+
+    jsonl and parquet name their fields in `fields`, a Spark DDL; csv and tsv in `columns`; regex in the named groups of
+    `pattern`. All other fields than those of `fields` are strings. With `header = true` each file's first line says in
+    which order its columns come; one of `columns` that a file lacks is null there, and empty values at the end of a
+    line that the header has no names for are let be.
+    """
+
+    format: Literal["jsonl", "csv", "tsv", "parquet", "regex"]
+    fields: str | None = None
+    columns: list[str] = []
+    header: bool = False
+    separator: str | None = None
+    pattern: str | None = None
+    encoding: str = "utf-8"
+
+    @property
+    def delimiter(self) -> str:
+        """What separates fields: `separator`, else what the format is named for."""
+        return self.separator or ("\t" if self.format == "tsv" else ",")
+
+    @model_validator(mode="after")
+    def _has_what_its_format_needs(self) -> "Reader":
+        needed = {"jsonl": "fields", "parquet": "fields", "regex": "pattern"}.get(self.format)
+        if needed and not getattr(self, needed):
+            raise ValueError(f"format {self.format!r} needs the key {needed!r}")
+        is_separated = self.format in ("csv", "tsv")
+        if is_separated and not self.columns:
+            raise ValueError(f"format {self.format!r} needs the key 'columns'; with a header line, those that are used")
+        unfit = ["header", "columns", "separator"] if not is_separated else ["fields", "pattern"]
+        for key in unfit:
+            if getattr(self, key):
+                raise ValueError(f"format {self.format!r} has no use for the key {key!r}")
+        return self
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_an_encoding(cls, value: str) -> str:
+        try:
+            name = codecs.lookup(value).name
+        except LookupError:
+            raise ValueError("no such encoding; expected a name such as 'utf-8' or 'latin-1'") from None
+        if "\n".encode(name) != b"\n":
+            raise ValueError("lines cannot be told apart in it before decoding; convert the log to utf-8 first")
+        return name
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        try:
+            groups = group_numbers(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        if "(?P<" in value or not groups or not all(re.fullmatch("[A-Za-z][A-Za-z0-9]*", name) for name in groups):
+            raise ValueError("expected groups named as Java does, (?<name>...), of letters and digits only")
+        return value
+
+
+class Columns(_Part):
+    """One Spark SQL expression over the reader's fields per canonical column."""
+
+    event_id: Expression | None = None
+    user_id: Expression | None = None
+    device_id: Expression | None = None
+    event_at: Expression | None = None
+    received_at: Expression | None = None
+    sent_at: Expression | None = None
+    created_at: Expression | None = None
+    event_type: Expression
+    item_id: Expression | None = None
+    tags: Expression | None = None
+    dwell_seconds: Expression | None = None
+    url: Expression | None = None
+    referrer: Expression | None = None
+    user_agent: Expression | None = None
+    ip: Expression | None = None
+    consent: Expression | None = None
+
+    @model_validator(mode="after")
+    def _tells_who_and_when(self) -> "Columns":
+        if not (self.user_id or self.device_id):
+            raise ValueError("needs 'user_id' or 'device_id': whose event is it?")
+        if not (self.event_at or self.created_at):
+            raise ValueError("needs 'event_at', or 'created_at' (best with 'sent_at' and 'received_at'): when was it?")
+        return self
+
+
+class EventType(_Part):
+    """What a value of the source's event type means, and how much it says about interest (a view is 1)."""
+
+    canonical: str = Field(alias="as", pattern="^[a-z][a-z_]*$")
+    weight: float = Field(1.0, ge=0)
+
+
+class SessionRules(_Part):
+    """When a run of events is cut (DESIGN.md 5.5.4). Each rule can be switched off by false or 0."""
+
+    inactivity_gap_minutes: float = Field(30.0, ge=0)
+    cap_hours: float = Field(24.0, ge=0)
+    day_split: bool = False
+
+
+class DeviceRules(_Part):
+    """Whether events before log-in go to the user who logs in on the device, and how many users may share one."""
+
+    join: bool = False
+    most_users: int = Field(1, ge=1)
+
+
+class ClusterRules(_Part):
+    """Whether clusters of items stand in for tags; 0 or false: they do not."""
+
+    count: int = Field(0, ge=0)
+    least_sessions: int = Field(5, ge=1)
+
+    @field_validator("count")
+    @classmethod
+    def _is_more_than_one(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one cluster tells no interests apart; expected 2 or more, or 0 for none")
+        return value
+
+
+class Items(_Part):
+    """A catalogue of items; the newest record of an item wins."""
+
+    files: str
+    reader: Reader
+    item_id: Expression
+    title: Expression | None = None
+    tags: Expression | None = None
+    content: Expression | None = None
+    updated_at: Expression | None = None
+
+
+class Source(_Part):
+    """A source as its TOML describes it."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9_-]*$")
+    time_zone: str = "UTC"
+    files: str = "*"
+    reader: Reader
+    columns: Columns
+    event_types: dict[str, EventType] = Field(min_length=1)
+    reject_when: dict[str, Expression] = {}
+    sessions: SessionRules = SessionRules()
+    devices: DeviceRules = DeviceRules()
+    clusters: ClusterRules = ClusterRules()
+    items: Items | None = None
+
+    @model_validator(mode="after")
+    def _has_devices_to_join(self) -> "Source":
+        if self.devices.join and not (self.columns.device_id and self.columns.user_id):
+            raise ValueError(
+                "[devices] join = true needs columns.device_id and columns.user_id: who uses which device?"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_items_to_cluster(self) -> "Source":
+        if self.clusters.count and not self.columns.item_id:
+            raise ValueError("[clusters] count needs columns.item_id: what is to be clustered?")
+        return self
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is no time zone; expected a name such as 'Europe/Berlin'")
+        return value
+
+    @field_validator("reject_when")
+    @classmethod
+    def _has_codes_of_its_own(cls, value: dict[str, str]) -> dict[str, str]:
+        for code in value:
+            if code in REASONS:
+                raise ValueError(f"{code!r} is a reason of the pipeline itself; call the rule by another name")
+            if not re.fullmatch("[a-z][a-z_]*", code):
+                raise ValueError(f"{code!r} is no reason code; expected a-z and _, such as 'static_asset'")
+        return value
+
+
+def source_file(name_or_toml: str) -> Path:
+    """Return the TOML of a built-in source, or the path that was given.
+
+    Raises SourceError naming the built-in sources if there is no such file.
+    """
+    path = Path(name_or_toml) if name_or_toml.endswith(".toml") else BUILT_IN / f"{name_or_toml}.toml"
+    if not path.is_file():
+        built_in = ", ".join(sorted(file.stem for file in BUILT_IN.glob("*.toml") if file.stem != "template"))
+        raise SourceError(f"no source {name_or_toml!r}: expected one of {built_in}, or the path of a .toml file")
+    return path
+
+
+def load_source(file: Path) -> Source:
+    """Read a source's TOML.
+
+    Raises SourceError naming the file and the key if the TOML is broken, has an unknown key or lacks a needed one.
+    Expressions are checked later, by Spark (`pipeline.transforms.canonical.check_expressions`).
+    """
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SourceError(f"{file}: not a TOML file: {error}") from None
+    try:
+        return Source.model_validate(content)
+    except ValidationError as error:
+        problems = [_problem(file, one) for one in error.errors()]
+        raise SourceError("\n  ".join(problems)) from None
+
+
+def _problem(file: Path, error: object) -> str:
+    assert isinstance(error, dict)
+    key = ".".join(str(part) for part in error["loc"]) or "(top level)"
+    if error["type"] == "extra_forbidden":
+        return f"{file}: unknown key {key!r}; see template.toml for the keys there are"
+    if error["type"] == "missing":
+        return f"{file}: the key {key!r} is missing; see template.toml for an example"
+    return f"{file}: key {key!r} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,149 @@
+"""From the fields of a source to canonical columns, and to a reason where a line must be refused."""
+
+from pathlib import Path
+
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipeline.errors import SourceError
+from pipeline.sources.schema import Columns, EventType, Source
+from pipeline.transforms.parse import OWN_COLUMNS, parse_lines
+
+TYPES = {
+    "event_id": "string",
+    "user_id": "string",
+    "device_id": "string",
+    "event_at": "timestamp",
+    "received_at": "timestamp",
+    "sent_at": "timestamp",
+    "created_at": "timestamp",
+    "event_type": "string",
+    "item_id": "string",
+    "tags": "array<string>",
+    "dwell_seconds": "double",
+    "url": "string",
+    "referrer": "string",
+    "user_agent": "string",
+    "ip": "string",
+    "consent": "boolean",
+}
+EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside is a broken clock, not a time
+
+
+def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
+    """Return one row per line: its own columns, `problem`, `rule` and the canonical columns, null where unreadable.
+
+    rule: the first rule of `[reject_when]` that is true for the line.
+
+    lines: one row per landed line; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
+    """
+    parsed = parse_lines(lines, source.reader)
+    own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS if f"__{name}" in parsed.columns]
+    columns = [_column(source.columns, name) for name in TYPES]
+    rule = F.coalesce(F.lit(None), *[F.when(F.expr(when), code) for code, when in source.reject_when.items()])
+    return _with_event_time(
+        parsed.select(*own, F.col("__problem").alias("problem"), rule.cast("string").alias("rule"), *columns)
+    )
+
+
+def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
+    """Raise SourceError naming file and key if an expression is wrong or names a field that is not there.
+
+    A rule of `[reject_when]` must be true or false.
+    """
+    no_lines = spark.createDataFrame([], "text string, header string")
+    try:
+        parsed = parse_lines(no_lines, source.reader)
+    except (AnalysisException, ParseException) as error:
+        raise SourceError(f"{file}: key 'reader.fields': {_first_line(error)}") from None
+    for name in TYPES:
+        try:
+            parsed.select("__text", _column(source.columns, name))  # beside a column, an aggregate is refused
+        except (AnalysisException, ParseException) as error:
+            raise SourceError(
+                f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}"
+            ) from None
+    for code, when in source.reject_when.items():
+        key = f"{file}: key 'reject_when.{code}' = {when!r}"
+        try:
+            kind = parsed.select("__text", F.expr(when).alias("rule")).schema["rule"].dataType.simpleString()
+        except (AnalysisException, ParseException) as error:
+            raise SourceError(f"{key}: {_first_line(error)}") from None
+        if kind != "boolean":
+            raise SourceError(f"{key}: its value is of type {kind}; expected a condition, which is true or false")
+
+
+def check_items(spark: SparkSession, source: Source, file: Path) -> None:
+    """Raise SourceError naming file and key if an expression of `[items]` is wrong."""
+    if source.items is None:
+        return
+    parsed = parse_lines(spark.createDataFrame([], "text string, header string"), source.items.reader)
+    for name in ("item_id", "title", "tags", "content", "updated_at"):
+        expression = getattr(source.items, name)
+        try:
+            parsed.select("__text", F.expr(expression or "NULL"))
+        except (AnalysisException, ParseException) as error:
+            raise SourceError(f"{file}: key 'items.{name}' = {expression!r}: {_first_line(error)}") from None
+
+
+def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_days: int) -> DataFrame:
+    """Add `reason` and `detail` (null for an acceptable line), and map the event type to its canonical name and weight.
+
+    canonical: as `canonical_lines` returns it.
+    """
+    known_type = F.create_map(*[F.lit(text) for name, kind in event_types.items() for text in (name, kind.canonical)])
+    weight = F.create_map(*[F.lit(part) for name, kind in event_types.items() for part in (name, kind.weight)])
+    is_future = F.to_date("event_at") > F.date_add("arrival_day", future_days)
+    rules = [
+        ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
+        (F.col("rule"), F.col("rule").isNotNull(),
+         F.concat(F.lit("set aside by the rule reject_when."), F.col("rule"), F.lit(" of the TOML"))),
+        ("missing_user", F.coalesce("user_id", "device_id").isNull(), F.lit("neither user_id nor device_id")),
+        ("missing_event_at", F.col("event_at").isNull(), F.lit(f"no readable time between {EARLIEST} and {LATEST}")),
+        ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),
+        ("unknown_event_type", known_type[F.col("event_type")].isNull(),
+         F.concat(F.lit("event type "), F.col("event_type"), F.lit(" is not in [event_types] of the TOML"))),
+        ("event_in_future", is_future,
+         F.concat(F.lit("event_at "), F.col("event_at"), F.lit(" lies after its arrival day "), F.col("arrival_day"))),
+    ]  # fmt: skip
+    reason, detail = F.lit(None).cast("string"), F.lit(None).cast("string")
+    for code, is_broken, explanation in reversed(rules):
+        reason = F.when(is_broken, code).otherwise(reason)
+        detail = F.when(is_broken, explanation).otherwise(detail)
+    judged = canonical.withColumns({"reason": reason, "detail": detail})
+    return judged.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
+
+
+def _column(columns: Columns, name: str) -> Column:
+    expression = getattr(columns, name)
+    column = F.expr(expression).cast(TYPES[name]) if expression else F.lit(None).cast(TYPES[name])
+    if TYPES[name] == "string":
+        column = F.nullif(F.trim(column), F.lit(""))
+    if TYPES[name] == "timestamp":
+        column = _sane(column)
+    if name == "tags":
+        trimmed = F.transform(column, lambda tag: F.trim(tag))
+        column = F.coalesce(F.array_distinct(F.filter(trimmed, lambda tag: tag != "")), F.array().cast("array<string>"))
+    return column.alias(name)
+
+
+def _with_event_time(canonical: DataFrame) -> DataFrame:
+    """Correct the clock of the device: event time = received - (sent - created), where all three are known."""
+    micros = F.unix_micros("received_at") - (F.unix_micros("sent_at") - F.unix_micros("created_at"))
+    corrected = F.timestamp_micros(micros)
+    seconds = (F.unix_micros("received_at") - F.unix_micros("sent_at")) / 1e6
+    return canonical.withColumns(
+        {
+            "event_at": F.when(corrected.isNotNull(), _sane(corrected)).otherwise(F.coalesce("event_at", "created_at")),
+            "clock_correction_seconds": F.when(corrected.isNotNull(), seconds),
+        }
+    )
+
+
+def _sane(time: Column) -> Column:
+    return F.when(time.between(F.lit(EARLIEST).cast("timestamp"), F.lit(LATEST).cast("timestamp")), time)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

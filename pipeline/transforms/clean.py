@@ -1,0 +1,139 @@
+"""From landed lines to accepted events, duplicates and rejects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipeline.pseudonyms import pseudonym_key
+from pipeline.settings import Settings
+from pipeline.sources.schema import Source
+from pipeline.transforms.bots import BotRules, robots, with_declared_bots
+from pipeline.transforms.broadcast import send_if_small
+from pipeline.transforms.canonical import canonical_lines, with_reason
+from pipeline.transforms.deduplicate import ID, deduplicate, fingerprint_id
+from pipeline.transforms.pseudonymize import pseudonymize
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What became of a batch of lines; every line is in exactly one of the first three.
+
+    events: one row per new event, as `sql/ddl/events.sql`. rejects: one row per refused line.
+    copies: one row per duplicate line. filled: earlier events that a copy completes.
+    reclassed: earlier events whose user turns out to be a robot on that day.
+    """
+
+    events: DataFrame
+    rejects: DataFrame
+    copies: DataFrame
+    filled: DataFrame
+    reclassed: DataFrame
+
+
+def judge_all(
+    lines: DataFrame, sources: Mapping[str, Source], catalogues: Mapping[str, DataFrame], settings: Settings
+) -> DataFrame:
+    """Judge the lines of all sources, each by its own TOML and catalogue; see `judge`.
+
+    Only refused lines keep their `text`, of others nobody needs it any more.
+    """
+    key = pseudonym_key(settings)
+    judged = [
+        with_catalogue_tags(judge(lines.where(F.col("source") == name), source, key, settings), catalogues.get(name))
+        for name, source in sources.items()
+    ]
+    all_judged = reduce(lambda left, right: left.unionByName(right), judged)
+    return all_judged.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
+
+
+def judge(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:
+    """Return one row per line: canonical columns under pseudonyms, and `reason` and `detail` where it must be refused.
+
+    lines: one row per landed line of one source; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
+    """
+    judged = with_reason(canonical_lines(lines, source), source.event_types, settings.future_days)
+    hidden = pseudonymize(judged, key)
+    made_id = fingerprint_id(*[F.col(name) for name in ("user_id", "device_id", "event_at", "event_type", "item_id")])
+    return hidden.withColumn("event_id", F.coalesce("event_id", made_id)).drop("header", "problem", "rule")
+
+
+def with_catalogue_tags(judged: DataFrame, catalogue: DataFrame | None) -> DataFrame:
+    """Give events without tags of their own those of their item in the catalogue."""
+    if catalogue is None:
+        return judged
+    tags = catalogue.select("item_id", F.col("tags").alias("item_tags"))
+    known = judged.join(F.broadcast(tags), "item_id", "left")
+    own_or_items = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("item_tags", "tags"))
+    return known.withColumn("tags", own_or_items).drop("item_tags")
+
+
+def with_cluster_tags(judged: DataFrame, clusters: DataFrame, sources: Mapping[str, Source]) -> DataFrame:
+    """Give events that have no tags even so the tag of their item's cluster, where their source asks for clusters.
+
+    The version that counts is the newest trained through a day before the event's arrival day, so it is the same
+    whenever that day is cleaned. An item that this version does not know stays without tags.
+
+    clusters: one row per version, source and item, as `sql/ddl/item_clusters.sql`.
+    """
+    asking = [name for name, source in sources.items() if source.clusters.count]
+    if not asking:
+        return judged
+    own = clusters.where(F.col("source").isin(asking))
+    in_order = Window.partitionBy("source").orderBy("trained_through")
+    versions = own.select("source", "trained_through").distinct()
+    versions = versions.withColumn("counts_through", F.lead("trained_through").over(in_order))
+    tags = own.join(versions, ["source", "trained_through"]).select(
+        F.col("source").alias("cluster_source"),
+        F.col("item_id").alias("cluster_item"),
+        F.array("tag").alias("cluster_tags"),
+        "trained_through",
+        "counts_through",
+    )
+    is_in_time = (F.col("arrival_day") > F.col("trained_through")) & (
+        F.col("counts_through").isNull() | (F.col("arrival_day") <= F.col("counts_through"))
+    )
+    is_same = (F.col("source") == F.col("cluster_source")) & (F.col("item_id") == F.col("cluster_item"))
+    tagged = judged.join(tags, is_same & is_in_time, "left")
+    own_or_clusters = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("cluster_tags", "tags"))
+    return tagged.withColumn("tags", own_or_clusters).drop(*tags.columns)
+
+
+def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settings) -> Cleaned:
+    """Sort a batch of judged lines into events, duplicates and rejects, and label lateness and bots.
+
+    judged: lines of the arrival days from `first_day` on. known: the events of earlier arrival days.
+    """
+    rejects = judged.where("reason IS NOT NULL").select(
+        "source", "arrival_day", "file", "line", "reason", "detail", "text"
+    )
+    arrived = judged.where("reason IS NULL").drop("reason", "detail", "text")
+    parts = deduplicate(arrived, known, first_day, settings.duplicate_days)
+
+    event_on = F.to_date("event_at")
+    lateness = F.greatest(F.date_diff("arrival_day", event_on), F.lit(0))
+    dated = parts.owners.withColumns(
+        {
+            "known_on": F.greatest("arrival_day", event_on),
+            "lateness_days": lateness,
+            "is_late": lateness > settings.allowed_lateness_days,
+        }
+    )
+    dated = with_declared_bots(dated)
+    # Events whose day of being known comes only now, since their clock ran ahead.
+    waiting = known.where(F.col("known_on") >= F.lit(first_day)).withColumn(
+        "is_declared", F.col("bot_class") == "declared"
+    )
+    columns = ["user_id", "known_on", "event_at", "is_declared"]
+    classes = send_if_small(robots(dated.select(columns).unionByName(waiting.select(columns)), BotRules()))
+
+    day_of_user = ["user_id", "known_on"]
+    classed = dated.join(classes, day_of_user, "left").withColumn("bot_class", F.coalesce("bot_class", F.lit("human")))
+    events = classed.drop("user_agent", "ip", "is_declared")
+    before = waiting.select(*ID, "arrival_day", *day_of_user, F.col("bot_class").alias("class_before"))
+    now = before.join(classes, day_of_user, "left").withColumn("bot_class", F.coalesce("bot_class", F.lit("human")))
+    reclassed = now.where("bot_class != class_before").drop("class_before")
+    return Cleaned(events, rejects, parts.copies, parts.filled, reclassed)

@@ -1,0 +1,94 @@
+"""Whose events a device's are: those before log-in go to the user who logs in on it (DESIGN.md 5.3, `device_id`).
+
+Opt-in per source (`[devices]` of its TOML). A device on which more users log in than its source allows is shared, and
+merges nobody. Events keep the pseudonym that they landed with; the owner is worked out as of a day, so that a log-in
+alters nothing of the days before it became known.
+"""
+
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipeline.sources.schema import Source
+from pipeline.transforms.sessions import is_counted
+
+DEVICE = ("source", "device_id")
+OWNERS = "source string, device_id string, owner_id string, from_on date, until_on date"
+
+
+def most_users(sources: Mapping[str, Source]) -> dict[str, int]:
+    """Return how many users may share a device, by source, for the sources that join devices to users."""
+    return {name: source.devices.most_users for name, source in sources.items() if source.devices.join}
+
+
+def device_users(events: DataFrame, most_users: Mapping[str, int]) -> DataFrame:
+    """Return one row per device, user who was logged in on it, and arrival day; see `sql/ddl/device_users.sql`.
+
+    events: one row per event; needs `source`, `device_id`, `user_id`, `arrival_day`, `known_on`, `event_at`.
+    """
+    is_logged_in = F.col("device_id") != F.col("user_id")
+    return (
+        events.where(F.col("source").isin(list(most_users)) & is_logged_in)
+        .groupBy(*DEVICE, "user_id", "arrival_day")
+        .agg(F.min("known_on").alias("known_on"), F.min("event_at").alias("first_event_at"))
+    )
+
+
+def device_owners(device_users: DataFrame, most_users: Mapping[str, int]) -> DataFrame:
+    """Return one row per device and stretch of days: `owner_id`, whose its events before log-in are from `from_on` on
+    and before `until_on` (null: no end on that side).
+
+    The owner is the user who was there first, among those known by then; while nobody is known, or more than
+    `most_users` are, it is the device itself.
+
+    device_users: as the function of that name returns it.
+    """
+    if not most_users:
+        return device_users.sparkSession.createDataFrame([], OWNERS)
+    pairs = device_users.groupBy(*DEVICE, "user_id").agg(
+        F.min("known_on").alias("known_on"), F.min(F.struct("first_event_at", "user_id")).alias("first")
+    )
+    by_day = pairs.groupBy(*DEVICE, "known_on").agg(F.count("*").alias("users"), F.min("first").alias("first"))
+    in_order = Window.partitionBy(*DEVICE).orderBy("known_on")
+    allowed = F.create_map(*[F.lit(part) for pair in most_users.items() for part in pair])[F.col("source")]
+    owner = F.when(F.sum("users").over(in_order) <= allowed, F.min("first").over(in_order).user_id)
+    known = by_day.select(
+        *DEVICE,
+        F.coalesce(owner, "device_id").alias("owner_id"),
+        F.col("known_on").alias("from_on"),
+        F.lead("known_on").over(in_order).alias("until_on"),
+    )
+    before = by_day.groupBy(*DEVICE).agg(F.lit(None).cast("date").alias("from_on"), F.min("known_on").alias("until_on"))
+    return known.unionByName(before.withColumn("owner_id", F.col("device_id")))
+
+
+def under_owners(events: DataFrame, owners: DataFrame) -> DataFrame:
+    """Return events once for each of their owners, who is now their `user_id`; `is_owned(day)` tells when.
+
+    events: one row per event; needs `source`, `user_id`, `device_id`. owners: as `device_owners` returns them.
+    """
+    of_device = owners.withColumnRenamed("device_id", "owned_id").withColumnRenamed("source", "owned_source")
+    # An event before log-in landed with the pseudonym of its device as its user.
+    is_anonymous = (F.col("user_id") == F.col("device_id")) & (F.col("user_id") == F.col("owned_id"))
+    joined = events.join(F.broadcast(of_device), is_anonymous & (F.col("source") == F.col("owned_source")), "left")
+    return joined.withColumn("user_id", F.coalesce("owner_id", "user_id")).drop("owned_id", "owned_source", "owner_id")
+
+
+def is_owned(day: Column) -> Column:
+    """True where the `user_id` of an event is its owner as of a day; needs `from_on`, `until_on`."""
+    is_begun = F.coalesce(F.col("from_on") <= day, F.lit(True))
+    return is_begun & F.coalesce(day < F.col("until_on"), F.lit(True))
+
+
+def owned(events: DataFrame, owners: DataFrame, day: Column) -> DataFrame:
+    """Put each event under whose it is as of `day`, and add `is_counted`."""
+    return under_owners(events, owners).where(is_owned(day)).withColumn("is_counted", is_counted())
+
+
+def moved_devices(owners: DataFrame, owners_before: DataFrame, day: Column, day_before: Column) -> DataFrame:
+    """Return the devices whose events before log-in have another owner as of `day` than they had as of `day_before`."""
+    now = owners.where(is_owned(day)).select(*DEVICE, "owner_id")
+    before = owners_before.where(is_owned(day_before)).select(*DEVICE, F.col("owner_id").alias("former_id"))
+    former = F.coalesce("former_id", "device_id")
+    return now.join(before, list(DEVICE), "full").where(F.coalesce("owner_id", "device_id") != former).select(*DEVICE)

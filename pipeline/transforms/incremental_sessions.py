@@ -1,0 +1,125 @@
+"""Which sessions a night's news touch, so that only these are cut again, from what they hold themselves.
+
+Sessions hold their events, so the history of events is not read again: the work follows the news, and the length of
+the runs that the news fall into.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from pipeline.transforms.device_stitching import DEVICE
+from pipeline.transforms.sessions import NEVER, OWNER, TOLD, Rules, per_source
+
+KEY = ("source", "event_id", "arrival_day")  # of an event
+MOST_DAYS = 60  # of news; beyond, one stretch of time is as good a filter as a list of days
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Events that are new or not what they were: `now`, and as they were `before`; one row each.
+
+    Needs `source`, `user_id`, `is_counted`, and all of TOLD. An event may be missing in `before` if only its being
+    counted has changed.
+    """
+
+    now: DataFrame
+    before: DataFrame
+
+
+def changed_by(
+    events: DataFrame, events_before: DataFrame, cleaned_days: Sequence[date], moved: DataFrame | None = None
+) -> Changed:
+    """Return the events that cleaning these days made, filled or classed anew, and those whose owner has changed.
+
+    events: all events, as of now, under their owners. events_before: the same before this night.
+    moved: devices whose events before log-in have another owner now, if any.
+    """
+    days = list(cleaned_days)
+    is_changed = F.col("arrival_day").isin(days) | F.col("known_on").isin(days) | F.col("last_copy_on").isin(days)
+
+    def changed(frame: DataFrame) -> DataFrame:
+        columns = ["source", "user_id", "is_counted", *TOLD]
+        found = frame.where(is_changed).select(columns)
+        if moved is None:
+            return found
+        of_moved = frame.where(~is_changed).join(F.broadcast(moved), list(DEVICE), "left_semi")
+        return found.unionAll(of_moved.select(columns))
+
+    return Changed(changed(events), changed(events_before))
+
+
+def touched_sessions(sessions: DataFrame, changed: Changed, rules: Rules) -> DataFrame:
+    """Return the sessions, as they were before this night, of all runs that the changes reach; and the open ones'.
+
+    A run is returned whole, since its length decides whether it is cut. An open session may close without news.
+
+    sessions: one row per session, as before this night; needs the columns of `sql/ddl/sessions.sql`.
+    """
+    columns = ["source", "user_id", "event_at"]
+    points = changed.now.select(columns).unionAll(changed.before.select(columns))
+    # What counted may count no longer, and the other way round, so both kinds of sessions are reached.
+    both_kinds = F.explode(F.array(F.lit(True), F.lit(False))).alias("is_counted")
+    spans = (
+        points.select("*", both_kinds)
+        .groupBy(*OWNER, F.to_date("event_at").alias("day"))
+        .agg(F.min("event_at").alias("first_at"), F.max("event_at").alias("last_at"))
+        .localCheckpoint()
+    )
+    days = sorted((row.source, row.day) for row in spans.select("source", "day").distinct().collect())
+    near = sessions.where(_is_near(days, rules)).select(*OWNER, "started_at", "ended_at", "run_started_at")
+    gap = per_source(rules.gap_micros)
+    reached = near.join(spans, list(OWNER)).where(
+        (F.unix_micros("ended_at") + gap >= F.unix_micros("first_at"))
+        & (F.unix_micros("started_at") - gap <= F.unix_micros("last_at"))
+    )
+    was_open = sessions.where("is_open")
+    run = [*OWNER, "run_started_at"]
+    runs = reached.select(*run).unionAll(was_open.select(*run)).distinct().localCheckpoint()
+    starts = sorted(row.day for row in runs.select(F.to_date("run_started_at").alias("day")).distinct().collect())
+    return sessions.where(_is_on(F.col("run_started_at"), starts)).join(runs, run, "left_semi")
+
+
+def events_to_cut(touched: DataFrame, changed: Changed) -> DataFrame:
+    """Return the events of the runs to cut again: those in touched sessions, and the changed ones as they are now."""
+    held = touched.select(*OWNER, F.explode("events").alias("event")).select(*OWNER, "event.*")
+    keys = changed.now.select(*KEY).unionAll(changed.before.select(*KEY)).distinct()
+    return held.join(keys, list(KEY), "left_anti").unionByName(changed.now)
+
+
+def _is_near(days: Sequence[tuple[str, date]], rules: Rules) -> Column:
+    """A filter that files can be skipped by: sessions that an event of one of these sources and days could reach."""
+    if not days:
+        return F.lit(False)
+    if any(rules.gap_micros[source] == NEVER for source, _ in days):
+        return F.lit(True)
+    spans = []
+    for source, day in days:
+        gap = timedelta(microseconds=rules.gap_micros[source])
+        spans.append((_midnight(day) - gap, _midnight(day) + timedelta(days=1) + gap))
+    if len(spans) > MOST_DAYS:
+        spans = [(min(start for start, _ in spans), max(end for _, end in spans))]
+    return _any(
+        (F.col("ended_at") >= F.lit(start)) & (F.col("started_at") <= F.lit(end)) for start, end in sorted(set(spans))
+    )
+
+
+def _is_on(time: Column, days: Sequence[date]) -> Column:
+    if not days:
+        return F.lit(False)
+    spans = [(_midnight(day), _midnight(day) + timedelta(days=1)) for day in days]
+    if len(spans) > MOST_DAYS:
+        spans = [(spans[0][0], spans[-1][1])]
+    return _any((time >= F.lit(start)) & (time < F.lit(end)) for start, end in spans)
+
+
+def _any(conditions: Iterable[Column]) -> Column:
+    return reduce(lambda left, right: left | right, conditions)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,184 @@
+"""What to call clusters of items, so that a topic keeps its name when clusters are made anew.
+
+Clusters of items that are touched in the same sessions: they stand in as tags where a log has none.
+
+An item's vector is what Word2Vec learns of it from the items around it in sessions. KMeans clusters the directions.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from pyspark.ml.clustering import KMeans
+from pyspark.ml.feature import Normalizer, StandardScaler, Word2Vec
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipeline.errors import InputError
+from pipeline.sources.schema import ClusterRules
+
+
+def cluster_tags(typical: Mapping[int, Sequence[str]], before: Mapping[int, Mapping[str, int]]) -> dict[int, str]:
+    """Return the tag of each cluster; no two are equal.
+
+    A cluster takes over an old tag if most of its items that had a tag had this one; of several such clusters the one
+    with most of these items takes it. All others are called after their typical items.
+
+    typical: the names of each cluster's most typical items. before: how many of its items had which tag.
+    """
+    tags = dict[int, str]()
+    for _, cluster, old in sorted(_claims(before)):
+        if old not in tags.values():
+            tags[cluster] = old
+    for cluster, names in sorted(typical.items()):
+        tags.setdefault(cluster, _not_among({*tags.values()}, f"like {' & '.join(names)}"))
+    return tags
+
+
+def _claims(before: Mapping[int, Mapping[str, int]]) -> list[tuple[int, int, str]]:
+    """Return which cluster may take over which tag, the strongest claim first."""
+    return [
+        (-count, cluster, old)
+        for cluster, counts in before.items()
+        for old, count in counts.items()
+        if 2 * count > sum(counts.values())
+    ]
+
+
+def _not_among(taken: set[str], wanted: str) -> str:
+    tag, number = wanted, 1
+    while tag in taken:
+        number += 1
+        tag = f"{wanted} ({number})"
+    return tag
+
+
+SEED = 20260131
+VECTOR_SIZE = 32
+PASSES = 30  # a log of a laptop's size says each thing a few times only; 10 found half as much on Taobao's
+WINDOW = 10  # items before and after; with less, the ends of a session would not know of each other
+MOST_SESSIONS = 200_000  # the newest; Word2Vec goes through them in one thread, or no two runs would be equal
+MOST_LETTERS = 40  # of a title in a tag
+
+
+def item_clusters(
+    sessions: DataFrame, items: DataFrame, before: DataFrame, through: date, rules: ClusterRules
+) -> DataFrame:
+    """Return one row per item of one source that is touched often enough: `item_id`, `tag`, `cluster`, `similarity`,
+    `session_count`.
+
+    sessions: one row per session of the source; see `items_of_sessions`. items: one row per item; needs `item_id`,
+    `title`. before: the source's version before this one, `item_id` and `tag`; its tags go on where clusters persist.
+
+    Raises InputError if fewer items than clusters are touched often enough.
+    """
+    item_lists = items_of_sessions(sessions, through).localCheckpoint()
+    counts = session_counts(item_lists, rules.least_sessions).localCheckpoint()
+    if (found := counts.count()) < rules.count:
+        raise InputError(
+            f"{found} items are touched in {rules.least_sessions} or more sessions known through {through}, fewer "
+            f"than clusters.count = {rules.count}: land more of the log, or lower clusters.least_sessions or "
+            f"clusters.count in the source's TOML"
+        )
+    placed = clustered(item_vectors(item_lists, rules.least_sessions), rules.count)
+    members = placed.join(counts, "item_id").localCheckpoint()
+    tags = cluster_tags(typical_items(members, items), tags_before(members, before))
+    named = members.sparkSession.createDataFrame(list(tags.items()), "cluster int, tag string")
+    return members.join(F.broadcast(named), "cluster").select(
+        "item_id", "tag", "cluster", "similarity", "session_count"
+    )
+
+
+def items_of_sessions(sessions: DataFrame, through: date) -> DataFrame:
+    """Return one row per session with at least two items known through a day: `started_at`, `session_id`, `items`.
+
+    An item counts once a session, where it first stands: reading a page again says nothing of other pages.
+
+    sessions: one row per session; needs `session_id`, `started_at`, `is_counted` and `events`.
+    """
+    known_items = F.filter(
+        "events",
+        lambda event: (
+            (F.greatest(event.arrival_day, F.to_date(event.event_at)) <= F.lit(through)) & event.item_id.isNotNull()
+        ),
+    )
+    items = F.array_distinct(F.transform(known_items, lambda event: event.item_id))
+    return (
+        sessions.where("is_counted")
+        .select("started_at", "session_id", items.alias("items"))
+        .where(F.size("items") >= 2)
+    )
+
+
+def session_counts(item_lists: DataFrame, least_sessions: int) -> DataFrame:
+    """Return one row per item that stands in at least so many sessions: `item_id`, `session_count`."""
+    counted = item_lists.select(F.explode("items").alias("item_id")).groupBy("item_id")
+    return counted.agg(F.count("*").cast("int").alias("session_count")).where(F.col("session_count") >= least_sessions)
+
+
+def item_vectors(item_lists: DataFrame, least_sessions: int) -> DataFrame:
+    """Return one row per item that stands in at least so many sessions: `item_id`, `vector` of length 1.
+
+    Equal sessions give equal vectors, to the last digit: they are gone through in one order, by one thread.
+
+    item_lists: one row per session; needs `started_at`, `session_id`, `items`.
+    """
+    newest = item_lists.orderBy(F.desc("started_at"), "session_id").limit(MOST_SESSIONS)
+    in_order = newest.repartition(1).sortWithinPartitions("started_at", "session_id")
+    word2vec = Word2Vec(
+        vectorSize=VECTOR_SIZE, windowSize=WINDOW, maxIter=PASSES, minCount=least_sessions, numPartitions=1, seed=SEED,
+        inputCol="items", outputCol="mean",
+    )  # fmt: skip
+    learned = word2vec.fit(in_order).getVectors().repartition(1).sortWithinPartitions("word")
+    # What all items have in common tells none of them apart.
+    centred = StandardScaler(withMean=True, withStd=False, inputCol="vector", outputCol="centred").fit(learned)
+    directions = Normalizer(inputCol="centred", outputCol="direction").transform(centred.transform(learned))
+    return directions.select(F.col("word").alias("item_id"), F.col("direction").alias("vector")).localCheckpoint()
+
+
+def clustered(vectors: DataFrame, count: int) -> DataFrame:
+    """Return one row per item: `item_id`, `cluster`, `similarity` (cosine to the centre of its cluster)."""
+    kmeans = KMeans(k=count, seed=SEED, maxIter=50, distanceMeasure="cosine", featuresCol="vector",
+                    predictionCol="cluster")  # fmt: skip
+    model = kmeans.fit(vectors)
+    spark = vectors.sparkSession
+    centres = spark.createDataFrame(
+        [(number, centre.tolist()) for number, centre in enumerate(model.clusterCenters())],
+        "cluster int, centre array<double>",
+    )
+    product = F.zip_with(vector_to_array(F.col("vector")), "centre", lambda left, right: left * right)
+    length = F.sqrt(F.aggregate("centre", F.lit(0.0), lambda total, part: total + part * part))
+    cosine = F.aggregate(product, F.lit(0.0), lambda total, part: total + part) / length
+    return (
+        model.transform(vectors)
+        .join(F.broadcast(centres), "cluster")
+        .select("item_id", "cluster", cosine.alias("similarity"))
+    )
+
+
+def typical_items(members: DataFrame, items: DataFrame) -> Mapping[int, list[str]]:
+    """Return the titles (else ids) of the items of each cluster that are touched most and lie nearest to its centre.
+
+    members: one row per item; needs `item_id`, `cluster`, `similarity`, `session_count`.
+    """
+    typical_first = Window.partitionBy("cluster").orderBy(
+        F.desc(F.col("session_count") * F.col("similarity")), "item_id"
+    )
+    typical = members.withColumn("place", F.row_number().over(typical_first)).where("place <= 2")
+    title = F.coalesce(F.expr("nullif(trim(title), '')"), "item_id")
+    short = F.when(F.length(title) > MOST_LETTERS, F.concat(F.substring(title, 1, MOST_LETTERS - 1), F.lit("…")))
+    titled = typical.join(items.select("item_id", "title"), "item_id", "left")
+    rows = titled.select("cluster", "place", F.coalesce(short, title).alias("title")).orderBy("cluster", "place")
+    titles: dict[int, list[str]] = {}
+    for row in rows.collect():
+        titles.setdefault(row.cluster, []).append(row.title)
+    return titles
+
+
+def tags_before(members: DataFrame, before: DataFrame) -> Mapping[int, Mapping[str, int]]:
+    """Return for each cluster how many of its items had which tag in the version before."""
+    shared = members.join(before.select("item_id", F.col("tag").alias("old")), "item_id").groupBy("cluster", "old")
+    counts: dict[int, dict[str, int]] = {}
+    for row in shared.count().collect():
+        counts.setdefault(row.cluster, {})[row.old] = row["count"]
+    return counts

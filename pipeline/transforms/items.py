@@ -1,0 +1,64 @@
+"""Items, from the catalogue and from the events that touch them."""
+
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from pipeline.landing.zone import LandingZone
+from pipeline.sources.schema import Items
+from pipeline.transforms.parse import parse_lines
+
+
+def catalogue(lines: DataFrame, items: Items) -> DataFrame:
+    """Return one row per item of a catalogue: `item_id`, `title`, `tags`, `content`; the newest record wins.
+
+    lines: landed catalogue lines; needs `file_order` (files in the order of landing), `line`, `text`, `header`.
+    Lines that cannot be parsed are left out.
+    """
+    parsed = parse_lines(lines.withColumnRenamed("file_order", "arrival_day"), items.reader).where("__problem IS NULL")
+    none = "CAST(NULL AS STRING)"
+    tags = F.expr(items.tags or none).cast("array<string>") if items.tags else F.array().cast("array<string>")
+    content = F.expr(items.content).cast("array<float>") if items.content else F.array().cast("array<float>")
+    updated_at = F.expr(items.updated_at or none).cast("timestamp")
+    records = parsed.select(
+        F.expr(items.item_id).cast("string").alias("item_id"),
+        F.expr(items.title or none).alias("title"),
+        F.coalesce(
+            F.array_distinct(F.filter(tags, lambda tag: F.trim(tag) != "")), F.array().cast("array<string>")
+        ).alias("tags"),
+        F.coalesce(content, F.array().cast("array<float>")).alias("content"),
+        updated_at.alias("updated_at"),
+        F.col("__arrival_day").alias("file_order"),
+        F.col("__line").alias("line"),
+    ).where("item_id IS NOT NULL")
+    newest = Window.partitionBy("item_id").orderBy(
+        F.desc_nulls_last("updated_at"), F.desc("file_order"), F.desc("line")
+    )
+    ranked = records.withColumn("place", F.row_number().over(newest)).where("place = 1")
+    return ranked.select("item_id", "title", "tags", "content")
+
+
+def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame]:
+    """Return the catalogues that have landed, by source."""
+    landed = {}
+    for name, source in zone.sources().items():
+        files = sorted(str(file) for file in zone.items_folder(name).glob("*.parquet"))
+        if source.items and files:
+            order = F.element_at(F.split(F.col("_metadata.file_path"), "/"), -1)
+            lines = spark.read.parquet(*files).withColumn("file_order", order)
+            landed[name] = catalogue(lines, source.items)
+    return landed
+
+
+def touched_items(events: DataFrame) -> DataFrame:
+    """Return one row per item that events touch: tags of its newest event, first and last touch.
+
+    events: one row per event; needs `item_id`, `event_at`, `event_id`, `tags`.
+    """
+    newest_tags = F.max_by("tags", F.struct("event_at", "event_id"))
+    return (
+        events.where("item_id IS NOT NULL")
+        .groupBy("item_id")
+        .agg(
+            newest_tags.alias("tags"), F.min("event_at").alias("first_seen_at"), F.max("event_at").alias("last_seen_at")
+        )
+    )

@@ -1,0 +1,145 @@
+"""Read landed lines into Spark.
+
+From the text of a line to named fields, by the reader of its source.
+"""
+
+import csv
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipeline.landing.clean_plan import CleanPlan
+from pipeline.landing.zone import LandingZone
+from pipeline.sources.schema import Reader, group_numbers
+
+SCHEMA = "file string, line long, text string, header string"
+DAY_IN_PATH = r"/(\d{4}-\d{2}-\d{2})/[^/]*$"
+
+
+def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> DataFrame:
+    """Return one row per line of the planned days: `source`, `arrival_day`, `file`, `line`, `text`, `header`."""
+    lines = spark.createDataFrame([], f"source string, arrival_day date, {SCHEMA}")
+    for source in sorted({day.source for day in plan.landed}):
+        folders = [str(zone.day_folder(source, day.day)) for day in plan.landed if day.source == source and day.lines]
+        if not folders:
+            continue
+        read = spark.read.schema(SCHEMA).option("pathGlobFilter", "*.parquet").parquet(*folders)
+        day = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), DAY_IN_PATH, 1))
+        lines = lines.unionByName(read.withColumns({"source": F.lit(source), "arrival_day": day}))
+    return lines
+
+
+BROKEN = "__broken"  # filled by Spark with the text of a line that it could not parse
+MOST_FIELDS = 20_000
+MOST_NAMES = 2_000
+OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
+
+
+def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
+    """Return the reader's fields, and under `__` the line's own columns and `__problem`: null, or why it is unreadable.
+
+    lines: one row per landed line; needs `text`, and `header` for readers with a header line.
+    """
+    if reader.format in ("csv", "tsv") and reader.header:
+        return _parse_by_header(lines, reader)
+    if reader.format in ("csv", "tsv"):
+        return _parse_separated(lines, F.col("text"), reader, reader.columns)
+    if reader.format == "regex":
+        return _parse_by_pattern(lines, reader)
+    return _parse_json(lines, reader)
+
+
+def _parse_json(lines: DataFrame, reader: Reader) -> DataFrame:
+    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
+    fields = F.from_json("text", f"{reader.fields}, {BROKEN} STRING", options)
+    # from_json stops after the first object and would lose what follows it. A line whose only } is at its end has
+    # nothing after it; of others the whole is read once more, as a list.
+    is_flat = F.instr(F.rtrim("text"), "}") == F.length(F.rtrim("text"))
+    objects = F.coalesce(F.json_array_length(F.concat(F.lit("["), "text", F.lit("]"))), F.lit(0))
+    is_object = F.col("text").rlike(r"^\s*\{") & F.when(is_flat, F.lit(True)).otherwise(objects == 1)
+    return _with_fields(lines, fields, is_object, "expected one JSON object with the fields of the TOML")
+
+
+def _parse_separated(lines: DataFrame, text: Column, reader: Reader, columns: list[str]) -> DataFrame:
+    separator = reader.delimiter
+    quoting = {"quote": "", "escape": ""} if reader.format == "tsv" else {"quote": '"', "escape": '"'}
+    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN, "sep": separator, **quoting}
+    schema = ", ".join(f"`{column.replace('`', '``')}` STRING" for column in [*columns, BROKEN])
+    # Spark's parser ends the job at 20,480 fields, whatever the mode.
+    fields = F.from_csv(F.when(_separators(text, separator) < MOST_FIELDS, text), F.lit(schema), options)
+    return _with_fields(lines, fields, F.lit(True), f"expected {len(columns)} fields: {separator.join(columns)}")
+
+
+def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
+    """Parse each line by the header line of its own file, since columns change over time.
+
+    Lines that landed without one, before the TOML spoke of a header, have the columns of the TOML in its order.
+    """
+    headers = [row.header for row in lines.select("header").distinct().orderBy("header").collect()]
+    parts = [
+        _parse_separated(lines.where(F.col("header") == header), _within_header(reader, len(names)), reader, names)
+        for header in headers
+        if header is not None
+        for names in [_names(header, reader)]
+    ]
+    headless = _parse_separated(lines.where("header IS NULL"), F.col("text"), reader, reader.columns)
+    return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts, headless)
+
+
+def _within_header(reader: Reader, names: int) -> Column:
+    """Return the text of a line without the empty values at its end that its header has no names for."""
+    text, separator = F.col("text"), reader.delimiter
+    unquoted = text if reader.format == "tsv" else F.regexp_replace(text, '"[^"]*"', "")
+    surplus = _separators(unquoted, separator) - F.lit(names - 1)
+    is_empty = (surplus > 0) & F.endswith(text, F.repeat(F.lit(separator), surplus))
+    end = F.length(text) - surplus * len(separator)
+    return F.when(is_empty, F.substr(text, F.lit(1), end)).otherwise(text)
+
+
+def _separators(text: Column, separator: str) -> Column:
+    without = F.length(F.replace(text, F.lit(separator)))
+    return ((F.length(text) - without) / len(separator)).cast("int")
+
+
+def _names(header: str, reader: Reader) -> list[str]:
+    """Return the names of a header line, made to differ: of two alike, the first keeps its name.
+
+    Names that begin with __ are the pipeline's own.
+    A line that is no header, by its quotes or its length, names one column that no expression knows.
+    """
+    stand_in = "\x1f"  # the csv module takes separators of one letter only
+    row = header.replace(reader.delimiter, stand_in)
+    try:
+        found = row.split(stand_in) if reader.format == "tsv" else next(csv.reader([row], delimiter=stand_in), [])
+    except csv.Error:
+        found = []
+    names: dict[str, str] = {}
+    for position, name in enumerate(found[:MOST_NAMES] or [""], 1):
+        told = name.replace(stand_in, reader.delimiter).strip()
+        is_usable = told and not told.startswith("__") and told.lower() not in names  # upper and lower case are one
+        unique = told if is_usable else f"unnamed_{position}"
+        names[unique.lower()] = unique
+    return list(names.values())
+
+
+def _parse_by_pattern(lines: DataFrame, reader: Reader) -> DataFrame:
+    pattern = reader.pattern or ""
+    groups = group_numbers(pattern)
+    extracted = [F.regexp_extract("text", pattern, number).alias(name) for name, number in groups.items()]
+    fields = F.struct(*extracted, F.lit(None).cast("string").alias(BROKEN))
+    return _with_fields(lines, fields, F.col("text").rlike(pattern), "expected a match of the pattern of the TOML")
+
+
+def _with_fields(lines: DataFrame, fields: Column, is_readable: Column, expected: str) -> DataFrame:
+    parsed = lines.withColumn("fields", fields)
+    problem = (
+        F.when(F.trim("text") == "", "a blank line")
+        .when(
+            F.col("fields").isNull() | F.col(f"fields.{BROKEN}").isNotNull() | ~is_readable,
+            f"cannot be parsed; {expected}",
+        )
+        .alias("__problem")
+    )
+    own = [name for name in OWN_COLUMNS if name in lines.columns]
+    return parsed.select(*[F.col(name).alias(f"__{name}") for name in own], problem, "fields.*").drop(BROKEN)

@@ -1,0 +1,97 @@
+"""From a model's scores to rows of the profiles table."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipeline.errors import InputError
+
+# What a model writes to `exchange/<run>/profiles/*.parquet`; model/data/profiles.py declares the same.
+SCORES = """
+    user_id STRING, as_of DATE,
+    interests ARRAY<STRUCT<
+        tag: STRING, affinity: DOUBLE, rank: INT, trend: DOUBLE, is_new: BOOLEAN, evidence: ARRAY<STRING>
+    >>,
+    top_items ARRAY<STRUCT<item: BIGINT, score: DOUBLE>>, return_probability DOUBLE, embedding ARRAY<FLOAT>,
+    event_count BIGINT, session_count INT, last_event_at TIMESTAMP, cohort STRING, model_version STRING,
+    scored_at TIMESTAMP
+"""
+
+
+def read_scores(spark: SparkSession, exchange: Path, days: Sequence[date]) -> tuple[DataFrame, dict[str, int]]:
+    """Return the scores of a run's days, one row per user and as-of day, and the snapshots that the model read.
+
+    The folder may hold further days: an earlier run of the same name left them, and they are none of this night's.
+
+    Raises InputError if the model has not finished its step of the run for all these days.
+    """
+    manifest = exchange / "manifest.json"
+    if not manifest.is_file():
+        raise InputError(f"no scores in {exchange}: the step `score` of this run has not ended; run it first")
+    told = json.loads(manifest.read_text())
+    missing = sorted({str(day) for day in days} - set(told["days"]))
+    if missing:
+        raise InputError(f"no scores of {', '.join(missing)} in {exchange}: run the step `score` of this run for them")
+    scores = spark.read.schema(SCORES).parquet(*[str(exchange / "profiles" / f"as_of={day}.parquet") for day in days])
+    return scores, {name: int(one) for name, one in told["input_snapshots"].items()}
+
+
+def profiles(
+    scores: DataFrame, items: DataFrame, run_id: str, snapshots: Mapping[str, int], code_version: str, config_hash: str
+) -> DataFrame:
+    """Name the recommended items, and say of every row where it comes from.
+
+    scores: one row per user and as-of day. items: one row per item; needs `item`, `item_id`, `title`.
+    """
+    places = scores.select("user_id", "as_of", F.posexplode("top_items").alias("place", "scored"))
+    named = places.join(F.broadcast(items.select(F.col("item").alias("known_item"), "item_id", "title")),
+                        F.col("scored.item") == F.col("known_item"))  # fmt: skip
+    entry = F.struct("place", "item_id", "title", F.col("scored.score").alias("score"))
+    lists = named.groupBy("user_id", "as_of").agg(F.array_sort(F.collect_list(entry)).alias("entries"))
+    without_place = F.transform(
+        "entries",
+        lambda one: F.struct(one.item_id.alias("item_id"), one.title.alias("title"), one.score.alias("score")),
+    )
+    none = F.array().cast("array<struct<item_id: string, title: string, score: double>>")
+    read = F.create_map(*[F.lit(part) for pair in snapshots.items() for part in pair]).cast("map<string, bigint>")
+    return (
+        scores.drop("top_items")
+        .join(lists, ["user_id", "as_of"], "left")
+        .withColumns(
+            {
+                "top_items": F.coalesce(without_place, none),
+                "run_id": F.lit(run_id),
+                "input_snapshots": read,
+                "code_version": F.lit(code_version),
+                "config_hash": F.lit(config_hash),
+            }
+        )
+    )
+
+
+def for_gate(made: DataFrame, has_clusters: bool) -> DataFrame:
+    """Return what the gate `profiles` checks of each row.
+
+    has_clusters: whether clusters stand in for tags. Then there are none until the first are trained, and later none of
+    what was touched before, so a profile without interests is no sign of a fault: its `interest_count` is null.
+    """
+    count = F.size("interests")
+    affinities = F.expr("transform(interests, one -> one.affinity)")
+    in_order = F.expr(
+        "transform(interests, one -> one.affinity) = reverse(array_sort(transform(interests, one -> one.affinity)))"
+    )
+    return made.select(
+        "user_id",
+        "as_of",
+        "model_version",
+        "return_probability",
+        F.when((count > 0) | F.lit(not has_clusters), count).alias("interest_count"),
+        F.array_max(affinities).alias("highest_affinity"),
+        F.array_min(affinities).alias("lowest_affinity"),
+        (~in_order).cast("int").alias("out_of_order"),
+        F.date_diff(F.to_date("last_event_at"), "as_of").alias("days_ahead"),
+    )

@@ -1,0 +1,66 @@
+"""Sequences: what was known of a user by the end of a day, over all sessions (DESIGN.md 5.5.3, 5.5.7)."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from pipeline.transforms.broadcast import send_if_small
+from pipeline.transforms.device_stitching import is_owned, under_owners
+from pipeline.transforms.sessions import IN_ORDER, Rules, is_counted_on, sessionize
+
+
+def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], rules: Rules, length: int) -> DataFrame:
+    """Return one row per user and as-of day on which an event of the user became known.
+
+    A row is a function of exactly the counted events with `known_on` up to its day: of the newest `length` of them,
+    cut into sessions anew, so that an event which came later, or lies further back, leaves the row alone. A session
+    that began before these begins with the first of them.
+
+    events: one row per event, `known_on` up to the last of the days; the columns of `sql/ddl/events.sql`.
+    owners: whose the events of devices are; see `pipeline.transforms.device_stitching.device_owners`.
+    """
+    events = under_owners(events, owners)
+    known_on = F.col("known_on")
+    is_news = known_on.isin(list(as_of_days)) & is_counted_on(known_on) & is_owned(known_on)
+    news = events.where(is_news).select("user_id", known_on.alias("as_of")).distinct().localCheckpoint()
+    users = send_if_small(news.select("user_id").distinct())
+    as_of = F.col("as_of")
+    known = (
+        events.join(users, "user_id", "left_semi")
+        .join(news, "user_id")
+        .where((known_on <= as_of) & is_counted_on(as_of) & is_owned(as_of))
+    )
+
+    life = Window.partitionBy("user_id", "as_of")
+    oldest_first = life.orderBy(*IN_ORDER)
+    ranked = known.withColumns(
+        {
+            "place": F.row_number().over(oldest_first),
+            "event_count": F.count("*").over(life),
+            "first_event_at": F.min("event_at").over(life),
+        }
+    ).where(F.col("place") > F.col("event_count") - length)
+    cut = sessionize(ranked.withColumn("is_counted", F.lit(True)), rules, per=("as_of",))
+
+    item = F.when(F.col("item_id").isNull(), F.lit(0)).otherwise(F.xxhash64("item_id"))
+    entry = F.struct(
+        "place",
+        item.alias("item"),
+        "tags",
+        F.col("event_type").alias("action"),
+        "weight",
+        "event_at",
+        "session_id",
+    )
+    grouped = cut.groupBy("user_id", "as_of").agg(
+        F.array_sort(F.collect_list(entry)).alias("entries"),
+        F.first("event_count").alias("event_count"),
+        F.first("first_event_at").alias("first_event_at"),
+        F.max("event_at").alias("last_event_at"),
+    )
+    lists = [
+        F.col(f"entries.{name}").alias(name) for name in ("item", "tags", "action", "weight", "event_at", "session_id")
+    ]
+    return grouped.select("user_id", "as_of", *lists, "event_count", "first_event_at", "last_event_at")

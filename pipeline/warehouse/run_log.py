@@ -1,0 +1,81 @@
+"""What each step did, for `explain day` and `night_health`."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipeline.quality.gates import RuleResult
+from pipeline.warehouse.tables import table
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """What one step did on one day: rows in, and rows out by fate."""
+
+    day: date
+    rows_in: int
+    rows_out: Mapping[str, int]
+    source: str = ""
+    input_sha256: str = ""
+
+
+@dataclass
+class StepClock:
+    """Counts the seconds of a step from its making."""
+
+    started: float = field(default_factory=time.monotonic)
+
+    def seconds(self) -> float:
+        return round(time.monotonic() - self.started, 3)
+
+
+def record(
+    spark: SparkSession, step: str, run_id: str, rows: Sequence[StepRow], gate: Sequence[RuleResult], clock: StepClock
+) -> None:
+    """Replace the rows of these days of the step; they become visible with the night's publication."""
+    if not rows:
+        return
+    gate_rows = [(result.rule, result.broken_count) for result in gate]
+    now = datetime.now(UTC)
+    values = [
+        (
+            step,
+            row.day,
+            row.source,
+            run_id,
+            row.rows_in,
+            dict(row.rows_out),
+            row.input_sha256,
+            gate_rows,
+            clock.seconds(),
+            now,
+        )
+        for row in rows
+    ]
+    frame = spark.createDataFrame(values, schema=spark.table(table("runs")).schema)
+    is_replaced = (F.col("step") == step) & F.col("day").isin(sorted({row.day for row in rows}))
+    kept = spark.table(table("runs")).where(~is_replaced)
+    # One small table, so it is rewritten whole: a filter of single rows is no file boundary that Iceberg could drop.
+    kept.unionByName(frame).coalesce(1).writeTo(table("runs")).overwrite(F.lit(True))
+
+
+def cleaned_days(spark: SparkSession) -> dict[tuple[str, date], str]:
+    """Return source and arrival day of all days cleaned so far, with the digest of the files they were cleaned from."""
+    rows = spark.table(table("runs")).where("step = 'clean'").select("source", "day", "input_sha256").collect()
+    return {(row.source, row.day): row.input_sha256 for row in rows}
+
+
+def newest_cleaned_day(runs: DataFrame) -> date | None:
+    """Return the newest arrival day that is cleaned, if any is. runs: the table, now or as it was."""
+    row = runs.where("step = 'clean'").agg(F.max("day").alias("day")).first()
+    return row.day if row else None
+
+
+def days_of_run(spark: SparkSession, step: str, run_id: str) -> list[date]:
+    """Return the days that a step of this run worked on, oldest first."""
+    is_own = (F.col("step") == step) & (F.col("run_id") == run_id)
+    return sorted(row.day for row in spark.table(table("runs")).where(is_own).select("day").distinct().collect())

@@ -1,0 +1,77 @@
+"""What every job that writes begins and ends with: a Spark session on the night's branch, under the lease."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pyspark.sql import SparkSession
+
+from pipeline.days import DayRange, day_range
+from pipeline.errors import InputError
+from pipeline.landing.zone import LandingZone
+from pipeline.quality import gates
+from pipeline.settings import Settings, load_settings
+from pipeline.warehouse import branches
+from pipeline.warehouse.lease import Lease
+from pipeline.warehouse.run_log import StepClock
+from pipeline.warehouse.tables import branch_of, create_tables, default_run_id, require_run_id
+
+
+@dataclass(frozen=True)
+class Night:
+    """One step of one night, at work."""
+
+    spark: SparkSession
+    settings: Settings
+    days: DayRange
+    run_id: str
+    branch: str
+    lease: Lease
+    clock: StepClock = field(default_factory=StepClock)
+
+    @property
+    def zone(self) -> LandingZone:
+        return LandingZone(self.settings.home / "landing", self.run_id)
+
+
+@contextmanager
+def night(step: str, arguments: Sequence[str] | None = None, is_first_step: bool = False) -> Iterator[Night]:
+    """Open a step: parse `--day D` or `--from A --to B` and `--run-id`, take the lease, work on the branch.
+
+    The first step makes the branch anew from main. All reads and writes of `interest.*` in the block go to the
+    branch. Main is as it was whatever happens in it. Where no retry can help, the lease is freed at once; after another
+    failure it stays with the run, whose retry would find its branch dropped if others came in between. Whoever does not
+    retry frees it: the terminal, or Airflow when the last try has failed. Else it falls silent.
+    """
+    days, run_id = _parse(step, arguments)
+    gates.load_in_background()
+    settings = load_settings()
+    branch = branch_of(days.last)
+    lease = Lease(settings, run_id, days.last)
+    lease.take()
+    try:
+        with lease.renewed():
+            spark = SparkSession.builder.appName(step).getOrCreate()
+            if is_first_step:
+                create_tables(spark)
+                branches.make_anew(spark, branch)
+            else:
+                branches.resume(spark, branch, run_id, days.last)
+            spark.conf.set("spark.wap.branch", branch)
+            yield Night(spark, settings, days, run_id, branch, lease)
+            lease.require_held()
+    except InputError:
+        lease.free()
+        raise
+
+
+def _parse(step: str, arguments: Sequence[str] | None) -> tuple[DayRange, str]:
+    parser = argparse.ArgumentParser(prog=step)
+    parser.add_argument("--day", help="the day, such as 2026-01-31")
+    parser.add_argument("--from", dest="first", help="first day of a range")
+    parser.add_argument("--to", dest="last", help="last day of a range")
+    parser.add_argument("--run-id", help="the run that this step belongs to; letters, digits and _ . -")
+    parsed = parser.parse_args(arguments)
+    days = day_range(parsed.day, parsed.first, parsed.last)
+    return days, require_run_id(parsed.run_id or default_run_id(days.last))

@@ -1,0 +1,135 @@
+"""Write what cleaning made: events, rejects, items, and who logged in on which device.
+
+Write sessions, and count them for `runs`.
+
+Count sequences for `runs`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipeline.landing.clean_plan import CleanPlan
+from pipeline.transforms.clean import Cleaned
+from pipeline.transforms.deduplicate import FILLED_BY_COPIES, IDENTITY
+from pipeline.transforms.device_stitching import device_users
+from pipeline.transforms.items import touched_items
+from pipeline.warehouse.run_log import StepRow
+from pipeline.warehouse.tables import table
+
+
+def write_events(spark: SparkSession, plan: CleanPlan, cleaned: Cleaned) -> None:
+    """Replace the planned arrival days in `events` and `rejects`, and complete earlier events by their copies."""
+    days = F.col("arrival_day").between(plan.first, plan.last)
+    events = cleaned.events.select(*spark.table(table("events")).columns)
+    events.sortWithinPartitions("user_id", "event_at").writeTo(table("events")).overwrite(days)
+    cleaned.rejects.select(*spark.table(table("rejects")).columns).writeTo(table("rejects")).overwrite(days)
+    _update(cleaned.filled, IDENTITY, [*FILLED_BY_COPIES, "last_copy_on"])
+    _update(cleaned.reclassed, ["source", "event_id", "arrival_day"], ["bot_class", "bot_evidence"])
+
+
+def write_device_users(spark: SparkSession, plan: CleanPlan, most_users: Mapping[str, int]) -> None:
+    """Replace the planned arrival days in `device_users` by what their events tell."""
+    days = F.col("arrival_day").between(plan.first, plan.last)
+    told = device_users(spark.table(table("events")).where(days), most_users)
+    told.select(*spark.table(table("device_users")).columns).writeTo(table("device_users")).overwrite(days)
+
+
+def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataFrame]) -> None:
+    """Add the items of the catalogues and of the planned days' events, or bring them up to date."""
+    touched = touched_items(spark.table(table("events")).where(F.col("arrival_day").between(plan.first, plan.last)))
+    listed = reduce(
+        lambda left, right: left.unionByName(right),
+        catalogues,
+        spark.createDataFrame([], "item_id string, title string, tags array<string>, content array<float>"),
+    ).withColumnRenamed("tags", "listed_tags")
+    new = touched.join(listed, "item_id", "full").alias("new")
+    listed_tags = "CASE WHEN size(new.listed_tags) > 0 THEN new.listed_tags"
+    is_newer = "new.last_seen_at >= coalesce(items.last_seen_at, new.last_seen_at)"
+    renewed = {
+        "title": "coalesce(new.title, items.title)",
+        "tags": f"{listed_tags} WHEN {is_newer} THEN new.tags ELSE items.tags END",
+        "content": "coalesce(new.content, items.content)",
+        "first_seen_at": "least(items.first_seen_at, new.first_seen_at)",
+        "last_seen_at": "greatest(items.last_seen_at, new.last_seen_at)",
+    }
+    added = {
+        "item_id": "new.item_id",
+        "item": "xxhash64(new.item_id)",
+        "title": "new.title",
+        "tags": f"{listed_tags} ELSE coalesce(new.tags, array()) END",
+        "content": "coalesce(new.content, array())",
+        "first_seen_at": "new.first_seen_at",
+        "last_seen_at": "new.last_seen_at",
+    }
+    (
+        new.mergeInto(table("items"), F.expr("items.item_id = new.item_id"))
+        .whenMatched().update({name: F.expr(rule) for name, rule in renewed.items()})
+        .whenNotMatched().insert({name: F.expr(rule) for name, rule in added.items()})
+        .merge()
+    )  # fmt: skip
+
+
+def _update(changed: DataFrame, identity: Sequence[str], columns: Sequence[str]) -> None:
+    if changed.isEmpty():
+        return
+    is_same = " AND ".join(f"events.{name} = new.{name}" for name in identity)
+    assignments = {name: F.expr(f"new.{name}") for name in columns}
+    changed.alias("new").mergeInto(table("events"), F.expr(is_same)).whenMatched().update(assignments).merge()
+
+
+def replace_sessions(spark: SparkSession, made: DataFrame, touched: DataFrame) -> DataFrame:
+    """Put the sessions made in the place of the touched ones; return all sessions of the days that hold any of them.
+
+    These days are written anew. made, touched: cut loose from the table, which is about to change.
+    """
+    began = made.select("started_on").unionAll(touched.select("started_on")).distinct().collect()
+    sessions = spark.table(table("sessions"))
+    is_renewed = F.col("started_on").isin([row.started_on for row in began])
+    if not began:
+        return sessions.where(is_renewed)
+    kept = sessions.where(is_renewed).join(touched.select("session_id"), "session_id", "left_anti")
+    renewed = kept.select(*sessions.columns).unionByName(made.select(*sessions.columns))
+    renewed.writeTo(table("sessions")).overwrite(is_renewed)
+    return spark.table(table("sessions")).where(is_renewed)
+
+
+def sessions_by_day(made: DataFrame, events: DataFrame, days: Sequence[date]) -> list[StepRow]:
+    """Return per day how many events arrived on it, and how many sessions that start on it were made or renewed."""
+    arrived = _count_by_day(events.where(F.col("arrival_day").isin(list(days))), "arrival_day")
+    started = _count_by_day(made, "started_on")
+    return [StepRow(day, arrived.get(day, 0), {"sessions": started.get(day, 0)}) for day in days]
+
+
+def _count_by_day(frame: DataFrame, column: str) -> dict[date, int]:
+    return {row[column]: row["count"] for row in frame.groupBy(column).count().collect()}
+
+
+def sequences_by_day(made: DataFrame, days: Sequence[date]) -> list[StepRow]:
+    """Return per as-of day how many sequences were written, and how many events they hold."""
+    counted = made.groupBy("as_of").agg(F.count("*").alias("sequences"), F.sum(F.size("item")).alias("events"))
+    by_day = {row.as_of: row for row in counted.collect()}
+    return [
+        StepRow(day, by_day[day].events, {"sequences": by_day[day].sequences})
+        if day in by_day
+        else StepRow(day, 0, {"sequences": 0})
+        for day in days
+    ]
+
+
+def for_gate(made: DataFrame, length: int) -> DataFrame:
+    """Return what the gate `sequences` checks of each row: its key, its length and whether its lists are aligned."""
+    sizes = [F.size(name) for name in ("item", "tags", "action", "weight", "event_at", "session_id")]
+    is_in_order = F.expr("event_at = array_sort(event_at)")
+    return made.select(
+        "user_id",
+        "as_of",
+        sizes[0].alias("length"),
+        (F.greatest(*sizes) - F.least(*sizes)).alias("misaligned_by"),
+        (sizes[0] - F.lit(length)).alias("beyond_length"),
+        (~is_in_order).cast("int").alias("out_of_order"),
+        F.date_diff(F.to_date("last_event_at"), "as_of").alias("days_ahead"),
+    )

@@ -1,0 +1,102 @@
+"""Trains one net: AdamW with warm-up and cosine, an average of the weights over time, the best epoch of a judge."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from model.baselines.interactions import Trails
+from model.transformer.lr_schedule import WeightAverage, pace
+from tests.bench.next_item.loss import next_item_loss, shared_negatives
+from tests.bench.next_item.network import ItemSize, NextItemNet
+from tests.bench.next_item.windows import batches_of_epoch, lessons
+
+STEADY_GRADIENT = 1.0  # longer gradients are cut to this length
+SHARED_SEED = 1_000_003  # a prime, so that steps of different seeds draw differently
+
+
+@dataclass(frozen=True)
+class ItemRecipe:
+    """How long and how fast; all that a repetition needs beside the data."""
+
+    size: ItemSize = field(default_factory=ItemSize)
+    epochs: int = 45
+    newest: int = 200  # items of a window
+    tokens_at_once: int = 2048
+    negatives: int = 512
+    learning_rate: float = 1e-3
+    warm_up_steps: int = 100
+    weight_decay: float = 0.01
+    averaging: float = 0.998  # what the average keeps of itself a step
+    judged_every: int = 5  # epochs
+    seed: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ItemProgress:
+    """Where a training stands."""
+
+    epoch: int  # begun ones
+    step: int
+    steps: int  # about
+    loss: float
+    tokens: int  # read since the start
+    seconds: float  # spent on steps, without judging
+    judged: float | None  # what the judge said, after an epoch that it judged
+
+
+Told = Callable[[ItemProgress], None]
+Judge = Callable[[NextItemNet], float]
+
+
+def train_net(trails: Trails, recipe: ItemRecipe, judge: Judge, told: Told = lambda progress: None) -> NextItemNet:
+    """Return the averaged net at the epoch which `judge` called best, higher is better.
+
+    The same trails, recipe and judge make the same weights on one thread, bit for bit. Sets the global seed of torch.
+    Raises ValueError if there is nothing to learn from.
+    """
+    steps = recipe.epochs * batches_of_epoch(trails, recipe.newest, recipe.tokens_at_once)
+    if not steps:
+        raise ValueError("no user has two steps, expected one such user at least: a net learns what follows what")
+    torch.manual_seed(recipe.seed)
+    net = NextItemNet(recipe.size, trails.things)
+    average = WeightAverage(net, recipe.averaging)
+    optimizer = torch.optim.AdamW(
+        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98), fused=True
+    )
+    best, best_judged, step, tokens, seconds = average.network, -np.inf, 0, 0, 0.0
+    for epoch in range(1, recipe.epochs + 1):
+        begun = time.perf_counter()
+        random = np.random.default_rng([recipe.seed, epoch])
+        draw = torch.Generator().manual_seed(recipe.seed * SHARED_SEED + epoch)
+        for lesson in lessons(trails, recipe.newest, recipe.tokens_at_once, random):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * pace(step, steps, recipe.warm_up_steps)
+            expected_RD = net(lesson.read)[lesson.read.is_real_BL()]
+            negative_K = shared_negatives(trails.things, recipe.negatives, draw)
+            loss = next_item_loss(expected_RD, lesson.target_R, net.item.weight, negative_K)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(net.parameters(), STEADY_GRADIENT, foreach=True)
+            optimizer.step()
+            average.take(net)
+            step, tokens = step + 1, tokens + len(lesson.target_R)
+            told(
+                ItemProgress(
+                    epoch, step, steps, float(loss.detach()), tokens, seconds + time.perf_counter() - begun, None
+                )
+            )
+        seconds += time.perf_counter() - begun
+        if epoch % recipe.judged_every == 0 or epoch == recipe.epochs:
+            judged = judge(average.network)
+            told(ItemProgress(epoch, step, steps, float(loss.detach()), tokens, seconds, judged))
+            if judged > best_judged:
+                best, best_judged = copy.deepcopy(average.network), judged
+    return best

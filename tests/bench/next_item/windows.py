@@ -1,0 +1,113 @@
+"""Stretches of users' lives side by side as tensors, padded on the right, so that the causal mask is the only mask.
+
+Shape letters: N steps (see model/baselines/interactions.py), U users, W windows, B windows of a batch, L places of a window,
+R real places of a batch, row by row.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.baselines.interactions import Trails
+from model.data.arrays import Ints
+
+DISORDER = 0.1  # lengths are sorted as if they were so much longer or shorter, so that batches mix anew each epoch
+
+
+@dataclass(frozen=True, eq=False)
+class WindowBatch:
+    """What a net reads of some windows."""
+
+    item_BL: Tensor  # item 0 where a window has ended: nothing before looks at it
+    place_BL: Tensor  # in the user's life, from 0
+    length_B: Tensor  # real places
+
+    def is_real_BL(self) -> Tensor:
+        return torch.arange(self.item_BL.shape[1]) < self.length_B[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Windows, and the item that came after each of their real places."""
+
+    read: WindowBatch
+    target_R: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Stretches of trails: from step `first` of all, `length` of them."""
+
+    first_W: Ints
+    length_W: Ints
+
+    @property
+    def steps(self) -> int:
+        return int(self.length_W.sum())
+
+
+def newest_windows(trails: Trails, most: int) -> Windows:
+    """Return the newest `most` steps of every user, in the order of users; of length 0 for one without."""
+    steps_U = np.bincount(trails.user_N, minlength=trails.users)
+    length_U = np.minimum(steps_U, most)
+    return Windows(np.cumsum(steps_U) - length_U, length_U)
+
+
+def lesson_windows(trails: Trails, most: int, random: np.random.Generator) -> Windows:
+    """Return what an epoch reads: the newest steps of every user, and of longer lives a stretch from anywhere before.
+
+    The newest step of a user is a target and never read; so are windows `most` + 1 steps, of which `most` are read.
+    """
+    newest = newest_windows(trails, most + 1)
+    steps_U = np.bincount(trails.user_N, minlength=trails.users)
+    spare_U = steps_U - newest.length_W
+    is_long_U = spare_U > 0
+    begin_U = newest.first_W - spare_U + random.integers(0, np.maximum(spare_U, 1))
+    first_W = np.concatenate([newest.first_W, begin_U[is_long_U]])
+    length_W = np.concatenate([newest.length_W, newest.length_W[is_long_U]])
+    is_lesson_W = length_W > 1
+    return Windows(first_W[is_lesson_W], length_W[is_lesson_W] - 1)
+
+
+def lessons(trails: Trails, most: int, tokens_at_once: int, random: np.random.Generator) -> Iterator[Lesson]:
+    """Yield an epoch of batches in random order, of `tokens_at_once` real places each or a little less."""
+    windows = lesson_windows(trails, most, random)
+    place_N = trails.steps_before_N()
+    groups = _groups(windows.length_W, tokens_at_once, random)
+    for group in random.permutation(len(groups)):
+        some = Windows(windows.first_W[groups[group]], windows.length_W[groups[group]])
+        read = batch_of(trails, place_N, some)
+        yield Lesson(read, torch.from_numpy(trails.thing_N[_steps_R(some) + 1]))
+
+
+def batches_of_epoch(trails: Trails, most: int, tokens_at_once: int) -> int:
+    """Count the batches of an epoch, give or take what chance mixes."""
+    length_W = lesson_windows(trails, most, np.random.default_rng(0)).length_W
+    return len(_groups(length_W, tokens_at_once, np.random.default_rng(0)))
+
+
+def batch_of(trails: Trails, place_N: Ints, windows: Windows) -> WindowBatch:
+    """Return windows, of length 1 at least each, as tensors. place_N: of each step of the trails in its user's life."""
+    width = int(windows.length_W.max())
+    is_real_BL = np.arange(width) < windows.length_W[:, None]
+    step_R = _steps_R(windows)
+    item_BL, place_BL = np.zeros((2, len(windows.length_W), width), dtype=np.int64)
+    item_BL[is_real_BL], place_BL[is_real_BL] = trails.thing_N[step_R], place_N[step_R]
+    return WindowBatch(torch.from_numpy(item_BL), torch.from_numpy(place_BL), torch.from_numpy(windows.length_W))
+
+
+def _steps_R(windows: Windows) -> Ints:
+    length_W = windows.length_W
+    within_R = np.arange(length_W.sum()) - np.repeat(np.cumsum(length_W) - length_W, length_W)
+    return np.repeat(windows.first_W, length_W) + within_R
+
+
+def _groups(length_W: Ints, tokens_at_once: int, random: np.random.Generator) -> list[Ints]:
+    """Return windows of like length together, cut where `tokens_at_once` places are full."""
+    order_W = np.argsort(length_W * random.uniform(1 - DISORDER, 1 + DISORDER, len(length_W)), kind="stable")
+    end_W = np.cumsum(length_W[order_W])
+    group_W = (end_W - 1) // tokens_at_once
+    return np.split(order_W, np.flatnonzero(np.diff(group_W)) + 1) if len(order_W) else []

@@ -1,0 +1,84 @@
+"""A whole log before the referee: what was known as of each day, and which days teach, choose and judge.
+
+Shape letters: see model/data/history.py.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+
+from model.data.cutoffs import Split
+from model.data.days import end_of_day
+from model.data.folds import Known
+from model.data.history import History
+from model.evaluation.backtest import Evaluation, evaluate
+from model.evaluation.results import Judged
+from model.interfaces import Contestant
+from model.metrics import mean_of_users
+from tests.bench.public_sets.results import MethodResult, TaskResult
+
+HORIZON_DAYS = 1
+METRICS = ("recall_at_10", "capped_recall_at_10", "ndcg_at_10", "f1_at_5")
+
+
+def daily_split(test: date, taught: int) -> Split:
+    """Return windows of one day: that of the test follows the day `test`, the others lie one day apart before it."""
+    days = [test - timedelta(days=back) for back in range(taught + 1, -1, -1)]
+    return Split(tuple(days[:-2]), days[-2], days[-1], HORIZON_DAYS)
+
+
+def known_of(history: History, split: Split) -> Known:
+    """Return what was known at the end of each day that `split` asks for: an event is known once it has happened."""
+    days = {*split.cuts, *(split.end_of(cut) for cut in split.cuts)}
+    return {day: _known_at_end_of(history, day) for day in sorted(days)}
+
+
+def _known_at_end_of(history: History, day: date) -> History:
+    known = history.before(end_of_day(day))
+    known = known.of_users(known.event_counts_U() > 0)
+    last_at_U = np.full(known.users, np.iinfo(np.int64).min)
+    np.maximum.at(last_at_U, known.user_E, known.at_E)
+    return replace(known, event_count_U=known.event_counts_U(), last_event_at_U=last_at_U)
+
+
+def bench_tags(
+    task: str,
+    history: History,
+    split: Split,
+    families: Mapping[str, Sequence[Contestant]],
+    told: Callable[[str], None],
+) -> TaskResult:
+    """Let the referee tune and judge each family. told: called with what is done."""
+    found = evaluate(known_of(history, split), split, families, told=lambda doing: told(f"{task}: {doing}"))
+    return task_result(task, found, families)
+
+
+def task_result(task: str, found: Evaluation, families: Mapping[str, Sequence[Contestant]]) -> TaskResult:
+    return TaskResult(
+        task=task,
+        asked={
+            **found.split.as_json(),
+            "users": found.users,
+            "judging_users": found.judging_users,
+            "tags": found.tags,
+            "protocol": "tags touched in the window, all tags",
+        },
+        families={name: [dict(one.settings()) for one in family] for name, family in families.items()},
+        methods=[
+            _method(standing.judged, found.tried[standing.judged.name]) for standing in reversed(found.match.standings)
+        ],
+    )
+
+
+def _method(judged: Judged, tried: Sequence[Mapping[str, object]]) -> MethodResult:
+    return MethodResult(
+        method=judged.name,
+        settings=judged.settings,
+        metrics={metric: mean_of_users(judged.value_of[metric]) for metric in METRICS},
+        tried=tried,
+        tuning_seconds=judged.cost.tuning,
+        preparing_seconds=judged.cost.preparing,
+        scoring_seconds=judged.cost.scoring,
+    )

@@ -1,0 +1,150 @@
+"""The loss is what it says, a training repeats itself, and what it learns beats counting where order tells."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from model.baselines.interactions import Trails
+from model.transformer.lr_schedule import WeightAverage, pace
+from tests.bench.next_item.blend import LEAST_CHANCE, BlendRanker, blended_BV, log_chance_BV, ndcg_by_weight
+from tests.bench.next_item.contestant import NetOfItems
+from tests.bench.next_item.loss import next_item_loss, shared_negatives
+from tests.bench.next_item.network import ItemSize, NextItemNet
+from tests.bench.next_item.trainer import ItemProgress, ItemRecipe, train_net
+from tests.bench.public_sets.item_contestants import PopularItems
+from tests.bench.public_sets.next_item import TEST, VALIDATION, hits_U, ndcg_U, question, ranks_U
+
+TrailsOf = Callable[[list[list[int]]], Trails]
+RECIPE = ItemRecipe(
+    size=ItemSize(width=16, heads=2, blocks=1, places=32, dropout=0.1),
+    epochs=6, newest=10, tokens_at_once=100, negatives=12, learning_rate=1e-2, warm_up_steps=5, judged_every=2,
+)  # fmt: skip
+
+
+@pytest.fixture
+def told() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(3)
+    return torch.randn(30, 8).double(), torch.randint(0, 50, (30,)), torch.randn(50, 8).double()
+
+
+def test_with_all_items_as_negatives_the_loss_is_the_cross_entropy(told: tuple[torch.Tensor, ...]) -> None:
+    expected_RD, target_R, item_VD = told
+    full = cross_entropy(expected_RD @ item_VD.T, target_R)
+    negative_K = shared_negatives(50, 999, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(next_item_loss(expected_RD, target_R, item_VD, negative_K), full)
+
+
+def test_a_few_negatives_with_their_correction_stand_for_all_items_on_average(told: tuple[torch.Tensor, ...]) -> None:
+    expected_RD, target_R, item_VD = told[0] / 3, told[1], told[2]
+    random = torch.Generator().manual_seed(1)
+    for row in range(3):
+        one = expected_RD[row : row + 1], target_R[row : row + 1]
+        # The sum over items is what negatives estimate: the loss itself is its logarithm, which draws lower a little.
+        found = [next_item_loss(*one, item_VD, shared_negatives(50, 10, random)).exp() for _ in range(3000)]
+        full = cross_entropy(one[0] @ item_VD.T, one[1]).exp()
+        assert float(torch.stack(found).mean()) == pytest.approx(float(full), rel=0.04)
+
+
+def test_negatives_are_different_and_as_many_as_asked_for() -> None:
+    negative_K = shared_negatives(50, 10, torch.Generator().manual_seed(1))
+    assert len(set(negative_K.tolist())) == 10
+    assert sorted(shared_negatives(5, 10, torch.Generator()).tolist()) == [0, 1, 2, 3, 4]
+
+
+def train(trails: Trails, **changes: Any) -> dict[str, torch.Tensor]:
+    return train_net(trails, replace(RECIPE, **changes), judge=lambda net: 0.0).state_dict()
+
+
+def test_two_trainings_of_one_seed_are_equal_bit_for_bit(trails_of: TrailsOf, lives: list[list[int]]) -> None:
+    trails = trails_of(lives)
+    one, other, of_other_seed = train(trails), train(trails), train(trails, seed=2)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not torch.equal(one["item.weight"], of_other_seed["item.weight"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"newest": 6}, {"tokens_at_once": 50}, {"negatives": 5}, {"learning_rate": 5e-3}, {"warm_up_steps": 9},
+        {"weight_decay": 1.0}, {"averaging": 0.5}, {"epochs": 3}, {"judged_every": 1},
+        {"size": replace(RECIPE.size, dropout=0.0)},
+    ],
+)  # fmt: skip
+def test_each_setting_changes_the_outcome(trails_of: TrailsOf, lives: list[list[int]], change: dict[str, Any]) -> None:
+    trails = trails_of(lives[:40])
+    assert not torch.equal(train(trails)["item.weight"], train(trails, **change)["item.weight"])
+
+
+def test_the_epoch_is_kept_that_the_judge_likes_best(trails_of: TrailsOf, lives: list[list[int]]) -> None:
+    seen: list[torch.Tensor] = []
+
+    def judge(net: NextItemNet) -> float:
+        seen.append(net.item.weight.clone())
+        return [0.1, 0.3, 0.2][len(seen) - 1]
+
+    progress: list[ItemProgress] = []
+    best = train_net(trails_of(lives), RECIPE, judge, progress.append)
+    assert len(seen) == 3 and torch.equal(best.item.weight, seen[1])
+    assert [one.judged for one in progress if one.judged is not None] == [0.1, 0.3, 0.2]
+    assert progress[-1].epoch == 6 and progress[-1].tokens > 6 * 120
+
+
+def test_nothing_to_learn_from_is_refused(trails_of: TrailsOf) -> None:
+    with pytest.raises(ValueError, match="no user has two steps"):
+        train_net(trails_of([[1], [2]]), RECIPE, judge=lambda net: 0.0)
+
+
+def test_a_planted_order_is_learnt_where_popularity_sees_nothing(trails_of: TrailsOf, lives: list[list[int]]) -> None:
+    trails = trails_of(lives)
+    validation, test = question(trails, VALIDATION), question(trails, TEST)
+    contestant = NetOfItems(replace(RECIPE, epochs=20), validation)
+    net, popular = contestant.prepare(validation.past), PopularItems().prepare(validation.past)
+    reached, counted = (float(ndcg_U(ranks_U(one, test, 10)).mean()) for one in (net, popular))
+    assert reached > 1.5 * counted
+    assert float(hits_U(ranks_U(net, test, 10)).mean()) > 0.7
+    assert contestant.settings()["epochs"] == 20
+
+
+def test_a_blend_adds_logarithms_and_its_weight_matters(
+    trails_of: TrailsOf, lives: list[list[int]], net: NextItemNet
+) -> None:
+    trails = trails_of(lives)
+    test = question(trails, TEST)
+    popular = PopularItems().prepare(test.past)
+    contestant = NetOfItems(RECIPE, question(trails, VALIDATION)).prepare(question(trails, VALIDATION).past)
+    prior_BV, net_BV = log_chance_BV(popular, test.past), contestant.strength_BV(test.past)
+    blend = BlendRanker((contestant, contestant), popular, prior_weight=0.7)
+    np.testing.assert_allclose(blend.strength_BV(test.past), net_BV + 0.7 * prior_BV, atol=1e-5)
+    tried = ndcg_by_weight([net_BV], prior_BV, test, (0.0, 50.0))
+    assert tried[0.0] == pytest.approx(ndcg_U(ranks_U(contestant, test, 100)).mean())
+    assert tried[50.0] < tried[0.0]
+    assert np.array_equal(blended_BV([net_BV], prior_BV, 0.0), net_BV)
+
+
+def test_what_counts_as_impossible_keeps_a_finite_logarithm(trails_of: TrailsOf) -> None:
+    prior = PopularItems().prepare(trails_of([[1]]))
+    assert log_chance_BV(prior, trails_of([[1]])).min() == pytest.approx(np.log(LEAST_CHANCE))
+
+
+def test_the_pace_rises_then_falls_to_nothing() -> None:
+    told = [pace(step, 1000, 100) for step in range(1001)]
+    assert told[0] == pytest.approx(0.01) and told[-1] == pytest.approx(0)
+    assert np.all(np.diff(told[:90]) > 0) and np.all(np.diff(told[100:]) < 0)
+
+
+def test_an_average_of_weights_forgets_its_start() -> None:
+    network = torch.nn.Linear(2, 1)
+    average = WeightAverage(network, keep=0.9)
+    with torch.no_grad():
+        network.weight.fill_(7.0)
+    average.take(network)
+    assert not torch.allclose(average.network.weight, network.weight)
+    for _ in range(200):
+        average.take(network)
+    torch.testing.assert_close(average.network.weight, network.weight)
+    assert not average.network.weight.requires_grad
