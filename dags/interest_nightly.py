@@ -22,7 +22,7 @@ from jinja2 import StrictUndefined
 
 from orchestration.alerts import deadline_missed
 from orchestration.operators import WaitForLanding
-from orchestration.publication import ASSETS, tell_publication
+from orchestration.publication import ASSETS, emit_publication
 from orchestration.steps import MACROS, STEP_DEFAULTS, score_step, spark_step
 
 PARAMS = {
@@ -75,5 +75,5 @@ with DAG(
         *[spark_step(job) for job in ("clean", "sessions", "sequences")],
         score_step(),
         spark_step("profiles"),
-        spark_step("publish", outlets=ASSETS, post_execute=tell_publication),
+        spark_step("publish", outlets=ASSETS, post_execute=emit_publication),
     )

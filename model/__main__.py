@@ -14,7 +14,7 @@ import typer
 
 from model.data.days import days_from_to, parse_day
 from model.data.exchange import Exchange, require_run_id
-from model.errors import told_in_one_line
+from model.errors import exit_with_message
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Interest models: from sequences to profiles."
@@ -63,7 +63,7 @@ def score(
 
     Exit codes: 0 done, 1 the input is at fault, 2 wrong usage, 3 anything else (a retry may help).
     """
-    with told_in_one_line():
+    with exit_with_message():
         days = days_from_to(parse_day(first), parse_day(last))
         exchange = Exchange(home, run_id)
         # Not above, as PyIceberg reads its settings when it is imported, and may find fault with them.
@@ -113,7 +113,7 @@ def train(
 
     Exit codes: 0 done, won or lost; 1 the input is at fault; 2 wrong usage; 3 anything else (a retry may help).
     """
-    with told_in_one_line():
+    with exit_with_message():
         day = parse_day(through)
         require_run_id(run_id)
         # Threads that wait by spinning slow each other down where cores are shared: 2 minutes instead of 25 s.
@@ -123,9 +123,9 @@ def train(
         if is_for_ranks(ranks):
             run_by_ranks(ranks, sys.argv[1:])
             return
-        from model.training.weekly import Order, train_week
+        from model.training.weekly import TrainingRequest, train_week
 
-        told = train_week(Order(day, run_id, promote, tuple(challengers.split(",")), size), home)
+        told = train_week(TrainingRequest(day, run_id, promote, tuple(challengers.split(",")), size), home)
         if told:
             print(told)
 
@@ -157,13 +157,13 @@ def evaluate(
 
     Exit codes: 0 done; 1 the input is at fault, or a contestant knows the future; 2 wrong usage; 3 anything else.
     """
-    with told_in_one_line():
+    with exit_with_message():
         day = parse_day(as_of)
         require_run_id(run_id)
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
-        from model.evaluation.command import Order, carry_out
+        from model.evaluation.command import EvaluationRequest, run_evaluation
 
-        print(carry_out(Order(day, horizon_days, run_id, branch, transformer), home))
+        print(run_evaluation(EvaluationRequest(day, horizon_days, run_id, branch, transformer), home))
 
 
 @app.command()
@@ -181,7 +181,7 @@ def export_sessions(
 
     Exit codes: 0 done; 1 no Transformer was promoted by then, or the input is at fault; 2 wrong usage; 3 else.
     """
-    with told_in_one_line():
+    with exit_with_message():
         as_of = parse_day(day)
         from model.transformer.session_vectors import export_session_vectors
 
@@ -203,7 +203,7 @@ def bench(
 
     Exit codes: 0 done; 1 a file is missing or no log; 2 wrong usage; 3 anything else.
     """
-    with told_in_one_line():
+    with exit_with_message():
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
         from tests.bench.public_sets.command import bench_and_show
 

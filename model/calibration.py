@@ -59,7 +59,7 @@ class Calibration:
         return np.interp(probability_N, self.stated, self.observed)
 
 
-AS_STATED = Calibration((0.0, 1.0), (0.0, 1.0))
+IDENTITY = Calibration((0.0, 1.0), (0.0, 1.0))
 
 
 def fit_calibration(probability_N: Floats, is_true_N: Bools) -> Calibration:

@@ -28,7 +28,7 @@ class UsageError(ModelError):
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def exit_with_message() -> Iterator[None]:
     """End the process with the error's exit code, its message first; a surprise shows its traceback after."""
     try:
         yield

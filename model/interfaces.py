@@ -23,7 +23,7 @@ import pyarrow as pa
 from model.counts.model import Counts1
 from model.data.arrays import Floats
 from model.data.history import History
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.data.scores import Scores
 
 
@@ -41,10 +41,10 @@ class CurvePoint:
         return {name: value for name, value in asdict(self).items() if name != "step" and value is not None}
 
 
-class Ranker(Protocol):
+class FittedModel(Protocol):
     """A contestant that has learnt all that it may know by one cut."""
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return how strongly each user is drawn to each tag of `past.tag_T`, higher is stronger.
 
         past: any of the users known at the cut, none of their events at the cut or after it. A user's row does not
@@ -52,22 +52,22 @@ class Ranker(Protocol):
         """
 
 
-class Contestant(Protocol):
-    """A way to rank tags, with its settings: `prepare` makes a Ranker of it as of a cut."""
+class Model(Protocol):
+    """A way to rank tags, with its settings: `fit` makes a Ranker of it as of a cut."""
 
     @property
     def name(self) -> str:
         """Name the method, without its settings."""
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         """Whether a strength is meant as the probability that the user touches the tag in the window."""
 
     def settings(self) -> Mapping[str, Any]:
         """Return what was tuned, as JSON."""
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> Ranker:
-        """Return what this contestant is at `cut`.
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
+        """Return what this contestant is at `cutoff`.
 
         taught: oldest first, windows that ended by the cut.
         past: everybody known at the cut, nothing at the cut or after it.
@@ -75,10 +75,10 @@ class Contestant(Protocol):
 
 
 @runtime_checkable
-class CostlyContestant(Contestant, Protocol):
+class CostlyModel(Model, Protocol):
     """A Contestant that is too dear to be prepared twice more for the guard against peeking."""
 
-    def for_the_guard(self) -> Contestant:
+    def for_leakage_check(self) -> Model:
         """Return the same contestant with less learning: every step that reads a lesson or the past, fewer times.
 
         The guard sees only what this one does. What the whole one alone would read, such as a file of its own in a
@@ -104,7 +104,7 @@ class Scorer(Protocol):
 ScorerAsOf = Callable[[pa.Table, date], Scorer]
 
 
-class Kept(Protocol):
+class SavedModel(Protocol):
     """What the registry gives back, of whatever kind."""
 
     @property
@@ -114,7 +114,7 @@ class Kept(Protocol):
     def scorer(self, version: str, counts: Counts1) -> Scorer:
         """Return the scorer of the day of `counts`."""
 
-    def ranker(self, counts: Counts1) -> Ranker:
+    def ranker(self, counts: Counts1) -> FittedModel:
         """Return what stands before the referee on the day of `counts`: the same affinities, of all tags."""
 
     def write(self, folder: Path) -> None:

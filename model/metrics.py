@@ -9,62 +9,60 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.data.arrays import AnyArray, Bools, Floats, Ints, strongest_first, summed, top
+from model.data.arrays import AnyArray, Bools, Floats, Ints, strongest_first, sum_by_group, top
 
 
-def ndcg_at(depth: int, user_P: Ints, strength_P: Floats, tie_P: Ints, is_hit_P: Bools, hits_U: Ints) -> float:
+def ndcg_at(depth: int, user_P: Ints, score_P: Floats, tie_P: Ints, is_hit_P: Bools, hits_U: Ints) -> float:
     """Return the mean nDCG at `depth` over the users with a hit, 0 to 1; nan where nobody has one.
 
     hits_U: what there was to find for each user, found among the pairs or not.
     """
-    ndcg_U = ndcg_of_users(depth, user_P, strength_P, tie_P, is_hit_P, hits_U)
-    return mean_of_the_defined(ndcg_U)
+    ndcg_U = ndcg_of_users(depth, user_P, score_P, tie_P, is_hit_P, hits_U)
+    return nan_mean(ndcg_U)
 
 
-def ndcg_of_users(
-    depth: int, user_P: Ints, strength_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints
-) -> Floats:
+def ndcg_of_users(depth: int, user_P: Ints, score_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints) -> Floats:
     """Return each user's nDCG at `depth`, 0 to 1; nan for a user without a hit. Equals stand by rising `tie_P`.
 
     Source: Järvelin and Kekäläinen 2002, with gains of 0 and 1.
     """
-    order_P, place_P = strongest_first(user_P, strength_P, tie_P)
+    order_P, place_P = strongest_first(user_P, score_P, tie_P)
     discount_P = np.where(place_P < depth, 1 / np.log2(place_P + 2), 0.0)
-    gain_U = summed(discount_P * is_hit_P[order_P], user_P[order_P], len(hits_U))
+    gain_U = sum_by_group(discount_P * is_hit_P[order_P], user_P[order_P], len(hits_U))
     best = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(depth) + 2))])
     return _where_defined(gain_U, best[np.minimum(hits_U, depth)], hits_U > 0)
 
 
 def recall_of_users(
-    depth: int, user_P: Ints, strength_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints
+    depth: int, user_P: Ints, score_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints
 ) -> Floats:
     """Return the share of each user's hits among the `depth` strongest, 0 to 1; nan for a user without a hit."""
-    found_U, _ = _found_and_told(depth, user_P, strength_P, tie_P, is_hit_P, len(hits_U))
+    found_U, _ = _hits_and_predicted(depth, user_P, score_P, tie_P, is_hit_P, len(hits_U))
     return _where_defined(found_U, hits_U.astype(np.float64), hits_U > 0)
 
 
-def f1_of_users(depth: int, user_P: Ints, strength_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints) -> Floats:
+def f1_of_users(depth: int, user_P: Ints, score_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints) -> Floats:
     """Return the harmonic mean of precision and recall of each user's `depth` strongest; nan for one without a hit.
 
     Precision is over what was told: a user with fewer pairs than `depth` is not punished for those that are not there.
     """
-    found_U, told_U = _found_and_told(depth, user_P, strength_P, tie_P, is_hit_P, len(hits_U))
+    found_U, told_U = _hits_and_predicted(depth, user_P, score_P, tie_P, is_hit_P, len(hits_U))
     return _where_defined(2 * found_U, told_U + hits_U, hits_U > 0)
 
 
-def mean_of_the_defined(value_U: Floats) -> float:
+def nan_mean(value_U: Floats) -> float:
     """Return the mean of what is not nan; nan where nothing is."""
     is_defined_U = ~np.isnan(value_U)
     return float(value_U[is_defined_U].mean()) if is_defined_U.any() else float("nan")
 
 
-def _found_and_told(
-    depth: int, user_P: Ints, strength_P: Floats, tie_P: AnyArray, is_hit_P: Bools, users: int
+def _hits_and_predicted(
+    depth: int, user_P: Ints, score_P: Floats, tie_P: AnyArray, is_hit_P: Bools, users: int
 ) -> tuple[Floats, Floats]:
     """Return for each user how many of the `depth` strongest pairs are hits, and how many such pairs there are."""
-    chosen = top(depth, user_P, strength_P, tie_P)
+    chosen = top(depth, user_P, score_P, tie_P)
     user = user_P[chosen]
-    return summed(is_hit_P[chosen].astype(np.float64), user, users), summed(np.ones(len(user)), user, users)
+    return sum_by_group(is_hit_P[chosen].astype(np.float64), user, users), sum_by_group(np.ones(len(user)), user, users)
 
 
 def _where_defined(numerator_U: Floats, denominator_U: Floats, is_defined_U: Bools) -> Floats:

@@ -9,10 +9,10 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from model.boosting.model import KIND as BOOSTING
-from model.boosting.model import KeptForest
-from model.counts.model import fit
+from model.boosting.model import SavedForest
+from model.counts.model import fit_counts
 from model.errors import InputError
-from model.interfaces import Kept, Scorer, ScorerAsOf
+from model.interfaces import SavedModel, Scorer, ScorerAsOf
 from model.registry import Registry, Version, newest_promoted
 
 AS_OF = "as-of"
@@ -20,27 +20,27 @@ NONE = "none"
 TRANSFORMER = "transformer-1"
 
 
-def scorer_of_choice(choice: str, days: Sequence[date], registry: Registry) -> ScorerAsOf:
+def select_scorer(choice: str, days: Sequence[date], registry: Registry) -> ScorerAsOf:
     """Return what gives the scorer of each of `days`.
 
     choice: `as-of`, `none` (the built-in counts-1), or the name of a version.
     Raises InputError if there is no version of that name, or if it was trained on days after one of `days`.
     """
-    version_of_day = version_of_choice(choice, days, registry)
+    version_of_day = select_version(choice, days, registry)
 
     @cache
-    def kept(version: Version) -> Kept:
+    def kept(version: Version) -> SavedModel:
         return load(version, registry)
 
     def scorer(known: pa.Table, day: date) -> Scorer:
-        counts = fit(known, day)
+        counts = fit_counts(known, day)
         version = version_of_day(day)
         return kept(version).scorer(version.name, counts) if version else counts
 
     return scorer
 
 
-def load(version: Version, registry: Registry) -> Kept:
+def load(version: Version, registry: Registry) -> SavedModel:
     """Load a version. Raises InputError if it is of a kind that this code does not know, or was altered."""
     if version.kind not in READ:
         raise InputError(
@@ -49,20 +49,22 @@ def load(version: Version, registry: Registry) -> Kept:
     return READ[version.kind](registry.folder_of(version))
 
 
-def _transformer(folder: Path) -> Kept:
+def _transformer(folder: Path) -> SavedModel:
     # torch takes seconds to import, and a night without a Transformer needs none.
-    from model.transformer.publish import KeptTransformer
+    from model.transformer.publish import SavedTransformer
 
-    return KeptTransformer.read(folder)
-
-
-READ: Mapping[str, Callable[[Path], Kept]] = MappingProxyType({BOOSTING: KeptForest.read, TRANSFORMER: _transformer})
+    return SavedTransformer.read(folder)
 
 
-def version_of_choice(choice: str, days: Sequence[date], registry: Registry) -> Callable[[date], Version | None]:
+READ: Mapping[str, Callable[[Path], SavedModel]] = MappingProxyType(
+    {BOOSTING: SavedForest.read, TRANSFORMER: _transformer}
+)
+
+
+def select_version(choice: str, days: Sequence[date], registry: Registry) -> Callable[[date], Version | None]:
     """Return what gives the version that scores each of `days`, None for the built-in counts.
 
-    Raises InputError as `scorer_of_choice` does.
+    Raises InputError as `select_scorer` does.
     """
     if choice == NONE:
         return lambda day: None

@@ -60,7 +60,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Track:
+class TrackedRun:
     """What is kept of a run that makes no model. Artifacts are files, copied."""
 
     experiment: str
@@ -120,7 +120,7 @@ class Registry:
             client.set_terminated(run_id)
             return run_id
 
-    def track(self, track: Track) -> str:
+    def track(self, track: TrackedRun) -> str:
         """Keep a run that makes no model as an MLflow run of its own experiment and return the run's id."""
         with self._locked():
             client = self._client()

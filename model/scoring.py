@@ -22,16 +22,16 @@ from model.data.history import HISTORY_COLUMNS, history_of
 from model.data.profiles import profiles_of
 from model.data.sequences import CATALOG, batches_of, first_day_read, open_sequences, sequences_with
 from model.data.shards import COMPRESSED, Shards, count_for, dealt_out, read_rows
-from model.data.users import MOST_USERS, sample, who_is_scored
+from model.data.users import MAX_USERS, sample_users, scoring_population
 from model.interfaces import Scorer, ScorerAsOf
-from model.model_selection import scorer_of_choice
+from model.model_selection import select_scorer
 from model.registry import Registry
 
 
-def fitted(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf) -> dict[date, Scorer]:
+def fit_scorers(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf) -> dict[date, Scorer]:
     """Return the scorer of each of the consecutive `days`, learnt from the sample that the whole table would give."""
     files = {day: shards.folder / f"sample-{day}.arrow" for day in days}
-    missing = dict.fromkeys(days, MOST_USERS)
+    missing = dict.fromkeys(days, MAX_USERS)
     with ExitStack() as stack:
         writers = {
             day: stack.enter_context(pa.ipc.new_stream(str(file), shards.schema, options=COMPRESSED))
@@ -41,7 +41,7 @@ def fitted(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf) -> di
             if not any(missing.values()):
                 break
             for day, known in shards.known_by_day(shard, days):
-                sampled = sample(known, missing[day])
+                sampled = sample_users(known, missing[day])
                 writers[day].write_table(sampled)
                 missing[day] -= len(sampled)
     return {day: scorer_as_of(read_rows(file), day) for day, file in files.items()}
@@ -54,7 +54,7 @@ DAYS_AT_ONCE = 100  # bounds open files and fitted models, changes no row
 def score_days(
     shards: Shards,
     days: Sequence[date],
-    everybody_on: frozenset[date],
+    all_users_on: frozenset[date],
     scorer_as_of: ScorerAsOf,
     exchange: Exchange,
     now: Callable[[], datetime],
@@ -63,16 +63,16 @@ def score_days(
 
     Yields after some days what the manifest says of each of them: version, rows, parameters.
 
-    everybody_on: days on which all users seen lately are scored, not a seventh of those without news.
+    all_users_on: days on which all users seen lately are scored, not a seventh of those without news.
     """
     for start in range(0, len(days), DAYS_AT_ONCE):
         some = days[start : start + DAYS_AT_ONCE]
-        scorers = fitted(shards, some, scorer_as_of)
+        scorers = fit_scorers(shards, some, scorer_as_of)
         rows = dict.fromkeys(some, 0)
         with exchange.open_profiles(some) as writers:
             for shard in range(shards.count):
                 for day, known in shards.known_by_day(shard, some):
-                    is_scored_U = who_is_scored(known, day, day in everybody_on)
+                    is_scored_U = scoring_population(known, day, day in all_users_on)
                     scored = known.filter(pa.array(is_scored_U)).sort_by("user_id")
                     for profiles in _profiles(scored, day, scorers[day], now()):
                         writers[day].write_table(profiles)
@@ -110,14 +110,14 @@ def _profiles(scored: pa.Table, day: date, scorer: Scorer, scored_at: datetime) 
 def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bool, choice: str) -> None:
     """Score each of the consecutive `days`, and everybody seen within 90 days on the last of several, or on all.
 
-    choice: which model; see `scorer_of_choice`.
+    choice: which model; see `select_scorer`.
     Raises InputError if the table of sequences is missing or of another version, or if the model may not be used.
     """
     started = time.monotonic()
-    scorer_as_of = scorer_of_choice(choice, days, Registry(exchange.home))
+    scorer_as_of = select_scorer(choice, days, Registry(exchange.home))
     schema = sequences_with(HISTORY_COLUMNS)
     sequences = open_sequences(load_catalog(CATALOG), branch, first_day_read(days[0]), days[-1], schema)
-    everybody_on = frozenset(days if everybody else days[-1:] if len(days) > 1 else [])
+    all_users_on = frozenset(days if everybody else days[-1:] if len(days) > 1 else [])
     exchange.clear(days)
     told: dict[date, Mapping[str, Any]] = {}
     console = Console(stderr=True)
@@ -125,7 +125,7 @@ def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bo
         task = progress.add_task(f"scoring {days[0]}", total=len(days))
         count = count_for(sequences.row_count)
         with dealt_out(batches_of(sequences), count, schema, exchange.shards_folder) as shards:
-            for some in score_days(shards, days, everybody_on, scorer_as_of, exchange, clock):
+            for some in score_days(shards, days, all_users_on, scorer_as_of, exchange, clock):
                 told |= some
                 progress.update(task, advance=len(some), description=f"scored {max(some)}")
     snapshots = {} if sequences.snapshot_id is None else {"sequences": sequences.snapshot_id}

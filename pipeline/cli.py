@@ -14,7 +14,7 @@ from pipeline.errors import ThroughlineError
 from pipeline.local import postgres
 from pipeline.runner.commands import NEWEST_MODEL, STEPS, evaluate_command, land_command, train_command
 from pipeline.runner.process import StepFailed
-from pipeline.runner.run import open_catalog, ready, run_all, run_clusters, run_night, where_airflow_is
+from pipeline.runner.run import airflow_login_info, open_catalog, prepare_environment, run_all, run_clusters, run_night
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 
@@ -68,7 +68,7 @@ def land(
     load_source(toml)
     if arrival_day:
         parse_day(arrival_day)
-    run_all([land_command(toml, paths, arrival_day)], ready(console), console, "land")
+    run_all([land_command(toml, paths, arrival_day)], prepare_environment(console), console, "land")
 
 
 @app.command()
@@ -81,12 +81,12 @@ def run(
 
     Example: throughline run --from 2026-01-05 --to 2026-02-01
     """
-    run_night(STEPS, day_range(day, first, last), run_id, ready(console), console, model=model)
+    run_night(STEPS, day_range(day, first, last), run_id, prepare_environment(console), console, model=model)
 
 
 def _add_step(step: str, what: str) -> None:
     def command(day: Day = None, first: From = None, last: To = None, run_id: RunId = None) -> None:
-        run_night([step], day_range(day, first, last), run_id, ready(console), console)
+        run_night([step], day_range(day, first, last), run_id, prepare_environment(console), console)
 
     command.__doc__ = (
         f"{what}\n\nOne step of a night, as in `throughline run`. Example: throughline {step} --day 2026-01-31"
@@ -115,7 +115,7 @@ def score(
     One step of a night. Example: throughline score --day 2026-01-31 --all
     """
     days = day_range(day, first, last)
-    run_night(["score"], days, run_id, ready(console), console, score_all=everybody, model=model)
+    run_night(["score"], days, run_id, prepare_environment(console), console, score_all=everybody, model=model)
 
 
 _add_step("publish", "Make the night visible to analysts, all tables at once.")
@@ -137,7 +137,7 @@ def train(
     """
     from pipeline.analyst.release import newest_release
 
-    settings = ready(console)
+    settings = prepare_environment(console)
     last = parse_day(through) if through else newest_release(open_catalog(console), None).as_of
     run_all([train_command(last, run_id, promote)], settings, console, f"train-{last}")
 
@@ -163,7 +163,7 @@ def evaluate(
 
     Example: throughline evaluate --as-of 2026-01-24
     """
-    settings = ready(console)
+    settings = prepare_environment(console)
     day = parse_day(as_of)
     run_all([evaluate_command(day, horizon_days, run_id, transformer)], settings, console, f"evaluate-{day}")
 
@@ -182,7 +182,7 @@ def clusters(
     """
     from pipeline.analyst.release import newest_release
 
-    settings = ready(console)
+    settings = prepare_environment(console)
     last = parse_day(through) if through else newest_release(open_catalog(console), None).as_of
     run_clusters(last, settings, console)
 
@@ -320,7 +320,7 @@ def doctor() -> None:
 @app.command()
 def setup() -> None:
     """Start the embedded PostgreSQL and fetch Spark's jars, so that the next start needs no network."""
-    ready(console)
+    prepare_environment(console)
     console.print(f"[green]✓[/] ready; state lives in {load_settings().home}")
 
 
@@ -329,10 +329,10 @@ def up() -> None:
     """Bring up Airflow in the background: scheduler, triggerer, DAG processor and web UI, on this machine only."""
     from pipeline.local.airflow import start_airflow
 
-    settings = ready(console)
+    settings = prepare_environment(console)
     is_new = start_airflow(settings, console)
     console.print(f"[green]✓[/] Airflow is up{'' if is_new else ' already'}")
-    console.print(where_airflow_is(settings))
+    console.print(airflow_login_info(settings))
 
 
 @app.command()
@@ -355,7 +355,7 @@ def airflow(context: typer.Context) -> None:
     from pipeline.local.airflow_config import airflow_environment
 
     program = str(airflow_program())
-    os.execve(program, [program, *context.args], dict(airflow_environment(ready(console))))
+    os.execve(program, [program, *context.args], dict(airflow_environment(prepare_environment(console))))
 
 
 @app.command()
@@ -370,9 +370,9 @@ def demo(
 
     An older demo home is moved aside.
     """
-    from pipeline.demo.demo import tour
+    from pipeline.demo.demo import run_demo
 
-    tour(load_settings(), log, source, nights, console)
+    run_demo(load_settings(), log, source, nights, console)
 
 
 def main() -> None:

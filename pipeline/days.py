@@ -49,7 +49,7 @@ def day_range(day: str | None, first: str | None, last: str | None) -> DayRange:
     raise UsageError("which day? Expected --day D, or --from A with --to B")
 
 
-def told(days: Iterable[date]) -> str:
+def format_days(days: Iterable[date]) -> str:
     """Name days in words, unbroken runs of them as ranges."""
     ranges: list[DayRange] = []
     for day in sorted(days):

@@ -8,7 +8,7 @@ TABLES = ("device_users", "events", "item_clusters", "items", "profiles", "rejec
 ASSETS = [Asset(name=f"interest.{name}", uri=f"throughline://interest/{name}", group="interest") for name in TABLES]
 
 
-def tell_publication(context: Any, result: Any = None) -> None:
+def emit_publication(context: Any, result: Any = None) -> None:
     """Write the day, and each table's snapshot id and number of rows, into the asset events of the publishing task."""
     # Not above: PyIceberg is too heavy for a file that Airflow parses all the time.
     from orchestration.days import resolve_day

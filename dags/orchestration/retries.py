@@ -9,13 +9,13 @@ from pipeline.errors import SPEAKERS, InputError, UsageError
 
 # As Airflow's operators for Spark and for commands say it.
 EXIT_CODE = re.compile(r"(?:Error code is: |exit code is: |exit code )(-?\d+)")
-TOLD = re.compile(rf"^(?:{'|'.join(SPEAKERS)})(.+)", re.MULTILINE | re.DOTALL)
+SPOKEN_REASON = re.compile(rf"^(?:{'|'.join(SPEAKERS)})(.+)", re.MULTILINE | re.DOTALL)
 FINAL = {InputError.exit_code: "the input or a gate failed", UsageError.exit_code: "the command was called wrongly"}
 
 
 def reason_in(text: str) -> str | None:
     """Return what a step said of its failure, out of the end of its log that an operator quotes."""
-    told = TOLD.search(text)
+    told = SPOKEN_REASON.search(text)
     return told[1].strip() if told else None
 
 

@@ -12,7 +12,7 @@ from model.baselines.transition import Bag, TransitionSettings
 from model.baselines.vsknn import VsknnSettings
 from model.boosting.ranker import BoostedRanking, LambdaMart, PairMethod
 from model.boosting.returning import ReturnBoosting
-from model.interfaces import Contestant
+from model.interfaces import Model
 
 PAIRINGS: tuple[tuple[PairMethod, int], ...] = (("mean", 4), ("topk", 10))  # of LambdaMART
 
@@ -57,7 +57,7 @@ _BOOSTED_RANKING = tuple(
     for least_weight_in_leaf in (1.0, 20.0)
 )
 
-GRIDS: Mapping[str, Sequence[Contestant]] = MappingProxyType(
+GRIDS: Mapping[str, Sequence[Model]] = MappingProxyType(
     {grid[0].name: grid for grid in (_POPULARITY, _LAST_SESSION, _OWN_COUNTS, _TRANSITION, _VSKNN, _BOOSTED_RANKING)}
 )
 

@@ -13,55 +13,55 @@ from model.data.history import History
 
 
 @dataclass(frozen=True, eq=False)
-class Trails:
+class Interactions:
     """One step per event and thing of it; a thing is a code from 0 to `things` - 1."""
 
     users: int
     things: int
     user_N: Ints
-    thing_N: Ints
+    item_N: Ints
     at_N: Ints  # moment, or merely the place in the user's order where no time is known
     session_N: Ints  # rises within a user; of one user only
 
-    def steps_before_N(self) -> Ints:
+    def events_before_N(self) -> Ints:
         """Count the steps of the same user before each."""
         starts = np.flatnonzero(np.diff(self.user_N, prepend=-1))
         lengths = np.diff(starts, append=len(self.user_N))
         return np.arange(len(self.user_N)) - np.repeat(starts, lengths)
 
-    def steps_after_N(self) -> Ints:
+    def events_after_N(self) -> Ints:
         """Count the steps of the same user after each; 0 for the newest."""
         length_U = np.bincount(self.user_N, minlength=self.users)
-        return length_U[self.user_N] - 1 - self.steps_before_N()
+        return length_U[self.user_N] - 1 - self.events_before_N()
 
-    def of_steps(self, is_kept_N: Bools) -> "Trails":
+    def of_events(self, is_kept_N: Bools) -> "Interactions":
         """Return the same users with only some steps."""
         return replace(
             self,
             user_N=self.user_N[is_kept_N],
-            thing_N=self.thing_N[is_kept_N],
+            item_N=self.item_N[is_kept_N],
             at_N=self.at_N[is_kept_N],
             session_N=self.session_N[is_kept_N],
         )
 
-    def batches(self, users_at_once: int) -> Iterator["Trails"]:
+    def batches(self, users_at_once: int) -> Iterator["Interactions"]:
         """Yield the trails of the users in their order, `users_at_once` at a time; the users of each count from 0."""
         for first in range(0, self.users, users_at_once):
             users = min(users_at_once, self.users - first)
             is_of_batch_N = (self.user_N >= first) & (self.user_N < first + users)
-            some = self.of_steps(is_of_batch_N)
+            some = self.of_events(is_of_batch_N)
             yield replace(some, users=users, user_N=some.user_N - first)
 
 
-def tag_trails(history: History) -> Trails:
+def tag_interactions(history: History) -> Interactions:
     """Return the tags of each user's events; the tags of one event follow each other by name."""
     order_M = np.lexsort((history.tag_M, history.event_M))
     event_N = history.event_M[order_M]
-    return Trails(
+    return Interactions(
         users=history.users,
         things=len(history.tag_T),
         user_N=history.user_E[event_N],
-        thing_N=history.tag_M[order_M],
+        item_N=history.tag_M[order_M],
         at_N=history.at_E[event_N],
         session_N=history.session_E[event_N],
     )

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.interactions import Trails, tag_trails
+from model.baselines.interactions import Interactions, tag_interactions
 from model.baselines.transition import TransitionSettings, fit_transition
 from model.baselines.vsknn import VsknnSettings, fit_vsknn
-from model.counts.candidates import found
+from model.counts.candidates import positions_in
 from model.data.arrays import Floats, Texts
 from model.data.history import History
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.data.popularity import share_of_users_T
 
 USERS_AT_ONCE = 512
@@ -24,10 +24,10 @@ POPULARITY_HALF_LIFE_DAYS = 7.0
 SHARE_OF_POPULARITY = 1e-6  # so little that it orders equals only, such as all tags of a user without a past
 
 
-class NextThing(Protocol):
+class NextItem(Protocol):
     """A fitted Transition or Vsknn."""
 
-    def strength_BV(self, trails: Trails) -> NDArray[Any]:
+    def scores_BV(self, interactions: Interactions) -> NDArray[Any]:
         """Return how strongly each thing is expected next of each of a batch of users."""
 
 
@@ -37,22 +37,22 @@ class NextTagRanker:
 
     tag_V: Texts  # sorted
     share_V: Floats
-    following: NextThing
+    following: NextItem
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return how strongly each tag is expected next; a tag that nobody had touched stands below all others."""
-        place_T, is_known_T = found(past.tag_T, self.tag_V)
-        trails = _of_tags(past, self.tag_V)
-        strength_UT = np.empty((past.users, len(past.tag_T)))
+        place_T, is_known_T = positions_in(past.tag_T, self.tag_V)
+        interactions = _of_tags(past, self.tag_V)
+        scores_UT = np.empty((past.users, len(past.tag_T)))
         first = 0
-        for batch in trails.batches(USERS_AT_ONCE):
-            strength_BV = self.following.strength_BV(batch) + SHARE_OF_POPULARITY * self.share_V
-            unknown_B = strength_BV.min(axis=1, initial=0.0) - 1.0
+        for batch in interactions.batches(USERS_AT_ONCE):
+            scores_BV = self.following.scores_BV(batch) + SHARE_OF_POPULARITY * self.share_V
+            unknown_B = scores_BV.min(axis=1, initial=0.0) - 1.0
             rows = slice(first, first + batch.users)
-            strength_UT[rows, is_known_T] = strength_BV[:, place_T[is_known_T]]
-            strength_UT[rows, ~is_known_T] = unknown_B[:, None]
+            scores_UT[rows, is_known_T] = scores_BV[:, place_T[is_known_T]]
+            scores_UT[rows, ~is_known_T] = unknown_B[:, None]
             first += batch.users
-        return strength_UT
+        return scores_UT
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class NextTagByTransition:
         return "transition"
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         return False
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self.transition)
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> NextTagRanker:
-        tag_V, share_V = _touched(past, cut)
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> NextTagRanker:
+        tag_V, share_V = _touched(past, cutoff)
         return NextTagRanker(tag_V, share_V, fit_transition(_of_tags(past, tag_V), self.transition))
 
 
@@ -88,26 +88,26 @@ class NextTagBySessions:
         return "vsknn"
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         return False
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self.vsknn)
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> NextTagRanker:
-        tag_V, share_V = _touched(past, cut)
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> NextTagRanker:
+        tag_V, share_V = _touched(past, cutoff)
         return NextTagRanker(tag_V, share_V, fit_vsknn(_of_tags(past, tag_V), self.vsknn))
 
 
-def _touched(past: History, cut: int) -> tuple[Texts, Floats]:
+def _touched(past: History, cutoff: int) -> tuple[Texts, Floats]:
     """Return the tags that anybody has touched, and their shares: a name from after the cut may be among the others."""
     is_touched_T = np.bincount(past.tag_M, minlength=len(past.tag_T)) > 0
-    return past.tag_T[is_touched_T], share_of_users_T(past, cut, POPULARITY_HALF_LIFE_DAYS)[is_touched_T]
+    return past.tag_T[is_touched_T], share_of_users_T(past, cutoff, POPULARITY_HALF_LIFE_DAYS)[is_touched_T]
 
 
-def _of_tags(past: History, tag_V: Texts) -> Trails:
+def _of_tags(past: History, tag_V: Texts) -> Interactions:
     """Return the trails over the sorted `tag_V`, without the steps to any other tag."""
-    trails = tag_trails(past)
-    place_T, is_known_T = found(past.tag_T, tag_V)
-    known = trails.of_steps(is_known_T[trails.thing_N])
-    return replace(known, things=len(tag_V), thing_N=place_T[known.thing_N])
+    interactions = tag_interactions(past)
+    place_T, is_known_T = positions_in(past.tag_T, tag_V)
+    known = interactions.of_events(is_known_T[interactions.item_N])
+    return replace(known, things=len(tag_V), item_N=place_T[known.item_N])

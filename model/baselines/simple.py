@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from model.counts.candidates import candidates_of, told_of
-from model.counts.model import UNTUNED, VERSION, Counts1Parameters, learn
+from model.counts.candidates import candidates_of, scores_of_tags
+from model.counts.model import UNTUNED, VERSION, Counts1Parameters, fit_parameters
 from model.data.arrays import Floats, Texts
 from model.data.history import History
-from model.data.labels import Lesson
-from model.data.popularity import Popularity, popularity, share_of_users_T
+from model.data.labels import LabeledWindow
+from model.data.popularity import Popularity, fit_popularity, share_of_users_T
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +30,9 @@ class ShareRanker:
     tag_V: Texts  # sorted
     share_V: Floats
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return the share of each tag, 0 for one that nobody has touched."""
-        return np.tile(told_of(past.tag_T, self.tag_V, self.share_V, 0.0), (past.users, 1))
+        return np.tile(scores_of_tags(past.tag_T, self.tag_V, self.share_V, 0.0), (past.users, 1))
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class RecentPopularity:
         return "popularity"
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         return False
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> ShareRanker:
-        return ShareRanker(past.tag_T, share_of_users_T(past, cut, self.half_life_days))
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> ShareRanker:
+        return ShareRanker(past.tag_T, share_of_users_T(past, cutoff, self.half_life_days))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +63,16 @@ class LastSessionRanker:
     tag_V: Texts  # sorted
     share_V: Floats
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return how often the last session touched each tag; equals, and those it did not touch, by popularity."""
-        less_than_a_touch_T = told_of(past.tag_T, self.tag_V, self.share_V, 0.0) / 2
+        less_than_a_touch_T = scores_of_tags(past.tag_T, self.tag_V, self.share_V, 0.0) / 2
         last_U = np.full(past.users, -1)
         np.maximum.at(last_U, past.user_E, past.session_E)
         user_M = past.user_E[past.event_M]
         is_last_M = past.session_E[past.event_M] == last_U[user_M]
-        strength_UT = np.tile(less_than_a_touch_T, (past.users, 1))
-        np.add.at(strength_UT, (user_M[is_last_M], past.tag_M[is_last_M]), 1.0)
-        return strength_UT
+        scores_UT = np.tile(less_than_a_touch_T, (past.users, 1))
+        np.add.at(scores_UT, (user_M[is_last_M], past.tag_M[is_last_M]), 1.0)
+        return scores_UT
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,14 @@ class LastSession:
         return "last-session"
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         return False
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> LastSessionRanker:
-        return LastSessionRanker(past.tag_T, share_of_users_T(past, cut, self.popularity_half_life_days))
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> LastSessionRanker:
+        return LastSessionRanker(past.tag_T, share_of_users_T(past, cutoff, self.popularity_half_life_days))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,17 +101,19 @@ class CountsRanker:
     """A Ranker: the formula of counts-1 as of a cut."""
 
     fitted: Counts1Parameters
-    crowd: Popularity
-    cut: int  # moment
+    popularity: Popularity
+    cutoff: int  # moment
 
-    def as_of(self, past: History, cut: int) -> "CountsRanker":
+    def as_of(self, past: History, cutoff: int) -> "CountsRanker":
         """Return what it is at another cut, with what it has learnt. past: everybody known then."""
-        return replace(self, crowd=popularity(past, cut), cut=cut)
+        return replace(self, popularity=fit_popularity(past, cutoff), cutoff=cutoff)
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return the affinity of own and popular tags, of all others less, by popularity."""
-        asked = candidates_of(past, self.crowd)
-        return asked.filled_up_UT(self.fitted.affinity_P(asked.past, asked.own, asked.pairs, asked.share_T, self.cut))
+        asked = candidates_of(past, self.popularity)
+        return asked.filled_up_UT(
+            self.fitted.affinity_P(asked.past, asked.own, asked.pairs, asked.share_T, self.cutoff)
+        )
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,13 @@ class OwnCounts:
         return VERSION
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         return True
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> CountsRanker:
-        """Return counts-1 as of `cut`; untuned where nothing was taught."""
-        fitted = learn(taught[-1]) if self.is_tuned and taught else UNTUNED
-        return CountsRanker(fitted, popularity(past, cut), cut)
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> CountsRanker:
+        """Return counts-1 as of `cutoff`; untuned where nothing was taught."""
+        fitted = fit_parameters(taught[-1]) if self.is_tuned and taught else UNTUNED
+        return CountsRanker(fitted, fit_popularity(past, cutoff), cutoff)

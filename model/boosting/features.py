@@ -6,7 +6,7 @@ Shape letters: U users, P pairs of user and tag, O own pairs (touched ones), T t
 import numpy as np
 
 from model.counts.features import count
-from model.data.arrays import Bools, Floats, Ints, summed
+from model.data.arrays import Bools, Floats, Ints, sum_by_group
 from model.data.days import DAYS_SEEN, MICROS_PER_DAY
 from model.data.history import History, fading_E
 from model.data.pairs import OwnTags, Pairs, own_tags
@@ -98,7 +98,7 @@ def _of_the_pair(history: History, own: OwnTags, pairs: Pairs, moment: int) -> l
         (first_O, float(LOOK_BACK_DAYS)),
         (np.log1p(_distinct_of_touches(own, history.session_E[history.event_M], is_recent_M)), 0.0),
         (np.log1p(_distinct_of_touches(own, day_M, is_recent_M)), 0.0),
-        (_share(lasting_O, summed(lasting_O, of_user_O, history.users)[of_user_O]), 0.0),
+        (_share(lasting_O, sum_by_group(lasting_O, of_user_O, history.users)[of_user_O]), 0.0),
         (_share(lasting_O, strongest_U[of_user_O]), 0.0),
     )
     return [_of_pairs(value_O, own, pairs, otherwise) for value_O, otherwise in values_O]
@@ -116,10 +116,10 @@ def _of_the_user(history: History, moment: int) -> list[Floats]:
     ]
 
 
-def _distinct_of_touches(own: OwnTags, thing_M: Ints, is_counted_M: Bools) -> Floats:
+def _distinct_of_touches(own: OwnTags, item_M: Ints, is_counted_M: Bools) -> Floats:
     """Count the different things that the counted touches of each own pair lie in."""
-    things = int(thing_M.max(initial=0)) + 1
-    cells = np.unique((own.pair_M * things + thing_M)[is_counted_M])
+    things = int(item_M.max(initial=0)) + 1
+    cells = np.unique((own.pair_M * things + item_M)[is_counted_M])
     return np.bincount(cells // things, minlength=len(own.pairs)).astype(np.float64)
 
 

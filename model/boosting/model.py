@@ -26,43 +26,43 @@ from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from model.boosting.features import feature_names, features_PF
-from model.calibration import AS_STATED, Calibration, fit_calibration
+from model.calibration import IDENTITY, Calibration, fit_calibration
 from model.counts.candidates import AffinityRanker
 from model.counts.model import Counts1
 from model.counts.publish import scores_by
 from model.data.arrays import Bools, Floats, Ints, top
 from model.data.history import History
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.data.pairs import OwnTags, Pairs
 from model.data.scores import INTERESTS_PER_USER, Scores
 from model.data.users import stable_hash
 from model.errors import InputError
 from model.metrics import ndcg_at
 
-MOST_TREES = 300
+MAX_TREES = 300
 PATIENCE = 20  # trees without a lower validation loss before growing stops
-MOST_ACTIONS = 8
+MAX_ACTIONS = 8
 SEED = 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BoostingSettings:
     """Settings of one forest of boosted trees."""
 
     learning_rate: float
     leaves: int
     fewest_pairs_in_leaf: int
     penalty: float  # of the squares of leaf values
-    trees: int = MOST_TREES
+    trees: int = MAX_TREES
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-RECIPES = (
-    Recipe(learning_rate=0.06, leaves=7, fewest_pairs_in_leaf=200, penalty=1.0),
-    Recipe(learning_rate=0.06, leaves=15, fewest_pairs_in_leaf=200, penalty=10.0),
-    Recipe(learning_rate=0.06, leaves=31, fewest_pairs_in_leaf=100, penalty=10.0),
+SETTINGS_GRID = (
+    BoostingSettings(learning_rate=0.06, leaves=7, fewest_pairs_in_leaf=200, penalty=1.0),
+    BoostingSettings(learning_rate=0.06, leaves=15, fewest_pairs_in_leaf=200, penalty=10.0),
+    BoostingSettings(learning_rate=0.06, leaves=31, fewest_pairs_in_leaf=100, penalty=10.0),
 )
 
 ROWS_AT_ONCE = 16_384  # what is walked stays in the processor's cache
@@ -141,7 +141,7 @@ class Forest:
         return self.calibration.apply(self.trees.probability_P(features))
 
 
-TOLD = "model.json"
+DESCRIPTION = "model.json"
 TREES = "trees.npz"
 ARRAYS = tuple(field.name for field in fields(Trees) if field.name != "baseline")
 
@@ -154,13 +154,13 @@ def write_forest(forest: Forest, folder: Path) -> None:
         "baseline": forest.trees.baseline,
         "calibration": {"stated": forest.calibration.stated, "observed": forest.calibration.observed},
     }
-    (folder / TOLD).write_text(json.dumps(told, indent=2) + "\n")
+    (folder / DESCRIPTION).write_text(json.dumps(told, indent=2) + "\n")
     np.savez_compressed(folder / TREES, allow_pickle=False, **{name: getattr(forest.trees, name) for name in ARRAYS})
 
 
 def read_forest(folder: Path) -> Forest:
     """Read what `write_forest` wrote. Raises InputError if it looks at other features than this code computes."""
-    told = json.loads((folder / TOLD).read_text())
+    told = json.loads((folder / DESCRIPTION).read_text())
     actions = tuple(told["actions"])
     unlike = sorted(set(told["features"]).symmetric_difference(feature_names(actions)))
     if unlike or tuple(told["features"]) != feature_names(actions):
@@ -178,39 +178,41 @@ def read_forest(folder: Path) -> Forest:
 class Examples:
     """A lesson as rows to learn from."""
 
-    lesson: Lesson
+    window: LabeledWindow
     features_PF: Floats
 
     @property
     def is_touched_P(self) -> Bools:
-        return self.lesson.is_touched_P
+        return self.window.is_touched_P
 
     def of_users(self, is_wanted_U: Bools) -> tuple[Floats, Bools]:
-        is_wanted_P = is_wanted_U[self.lesson.pairs.user_P]
+        is_wanted_P = is_wanted_U[self.window.pairs.user_P]
         return self.features_PF[is_wanted_P], self.is_touched_P[is_wanted_P]
 
 
 @dataclass(frozen=True)
-class Choice:
+class TriedSettings:
     """What one recipe reached on the validation cut, with as many trees as served it best."""
 
-    recipe: Recipe
+    recipe: BoostingSettings
     ndcg_at_10: float
 
 
-def usual_actions(lessons: Sequence[Lesson]) -> tuple[str, ...]:
+def usual_actions(windows: Sequence[LabeledWindow]) -> tuple[str, ...]:
     """Name the most frequent actions of the past of the lessons, most frequent first."""
-    names = np.concatenate([lesson.past.action_A[lesson.past.action_E] for lesson in lessons])
+    names = np.concatenate([window.past.action_A[window.past.action_E] for window in windows])
     action_A, events_A = np.unique(names, return_counts=True)
-    return tuple(str(action) for action in action_A[np.lexsort((action_A, -events_A))][:MOST_ACTIONS])
+    return tuple(str(action) for action in action_A[np.lexsort((action_A, -events_A))][:MAX_ACTIONS])
 
 
-def examples(lesson: Lesson, actions: tuple[str, ...]) -> Examples:
-    rows_PF = features_PF(lesson.past, lesson.own, lesson.pairs, lesson.share_T, lesson.cut, actions)
-    return Examples(lesson, rows_PF)
+def examples(window: LabeledWindow, actions: tuple[str, ...]) -> Examples:
+    rows_PF = features_PF(window.past, window.own, window.pairs, window.share_T, window.cutoff, actions)
+    return Examples(window, rows_PF)
 
 
-def try_recipes(recipes: Sequence[Recipe], taught: Sequence[Examples], validation: Examples) -> Iterator[Choice]:
+def try_settings(
+    recipes: Sequence[BoostingSettings], taught: Sequence[Examples], validation: Examples
+) -> Iterator[TriedSettings]:
     """Yield what each recipe reaches on the validation cut, which also stops its growth."""
     for recipe in recipes:
         fitted = _classifier(recipe, stops_early=True).fit(
@@ -218,14 +220,14 @@ def try_recipes(recipes: Sequence[Recipe], taught: Sequence[Examples], validatio
         )
         trees = max(1, int(np.argmax(fitted.validation_score_)))  # its first entry is of no trees
         probability_P = trees_of(fitted).first(trees).probability_P(validation.features_PF)
-        lesson = validation.lesson
+        window = validation.window
         ndcg = ndcg_at(
-            10, lesson.pairs.user_P, probability_P, lesson.pairs.tag_P, lesson.is_touched_P, lesson.touched_tags_U
+            10, window.pairs.user_P, probability_P, window.pairs.tag_P, window.is_touched_P, window.touched_tags_U
         )
-        yield Choice(replace(recipe, trees=trees), ndcg)
+        yield TriedSettings(replace(recipe, trees=trees), ndcg)
 
 
-def grow(recipe: Recipe, taught: Sequence[Examples], actions: tuple[str, ...]) -> Forest:
+def grow(recipe: BoostingSettings, taught: Sequence[Examples], actions: tuple[str, ...]) -> Forest:
     """Return the forest of this recipe, calibrated on its newest lesson.
 
     taught: oldest first.
@@ -233,33 +235,33 @@ def grow(recipe: Recipe, taught: Sequence[Examples], actions: tuple[str, ...]) -
     return Forest(actions, _grown(recipe, *_rows(taught)), _calibration(recipe, taught))
 
 
-def _calibration(recipe: Recipe, taught: Sequence[Examples]) -> Calibration:
+def _calibration(recipe: BoostingSettings, taught: Sequence[Examples]) -> Calibration:
     """Bend by the newest lesson, of each half of its users as told by a forest that saw only the other half of it.
 
     Older lessons come from a younger log, in which everybody seems to have done less; the newest is most like today.
     """
     newest, older = taught[-1], taught[:-1]
-    is_second_half_U = stable_hash(newest.lesson.past.user_id_U) % 2 == 1
+    is_second_half_U = stable_hash(newest.window.past.user_id_U) % 2 == 1
     probability_P = np.zeros(len(newest.is_touched_P))
     for is_asked_U in (is_second_half_U, ~is_second_half_U):
-        is_asked_P = is_asked_U[newest.lesson.pairs.user_P]
+        is_asked_P = is_asked_U[newest.window.pairs.user_P]
         seen_PF, is_touched_P = newest.of_users(~is_asked_U)
         old_PF, was_touched_P = _rows(older) if older else (seen_PF[:0], is_touched_P[:0])
         is_taught_P = np.concatenate([was_touched_P, is_touched_P])
         if not is_asked_P.any() or is_taught_P.all() or not is_taught_P.any():
-            return AS_STATED
+            return IDENTITY
         trees = _grown(recipe, np.concatenate([old_PF, seen_PF]), is_taught_P)
         probability_P[is_asked_P] = trees.probability_P(newest.features_PF[is_asked_P])
-    pairs = newest.lesson.pairs
+    pairs = newest.window.pairs
     published = top(INTERESTS_PER_USER, pairs.user_P, probability_P, pairs.tag_P)
     return fit_calibration(probability_P[published], newest.is_touched_P[published])
 
 
-def _grown(recipe: Recipe, rows_PF: Floats, is_touched_P: Bools) -> Trees:
+def _grown(recipe: BoostingSettings, rows_PF: Floats, is_touched_P: Bools) -> Trees:
     return trees_of(_classifier(recipe, stops_early=False).fit(rows_PF, is_touched_P))
 
 
-def _classifier(recipe: Recipe, stops_early: bool) -> HistGradientBoostingClassifier:
+def _classifier(recipe: BoostingSettings, stops_early: bool) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
         learning_rate=recipe.learning_rate,
         max_iter=recipe.trees,
@@ -301,14 +303,14 @@ class Boosting1:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptForest:
+class SavedForest:
     """A Kept."""
 
     forest: Forest
     kind: str = KIND
 
     @classmethod
-    def read(cls, folder: Path) -> "KeptForest":
+    def read(cls, folder: Path) -> "SavedForest":
         """Raises InputError as `read_forest` does."""
         return cls(read_forest(folder))
 

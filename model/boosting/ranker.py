@@ -22,15 +22,15 @@ from model.boosting.model import usual_actions
 from model.counts.candidates import candidates_of
 from model.data.arrays import Bools, Floats, Ints
 from model.data.history import History
-from model.data.labels import Lesson
-from model.data.popularity import Popularity, popularity
+from model.data.labels import LabeledWindow
+from model.data.popularity import Popularity, fit_popularity
 
 THREADS = 2
 PairMethod = Literal["mean", "topk"]
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class RankingExamples:
     """Pairs that are ranked within each user of each lesson."""
 
     rows_PF: Floats
@@ -57,7 +57,7 @@ class LambdaMart:
     def settings(self) -> dict[str, Any]:
         return asdict(self)
 
-    def grow(self, examples: Sequence[Examples], seed: int) -> xgboost.Booster:
+    def grow(self, examples: Sequence[RankingExamples], seed: int) -> xgboost.Booster:
         """Learn from all examples, each user of each of them a group of its own."""
         first = np.cumsum([0, *(one.users for one in examples)])
         rows = xgboost.DMatrix(
@@ -83,9 +83,9 @@ class LambdaMart:
         }
 
 
-def require_touched(taught: Sequence[Lesson]) -> None:
+def require_touched(taught: Sequence[LabeledWindow]) -> None:
     """Raise ValueError if no lesson has a touched candidate."""
-    if not any(lesson.is_touched_P.any() for lesson in taught):
+    if not any(window.is_touched_P.any() for window in taught):
         raise ValueError(
             f"boosted ranking has nothing to learn from: found {len(taught)} lessons before the cut and no touched "
             f"candidate in them, expected one at least; begin the evaluation later, or leave this contestant out"
@@ -106,17 +106,17 @@ class BoostedRanker:
 
     trees: xgboost.Booster
     actions: tuple[str, ...]  # counted one by one
-    crowd: Popularity
-    cut: int  # moment
+    popularity: Popularity
+    cutoff: int  # moment
 
-    def as_of(self, past: History, cut: int) -> "BoostedRanker":
+    def as_of(self, past: History, cutoff: int) -> "BoostedRanker":
         """Return what it is at another cut, with what it has learnt. past: everybody known then."""
-        return replace(self, crowd=popularity(past, cut), cut=cut)
+        return replace(self, popularity=fit_popularity(past, cutoff), cutoff=cutoff)
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return what the trees say of own and popular tags, bent into 0 to 1; of all others less, by popularity."""
-        asked = candidates_of(past, self.crowd)
-        rows_PF = features_PF(asked.past, asked.own, asked.pairs, asked.share_T, self.cut, self.actions)
+        asked = candidates_of(past, self.popularity)
+        rows_PF = features_PF(asked.past, asked.own, asked.pairs, asked.share_T, self.cutoff, self.actions)
         return asked.filled_up_UT(np.asarray(expit(margin_P(self.trees, rows_PF))))
 
 
@@ -131,20 +131,20 @@ class BoostedRanking:
         return "boosted-ranking"
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         return False
 
     def settings(self) -> Mapping[str, Any]:
         return self.lambda_mart.settings()
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> BoostedRanker:
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> BoostedRanker:
         """Learn from all of `taught`. Raises ValueError if no lesson has a touched candidate."""
         require_touched(taught)
         actions = usual_actions(taught)
-        trees = self.lambda_mart.grow([_examples(lesson, actions) for lesson in taught], SEED)
-        return BoostedRanker(trees, actions, popularity(past, cut), cut)
+        trees = self.lambda_mart.grow([_examples(window, actions) for window in taught], SEED)
+        return BoostedRanker(trees, actions, fit_popularity(past, cutoff), cutoff)
 
 
-def _examples(lesson: Lesson, actions: tuple[str, ...]) -> Examples:
-    rows_PF = features_PF(lesson.past, lesson.own, lesson.pairs, lesson.share_T, lesson.cut, actions)
-    return Examples(rows_PF, lesson.is_touched_P, lesson.pairs.user_P, lesson.past.users)
+def _examples(window: LabeledWindow, actions: tuple[str, ...]) -> RankingExamples:
+    rows_PF = features_PF(window.past, window.own, window.pairs, window.share_T, window.cutoff, actions)
+    return RankingExamples(rows_PF, window.is_touched_P, window.pairs.user_P, window.past.users)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from model.data.arrays import AnyArray, Floats, summed
+from model.data.arrays import AnyArray, Floats, sum_by_group
 from model.data.days import DAYS_SEEN, MICROS_PER_DAY
 from model.data.history import History, fading_E
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 
 HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
 # What is counted without fading looks back so far only, so that it does not grow with the age of the log.
@@ -35,14 +35,14 @@ class Returning:
     trees: HistGradientBoostingClassifier | None
     share: float  # of the users learnt from who came back
 
-    def return_probability_U(self, past: History, cut: int) -> Floats:
-        """Return the probability that each user has any event in the window after `cut`.
+    def return_probability_U(self, past: History, cutoff: int) -> Floats:
+        """Return the probability that each user has any event in the window after `cutoff`.
 
-        past: nothing in it lies at `cut` or after. A user's answer does not depend on who else is asked about.
+        past: nothing in it lies at `cutoff` or after. A user's answer does not depend on who else is asked about.
         """
         if self.trees is None or not past.users:
             return np.full(past.users, self.share)
-        probability_UC: AnyArray = self.trees.predict_proba(return_features_UF(past, cut))
+        probability_UC: AnyArray = self.trees.predict_proba(return_features_UF(past, cutoff))
         return probability_UC[:, 1]
 
 
@@ -55,15 +55,15 @@ class ReturnBoosting:
     leaves: int = 7
     fewest_users_in_leaf: int = 20
 
-    def fit(self, lessons: Sequence[Lesson]) -> Returning:
+    def fit(self, windows: Sequence[LabeledWindow]) -> Returning:
         """Learn from every user of every lesson; windows of one length.
 
         Raises ValueError if the lessons have no user.
         """
-        users = sum(lesson.past.users for lesson in lessons)
+        users = sum(window.past.users for window in windows)
         if not users:
-            raise ValueError(f"nobody to learn a return from: found {len(lessons)} lessons with 0 users, expected one")
-        has_returned_U = np.concatenate([lesson.has_returned_U for lesson in lessons])
+            raise ValueError(f"nobody to learn a return from: found {len(windows)} lessons with 0 users, expected one")
+        has_returned_U = np.concatenate([window.has_returned_U for window in windows])
         share = float(has_returned_U.mean())
         if share in (0.0, 1.0):
             return Returning(None, share)
@@ -75,31 +75,31 @@ class ReturnBoosting:
             early_stopping=False,
             random_state=SEED,
         )
-        features_UF = np.concatenate([return_features_UF(lesson.past, lesson.cut) for lesson in lessons])
+        features_UF = np.concatenate([return_features_UF(window.past, window.cutoff) for window in windows])
         return Returning(trees.fit(features_UF, has_returned_U), share)
 
 
-def return_features_UF(past: History, cut: int) -> Floats:
+def return_features_UF(past: History, cutoff: int) -> Floats:
     """Return one row per user, columns as in FEATURES."""
-    recent = past.since(cut - LOOK_BACK_DAYS * MICROS_PER_DAY)
-    first_at_U = np.minimum(past.first_listed_at_U(), cut)
-    day_E = (cut - 1 - recent.at_E) // MICROS_PER_DAY
+    recent = past.since(cutoff - LOOK_BACK_DAYS * MICROS_PER_DAY)
+    first_at_U = np.minimum(past.first_listed_at_U(), cutoff)
+    day_E = (cutoff - 1 - recent.at_E) // MICROS_PER_DAY
     days = np.unique(recent.user_E * LOOK_BACK_DAYS + np.minimum(day_E, LOOK_BACK_DAYS - 1))
     return np.column_stack(
         [
-            past.days_since_last_event_U(cut, at_most=DAYS_SEEN),
-            np.minimum((cut - first_at_U) / MICROS_PER_DAY, LOOK_BACK_DAYS),
-            *(np.log1p(summed(fading_E(past, cut, d), past.user_E, past.users)) for d in HALF_LIVES_DAYS),
-            *(np.log1p(_sessions_U(past, cut, d)) for d in HALF_LIVES_DAYS),
+            past.days_since_last_event_U(cutoff, at_most=DAYS_SEEN),
+            np.minimum((cutoff - first_at_U) / MICROS_PER_DAY, LOOK_BACK_DAYS),
+            *(np.log1p(sum_by_group(fading_E(past, cutoff, d), past.user_E, past.users)) for d in HALF_LIVES_DAYS),
+            *(np.log1p(_sessions_U(past, cutoff, d)) for d in HALF_LIVES_DAYS),
             np.log1p(recent.session_counts_U()),
             np.bincount(days // LOOK_BACK_DAYS, minlength=past.users),
         ]
     )
 
 
-def _sessions_U(past: History, cut: int, half_life_days: float) -> Floats:
+def _sessions_U(past: History, cutoff: int, half_life_days: float) -> Floats:
     """Count each user's sessions, each fading by the age of its newest event."""
     session_S, place_E = np.unique(past.user_E * (len(past.session_id_S) + 1) + past.session_E, return_inverse=True)
     newest_S = np.zeros(len(session_S))
-    np.maximum.at(newest_S, place_E, fading_E(past, cut, half_life_days))
-    return summed(newest_S, session_S // (len(past.session_id_S) + 1), past.users)
+    np.maximum.at(newest_S, place_E, fading_E(past, cutoff, half_life_days))
+    return sum_by_group(newest_S, session_S // (len(past.session_id_S) + 1), past.users)

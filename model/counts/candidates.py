@@ -16,7 +16,7 @@ from model.data.pairs import OwnTags, Pairs, candidates, own_tags
 from model.data.popularity import Popularity
 
 
-def found(asked_T: Texts, tag_V: Texts) -> tuple[Ints, Bools]:
+def positions_in(asked_T: Texts, tag_V: Texts) -> tuple[Ints, Bools]:
     """Return the place of each asked tag in the sorted `tag_V`, and whether it is there; if not, the place is void."""
     if not len(tag_V):
         return np.zeros(len(asked_T), np.int64), np.zeros(len(asked_T), bool)
@@ -24,9 +24,9 @@ def found(asked_T: Texts, tag_V: Texts) -> tuple[Ints, Bools]:
     return at_T, np.asarray(tag_V[at_T] == asked_T, dtype=bool)
 
 
-def told_of(asked_T: Texts, tag_V: Texts, value_V: Floats, otherwise: float) -> Floats:
+def scores_of_tags(asked_T: Texts, tag_V: Texts, value_V: Floats, otherwise: float) -> Floats:
     """Return the value of each asked tag by its name; `otherwise` for one not in the sorted `tag_V`."""
-    at_T, is_known_T = found(asked_T, tag_V)
+    at_T, is_known_T = positions_in(asked_T, tag_V)
     value_T = np.full(len(asked_T), otherwise)
     value_T[is_known_T] = value_V[at_T[is_known_T]]
     return value_T
@@ -49,27 +49,27 @@ class Candidates:
         """
         least_U = np.ones(self.past.users)
         np.minimum.at(least_U, self.pairs.user_P, probability_P)
-        strength_UT = least_U[:, None] * (self.share_T / 2)
-        strength_UT[self.pairs.user_P, self.pairs.tag_P] = probability_P
-        return strength_UT[:, self.is_asked_T]
+        scores_UT = least_U[:, None] * (self.share_T / 2)
+        scores_UT[self.pairs.user_P, self.pairs.tag_P] = probability_P
+        return scores_UT[:, self.is_asked_T]
 
 
-def candidates_of(past: History, crowd: Popularity) -> Candidates:
+def candidates_of(past: History, popularity: Popularity) -> Candidates:
     """Return the candidates of every user of `past`."""
-    tag_T = np.union1d(past.tag_T, crowd.tag_T)
+    tag_T = np.union1d(past.tag_T, popularity.tag_T)
     known = past.with_vocabulary(tag_T)
     own = own_tags(known)
     return Candidates(
         past=known,
         own=own,
-        pairs=candidates(own, known.users, np.searchsorted(tag_T, crowd.popular_tags())),
-        share_T=crowd.share_of(tag_T),
-        is_asked_T=found(tag_T, past.tag_T)[1],
+        pairs=candidates(own, known.users, np.searchsorted(tag_T, popularity.popular_tags())),
+        share_T=popularity.share_of(tag_T),
+        is_asked_T=positions_in(tag_T, past.tag_T)[1],
     )
 
 
 # A tag that is no candidate is never published. It stands below all candidates, by popularity, at next to nothing.
-NEXT_TO_NOTHING = 1e-9
+NEGLIGIBLE_SCORE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +77,13 @@ class AffinityRanker:
     """A Ranker from what a model that publishes profiles says of its candidate pairs."""
 
     affinity_of: AffinityOfPairs
-    crowd: Popularity
+    popularity: Popularity
     end: int  # moment
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return the affinity of own and popular tags, and next to nothing for the others."""
-        asked = candidates_of(past.before(self.end), self.crowd)
+        asked = candidates_of(past.before(self.end), self.popularity)
         affinity_P = self.affinity_of(asked.past, asked.own, asked.pairs, asked.share_T, self.end)
-        strength_UT = np.tile(NEXT_TO_NOTHING * asked.share_T, (past.users, 1))
-        strength_UT[asked.pairs.user_P, asked.pairs.tag_P] = affinity_P
-        return strength_UT[:, asked.is_asked_T]
+        scores_UT = np.tile(NEGLIGIBLE_SCORE * asked.share_T, (past.users, 1))
+        scores_UT[asked.pairs.user_P, asked.pairs.tag_P] = affinity_P
+        return scores_UT[:, asked.is_asked_T]

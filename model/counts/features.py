@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.data.arrays import Bools, Floats, summed
+from model.data.arrays import Bools, Floats, sum_by_group
 from model.data.days import DAYS_SEEN
 from model.data.history import History, decayed_weight_E
 from model.data.pairs import OwnTags, Pairs
@@ -33,7 +33,7 @@ def count(history: History, own: OwnTags, pairs: Pairs, moment: int, half_life_d
     return Counts(
         count_P=count_P,
         is_own_P=is_own_P,
-        activity_U=summed(weight_E, history.user_E, history.users),
+        activity_U=sum_by_group(weight_E, history.user_E, history.users),
         days_since_last_event_U=history.days_since_last_event_U(moment, at_most=DAYS_SEEN),
     )
 

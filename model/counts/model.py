@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from model.calibration import AS_STATED, Calibration, LogisticFormula, fit_calibration, fit_logistic
+from model.calibration import IDENTITY, Calibration, LogisticFormula, fit_calibration, fit_logistic
 from model.counts.features import AFFINITY_FEATURES, RETURN_FEATURES, affinity_features_PF, count, return_features_UF
 from model.counts.publish import scores_by
 from model.data.arrays import Bools, Floats, Ints, top
-from model.data.days import DAYS_AHEAD, MICROS_PER_DAY, end_of_day
+from model.data.days import HORIZON_DAYS, MICROS_PER_DAY, end_of_day
 from model.data.history import History, history_of
-from model.data.labels import Lesson, lesson
+from model.data.labels import LabeledWindow, label_window
 from model.data.pairs import OwnTags, Pairs
-from model.data.popularity import Popularity, popularity
+from model.data.popularity import Popularity, fit_popularity
 from model.data.scores import INTERESTS_PER_USER, Scores
-from model.data.users import MOST_USERS, sample, stable_hash
+from model.data.users import MAX_USERS, sample_users, stable_hash
 from model.metrics import expected_calibration_error, ndcg_at
 
 VERSION = "counts-1"
@@ -42,7 +42,7 @@ class FitReport:
     ndcg_at_10: float | None = None  # of the affinities, on the users learnt from
     untuned_ndcg_at_10: float | None = None  # of UNTUNED on the same users
     held_out_ece: float | None = None  # of the formula alone, over the ten highest affinities of users not learnt from
-    held_out_ece_bent: float | None = None  # of the same, bent by an isotonic regression
+    held_out_ece_calibrated: float | None = None  # of the same, bent by an isotonic regression
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ UNTUNED = Counts1Parameters(
             "days_since_last_event": -0.05,
         },
     ),
-    calibration=AS_STATED,
+    calibration=IDENTITY,
     returning=LogisticFormula(
         0.0,
         {"log_activity": 0.5, "days_since_last_event": -0.1, "log_session_count": 0.3, "log_event_count": 0.0},
@@ -88,85 +88,87 @@ UNTUNED = Counts1Parameters(
 HALF_LIVES_DAYS = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
 
 
-def best_half_life(lesson: Lesson) -> float:
+def best_half_life(window: LabeledWindow) -> float:
     """Return the half-life of which the own counts, filled up by popularity, rank the touched tags best (nDCG@10).
 
     The shortest of equals; UNTUNED_HALF_LIFE_DAYS where no user has both a past and a touched tag.
     """
-    if not lesson.touched_tags_U.any():
+    if not window.touched_tags_U.any():
         return UNTUNED_HALF_LIFE_DAYS
-    return max(HALF_LIVES_DAYS, key=lambda half_life_days: _ndcg_of_half_life(lesson, half_life_days))
+    return max(HALF_LIVES_DAYS, key=lambda half_life_days: _ndcg_of_half_life(window, half_life_days))
 
 
-def _ndcg_of_half_life(lesson: Lesson, half_life_days: float) -> float:
-    counts = count(lesson.past, lesson.own, lesson.pairs, lesson.cut, half_life_days)
+def _ndcg_of_half_life(window: LabeledWindow, half_life_days: float) -> float:
+    counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
     below_own = 2.0  # a share is about 1 at most, so every popular tag stands behind every own one
-    strength_P = np.where(counts.is_own_P, counts.count_P, lesson.share_T[lesson.pairs.tag_P] - below_own)
-    return ndcg_at(10, lesson.pairs.user_P, strength_P, lesson.pairs.tag_P, lesson.is_touched_P, lesson.touched_tags_U)
+    score_P = np.where(counts.is_own_P, counts.count_P, window.share_T[window.pairs.tag_P] - below_own)
+    return ndcg_at(10, window.pairs.user_P, score_P, window.pairs.tag_P, window.is_touched_P, window.touched_tags_U)
 
 
-FEWEST_USERS = 50  # with a past; fewer teach nothing
+MIN_USERS = 50  # with a past; fewer teach nothing
 ONE_HELD_OUT_OF = 5
 
 
-def learn(lesson: Lesson) -> Counts1Parameters:
+def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
     """Return the parameters that the lesson teaches; those of UNTUNED where it is too small or all of one class."""
-    if lesson.past.users < FEWEST_USERS or _is_one_class(lesson.is_touched_P):
+    if window.past.users < MIN_USERS or _is_one_class(window.is_touched_P):
         return UNTUNED
-    half_life_days = best_half_life(lesson)
-    counts = count(lesson.past, lesson.own, lesson.pairs, lesson.cut, half_life_days)
-    features_PF = affinity_features_PF(counts, lesson.pairs, lesson.share_T)
-    formula = fit_logistic(AFFINITY_FEATURES, features_PF, lesson.is_touched_P)
+    half_life_days = best_half_life(window)
+    counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
+    features_PF = affinity_features_PF(counts, window.pairs, window.share_T)
+    formula = fit_logistic(AFFINITY_FEATURES, features_PF, window.is_touched_P)
     probability_P = formula.probability_N(features_PF)
-    stated_ece, bent_ece = _held_out_errors(lesson, features_PF)
-    is_bent = stated_ece is not None and bent_ece is not None and bent_ece < stated_ece
-    published = _published(lesson, probability_P)
+    predicted_ece, calibrated_ece = _held_out_errors(window, features_PF)
+    is_isotonic = predicted_ece is not None and calibrated_ece is not None and calibrated_ece < predicted_ece
+    published = _published(window, probability_P)
     returning = UNTUNED.returning
-    if not _is_one_class(lesson.has_returned_U):
-        returning = fit_logistic(RETURN_FEATURES, return_features_UF(lesson.past, counts), lesson.has_returned_U)
+    if not _is_one_class(window.has_returned_U):
+        returning = fit_logistic(RETURN_FEATURES, return_features_UF(window.past, counts), window.has_returned_U)
     return Counts1Parameters(
         half_life_days=half_life_days,
         affinity=formula,
-        calibration=fit_calibration(probability_P[published], lesson.is_touched_P[published]) if is_bent else AS_STATED,
+        calibration=fit_calibration(probability_P[published], window.is_touched_P[published])
+        if is_isotonic
+        else IDENTITY,
         returning=returning,
         report=FitReport(
-            users=lesson.past.users,
-            ndcg_at_10=_ndcg(lesson, probability_P),
-            untuned_ndcg_at_10=_ndcg(lesson, affinities_at_cut(lesson, UNTUNED)),
-            held_out_ece=stated_ece,
-            held_out_ece_bent=bent_ece,
+            users=window.past.users,
+            ndcg_at_10=_ndcg(window, probability_P),
+            untuned_ndcg_at_10=_ndcg(window, affinities_at_cutoff(window, UNTUNED)),
+            held_out_ece=predicted_ece,
+            held_out_ece_calibrated=calibrated_ece,
         ),
     )
 
 
-def affinities_at_cut(lesson: Lesson, parameters: Counts1Parameters) -> Floats:
+def affinities_at_cutoff(window: LabeledWindow, parameters: Counts1Parameters) -> Floats:
     """Return what a model of these parameters would have said of every pair at the cut."""
-    return parameters.affinity_P(lesson.past, lesson.own, lesson.pairs, lesson.share_T, lesson.cut)
+    return parameters.affinity_P(window.past, window.own, window.pairs, window.share_T, window.cutoff)
 
 
-def _held_out_errors(lesson: Lesson, features_PF: Floats) -> tuple[float | None, float | None]:
+def _held_out_errors(window: LabeledWindow, features_PF: Floats) -> tuple[float | None, float | None]:
     """Return the calibration error on a fifth of the users of a formula learnt from the others, as stated and bent."""
-    is_held_out_P = (stable_hash(lesson.past.user_id_U) % ONE_HELD_OUT_OF == 0)[lesson.pairs.user_P]
-    if _is_one_class(lesson.is_touched_P[~is_held_out_P]):
+    is_held_out_P = (stable_hash(window.past.user_id_U) % ONE_HELD_OUT_OF == 0)[window.pairs.user_P]
+    if _is_one_class(window.is_touched_P[~is_held_out_P]):
         return None, None
-    formula = fit_logistic(AFFINITY_FEATURES, features_PF[~is_held_out_P], lesson.is_touched_P[~is_held_out_P])
+    formula = fit_logistic(AFFINITY_FEATURES, features_PF[~is_held_out_P], window.is_touched_P[~is_held_out_P])
     probability_P = formula.probability_N(features_PF)
-    published = _published(lesson, probability_P)
+    published = _published(window, probability_P)
     taught, held_out = published[~is_held_out_P[published]], published[is_held_out_P[published]]
     if not len(taught) or not len(held_out):
         return None, None
-    bent: Calibration = fit_calibration(probability_P[taught], lesson.is_touched_P[taught])
-    stated, touched = probability_P[held_out], lesson.is_touched_P[held_out]
+    bent: Calibration = fit_calibration(probability_P[taught], window.is_touched_P[taught])
+    stated, touched = probability_P[held_out], window.is_touched_P[held_out]
     return expected_calibration_error(stated, touched), expected_calibration_error(bent.apply(stated), touched)
 
 
-def _published(lesson: Lesson, probability_P: Floats) -> Ints:
+def _published(window: LabeledWindow, probability_P: Floats) -> Ints:
     """Return the pairs that would be in a profile; what is said of the others, nobody reads."""
-    return top(INTERESTS_PER_USER, lesson.pairs.user_P, probability_P, lesson.pairs.tag_P)
+    return top(INTERESTS_PER_USER, window.pairs.user_P, probability_P, window.pairs.tag_P)
 
 
-def _ndcg(lesson: Lesson, strength_P: Floats) -> float:
-    return ndcg_at(10, lesson.pairs.user_P, strength_P, lesson.pairs.tag_P, lesson.is_touched_P, lesson.touched_tags_U)
+def _ndcg(window: LabeledWindow, score_P: Floats) -> float:
+    return ndcg_at(10, window.pairs.user_P, score_P, window.pairs.tag_P, window.is_touched_P, window.touched_tags_U)
 
 
 def _is_one_class(is_true_N: Bools) -> bool:
@@ -194,16 +196,16 @@ class Counts1:
         return scores_by(fitted.affinity_P, history, self.end, self.popularity, fitted.half_life_days, fitted.returning)
 
 
-def fit(known: pa.Table, as_of: date) -> Counts1:
+def fit_counts(known: pa.Table, as_of: date) -> Counts1:
     """Return counts-1 as of `as_of`.
 
     known: newest row of each user as of that day; needs HISTORY_COLUMNS.
     """
-    return fit_history(history_of(sample(known, MOST_USERS)), as_of)
+    return fit_counts_to_history(history_of(sample_users(known, MAX_USERS)), as_of)
 
 
-def fit_history(history: History, as_of: date) -> Counts1:
+def fit_counts_to_history(history: History, as_of: date) -> Counts1:
     """Learn from the 7 days up to the end of `as_of` and all before them; nothing later exists."""
     end = end_of_day(as_of)
-    parameters = learn(lesson(history, end - DAYS_AHEAD * MICROS_PER_DAY, end))
-    return Counts1(end, parameters, popularity(history.before(end), end))
+    parameters = fit_parameters(label_window(history, end - HORIZON_DAYS * MICROS_PER_DAY, end))
+    return Counts1(end, parameters, fit_popularity(history.before(end), end))

@@ -18,8 +18,8 @@ from scipy import sparse
 
 from model.calibration import LogisticFormula
 from model.counts.features import count, return_features_UF
-from model.data.arrays import Bools, Floats, Ints, Texts, summed, top
-from model.data.days import DAYS_AHEAD, MICROS_PER_DAY
+from model.data.arrays import Bools, Floats, Ints, Texts, sum_by_group, top
+from model.data.days import HORIZON_DAYS, MICROS_PER_DAY
 from model.data.history import NO_ITEM, History, decayed_weight_E
 from model.data.pairs import OwnTags, Pairs, candidates, own_tags
 from model.data.popularity import Popularity
@@ -44,7 +44,7 @@ def strongest_sessions(
     event_M = history.event_M[is_chosen_M]
     sessions = len(history.session_id_S) + 1
     cell, cell_M = np.unique(interest_M[is_chosen_M] * sessions + history.session_E[event_M], return_inverse=True)
-    strength = summed(decayed_weight_E(history, moment, half_life_days)[event_M], cell_M, len(cell))
+    strength = sum_by_group(decayed_weight_E(history, moment, half_life_days)[event_M], cell_M, len(cell))
     interest, session = cell // sessions, cell % sessions
     chosen_V = top(EVIDENCE_PER_INTEREST, interest, strength, -session)
     return np.bincount(interest[chosen_V], minlength=len(chosen_R)), session[chosen_V]
@@ -106,7 +106,7 @@ def scores_by(
     affinity_of: AffinityOfPairs,
     history: History,
     end: int,
-    crowd: Popularity,
+    popularity: Popularity,
     half_life_days: float,
     returning: LogisticFormula,
 ) -> Scores:
@@ -114,14 +114,14 @@ def scores_by(
 
     half_life_days: of the evidence, the items and the return features.
     """
-    vocabulary_T = np.union1d(history.tag_T, crowd.tag_T)
+    vocabulary_T = np.union1d(history.tag_T, popularity.tag_T)
     known = history.before(end).with_vocabulary(vocabulary_T)
-    share_T = crowd.share_of(vocabulary_T)
+    share_T = popularity.share_of(vocabulary_T)
 
     own = own_tags(known)
-    pairs = candidates(own, known.users, np.searchsorted(vocabulary_T, crowd.popular_tags()))
+    pairs = candidates(own, known.users, np.searchsorted(vocabulary_T, popularity.popular_tags()))
     affinity_P = affinity_of(known, own, pairs, share_T, end)
-    week_before = end - DAYS_AHEAD * MICROS_PER_DAY
+    week_before = end - HORIZON_DAYS * MICROS_PER_DAY
     trend_P = _trend_P(affinity_of, known.before(week_before), pairs, share_T, week_before, affinity_P)
 
     chosen_R = top(INTERESTS_PER_USER, pairs.user_P, affinity_P, pairs.tag_P)
@@ -138,7 +138,7 @@ def scores_by(
         published,
         known,
         end,
-        crowd,
+        popularity,
         half_life_days,
         return_probability_U=return_probability_U(known, end, half_life_days, returning),
         embedding_UD=np.empty((known.users, 0), np.float32),
@@ -161,24 +161,24 @@ def scores_of(
     published: Published,
     known: History,
     end: int,
-    crowd: Popularity,
+    popularity: Popularity,
     half_life_days: float,
     return_probability_U: Floats,
     embedding_UD: NDArray[np.float32],
 ) -> Scores:
     """Add to the interests what does not depend on the model: names, which tags are new, items.
 
-    known: nothing in it lies at `end` or after; its vocabulary has every tag of `crowd`.
+    known: nothing in it lies at `end` or after; its vocabulary has every tag of `popularity`.
     """
     user_R, tag_R, affinity_R = published.user_R, published.tag_R, published.affinity_R
     chosen = Pairs(user_R * len(known.tag_T) + tag_R, len(known.tag_T))
-    user_K, item_K, score_K = top_items(known, user_R, tag_R, affinity_R, crowd, end, half_life_days)
+    user_K, item_K, score_K = top_items(known, user_R, tag_R, affinity_R, popularity, end, half_life_days)
     return Scores(
         user_R=user_R,
         tag_R=known.tag_T[tag_R],
         affinity_R=affinity_R,
         trend_R=published.trend_R,
-        is_new_R=is_new_P(known, own_tags(known), chosen, end - DAYS_AHEAD * MICROS_PER_DAY),
+        is_new_R=is_new_P(known, own_tags(known), chosen, end - HORIZON_DAYS * MICROS_PER_DAY),
         evidence_count_R=published.evidence_count_R,
         session_id_V=published.session_id_V,
         user_K=user_K,

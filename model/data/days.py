@@ -13,7 +13,7 @@ EPOCH = date(1970, 1, 1)
 MICROS_PER_DAY = 86_400_000_000
 
 DAYS_SEEN = 90  # whoever was not seen for longer is neither scored nor learnt from
-DAYS_AHEAD = 7  # how far affinity and return_probability look
+HORIZON_DAYS = 7  # how far affinity and return_probability look
 
 
 def day_number(day: date) -> int:

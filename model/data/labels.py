@@ -10,14 +10,14 @@ import numpy as np
 from model.data.arrays import Bools, Floats, Ints
 from model.data.history import History
 from model.data.pairs import OwnTags, Pairs, candidates, own_tags
-from model.data.popularity import popularity
+from model.data.popularity import fit_popularity
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class LabeledWindow:
     """Users with events before the cut. Nothing but `touched` and what follows it knows of anything after it."""
 
-    cut: int  # moment
+    cutoff: int  # moment
     end: int  # moment at which the window is over
     past: History
     own: OwnTags
@@ -29,7 +29,7 @@ class Lesson:
     touched_tags_U: Ints
     has_returned_U: Bools
 
-    def of_users(self, is_kept_U: Bools) -> "Lesson":
+    def of_users(self, is_kept_U: Bools) -> "LabeledWindow":
         """Return the same lesson of some users only; the shares of the tags stay those of all."""
         past = self.past.of_users(is_kept_U)
         return replace(
@@ -45,46 +45,46 @@ class Lesson:
         )
 
 
-def lesson(history: History, cut: int, end: int) -> Lesson:
+def label_window(history: History, cutoff: int, end: int) -> LabeledWindow:
     """Cut `history` and look at what came until `end`.
 
     Leaves out users without an event before the cut, and those of whom older events exist but the list, full,
     begins after the cut: they would seem to be new.
     """
     known = history.before(end)
-    begins_before_U = known.first_listed_at_U() < cut
+    begins_before_U = known.first_listed_at_U() < cutoff
     known = known.of_users(begins_before_U)
-    return _lesson(known.before(cut), known.since(cut), cut, end)
+    return _label_window(known.before(cutoff), known.since(cutoff), cutoff, end)
 
 
-def lesson_between(then: History, later: History, cut: int, end: int) -> Lesson:
+def label_window_between(then: History, later: History, cutoff: int, end: int) -> LabeledWindow:
     """Look from what was known at the cut at what was known later to have come until `end`.
 
     Leaves out users without an event before the cut, and those that `later` has lost out of sight.
     """
-    past = then.before(cut)
+    past = then.before(cutoff)
     past = past.of_users((past.event_counts_U() > 0) & np.isin(past.user_id_U, later.user_id_U))
-    future = later.of_users(np.isin(later.user_id_U, past.user_id_U)).before(end).since(cut)
+    future = later.of_users(np.isin(later.user_id_U, past.user_id_U)).before(end).since(cutoff)
     vocabulary_T = np.union1d(past.tag_T, future.tag_T)
-    return _lesson(past.with_vocabulary(vocabulary_T), future.with_vocabulary(vocabulary_T), cut, end)
+    return _label_window(past.with_vocabulary(vocabulary_T), future.with_vocabulary(vocabulary_T), cutoff, end)
 
 
-def _lesson(past: History, future: History, cut: int, end: int) -> Lesson:
+def _label_window(past: History, future: History, cutoff: int, end: int) -> LabeledWindow:
     """Put the question and the answer together; both of the same users and tags, in the same order."""
-    crowd = popularity(past, cut)
+    popularity = fit_popularity(past, cutoff)
     own = own_tags(past)
-    pairs = candidates(own, past.users, np.searchsorted(past.tag_T, crowd.popular_tags()))
+    pairs = candidates(own, past.users, np.searchsorted(past.tag_T, popularity.popular_tags()))
     after = own_tags(future)
     touched = after.pairs
-    return Lesson(
-        cut=cut,
+    return LabeledWindow(
+        cutoff=cutoff,
         end=end,
         past=past,
         own=own,
         pairs=pairs,
         touched=touched,
         touches_P=np.bincount(after.pair_M, minlength=len(touched)),
-        share_T=crowd.share_of(past.tag_T),
+        share_T=popularity.share_of(past.tag_T),
         is_touched_P=touched.find(pairs)[1],
         touched_tags_U=np.bincount(touched.user_P, minlength=past.users),
         has_returned_U=future.event_counts_U() > 0,

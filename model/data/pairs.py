@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.data.arrays import Bools, Floats, Ints, summed
+from model.data.arrays import Bools, Floats, Ints, sum_by_group
 from model.data.history import History
 
 
@@ -51,7 +51,7 @@ class OwnTags:
     pair_M: Ints  # the pair of each touch
 
     def sum_over_touches(self, value_M: Floats) -> Floats:
-        return summed(value_M, self.pair_M, len(self.pairs))
+        return sum_by_group(value_M, self.pair_M, len(self.pairs))
 
 
 def own_tags(history: History) -> OwnTags:

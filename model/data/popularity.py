@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.data.arrays import Floats, Ints, Texts, strongest_first, summed, top
+from model.data.arrays import Floats, Ints, Texts, strongest_first, sum_by_group, top
 from model.data.history import NO_ITEM, History, fading_E
 from model.data.pairs import own_tags
 
@@ -44,7 +44,7 @@ class Popularity:
         return names[order[:POPULAR_TAGS]]
 
 
-def popularity(history: History, moment: int) -> Popularity:
+def fit_popularity(history: History, moment: int) -> Popularity:
     """Count users, not events, so that one busy user makes nothing popular. No event may lie at `moment` or after."""
     fading = fading_E(history, moment, HALF_LIFE_DAYS)
     share_T, visited = _shares_T(history, fading)
@@ -66,7 +66,7 @@ def _shares_T(history: History, fading: Floats) -> tuple[Floats, float]:
     own = own_tags(history)
     newest_touch_P = np.zeros(len(own.pairs))
     np.maximum.at(newest_touch_P, own.pair_M, fading[history.event_M])
-    touched_T = summed(newest_touch_P, own.pairs.tag_P, len(history.tag_T))
+    touched_T = sum_by_group(newest_touch_P, own.pairs.tag_P, len(history.tag_T))
     visited = float(newest_visit_U.sum())
     return touched_T / visited if visited > 0 else touched_T, visited
 
@@ -83,9 +83,9 @@ def _items_of_tags(history: History, fading: Floats) -> tuple[Ints, Ints, Floats
     newest = np.zeros(len(visit))
     np.maximum.at(newest, visit_M, fading[event_M])
     cell, cell_of_visit = np.unique(visit // history.users, return_inverse=True)
-    mass = summed(newest, cell_of_visit, len(cell))
+    mass = sum_by_group(newest, cell_of_visit, len(cell))
     tag, item = cell // len(item_I), item_I[cell % len(item_I)]
-    of_tag = summed(mass, tag, len(history.tag_T))[tag]
+    of_tag = sum_by_group(mass, tag, len(history.tag_T))[tag]
     share = np.divide(mass, of_tag, out=np.zeros_like(mass), where=of_tag > 0)
     chosen_K = top(ITEMS_PER_TAG, tag, share, item)
     return tag[chosen_K], item[chosen_K], share[chosen_K]

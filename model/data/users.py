@@ -23,7 +23,7 @@ def stable_hash(user_ids: Iterable[str]) -> NDArray[np.uint64]:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
-def lowest_hashes_U(user_ids: Iterable[str], at_most: int) -> Bools:
+def lowest_hash_users_U(user_ids: Iterable[str], at_most: int) -> Bools:
     """Return which of the users have the `at_most` lowest hashes: the same ones every time."""
     hash_U = stable_hash(user_ids)
     is_kept_U = np.zeros(len(hash_U), dtype=bool)
@@ -31,10 +31,10 @@ def lowest_hashes_U(user_ids: Iterable[str], at_most: int) -> Bools:
     return is_kept_U
 
 
-MOST_USERS = 20_000  # bounds the cost of a fit
+MAX_USERS = 20_000  # bounds the cost of a fit
 
 
-def sample(known: pa.Table, at_most: int) -> pa.Table:
+def sample_users(known: pa.Table, at_most: int) -> pa.Table:
     """Return the rows of the `at_most` users of the lowest hash: always the same, in whatever order the rows are."""
     if len(known) <= at_most:
         return known
@@ -46,7 +46,7 @@ def sample(known: pa.Table, at_most: int) -> pa.Table:
 SHARE_OF_OTHERS = 7  # one in seven of those without news, another seventh each day
 
 
-def who_is_scored(known: pa.Table, as_of: date, everybody_seen: bool) -> Bools:
+def scoring_population(known: pa.Table, as_of: date, all_seen: bool) -> Bools:
     """Return whether each user is scored: those with news, and a seventh of the others (or all) seen lately.
 
     Seen lately means an event within the 90 days before the end of `as_of`.
@@ -56,7 +56,7 @@ def who_is_scored(known: pa.Table, as_of: date, everybody_seen: bool) -> Bools:
     has_news_U = np.asarray(known["as_of"].cast(pa.int32())) == day_number(as_of)
     last_event_at_U = np.asarray(known["last_event_at"].cast(pa.int64()))
     is_seen_U = last_event_at_U >= end_of_day(as_of) - DAYS_SEEN * MICROS_PER_DAY
-    if everybody_seen:
+    if all_seen:
         return np.asarray(has_news_U | is_seen_U)
     hash_U = stable_hash(known["user_id"].to_pylist())
     is_their_turn_U = (hash_U % SHARE_OF_OTHERS + day_number(as_of) % SHARE_OF_OTHERS) % SHARE_OF_OTHERS == 0

@@ -5,18 +5,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from model.data.cutoffs import Split
-from model.data.folds import Known, Lessons
+from model.data.folds import Histories, TrainingWindows
 from model.evaluation.calibration import fit_calibrator
-from model.evaluation.entrants import Chosen, Ready, entrants
-from model.evaluation.holdout import Exam, ask, exam_at, require_answers
-from model.evaluation.leakage import ALONE_AS_IN_COMPANY, require_alone_as_in_company, require_blind_to_the_future
+from model.evaluation.entrants import Pretrained, Selected, entrants
+from model.evaluation.holdout import TestSet, build_test_set, predict_top_k, require_test_users
+from model.evaluation.leakage import BATCH_TOLERANCE, require_batch_independence, require_no_future_leak
 from model.evaluation.metrics import tuned_threshold
-from model.evaluation.results import Cost, Judged, Learnt, Match, judge, learning_curve_of, match
+from model.evaluation.results import (
+    Cost,
+    EvaluationResult,
+    Leaderboard,
+    ScoreReading,
+    build_leaderboard,
+    evaluate_top_k,
+    learning_curve_of,
+)
 from model.evaluation.returning import Returning, best_returning, return_auc
-from model.interfaces import Contestant, Ranker
+from model.interfaces import FittedModel, Model
 
-Told = Callable[[str], None]
-STEPS_OF_ENTRANT = 3  # how often `told` is called for each entrant; once more at the start and at the end
+ProgressCallback = Callable[[str], None]
+STEPS_PER_ENTRANT = 3  # how often `told` is called for each entrant; once more at the start and at the end
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,21 +33,21 @@ class Evaluation:
 
     split: Split
     users: int  # asked about at the test cut
-    judging_users: int  # of these, who touched a tag in the test window
+    test_users: int  # of these, who touched a tag in the test window
     returned_users: int
     tags: int
-    match: Match
+    leaderboard: Leaderboard
     tried: Mapping[str, Sequence[Mapping[str, object]]]  # by family
     return_auc: Mapping[str, float]
 
 
 def evaluate(
-    known: Known,
+    known: Histories,
     split: Split,
-    families: Mapping[str, Sequence[Contestant]],
-    ready: Sequence[Ready] = (),
+    families: Mapping[str, Sequence[Model]],
+    ready: Sequence[Pretrained] = (),
     returning: Mapping[str, Sequence[Returning]] | None = None,
-    told: Told = lambda doing: None,
+    told: ProgressCallback = lambda doing: None,
 ) -> Evaluation:
     """Judge the best setting of each family and every ready model on the test window of `split`.
 
@@ -50,28 +58,28 @@ def evaluate(
     contestant breaks a guard, ValueError if nobody is left to judge or two have the same name.
     """
     told("laying out the windows")
-    validation, test = exam_at(known, split, split.validation), exam_at(known, split, split.test)
-    require_answers(validation)
-    require_answers(test)
-    lessons = Lessons(known, split)
-    taught = lessons.by(known, split.test)  # before anybody's time is taken
+    validation, test = build_test_set(known, split, split.validation), build_test_set(known, split, split.test)
+    require_test_users(validation)
+    require_test_users(test)
+    windows = TrainingWindows(known, split)
+    taught = windows.by(known, split.test)  # before anybody's time is taken
     judged, tried = [], {}
     for entrant in entrants(families, ready):
         told(f"tuning {entrant.name}")
-        chosen = entrant.choose(lessons, validation)
+        chosen = entrant.choose(windows, validation)
         tried[chosen.name] = chosen.tried
         found = _judged(chosen, known, test, told)
         if found:
             judged.append(found)
     told("comparing")
-    taught_before = lessons.by(known, split.validation)
+    taught_before = windows.by(known, split.validation)
     return Evaluation(
         split=split,
         users=test.users,
-        judging_users=int((test.answers_U > 0).sum()),
+        test_users=int((test.answers_U > 0).sum()),
         returned_users=int(test.has_returned_U.sum()),
         tags=test.tags,
-        match=match(judged),
+        leaderboard=build_leaderboard(judged),
         tried=tried,
         return_auc={
             name: return_auc(best_returning(grid, taught_before, validation), taught, test)
@@ -80,40 +88,40 @@ def evaluate(
     )
 
 
-def _judged(chosen: Chosen, known: Known, test: Exam, told: Told) -> Judged | None:
+def _judged(chosen: Selected, known: Histories, test: TestSet, told: ProgressCallback) -> EvaluationResult | None:
     """Return how the chosen one does at the test cut, None where there is nothing of it yet."""
     told(f"preparing {chosen.name}")
     started = time.perf_counter()
-    ranker = chosen.prepare(known, test.cut)
+    ranker = chosen.fit(known, test.cutoff)
     seconds = time.perf_counter() - started
     told(f"judging {chosen.name}")
     if ranker is None:
         return None
 
-    def prepare(known: Known) -> Ranker:
-        again = chosen.prepare_for_guard(known, test.cut)
-        assert again is not None, f"{chosen.name} was there at {test.cut} and is no more"
+    def fit(known: Histories) -> FittedModel:
+        again = chosen.fit_for_leakage_check(known, test.cutoff)
+        assert again is not None, f"{chosen.name} was there at {test.cutoff} and is no more"
         return again
 
-    require_blind_to_the_future(chosen.name, prepare, known, test.cut)
-    require_alone_as_in_company(chosen.name, ranker, test.asked, ALONE_AS_IN_COMPANY)
-    listing = ask(ranker, test)
-    return judge(
+    require_no_future_leak(chosen.name, fit, known, test.cutoff)
+    require_batch_independence(chosen.name, ranker, test.asked, BATCH_TOLERANCE)
+    top_k = predict_top_k(ranker, test)
+    return evaluate_top_k(
         chosen.name,
         chosen.settings,
-        listing,
-        learnt_of(chosen),
-        chosen.states_probabilities,
-        Cost(tuning=chosen.seconds, preparing=seconds, scoring=listing.seconds),
+        top_k,
+        score_reading_of(chosen),
+        chosen.predicts_probabilities,
+        Cost(tuning=chosen.seconds, preparing=seconds, scoring=top_k.seconds),
         learning_curve_of(ranker),
     )
 
 
-def learnt_of(chosen: Chosen) -> Learnt:
+def score_reading_of(chosen: Selected) -> ScoreReading:
     """Return how the strengths of an entrant are to be read, by what it said at the validation cut."""
     if chosen.validation is None:
-        return Learnt(None, None)
-    return Learnt(
+        return ScoreReading(None, None)
+    return ScoreReading(
         threshold=tuned_threshold(chosen.validation),
-        calibrator=fit_calibrator(chosen.validation, chosen.states_probabilities),
+        calibrator=fit_calibrator(chosen.validation, chosen.predicts_probabilities),
     )

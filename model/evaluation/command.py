@@ -13,32 +13,32 @@ from rich.progress import Progress
 
 from model.baselines.grids import GRIDS, RETURN_GRID
 from model.counts.model import VERSION as COUNTS
-from model.data.cutoffs import MOST_TAUGHT, Split, split
-from model.data.folds import read_known
+from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Split, split
+from model.data.folds import read_histories
 from model.data.history import HISTORY_COLUMNS
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
-from model.evaluation.backtest import STEPS_OF_ENTRANT, Evaluation, evaluate
-from model.evaluation.entrants import Ready, ReadyCounts, champion
+from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate
+from model.evaluation.entrants import Pretrained, PretrainedCounts, champion
 from model.evaluation.page import page
 from model.evaluation.report import Configuration, configuration, report
 from model.evaluation.returning import CountsReturning, Returning
 from model.evaluation.tables import last_line, terminal_tables
-from model.interfaces import Contestant
-from model.registry import Registry, Track
-from model.transformer.fit import CONTESTANT
+from model.interfaces import Model
+from model.registry import Registry, TrackedRun
+from model.transformer.fit import WEEKLY_TRANSFORMER
 
 EXPERIMENT = "interest-evaluation"
 NO_METRIC_NAME = re.compile(r"[^A-Za-z0-9_.-]")  # MLflow takes few other characters
 TABLE_WIDTH = 120  # where the output is no terminal too
 # Settings of each method, by its name. counts-1 takes part as every night fits it.
-FAMILIES: Mapping[str, Sequence[Contestant]] = {name: grid for name, grid in GRIDS.items() if name != COUNTS}
+SEARCH_SPACES: Mapping[str, Sequence[Model]] = {name: grid for name, grid in GRIDS.items() if name != COUNTS}
 # One setting, that of the weekly challenger; on the demo it takes longer than all baselines together.
-TRANSFORMER: Mapping[str, Sequence[Contestant]] = {CONTESTANT.name: (CONTESTANT,)}
+TRANSFORMER: Mapping[str, Sequence[Model]] = {WEEKLY_TRANSFORMER.name: (WEEKLY_TRANSFORMER,)}
 RETURNING: Mapping[str, Sequence[Returning]] = {COUNTS: (CountsReturning(),), "boosting": RETURN_GRID}
 
 
 @dataclass(frozen=True)
-class Order:
+class EvaluationRequest:
     """What is asked of one evaluation."""
 
     as_of: date
@@ -48,7 +48,7 @@ class Order:
     with_transformer: bool = False
 
 
-def carry_out(order: Order, home: Path) -> str:
+def run_evaluation(order: EvaluationRequest, home: Path) -> str:
     """Evaluate as of a day, keep the report, and return who won in one line.
 
     Raises InputError if the table is missing, the log too young or too quiet, or the test window not over; LeakError
@@ -58,13 +58,13 @@ def carry_out(order: Order, home: Path) -> str:
     sequences = _sequences(order)
     days = sequences.days_with_rows
     windows = split(order.as_of, order.horizon_days, min(days, default=None), max(days, default=None))
-    ready = _ready(registry, windows)
-    families = {**FAMILIES, **(TRANSFORMER if order.with_transformer else {})}
+    ready = _pretrained(registry, windows)
+    families = {**SEARCH_SPACES, **(TRANSFORMER if order.with_transformer else {})}
     console = Console(stderr=True, highlight=False)
     with Progress(console=console, transient=True) as progress:
-        steps = 3 + STEPS_OF_ENTRANT * (len(families) + len(ready))
+        steps = 3 + STEPS_PER_ENTRANT * (len(families) + len(ready))
         task = progress.add_task("reading sequences", total=steps)
-        known = read_known(sequences, windows)
+        known = read_histories(sequences, windows)
         outcome = evaluate(
             known,
             windows,
@@ -76,22 +76,24 @@ def carry_out(order: Order, home: Path) -> str:
     for table in terminal_tables(outcome):
         Console(width=TABLE_WIDTH, highlight=False).print(table)
     settings = configuration(windows, sequences.snapshot_id, families, ready, tuple(RETURNING))
-    html = _kept(outcome, settings, order, home, registry)
+    html = _save(outcome, settings, order, home, registry)
     return last_line(outcome, str(html))
 
 
-def _sequences(order: Order) -> SequencesSnapshot:
-    first_cut = order.as_of - timedelta(days=order.horizon_days * (MOST_TAUGHT + 1))
+def _sequences(order: EvaluationRequest) -> SequencesSnapshot:
+    first_cutoff = order.as_of - timedelta(days=order.horizon_days * (MAX_TRAIN_CUTOFFS + 1))
     schema = sequences_with(HISTORY_COLUMNS)
-    return open_sequences(load_catalog(CATALOG), order.branch, first_day_read(first_cut), date.max, schema)
+    return open_sequences(load_catalog(CATALOG), order.branch, first_day_read(first_cutoff), date.max, schema)
 
 
-def _ready(registry: Registry, windows: Split) -> list[Ready]:
+def _pretrained(registry: Registry, windows: Split) -> list[Pretrained]:
     found = champion(registry, (windows.validation, windows.test))
-    return [ReadyCounts(), *([found] if found else [])]
+    return [PretrainedCounts(), *([found] if found else [])]
 
 
-def _kept(outcome: Evaluation, settings: Configuration, order: Order, home: Path, registry: Registry) -> Path:
+def _save(
+    outcome: Evaluation, settings: Configuration, order: EvaluationRequest, home: Path, registry: Registry
+) -> Path:
     """Write the page and the report, track them, and return where the page is."""
     folder = home / "evaluations" / f"{order.as_of}-{settings.hash[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,16 +101,20 @@ def _kept(outcome: Evaluation, settings: Configuration, order: Order, home: Path
     json_file.write_text(json.dumps(report(outcome, settings, order.run_id), indent=2) + "\n")
     html_file.write_text(page(outcome, settings), encoding="utf-8")
     figures = {
-        f"{NO_METRIC_NAME.sub('_', standing.judged.name)}/{metric}": value
-        for standing in outcome.match.standings
-        for metric, value in standing.judged.figures.items()
+        f"{NO_METRIC_NAME.sub('_', row.judged.name)}/{metric}": value
+        for row in outcome.leaderboard.rows
+        for metric, value in row.judged.figures.items()
         if value == value  # nan is no metric
     }
     registry.track(
-        Track(
+        TrackedRun(
             experiment=EXPERIMENT,
             run_id=order.run_id,
-            tags={"as_of": str(order.as_of), "configuration_hash": settings.hash, "best": outcome.match.best.name},
+            tags={
+                "as_of": str(order.as_of),
+                "configuration_hash": settings.hash,
+                "best": outcome.leaderboard.best.name,
+            },
             parameters={"horizon_days": order.horizon_days, "branch": order.branch},
             metrics=figures,
             artifacts=(json_file, html_file),

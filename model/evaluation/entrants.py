@@ -11,82 +11,82 @@ from typing import Any, Protocol
 
 from model.counts.candidates import AffinityRanker
 from model.counts.model import VERSION as COUNTS
-from model.counts.model import fit_history
+from model.counts.model import fit_counts_to_history
 from model.data.days import end_of_day
-from model.data.folds import Known, Lessons
-from model.evaluation.holdout import Exam, Listing, ask, known_at
-from model.interfaces import Contestant, CostlyContestant, Kept, Ranker
+from model.data.folds import Histories, TrainingWindows
+from model.evaluation.holdout import TestSet, TopK, history_at, predict_top_k
+from model.interfaces import CostlyModel, FittedModel, Model, SavedModel
 from model.model_selection import load
 from model.registry import Registry, newest_promoted
 
 
-class Ready(Protocol):
+class Pretrained(Protocol):
     """A model that is not tuned by the evaluation."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         """Whether a strength is meant as a probability."""
 
-    def as_of(self, known: Known, cut: date) -> Ranker | None:
-        """Return what it was at the end of `cut`, None where there was none yet."""
+    def as_of(self, known: Histories, cutoff: date) -> FittedModel | None:
+        """Return what it was at the end of `cutoff`, None where there was none yet."""
 
 
 @dataclass(frozen=True)
-class ReadyCounts:
+class PretrainedCounts:
     """counts-1, fitted as of the cut as every night does it."""
 
     name: str = COUNTS
-    states_probabilities: bool = True
+    predicts_probabilities: bool = True
 
-    def as_of(self, known: Known, cut: date) -> Ranker:
-        counts = fit_history(known[cut], cut)
+    def as_of(self, known: Histories, cutoff: date) -> FittedModel:
+        counts = fit_counts_to_history(known[cutoff], cutoff)
         return AffinityRanker(counts.fitted.affinity_P, counts.popularity, counts.end)
 
 
 @dataclass(frozen=True, eq=False)
-class ReadyVersions:
+class PretrainedVersions:
     """The champion: at each cut the newest version promoted by then, of any kind, and what was popular that day."""
 
     name: str
-    kept_of_cut: dict[date, Kept]
-    states_probabilities: bool = True
+    kept_of_cut: dict[date, SavedModel]
+    predicts_probabilities: bool = True
 
-    def as_of(self, known: Known, cut: date) -> Ranker | None:
-        if cut not in self.kept_of_cut:
+    def as_of(self, known: Histories, cutoff: date) -> FittedModel | None:
+        if cutoff not in self.kept_of_cut:
             return None
-        return self.kept_of_cut[cut].ranker(fit_history(known[cut], cut))
+        return self.kept_of_cut[cutoff].ranker(fit_counts_to_history(known[cutoff], cutoff))
 
 
-def champion(registry: Registry, cuts: Sequence[date]) -> ReadyVersions | None:
-    """Return the champion as it was at the newest of `cuts` and at those before; None where there was none yet.
+def champion(registry: Registry, cutoffs: Sequence[date]) -> PretrainedVersions | None:
+    """Return the champion as it was at the newest of `cutoffs` and at those before; None where there was none yet.
 
     Raises InputError as `load` does.
     """
     versions = registry.versions()
-    promoted = {cut: newest_promoted(versions, cut) for cut in cuts}
-    newest = promoted[max(cuts)]
+    promoted = {cutoff: newest_promoted(versions, cutoff) for cutoff in cutoffs}
+    newest = promoted[max(cutoffs)]
     if newest is None:
         return None
     kept = {version: load(version, registry) for version in set(promoted.values()) if version}
-    return ReadyVersions(f"champion {newest.name}", {cut: kept[one] for cut, one in promoted.items() if one})
+    return PretrainedVersions(f"champion {newest.name}", {cutoff: kept[one] for cutoff, one in promoted.items() if one})
 
 
-Prepare = Callable[[Known, date], Ranker | None]  # what it is at the end of a day; None where it is not yet
+FitAsOf = Callable[[Histories, date], FittedModel | None]  # what it is at the end of a day; None where it is not yet
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class Selected:
     """An entrant as it goes into the test, and what it said at the validation cut."""
 
     name: str
-    states_probabilities: bool
+    predicts_probabilities: bool
     settings: Mapping[str, Any]
-    prepare: Prepare
-    prepare_for_guard: Prepare  # the same way, with less learning where that is dear
-    validation: Listing | None  # None where it did not exist yet
+    fit: FitAsOf
+    fit_for_leakage_check: FitAsOf  # the same way, with less learning where that is dear
+    validation: TopK | None  # None where it did not exist yet
     tried: Sequence[Mapping[str, Any]]  # each setting with its nDCG@10 on the validation cut
     seconds: float
 
@@ -97,78 +97,78 @@ class Entrant(Protocol):
     @property
     def name(self) -> str: ...
 
-    def choose(self, lessons: Lessons, validation: Exam) -> Chosen:
+    def choose(self, windows: TrainingWindows, validation: TestSet) -> Selected:
         """Return what stands for this entrant in the test. Nothing later than the validation window is looked at."""
 
 
 @dataclass(frozen=True, eq=False)
-class Family:
+class SearchSpace:
     """One method with some settings of it, under the name of the family."""
 
     name: str
-    contestants: Sequence[Contestant]
+    models: Sequence[Model]
 
     def __post_init__(self) -> None:
-        if not self.contestants:
+        if not self.models:
             raise ValueError(f"the family {self.name} has no contestant: expected one setting at least")
 
-    def choose(self, lessons: Lessons, validation: Exam) -> Chosen:
+    def choose(self, windows: TrainingWindows, validation: TestSet) -> Selected:
         """Take the contestant of the highest nDCG@10 at the validation cut, the first of equals."""
         started = time.perf_counter()
-        taught = lessons.by(lessons.known, validation.cut)
-        best: tuple[float, Contestant, Listing] | None = None
+        taught = windows.by(windows.known, validation.cutoff)
+        best: tuple[float, Model, TopK] | None = None
         tried = []
-        for contestant in self.contestants:
-            listing = ask(contestant.prepare(taught, validation.everybody, validation.moment), validation)
-            ndcg = listing.ndcg()
-            tried.append({"settings": dict(contestant.settings()), "validation_ndcg_at_10": ndcg})
+        for model in self.models:
+            top_k = predict_top_k(model.fit(taught, validation.everybody, validation.moment), validation)
+            ndcg = top_k.ndcg()
+            tried.append({"settings": dict(model.settings()), "validation_ndcg_at_10": ndcg})
             if best is None or ndcg > best[0]:
-                best = ndcg, contestant, listing
+                best = ndcg, model, top_k
         assert best is not None
-        _, chosen, listing = best
-        guarded = chosen.for_the_guard() if isinstance(chosen, CostlyContestant) else chosen
-        return Chosen(
+        _, chosen, top_k = best
+        guarded = chosen.for_leakage_check() if isinstance(chosen, CostlyModel) else chosen
+        return Selected(
             name=self.name,
-            states_probabilities=chosen.states_probabilities,
+            predicts_probabilities=chosen.predicts_probabilities,
             settings=chosen.settings(),
-            prepare=lambda known, cut: prepared(chosen, lessons, known, cut),
-            prepare_for_guard=lambda known, cut: prepared(guarded, lessons, known, cut),
-            validation=listing,
+            fit=lambda known, cutoff: fit_as_of(chosen, windows, known, cutoff),
+            fit_for_leakage_check=lambda known, cutoff: fit_as_of(guarded, windows, known, cutoff),
+            validation=top_k,
             tried=tried,
             seconds=time.perf_counter() - started,
         )
 
 
 @dataclass(frozen=True, eq=False)
-class AsItIs:
+class Fixed:
     """A model with nothing to tune."""
 
-    ready: Ready
+    ready: Pretrained
 
     @property
     def name(self) -> str:
         return self.ready.name
 
-    def choose(self, lessons: Lessons, validation: Exam) -> Chosen:
+    def choose(self, windows: TrainingWindows, validation: TestSet) -> Selected:
         started = time.perf_counter()
-        ranker = self.ready.as_of(lessons.known, validation.cut)
-        listing = ask(ranker, validation) if ranker else None
-        return Chosen(
+        ranker = self.ready.as_of(windows.known, validation.cutoff)
+        top_k = predict_top_k(ranker, validation) if ranker else None
+        return Selected(
             name=self.ready.name,
-            states_probabilities=self.ready.states_probabilities,
+            predicts_probabilities=self.ready.predicts_probabilities,
             settings={},
-            prepare=self.ready.as_of,
-            prepare_for_guard=self.ready.as_of,
-            validation=listing,
+            fit=self.ready.as_of,
+            fit_for_leakage_check=self.ready.as_of,
+            validation=top_k,
             tried=(),
             seconds=time.perf_counter() - started,
         )
 
 
-def prepared(contestant: Contestant, lessons: Lessons, known: Known, cut: date) -> Ranker:
-    """Return the contestant at the end of `cut`, taught by the windows that ended by then."""
-    return contestant.prepare(lessons.by(known, cut), known_at(known, cut), end_of_day(cut))
+def fit_as_of(model: Model, windows: TrainingWindows, known: Histories, cutoff: date) -> FittedModel:
+    """Return the contestant at the end of `cutoff`, taught by the windows that ended by then."""
+    return model.fit(windows.by(known, cutoff), history_at(known, cutoff), end_of_day(cutoff))
 
 
-def entrants(families: Mapping[str, Sequence[Contestant]], ready: Sequence[Ready]) -> list[Entrant]:
-    return [*(AsItIs(one) for one in ready), *(Family(name, settings) for name, settings in families.items())]
+def entrants(families: Mapping[str, Sequence[Model]], ready: Sequence[Pretrained]) -> list[Entrant]:
+    return [*(Fixed(one) for one in ready), *(SearchSpace(name, settings) for name, settings in families.items())]

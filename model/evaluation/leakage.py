@@ -16,35 +16,38 @@ import numpy as np
 
 from model.data.arrays import AnyArray, Bools, Floats, Ints
 from model.data.days import MICROS_PER_DAY, end_of_day
-from model.data.folds import Known
+from model.data.folds import Histories
 from model.data.history import History
 from model.data.users import stable_hash
 from model.errors import ModelError
-from model.evaluation.holdout import known_at
-from model.interfaces import Ranker
+from model.evaluation.holdout import history_at
+from model.interfaces import FittedModel
 
 PLANTED_TAG = "\uffff planted by the referee"  # after all names, so that no code of another tag moves
 KEPT_SHARE = 0.7
 SEED = 20260201
 
 
-def with_another_future(known: Known, cut: date) -> Known:
-    """Return what would have been known if other things had happened after `cut`; the past is untouched.
+def with_perturbed_future(known: Histories, cutoff: date) -> Histories:
+    """Return what would have been known if other things had happened after `cutoff`; the past is untouched.
 
     Of the events after it some are dropped, the others swap users and tags, and everybody touches a planted tag.
     """
     random = np.random.default_rng(SEED)
-    return {day: _altered(history, end_of_day(cut), random) if day > cut else history for day, history in known.items()}
+    return {
+        day: _perturbed(history, end_of_day(cutoff), random) if day > cutoff else history
+        for day, history in known.items()
+    }
 
 
 @contextmanager
-def scribbled_over(known: Known, cut: date) -> Iterator[None]:
-    """Shuffle the tags of all events after `cut` in place, and put them back at the end.
+def shuffled_in_place(known: Histories, cutoff: date) -> Iterator[None]:
+    """Shuffle the tags of all events after `cutoff` in place, and put them back at the end.
 
     For contestants that hold on to a History that the evaluation reads from, and look into it.
     """
     random = np.random.default_rng(SEED)
-    moment = end_of_day(cut)
+    moment = end_of_day(cutoff)
     kept = []
     for tag_M, is_future_M in {
         id(history.tag_M): (history.tag_M, history.at_E[history.event_M] >= moment) for history in known.values()
@@ -58,7 +61,7 @@ def scribbled_over(known: Known, cut: date) -> Iterator[None]:
             tag_M[:] = as_it_was_M
 
 
-def _altered(history: History, moment: int, random: np.random.Generator) -> History:
+def _perturbed(history: History, moment: int, random: np.random.Generator) -> History:
     past, future = history.before(moment), history.since(moment)
     kept_F = np.flatnonzero(random.uniform(size=len(future.at_E)) < KEPT_SHARE)
     is_kept_M = np.isin(future.event_M, kept_F)
@@ -107,11 +110,11 @@ def _soon_after(moment: int, users: int, random: np.random.Generator) -> Ints:
     return moment + random.integers(0, MICROS_PER_DAY, users)
 
 
-GUARDED_USERS = 2_000  # of the lowest hash: a leak shows on them as well as on all
-ASKED_AT_ONCE = 200
-ASKED_ALONE = 3
-SAME = 1e-9  # relative: threads may add in another order
-ALONE_AS_IN_COMPANY = 1e-4  # single precision adds up differently in batches of another size
+CHECKED_USERS = 2_000  # of the lowest hash: a leak shows on them as well as on all
+USERS_AT_ONCE = 200
+USERS_ALONE = 3
+REPEAT_TOLERANCE = 1e-9  # relative: threads may add in another order
+BATCH_TOLERANCE = 1e-4  # single precision adds up differently in batches of another size
 
 
 class LeakError(ModelError):
@@ -120,8 +123,8 @@ class LeakError(ModelError):
     exit_code = 1
 
 
-def require_blind_to_the_future(name: str, prepare: Callable[[Known], Ranker], known: Known, cut: date) -> None:
-    """Raise LeakError if other events after `cut` change what a contestant says as of it.
+def require_no_future_leak(name: str, fit: Callable[[Histories], FittedModel], known: Histories, cutoff: date) -> None:
+    """Raise LeakError if other events after `cutoff` change what a contestant says as of it.
 
     It is prepared twice, from what is known of 2,000 users and from the same with another future. Meanwhile the tags
     of future events are also shuffled in `known` itself, in place: a contestant that keeps a hold on these arrays
@@ -130,29 +133,29 @@ def require_blind_to_the_future(name: str, prepare: Callable[[Known], Ranker], k
     prepare: from what is known to what the contestant is at the cut; it must be the way that the evaluation goes, if
     for a dear contestant with less learning, see `CostlyContestant`.
     """
-    some = {day: _lowest_hashes(history, GUARDED_USERS) for day, history in known.items()}
-    past = _lowest_hashes(known_at(some, cut), ASKED_AT_ONCE)
-    told_UT = prepare(some).strength_UT(past).copy()
-    with scribbled_over(known, cut):
-        again_UT = prepare(with_another_future(some, cut)).strength_UT(past)
-    changed = int((~_equal(told_UT, again_UT, SAME)).any(axis=1).sum())
+    some = {day: _lowest_hashes(history, CHECKED_USERS) for day, history in known.items()}
+    past = _lowest_hashes(history_at(some, cutoff), USERS_AT_ONCE)
+    predicted_UT = fit(some).scores_UT(past).copy()
+    with shuffled_in_place(known, cutoff):
+        again_UT = fit(with_perturbed_future(some, cutoff)).scores_UT(past)
+    changed = int((~_equal(predicted_UT, again_UT, REPEAT_TOLERANCE)).any(axis=1).sum())
     if changed:
         raise LeakError(
-            f"{name} has seen the future: what it says as of {cut} changed for {changed} of {past.users} users when "
+            f"{name} has seen the future: what it says as of {cutoff} changed for {changed} of {past.users} users when "
             f"nothing but events after that day was changed; expected no change. Learn from the lessons and the past "
             f"given to prepare and from nothing else; if it does, it is not repeatable: fix its seeds and threads"
         )
 
 
-def require_alone_as_in_company(name: str, ranker: Ranker, past: History, tolerance: float) -> None:
+def require_batch_independence(name: str, ranker: FittedModel, past: History, tolerance: float) -> None:
     """Raise LeakError if what a Ranker says of a user depends on who else is asked about.
 
     tolerance: of a strength, relative where it is above 1.
     """
-    company = _lowest_hashes(past, ASKED_AT_ONCE)
-    together_UT = ranker.strength_UT(company)
-    for user in range(min(ASKED_ALONE, company.users)):
-        alone_UT = ranker.strength_UT(company.of_users(np.arange(company.users) == user))
+    company = _lowest_hashes(past, USERS_AT_ONCE)
+    together_UT = ranker.scores_UT(company)
+    for user in range(min(USERS_ALONE, company.users)):
+        alone_UT = ranker.scores_UT(company.of_users(np.arange(company.users) == user))
         gap = float(np.abs(alone_UT - together_UT[[user]]).max(initial=0.0))
         if not _equal(alone_UT, together_UT[[user]], tolerance).all():
             raise LeakError(

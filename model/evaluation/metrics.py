@@ -31,8 +31,8 @@ from torchmetrics.functional.retrieval import (
 from model.data.arrays import Bools, Floats, Ints
 from model.data.history import History
 from model.data.pairs import own_tags
-from model.evaluation.holdout import Exam, Listing
-from model.metrics import mean_of_the_defined
+from model.evaluation.holdout import TestSet, TopK
+from model.metrics import nan_mean
 
 DEPTHS = (1, 3, 5, 10)
 RANKED_DEPTHS = (5, 10)
@@ -75,15 +75,15 @@ def average_precision(user_H: Ints, place_H: Ints, answers_U: Ints) -> Floats:
     return value_U
 
 
-def threshold_values(listing: Listing, threshold: float) -> Values:
+def threshold_values(top_k: TopK, threshold: float) -> Values:
     """Return precision, recall and F1 of what is at least as strong as `threshold` among each user's listed tags.
 
     Precision is nan where nothing is that strong; recall and F1 are 0 there.
     """
-    is_told_UL = listing.strength_UL >= threshold
-    told_U = is_told_UL.sum(axis=1)
-    hits_U = (is_told_UL & listing.is_answer_UL).sum(axis=1)
-    answers_U = listing.exam.answers_U
+    is_predicted_UL = top_k.scores_UL >= threshold
+    told_U = is_predicted_UL.sum(axis=1)
+    hits_U = (is_predicted_UL & top_k.is_answer_UL).sum(axis=1)
+    answers_U = top_k.test_set.answers_U
     is_judged_U = answers_U > 0
     return {
         "precision_at_threshold": _divided(hits_U, told_U, is_judged_U & (told_U > 0)),
@@ -92,10 +92,10 @@ def threshold_values(listing: Listing, threshold: float) -> Values:
     }
 
 
-def tuned_threshold(listing: Listing) -> float:
+def tuned_threshold(top_k: TopK) -> float:
     """Return the strength at which the mean F1 of a validation cut is highest, of 100 quantiles of the listed."""
-    tried = np.unique(np.quantile(listing.strength_UL, np.linspace(0, 1, THRESHOLDS)))
-    f1 = [mean_of_the_defined(threshold_values(listing, one)["f1_at_threshold"]) for one in tried]
+    tried = np.unique(np.quantile(top_k.scores_UL, np.linspace(0, 1, THRESHOLDS)))
+    f1 = [nan_mean(threshold_values(top_k, one)["f1_at_threshold"]) for one in tried]
     return float(tried[int(np.argmax(f1))])
 
 
@@ -177,18 +177,18 @@ def cohorts(past: History) -> dict[str, Bools]:
     }
 
 
-def repeat_and_new_recall(exam: Exam, place_H: Ints, depth: int) -> tuple[Floats, Floats]:
+def repeat_and_new_recall(test_set: TestSet, place_H: Ints, depth: int) -> tuple[Floats, Floats]:
     """Return the share of each user's answers among the `depth` strongest tags, of tags touched before and of others.
 
     Tags that nobody had touched before are new. nan for a user without an answer of the kind.
     """
-    own = own_tags(exam.asked).pairs
-    is_repeat_H = np.isin(exam.user_H * exam.tags + exam.tag_H, own.key_P)
+    own = own_tags(test_set.asked).pairs
+    is_repeat_H = np.isin(test_set.user_H * test_set.tags + test_set.tag_H, own.key_P)
     is_found_H = place_H < depth
-    repeats_U = np.bincount(exam.user_H[is_repeat_H], minlength=exam.users)
+    repeats_U = np.bincount(test_set.user_H[is_repeat_H], minlength=test_set.users)
     return (
-        _share(exam.user_H[is_repeat_H & is_found_H], repeats_U),
-        _share(exam.user_H[~is_repeat_H & is_found_H], exam.answers_U - repeats_U),
+        _share(test_set.user_H[is_repeat_H & is_found_H], repeats_U),
+        _share(test_set.user_H[~is_repeat_H & is_found_H], test_set.answers_U - repeats_U),
     )
 
 

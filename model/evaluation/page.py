@@ -6,7 +6,7 @@ from math import isnan
 
 from model.evaluation.backtest import Evaluation
 from model.evaluation.report import Configuration
-from model.evaluation.results import MAIN, WITH_INTERVALS, Judged, Probabilities, Standing
+from model.evaluation.results import MAIN, WITH_INTERVALS, EvaluationResult, LeaderboardRow, Probabilities
 from model.evaluation.svg import Bar, Line, grouped_dots, intervals, lines
 from model.evaluation.tables import LABELS, interval, negated, parts, share, title
 
@@ -41,7 +41,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8
 
 def page(evaluation: Evaluation, configuration: Configuration) -> str:
     """Return the page."""
-    best = evaluation.match.best
+    best = evaluation.leaderboard.best
     sections = [
         f"<h1>Who foretells interests best?</h1><p class='soft'>{escape(title(evaluation))}</p>",
         f"<p class='lead'>{escape(_lead(evaluation))}</p>",
@@ -71,7 +71,7 @@ def page(evaluation: Evaluation, configuration: Configuration) -> str:
 
 
 def _lead(evaluation: Evaluation) -> str:
-    best, *others = evaluation.match.standings
+    best, *others = evaluation.leaderboard.rows
     told = f"{best.judged.name} ranks best, nDCG@10 {share(best.judged.figures[MAIN])}."
     if others and others[0].against_best:
         lead = negated(others[0].against_best[MAIN])
@@ -84,23 +84,23 @@ def _lead(evaluation: Evaluation) -> str:
 
 def _intervals(evaluation: Evaluation, metric: str) -> str:
     name = LABELS[metric]
-    bars = [_row_of(standing, metric, place) for place, standing in enumerate(evaluation.match.standings)]
+    bars = [_row_of(row, metric, place) for place, row in enumerate(evaluation.leaderboard.rows)]
     behind = [
-        one for one in evaluation.match.standings if one.against_best is not None and one.against_best[metric].high < 0
+        one for one in evaluation.leaderboard.rows if one.against_best is not None and one.against_best[metric].high < 0
     ]
     sees = "The dot is the mean over users, the line its 95 % interval."
     if len(bars) > 1:
         sees += (
-            f" {len(behind)} of {len(bars) - 1} others lie below {evaluation.match.best.name} for certain: compared "
+            f" {len(behind)} of {len(bars) - 1} others lie below {evaluation.leaderboard.best.name} for certain: compared "
             f"user by user, which tells more apart than the lines do."
         )
     return _section(f"{name} by contestant", intervals(bars, name, f"{name} by contestant"), sees)
 
 
-def _row_of(standing: Standing, metric: str, place: int) -> tuple[str, Bar]:
-    found = standing.intervals[metric]
-    hint = f"{standing.judged.name}: {share(found.mean)} [{share(found.low)}, {share(found.high)}]"
-    return standing.judged.name, Bar(found.mean, found.low, found.high, place, hint)
+def _row_of(row: LeaderboardRow, metric: str, place: int) -> tuple[str, Bar]:
+    found = row.intervals[metric]
+    hint = f"{row.judged.name}: {share(found.mean)} [{share(found.low)}, {share(found.high)}]"
+    return row.judged.name, Bar(found.mean, found.low, found.high, place, hint)
 
 
 def _cohorts(evaluation: Evaluation) -> str:
@@ -121,7 +121,7 @@ def _cohorts(evaluation: Evaluation) -> str:
     return _section("By how much is known of a user", plot, sees)
 
 
-def _dots(shown: Sequence[Judged], values: Sequence[float], what: str) -> list[Bar]:
+def _dots(shown: Sequence[EvaluationResult], values: Sequence[float], what: str) -> list[Bar]:
     """Return a dot for each contestant that has the value."""
     return [
         Bar(value, value, value, place, f"{one.name}, {what}: {share(value)}")
@@ -144,7 +144,7 @@ def _repeat_and_new(evaluation: Evaluation) -> str:
     return _section("Tags returned to, and new ones", plot, sees)
 
 
-def _reliability(best: Judged) -> str:
+def _reliability(best: EvaluationResult) -> str:
     drawn = []
     for name, probabilities, is_dashed in (("before calibration", best.before, True), ("after", best.after, False)):
         if probabilities:
@@ -167,7 +167,7 @@ def _reliability(best: Judged) -> str:
     return _section(f"Can the probabilities of {best.name} be believed?", plot, sees)
 
 
-def _fit(best: Judged) -> str:
+def _fit(best: EvaluationResult) -> str:
     before, after, calibrator = best.before, best.after, best.learnt.calibrator
     if calibrator is None or after is None:
         return " It did not exist at the validation cut, so nothing could be fitted to it."
@@ -182,7 +182,7 @@ def _is_worse(after: Probabilities, before: Probabilities) -> bool:
 
 
 def _learning(evaluation: Evaluation) -> str:
-    learners = [one.judged for one in evaluation.match.standings if one.judged.learning_curve]
+    learners = [one.judged for one in evaluation.leaderboard.rows if one.judged.learning_curve]
     drawn, axes = [], set()
     for number, judged in enumerate(learners):
         curve = judged.learning_curve
@@ -210,7 +210,7 @@ def _returning(evaluation: Evaluation) -> str:
 
 def _how(evaluation: Evaluation, configuration: Configuration) -> str:
     split = evaluation.split
-    taught = ", ".join(str(cut) for cut in split.taught)
+    taught = ", ".join(str(cutoff) for cutoff in split.taught)
     return (
         f"<h2>How it was judged</h2><p class='soft'>Each cut asks what users touch in the {split.horizon_days} days "
         f"after it. Taught at {taught}; settings, thresholds and calibration chosen at {split.validation}; refitted "
@@ -229,8 +229,8 @@ def _about_the_table() -> str:
     )
 
 
-def _shown(evaluation: Evaluation) -> list[Judged]:
-    return [standing.judged for standing in evaluation.match.standings[:SHOWN_IN_PLOTS]]
+def _shown(evaluation: Evaluation) -> list[EvaluationResult]:
+    return [row.judged for row in evaluation.leaderboard.rows[:SHOWN_IN_PLOTS]]
 
 
 def _section(heading: str, inner: str, sees: str) -> str:

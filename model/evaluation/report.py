@@ -9,12 +9,12 @@ from math import isfinite
 from typing import Any
 
 from model.data.cutoffs import Split
-from model.data.users import MOST_USERS
+from model.data.users import MAX_USERS
 from model.evaluation.backtest import Evaluation
-from model.evaluation.entrants import Ready
+from model.evaluation.entrants import Pretrained
 from model.evaluation.holdout import LISTED
-from model.evaluation.results import Differences, Standing
-from model.interfaces import Contestant
+from model.evaluation.results import Differences, LeaderboardRow
+from model.interfaces import Model
 from model.metrics import RESAMPLES, SEED
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchmetrics", "xgboost", "xgboost-cpu")
@@ -35,8 +35,8 @@ class Configuration:
 def configuration(
     split: Split,
     sequences_snapshot: int | None,
-    families: Mapping[str, Sequence[Contestant]],
-    ready: Sequence[Ready],
+    families: Mapping[str, Sequence[Model]],
+    ready: Sequence[Pretrained],
     returning: Sequence[str],
 ) -> Configuration:
     """Gather what is to be hashed."""
@@ -47,7 +47,7 @@ def configuration(
             "families": {name: [dict(one.settings()) for one in family] for name, family in families.items()},
             "ready": [one.name for one in ready],
             "returning": sorted(returning),
-            "most_users": MOST_USERS,
+            "most_users": MAX_USERS,
             "listed": LISTED,
             "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
             "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
@@ -63,27 +63,27 @@ def report(evaluation: Evaluation, configuration: Configuration, run_id: str) ->
             "configuration_hash": configuration.hash,
             "configuration": configuration.values,
             "users": evaluation.users,
-            "judging_users": evaluation.judging_users,
+            "test_users": evaluation.test_users,
             "returned_users": evaluation.returned_users,
             "tags": evaluation.tags,
-            "best": evaluation.match.best.name,
-            "contestants": [_contestant(one, evaluation) for one in evaluation.match.standings],
+            "best": evaluation.leaderboard.best.name,
+            "contestants": [_contestant(one, evaluation) for one in evaluation.leaderboard.rows],
             "return_auc": evaluation.return_auc,
         }
     )
     return told
 
 
-def _contestant(standing: Standing, evaluation: Evaluation) -> dict[str, Any]:
-    judged = standing.judged
+def _contestant(row: LeaderboardRow, evaluation: Evaluation) -> dict[str, Any]:
+    judged = row.judged
     return {
         "name": judged.name,
         "settings": judged.settings,
         "tried": evaluation.tried[judged.name],
         "figures": judged.figures,
-        "intervals": _differences(standing.intervals),
-        "against_best": _differences(standing.against_best),
-        "against_counts": _differences(standing.against_counts),
+        "intervals": _differences(row.intervals),
+        "against_best": _differences(row.against_best),
+        "against_counts": _differences(row.against_counts),
         "threshold": judged.learnt.threshold,
         "calibration": judged.learnt.calibrator.as_json() if judged.learnt.calibrator else None,
         "before_calibration": judged.before.as_json() if judged.before else None,

@@ -12,10 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 from model.counts.model import VERSION as COUNTS
 from model.data.arrays import Floats
 from model.evaluation.calibration import Calibrator, Point, brier_score, calibration_error, reliability
-from model.evaluation.holdout import TOLD, Listing
+from model.evaluation.holdout import PUBLISHED, TopK
 from model.evaluation.metrics import cohorts, coverage, ranking_values, repeat_and_new_recall, threshold_values
-from model.interfaces import Ranker
-from model.metrics import Difference, mean_of_the_defined, mean_of_users, paired_difference
+from model.interfaces import FittedModel
+from model.metrics import Difference, mean_of_users, nan_mean, paired_difference
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class LearningCurve:
 
 
 @runtime_checkable
-class Learner(Protocol):
+class HasLearningCurve(Protocol):
     """A Ranker that tells how it learnt."""
 
     @property
     def learning_curve(self) -> LearningCurve: ...
 
 
-def learning_curve_of(ranker: Ranker) -> LearningCurve | None:
-    return ranker.learning_curve if isinstance(ranker, Learner) else None
+def learning_curve_of(ranker: FittedModel) -> LearningCurve | None:
+    return ranker.learning_curve if isinstance(ranker, HasLearningCurve) else None
 
 
 MAIN = "ndcg_at_10"
@@ -53,7 +53,7 @@ OF_COHORTS = (MAIN, "recall_at_10", "f1_at_5", "repeat_recall_at_10", "new_recal
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
+class ScoreReading:
     """What the validation cut says of how to read a contestant's strengths; None where it did not stand there."""
 
     threshold: float | None
@@ -82,7 +82,7 @@ class Cost:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class EvaluationResult:
     """One contestant on the test cut. Ranking figures are means over the users who touched a tag in the window."""
 
     name: str
@@ -91,7 +91,7 @@ class Judged:
     coverage: float
     before: Probabilities | None  # None where strengths are no probabilities
     after: Probabilities | None  # None where there was nothing to fit a calibration to
-    learnt: Learnt
+    learnt: ScoreReading
     cost: Cost
     users_of: Mapping[str, int]  # by cohort: users who touched a tag
     cohort_figures: Mapping[str, Mapping[str, float]]
@@ -100,7 +100,7 @@ class Judged:
     @property
     def figures(self) -> dict[str, float]:
         return {
-            **{name: mean_of_the_defined(value_U) for name, value_U in self.value_of.items()},
+            **{name: nan_mean(value_U) for name, value_U in self.value_of.items()},
             "coverage": self.coverage,
         }
 
@@ -109,48 +109,48 @@ class Judged:
         return mean_of_users(self.value_of[metric])
 
 
-def judge(
+def evaluate_top_k(
     name: str,
     settings: Mapping[str, Any],
-    listing: Listing,
-    learnt: Learnt,
-    states_probabilities: bool,
+    top_k: TopK,
+    learnt: ScoreReading,
+    predicts_probabilities: bool,
     cost: Cost,
     learning_curve: LearningCurve | None = None,
-) -> Judged:
+) -> EvaluationResult:
     """Judge what a contestant said at the test cut."""
-    exam = listing.exam
-    repeat_U, new_U = repeat_and_new_recall(exam, listing.place_H, TOLD)
+    test_set = top_k.test_set
+    repeat_U, new_U = repeat_and_new_recall(test_set, top_k.place_H, PUBLISHED)
     value_of = {
-        **ranking_values(exam.user_H, listing.place_H, exam.answers_U),
-        **(threshold_values(listing, learnt.threshold) if learnt.threshold is not None else {}),
+        **ranking_values(test_set.user_H, top_k.place_H, test_set.answers_U),
+        **(threshold_values(top_k, learnt.threshold) if learnt.threshold is not None else {}),
         "repeat_recall_at_10": repeat_U,
         "new_recall_at_10": new_U,
     }
-    members = cohorts(exam.asked)
-    return Judged(
+    members = cohorts(test_set.asked)
+    return EvaluationResult(
         name=name,
         settings=settings,
         value_of=value_of,
-        coverage=coverage(listing.tag_UL, exam.tags),
-        before=_probabilities(listing.strength_UL, listing) if states_probabilities else None,
-        after=_probabilities(learnt.calibrator.apply(listing.strength_UL), listing) if learnt.calibrator else None,
+        coverage=coverage(top_k.tag_UL, test_set.tags),
+        before=_probabilities(top_k.scores_UL, top_k) if predicts_probabilities else None,
+        after=_probabilities(learnt.calibrator.apply(top_k.scores_UL), top_k) if learnt.calibrator else None,
         learnt=learnt,
         cost=cost,
-        users_of={cohort: int((is_in_U & (exam.answers_U > 0)).sum()) for cohort, is_in_U in members.items()},
+        users_of={cohort: int((is_in_U & (test_set.answers_U > 0)).sum()) for cohort, is_in_U in members.items()},
         cohort_figures={
-            cohort: {metric: mean_of_the_defined(value_of[metric][is_in_U]) for metric in OF_COHORTS}
+            cohort: {metric: nan_mean(value_of[metric][is_in_U]) for metric in OF_COHORTS}
             for cohort, is_in_U in members.items()
         },
         learning_curve=learning_curve,
     )
 
 
-def _probabilities(probability_UL: Floats, listing: Listing) -> Probabilities:
-    told, is_answer = probability_UL[:, :TOLD].ravel(), listing.is_answer_UL[:, :TOLD].ravel()
+def _probabilities(probability_UL: Floats, top_k: TopK) -> Probabilities:
+    told, is_answer = probability_UL[:, :PUBLISHED].ravel(), top_k.is_answer_UL[:, :PUBLISHED].ravel()
     return Probabilities(
-        ece=calibration_error(probability_UL, listing.is_answer_UL),
-        brier=brier_score(probability_UL, listing),
+        ece=calibration_error(probability_UL, top_k.is_answer_UL),
+        brier=brier_score(probability_UL, top_k),
         points=reliability(told, is_answer),
     )
 
@@ -159,30 +159,30 @@ Differences = Mapping[str, Difference]  # by metric
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class LeaderboardRow:
     """One contestant with its 95 % intervals; what is compared with itself has no difference."""
 
-    judged: Judged
+    judged: EvaluationResult
     intervals: Differences
     against_best: Differences | None
     against_counts: Differences | None  # None too where counts-1 was not judged
 
 
 @dataclass(frozen=True, eq=False)
-class Match:
+class Leaderboard:
     """Best first by nDCG@10. The best is chosen on the days that judge, so its lead over the next is a little kind."""
 
-    standings: tuple[Standing, ...]
+    rows: tuple[LeaderboardRow, ...]
 
     @property
-    def best(self) -> Judged:
-        return self.standings[0].judged
+    def best(self) -> EvaluationResult:
+        return self.rows[0].judged
 
-    def of(self, name: str) -> Standing | None:
-        return next((one for one in self.standings if one.judged.name == name), None)
+    def of(self, name: str) -> LeaderboardRow | None:
+        return next((one for one in self.rows if one.judged.name == name), None)
 
 
-def match(judged: Sequence[Judged]) -> Match:
+def build_leaderboard(judged: Sequence[EvaluationResult]) -> Leaderboard:
     """Compare contestants judged on the same users, by resampling users in pairs.
 
     Raises ValueError if there is no contestant, or if two have the same name.
@@ -193,9 +193,9 @@ def match(judged: Sequence[Judged]) -> Match:
     ranked = sorted(judged, key=lambda one: -one.figures[MAIN])
     best = ranked[0]
     counts = next((one for one in ranked if one.name == COUNTS), None)
-    return Match(
+    return Leaderboard(
         tuple(
-            Standing(
+            LeaderboardRow(
                 judged=one,
                 intervals={metric: one.interval(metric) for metric in WITH_INTERVALS},
                 against_best=_differences(one, best),
@@ -206,7 +206,7 @@ def match(judged: Sequence[Judged]) -> Match:
     )
 
 
-def _differences(one: Judged, other: Judged | None) -> Differences | None:
+def _differences(one: EvaluationResult, other: EvaluationResult | None) -> Differences | None:
     if other is None or other is one:
         return None
     return {metric: paired_difference(one.value_of[metric], other.value_of[metric]) for metric in WITH_INTERVALS}

@@ -8,28 +8,28 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from model.counts.features import count, return_features_UF
-from model.counts.model import Counts1Parameters, learn
+from model.counts.model import Counts1Parameters, fit_parameters
 from model.data.arrays import Floats
 from model.data.history import History
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.data.pairs import own_tags
-from model.evaluation.holdout import Exam
+from model.evaluation.holdout import TestSet
 
 
 class Returning(Protocol):
     """A way to foretell whether a user has any event in the window after a cut."""
 
-    def fit(self, lessons: Sequence[Lesson]) -> "FittedReturning":
+    def fit(self, windows: Sequence[LabeledWindow]) -> "FittedReturning":
         """Learn from windows that have ended, oldest first."""
 
 
 class FittedReturning(Protocol):
     """One that has learnt."""
 
-    def return_probability_U(self, past: History, cut: int) -> Floats:
+    def return_probability_U(self, past: History, cutoff: int) -> Floats:
         """Return the probability of each user, or anything that rises with it.
 
-        past: nothing at the moment `cut` or after it.
+        past: nothing at the moment `cutoff` or after it.
         """
 
 
@@ -37,8 +37,8 @@ class FittedReturning(Protocol):
 class CountsReturning:
     """The return probability of counts-1, learnt as it is every night: from the newest window."""
 
-    def fit(self, lessons: Sequence[Lesson]) -> "FittedCountsReturning":
-        return FittedCountsReturning(learn(lessons[-1]))
+    def fit(self, windows: Sequence[LabeledWindow]) -> "FittedCountsReturning":
+        return FittedCountsReturning(fit_parameters(windows[-1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,13 @@ class FittedCountsReturning:
 
     fitted: Counts1Parameters
 
-    def return_probability_U(self, past: History, cut: int) -> Floats:
+    def return_probability_U(self, past: History, cutoff: int) -> Floats:
         own = own_tags(past)
-        counts = count(past, own, own.pairs, cut, self.fitted.half_life_days)
+        counts = count(past, own, own.pairs, cutoff, self.fitted.half_life_days)
         return self.fitted.returning.probability_N(return_features_UF(past, counts))
 
 
-def best_returning(grid: Sequence[Returning], taught: Sequence[Lesson], validation: Exam) -> Returning:
+def best_returning(grid: Sequence[Returning], taught: Sequence[LabeledWindow], validation: TestSet) -> Returning:
     """Return the setting of the highest AUC on the validation cut, the first of equals.
 
     taught: windows that ended by that cut. Raises ValueError if the grid is empty.
@@ -63,10 +63,10 @@ def best_returning(grid: Sequence[Returning], taught: Sequence[Lesson], validati
     return max(grid, key=lambda one: np.nan_to_num(return_auc(one, taught, validation), nan=-1.0))
 
 
-def return_auc(returning: Returning, lessons: Sequence[Lesson], exam: Exam) -> float:
-    """Fit to `lessons` and return the AUC on the exam, 0 to 1; nan where everybody came back, or nobody."""
-    has_returned_U = exam.has_returned_U
+def return_auc(returning: Returning, windows: Sequence[LabeledWindow], test_set: TestSet) -> float:
+    """Fit to `windows` and return the AUC on the exam, 0 to 1; nan where everybody came back, or nobody."""
+    has_returned_U = test_set.has_returned_U
     if has_returned_U.all() or not has_returned_U.any():
         return float("nan")
-    fitted = returning.fit(lessons)
-    return float(roc_auc_score(has_returned_U, fitted.return_probability_U(exam.asked, exam.moment)))
+    fitted = returning.fit(windows)
+    return float(roc_auc_score(has_returned_U, fitted.return_probability_U(test_set.asked, test_set.moment)))

@@ -6,7 +6,7 @@ from math import isnan
 from rich.table import Table
 
 from model.evaluation.backtest import Evaluation
-from model.evaluation.results import MAIN, Judged, Standing
+from model.evaluation.results import MAIN, EvaluationResult, LeaderboardRow
 from model.metrics import Difference
 
 LABELS = {
@@ -34,14 +34,14 @@ PARTS = {"": MAIN_LABEL, "more of the ranking": "precision@10", "probabilities a
 
 def rows(evaluation: Evaluation) -> list[list[str]]:
     """Return a row of texts for each contestant, best first, one per HEADINGS."""
-    return [_row(standing) for standing in evaluation.match.standings]
+    return [_row(row) for row in evaluation.leaderboard.rows]
 
 
 def title(evaluation: Evaluation) -> str:
     split = evaluation.split
     days = "day" if split.horizon_days == 1 else f"{split.horizon_days} days"
     return (
-        f"as of {split.test}, judged by the {days} through {split.last}: {evaluation.judging_users:,} users, "
+        f"as of {split.test}, judged by the {days} through {split.last}: {evaluation.test_users:,} users, "
         f"{evaluation.tags:,} tags"
     )
 
@@ -78,7 +78,7 @@ def markdown(evaluation: Evaluation) -> str:
 
 def last_line(evaluation: Evaluation, page: str) -> str:
     """Return who won by how much, and where the page is, in one line."""
-    best, *others = evaluation.match.standings
+    best, *others = evaluation.leaderboard.rows
     found = f"{best.judged.name} leads as of {evaluation.split.test}: nDCG@10 {share(best.judged.figures[MAIN])}"
     if others:
         second = others[0]
@@ -107,14 +107,14 @@ def interval(difference: Difference) -> str:
     return f"{signed(difference.mean)} [{signed(difference.low)}, {signed(difference.high)}]"
 
 
-def _row(standing: Standing) -> list[str]:
-    judged = standing.judged
+def _row(row: LeaderboardRow) -> list[str]:
+    judged = row.judged
     figures = judged.figures
     main, *others = (share(figures.get(metric, float("nan"))) for metric in LABELS)
     return [
         judged.name,
         main,
-        interval(standing.against_best[MAIN]) if standing.against_best else "best",
+        interval(row.against_best[MAIN]) if row.against_best else "best",
         *others,
         share(judged.before.ece) if judged.before else "–",
         share(judged.after.ece) if judged.after else "–",
@@ -124,7 +124,7 @@ def _row(standing: Standing) -> list[str]:
     ]
 
 
-def _brier(judged: Judged) -> str:
+def _brier(judged: EvaluationResult) -> str:
     return f"{judged.after.brier:.4f}".replace("0.", ".", 1) if judged.after else "–"
 
 

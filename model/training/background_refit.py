@@ -14,45 +14,45 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from model.transformer.distributed import Machine
-from model.transformer.progress import Progress, Told, unwatched
+from model.transformer.distributed import Runtime
+from model.transformer.progress import Progress, StepCallback, no_progress
 
 SECONDS_BETWEEN_LOOKS = 1.0
 T = TypeVar("T")
 
 
-def has_a_core_to_spare() -> bool:
+def has_spare_core() -> bool:
     """True where a second training takes nothing from the first: no GPU, one rank, several threads given to torch.
 
     On a CPU a network of this size is trained by one core; a second thread gains nothing (measured).
     """
-    return Machine.found() == Machine() and torch.get_num_threads() > 1
+    return Runtime.found() == Runtime() and torch.get_num_threads() > 1
 
 
 @dataclass
-class Ahead(Generic[T]):
+class BackgroundRefit(Generic[T]):
     """A piece of work that may turn out not to be wanted.
 
     As a context: begun on entry if `is_beside`, and stopped on exit, finished or not. torch takes half the threads
     meanwhile.
     """
 
-    work: Callable[[Told], T]  # is given whom to tell how far it is; importable, its arguments as well
-    watch: Told = unwatched  # is told that while its outcome is waited for
-    is_beside: bool = field(default_factory=has_a_core_to_spare)
+    work: Callable[[StepCallback], T]  # is given whom to tell how far it is; importable, its arguments as well
+    watch: StepCallback = no_progress  # is told that while its outcome is waited for
+    is_beside: bool = field(default_factory=has_spare_core)
     _process: SpawnProcess | None = field(default=None, init=False)
     _answer: Connection | None = field(default=None, init=False)
     _stand: "ctypes.Array[ctypes.c_double] | None" = field(default=None, init=False)  # the fields of Progress
     _threads: int = field(default_factory=torch.get_num_threads, init=False)
 
-    def __enter__(self) -> "Ahead[T]":
+    def __enter__(self) -> "BackgroundRefit[T]":
         if self.is_beside:
             # No fork: it would copy the locks that the threads of torch hold.
             spawning = multiprocessing.get_context("spawn")
             threads = max(1, self._threads // 2)
             self._answer, theirs = spawning.Pipe(duplex=False)
             self._stand = spawning.RawArray("d", len(fields(Progress)))  # no lock that a killed process could keep
-            self._process = spawning.Process(target=_do, args=(self.work, threads, theirs, self._stand), daemon=True)
+            self._process = spawning.Process(target=_work, args=(self.work, threads, theirs, self._stand), daemon=True)
             self._process.start()
             theirs.close()
             torch.set_num_threads(threads)
@@ -85,7 +85,9 @@ class Ahead(Generic[T]):
             torch.set_num_threads(self._threads)
 
 
-def _do(work: Callable[[Told], Any], threads: int, answer: Connection, stand: "ctypes.Array[ctypes.c_double]") -> None:
+def _work(
+    work: Callable[[StepCallback], Any], threads: int, answer: Connection, stand: "ctypes.Array[ctypes.c_double]"
+) -> None:
     def note(now: Progress) -> None:
         stand[:] = list(astuple(now))
 

@@ -14,50 +14,50 @@ import numpy as np
 
 from model.boosting.model import KIND as BOOSTING
 from model.boosting.model import (
-    RECIPES,
-    Choice,
+    SETTINGS_GRID,
+    BoostingSettings,
     Examples,
-    KeptForest,
-    Recipe,
+    SavedForest,
+    TriedSettings,
     examples,
     grow,
-    try_recipes,
+    try_settings,
     usual_actions,
 )
 from model.data.arrays import Bools
 from model.data.history import History
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.data.users import stable_hash
-from model.interfaces import CurvePoint, Kept
-from model.training.background_refit import Ahead
-from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, calibrated
-from model.transformer.fit import CONTESTANT, TransformerContestant, TransformerRanker
-from model.transformer.model import AS_TOLD, Calibrations, InterestModel
+from model.interfaces import CurvePoint, SavedModel
+from model.training.background_refit import BackgroundRefit
+from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, calibrate
+from model.transformer.fit import WEEKLY_TRANSFORMER, FittedTransformer, TransformerModel
 from model.transformer.model import KIND as TRANSFORMER
-from model.transformer.progress import Told as Watch
-from model.transformer.publish import KeptTransformer
+from model.transformer.model import UNCALIBRATED, Calibrations, InterestModel
+from model.transformer.progress import StepCallback as Watch
+from model.transformer.publish import SavedTransformer
 
-Told = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Schooling:
+class TrainingData:
     """All that may be known by one cut."""
 
-    lessons: Sequence[Lesson]  # oldest first, of weeks that ended by the cut
+    windows: Sequence[LabeledWindow]  # oldest first, of weeks that ended by the cut
     past: History  # everybody known at the cut, nothing at the cut or after it
-    cut: int  # moment
+    cutoff: int  # moment
 
     def __post_init__(self) -> None:
-        if len(self.lessons) < 2:
-            raise ValueError(f"found {len(self.lessons)} lessons, expected one to learn from and one to choose by")
+        if len(self.windows) < 2:
+            raise ValueError(f"found {len(self.windows)} lessons, expected one to learn from and one to choose by")
 
 
-class Learnt(Protocol):
+class TrainedChallenger(Protocol):
     """A challenger as it goes before the judges."""
 
     @property
-    def kept(self) -> Kept: ...
+    def kept(self) -> SavedModel: ...
 
     @property
     def curves(self) -> Sequence[CurvePoint]:
@@ -69,7 +69,7 @@ class Learnt(Protocol):
     def as_json(self) -> Mapping[str, Any]:
         """Return how it came to be."""
 
-    def refitted(self, schooling: Schooling, ahead: Kept | None) -> Kept:
+    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> SavedModel:
         """Return the same, learnt with the week that judged as well.
 
         ahead: what came of the challenger's `ahead`, None where it has none.
@@ -86,22 +86,22 @@ class Challenger(Protocol):
     def steps(self) -> int:
         """How often `learn` calls `told`."""
 
-    def ahead(self, schooling: Schooling) -> Ahead[Kept] | None:
+    def ahead(self, training_data: TrainingData) -> BackgroundRefit[SavedModel] | None:
         """Return what learns with the week that judged, without knowing how the judged one did, so that it may run
         meanwhile; None where a refit is quick, or depends on what was learnt."""
 
-    def learn(self, schooling: Schooling, told: Told) -> Learnt:
+    def learn(self, training_data: TrainingData, told: ProgressCallback) -> TrainedChallenger:
         """Learn from the lessons, of which the newest may choose among settings. Nothing else is known."""
 
 
 @dataclass(frozen=True, eq=False)
-class LearntForest:
+class TrainedForest:
     """A Learnt."""
 
-    kept: KeptForest
+    kept: SavedForest
     actions: tuple[str, ...]
-    choices: tuple[Choice, ...]  # what the newest lesson said of each recipe
-    chosen: Choice
+    choices: tuple[TriedSettings, ...]  # what the newest lesson said of each recipe
+    chosen: TriedSettings
     rows: Sequence[Examples]
     curves: Sequence[CurvePoint] = ()
 
@@ -118,115 +118,113 @@ class LearntForest:
             "examples": sum(len(one.is_touched_P) for one in self.rows),  # pairs of user and tag
         }
 
-    def refitted(self, schooling: Schooling, ahead: Kept | None) -> KeptForest:
+    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> SavedForest:
         """Grow by the same recipe from the weeks of the schooling, the judging one among them."""
-        rows = [*self.rows, examples(schooling.lessons[-1], self.actions)][-len(schooling.lessons) :]
-        return KeptForest(grow(self.chosen.recipe, rows, self.actions))
+        rows = [*self.rows, examples(training_data.windows[-1], self.actions)][-len(training_data.windows) :]
+        return SavedForest(grow(self.chosen.recipe, rows, self.actions))
 
 
 @dataclass(frozen=True)
 class BoostingChallenger:
     """A Challenger."""
 
-    recipes: tuple[Recipe, ...] = RECIPES
+    recipes: tuple[BoostingSettings, ...] = SETTINGS_GRID
     kind: str = BOOSTING
 
     @property
     def steps(self) -> int:
         return len(self.recipes) + 1
 
-    def ahead(self, schooling: Schooling) -> None:
+    def ahead(self, training_data: TrainingData) -> None:
         """A refit waits for the recipe."""
 
-    def learn(self, schooling: Schooling, told: Told) -> LearntForest:
-        actions = usual_actions(schooling.lessons)
-        rows = [examples(lesson, actions) for lesson in schooling.lessons]
-        choices: list[Choice] = []
+    def learn(self, training_data: TrainingData, told: ProgressCallback) -> TrainedForest:
+        actions = usual_actions(training_data.windows)
+        rows = [examples(window, actions) for window in training_data.windows]
+        choices: list[TriedSettings] = []
         told("trying recipes of boosted trees")
-        for choice in try_recipes(self.recipes, rows[:-1], rows[-1]):
+        for choice in try_settings(self.recipes, rows[:-1], rows[-1]):
             choices.append(choice)
             reached = f"nDCG@10 {choice.ndcg_at_10:.3f} on the validation week"
             told(f"tried {len(choices)} of {len(self.recipes)} recipes: {reached}")
         chosen = max(choices, key=lambda choice: choice.ndcg_at_10)
-        kept = KeptForest(grow(chosen.recipe, rows, actions))
-        return LearntForest(kept, actions, tuple(choices), chosen, rows)
+        kept = SavedForest(grow(chosen.recipe, rows, actions))
+        return TrainedForest(kept, actions, tuple(choices), chosen, rows)
 
 
 @dataclass(frozen=True, eq=False)
-class LearntTransformer:
+class TrainedTransformer:
     """A Learnt."""
 
-    kept: KeptTransformer
-    contestant: TransformerContestant
+    kept: SavedTransformer
+    model: TransformerModel
     curves: Sequence[CurvePoint]
 
     def parameters(self) -> Mapping[str, Any]:
-        settings = self.contestant.settings()
+        settings = self.model.settings()
         return {"size": settings["size"]["name"], "networks": settings["networks"], **_plain(settings["recipe"])}
 
     def as_json(self) -> Mapping[str, Any]:
         return self.kept.model.facts
 
-    def refitted(self, schooling: Schooling, ahead: Kept | None) -> KeptTransformer:
+    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> SavedTransformer:
         """Return `ahead` with the calibration of the judged one: nothing is left that has not taught it."""
-        assert isinstance(ahead, KeptTransformer)
+        assert isinstance(ahead, SavedTransformer)
         judged = self.kept.model
-        return KeptTransformer(replace(ahead.model, calibrations=judged.calibrations, facts=judged.facts))
+        return SavedTransformer(replace(ahead.model, calibrations=judged.calibrations, facts=judged.facts))
 
 
 @dataclass(frozen=True)
 class TransformerChallenger:
     """A Challenger. Every path of the contestant must be one that `kept_paths` knows."""
 
-    contestant: TransformerContestant = CONTESTANT
+    model: TransformerModel = WEEKLY_TRANSFORMER
     kind: str = TRANSFORMER
     steps: int = 2
 
-    def ahead(self, schooling: Schooling) -> Ahead[Kept]:
-        return Ahead(partial(_trained_a_week_later, self.contestant, schooling), self.contestant.watch)
+    def ahead(self, training_data: TrainingData) -> BackgroundRefit[SavedModel]:
+        return BackgroundRefit(partial(_train_with_newest_week, self.model, training_data), self.model.watch)
 
-    def learn(self, schooling: Schooling, told: Told) -> LearntTransformer:
+    def learn(self, training_data: TrainingData, told: ProgressCallback) -> TrainedTransformer:
         """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.
 
         These users teach until then, as those whom the model will score have taught it on the weeks before.
         """
-        *older, newest = schooling.lessons
+        *older, newest = training_data.windows
         told("training the Transformer")
-        lessons = [*older, newest.of_users(~_is_held_out_U(newest.past))]
-        past = schooling.past.before_for(_is_held_out_U(schooling.past), newest.cut)
+        windows = [*older, newest.of_users(~_is_held_out_U(newest.past))]
+        past = training_data.past.before_for(_is_held_out_U(training_data.past), newest.cutoff)
         past = past.of_users(past.event_counts_U() > 0)
-        ranker = self.contestant.prepare(lessons, past, schooling.cut)
+        ranker = self.model.fit(windows, past, training_data.cutoff)
         told("calibrating the Transformer")
         held_out = HeldOut(
-            taught=lessons[-1],
+            taught=windows[-1],
             asked=newest.of_users(_is_held_out_U(newest.past)),
-            paths=ranker.paths.as_of(self.contestant.paths, newest.past, newest.cut),
+            paths=ranker.paths.as_of(self.model.paths, newest.past, newest.cutoff),
         )
-        stated = _model(ranker, AS_TOLD, {})
-        calibrations, report = calibrated(stated, held_out)
+        stated = _model(ranker, UNCALIBRATED, {})
+        calibrations, report = calibrate(stated, held_out)
         facts = {
-            "settings": dict(self.contestant.settings()),
-            "weeks": len(schooling.lessons),
+            "settings": dict(self.model.settings()),
+            "weeks": len(training_data.windows),
             "users": past.users,
             "calibration": report,
         }
-        return LearntTransformer(
-            KeptTransformer(_model(ranker, calibrations, facts)), self.contestant, ranker.curves[0]
-        )
+        return TrainedTransformer(SavedTransformer(_model(ranker, calibrations, facts)), self.model, ranker.curves[0])
 
 
-def _trained_a_week_later(contestant: TransformerContestant, schooling: Schooling, watch: Watch) -> KeptTransformer:
+def _train_with_newest_week(model: TransformerModel, training_data: TrainingData, watch: Watch) -> SavedTransformer:
     """Train on the weeks of the schooling, the judging one among them; nothing is calibrated."""
-    watched = replace(contestant, watch=watch)
-    ranker = watched.prepare(schooling.lessons, schooling.past, schooling.cut)
-    return KeptTransformer(_model(ranker, AS_TOLD, {}))
+    watched = replace(model, watch=watch)
+    ranker = watched.fit(training_data.windows, training_data.past, training_data.cutoff)
+    return SavedTransformer(_model(ranker, UNCALIBRATED, {}))
 
 
 def _is_held_out_U(past: History) -> Bools:
     return np.asarray(stable_hash(past.user_id_U) % ONE_HELD_OUT_OF == 0)
 
 
-def _model(ranker: TransformerRanker, calibrations: Calibrations, facts: Mapping[str, Any]) -> InterestModel:
+def _model(ranker: FittedTransformer, calibrations: Calibrations, facts: Mapping[str, Any]) -> InterestModel:
     networks = tuple(network.eval().requires_grad_(False) for network in ranker.networks)
     return InterestModel(ranker.size, ranker.vocabulary, networks, ranker.paths.rankers, calibrations, facts)
 

@@ -16,31 +16,31 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from model.counts.model import FEWEST_USERS, fit_history
+from model.counts.model import MIN_USERS, fit_counts_to_history
 from model.counts.model import VERSION as COUNTS
 from model.data.arrays import Bools, Floats
 from model.data.cutoffs import Plan
 from model.data.days import end_of_day
-from model.data.folds import Histories, lesson_of_week
-from model.data.labels import Lesson
+from model.data.folds import Histories, window_of_week
+from model.data.labels import LabeledWindow
 from model.data.scores import Scores
 from model.errors import InputError
-from model.evaluation.holdout import FEWEST_JUDGED
-from model.interfaces import Kept, Scorer
+from model.evaluation.holdout import MIN_TEST_USERS
+from model.interfaces import SavedModel, Scorer
 from model.metrics import (
     Difference,
     expected_calibration_error,
     f1_of_users,
-    mean_of_the_defined,
+    nan_mean,
     ndcg_of_users,
     paired_difference,
     recall_of_users,
 )
-from model.training.challengers import Challenger, Learnt, Schooling, Told
+from model.training.challengers import Challenger, ProgressCallback, TrainedChallenger, TrainingData
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class ChallengeResult:
     """How one model did. The ranking figures are means over the users who touched a tag in the week."""
 
     name: str
@@ -51,7 +51,7 @@ class Judged:
 
     @property
     def ndcg_at_10(self) -> float:
-        return mean_of_the_defined(self.ndcg_U)
+        return nan_mean(self.ndcg_U)
 
     def figures(self) -> dict[str, float]:
         return {
@@ -66,9 +66,9 @@ class Judged:
 class Verdict:
     """A challenger against the best of its opponents."""
 
-    challenger: Judged
-    opponents: tuple[Judged, ...]
-    best: Judged
+    challenger: ChallengeResult
+    opponents: tuple[ChallengeResult, ...]
+    best: ChallengeResult
     difference: Difference  # nDCG@10 of the challenger less that of the best opponent
 
     @property
@@ -84,38 +84,38 @@ class Verdict:
         }
 
 
-def require_judges(week: Lesson) -> None:
+def require_enough_users(week: LabeledWindow) -> None:
     """Raise InputError if too few users touched a tag in the week to judge by them."""
     judges = int((week.touched_tags_U > 0).sum())
-    if judges < FEWEST_JUDGED:
+    if judges < MIN_TEST_USERS:
         raise InputError(
             f"too few users to judge a model by: found {judges} who were known before the last 7 days and touched a "
-            f"tag in them, of {week.past.users} known; expected {FEWEST_JUDGED} at least; train through a busier day, "
+            f"tag in them, of {week.past.users} known; expected {MIN_TEST_USERS} at least; train through a busier day, "
             f"or check why these days have so few events"
         )
 
 
-def judge(name: str, scorer: Scorer, week: Lesson) -> Judged:
+def evaluate_scores(name: str, scorer: Scorer, week: LabeledWindow) -> ChallengeResult:
     """Judge a model as of the cut of `week` by what it would have published then."""
     scores = scorer.score(week.past)
     is_touched_R = _is_touched_R(scores, week)
     ranking = (scores.user_R, scores.affinity_R, scores.tag_R, is_touched_R, week.touched_tags_U)
-    return Judged(
+    return ChallengeResult(
         name=name,
         ndcg_U=ndcg_of_users(10, *ranking),
-        recall_at_10=mean_of_the_defined(recall_of_users(10, *ranking)),
-        f1_at_5=mean_of_the_defined(f1_of_users(5, *ranking)),
+        recall_at_10=nan_mean(recall_of_users(10, *ranking)),
+        f1_at_5=nan_mean(f1_of_users(5, *ranking)),
         ece=expected_calibration_error(scores.affinity_R, is_touched_R),
     )
 
 
-def verdict(challenger: Judged, opponents: Sequence[Judged]) -> Verdict:
+def verdict(challenger: ChallengeResult, opponents: Sequence[ChallengeResult]) -> Verdict:
     """Compare with the opponent of the highest nDCG@10, the first of equals. All were judged on the same users."""
     best = max(opponents, key=lambda judged: judged.ndcg_at_10)
     return Verdict(challenger, tuple(opponents), best, paired_difference(challenger.ndcg_U, best.ndcg_U))
 
 
-def _is_touched_R(scores: Scores, week: Lesson) -> Bools:
+def _is_touched_R(scores: Scores, week: LabeledWindow) -> Bools:
     tag_T = week.past.tag_T
     code_R = np.minimum(np.searchsorted(tag_T, scores.tag_R), len(tag_T) - 1)
     is_known_R = tag_T[code_R] == scores.tag_R
@@ -127,7 +127,7 @@ class Outcome:
     """How one challenger did."""
 
     kind: str
-    learnt: Learnt
+    learnt: TrainedChallenger
     verdict: Verdict
 
 
@@ -137,8 +137,8 @@ class Challenge:
 
     plan: Plan
     outcomes: tuple[Outcome, ...]  # one a challenger
-    judged_users: int  # who touched a tag in the judging week
-    winner: Kept | None  # the leader, refitted through the last day; None where the challenge was lost
+    test_users: int  # who touched a tag in the judging week
+    winner: SavedModel | None  # the leader, refitted through the last day; None where the challenge was lost
 
     @property
     def leader(self) -> Outcome:
@@ -147,7 +147,7 @@ class Challenge:
         return max(won or self.outcomes, key=lambda outcome: outcome.verdict.challenger.ndcg_at_10)
 
     @property
-    def judged(self) -> list[Judged]:
+    def judged(self) -> list[ChallengeResult]:
         """Return everybody judged, best first."""
         verdicts = [outcome.verdict for outcome in self.outcomes]
         everybody = [*(one.challenger for one in verdicts), *verdicts[0].opponents]
@@ -157,11 +157,11 @@ class Challenge:
         return {
             "through": str(self.plan.through),
             "cuts": {
-                "taught": [str(cut) for cut in self.plan.taught],
+                "taught": [str(cutoff) for cutoff in self.plan.taught],
                 "validation": str(self.plan.validation),
                 "judged": str(self.plan.judged),
             },
-            "judged_users": self.judged_users,
+            "test_users": self.test_users,
             "leader": self.leader.kind,
             "challengers": {
                 outcome.kind: {**outcome.learnt.as_json(), **outcome.verdict.as_json()} for outcome in self.outcomes
@@ -178,8 +178,8 @@ def challenge(
     named: Mapping[str, Challenger],
     plan: Plan,
     known: Histories,
-    champions: Sequence[tuple[str, Kept]],
-    told: Told,
+    champions: Sequence[tuple[str, SavedModel]],
+    told: ProgressCallback,
 ) -> Challenge:
     """Let challengers learn through the cut of the judging week, judge them there, and refit the best that wins a week
     later.
@@ -193,57 +193,61 @@ def challenge(
     Raises InputError if too few users teach or judge.
     """
     told("laying out the weeks")
-    cuts = (*plan.taught, plan.validation)
-    lessons = [lesson_of_week(known, cut) for cut in cuts]
-    week = lesson_of_week(known, plan.judged)
-    for lesson, cut in zip(lessons, cuts, strict=True):
-        _require_teachers(lesson, str(cut))
-    require_judges(week)
-    taught = _schooling(known, plan.judged, lessons)
+    cutoffs = (*plan.taught, plan.validation)
+    windows = [window_of_week(known, cutoff) for cutoff in cutoffs]
+    week = window_of_week(known, plan.judged)
+    for window, cutoff in zip(windows, cutoffs, strict=True):
+        _require_training_users(window, str(cutoff))
+    require_enough_users(week)
+    taught = _training_data(known, plan.judged, windows)
     # A week later, from as many weeks: what was judged is a model of so many, and one more made none better (measured).
-    newest = _schooling(known, plan.through, [*lessons, week][-len(lessons) :])
+    newest = _training_data(known, plan.through, [*windows, week][-len(windows) :])
     with ExitStack() as begun:
         refits = {name: challenger.ahead(newest) for name, challenger in named.items()}
         ahead = {name: begun.enter_context(refit) for name, refit in refits.items() if refit}
         learnt = {name: challenger.learn(taught, told) for name, challenger in named.items()}
 
         told("judging on the week held out")
-        counts = fit_history(known[plan.judged], plan.judged)
-        opponents = [judge(COUNTS, counts, week)]
-        opponents += [judge(version, champion.scorer(version, counts), week) for version, champion in champions]
+        counts = fit_counts_to_history(known[plan.judged], plan.judged)
+        opponents = [evaluate_scores(COUNTS, counts, week)]
+        opponents += [
+            evaluate_scores(version, champion.scorer(version, counts), week) for version, champion in champions
+        ]
         outcomes = tuple(
-            Outcome(named[name].kind, one, verdict(judge(name, one.kept.scorer(name, counts), week), opponents))
+            Outcome(
+                named[name].kind, one, verdict(evaluate_scores(name, one.kept.scorer(name, counts), week), opponents)
+            )
             for name, one in learnt.items()
         )
-        outcome = Challenge(plan, outcomes, judged_users=int((week.touched_tags_U > 0).sum()), winner=None)
+        outcome = Challenge(plan, outcomes, test_users=int((week.touched_tags_U > 0).sum()), winner=None)
         leader = outcome.leader
         told(f"refitting {leader.kind} with the week held out" if leader.verdict.is_won else "done")
         if not leader.verdict.is_won:
             return outcome
         begun_ahead = ahead.get(leader.verdict.challenger.name)
         refit = begun_ahead.outcome() if begun_ahead else None
-        return replace(outcome, winner=leader.learnt.refitted(newest, refit))
+        return replace(outcome, winner=leader.learnt.refit(newest, refit))
 
 
-def _schooling(known: Histories, day: date, lessons: Sequence[Lesson]) -> Schooling:
+def _training_data(known: Histories, day: date, windows: Sequence[LabeledWindow]) -> TrainingData:
     end = end_of_day(day)
-    return Schooling(lessons, known[day].before(end), end)
+    return TrainingData(windows, known[day].before(end), end)
 
 
-def _require_teachers(lesson: Lesson, cut: str) -> None:
-    users, touched = lesson.past.users, int(lesson.is_touched_P.sum())
-    if users < FEWEST_USERS or not touched or touched == len(lesson.is_touched_P):
+def _require_training_users(window: LabeledWindow, cutoff: str) -> None:
+    users, touched = window.past.users, int(window.is_touched_P.sum())
+    if users < MIN_USERS or not touched or touched == len(window.is_touched_P):
         raise InputError(
-            f"too little to learn from in the 7 days after {cut}: found {users} users known by then, "
-            f"{touched} of their {len(lesson.is_touched_P)} candidate tags touched; expected {FEWEST_USERS} users at "
+            f"too little to learn from in the 7 days after {cutoff}: found {users} users known by then, "
+            f"{touched} of their {len(window.is_touched_P)} candidate tags touched; expected {MIN_USERS} users at "
             f"least, and tags both touched and left alone; train through a later day"
         )
 
 
-def contestants(challenge: Challenge) -> Table:
+def results_table(challenge: Challenge) -> Table:
     """Return the figures of everybody judged, best first."""
     plan = challenge.plan
-    title = f"judged as of {plan.judged} by the 7 days through {plan.through}, {challenge.judged_users:,} users"
+    title = f"judged as of {plan.judged} by the 7 days through {plan.through}, {challenge.test_users:,} users"
     table = Table("model", title=title)
     for column in ("nDCG@10", "recall@10", "F1@5", "calibration error"):
         table.add_column(column, justify="right")
@@ -263,11 +267,11 @@ def last_line(challenge: Challenge, fate: str, name: str) -> str:
     )
 
 
-def has_seen_the_week(name: str, trained_through: date) -> str:
+def seen_week_message(name: str, trained_through: date) -> str:
     return f"{name} is no opponent: trained through {trained_through}, it has seen days of the week that judges"
 
 
-def _figures(judged: Judged) -> list[str]:
+def _figures(judged: ChallengeResult) -> list[str]:
     return [_share(value) for value in judged.figures().values()]
 
 

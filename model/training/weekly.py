@@ -11,8 +11,8 @@ from pyiceberg.catalog import load_catalog
 from rich.console import Console
 from rich.progress import Progress
 
-from model.data.cutoffs import MOST_TAUGHT, Plan, plan
-from model.data.days import DAYS_AHEAD
+from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Plan, plan
+from model.data.days import HORIZON_DAYS
 from model.data.folds import histories
 from model.data.history import HISTORY_COLUMNS
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
@@ -20,45 +20,45 @@ from model.errors import UsageError
 from model.model_selection import load
 from model.registry import Registry, Training, Version, newest_promoted, unused_name
 from model.training.challengers import BoostingChallenger, Challenger, TransformerChallenger
-from model.training.promotion import Challenge, challenge, contestants, has_seen_the_week, last_line, steps_of
+from model.training.promotion import Challenge, challenge, last_line, results_table, seen_week_message, steps_of
 from model.transformer.config import SIZES
 from model.transformer.distributed import leads
-from model.transformer.fit import CONTESTANT
-from model.transformer.progress import Told as Watch
+from model.transformer.fit import WEEKLY_TRANSFORMER
+from model.transformer.progress import StepCallback as Watch
 from model.transformer.progress import plain_lines
-from model.transformer.workdir import Scratch
+from model.transformer.workdir import WorkDir
 
 BRANCH = "main"  # what is published
 
 
 @dataclass(frozen=True)
-class Workplace:
+class TrainingContext:
     """What a challenger is given to train with."""
 
     watch: Watch  # is told of every step
-    scratch: Scratch
+    workdir: WorkDir
     size: str  # of a network, as SIZES names it
 
 
-CHALLENGERS: Mapping[str, Callable[[Workplace], Challenger]] = MappingProxyType(
+CHALLENGERS: Mapping[str, Callable[[TrainingContext], Challenger]] = MappingProxyType(
     {
         "boosting": lambda at: BoostingChallenger(),
         "transformer": lambda at: TransformerChallenger(
-            replace(CONTESTANT, watch=at.watch, scratch=at.scratch, size=at.size)
+            replace(WEEKLY_TRANSFORMER, watch=at.watch, workdir=at.workdir, size=at.size)
         ),
     }
 )
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingRequest:
     """What is asked of one training. Raises UsageError if it names what there is not."""
 
     through: date
     run_id: str
     promotes: bool
     challengers: tuple[str, ...]  # of CHALLENGERS
-    size: str = CONTESTANT.size  # of the Transformer's network
+    size: str = WEEKLY_TRANSFORMER.size  # of the Transformer's network
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -73,7 +73,7 @@ class Order:
             )
 
 
-def train_week(order: Order, home: Path) -> str | None:
+def train_week(order: TrainingRequest, home: Path) -> str | None:
     """Train, judge, keep and maybe promote challengers; return the outcome of the leading one in one line.
 
     A run of the same id goes on where an earlier one was killed, if the table is as it was. Of several ranks the first
@@ -87,7 +87,7 @@ def train_week(order: Order, home: Path) -> str | None:
     weeks = plan(order.through, min(sequences.days_with_rows, default=None))
     versions = registry.versions()
     champion = newest_promoted(versions, weeks.judged)
-    tries = Scratch(home / "exchange" / f".{order.run_id}.training")
+    tries = WorkDir(home / "exchange" / f".{order.run_id}.training")
     if leads():
         tries.clear(but=str(sequences.snapshot_id))
     console = Console(stderr=True, highlight=False, quiet=not leads())
@@ -96,39 +96,41 @@ def train_week(order: Order, home: Path) -> str | None:
         watch: Watch = plain_lines(console)
         if console.is_terminal:
             watch = lambda told: progress.update(task, description=told.line)  # noqa: E731
-        workplace = Workplace(watch, tries.part(str(sequences.snapshot_id)), order.size)
+        workplace = TrainingContext(watch, tries.part(str(sequences.snapshot_id)), order.size)
         challengers = [CHALLENGERS[name](workplace) for name in order.challengers]
         named = {unused_name(one.kind, order.through, versions): one for one in challengers}
         progress.update(task, total=steps_of(challengers) + 1)
         outcome = challenge(
             named,
             weeks,
-            histories(sequences, {*weeks.cuts, weeks.through}),
+            histories(sequences, {*weeks.cutoffs, weeks.through}),
             [(champion.name, load(champion, registry))] if champion else [],
             lambda doing: progress.update(task, advance=1, description=doing),
         )
     if not leads():
         return None
-    console.print(contestants(outcome))
-    for peeping in _peeping(versions, weeks):
-        console.print(has_seen_the_week(peeping.name, peeping.trained_through), soft_wrap=True)
-    told = _kept(outcome, order, sequences, registry, time.monotonic() - started)
+    console.print(results_table(outcome))
+    for peeping in _leaking_versions(versions, weeks):
+        console.print(seen_week_message(peeping.name, peeping.trained_through), soft_wrap=True)
+    told = _save(outcome, order, sequences, registry, time.monotonic() - started)
     tries.clear()
     return told
 
 
 def _sequences(through: date) -> SequencesSnapshot:
-    first_cut = through - timedelta(days=DAYS_AHEAD * (MOST_TAUGHT + 2))
+    first_cutoff = through - timedelta(days=HORIZON_DAYS * (MAX_TRAIN_CUTOFFS + 2))
     schema = sequences_with(HISTORY_COLUMNS)
-    return open_sequences(load_catalog(CATALOG), BRANCH, first_day_read(first_cut), through, schema)
+    return open_sequences(load_catalog(CATALOG), BRANCH, first_day_read(first_cutoff), through, schema)
 
 
-def _peeping(versions: Sequence[Version], weeks: Plan) -> list[Version]:
+def _leaking_versions(versions: Sequence[Version], weeks: Plan) -> list[Version]:
     """Return the promoted versions that have seen days of the judging week."""
     return [version for version in versions if version.is_promoted and weeks.judged < version.trained_through]
 
 
-def _kept(outcome: Challenge, order: Order, sequences: SequencesSnapshot, registry: Registry, seconds: float) -> str:
+def _save(
+    outcome: Challenge, order: TrainingRequest, sequences: SequencesSnapshot, registry: Registry, seconds: float
+) -> str:
     snapshot_id = sequences.snapshot_id
     assert snapshot_id is not None, "a table without a snapshot has no days, which the plan refuses"
     leader, winner = outcome.leader, outcome.winner

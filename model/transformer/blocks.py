@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from model.transformer.config import Size
+from model.transformer.config import NetworkConfig
 
 TIME_BUCKETS = 40  # two a factor of e: the last begins after 9 years
 SESSION_BUCKETS = 12  # 0, 1, 2, ... sessions ago; the last holds all that lies further back
@@ -46,7 +46,7 @@ class AgeBias(nn.Module):
 class Attention(nn.Module):
     """Queries look at tokens where `bias` is not minus infinity; without a bias, at the tokens up to their own."""
 
-    def __init__(self, size: Size, is_rotary: bool) -> None:
+    def __init__(self, size: NetworkConfig, is_rotary: bool) -> None:
         """is_rotary: queries and tokens are the same sequence, and know how many places they are apart.
 
         Dropout hides no token from a query: it took a sixth of a step, and the fast kernel for processors has none.
@@ -154,7 +154,7 @@ class FeedForward(nn.Module):
 class SelfBlock(nn.Module):
     """Tokens look at each other, then each thinks for itself."""
 
-    def __init__(self, size: Size, is_rotary: bool) -> None:
+    def __init__(self, size: NetworkConfig, is_rotary: bool) -> None:
         """is_rotary: as Attention has it."""
         super().__init__()
         self.attention_norm, self.thought_norm = nn.RMSNorm(size.width), nn.RMSNorm(size.width)
@@ -182,7 +182,7 @@ class SelfBlock(nn.Module):
 class CrossBlock(nn.Module):
     """Queries look at each other, then at the memory, and think for themselves after each."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkConfig) -> None:
         super().__init__()
         self.among_queries = SelfBlock(size, is_rotary=False)
         self.attention_norm, self.thought_norm = nn.RMSNorm(size.width), nn.RMSNorm(size.width)

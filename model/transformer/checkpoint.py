@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from model.errors import InputError
-from model.transformer.config import Recipe
+from model.transformer.config import TrainingConfig
 from model.transformer.dataset import Source
 from model.transformer.network import InterestTransformer
 from model.transformer.tensors import leaves
@@ -25,7 +25,9 @@ PROBED = 64  # users of a source whose questions are read to tell it from anothe
 Fingerprint = dict[str, str]
 
 
-def fingerprint(network: InterestTransformer, sources: Sequence[Source], recipe: Recipe, judge: object) -> Fingerprint:
+def fingerprint(
+    network: InterestTransformer, sources: Sequence[Source], recipe: TrainingConfig, judge: object
+) -> Fingerprint:
     """Return what tells a training from another: every setting, the shapes of the network, the data, the kind of judge.
 
     Of the data it reads the lengths of all users and the questions of some, evenly spread.

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from model.transformer.lr_schedule import pace
+from model.transformer.lr_schedule import lr_schedule
 
 
 @dataclass(frozen=True)
-class Size:
+class NetworkConfig:
     """What fixes the shapes of a network; a checkpoint keeps it beside the weights.
 
     Raises ValueError if the parts do not fit each other.
@@ -40,9 +40,9 @@ class Size:
 
 SIZES = MappingProxyType(
     {
-        "laptop": Size(width=64, heads=2, encoder_blocks=2, decoder_blocks=1, interests=8),
-        "server": Size(width=128, heads=4, encoder_blocks=4, decoder_blocks=2, interests=12),
-        "gpu": Size(width=256, heads=8, encoder_blocks=8, decoder_blocks=2, interests=16),
+        "laptop": NetworkConfig(width=64, heads=2, encoder_blocks=2, decoder_blocks=1, interests=8),
+        "server": NetworkConfig(width=128, heads=4, encoder_blocks=4, decoder_blocks=2, interests=12),
+        "gpu": NetworkConfig(width=256, heads=8, encoder_blocks=8, decoder_blocks=2, interests=16),
     }
 )
 
@@ -64,7 +64,7 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """How long and how fast; all that a repetition needs beside the data."""
 
     epochs: int = 4
@@ -80,9 +80,9 @@ class Recipe:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def pace(self, step: int, steps: int) -> float:
+    def lr_schedule(self, step: int, steps: int) -> float:
         """Return the learning rate of a step, counted from 0: a warm-up, then half a cosine down to 0."""
-        return self.learning_rate * pace(step, steps, self.warm_up_steps)
+        return self.learning_rate * lr_schedule(step, steps, self.warm_up_steps)
 
     def noise(self, step: int, rank: int) -> int:
         """Return the seed of a step's dropout: the same after a resume, another on each rank."""

@@ -25,7 +25,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True)
-class Machine:
+class Runtime:
     """One process on one CPU, unless told otherwise.
 
     On CPUs bf16 wins nothing where they have AVX512_BF16 and takes seven times as long where not (both measured), and
@@ -39,7 +39,7 @@ class Machine:
     nodes: int = 1
 
     @classmethod
-    def found(cls, environment: Mapping[str, str] = os.environ) -> "Machine":
+    def found(cls, environment: Mapping[str, str] = os.environ) -> "Runtime":
         """Return the machine that this process runs on: GPUs where there are any, as many ranks as torchrun started."""
         ranks_here = int(environment.get("LOCAL_WORLD_SIZE", 1))
         nodes = int(environment.get("WORLD_SIZE", 1)) // ranks_here

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.transformer.config import Recipe
+from model.transformer.config import TrainingConfig
 from model.transformer.dataset import Source, batches
 from model.transformer.loss import loss_of
 from model.transformer.network import InterestTransformer
@@ -22,7 +22,7 @@ class LeastLoss:
     """A Judge: the loss per user on a source that nothing is learnt from, with its sign turned."""
 
     source: Source
-    recipe: Recipe
+    recipe: TrainingConfig
 
     @torch.no_grad()
     def __call__(self, network: InterestTransformer) -> float:
@@ -30,7 +30,7 @@ class LeastLoss:
         total, users = 0.0, 0
         for user_B in batches(self.source.lengths_U(), self.recipe.tokens_at_once, answers=self.source.answers):
             question = on(self.source.question(user_B), device)
-            answer = network(question.batch, question.path_BCTP)
+            answer = network(question.batch, question.stacked_BCTP)
             total += float(loss_of(network, answer, question, self.recipe.weights)) * len(user_B)
             users += len(user_B)
         return -total / users

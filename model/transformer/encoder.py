@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from model.transformer.blocks import AgeBias, SelfBlock
-from model.transformer.config import Size
-from model.transformer.masks import encoder_sight_BML
-from model.transformer.tokens import KINDS, NUMBERS, Batch
+from model.transformer.config import NetworkConfig
+from model.transformer.masks import encoder_mask_BML
+from model.transformer.tokens import KINDS, NUMBERS, TokenBatch
 
 MOST_PLACES = 64  # further events of a session share the last place
 STANDARD_DEVIATION = 0.02
@@ -52,7 +52,9 @@ class ItemVectors(nn.Module):
 class TokenEmbedding(nn.Module):
     """What the encoder sees of each token. A token's vector is told by nothing but that token."""
 
-    def __init__(self, size: Size, items: int, tags: int, actions: int, content_VK: Tensor | None = None) -> None:
+    def __init__(
+        self, size: NetworkConfig, items: int, tags: int, actions: int, content_VK: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.items = ItemVectors(items, size.width, content_VK)
         self.tags = nn.Embedding(tags + 1, size.width, padding_idx=0)
@@ -67,7 +69,7 @@ class TokenEmbedding(nn.Module):
         self.norm = nn.RMSNorm(size.width)
         self.dropout = nn.Dropout(size.dropout)
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: TokenBatch) -> Tensor:
         """Return (B, L, D)."""
         tags_BL = (batch.tag_BLG > 0).sum(-1, keepdim=True).clamp(min=1)
         told_BLD = (
@@ -84,26 +86,26 @@ class TokenEmbedding(nn.Module):
 class Encoder(nn.Module):
     """A stack of blocks. Position l has seen tokens 0..l and nothing later."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkConfig) -> None:
         super().__init__()
         self.size = size
         self.age = AgeBias(size.heads) if size.has_time_bias else None
         self.blocks = nn.ModuleList(SelfBlock(size, is_rotary=True) for _ in range(size.encoder_blocks))
         self.norm = nn.RMSNorm(size.width)
 
-    def forward(self, token_BLD: Tensor, batch: Batch) -> Tensor:
+    def forward(self, token_BLD: Tensor, batch: TokenBatch) -> Tensor:
         """Return (B, L, D); the output of a session's end token is the session's vector."""
         bias_BHLL = self._bias_BHLL(token_BLD, batch)
         for block in self.blocks:
             token_BLD = block(token_BLD, bias_BHLL)
         return self.norm(token_BLD)
 
-    def _bias_BHLL(self, token_BLD: Tensor, batch: Batch) -> Tensor | None:
+    def _bias_BHLL(self, token_BLD: Tensor, batch: TokenBatch) -> Tensor | None:
         """Return what attention adds to each likeness; None where it is merely to look at what came before."""
         if self.age is None and not self.size.is_hierarchical:
             return None
-        sight_BHLL = encoder_sight_BML(batch, self.size.is_hierarchical)[:, None]
-        bias_BHLL = token_BLD.new_zeros(sight_BHLL.shape)
+        mask_BHLL = encoder_mask_BML(batch, self.size.is_hierarchical)[:, None]
+        bias_BHLL = token_BLD.new_zeros(mask_BHLL.shape)
         if self.age is not None:
             bias_BHLL = self.age(batch.at_BL, batch.at_BL, batch.session_BL, batch.session_BL)
-        return bias_BHLL.masked_fill(~sight_BHLL, -float("inf")).expand(-1, self.size.heads, -1, -1)
+        return bias_BHLL.masked_fill(~mask_BHLL, -float("inf")).expand(-1, self.size.heads, -1, -1)

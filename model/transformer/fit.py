@@ -22,42 +22,42 @@ from model.baselines.transition import Bag, TransitionSettings
 from model.boosting.ranker import BoostedRanking, LambdaMart
 from model.data.arrays import Floats
 from model.data.history import History
-from model.data.labels import Lesson
-from model.data.users import lowest_hashes_U
-from model.interfaces import Contestant, CostlyContestant, CurvePoint
-from model.transformer.config import SIZES, LossWeights, Recipe, Size
-from model.transformer.dataset import Asked, Window, batches, dense_lessons
-from model.transformer.distributed import Machine
+from model.data.labels import LabeledWindow
+from model.data.users import lowest_hash_users_U
+from model.interfaces import CostlyModel, CurvePoint, Model
+from model.transformer.config import SIZES, LossWeights, NetworkConfig, TrainingConfig
+from model.transformer.dataset import InferenceSet, TrainingSet, batches, dense_windows
+from model.transformer.distributed import Runtime
 from model.transformer.heads import ReturnStart
 from model.transformer.network import InterestTransformer
-from model.transformer.progress import Told, unwatched
-from model.transformer.stacked_features import LEAST, CrossFittedPaths, Paths, prepare_paths
+from model.transformer.progress import StepCallback, no_progress
+from model.transformer.stacked_features import MIN_PROBABILITY, CrossFittedFeatures, StackedFeatures, fit_stacked_models
 from model.transformer.tokens import Vocabulary
 from model.transformer.trainer import Trainer
 from model.transformer.warm_start import fit_of_affinity, fit_of_paths, fit_of_return
-from model.transformer.workdir import IN_MEMORY, Scratch
+from model.transformer.workdir import IN_MEMORY, WorkDir
 
 
 @dataclass(frozen=True)
-class Start:
+class WarmStart:
     """The fits with which networks of any seed begin."""
 
     weight_P: Tensor | None  # None where there is no path
     returning: ReturnStart
 
     @classmethod
-    def of(cls, window: Window, weights: LossWeights) -> "Start":
-        has_paths = window.path_UCTP.shape[-1] > 0
+    def of(cls, window: TrainingSet, weights: LossWeights) -> "WarmStart":
+        has_paths = window.stacked_UCTP.shape[-1] > 0
         return cls(fit_of_paths(window, weights) if has_paths else None, fit_of_return(window))
 
 
 def train_network(
-    windows: Sequence[Window],
-    start: Start,
+    windows: Sequence[TrainingSet],
+    start: WarmStart,
     vocabulary: Vocabulary,
-    size: Size,
-    recipe: Recipe,
-    told: Told,
+    size: NetworkConfig,
+    recipe: TrainingConfig,
+    told: StepCallback,
     checkpoint: Path | None = None,
 ) -> tuple[InterestTransformer, Sequence[CurvePoint]]:
     """Return the trained network and its curve; the newest of the windows tells it how sure to be.
@@ -68,11 +68,11 @@ def train_network(
     """
     torch.manual_seed(recipe.seed)
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-    network = InterestTransformer(size, *known, paths=windows[-1].path_UCTP.shape[-1])
+    network = InterestTransformer(size, *known, paths=windows[-1].stacked_UCTP.shape[-1])
     if start.weight_P is not None:
         network.start_from(start.weight_P)
     network.returning.start_from(start.returning)
-    trainer = Trainer(network, windows, recipe, machine=Machine.found())
+    trainer = Trainer(network, windows, recipe, machine=Runtime.found())
     network = trainer.run(told, checkpoint)
     network.affinity_scale.start_from(fit_of_affinity(network, windows[-1]))
     return network, trainer.curves
@@ -85,48 +85,48 @@ MOST_NUMBERS = 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class TransformerRanker:
+class FittedTransformer:
     """A Ranker: the mean probability of some networks."""
 
     networks: tuple[InterestTransformer, ...]
     vocabulary: Vocabulary
-    paths: Paths
-    size: Size
-    cut: int  # moment
+    paths: StackedFeatures
+    size: NetworkConfig
+    cutoff: int  # moment
     curves: tuple[Sequence[CurvePoint], ...] = ()  # how each network was trained, where that was kept
 
     @torch.no_grad()
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return the probability that the user touches the tag in the window; next to nothing for an unknown tag."""
-        asked = Asked.of(past, self.cut, self.vocabulary, self.paths, self.size)
-        strength_UV = np.full((past.users, len(self.vocabulary.tags)), LEAST)
+        asked = InferenceSet.of(past, self.cutoff, self.vocabulary, self.paths, self.size)
+        scores_UV = np.full((past.users, len(self.vocabulary.tags)), MIN_PROBABILITY)
         for user_B in batches(asked.lengths_U(), TOKENS_AT_ONCE):
-            batch, path_BCTP = asked.batch(user_B)
-            told = [torch.sigmoid(network(batch, path_BCTP).affinity_BCT[:, 0]) for network in self.networks]
-            strength_UV[user_B] = torch.stack(told).mean(0).numpy()
+            batch, stacked_BCTP = asked.batch(user_B)
+            told = [torch.sigmoid(network(batch, stacked_BCTP).affinity_BCT[:, 0]) for network in self.networks]
+            scores_UV[user_B] = torch.stack(told).mean(0).numpy()
         code_T = self.vocabulary.tag_codes(past.tag_T)
-        with_unknown = np.column_stack([np.full(past.users, LEAST), strength_UV])
+        with_unknown = np.column_stack([np.full(past.users, MIN_PROBABILITY), scores_UV])
         return with_unknown[:, code_T]
 
 
 @dataclass(frozen=True)
-class TransformerContestant:
+class TransformerModel:
     """A Contestant: so many networks of one size, each from another seed, beside the same paths."""
 
     size: str = "laptop"
     networks: int = 1
-    cuts_a_window: int = 1  # at how many moments in the length of a window a user is asked in training
-    recipe: Recipe = field(default_factory=Recipe)
-    paths: tuple[Contestant, ...] = ()
-    watch: Told = field(default=unwatched, compare=False)  # is told of every step of a training
-    scratch: Scratch = field(default=IN_MEMORY, compare=False)  # a training that is killed goes on from there
+    cutoffs_per_window: int = 1  # at how many moments in the length of a window a user is asked in training
+    recipe: TrainingConfig = field(default_factory=TrainingConfig)
+    paths: tuple[Model, ...] = ()
+    watch: StepCallback = field(default=no_progress, compare=False)  # is told of every step of a training
+    workdir: WorkDir = field(default=IN_MEMORY, compare=False)  # a training that is killed goes on from there
 
     @property
     def name(self) -> str:
         return "transformer"
 
     @property
-    def states_probabilities(self) -> bool:
+    def predicts_probabilities(self) -> bool:
         return True
 
     def settings(self) -> Mapping[str, Any]:
@@ -134,55 +134,55 @@ class TransformerContestant:
         return {
             "size": {"name": self.size, **asdict(SIZES[self.size])},
             "networks": self.networks,
-            "cuts_a_window": self.cuts_a_window,
+            "cutoffs_per_window": self.cutoffs_per_window,
             "recipe": self.recipe.as_json(),
             "paths": paths,
         }
 
     def __getstate__(self) -> Mapping[str, Any]:
-        return {**self.__dict__, "watch": unwatched}  # who watches stays in this process
+        return {**self.__dict__, "watch": no_progress}  # who watches stays in this process
 
-    def for_the_guard(self) -> "TransformerContestant":
+    def for_leakage_check(self) -> "TransformerModel":
         """Return one network of one epoch: all paths, windows and cuts are laid out and read as for the whole one."""
-        paths = tuple(path.for_the_guard() if isinstance(path, CostlyContestant) else path for path in self.paths)
+        paths = tuple(path.for_leakage_check() if isinstance(path, CostlyModel) else path for path in self.paths)
         return replace(self, networks=1, recipe=replace(self.recipe, epochs=1), paths=paths)
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> TransformerRanker:
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedTransformer:
         """Train on the windows of `taught` and on those between them.
 
         Raises ValueError if there is no window to learn from.
         """
         size, vocabulary = SIZES[self.size], Vocabulary.of(past)
-        lessons = dense_lessons(taught, past, self.cuts_a_window)
-        crossed = CrossFittedPaths.of(self.paths, taught, past, cut)
+        windows = dense_windows(taught, past, self.cutoffs_per_window)
+        crossed = CrossFittedFeatures.of(self.paths, taught, past, cutoff)
         read = past
-        most_users = MOST_NUMBERS // (len(lessons) * len(vocabulary.tags) * max(1, crossed.numbers))
+        most_users = MOST_NUMBERS // (len(windows) * len(vocabulary.tags) * max(1, crossed.numbers))
         if past.users > most_users:
-            read = past.of_users(lowest_hashes_U(past.user_id_U, most_users))
-            lessons = [one.of_users(np.isin(one.past.user_id_U, read.user_id_U)) for one in lessons]
-        scratch = self.scratch.part(f"{cut}-{self._digest()}")
-        window = Window.of(read, lessons, vocabulary, crossed, size, scratch)
-        start = Start.of(window, self.recipe.weights)
+            read = past.of_users(lowest_hash_users_U(past.user_id_U, most_users))
+            windows = [one.of_users(np.isin(one.past.user_id_U, read.user_id_U)) for one in windows]
+        workdir = self.workdir.part(f"{cutoff}-{self._digest()}")
+        window = TrainingSet.of(read, windows, vocabulary, crossed, size, workdir)
+        start = WarmStart.of(window, self.recipe.weights)
         recipes = [replace(self.recipe, seed=self.recipe.seed + number) for number in range(self.networks)]
         trained = [
             train_network(
-                [window], start, vocabulary, size, recipe, self.watch, scratch.file(f"network-{recipe.seed}.pt")
+                [window], start, vocabulary, size, recipe, self.watch, workdir.file(f"network-{recipe.seed}.pt")
             )
             for recipe in recipes
         ]
         networks, curves = zip(*trained, strict=True)
-        paths = prepare_paths(self.paths, taught, past, cut)
-        return TransformerRanker(networks, vocabulary, paths, size, cut, curves)
+        paths = fit_stacked_models(self.paths, taught, past, cutoff)
+        return FittedTransformer(networks, vocabulary, paths, size, cutoff, curves)
 
     def _digest(self) -> str:
         """Name what this contestant trains, so that another one does not go on from it."""
         return sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-CONTESTANT = TransformerContestant(
+WEEKLY_TRANSFORMER = TransformerModel(
     size="laptop",
     networks=1,
-    cuts_a_window=7,
+    cutoffs_per_window=7,
     paths=(
         OwnCounts(is_tuned=True),
         BoostedRanking(

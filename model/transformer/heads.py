@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from model.transformer.blocks import SECOND
-from model.transformer.masks import memory_sight_BCL
-from model.transformer.tokens import DAY_SECONDS, EVENT, Batch
+from model.transformer.masks import memory_mask_BCL
+from model.transformer.tokens import DAY_SECONDS, EVENT, TokenBatch
 
 EVENTS_HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
 SESSIONS_HALF_LIVES_DAYS = (2.0, 7.0, 28.0)
@@ -35,11 +35,11 @@ RATES_HALF_LIVES_DAYS = (2.0, 7.0)  # of events, and of sessions
 RATES = 1 + 2 * len(RATES_HALF_LIVES_DAYS)
 LEAST_A_DAY = 0.1  # added to what is counted, so that nothing has a logarithm
 LEAST_DAYS = 0.5  # added to the days over which it is counted
-LATELY_NUMBERS = 1 + len(EVENTS_HALF_LIVES_DAYS) + len(SESSIONS_HALF_LIVES_DAYS)
+RECENCY_FEATURES = 1 + len(EVENTS_HALF_LIVES_DAYS) + len(SESSIONS_HALF_LIVES_DAYS)
 
 
 @dataclass(frozen=True, eq=False)
-class Came:
+class RecencyFeatures:
     """Which tokens count at each cut, and how long ago they were."""
 
     is_event_BCL: Tensor
@@ -47,12 +47,12 @@ class Came:
     days_BCL: Tensor
 
     @classmethod
-    def of(cls, batch: Batch) -> "Came":
-        is_event_BCL = memory_sight_BCL(batch, is_hierarchical=False) & (batch.kind_BL == EVENT)[:, None]
-        days_BCL = (batch.cut_BC[:, :, None] - batch.at_BL[:, None]).clamp(min=0).double() / (SECOND * DAY_SECONDS)
+    def of(cls, batch: TokenBatch) -> "RecencyFeatures":
+        is_event_BCL = memory_mask_BCL(batch, is_hierarchical=False) & (batch.kind_BL == EVENT)[:, None]
+        days_BCL = (batch.cutoff_BC[:, :, None] - batch.at_BL[:, None]).clamp(min=0).double() / (SECOND * DAY_SECONDS)
         return cls(is_event_BCL, is_event_BCL & (batch.place_BL == 1)[:, None], days_BCL)
 
-    def lately_BCF(self) -> Tensor:
+    def recency_BCF(self) -> Tensor:
         """Return logarithms: of days since the last event, of events and sessions that fade by several half-lives."""
         counted = [
             self._since_last_BC(),
@@ -90,7 +90,7 @@ class Came:
 HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)  # at which the ways begin; where they end is learnt
 
 
-class OwnTagCounts(nn.Module):
+class PointerHead(nn.Module):
     """Counts the touches of each tag, a touch as much as its action, its age and what stood around it make it count.
 
     Source: the pointer form of the repeat decoder (Ren et al. 2019, RepeatNet), with an age that fades by learnt
@@ -107,15 +107,17 @@ class OwnTagCounts(nn.Module):
         nn.init.zeros_(self.by_action.weight)
         nn.init.zeros_(self.by_context.weight)
 
-    def forward(self, memory_BLD: Tensor, batch: Batch) -> Tensor:
+    def forward(self, memory_BLD: Tensor, batch: TokenBatch) -> Tensor:
         """Return (B, C, T, W): log(1 + count) of each tag as of each cut, in each way of counting."""
-        days_BCL1 = ((batch.cut_BC[:, :, None] - batch.at_BL[:, None]).clamp(min=0) / (SECOND * DAY_SECONDS))[..., None]
+        days_BCL1 = ((batch.cutoff_BC[:, :, None] - batch.at_BL[:, None]).clamp(min=0) / (SECOND * DAY_SECONDS))[
+            ..., None
+        ]
         weight_BLW = self.by_action(batch.action_BL) + self.by_context(memory_BLD)
         log_count_BCLW = weight_BLW[:, None] - days_BCL1.to(weight_BLW.dtype) * self.log_rate_W.exp()
-        sees_BCL1 = memory_sight_BCL(batch, is_hierarchical=False)[..., None]
+        sees_BCL1 = memory_mask_BCL(batch, is_hierarchical=False)[..., None]
         count_BCLW = torch.where(sees_BCL1, log_count_BCLW.exp(), 0.0)
-        users, cuts, _, ways = count_BCLW.shape
-        total_BCTW = count_BCLW.new_zeros(users, cuts, self.tags + 1, ways)
+        users, cutoffs, _, ways = count_BCLW.shape
+        total_BCTW = count_BCLW.new_zeros(users, cutoffs, self.tags + 1, ways)
         for tag_BL in batch.tag_BLG.unbind(-1):
             total_BCTW = total_BCTW.scatter_add(2, tag_BL[:, None, :, None].expand_as(count_BCLW), count_BCLW)
         return torch.log1p(total_BCTW[:, :, 1:])
@@ -130,23 +132,23 @@ class AffinityFit:
     weight_R: Tensor
 
 
-class RepeatExplore(nn.Module):
+class MixtureHead(nn.Module):
     """Adds up what the paths say of a tag (repeat) and what the Transformer says of it (explore): how tags rank.
 
     Source: the split of RepeatNet (Ren et al. 2019), as one sum instead of a switch.
     """
 
     def __init__(self, paths: int, own_ways: int) -> None:
-        """own_ways: of counting a user's own tags inside the network, see `OwnTagCounts`."""
+        """own_ways: of counting a user's own tags inside the network, see `PointerHead`."""
         super().__init__()
         self.weight_P = nn.Parameter(torch.zeros(paths))
         # Beside a fit of the paths the network begins silent; without one, its own counts are a good start.
         self.own_W = nn.Parameter(torch.full((own_ways,), 0.0 if paths else 1.0))
         self.explore = nn.Parameter(torch.tensor(0.0 if paths else 1.0))
 
-    def forward(self, path_BCTP: Tensor, log_mixture_BCT: Tensor, own_BCTW: Tensor | None = None) -> Tensor:
+    def forward(self, stacked_BCTP: Tensor, log_mixture_BCT: Tensor, own_BCTW: Tensor | None = None) -> Tensor:
         """Return the log probability (B, C, T) of each tag as the next one touched."""
-        told_BCT = path_BCTP @ self.weight_P + self.explore * log_mixture_BCT
+        told_BCT = stacked_BCTP @ self.weight_P + self.explore * log_mixture_BCT
         return (told_BCT if own_BCTW is None else told_BCT + own_BCTW @ self.own_W).log_softmax(-1)
 
 
@@ -199,13 +201,13 @@ class ReturnHead(nn.Module):
         super().__init__()
         self.mean_F: Tensor
         self.spread_F: Tensor
-        self.register_buffer("mean_F", torch.zeros(LATELY_NUMBERS))
-        self.register_buffer("spread_F", torch.ones(LATELY_NUMBERS))
-        self.line = nn.Linear(LATELY_NUMBERS, 1)
+        self.register_buffer("mean_F", torch.zeros(RECENCY_FEATURES))
+        self.register_buffer("spread_F", torch.ones(RECENCY_FEATURES))
+        self.line = nn.Linear(RECENCY_FEATURES, 1)
 
-    def forward(self, lately_BCF: Tensor) -> Tensor:
+    def forward(self, recency_BCF: Tensor) -> Tensor:
         """Return log-odds (B, C) that the user comes back in the window after the cut."""
-        return self.line((lately_BCF - self.mean_F) / self.spread_F).squeeze(-1)
+        return self.line((recency_BCF - self.mean_F) / self.spread_F).squeeze(-1)
 
     def start_from(self, fit: ReturnStart) -> None:
         with torch.no_grad():

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from model.transformer.config import LossWeights
-from model.transformer.dataset import Question
+from model.transformer.dataset import Batch
 from model.transformer.network import Answer, InterestTransformer
 from model.transformer.tokens import EVENT, PADDING
 
@@ -56,7 +56,7 @@ def sampled_ranking_loss(affinity_BCT: Tensor, touched_BCT: Tensor, negatives_K:
 MOST_IN_SEQUENCE = 5  # tags of a window that are taught one by one
 
 
-def loss_of(network: InterestTransformer, answer: Answer, question: Question, weights: LossWeights) -> Tensor:
+def loss_of(network: InterestTransformer, answer: Answer, question: Batch, weights: LossWeights) -> Tensor:
     """Return the weighted loss of a batch, a scalar: means over the users and cuts that are asked.
 
     Targets are dense: all tags that the user touches in the window after the cut, not the next click.
@@ -99,7 +99,7 @@ def ranking_loss(told_NT: Tensor, wanted_NT: Tensor) -> Tensor:
     return -(share_NT * log_softmax(told_NT, -1)).sum()
 
 
-def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, question: Question) -> Tensor:
+def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, question: Batch) -> Tensor:
     """Return the cross entropy of the tags of each event, told by the token before it; 0 where no event has tags."""
     batch = question.batch
     tag_BLG = batch.tag_BLG[:, 1:]
@@ -112,7 +112,7 @@ def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, question: Q
     return torch.nn.functional.cross_entropy(logit_NT, tag_BLG[is_told_BLG] - 1)
 
 
-def sequence_loss(network: InterestTransformer, memory_BLD: Tensor, question: Question) -> Tensor:
+def sequence_loss(network: InterestTransformer, memory_BLD: Tensor, question: Batch) -> Tensor:
     """Return the cross entropy of each tag of the window, told after those before it; 0 where nobody touched any.
 
     The tags stand by falling number of touches, equals by code. The truth goes before each tag, not what the network

@@ -10,7 +10,7 @@ from torch import nn
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def pace(step: int, steps: int, warm_up_steps: int) -> float:
+def lr_schedule(step: int, steps: int, warm_up_steps: int) -> float:
     """Return the share of the learning rate: a straight rise, under a cosine that falls to 0 at the end.
 
     step: from 0.

@@ -17,15 +17,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.calibration import AS_STATED, Calibration, LogisticFormula
+from model.calibration import IDENTITY, Calibration, LogisticFormula
 from model.counts.model import UNTUNED, Counts1
 from model.data.arrays import Floats
 from model.errors import InputError
-from model.interfaces import Ranker
-from model.transformer.config import Size
+from model.interfaces import FittedModel
+from model.transformer.config import NetworkConfig
 from model.transformer.distributed import scoring_device
 from model.transformer.network import InterestTransformer
-from model.transformer.stacked_features import nobody, read_path, together, write_path
+from model.transformer.stacked_features import no_users, read_stacked_model, stack, write_stacked_model
 from model.transformer.tokens import Vocabulary
 
 KIND = "transformer-1"
@@ -45,18 +45,18 @@ class Calibrations:
         return self.bent.apply(self.affinity.probability_N(log_odds_N[:, None]))
 
 
-UNCHANGED = LogisticFormula(0.0, {LOG_ODDS: 1.0})
-AS_TOLD = Calibrations(UNCHANGED, AS_STATED, None)
+IDENTITY_LINE = LogisticFormula(0.0, {LOG_ODDS: 1.0})
+UNCALIBRATED = Calibrations(IDENTITY_LINE, IDENTITY, None)
 
 
 @dataclass(frozen=True, eq=False)
 class InterestModel:
     """What is of a day (what was popular, the fit of counts-1) is no part of it; see `Anchored`."""
 
-    size: Size
+    size: NetworkConfig
     vocabulary: Vocabulary
     networks: tuple[InterestTransformer, ...]
-    paths: tuple[Ranker, ...]  # as of the end of training
+    paths: tuple[FittedModel, ...]  # as of the end of training
     calibrations: Calibrations
     facts: Mapping[str, Any]  # what it was trained on and how it did, as JSON
 
@@ -66,7 +66,7 @@ class InterestModel:
         return next(self.networks[0].parameters()).device
 
 
-TOLD = "model.json"
+DESCRIPTION = "model.json"
 FORMAT = 2  # another number for whatever this code would misread
 
 
@@ -77,7 +77,7 @@ def write_model(model: InterestModel, folder: Path) -> None:
         "format": FORMAT,
         "size": asdict(model.size),
         "networks": len(model.networks),
-        "paths": [write_path(path, folder, number) for number, path in enumerate(model.paths)],
+        "paths": [write_stacked_model(path, folder, number) for number, path in enumerate(model.paths)],
         "calibrations": {
             "affinity": asdict(calibrations.affinity),
             "bent": asdict(calibrations.bent),
@@ -86,7 +86,7 @@ def write_model(model: InterestModel, folder: Path) -> None:
         "facts": model.facts,
         "vocabulary": model.vocabulary.as_json(),
     }
-    (folder / TOLD).write_text(json.dumps(told) + "\n")
+    (folder / DESCRIPTION).write_text(json.dumps(told) + "\n")
     for number, network in enumerate(model.networks):
         save_file(network.state_dict(), _weights(folder, number))
 
@@ -96,20 +96,20 @@ def read_model(folder: Path) -> InterestModel:
 
     Raises InputError if another version of this code wrote it.
     """
-    told = json.loads((folder / TOLD).read_text())
+    told = json.loads((folder / DESCRIPTION).read_text())
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         found = told.get("format") if isinstance(told, dict) else None
         raise InputError(
             f"the model in {folder} is of the format {found}, expected {FORMAT}: another version made it; train again, "
             f"or score with --model none"
         )
-    vocabulary, standing_in = Vocabulary.from_json(told["vocabulary"]), Counts1(0, UNTUNED, nobody())
-    paths = tuple(read_path(path, folder, number, standing_in) for number, path in enumerate(told["paths"]))
+    vocabulary, standing_in = Vocabulary.from_json(told["vocabulary"]), Counts1(0, UNTUNED, no_users())
+    paths = tuple(read_stacked_model(path, folder, number, standing_in) for number, path in enumerate(told["paths"]))
     return InterestModel(
         size=_size(told["size"], folder),
         vocabulary=vocabulary,
         networks=tuple(
-            _network(_size(told["size"], folder), vocabulary, together(paths).numbers, _weights(folder, number))
+            _network(_size(told["size"], folder), vocabulary, stack(paths).numbers, _weights(folder, number))
             for number in range(told["networks"])
         ),
         paths=paths,
@@ -127,9 +127,9 @@ def _calibrations(told: Mapping[str, Any]) -> Calibrations:
     )
 
 
-def _size(told: Mapping[str, Any], folder: Path) -> Size:
+def _size(told: Mapping[str, Any], folder: Path) -> NetworkConfig:
     try:
-        return Size(**told)
+        return NetworkConfig(**told)
     except TypeError as unlike:
         raise InputError(
             f"the size of the model in {folder} is not told as this version does ({unlike}): train again, or "
@@ -137,7 +137,7 @@ def _size(told: Mapping[str, Any], folder: Path) -> Size:
         ) from None
 
 
-def _network(size: Size, vocabulary: Vocabulary, paths: int, weights: Path) -> InterestTransformer:
+def _network(size: NetworkConfig, vocabulary: Vocabulary, paths: int, weights: Path) -> InterestTransformer:
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
     network = InterestTransformer(size, *known, paths=paths)
     try:

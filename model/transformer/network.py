@@ -9,11 +9,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model.transformer.config import Size
+from model.transformer.config import NetworkConfig
 from model.transformer.decoder import InterestDecoder, Interests, TagSequenceDecoder
 from model.transformer.encoder import Encoder, TokenEmbedding
-from model.transformer.heads import HALF_LIVES_DAYS, RATES, AffinityScale, Came, OwnTagCounts, RepeatExplore, ReturnHead
-from model.transformer.tokens import END, Batch
+from model.transformer.heads import (
+    HALF_LIVES_DAYS,
+    RATES,
+    AffinityScale,
+    MixtureHead,
+    PointerHead,
+    RecencyFeatures,
+    ReturnHead,
+)
+from model.transformer.tokens import END, TokenBatch
 
 OWN_WAYS = len(HALF_LIVES_DAYS)
 
@@ -34,7 +42,7 @@ class InterestTransformer(nn.Module):
     """Cross-session user interest modelling by encoder and decoder, as MODEL.md 1 lists its parts."""
 
     def __init__(
-        self, size: Size, items: int, tags: int, actions: int, paths: int = 0, content_VK: Tensor | None = None
+        self, size: NetworkConfig, items: int, tags: int, actions: int, paths: int = 0, content_VK: Tensor | None = None
     ) -> None:
         """paths: numbers about each user and tag that come from outside, such as logarithms of decayed counts."""
         super().__init__()
@@ -42,9 +50,9 @@ class InterestTransformer(nn.Module):
         self.encoder = Encoder(size)
         self.interests = InterestDecoder(size, tags)
         self.tag_sequence = TagSequenceDecoder(size, tags)
-        self.own_tags = OwnTagCounts(size.width, actions, tags) if size.has_own_tags else None
+        self.own_tags = PointerHead(size.width, actions, tags) if size.has_own_tags else None
         own_ways = OWN_WAYS if size.has_own_tags else 0
-        self.repeat_explore = RepeatExplore(paths, own_ways)
+        self.repeat_explore = MixtureHead(paths, own_ways)
         self.affinity_scale = AffinityScale(RATES)
         self.returning = ReturnHead()
 
@@ -52,24 +60,24 @@ class InterestTransformer(nn.Module):
     def tag_TD(self) -> Tensor:
         return self.embedding.tags.weight[1:]
 
-    def encode(self, batch: Batch) -> Tensor:
+    def encode(self, batch: TokenBatch) -> Tensor:
         """Return the memory (B, L, D); position l has seen tokens 0..l and nothing later."""
         memory_BLD: Tensor = self.encoder(self.embedding(batch), batch)
         return memory_BLD
 
-    def forward(self, batch: Batch, path_BCTP: Tensor | None = None) -> Answer:
+    def forward(self, batch: TokenBatch, stacked_BCTP: Tensor | None = None) -> Answer:
         """Answer at each cut from what stood before it, and from the paths.
 
-        path_BCTP: as many numbers a tag as the network has paths; None where it has none.
+        stacked_BCTP: as many numbers a tag as the network has paths; None where it has none.
         """
         memory_BLD = self.encode(batch)
         interests: Interests = self.interests(memory_BLD, batch, self.tag_TD)
         log_mixture_BCT = interests.log_mixture_BCT()
-        if path_BCTP is None:
-            path_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
+        if stacked_BCTP is None:
+            stacked_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
         own_BCTW = self.own_tags(memory_BLD, batch) if self.own_tags else None
-        log_share_BCT = self.repeat_explore(path_BCTP, log_mixture_BCT, own_BCTW)
-        came = Came.of(batch)
+        log_share_BCT = self.repeat_explore(stacked_BCTP, log_mixture_BCT, own_BCTW)
+        came = RecencyFeatures.of(batch)
         rate_BCR = came.rates_BCR().to(log_share_BCT.dtype)
         return Answer(
             memory_BLD,
@@ -77,7 +85,7 @@ class InterestTransformer(nn.Module):
             log_share_BCT,
             rate_BCR,
             self.affinity_scale(log_share_BCT, rate_BCR),
-            self.returning(came.lately_BCF().to(log_share_BCT.dtype)),
+            self.returning(came.recency_BCF().to(log_share_BCT.dtype)),
         )
 
     def start_from(self, weight_P: Tensor) -> None:
@@ -92,12 +100,12 @@ class InterestTransformer(nn.Module):
         """Return how strongly each item is expected after each token, (B, L, V): code 1 first, unseen ones last."""
         return memory_BLD @ self.embedding.items.all_VD()[1:].T
 
-    def emit_tags(self, batch: Batch, count: int) -> Tensor:
+    def emit_tags(self, batch: TokenBatch, count: int) -> Tensor:
         """Return (B, C, count) tags, 0 for the first of the vocabulary, the likeliest sequence step by step."""
         return self.tag_sequence.emit(self.encode(batch), batch, self.tag_TD, count)
 
 
-def session_vectors(memory_BLD: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def session_vectors(memory_BLD: Tensor, batch: TokenBatch) -> tuple[Tensor, Tensor, Tensor]:
     """Return each whole session's vector (S, D), its user in the batch and its ordinal.
 
     Raises ValueError if the batch was laid out without session tokens.

@@ -22,12 +22,12 @@ from model.data.arrays import AnyArray, Floats, Ints, Texts
 from model.data.history import History
 from model.data.pairs import OwnTags, Pairs, candidates, own_tags
 from model.data.scores import EVIDENCE_PER_INTEREST, INTERESTS_PER_USER
-from model.transformer.dataset import MOST_TOKENS, Asked, batches
+from model.transformer.dataset import MAX_TOKENS, InferenceSet, batches
 from model.transformer.model import InterestModel
 from model.transformer.network import Answer
-from model.transformer.stacked_features import LEAST, Paths, anchored, together
+from model.transformer.stacked_features import MIN_PROBABILITY, StackedFeatures, stack, stacked_model_as_of
 from model.transformer.tensors import on
-from model.transformer.tokens import Batch, Tokens
+from model.transformer.tokens import TokenBatch, Tokens
 
 NO_TAG = -1
 
@@ -61,23 +61,23 @@ class InterestTable:
     def published(self) -> Published:
         user_R, rank_R = np.nonzero(self.tag_UI != NO_TAG)
         session_id_RV = self.session_id_UIV[user_R, rank_R]
-        is_told_RV = np.asarray(session_id_RV != None, dtype=bool)  # noqa: E711  # numpy compares one by one
+        has_session_RV = np.asarray(session_id_RV != None, dtype=bool)  # noqa: E711  # numpy compares one by one
         return Published(
             user_R=user_R,
             tag_R=self.tag_UI[user_R, rank_R],
             affinity_R=self.affinity_UI[user_R, rank_R],
             trend_R=self.trend_UI[user_R, rank_R],
-            evidence_count_R=is_told_RV.sum(axis=1),
-            session_id_V=session_id_RV[is_told_RV],
+            evidence_count_R=has_session_RV.sum(axis=1),
+            session_id_V=session_id_RV[has_session_RV],
         )
 
 
 def strongest_UI(affinity_UT: Floats) -> Ints:
     """Return the strongest tags of each user, of equals the first by name; NO_TAG where nothing more is told."""
     order_UI = np.argsort(-affinity_UT, axis=1, kind="stable")[:, :INTERESTS_PER_USER]
-    is_told_UI = np.isfinite(np.take_along_axis(affinity_UT, order_UI, axis=1))
+    is_published_UI = np.isfinite(np.take_along_axis(affinity_UT, order_UI, axis=1))
     missing = INTERESTS_PER_USER - order_UI.shape[1]
-    return np.pad(np.where(is_told_UI, order_UI, NO_TAG), ((0, 0), (0, missing)), constant_values=NO_TAG)
+    return np.pad(np.where(is_published_UI, order_UI, NO_TAG), ((0, 0), (0, missing)), constant_values=NO_TAG)
 
 
 def of_tags_UI(value_UT: AnyArray, tag_UI: Ints) -> Floats:
@@ -87,21 +87,21 @@ def of_tags_UI(value_UT: AnyArray, tag_UI: Ints) -> Floats:
 
 TOKENS_AT_ONCE = 16_384
 USERS_AT_ONCE = 256  # bounds what is held of every tag at once
-TOLD_NOTHING = -np.inf
+NO_SCORE = -np.inf
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
     """What the networks found in some users' events."""
 
-    asked: Asked
-    batch: Batch  # on the device of the networks, as are the answers
+    asked: InferenceSet
+    batch: TokenBatch  # on the device of the networks, as are the answers
     answers: tuple[Answer, ...]  # one a network
 
     def log_odds_WV(self) -> Floats:
         """Return the log-odds of the mean probability of the networks, before any calibration."""
         told_NWV = torch.stack([torch.sigmoid(answer.affinity_BCT[:, 0].double()) for answer in self.answers])
-        return np.asarray(logit(np.clip(told_NWV.mean(0).cpu().numpy(), LEAST, 1 - LEAST)))
+        return np.asarray(logit(np.clip(told_NWV.mean(0).cpu().numpy(), MIN_PROBABILITY, 1 - MIN_PROBABILITY)))
 
     def return_log_odds_W(self) -> Floats:
         told_NW = torch.stack([answer.return_BC[:, 0].double() for answer in self.answers])
@@ -115,26 +115,28 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class Predictions:
     """What a model says of some users."""
 
-    affinity_UT: Floats  # TOLD_NOTHING where nothing is told
+    affinity_UT: Floats  # NO_SCORE where nothing is told
     user_W: Ints
     reading: Reading | None  # of the users with an event; None where there is none
 
 
 @dataclass(frozen=True, eq=False)
-class Anchored:
+class AsOfPredictor:
     """An interest model as of `moment`, with the counts-1 of a day."""
 
     model: InterestModel
-    paths: Paths
+    paths: StackedFeatures
     counts: Counts1
     moment: int
 
     @classmethod
-    def at(cls, model: InterestModel, counts: Counts1, moment: int) -> "Anchored":
-        return cls(model, together(tuple(anchored(path, counts, moment) for path in model.paths)), counts, moment)
+    def at(cls, model: InterestModel, counts: Counts1, moment: int) -> "AsOfPredictor":
+        return cls(
+            model, stack(tuple(stacked_model_as_of(path, counts, moment) for path in model.paths)), counts, moment
+        )
 
     def pairs_of_counts(self, some: History) -> Pairs:
         """Return the pairs that counts-1 speaks of, as the networks cannot: own and popular tags that are not in the
@@ -145,12 +147,12 @@ class Anchored:
         is_empty_U = some.event_counts_U() == 0
         return Pairs(pairs.key_P[is_foreign_T[pairs.tag_P] | is_empty_U[pairs.user_P]], pairs.tags)
 
-    def tell(self, some: History, of_counts: Pairs) -> Told:
+    def tell(self, some: History, of_counts: Pairs) -> Predictions:
         """Return the calibrated probability of each tag of the vocabulary and of `of_counts`.
 
         some: nothing lies at the moment or after it; its vocabulary has every popular tag and that of the model.
         """
-        affinity_UT = np.full((some.users, len(some.tag_T)), TOLD_NOTHING)
+        affinity_UT = np.full((some.users, len(some.tag_T)), NO_SCORE)
         has_event_U = some.event_counts_U() > 0
         user_W = np.flatnonzero(has_event_U)
         reading = self.read(some.of_users(has_event_U)) if len(user_W) else None
@@ -162,23 +164,23 @@ class Anchored:
         own, share_T = own_tags(some), self.counts.popularity.share_of(some.tag_T)
         affinity_P = self._affinity_by_counts_P(some, own, of_counts, share_T)
         affinity_UT[of_counts.user_P, of_counts.tag_P] = affinity_P
-        return Told(affinity_UT, user_W, reading)
+        return Predictions(affinity_UT, user_W, reading)
 
     @torch.no_grad()
     def read(self, some: History) -> Reading:
         """some: users with an event each."""
-        asked = Asked.of(some, self.moment, self.model.vocabulary, self.paths, self.model.size)
-        batch, path_BCTP = asked.batch(np.arange(some.users))
-        batch, path_BCTP = on(batch, self.model.device), path_BCTP.to(self.model.device)
-        return Reading(asked, batch, tuple(network(batch, path_BCTP) for network in self.model.networks))
+        asked = InferenceSet.of(some, self.moment, self.model.vocabulary, self.paths, self.model.size)
+        batch, stacked_BCTP = asked.batch(np.arange(some.users))
+        batch, stacked_BCTP = on(batch, self.model.device), stacked_BCTP.to(self.model.device)
+        return Reading(asked, batch, tuple(network(batch, stacked_BCTP) for network in self.model.networks))
 
     def _affinity_by_counts_P(self, some: History, own: OwnTags, pairs: Pairs, share_T: Floats) -> Floats:
         return self.counts.fitted.affinity_P(some, own, pairs, share_T, self.moment)
 
 
-def pieces(known: History) -> Iterator[tuple[Ints, History]]:
+def user_batches(known: History) -> Iterator[tuple[Ints, History]]:
     """Yield users of like lengths and their history, so many at a time as can be asked about at once."""
-    length_U = np.clip(known.event_counts_U() + 2 * known.session_counts_U(), 1, MOST_TOKENS)
+    length_U = np.clip(known.event_counts_U() + 2 * known.session_counts_U(), 1, MAX_TOKENS)
     for users in batches(length_U, TOKENS_AT_ONCE):
         for first in range(0, len(users), USERS_AT_ONCE):
             user_B = np.sort(users[first : first + USERS_AT_ONCE])

@@ -29,10 +29,10 @@ class Progress:
         return f"step {self.step} of {self.steps}, loss {self.loss:.4f}, {self.events_per_second:,.0f} events/s, {left}"
 
 
-Told = Callable[[Progress], None]
+StepCallback = Callable[[Progress], None]
 
 
-def unwatched(told: Progress) -> None:
+def no_progress(told: Progress) -> None:
     """Nobody is told."""
 
 
@@ -58,7 +58,7 @@ class Meter:
 
 
 @contextmanager
-def told_on(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Iterator[Told]:
+def console_progress(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Iterator[StepCallback]:
     """Give the function that draws progress as one line that changes, on no terminal as a new line now and then."""
     if console.is_terminal:
         with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
@@ -68,7 +68,7 @@ def told_on(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Iterator[
     yield plain_lines(console, plain_seconds)
 
 
-def plain_lines(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Told:
+def plain_lines(console: Console, plain_seconds: float = PLAIN_SECONDS) -> StepCallback:
     """Return the function that prints a line now and then."""
     told_at = time.monotonic()
 

@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.counts.candidates import NEXT_TO_NOTHING
+from model.counts.candidates import NEGLIGIBLE_SCORE
 from model.counts.model import Counts1
 from model.counts.publish import return_probability_U, scores_of, strongest_sessions
 from model.data.arrays import Bools, Floats, Ints, Texts
-from model.data.days import DAYS_AHEAD, MICROS_PER_DAY
+from model.data.days import HORIZON_DAYS, MICROS_PER_DAY
 from model.data.history import History
 from model.data.pairs import Pairs, own_tags
 from model.data.scores import EVIDENCE_PER_INTEREST, Scores
@@ -33,14 +33,14 @@ from model.transformer.model import KIND, InterestModel, read_model, write_model
 from model.transformer.network import InterestTransformer
 from model.transformer.predict import (
     NO_TAG,
-    Anchored,
+    AsOfPredictor,
     InterestTable,
+    Predictions,
     Reading,
-    Told,
     of_tags_UI,
-    pieces,
     session_ids_US,
     strongest_UI,
+    user_batches,
 )
 
 
@@ -56,9 +56,9 @@ def attended_sessions_BIV(networks: Sequence[InterestTransformer], reading: Read
     tag_BI: places in the vocabulary; what stands at -1 is void.
     """
     tags = torch.from_numpy(np.maximum(tag_BI, 0)).to(reading.batch.session_BL.device)
-    strength_BIS = torch.stack(
+    score_BIS = torch.stack(
         [
-            strength_of_sessions_BIS(
+            score_of_sessions_BIS(
                 _responsibility_BIK(answer.interests.log_share_BCK[:, 0], answer.interests.log_tag_BCKT[:, 0], tags),
                 network.interests.attention_BCKL(answer.memory_BLD, reading.batch)[:, 0],
                 reading.batch.session_BL,
@@ -66,15 +66,15 @@ def attended_sessions_BIV(networks: Sequence[InterestTransformer], reading: Read
             for network, answer in zip(networks, reading.answers, strict=True)
         ]
     ).mean(0)
-    return _strongest_BIV(strength_BIS.double().cpu().numpy(), session_ids_US(reading.asked.tokens))
+    return _strongest_BIV(score_BIS.double().cpu().numpy(), session_ids_US(reading.asked.tokens))
 
 
-def strength_of_sessions_BIS(responsibility_BIK: Tensor, attention_BKL: Tensor, session_BL: Tensor) -> Tensor:
+def score_of_sessions_BIS(responsibility_BIK: Tensor, attention_BKL: Tensor, session_BL: Tensor) -> Tensor:
     """Return how strongly each session, oldest first, speaks for each tag: 1 in all, less what no token was given."""
-    strength_BIL = responsibility_BIK @ attention_BKL
+    score_BIL = responsibility_BIK @ attention_BKL
     sessions = int(session_BL.max()) + 1
-    strength_BIS = strength_BIL.new_zeros((*strength_BIL.shape[:2], sessions))
-    return strength_BIS.scatter_add_(2, session_BL[:, None].expand_as(strength_BIL), strength_BIL)
+    score_BIS = score_BIL.new_zeros((*score_BIL.shape[:2], sessions))
+    return score_BIS.scatter_add_(2, session_BL[:, None].expand_as(score_BIL), score_BIL)
 
 
 def _responsibility_BIK(log_share_BK: Tensor, log_tag_BKT: Tensor, tag_BI: Tensor) -> Tensor:
@@ -83,20 +83,20 @@ def _responsibility_BIK(log_share_BK: Tensor, log_tag_BKT: Tensor, tag_BI: Tenso
     return (log_share_BK[..., None] + log_tag_BKI).softmax(1).transpose(1, 2)
 
 
-def _strongest_BIV(strength_BIS: Floats, id_BS: Texts) -> Texts:
+def _strongest_BIV(score_BIS: Floats, id_BS: Texts) -> Texts:
     """Return the names of the strongest sessions that were looked at, of equals the later first."""
-    newest_first_BIS = strength_BIS[..., ::-1]
+    newest_first_BIS = score_BIS[..., ::-1]
     order_BIV = np.argsort(-newest_first_BIS, axis=-1, kind="stable")[..., :EVIDENCE_PER_INTEREST]
-    session_BIV = strength_BIS.shape[-1] - 1 - order_BIV
-    told_BIV = np.full((*strength_BIS.shape[:2], EVIDENCE_PER_INTEREST), None, dtype=object)
+    session_BIV = score_BIS.shape[-1] - 1 - order_BIV
+    told_BIV = np.full((*score_BIS.shape[:2], EVIDENCE_PER_INTEREST), None, dtype=object)
     session_id_BIV = id_BS[np.arange(len(id_BS))[:, None, None], session_BIV]
-    session_id_BIV[np.take_along_axis(strength_BIS, session_BIV, axis=-1) <= 0] = None
+    session_id_BIV[np.take_along_axis(score_BIS, session_BIV, axis=-1) <= 0] = None
     told_BIV[..., : session_BIV.shape[-1]] = session_id_BIV
     return told_BIV
 
 
 @dataclass(frozen=True, eq=False)
-class ToldOfPiece:
+class PredictionsOfBatch:
     """What is kept of a piece; what the networks needed for it is let go of."""
 
     user_B: Ints
@@ -126,21 +126,21 @@ class Transformer1:
         before. Evidence: see `attended_sessions_BIV`. Items are those of counts-1 by these affinities.
         """
         counts, model = self.counts, self.model
-        end, crowd, half_life_days = counts.end, counts.popularity, counts.fitted.half_life_days
-        vocabulary_T = reduce(np.union1d, (history.tag_T, crowd.tag_T, model.vocabulary.tags))
+        end, popularity, half_life_days = counts.end, counts.popularity, counts.fitted.half_life_days
+        vocabulary_T = reduce(np.union1d, (history.tag_T, popularity.tag_T, model.vocabulary.tags))
         known = history.before(end).with_vocabulary(vocabulary_T)
-        now = Anchored.at(model, counts, end)
-        then = Anchored.at(model, counts, end - DAYS_AHEAD * MICROS_PER_DAY)
+        now = AsOfPredictor.at(model, counts, end)
+        then = AsOfPredictor.at(model, counts, end - HORIZON_DAYS * MICROS_PER_DAY)
         table = InterestTable.empty(known.users)
         returning_U = return_probability_U(known, end, half_life_days, counts.fitted.returning)
         embedding_UD = np.zeros((known.users, model.size.width), np.float32)
         with scoring_threads() as threads:
-            for told in threads.map(partial(self._told_of, now, then), pieces(known)):
+            for told in threads.map(partial(self._told_of, now, then), user_batches(known)):
                 table.put(told.user_B, told.interests)
                 self._put_users(told, returning_U, embedding_UD)
-        return scores_of(table.published(), known, end, crowd, half_life_days, returning_U, embedding_UD)
+        return scores_of(table.published(), known, end, popularity, half_life_days, returning_U, embedding_UD)
 
-    def _told_of(self, now: Anchored, then: Anchored, piece: tuple[Ints, History]) -> ToldOfPiece:
+    def _told_of(self, now: AsOfPredictor, then: AsOfPredictor, piece: tuple[Ints, History]) -> PredictionsOfBatch:
         user_B, some = piece
         of_counts = now.pairs_of_counts(some)
         told = now.tell(some, of_counts)
@@ -149,7 +149,7 @@ class Transformer1:
         trend_BI = self._trend_BI(then, some, of_counts, tag_BI, affinity_BI)
         evidence_BIV = self._evidence_BIV(told, some, of_counts, tag_BI)
         reading = told.reading
-        return ToldOfPiece(
+        return PredictionsOfBatch(
             user_B,
             InterestTable(tag_BI, affinity_BI, trend_BI, evidence_BIV),
             told.user_W,
@@ -157,15 +157,17 @@ class Transformer1:
             reading.return_log_odds_W() if reading else np.zeros(0),
         )
 
-    def _trend_BI(self, then: Anchored, some: History, of_counts: Pairs, tag_BI: Ints, affinity_BI: Floats) -> Floats:
+    def _trend_BI(
+        self, then: AsOfPredictor, some: History, of_counts: Pairs, tag_BI: Ints, affinity_BI: Floats
+    ) -> Floats:
         past = some.before(then.moment)
         was_known_B1 = past.event_counts_U()[:, None] > 0
-        told_BT = then.tell(past, of_counts).affinity_UT
+        predicted_BT = then.tell(past, of_counts).affinity_UT
         # Of users unknown then, nothing was told of the tags of the vocabulary.
-        before_BI = np.where(was_known_B1, of_tags_UI(told_BT, tag_BI), affinity_BI)
+        before_BI = np.where(was_known_B1, of_tags_UI(predicted_BT, tag_BI), affinity_BI)
         return affinity_BI - before_BI
 
-    def _evidence_BIV(self, told: Told, some: History, of_counts: Pairs, tag_BI: Ints) -> Texts:
+    def _evidence_BIV(self, told: Predictions, some: History, of_counts: Pairs, tag_BI: Ints) -> Texts:
         """Return by the networks where they told of the tag, else by what the user did, as counts-1 has it."""
         told_BIV = InterestTable.empty(some.users).session_id_UIV
         if told.reading:
@@ -189,7 +191,7 @@ class Transformer1:
         user_B1 = np.arange(len(tag_BI))[:, None]
         return np.asarray((tag_BI != NO_TAG) & np.isin(user_B1 * pairs.tags + tag_BI, pairs.key_P))
 
-    def _put_users(self, told: ToldOfPiece, returning_U: Floats, embedding_UD: NDArray[np.float32]) -> None:
+    def _put_users(self, told: PredictionsOfBatch, returning_U: Floats, embedding_UD: NDArray[np.float32]) -> None:
         user_W, by_networks = told.user_B[told.user_W], self.model.calibrations.returning
         embedding_UD[user_W] = told.embedding_WD
         if by_networks:
@@ -197,41 +199,41 @@ class Transformer1:
 
 
 @dataclass(frozen=True, eq=False)
-class AnchoredRanker:
+class AsOfRanker:
     """A Ranker from the affinities that transformer-1 publishes."""
 
-    anchored: Anchored
+    anchored: AsOfPredictor
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return the affinity of each tag, next to nothing by popularity for one of which nothing is told."""
-        crowd, tag_V = self.anchored.counts.popularity, self.anchored.model.vocabulary.tags
-        vocabulary_T = reduce(np.union1d, (past.tag_T, crowd.tag_T, tag_V))
+        popularity, tag_V = self.anchored.counts.popularity, self.anchored.model.vocabulary.tags
+        vocabulary_T = reduce(np.union1d, (past.tag_T, popularity.tag_T, tag_V))
         known = past.before(self.anchored.moment).with_vocabulary(vocabulary_T)
         is_asked_T = np.isin(vocabulary_T.astype(str), past.tag_T.astype(str))
-        strength_UT = np.tile(NEXT_TO_NOTHING * crowd.share_of(vocabulary_T)[is_asked_T], (past.users, 1))
-        for user_B, some in pieces(known):
-            told_BT = self.anchored.tell(some, self.anchored.pairs_of_counts(some)).affinity_UT[:, is_asked_T]
-            strength_UT[user_B] = np.where(np.isfinite(told_BT), told_BT, strength_UT[user_B])
-        return strength_UT
+        scores_UT = np.tile(NEGLIGIBLE_SCORE * popularity.share_of(vocabulary_T)[is_asked_T], (past.users, 1))
+        for user_B, some in user_batches(known):
+            predicted_BT = self.anchored.tell(some, self.anchored.pairs_of_counts(some)).affinity_UT[:, is_asked_T]
+            scores_UT[user_B] = np.where(np.isfinite(predicted_BT), predicted_BT, scores_UT[user_B])
+        return scores_UT
 
 
 @dataclass(frozen=True, eq=False)
-class KeptTransformer:
+class SavedTransformer:
     """A Kept."""
 
     model: InterestModel
     kind: str = KIND
 
     @classmethod
-    def read(cls, folder: Path) -> "KeptTransformer":
+    def read(cls, folder: Path) -> "SavedTransformer":
         """Raises InputError as `read_model` does."""
         return cls(read_model(folder))
 
     def scorer(self, version: str, counts: Counts1) -> Transformer1:
         return Transformer1(version, self.model, counts)
 
-    def ranker(self, counts: Counts1) -> AnchoredRanker:
-        return AnchoredRanker(Anchored.at(self.model, counts, counts.end))
+    def ranker(self, counts: Counts1) -> AsOfRanker:
+        return AsOfRanker(AsOfPredictor.at(self.model, counts, counts.end))
 
     def write(self, folder: Path) -> None:
         write_model(self.model, folder)

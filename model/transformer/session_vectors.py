@@ -19,12 +19,12 @@ from model.data.sequences import CATALOG, first_day_read, known_by_day, open_seq
 from model.errors import InputError
 from model.model_selection import TRANSFORMER
 from model.registry import Registry, newest_promoted
-from model.transformer.dataset import MOST_TOKENS
+from model.transformer.dataset import MAX_TOKENS
 from model.transformer.model import InterestModel, read_model
 from model.transformer.network import session_vectors
-from model.transformer.predict import pieces, session_ids_US
+from model.transformer.predict import session_ids_US, user_batches
 from model.transformer.tensors import on
-from model.transformer.tokens import batch_of, layout
+from model.transformer.tokens import layout, token_batch
 
 SESSION_VECTORS = pa.schema(
     [
@@ -50,9 +50,9 @@ def vectors_of_sessions(model: InterestModel, version: str, history: History, as
     end = end_of_day(as_of)
     past = history.before(end)
     past = past.of_users(past.event_counts_U() > 0)
-    for _, some in pieces(past):
+    for _, some in user_batches(past):
         tokens = layout(some, model.vocabulary)
-        batch = on(batch_of(tokens, np.arange(some.users), [[end]] * some.users, MOST_TOKENS), model.device)
+        batch = on(token_batch(tokens, np.arange(some.users), [[end]] * some.users, MAX_TOKENS), model.device)
         told = session_vectors(model.networks[0].encode(batch), batch)
         vector_SD, user_S, session_S = (one.cpu() for one in told)
         width = vector_SD.shape[1]

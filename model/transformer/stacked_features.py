@@ -26,32 +26,32 @@ from model.baselines.next_tag import NextTagRanker
 from model.baselines.simple import CountsRanker
 from model.baselines.transition import Bag, Transition
 from model.boosting.ranker import BoostedRanker
-from model.counts.candidates import told_of
+from model.counts.candidates import scores_of_tags
 from model.counts.model import Counts1
 from model.data.arrays import Bools, places_UT
 from model.data.history import History
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.data.popularity import Popularity
 from model.data.users import stable_hash
 from model.errors import InputError
-from model.interfaces import Contestant, Ranker
+from model.interfaces import FittedModel, Model
 
-LEAST = 1e-6  # of a probability, so that its logarithm stays within what a network can add up
-LEAST_STRENGTH = 1e-2  # of any other strength: what lies below is told apart by its rank
+MIN_PROBABILITY = 1e-6  # of a probability, so that its logarithm stays within what a network can add up
+MIN_SCORE = 1e-2  # of any other strength: what lies below is told apart by its rank
 
 
 @runtime_checkable
-class TaughtRanker(Protocol):
+class RefittableModel(Protocol):
     """A Ranker that was taught by lessons and can be asked at other cuts with what it has learnt."""
 
-    def as_of(self, past: History, cut: int) -> Ranker: ...
+    def as_of(self, past: History, cutoff: int) -> FittedModel: ...
 
 
 @dataclass(frozen=True, eq=False)
-class Paths:
+class StackedFeatures:
     """Models as of one cut, and whether the strength that each gives is meant as a probability."""
 
-    rankers: tuple[Ranker, ...]
+    rankers: tuple[FittedModel, ...]
     state_probabilities: tuple[bool, ...]
 
     @property
@@ -59,79 +59,81 @@ class Paths:
         """Return how many numbers the paths say of a user and tag: a rank, too, where it is no probability."""
         return sum(1 if is_probability else 2 for is_probability in self.state_probabilities)
 
-    def told_UTP(self, past: History) -> NDArray[np.float32]:
+    def predicted_UTP(self, past: History) -> NDArray[np.float32]:
         """Return what the paths say of every tag of `past.tag_T`, higher is stronger.
 
         Of a probability the log-odds. Other strengths have no scale that holds from one fit to the next, so of them
         the order counts too: the tag of rank r, from 1 on, gets -log r beside its log-odds, which are cut at the foot.
         """
-        told_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
+        predicted_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
         column = 0
         for ranker, is_probability in zip(self.rankers, self.state_probabilities, strict=True):
-            strength_UT = ranker.strength_UT(past)
-            least = LEAST if is_probability else LEAST_STRENGTH
-            told_UTP[..., column] = logit(np.clip(strength_UT, least, 1 - least))
+            scores_UT = ranker.scores_UT(past)
+            least = MIN_PROBABILITY if is_probability else MIN_SCORE
+            predicted_UTP[..., column] = logit(np.clip(scores_UT, least, 1 - least))
             if not is_probability:
                 column += 1
-                told_UTP[..., column] = -np.log1p(places_UT(strength_UT))
+                predicted_UTP[..., column] = -np.log1p(places_UT(scores_UT))
             column += 1
-        return told_UTP
+        return predicted_UTP
 
-    def as_of(self, contestants: Sequence[Contestant], past: History, cut: int) -> "Paths":
+    def as_of(self, models: Sequence[Model], past: History, cutoff: int) -> "StackedFeatures":
         """Return the same models at another cut, with what they have learnt; what learns from no lesson begins anew."""
         return replace(
             self,
             rankers=tuple(
-                ranker.as_of(past, cut) if isinstance(ranker, TaughtRanker) else contestant.prepare((), past, cut)
-                for ranker, contestant in zip(self.rankers, contestants, strict=True)
+                ranker.as_of(past, cutoff) if isinstance(ranker, RefittableModel) else model.fit((), past, cutoff)
+                for ranker, model in zip(self.rankers, models, strict=True)
             ),
         )
 
 
-def prepare_paths(contestants: Sequence[Contestant], taught: Sequence[Lesson], past: History, cut: int) -> Paths:
-    """Return what the contestants are at `cut`; see `Contestant.prepare`."""
-    return Paths(
-        tuple(one.prepare(taught, past, cut) for one in contestants),
-        tuple(one.states_probabilities for one in contestants),
+def fit_stacked_models(
+    models: Sequence[Model], taught: Sequence[LabeledWindow], past: History, cutoff: int
+) -> StackedFeatures:
+    """Return what the contestants are at `cutoff`; see `Contestant.prepare`."""
+    return StackedFeatures(
+        tuple(one.fit(taught, past, cutoff) for one in models),
+        tuple(one.predicts_probabilities for one in models),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class CrossFittedPaths:
+class CrossFittedFeatures:
     """Each path twice, taught by either half of the users, who are told apart by their hash."""
 
-    contestants: tuple[Contestant, ...]
-    taught_by_half: tuple[Paths, Paths]
+    models: tuple[Model, ...]
+    taught_by_half: tuple[StackedFeatures, StackedFeatures]
 
     @classmethod
     def of(
-        cls, contestants: Sequence[Contestant], taught: Sequence[Lesson], past: History, cut: int
-    ) -> "CrossFittedPaths":
-        halves = [[lesson.of_users(_is_second_half_U(lesson.past) == half) for lesson in taught] for half in (0, 1)]
-        first, second = (prepare_paths(contestants, lessons, past, cut) for lessons in halves)
-        return cls(tuple(contestants), (first, second))
+        cls, models: Sequence[Model], taught: Sequence[LabeledWindow], past: History, cutoff: int
+    ) -> "CrossFittedFeatures":
+        halves = [[window.of_users(_is_second_half_U(window.past) == half) for window in taught] for half in (0, 1)]
+        first, second = (fit_stacked_models(models, windows, past, cutoff) for windows in halves)
+        return cls(tuple(models), (first, second))
 
     @property
     def numbers(self) -> int:
         return self.taught_by_half[0].numbers
 
-    def told_UTP(self, past: History, cut: int) -> NDArray[np.float32]:
-        """Return what `Paths.told_UTP` does, at `cut`, of each user by those who were taught by the other half.
+    def predicted_UTP(self, past: History, cutoff: int) -> NDArray[np.float32]:
+        """Return what `Paths.told_UTP` does, at `cutoff`, of each user by those who were taught by the other half.
 
         past: everybody known at the cut, nothing at the cut or after it.
         """
         first, second = self.taught_by_half
-        of_first = first.as_of(self.contestants, past, cut)
+        of_first = first.as_of(self.models, past, cutoff)
         is_second_U = _is_second_half_U(past)
-        told_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
-        told_UTP[is_second_U] = of_first.told_UTP(past.of_users(is_second_U))
+        predicted_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
+        predicted_UTP[is_second_U] = of_first.predicted_UTP(past.of_users(is_second_U))
         # What learns from no lesson is the same for both halves, and costly.
         rankers = tuple(
-            ranker.as_of(past, cut) if isinstance(ranker, TaughtRanker) else same
+            ranker.as_of(past, cutoff) if isinstance(ranker, RefittableModel) else same
             for ranker, same in zip(second.rankers, of_first.rankers, strict=True)
         )
-        told_UTP[~is_second_U] = replace(second, rankers=rankers).told_UTP(past.of_users(~is_second_U))
-        return told_UTP
+        predicted_UTP[~is_second_U] = replace(second, rankers=rankers).predicted_UTP(past.of_users(~is_second_U))
+        return predicted_UTP
 
 
 def _is_second_half_U(past: History) -> Bools:
@@ -141,28 +143,30 @@ def _is_second_half_U(past: History) -> Bools:
 COUNTS, BOOSTING, TRANSITION = "counts-1", "boosted-ranking", "transition"
 
 
-def together(rankers: tuple[Ranker, ...]) -> Paths:
+def stack(rankers: tuple[FittedModel, ...]) -> StackedFeatures:
     """Return rankers as paths; of those that a night can walk, counts-1 alone states probabilities."""
-    return Paths(rankers, tuple(isinstance(ranker, CountsRanker) for ranker in rankers))
+    return StackedFeatures(rankers, tuple(isinstance(ranker, CountsRanker) for ranker in rankers))
 
 
-def anchored(path: Ranker, counts: Counts1, moment: int) -> Ranker:
+def stacked_model_as_of(path: FittedModel, counts: Counts1, moment: int) -> FittedModel:
     """Return a path as of a moment, by the popularity and the fit of the counts-1 of the day.
 
     Raises ValueError if it is no path that a night can walk.
     """
-    crowd = counts.popularity
+    popularity = counts.popularity
     match path:
         case CountsRanker():
-            return CountsRanker(counts.fitted, crowd, moment)
+            return CountsRanker(counts.fitted, popularity, moment)
         case BoostedRanker():
-            return replace(path, crowd=crowd, cut=moment)
+            return replace(path, popularity=popularity, cutoff=moment)
         case NextTagRanker(following=Transition()):
-            return replace(path, share_V=told_of(path.tag_V, crowd.tag_T, crowd.share_T, otherwise=0.0))
+            return replace(
+                path, share_V=scores_of_tags(path.tag_V, popularity.tag_T, popularity.share_T, otherwise=0.0)
+            )
     raise ValueError(f"{type(path).__name__} cannot be kept; expected the ranker of {COUNTS}, {BOOSTING}, {TRANSITION}")
 
 
-def write_path(path: Ranker, folder: Path, number: int) -> Mapping[str, Any]:
+def write_stacked_model(path: FittedModel, folder: Path, number: int) -> Mapping[str, Any]:
     """Write what a path has learnt, and return what is to be told of it in JSON.
 
     Raises ValueError if it is no path that a night can walk.
@@ -179,10 +183,10 @@ def write_path(path: Ranker, folder: Path, number: int) -> Mapping[str, Any]:
     raise ValueError(f"{type(path).__name__} cannot be kept; expected the ranker of {COUNTS}, {BOOSTING}, {TRANSITION}")
 
 
-def read_path(told: Mapping[str, Any], folder: Path, number: int, counts: Counts1) -> Ranker:
-    """Read what `write_path` wrote. Raises InputError if it is of a kind that this code does not know.
+def read_stacked_model(told: Mapping[str, Any], folder: Path, number: int, counts: Counts1) -> FittedModel:
+    """Read what `write_stacked_model` wrote. Raises InputError if it is of a kind that this code does not know.
 
-    counts: stands in for that of a day until `anchored` is told one.
+    counts: stands in for that of a day until `stacked_model_as_of` is told one.
     """
     match told["kind"]:
         case "counts-1":
@@ -201,7 +205,7 @@ def read_path(told: Mapping[str, Any], folder: Path, number: int, counts: Counts
     )
 
 
-def nobody() -> Popularity:
+def no_users() -> Popularity:
     """Return what is popular where nobody was seen."""
     none = np.empty(0, np.int64)
     return Popularity(np.empty(0, object), np.empty(0), 0.5, none, none, np.empty(0))

@@ -17,7 +17,7 @@ import pyarrow as pa
 from model.data.arrays import Ints
 from model.errors import InputError
 from model.transformer.columns import Column
-from model.transformer.dataset import Question, Source
+from model.transformer.dataset import Batch, Source
 from model.transformer.tensors import leaves, rebuilt
 from model.transformer.tokens import PADDING
 
@@ -81,14 +81,14 @@ class StoredSource:
     def lengths_U(self) -> Ints:
         return self._lengths_U
 
-    def question(self, user_B: Ints) -> Question:
+    def question(self, user_B: Ints) -> Batch:
         asked, place_B = np.unique(user_B, return_inverse=True)
         slice_B = asked // self.slice
         pieces = []
         for number in np.unique(slice_B):
             rows = pa.array(asked[slice_B == number] % self.slice)
             pieces.append(self.reader.get_batch(int(number)).take(rows))
-        return rebuilt(Question, {column.name: column.tensor(pieces, place_B) for column in self.columns})
+        return rebuilt(Batch, {column.name: column.tensor(pieces, place_B) for column in self.columns})
 
     def _pieces(self) -> Iterator[pa.RecordBatch]:
         return (self.reader.get_batch(number) for number in range(self.reader.num_record_batches))

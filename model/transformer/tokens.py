@@ -190,7 +190,7 @@ def _numbers_NF(
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class TokenBatch:
     """What the network reads of some users."""
 
     kind_BL: Tensor
@@ -201,10 +201,10 @@ class Batch:
     session_BL: Tensor
     place_BL: Tensor
     number_BLF: Tensor
-    cut_BC: Tensor  # moments at which interests are asked for: events before it count, none at it or later
+    cutoff_BC: Tensor  # moments at which interests are asked for: events before it count, none at it or later
 
 
-def batch_of(tokens: Tokens, user_B: Ints, cuts_of_users: Sequence[Sequence[int]], most_tokens: int) -> Batch:
+def token_batch(tokens: Tokens, user_B: Ints, cuts_of_users: Sequence[Sequence[int]], most_tokens: int) -> TokenBatch:
     """Return the newest `most_tokens` tokens of each user, and the moments at which each is asked about.
 
     cuts_of_users: for each user of the batch as many moments as for the others.
@@ -222,7 +222,7 @@ def batch_of(tokens: Tokens, user_B: Ints, cuts_of_users: Sequence[Sequence[int]
     def laid(value_N: AnyArray, dtype: torch.dtype = torch.long) -> Tensor:
         return torch.from_numpy(value_N[token_BL]).to(dtype)
 
-    return Batch(
+    return TokenBatch(
         kind_BL=laid(tokens.kind_N).masked_fill(torch.from_numpy(is_padding_BL), PADDING),
         item_BL=laid(tokens.item_N),
         action_BL=laid(tokens.action_N),
@@ -231,5 +231,5 @@ def batch_of(tokens: Tokens, user_B: Ints, cuts_of_users: Sequence[Sequence[int]
         session_BL=laid(tokens.session_N),
         place_BL=laid(tokens.place_N),
         number_BLF=laid(tokens.number_NF, torch.float32),
-        cut_BC=torch.tensor(np.asarray(cuts_of_users), dtype=torch.long),
+        cutoff_BC=torch.tensor(np.asarray(cuts_of_users), dtype=torch.long),
     )

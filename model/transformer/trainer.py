@@ -17,21 +17,21 @@ from torch import Tensor, nn
 from model.data.arrays import Ints
 from model.interfaces import CurvePoint
 from model.transformer.checkpoint import Checkpoint, Fingerprint, fingerprint
-from model.transformer.config import Recipe
-from model.transformer.dataset import Question, Source, plan, share
-from model.transformer.distributed import Machine
+from model.transformer.config import TrainingConfig
+from model.transformer.dataset import Batch, Source, plan, share
+from model.transformer.distributed import Runtime
 from model.transformer.early_stop import EarlyStop, Judge
 from model.transformer.loss import loss_of
 from model.transformer.lr_schedule import WeightAverage
 from model.transformer.network import InterestTransformer
-from model.transformer.progress import Meter, Told, unwatched
+from model.transformer.progress import Meter, StepCallback, no_progress
 from model.transformer.tensors import leaves, moved, rebuilt
 from model.transformer.tokens import EVENT
 
 POINTS = 200  # of the loss, in a whole training
 
 
-class Curve:
+class TrainingCurve:
     """Points so far, and the losses since the last of them."""
 
     def __init__(self, steps: int) -> None:
@@ -59,17 +59,17 @@ class Curve:
 STEADY_GRADIENT = 1.0  # longer gradients are cut to this length
 
 
-class Lesson(nn.Module):
+class LossModule(nn.Module):
     """A network and what it is taught, as one module: ranks average the gradients of what happens inside its call."""
 
-    def __init__(self, network: InterestTransformer, recipe: Recipe) -> None:
+    def __init__(self, network: InterestTransformer, recipe: TrainingConfig) -> None:
         super().__init__()
         self.network, self.weights = network, recipe.weights
 
     def forward(self, of_name: dict[str, Tensor]) -> Tensor:
         """Return the loss of the question that has these leaves, a scalar."""
-        question = rebuilt(Question, of_name)
-        return loss_of(self.network, self.network(question.batch, question.path_BCTP), question, self.weights)
+        question = rebuilt(Batch, of_name)
+        return loss_of(self.network, self.network(question.batch, question.stacked_BCTP), question, self.weights)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Taken:
 class Learner:
     """A network, its average over time and its optimizer, on the device of the machine."""
 
-    def __init__(self, network: InterestTransformer, recipe: Recipe, machine: Machine) -> None:
+    def __init__(self, network: InterestTransformer, recipe: TrainingConfig, machine: Runtime) -> None:
         self.network, self.recipe = network, recipe
         self.fabric = machine.fabric()
         machine.readied(network)
@@ -95,7 +95,7 @@ class Learner:
             betas=(0.9, 0.98),
             fused=True,
         )
-        self.lesson, self.stepper = self.fabric.setup(Lesson(network, recipe), self.optimizer)
+        self.window, self.stepper = self.fabric.setup(LossModule(network, recipe), self.optimizer)
         self.over_time = WeightAverage(network, recipe.averaging)
 
     @property
@@ -113,11 +113,11 @@ class Learner:
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
         told = leaves(source.question(share(user_B, rank, ranks)))
         events = int((told["batch.kind_BL"] == EVENT).sum()) * ranks
-        learning_rate = self.recipe.pace(step, steps)
+        learning_rate = self.recipe.lr_schedule(step, steps)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         torch.manual_seed(self.recipe.noise(step, rank))
-        loss: Tensor = self.lesson(moved(told, self.fabric.device))
+        loss: Tensor = self.window(moved(told, self.fabric.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), STEADY_GRADIENT)
@@ -146,9 +146,9 @@ class Trainer:
         self,
         network: InterestTransformer,
         sources: Sequence[Source],
-        recipe: Recipe,
+        recipe: TrainingConfig,
         judge: Judge | None = None,
-        machine: Machine | None = None,
+        machine: Runtime | None = None,
     ) -> None:
         """judge: tells after each epoch what the averaged network is worth; without one, all epochs are done.
 
@@ -159,11 +159,11 @@ class Trainer:
         if not sources:
             raise ValueError("a network needs one window at least to learn from, found none: train through a later day")
         self.network, self.sources, self.recipe, self.judge = network, sources, recipe, judge
-        self.learner = Learner(network, recipe, machine or Machine())
+        self.learner = Learner(network, recipe, machine or Runtime())
         self.epoch = self.batch = self.step = 0  # epochs done, batches done of the next one, batches done over all
         # Other noise may mix other batches, so their number is that of the first epoch, which paces the cosine.
         self.steps = recipe.epochs * len(self._plan(0))
-        self.curve, self.early_stop = Curve(self.steps), EarlyStop(recipe.patience)
+        self.curve, self.early_stop = TrainingCurve(self.steps), EarlyStop(recipe.patience)
 
     @property
     def curves(self) -> Sequence[CurvePoint]:
@@ -174,7 +174,7 @@ class Trainer:
         """After how many epochs the network that `run` returned stood."""
         return self.early_stop.best_epochs or self.epoch
 
-    def run(self, told: Told = unwatched, checkpoint: Checkpoint | Path | None = None) -> InterestTransformer:
+    def run(self, told: StepCallback = no_progress, checkpoint: Checkpoint | Path | None = None) -> InterestTransformer:
         """Train to the end, from the checkpoint if it is there; return the averaged network, the best one if judged.
 
         checkpoint: written when it is due and after each epoch, so that a killed training goes on from it: with as

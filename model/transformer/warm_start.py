@@ -16,8 +16,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from model.data.arrays import Ints
 from model.transformer.config import LossWeights
-from model.transformer.dataset import Window, batches
-from model.transformer.heads import AffinityFit, Came, ReturnStart
+from model.transformer.dataset import TrainingSet, batches
+from model.transformer.heads import AffinityFit, RecencyFeatures, ReturnStart
 from model.transformer.loss import ranking_loss
 from model.transformer.network import InterestTransformer
 
@@ -30,24 +30,24 @@ TOKENS_AT_ONCE = 16_384
 LEAST_SPREAD = 1e-3  # of numbers that are nearly alike for everybody
 
 
-def fit_of_paths(window: Window, weights: LossWeights) -> Tensor:
+def fit_of_paths(window: TrainingSet, weights: LossWeights) -> Tensor:
     """Return the weights (P,) of the paths that rank best.
 
     weights: their `power` is that of the shares, as in the training that follows.
 
     Raises ValueError if nobody touched anything.
     """
-    path_NTP, touched_NT = _rows(window)
+    stacked_NTP, touched_NT = _rows(window)
     judged = int((touched_NT.sum(-1) > 0).sum())
     if not judged:
         raise ValueError("a fit of paths needs a touched tag at least, found none: train through a busier day")
     wanted_NT = torch.where(touched_NT > 0, touched_NT**weights.power, 0.0)
-    start = torch.zeros(path_NTP.shape[-1])
-    return _least(start, lambda weight_P: ranking_loss(path_NTP @ weight_P, wanted_NT) / judged)
+    start = torch.zeros(stacked_NTP.shape[-1])
+    return _least(start, lambda weight_P: ranking_loss(stacked_NTP @ weight_P, wanted_NT) / judged)
 
 
 @torch.no_grad()
-def fit_of_affinity(network: InterestTransformer, window: Window) -> AffinityFit:
+def fit_of_affinity(network: InterestTransformer, window: TrainingSet) -> AffinityFit:
     """Return the scale and shift that make what a trained network says surest, over users and cuts of its training.
 
     Steps of a training do not find it: the shares are still on the move (demo, calibration error as stated
@@ -57,7 +57,7 @@ def fit_of_affinity(network: InterestTransformer, window: Window) -> AffinityFit
     users = _some_users(window, MOST_ROWS_ASKED)
     for of_users in batches(window.lengths_U()[users], TOKENS_AT_ONCE, answers=window.answers):
         question = window.question(users[of_users])
-        answer = network(question.batch, question.path_BCTP)
+        answer = network(question.batch, question.stacked_BCTP)
         shares.append(answer.log_share_BCT[question.is_asked_BC])
         rates.append(answer.rate_BCR[question.is_asked_BC])
         touched.append(question.touched_BCT[question.is_asked_BC] > 0)
@@ -75,7 +75,7 @@ def fit_of_affinity(network: InterestTransformer, window: Window) -> AffinityFit
     return AffinityFit(float(fitted[0]), float(fitted[1] - weight_R @ mean_R), weight_R)
 
 
-def fit_of_return(window: Window) -> ReturnStart:
+def fit_of_return(window: TrainingSet) -> ReturnStart:
     """Return the line that foretells best who comes back, over all users and cuts that are asked.
 
     Steps of a training would take long to find it: the numbers that it weighs rise and fall together.
@@ -83,11 +83,11 @@ def fit_of_return(window: Window) -> ReturnStart:
     lately, returned = [], []
     for user_B in batches(window.lengths_U(), TOKENS_AT_ONCE):
         is_asked_BC = window.is_asked_UC[user_B]
-        lately.append(Came.of(window.batch(user_B)).lately_BCF()[torch.from_numpy(is_asked_BC)].float())
+        lately.append(RecencyFeatures.of(window.batch(user_B)).recency_BCF()[torch.from_numpy(is_asked_BC)].float())
         returned.append(window.has_returned_UC[user_B][is_asked_BC])
-    lately_NF, has_returned_N = torch.cat(lately), torch.from_numpy(np.concatenate(returned)).float()
-    mean_F, spread_F = _mean_and_spread(lately_NF)
-    standard_NF = (lately_NF - mean_F) / spread_F
+    recency_NF, has_returned_N = torch.cat(lately), torch.from_numpy(np.concatenate(returned)).float()
+    mean_F, spread_F = _mean_and_spread(recency_NF)
+    standard_NF = (recency_NF - mean_F) / spread_F
 
     def loss(told: Tensor) -> Tensor:
         return binary_cross_entropy_with_logits(standard_NF @ told[1:] + told[0], has_returned_N)
@@ -114,18 +114,18 @@ def _least(start: Tensor, loss_at: Callable[[Tensor], Tensor]) -> Tensor:
     return found.detach()
 
 
-def _rows(window: Window) -> tuple[Tensor, Tensor]:
-    tags, paths = window.path_UCTP.shape[2:]
+def _rows(window: TrainingSet) -> tuple[Tensor, Tensor]:
+    tags, paths = window.stacked_UCTP.shape[2:]
     question = window.question(_some_users(window))
     is_asked_N = question.is_asked_BC.flatten()
     return (
-        question.path_BCTP.reshape(-1, tags, paths)[is_asked_N],
+        question.stacked_BCTP.reshape(-1, tags, paths)[is_asked_N],
         question.touched_BCT.reshape(-1, tags)[is_asked_N],
     )
 
 
-def _some_users(window: Window, most_rows: int | None = None) -> Ints:
+def _some_users(window: TrainingSet, most_rows: int | None = None) -> Ints:
     """Return users who are asked: all, or of a large window every so many."""
-    users, cuts, tags, _ = window.path_UCTP.shape
-    too_many = max(users * cuts * tags / MOST_CELLS, users * cuts / most_rows if most_rows else 0.0)
+    users, cutoffs, tags, _ = window.stacked_UCTP.shape
+    too_many = max(users * cutoffs * tags / MOST_CELLS, users * cutoffs / most_rows if most_rows else 0.0)
     return np.flatnonzero(window.lengths_U() > 0)[:: max(1, math.ceil(too_many))]

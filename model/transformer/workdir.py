@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Scratch:
+class WorkDir:
     """A folder of one training; made when something is kept."""
 
     folder: Path | None = None  # None: all is kept in memory, and there is nothing to go on from
 
-    def part(self, name: str) -> "Scratch":
-        return Scratch(self.folder / name) if self.folder else self
+    def part(self, name: str) -> "WorkDir":
+        return WorkDir(self.folder / name) if self.folder else self
 
     def zeros(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return zeros to be written to, on disk if there is a folder; the space is free again when they are let go,
@@ -45,4 +45,4 @@ class Scratch:
             self.folder.rmdir()
 
 
-IN_MEMORY = Scratch()
+IN_MEMORY = WorkDir()

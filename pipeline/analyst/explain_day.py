@@ -12,15 +12,15 @@ from rich.text import Text
 
 from pipeline.analyst.filters import equals
 from pipeline.analyst.release import Release, newest_release, read_table
-from pipeline.analyst.render import under
-from pipeline.days import told
+from pipeline.analyst.render import with_heading
+from pipeline.days import format_days
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 LATER_STEPS = ("sessions", "sequences", "profiles")
-FATES = ("accepted", "duplicates", "rejects")
+OUTCOMES = ("accepted", "duplicates", "rejects")
 LINE_SHOWN = 100  # characters of a refused line
 
 
@@ -33,7 +33,7 @@ def explain_day(catalog: "Catalog", day: date) -> RenderableType:
     steps = read_table(catalog, release, "runs").to_pylist()
     of_day = [step for step in steps if step["day"] == day]
     if not of_day:
-        days = told({step["day"] for step in steps}) or "none"
+        days = format_days({step["day"] for step in steps}) or "none"
         raise InputError(f"{day} is not in the release of {release.as_of}: days there are: {days}")
     cleaned = sorted((step for step in of_day if step["step"] == "clean"), key=lambda step: str(step["source"]))
     later = [step for name in LATER_STEPS for step in of_day if step["step"] == name]
@@ -52,12 +52,12 @@ def explain_day(catalog: "Catalog", day: date) -> RenderableType:
     )
 
 
-def equation(source: str, lines_in: int, fates: Mapping[str, int]) -> str:
+def equation(source: str, lines_in: int, outcomes: Mapping[str, int]) -> str:
     """Return `lines in = accepted + duplicates + rejects`, with a check mark where it holds, else a cross."""
     if not source and not lines_in:
         return "nothing landed: an empty day ✓"
-    missing = lines_in - sum(fates.get(fate, 0) for fate in FATES)
-    sides = " + ".join(f"{fates.get(fate, 0):,} {fate}" for fate in FATES)
+    missing = lines_in - sum(outcomes.get(outcome, 0) for outcome in OUTCOMES)
+    sides = " + ".join(f"{outcomes.get(outcome, 0):,} {outcome}" for outcome in OUTCOMES)
     mark = f"✗ {abs(missing):,} lines {'are lost' if missing > 0 else 'too many'}" if missing else "✓"
     return f"{source}: {lines_in:,} lines in = {sides} {mark}"
 
@@ -77,7 +77,7 @@ def _rejects_table(rejects: Sequence[Mapping[str, Any]]) -> RenderableType:
         line = first[kind]
         detail, example = shortened(line["detail"]), shortened(line["text"])
         shown.add_row(Text(kind[0]), Text(kind[1]), f"{count:,}", Text(detail), Text(f"line {line['line']}: {example}"))
-    return under("Refused lines", shown)
+    return with_heading("Refused lines", shown)
 
 
 def shortened(text: str) -> str:
@@ -95,7 +95,7 @@ def _lateness(events: pa.Table) -> RenderableType:
     for group in late:
         label = "labelled late" if group["is_late"] else "within the allowed lateness"
         shown.add_row(str(group["lateness_days"]), f"{group['count_all']:,}", label)
-    return under("Late arrivals (all are kept)", shown)
+    return with_heading("Late arrivals (all are kept)", shown)
 
 
 def _bots_table(events: pa.Table) -> RenderableType:
@@ -103,16 +103,16 @@ def _bots_table(events: pa.Table) -> RenderableType:
     shown = Table("class", "events", "users")
     for group in groups.sort_by([("count_all", "descending")]).to_pylist():
         shown.add_row(group["bot_class"], f"{group['count_all']:,}", f"{group['user_id_count_distinct']:,}")
-    return under("People and robots (robots stay out of sequences)", shown)
+    return with_heading("People and robots (robots stay out of sequences)", shown)
 
 
 def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
     shown = Table("step", "rows in", "rows out", "gate", "seconds")
     for step in steps:
         name = f"clean {step['source']}".strip() if step["step"] == "clean" else step["step"]
-        rows_out = ", ".join(f"{count:,} {fate}" for fate, count in step["rows_out"])
+        rows_out = ", ".join(f"{count:,} {outcome}" for outcome, count in step["rows_out"])
         shown.add_row(Text(name), f"{step['rows_in']:,}", rows_out, Text(_gate(step["gate"])), f"{step['seconds']:.1f}")
-    return under("Steps", shown)
+    return with_heading("Steps", shown)
 
 
 def _gate(rules: Sequence[Mapping[str, Any]]) -> str:

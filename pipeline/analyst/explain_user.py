@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pipeline.analyst.filters import both, equals, is_among
 from pipeline.analyst.release import Release, newest_release, read_table
-from pipeline.analyst.render import under
+from pipeline.analyst.render import with_heading
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _interests_table(interests: Sequence[Row]) -> RenderableType:
         shown.add_row(number, Text(interest["tag"]), bar(interest["affinity"]), arrow(interest["trend"]), is_new)
     if len(interests) > INTERESTS_SHOWN:
         shown.caption = f"the first {INTERESTS_SHOWN} of {len(interests)}; all: SELECT * FROM user_interests"
-    return under("Interests", shown)
+    return with_heading("Interests", shown)
 
 
 def _why(interest: Row, evidence: Evidence) -> list[RenderableType]:
@@ -176,7 +176,7 @@ def _items_table(items: Sequence[Row]) -> RenderableType:
     shown = Table("item", "title", "score")
     for item in items:
         shown.add_row(Text(item["item_id"]), Text(item["title"] or ""), f"{item['score']:.3f}")
-    return under("Items to show next", shown)
+    return with_heading("Items to show next", shown)
 
 
 def _not_counted(known: Sequence[Row]) -> RenderableType:
@@ -188,4 +188,4 @@ def _not_counted(known: Sequence[Row]) -> RenderableType:
     shown = Table("day", "events", "why", "what gave it away")
     for (day, reason, sign), count in sorted(groups.items()):
         shown.add_row(str(day), f"{count:,}", Text(reason), Text(sign))
-    return under(title, shown)
+    return with_heading(title, shown)

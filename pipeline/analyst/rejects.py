@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipeline.analyst.filters import both, equals, is_among, is_from, is_until
 from pipeline.analyst.release import EVERY_ROW, Release, newest_release, read_table
-from pipeline.analyst.render import under
+from pipeline.analyst.render import with_heading
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 LETTERS_SHOWN = 1_000  # of one text; the terminal cuts it to its width
 PLACE = ("source", "arrival_day", "file", "line")
-HOW_TO_MEND = (
+HOW_TO_FIX = (
     "To take them in: mend the TOML of the source, then `throughline rejects replay --source my.toml`. "
     "With --dry-run it only says what it would run."
 )
@@ -125,9 +125,9 @@ def shown_rejects(listed: pa.Table, which: Which) -> RenderableType:
         days = (str(row["first_arrival_day"]), str(row["last_arrival_day"]))
         summary.add_row(Text(row["source"]), Text(row["reason"]), f"{row['line_count']:,}", share, *days)
     return Group(
-        under(f"Refused lines{which}", summary),
+        with_heading(f"Refused lines{which}", summary),
         *[line for row in rows if row["examples"] for line in _examples(row)],
-        Text(f"\n{HOW_TO_MEND}"),
+        Text(f"\n{HOW_TO_FIX}"),
     )
 
 

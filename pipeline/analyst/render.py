@@ -21,7 +21,7 @@ from rich.text import Text
 from pipeline.errors import UsageError
 
 
-def under(heading: str, table: Table) -> Group:
+def with_heading(heading: str, table: Table) -> Group:
     return Group(Text(heading, style="bold"), table)
 
 

@@ -35,7 +35,7 @@ class Replay:
     refused: pa.Table
 
     def reasons(self) -> str:
-        return told_reasons(Counter(self.refused["reason"].to_pylist()))
+        return format_reasons(Counter(self.refused["reason"].to_pylist()))
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Outcome:
 
     def __str__(self) -> str:
         moved = self.accepted + self.duplicates
-        still = f"; still refused: {told_reasons(self.still_refused)}" if self.still_refused else ""
-        newly = f"\nrefused now, but not before: {told_reasons(self.newly_refused)}" if self.newly_refused else ""
+        still = f"; still refused: {format_reasons(self.still_refused)}" if self.still_refused else ""
+        newly = f"\nrefused now, but not before: {format_reasons(self.newly_refused)}" if self.newly_refused else ""
         return (
             f"of {self.refused_before:,} refused lines {moved:,} moved: {self.accepted:,} to events, "
             f"{self.duplicates:,} are duplicates{still}{newly}"
@@ -109,7 +109,7 @@ def outcome(catalog: "Catalog", replay: Replay) -> Outcome:
     )
 
 
-def told_reasons(counts: Mapping[str, int]) -> str:
+def format_reasons(counts: Mapping[str, int]) -> str:
     by_count = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     return ", ".join(f"{count:,} {reason}" for reason, count in by_count) or "none"
 

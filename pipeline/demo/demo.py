@@ -18,7 +18,7 @@ from pipeline.local import postgres
 from pipeline.local.airflow import stop_airflow
 from pipeline.runner.commands import STEPS, land_command, train_command
 from pipeline.runner.process import StepFailed
-from pipeline.runner.run import open_catalog, ready, run_all, run_night, where_airflow_is
+from pipeline.runner.run import airflow_login_info, open_catalog, prepare_environment, run_all, run_night
 from pipeline.settings import Settings
 from pipeline.sources.schema import load_source, source_file
 
@@ -35,7 +35,7 @@ TOTALS = """
 """
 
 
-def tour(settings: Settings, log: Path | None, source: str, night_count: int, console: Console) -> None:
+def run_demo(settings: Settings, log: Path | None, source: str, night_count: int, console: Console) -> None:
     """Land a log (the made-up shop's where none is given), run its days, show profiles.
 
     The last `night_count` days are nights that Airflow backfills; those before are one range, after which a model is
@@ -46,7 +46,7 @@ def tour(settings: Settings, log: Path | None, source: str, night_count: int, co
     toml = source_file(source)
     name = load_source(toml).name
     move_aside(settings, console)
-    ready(console)
+    prepare_environment(console)
     paths = [log] if log else [_made_up_log(settings.home / "demo-log", console)]
     run_all([land_command(toml, paths, None)], settings, console, "land")
 
@@ -68,7 +68,7 @@ def tour(settings: Settings, log: Path | None, source: str, night_count: int, co
     console.print(_next_steps(nights or history, name), soft_wrap=True)
     if nights:
         console.print("[bold]Airflow[/]")
-        console.print(where_airflow_is(settings), soft_wrap=True)
+        console.print(airflow_login_info(settings), soft_wrap=True)
 
 
 def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | None]:

@@ -14,13 +14,13 @@ from pyspark.sql import functions as F
 
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
-from pipeline.errors import told_in_one_line
+from pipeline.errors import exit_with_message
 from pipeline.landing.arrival import arrival_days
 from pipeline.landing.zone import LandingZone, stage_files
 from pipeline.quality import gates
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
-from pipeline.transforms.clean import clean, judge
+from pipeline.transforms.clean import clean, validate
 from pipeline.transforms.device_stitching import device_owners, owned
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
@@ -52,7 +52,7 @@ def night_in_small(folder: Path) -> None:
     staged = stage_files([first_day], LandingZone(folder / "landing"), source.name, source.reader, folder / "staging")
     lines = spark.read.parquet(*[str(file.lines_file) for file in staged])
     lines = arrival_days(lines.withColumn("source", F.lit(source.name)), source)
-    judged = judge(lines, source, b"nobody's", settings).persist()
+    judged = validate(lines, source, b"nobody's", settings).persist()
     cleaned = clean(judged, spark.table(table("events")), PLAN.first_day, settings)
     for name, made in (("events", cleaned.events), ("rejects", cleaned.rejects)):
         made.select(spark.table(table(name)).columns).writeTo(table(name)).overwrite(F.lit(True))
@@ -69,5 +69,5 @@ def night_in_small(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

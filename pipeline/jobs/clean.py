@@ -11,50 +11,50 @@ from functools import partial
 
 from pyspark.sql import functions as F
 
-from pipeline.days import told
-from pipeline.errors import told_in_one_line
+from pipeline.days import format_days
+from pipeline.errors import exit_with_message
 from pipeline.landing.clean_plan import plan_cleaning
 from pipeline.quality import gates
-from pipeline.transforms.clean import clean, judge_all, with_cluster_tags
+from pipeline.transforms.clean import clean, validate_all, with_cluster_tags
 from pipeline.transforms.deduplicate import first_filled_since
 from pipeline.transforms.device_stitching import most_users
 from pipeline.transforms.items import catalogues_of
-from pipeline.transforms.line_accounting import count_fates, gate_frame, require_nothing_lost, step_rows
+from pipeline.transforms.line_accounting import count_outcomes, gate_frame, require_nothing_lost, step_rows
 from pipeline.transforms.parse import landed_lines
 from pipeline.warehouse import run_log
-from pipeline.warehouse.step import night
+from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import write_device_users, write_events, write_items
 
 
 def main() -> None:
-    with night("clean", is_first_step=True) as here:
-        spark, zone = here.spark, here.zone
+    with run_step("clean", is_first_step=True) as step:
+        spark, zone = step.spark, step.zone
         landed = {name: zone.days(name) for name in zone.sources()}
         filled_since = partial(first_filled_since, spark.table(table("events")))
-        plan = plan_cleaning(here.days, landed, run_log.cleaned_days(spark), filled_since)
+        plan = plan_cleaning(step.days, landed, run_log.cleaned_days(spark), filled_since)
         if plan.empty_days:
-            print(f"warning: nothing landed on {told(plan.empty_days)}; it counts as empty", flush=True)
+            print(f"warning: nothing landed on {format_days(plan.empty_days)}; it counts as empty", flush=True)
 
         catalogues = catalogues_of(spark, zone)
         lines = landed_lines(spark, zone, plan)
         sources = zone.sources()
-        judged = judge_all(lines, sources, catalogues, here.settings)
+        judged = validate_all(lines, sources, catalogues, step.settings)
         judged = with_cluster_tags(judged, spark.table(table("item_clusters")), sources).persist()
         known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)
-        cleaned = clean(judged, known, plan.first, here.settings)
+        cleaned = clean(judged, known, plan.first, step.settings)
         write_events(spark, plan, cleaned)
         write_items(spark, plan, list(catalogues.values()))
         write_device_users(spark, plan, most_users(sources))
 
         days = F.col("arrival_day").between(plan.first, plan.last)
         events = spark.table(table("events")).where(days)
-        funnels = count_fates(lines, events, cleaned.copies, spark.table(table("rejects")).where(days))
-        require_nothing_lost(funnels, plan.landed)
-        gate = gates.check(gate_frame(spark, funnels), "funnel") + gates.check(events, "events")
-        run_log.record(spark, "clean", here.run_id, step_rows(plan, funnels), gate, here.clock)
+        accounts = count_outcomes(lines, events, cleaned.copies, spark.table(table("rejects")).where(days))
+        require_nothing_lost(accounts, plan.landed)
+        gate = gates.check(gate_frame(spark, accounts), "funnel") + gates.check(events, "events")
+        run_log.record(spark, "clean", step.run_id, step_rows(plan, accounts), gate, step.clock)
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

@@ -11,11 +11,11 @@ import argparse
 from datetime import timedelta
 
 from pipeline.days import parse_day
-from pipeline.errors import told_in_one_line
+from pipeline.errors import exit_with_message
 from pipeline.transforms.item_clusters import item_clusters
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.clusters import add_version, newest_tags, newest_versions, sources_to_train, version_of
-from pipeline.warehouse.step import night
+from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import clusters_run_id, table
 
 
@@ -27,8 +27,8 @@ def main() -> None:
     through = parse_day(told.through)
     run_id = told.run_id or clusters_run_id(through)
 
-    with night("clusters", ["--day", str(through), "--run-id", run_id], is_first_step=True) as here:
-        spark, sources = here.spark, here.zone.sources()
+    with run_step("clusters", ["--day", str(through), "--run-id", run_id], is_first_step=True) as step:
+        spark, sources = step.spark, step.zone.sources()
         clusters = spark.table(table("item_clusters"))
         newest = newest_versions(clusters)
         newest_cleaned = run_log.newest_cleaned_day(spark.table(table("runs")))
@@ -47,13 +47,13 @@ def main() -> None:
             print(
                 f"days after {through} are cleaned without it: `throughline run {days}` gives them its tags", flush=True
             )
-        here.lease.require_held()
+        step.lease.require_held()
         spark.conf.unset("spark.wap.branch")
-        branches.fast_forward(spark, here.branch)
-        branches.drop(spark, here.branch)
-    here.lease.free()
+        branches.fast_forward(spark, step.branch)
+        branches.drop(spark, step.branch)
+    step.lease.free()
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from pipeline.days import parse_day, told
-from pipeline.errors import told_in_one_line
+from pipeline.days import format_days, parse_day
+from pipeline.errors import exit_with_message
 from pipeline.files import write_whole
 from pipeline.landing.arrival import land_events, land_items
 from pipeline.landing.zone import LandingZone, input_files, sort_files, stage_files
@@ -49,7 +49,7 @@ def main() -> None:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     lines = sum(staged.lines for staged in logs)
-    print(f"landed {lines:,} lines of {len(logs)} files on {len(days)} arrival days ({told(days) or 'none'})")
+    print(f"landed {lines:,} lines of {len(logs)} files on {len(days)} arrival days ({format_days(days) or 'none'})")
     if catalogues:
         print(f"landed {len(catalogues)} catalogue files")
     if found.passed_over:
@@ -57,5 +57,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

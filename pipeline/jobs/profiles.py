@@ -8,34 +8,34 @@ Reads what the step `score` wrote under this run id. Fails when that is missing 
 
 from pyspark.sql import functions as F
 
-from pipeline.errors import told_in_one_line
+from pipeline.errors import exit_with_message
 from pipeline.quality import gates
 from pipeline.settings import code_version
 from pipeline.transforms.profiles import for_gate, profiles, read_scores
 from pipeline.warehouse import run_log
-from pipeline.warehouse.step import night
+from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 
 
 def main() -> None:
-    with night("profiles") as here:
-        spark, days = here.spark, list(here.days)
-        exchange = here.settings.home / "exchange" / here.run_id
+    with run_step("profiles") as step:
+        spark, days = step.spark, list(step.days)
+        exchange = step.settings.home / "exchange" / step.run_id
         scores, snapshots = read_scores(spark, exchange, days)
-        config_hash = here.settings.results_hash(here.zone.source_files())
-        made = profiles(scores, spark.table(table("items")), here.run_id, snapshots, code_version(), config_hash)
+        config_hash = step.settings.results_hash(step.zone.source_files())
+        made = profiles(scores, spark.table(table("items")), step.run_id, snapshots, code_version(), config_hash)
 
         is_replaced = F.col("as_of").isin(days)
         made.select(*spark.table(table("profiles")).columns).writeTo(table("profiles")).overwrite(is_replaced)
 
         written = spark.table(table("profiles")).where(is_replaced)
-        has_clusters = any(source.clusters.count for source in here.zone.sources().values())
+        has_clusters = any(source.clusters.count for source in step.zone.sources().values())
         gate = gates.check(for_gate(written, has_clusters), "profiles")
         counts = {row.as_of: row["count"] for row in written.groupBy("as_of").count().collect()}
         rows = [run_log.StepRow(day, counts.get(day, 0), {"profiles": counts.get(day, 0)}) for day in days]
-        run_log.record(spark, "profiles", here.run_id, rows, gate, here.clock)
+        run_log.record(spark, "profiles", step.run_id, rows, gate, step.clock)
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

@@ -8,33 +8,33 @@ Repeating it after a crash is harmless. Fails when a step of this run is missing
 
 from datetime import UTC, datetime
 
-from pipeline.errors import InputError, told_in_one_line
+from pipeline.errors import InputError, exit_with_message
 from pipeline.settings import code_version
 from pipeline.warehouse import branches, run_log
-from pipeline.warehouse.step import night
+from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 
 
 def main() -> None:
-    with night("publish") as here:
-        spark = here.spark
-        for step in ("clean", "sessions", "sequences", "profiles"):
-            if here.days.last not in run_log.days_of_run(spark, step, here.run_id):
+    with run_step("publish") as step:
+        spark = step.spark
+        for name in ("clean", "sessions", "sequences", "profiles"):
+            if step.days.last not in run_log.days_of_run(spark, name, step.run_id):
                 raise InputError(
-                    f"step {step} of run {here.run_id} has not ended for {here.days.last}: run it before publish"
+                    f"step {name} of run {step.run_id} has not ended for {step.days.last}: run it before publish"
                 )
-        here.zone.take_over_mended()
+        step.zone.take_over_replaced()
         spark.conf.unset("spark.wap.branch")
-        snapshots = branches.fast_forward(spark, here.branch)
-        config_hash = here.settings.results_hash(here.zone.source_files())
-        release = (here.days.last, datetime.now(UTC), here.run_id, snapshots, code_version(), config_hash)
+        snapshots = branches.fast_forward(spark, step.branch)
+        config_hash = step.settings.results_hash(step.zone.source_files())
+        release = (step.days.last, datetime.now(UTC), step.run_id, snapshots, code_version(), config_hash)
         schema = spark.table(table("releases")).schema
         spark.createDataFrame([release], schema).writeTo(table("releases")).append()
-        branches.drop(spark, here.branch)
-        print(f"published {here.days}: {', '.join(f'{name} {snapshot}' for name, snapshot in snapshots.items())}")
-    here.lease.free()
+        branches.drop(spark, step.branch)
+        print(f"published {step.days}: {', '.join(f'{name} {snapshot}' for name, snapshot in snapshots.items())}")
+    step.lease.free()
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

@@ -10,7 +10,7 @@ import argparse
 
 from pyspark.sql import SparkSession
 
-from pipeline.errors import told_in_one_line
+from pipeline.errors import exit_with_message
 from pipeline.landing.zone import LandingZone
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
@@ -28,14 +28,14 @@ def main() -> None:
     toml = source_file(arguments.source)
     source = load_source(toml)
     zone = LandingZone(load_settings().home / "landing")
-    zone.require_mendable(source, toml)
+    zone.require_replaceable(source, toml)
     spark = SparkSession.builder.appName("mend").getOrCreate()
     check_expressions(spark, source, toml)
     check_items(spark, source, toml)
-    zone.mend(toml, run_id)
+    zone.replace_source(toml, run_id)
     print(f"run {run_id} reads {source.name} by {toml}")
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

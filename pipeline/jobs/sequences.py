@@ -8,36 +8,36 @@ Fails when a rule of `pipeline/quality/suites/sequences.json` is broken.
 
 from pyspark.sql import functions as F
 
-from pipeline.errors import told_in_one_line
+from pipeline.errors import exit_with_message
 from pipeline.quality import gates
 from pipeline.transforms.device_stitching import device_owners, most_users
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules
 from pipeline.warehouse import run_log
-from pipeline.warehouse.step import night
+from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import for_gate, sequences_by_day
 
 
 def main() -> None:
-    with night("sequences") as here:
-        spark = here.spark
+    with run_step("sequences") as step:
+        spark = step.spark
         # Days that were cleaned along with the night have news as well, and may never be run by themselves.
-        days = sorted({*here.days, *run_log.days_of_run(spark, "clean", here.run_id)})
+        days = sorted({*step.days, *run_log.days_of_run(spark, "clean", step.run_id)})
         known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
-        sources = here.zone.sources()
+        sources = step.zone.sources()
         owners = device_owners(spark.table(table("device_users")), most_users(sources))
-        made = sequences(known, owners, days, Rules.of(sources), here.settings.sequence_length)
+        made = sequences(known, owners, days, Rules.of(sources), step.settings.sequence_length)
 
         is_replaced = F.col("as_of").isin(days)
         columns = spark.table(table("sequences")).columns
         made.select(*columns).writeTo(table("sequences")).overwrite(is_replaced)
 
         written = spark.table(table("sequences")).where(is_replaced)
-        gate = gates.check(for_gate(written, here.settings.sequence_length), "sequences")
-        run_log.record(spark, "sequences", here.run_id, sequences_by_day(written, days), gate, here.clock)
+        gate = gates.check(for_gate(written, step.settings.sequence_length), "sequences")
+        run_log.record(spark, "sequences", step.run_id, sequences_by_day(written, days), gate, step.clock)
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

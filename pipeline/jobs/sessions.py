@@ -9,26 +9,26 @@ Fails when a rule of `pipeline/quality/suites/sessions.json` is broken.
 
 from pyspark.sql import functions as F
 
-from pipeline.errors import told_in_one_line
+from pipeline.errors import exit_with_message
 from pipeline.quality import gates
 from pipeline.transforms.device_stitching import device_owners, most_users, moved_devices, owned
 from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
 from pipeline.warehouse import run_log
 from pipeline.warehouse.branches import table_before
-from pipeline.warehouse.step import night
+from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import replace_sessions, sessions_by_day
 
 
 def main() -> None:
-    with night("sessions") as here:
-        spark = here.spark
-        rules = Rules.of(here.zone.sources())
-        cleaned = run_log.days_of_run(spark, "clean", here.run_id)
+    with run_step("sessions") as step:
+        spark = step.spark
+        rules = Rules.of(step.zone.sources())
+        cleaned = run_log.days_of_run(spark, "clean", step.run_id)
         newest = F.lit(run_log.newest_cleaned_day(spark.table(table("runs"))))
         newest_before = F.lit(run_log.newest_cleaned_day(table_before(spark, "runs")))
-        shares = most_users(here.zone.sources())
+        shares = most_users(step.zone.sources())
         owners = device_owners(spark.table(table("device_users")), shares)
         owners_before = device_owners(table_before(spark, "device_users"), shares)
         events = owned(spark.table(table("events")), owners, newest)
@@ -45,9 +45,9 @@ def main() -> None:
 
         gate = gates.check(written, "sessions")
         rows = sessions_by_day(written, events, cleaned)
-        run_log.record(spark, "sessions", here.run_id, rows, gate, here.clock)
+        run_log.record(spark, "sessions", step.run_id, rows, gate, step.clock)
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

@@ -5,7 +5,7 @@ spark-submit pipeline/jobs/tables.py
 
 from pyspark.sql import SparkSession
 
-from pipeline.errors import told_in_one_line
+from pipeline.errors import exit_with_message
 from pipeline.warehouse.tables import create_tables
 
 
@@ -14,5 +14,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line():
+    with exit_with_message():
         main()

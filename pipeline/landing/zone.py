@@ -72,27 +72,27 @@ class LandingZone:
         """Return the TOML of each source, in order of their names."""
         return [self._read_by_run(folder) for folder in self._source_folders()]
 
-    def mend(self, toml: Path, run_id: str) -> None:
-        """Keep a mended TOML for a run: nobody else reads it until the run takes it over. See `require_mendable`."""
+    def replace_source(self, toml: Path, run_id: str) -> None:
+        """Keep a mended TOML for a run: nobody else reads it until the run takes it over. See `require_replaceable`."""
         source = load_source(toml)
-        self.require_mendable(source, toml)
-        write_whole(self.mended_file(source.name, run_id), toml.read_text(encoding="utf-8"))
+        self.require_replaceable(source, toml)
+        write_whole(self.replaced_file(source.name, run_id), toml.read_text(encoding="utf-8"))
 
-    def take_over_mended(self) -> None:
+    def take_over_replaced(self) -> None:
         """Put the TOMLs that were mended for this run in place of the former ones. The run must hold the lease."""
         for folder in self._source_folders():
-            mended = self._read_by_run(folder)
-            if mended.name != SOURCE_FILE:
-                mended.replace(folder / SOURCE_FILE)
+            replaced = self._read_by_run(folder)
+            if replaced.name != SOURCE_FILE:
+                replaced.replace(folder / SOURCE_FILE)
 
-    def mended_file(self, source: str, run_id: str) -> Path:
+    def replaced_file(self, source: str, run_id: str) -> Path:
         return self.root / source / "mended" / f"{run_id}.toml"
 
-    def mended_files(self, source: str) -> list[Path]:
+    def replaced_files(self, source: str) -> list[Path]:
         """Return the mended TOMLs that no run has taken over: of a run at work, or left by one that was killed."""
         return sorted((self.root / source / "mended").glob("*.toml"))
 
-    def require_mendable(self, source: Source, toml: Path) -> None:
+    def require_replaceable(self, source: Source, toml: Path) -> None:
         """Raise SourceError if the TOML is of a source that has not landed, or would cut files into other lines."""
         file = self.root / source.name / SOURCE_FILE
         if not file.is_file():
@@ -100,11 +100,11 @@ class LandingZone:
             raise SourceError(
                 f"{toml}: no source {source.name!r} has landed: landed are {landed}; check the key 'name'"
             )
-        cut, mended = (_cut_by(one.reader) for one in (load_source(file), source))
+        cut, replaced = (_cut_by(one.reader) for one in (load_source(file), source))
         for key, before in cut.items():
-            if mended[key] != before:
+            if replaced[key] != before:
                 raise SourceError(
-                    f"{toml}: key 'reader.{key}' = {mended[key]!r}, but the files of {source.name} were cut into lines "
+                    f"{toml}: key 'reader.{key}' = {replaced[key]!r}, but the files of {source.name} were cut into lines "
                     f"by {before!r}: replayed lines cannot be cut anew; land the files in a new THROUGHLINE_HOME"
                 )
 
@@ -112,8 +112,8 @@ class LandingZone:
         return [file.parent for file in sorted(self.root.glob(f"*/{SOURCE_FILE}"))]
 
     def _read_by_run(self, folder: Path) -> Path:
-        mended = self.mended_file(folder.name, self.run_id) if self.run_id else None
-        return mended if mended and mended.is_file() else folder / SOURCE_FILE
+        replaced = self.replaced_file(folder.name, self.run_id) if self.run_id else None
+        return replaced if replaced and replaced.is_file() else folder / SOURCE_FILE
 
     def days(self, source: str) -> dict[date, LandedDay]:
         """Return the closed days of a source, oldest first."""

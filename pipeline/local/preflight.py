@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 JAVA_VERSIONS = (17, 21)
 
 
-def prepare(settings: Settings) -> None:
+def run_preflight(settings: Settings) -> None:
     """Check disk and JDK, start the embedded PostgreSQL where it is the catalog, write the configuration.
 
     Safe to call before every command: it takes about a tenth of a second once all is up.

@@ -29,7 +29,7 @@ def land_command(toml: Path, paths: list[Path], arrival_day: str | None) -> Comm
     return _spark("land", "--source", str(toml), *day, *[str(path) for path in paths])
 
 
-def mend_command(toml: Path, run_id: str) -> CommandLine:
+def replace_source_command(toml: Path, run_id: str) -> CommandLine:
     """Return the process that checks a mended TOML and keeps it for a run."""
     return _spark("replace_source", "--source", str(toml), "--run-id", run_id)
 

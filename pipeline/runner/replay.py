@@ -8,7 +8,7 @@ from rich.console import Console
 from pipeline.analyst.release import newest_release
 from pipeline.analyst.replay_plan import Replay, outcome, plan_replay
 from pipeline.landing.zone import SOURCE_FILE, LandingZone
-from pipeline.runner.commands import STEPS, mend_command, step_commands
+from pipeline.runner.commands import STEPS, replace_source_command, step_commands
 from pipeline.runner.process import StepFailed
 from pipeline.runner.run import open_catalog, run_night
 from pipeline.settings import load_settings
@@ -29,7 +29,7 @@ def replay_rejects(toml: Path, reason: str | None, first: date | None, is_dry_ru
     catalog = open_catalog(console)
     settings = load_settings()
     zone = LandingZone(settings.home / "landing")
-    zone.require_mendable(source, toml)
+    zone.require_replaceable(source, toml)
     if is_dry_run:
         _tell(plan_replay(catalog, source.name, reason, first), source.name, "would run", console)
         return
@@ -41,13 +41,13 @@ def replay_rejects(toml: Path, reason: str | None, first: date | None, is_dry_ru
     former = in_force.read_bytes()
     try:
         with lease.renewed():
-            for leftover in zone.mended_files(source.name):  # of a run that was killed: the lease is ours
+            for leftover in zone.replaced_files(source.name):  # of a run that was killed: the lease is ours
                 leftover.unlink()
             replay = plan_replay(catalog, source.name, reason, first)
             _tell(replay, source.name, "running", console)
             if replay is None:
                 return
-            run_night(STEPS, replay.days, run_id, settings, console, before=[mend_command(toml, run_id)])
+            run_night(STEPS, replay.days, run_id, settings, console, before=[replace_source_command(toml, run_id)])
     except StepFailed as failure:
         state = (
             f"nothing was published, and {source.name} keeps the TOML that it had"
@@ -56,7 +56,7 @@ def replay_rejects(toml: Path, reason: str | None, first: date | None, is_dry_ru
         )
         raise StepFailed(failure.exit_code, f"{failure.reason}\n  {state}") from None
     finally:
-        zone.mended_file(source.name, run_id).unlink(missing_ok=True)
+        zone.replaced_file(source.name, run_id).unlink(missing_ok=True)
         lease.free()
     console.print(f"{outcome(catalog, replay)}\nLand further logs of {source.name} with {toml}", soft_wrap=True)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 from pipeline.analyst import release
 from pipeline.days import DayRange
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
-from pipeline.local.preflight import prepare
+from pipeline.local.preflight import run_preflight
 from pipeline.local.spark_config import (
     QUICK_JVM,
     class_archive,
@@ -38,10 +38,10 @@ from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.tables import clusters_run_id, default_run_id
 
 
-def ready(console: Console) -> Settings:
+def prepare_environment(console: Console) -> Settings:
     """See that all is there that a step needs; on the first start, fetch Spark's jars and create the tables."""
     settings = load_settings()
-    prepare(settings)
+    run_preflight(settings)
     if not fetched_jars(settings):
         console.print(
             "first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB), kept in THROUGHLINE_HOME/jars"
@@ -119,7 +119,7 @@ def _run_under_lease(
         raise
 
 
-def where_airflow_is(settings: Settings) -> str:
+def airflow_login_info(settings: Settings) -> str:
     """Return where the web UI is and how to log in."""
     return (
         f"  web UI  [bold]{address(settings)}[/]  user [bold]{OPERATOR}[/]  password [bold]{password(settings)}[/]\n"
@@ -129,7 +129,7 @@ def where_airflow_is(settings: Settings) -> str:
 
 def open_catalog(console: Console) -> "Catalog":
     """Open the Iceberg catalog for reading."""
-    settings = ready(console)
+    settings = prepare_environment(console)
     # PyIceberg reads this once, when it is imported, which `analyst.release` puts off until it opens the catalog.
     os.environ["PYICEBERG_HOME"] = str(conf_folder(settings))
     return release.open_catalog()

@@ -6,7 +6,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.transforms.broadcast import send_if_small
+from pipeline.transforms.broadcast import broadcast_if_small
 
 VERSION = "bots-1"
 
@@ -47,7 +47,7 @@ def with_declared_bots(events: DataFrame) -> DataFrame:
     return known.withColumn("is_declared", F.coalesce("names_a_robot", F.lit(False))).drop("names_a_robot")
 
 
-def robots(events: DataFrame, rules: BotRules) -> DataFrame:
+def find_bots(events: DataFrame, rules: BotRules) -> DataFrame:
     """Return one row per user and known_on that is a robot's: `bot_class` (declared, behavioural) and `bot_evidence`.
 
     Only events known on that very day count, so a class never changes by what comes later.
@@ -57,7 +57,7 @@ def robots(events: DataFrame, rules: BotRules) -> DataFrame:
     # Every rule of behaviour needs many events, which few people have on a day.
     fewest = min(rules.events_in_one_hour, rules.regular_from_events, rules.hours_active_from_events)
     busy = events.groupBy("user_id", "known_on").agg(F.count("*").alias("n"), F.max("is_declared").alias("named"))
-    suspects = send_if_small(busy.where((F.col("n") >= fewest) | F.col("named")).select("user_id", "known_on"))
+    suspects = broadcast_if_small(busy.where((F.col("n") >= fewest) | F.col("named")).select("user_id", "known_on"))
     events = events.join(suspects, ["user_id", "known_on"], "left_semi")
     in_time = Window.partitionBy("user_id", "known_on").orderBy("event_at")
     gap_seconds = (F.unix_micros("event_at") - F.lag(F.unix_micros("event_at")).over(in_time)) / 1e6

@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 from pipeline.pseudonyms import pseudonym_key
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
-from pipeline.transforms.bots import BotRules, robots, with_declared_bots
-from pipeline.transforms.broadcast import send_if_small
+from pipeline.transforms.bots import BotRules, find_bots, with_declared_bots
+from pipeline.transforms.broadcast import broadcast_if_small
 from pipeline.transforms.canonical import canonical_lines, with_reason
 from pipeline.transforms.deduplicate import ID, deduplicate, fingerprint_id
 from pipeline.transforms.pseudonymize import pseudonymize
@@ -34,23 +34,23 @@ class Cleaned:
     reclassed: DataFrame
 
 
-def judge_all(
+def validate_all(
     lines: DataFrame, sources: Mapping[str, Source], catalogues: Mapping[str, DataFrame], settings: Settings
 ) -> DataFrame:
-    """Judge the lines of all sources, each by its own TOML and catalogue; see `judge`.
+    """Judge the lines of all sources, each by its own TOML and catalogue; see `validate`.
 
     Only refused lines keep their `text`, of others nobody needs it any more.
     """
     key = pseudonym_key(settings)
     judged = [
-        with_catalogue_tags(judge(lines.where(F.col("source") == name), source, key, settings), catalogues.get(name))
+        with_catalogue_tags(validate(lines.where(F.col("source") == name), source, key, settings), catalogues.get(name))
         for name, source in sources.items()
     ]
     all_judged = reduce(lambda left, right: left.unionByName(right), judged)
     return all_judged.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
 
 
-def judge(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:
+def validate(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:
     """Return one row per line: canonical columns under pseudonyms, and `reason` and `detail` where it must be refused.
 
     lines: one row per landed line of one source; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
@@ -128,7 +128,7 @@ def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settin
         "is_declared", F.col("bot_class") == "declared"
     )
     columns = ["user_id", "known_on", "event_at", "is_declared"]
-    classes = send_if_small(robots(dated.select(columns).unionByName(waiting.select(columns)), BotRules()))
+    classes = broadcast_if_small(find_bots(dated.select(columns).unionByName(waiting.select(columns)), BotRules()))
 
     day_of_user = ["user_id", "known_on"]
     classed = dated.join(classes, day_of_user, "left").withColumn("bot_class", F.coalesce("bot_class", F.lit("human")))

@@ -6,7 +6,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.transforms.broadcast import send_if_small
+from pipeline.transforms.broadcast import broadcast_if_small
 
 # A copy never changes whose event it is, when it was or what it was about.
 FILLED_BY_COPIES = (
@@ -92,7 +92,7 @@ def _repeated(later: DataFrame, earlier: DataFrame) -> DataFrame:
     """Return the ids that arrived and were there before, in this batch or among the known: few, as a rule."""
     ids = later.select(*ID, "is_known").unionAll(earlier.select(*ID, "is_known"))
     counted = ids.groupBy(*ID).agg(F.count("*").alias("lines"), F.min("is_known").alias("is_known"))
-    return send_if_small(counted.where((F.col("lines") > 1) & ~F.col("is_known")).select(*ID))
+    return broadcast_if_small(counted.where((F.col("lines") > 1) & ~F.col("is_known")).select(*ID))
 
 
 def first_filled_since(events: DataFrame, day: date) -> date | None:

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.transforms.device_stitching import DEVICE
-from pipeline.transforms.sessions import NEVER, OWNER, TOLD, Rules, per_source
+from pipeline.transforms.sessions import LISTED_COLUMNS, NEVER, OWNER, Rules, per_source
 
 KEY = ("source", "event_id", "arrival_day")  # of an event
 MOST_DAYS = 60  # of news; beyond, one stretch of time is as good a filter as a list of days
@@ -43,7 +43,7 @@ def changed_by(
     is_changed = F.col("arrival_day").isin(days) | F.col("known_on").isin(days) | F.col("last_copy_on").isin(days)
 
     def changed(frame: DataFrame) -> DataFrame:
-        columns = ["source", "user_id", "is_counted", *TOLD]
+        columns = ["source", "user_id", "is_counted", *LISTED_COLUMNS]
         found = frame.where(is_changed).select(columns)
         if moved is None:
             return found

@@ -14,11 +14,11 @@ from pipeline.landing.zone import LandedDay
 from pipeline.sources.schema import REASONS
 from pipeline.warehouse.run_log import StepRow
 
-FATES = ("accepted", "duplicates", "rejects")
+OUTCOMES = ("accepted", "duplicates", "rejects")
 
 
 @dataclass(frozen=True)
-class FileFunnel:
+class FileAccount:
     """What became of the lines of one file on one arrival day.
 
     set_aside: those of the rejects that a rule of the TOML refused on purpose.
@@ -28,11 +28,13 @@ class FileFunnel:
     day: date
     file: str
     lines_in: int
-    fates: dict[str, int]
+    outcomes: dict[str, int]
     set_aside: int = 0
 
 
-def count_fates(lines: DataFrame, accepted: DataFrame, duplicates: DataFrame, rejects: DataFrame) -> list[FileFunnel]:
+def count_outcomes(
+    lines: DataFrame, accepted: DataFrame, duplicates: DataFrame, rejects: DataFrame
+) -> list[FileAccount]:
     """Count lines and fates per source, arrival day and file.
 
     lines: landed lines. accepted, duplicates, rejects: one row a line, as they were written; rejects with `reason`.
@@ -48,23 +50,30 @@ def count_fates(lines: DataFrame, accepted: DataFrame, duplicates: DataFrame, re
         .orderBy("source", "arrival_day", "file")
     )  # fmt: skip
     return [
-        FileFunnel(row.source, row.arrival_day, row.file, row.lines, {fate: row[fate] for fate in FATES}, row.set_aside)
+        FileAccount(
+            row.source,
+            row.arrival_day,
+            row.file,
+            row.lines,
+            {outcome: row[outcome] for outcome in OUTCOMES},
+            row.set_aside,
+        )
         for row in counted.collect()
     ]
 
 
-def require_nothing_lost(funnels: Iterable[FileFunnel], landed: Iterable[LandedDay]) -> None:
+def require_nothing_lost(accounts: Iterable[FileAccount], landed: Iterable[LandedDay]) -> None:
     """Raise GateError if lines of a file are not accounted for, or a day lacks lines that it was closed with."""
-    funnels = list(funnels)
-    for one in funnels:
-        if one.lines_in != sum(one.fates.values()):
-            told = " + ".join(f"{count} {fate}" for fate, count in one.fates.items())
+    accounts = list(accounts)
+    for one in accounts:
+        if one.lines_in != sum(one.outcomes.values()):
+            told = " + ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
             raise GateError(
                 f"lines were lost: {one.source} {one.day} {one.file} has {one.lines_in} lines in, but {told}; "
                 f"nothing was published. This is a fault of the pipeline: please report it with this line"
             )
     for day in landed:
-        found = sum(one.lines_in for one in funnels if (one.source, one.day) == (day.source, day.day))
+        found = sum(one.lines_in for one in accounts if (one.source, one.day) == (day.source, day.day))
         if found != day.lines:
             raise GateError(
                 f"lines were lost: {day.source} {day.day} was closed with {day.lines} lines, {found} are there; "
@@ -72,14 +81,14 @@ def require_nothing_lost(funnels: Iterable[FileFunnel], landed: Iterable[LandedD
             )
 
 
-def gate_frame(spark: SparkSession, funnels: Iterable[FileFunnel]) -> DataFrame:
-    """Return the funnels per source and day, for the gate `funnel`: lines_in, each fate, accounted, reject_share.
+def gate_frame(spark: SparkSession, accounts: Iterable[FileAccount]) -> DataFrame:
+    """Return the funnels per source and day, for the gate `account`: lines_in, each fate, accounted, reject_share.
 
     reject_share: of the lines that no rule of the TOML set aside, how many were refused.
     """
-    counts = ("lines_in", *FATES, "set_aside")
+    counts = ("lines_in", *OUTCOMES, "set_aside")
     per_file = spark.createDataFrame(
-        [(one.source, one.day, one.lines_in, *one.fates.values(), one.set_aside) for one in funnels],
+        [(one.source, one.day, one.lines_in, *one.outcomes.values(), one.set_aside) for one in accounts],
         f"source string, day date, {', '.join(f'{name} long' for name in counts)}",
     )
     per_day = per_file.groupBy("source", "day").agg(*[F.sum(name).alias(name) for name in counts])
@@ -92,12 +101,12 @@ def gate_frame(spark: SparkSession, funnels: Iterable[FileFunnel]) -> DataFrame:
     )
 
 
-def step_rows(plan: CleanPlan, funnels: Iterable[FileFunnel]) -> list[StepRow]:
+def step_rows(plan: CleanPlan, accounts: Iterable[FileAccount]) -> list[StepRow]:
     """Return the row of `runs` of each planned source and day, empty days included."""
-    funnels = list(funnels)
-    rows = [StepRow(day, 0, dict.fromkeys(FATES, 0)) for day in plan.empty_days]
+    accounts = list(accounts)
+    rows = [StepRow(day, 0, dict.fromkeys(OUTCOMES, 0)) for day in plan.empty_days]
     for day in plan.landed:
-        own = [one for one in funnels if (one.source, one.day) == (day.source, day.day)]
-        fates = {fate: sum(one.fates[fate] for one in own) for fate in FATES}
-        rows.append(StepRow(day.day, sum(one.lines_in for one in own), fates, day.source, day.sha256))
+        own = [one for one in accounts if (one.source, one.day) == (day.source, day.day)]
+        outcomes = {outcome: sum(one.outcomes[outcome] for one in own) for outcome in OUTCOMES}
+        rows.append(StepRow(day.day, sum(one.lines_in for one in own), outcomes, day.source, day.sha256))
     return rows

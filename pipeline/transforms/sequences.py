@@ -6,7 +6,7 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.transforms.broadcast import send_if_small
+from pipeline.transforms.broadcast import broadcast_if_small
 from pipeline.transforms.device_stitching import is_owned, under_owners
 from pipeline.transforms.sessions import IN_ORDER, Rules, is_counted_on, sessionize
 
@@ -25,7 +25,7 @@ def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], 
     known_on = F.col("known_on")
     is_news = known_on.isin(list(as_of_days)) & is_counted_on(known_on) & is_owned(known_on)
     news = events.where(is_news).select("user_id", known_on.alias("as_of")).distinct().localCheckpoint()
-    users = send_if_small(news.select("user_id").distinct())
+    users = broadcast_if_small(news.select("user_id").distinct())
     as_of = F.col("as_of")
     known = (
         events.join(users, "user_id", "left_semi")

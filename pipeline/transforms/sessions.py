@@ -10,7 +10,14 @@ from pipeline.sources.schema import Source
 
 OWNER = ("source", "user_id", "is_counted")  # bots' events and those without consent form sessions of their own
 IN_ORDER = ("event_at", "event_id", "arrival_day")  # two events of one id arrived on different days
-TOLD = ("event_id", "event_at", "arrival_day", "event_type", "item_id", "tags")  # what a session tells of an event
+LISTED_COLUMNS = (
+    "event_id",
+    "event_at",
+    "arrival_day",
+    "event_type",
+    "item_id",
+    "tags",
+)  # what a session tells of an event
 NEVER = 1 << 61  # microseconds; a rule that is switched off
 
 
@@ -104,7 +111,7 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
     last_known_day: the newest cleaned arrival day. A session is open while an event after that day's end could join it:
     within the gap, and not beyond a midnight at which its run is cut.
     """
-    in_order = [*IN_ORDER, *[name for name in TOLD if name not in IN_ORDER]]
+    in_order = [*IN_ORDER, *[name for name in LISTED_COLUMNS if name not in IN_ORDER]]
     grouped = events.groupBy("session_id", *OWNER).agg(
         F.min("event_at").alias("started_at"),
         F.max("event_at").alias("ended_at"),
@@ -114,7 +121,7 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
         F.array_sort(F.collect_list(F.struct(*in_order))).alias("entries"),
         F.first("split_reason").alias("split_reason"),
     )
-    told = F.transform("entries", lambda one: F.struct(*[one[name].alias(name) for name in TOLD]))
+    told = F.transform("entries", lambda one: F.struct(*[one[name].alias(name) for name in LISTED_COLUMNS]))
     end_of_day = F.date_add(last_known_day, 1).cast("timestamp")
     in_reach = F.unix_micros("ended_at") + per_source(rules.gap_micros) >= F.unix_micros(end_of_day)
     local_day, next_local_day = (

@@ -12,7 +12,7 @@ from pipeline.warehouse.tables import BRANCH_PREFIX, NIGHT_TABLES, table
 MAIN = "main"
 
 
-def make_anew(spark: SparkSession, branch: str) -> None:
+def recreate(spark: SparkSession, branch: str) -> None:
     """Branch every table from main, and drop what other nights left behind."""
     for name in NIGHT_TABLES:
         refs, change = _refs(spark, name), _loaded(spark, name).manageSnapshots()
@@ -37,7 +37,7 @@ def resume(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
             f"no branch {branch} of {', '.join(missing)}: the night's first step has not run, or another night ran "
             f"since; run the night again from `clean`"
         )
-    make_anew(spark, branch)
+    recreate(spark, branch)
 
 
 def fast_forward(spark: SparkSession, branch: str) -> dict[str, int]:

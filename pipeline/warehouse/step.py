@@ -19,7 +19,7 @@ from pipeline.warehouse.tables import branch_of, create_tables, default_run_id, 
 
 
 @dataclass(frozen=True)
-class Night:
+class Step:
     """One step of one night, at work."""
 
     spark: SparkSession
@@ -36,7 +36,7 @@ class Night:
 
 
 @contextmanager
-def night(step: str, arguments: Sequence[str] | None = None, is_first_step: bool = False) -> Iterator[Night]:
+def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: bool = False) -> Iterator[Step]:
     """Open a step: parse `--day D` or `--from A --to B` and `--run-id`, take the lease, work on the branch.
 
     The first step makes the branch anew from main. All reads and writes of `interest.*` in the block go to the
@@ -55,11 +55,11 @@ def night(step: str, arguments: Sequence[str] | None = None, is_first_step: bool
             spark = SparkSession.builder.appName(step).getOrCreate()
             if is_first_step:
                 create_tables(spark)
-                branches.make_anew(spark, branch)
+                branches.recreate(spark, branch)
             else:
                 branches.resume(spark, branch, run_id, days.last)
             spark.conf.set("spark.wap.branch", branch)
-            yield Night(spark, settings, days, run_id, branch, lease)
+            yield Step(spark, settings, days, run_id, branch, lease)
             lease.require_held()
     except InputError:
         lease.free()

@@ -14,7 +14,7 @@ import numpy as np
 from model.data.arrays import Bools, Ints
 from model.data.history import History
 
-Altered = Callable[[History], History]
+Perturbed = Callable[[History], History]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ def others_past(history: History, random: np.random.Generator, keeps_own: bool) 
     )
 
 
-def alterations(random: np.random.Generator) -> Mapping[str, Altered]:
+def alterations(random: np.random.Generator) -> Mapping[str, Perturbed]:
     """Return by name what is done to the past of a network that was trained on whole ones."""
     return {
         **{f"last {count} sessions" if count > 1 else "last session": _last(count) for count in (1, 2, 4, 8)},
@@ -128,7 +128,7 @@ def alterations(random: np.random.Generator) -> Mapping[str, Altered]:
     }
 
 
-def _last(count: int) -> Altered:
+def _last(count: int) -> Perturbed:
     return partial(last_sessions, count=count)
 
 

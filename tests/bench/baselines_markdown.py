@@ -23,7 +23,7 @@ def markdown(result: Told) -> str:
 
 def _of_task(of: Told, task: Told) -> str:
     asked = task["asked"]
-    users = f"{asked.get('judging_users', asked['users']):,} users"
+    users = f"{asked.get('test_users', asked['users']):,} users"
     trial = ", a trial that proves nothing" if of["quick_users"] else ""
     things = f"{asked['items']:,} items" if "items" in asked else f"{asked['tags']:,} tags"
     rows = [

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from tests.bench.item_training import RECIPE
 from tests.bench.next_item.network import NextItemNet
 from tests.bench.next_item.ranker import NetRanker
@@ -22,22 +22,24 @@ from tests.bench.public_sets.next_item import CELLS_AT_ONCE, DEPTH, ItemRanker, 
 from tests.bench.turns import Handed, Ints, Steps, Turns
 
 
-def trails(handed: Handed, steps: Steps) -> Trails:
+def interactions(handed: Handed, steps: Steps) -> Interactions:
     """Return steps as trails; the place in the user's life is the moment."""
-    made = Trails(handed.users, handed.items, steps.user_N, steps.item_N, np.zeros_like(steps.user_N), steps.user_N)
-    return replace(made, at_N=made.steps_before_N())
+    made = Interactions(
+        handed.users, handed.items, steps.user_N, steps.item_N, np.zeros_like(steps.user_N), steps.user_N
+    )
+    return replace(made, at_N=made.events_before_N())
 
 
-def best_UK(ranker: ItemRanker, past: Trails, most: int, depth: int = DEPTH) -> Ints:
+def best_UK(ranker: ItemRanker, past: Interactions, most: int, depth: int = DEPTH) -> Ints:
     """Return the strongest items of each user that it has not turned to, best first; -1 where there are no more.
 
     most: newest steps of a user that the ranker may look at.
     """
     best: list[Ints] = []
     for some in past.batches(max(1, CELLS_AT_ONCE // past.things)):
-        strength_BV = ranker.strength_BV(newest(some, most))
-        strength_BV[some.user_N, some.thing_N] = -np.inf
-        found = torch.topk(torch.from_numpy(strength_BV), depth)
+        scores_BV = ranker.scores_BV(newest(some, most))
+        scores_BV[some.user_N, some.item_N] = -np.inf
+        found = torch.topk(torch.from_numpy(scores_BV), depth)
         best.append(found.indices.masked_fill(torch.isneginf(found.values), -1).numpy())
     return np.concatenate(best)
 
@@ -45,7 +47,7 @@ def best_UK(ranker: ItemRanker, past: Trails, most: int, depth: int = DEPTH) -> 
 class InTurns:
     """Ends a turn after each epoch, as the judge of a training; calls each epoch better, so the last is kept."""
 
-    def __init__(self, turns: Turns, known: Trails, most: int) -> None:
+    def __init__(self, turns: Turns, known: Interactions, most: int) -> None:
         self.turns, self.known, self.most = turns, known, most
         self.asked = turns.asked()
         self.file = next(self.asked)  # training begins with the first turn
@@ -77,8 +79,8 @@ def main() -> None:
     handed = Handed.load(file)
     recipe = replace(RECIPE, epochs=epochs, judged_every=1)
     turns.ready({"versions": {"torch": torch.__version__, "numpy": np.__version__}, "settings": recipe.as_json()})
-    in_turns = InTurns(turns, trails(handed, handed.known), recipe.newest)
-    train_net(trails(handed, handed.taught), recipe, in_turns.judge, in_turns.tell)
+    in_turns = InTurns(turns, interactions(handed, handed.known), recipe.newest)
+    train_net(interactions(handed, handed.taught), recipe, in_turns.judge, in_turns.tell)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from tests.bench.next_item.contestant import NetOfItems
 from tests.bench.next_item.network import ItemSize, NextItemNet
 from tests.bench.next_item.trainer import ItemProgress, ItemRecipe
@@ -52,19 +52,19 @@ class TrainedNet:
         return cls(net=net, **told)
 
 
-def asked_trails(is_quick: bool) -> Trails:
+def query_interactions(is_quick: bool) -> Interactions:
     """Return everybody's items, or those of the first users alone."""
-    trails = read_movielens(data_folder())
-    return of_users(trails, np.arange(trails.users) < QUICK_USERS) if is_quick else trails
+    interactions = read_movielens(data_folder())
+    return of_users(interactions, np.arange(interactions.users) < QUICK_USERS) if is_quick else interactions
 
 
 def recipe_of(seed: int, is_quick: bool) -> ItemRecipe:
     return replace(RECIPE, seed=seed, epochs=QUICK_EPOCHS if is_quick else RECIPE.epochs)
 
 
-def train(recipe: ItemRecipe, trails: Trails, told: "Telling") -> TrainedNet:
+def train(recipe: ItemRecipe, interactions: Interactions, told: "Telling") -> TrainedNet:
     """Train on all but the last two items of everybody; the second last chooses the epoch."""
-    validation = question(trails, VALIDATION)
+    validation = question(interactions, VALIDATION)
     judged: dict[int, float] = {}
     progress: list[ItemProgress] = []
 
@@ -75,7 +75,7 @@ def train(recipe: ItemRecipe, trails: Trails, told: "Telling") -> TrainedNet:
         told(now)
 
     began, processor_began = time.perf_counter(), time.process_time()
-    net = NetOfItems(recipe, validation, tell).prepare(validation.past).net
+    net = NetOfItems(recipe, validation, tell).fit(validation.past).net
     return TrainedNet(
         net=net,
         recipe=recipe.as_json(),
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few hundred users, two epochs")
     told = parser.parse_args()
     torch.set_num_threads(1)
-    train(recipe_of(told.seed, told.quick), asked_trails(told.quick), Telling(f"seed {told.seed}")).save(told.out)
+    train(recipe_of(told.seed, told.quick), query_interactions(told.quick), Telling(f"seed {told.seed}")).save(told.out)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.days import DAYS_AHEAD, MICROS_PER_DAY, end_of_day
+from model.data.days import HORIZON_DAYS, MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
-from model.data.labels import lesson_between
+from model.data.labels import label_window_between
 from model.registry import Registry, Training
-from model.training.challengers import Schooling, TransformerChallenger
-from model.transformer.fit import CONTESTANT
+from model.training.challengers import TrainingData, TransformerChallenger
+from model.transformer.fit import WEEKLY_TRANSFORMER
 from tests.bench.generated_sequences import LAST_DAY, made_up_users
 
 USERS = 5_000
@@ -24,12 +24,12 @@ EPOCHS = 1
 
 def keep_transformer(home: Path) -> str:
     """Teach one of the size and with the paths that `throughline train` teaches; return the name of its version."""
-    end, week = end_of_day(LAST_DAY), DAYS_AHEAD * MICROS_PER_DAY
+    end, week = end_of_day(LAST_DAY), HORIZON_DAYS * MICROS_PER_DAY
     past = history_of(made_up_users(0, USERS, LAST_DAY, np.random.default_rng(2)))
-    cuts = [end - number * week for number in range(WEEKS, 0, -1)]
-    lessons = [lesson_between(past, past, cut, cut + week) for cut in cuts]
-    contestant = replace(CONTESTANT, cuts_a_window=1, recipe=replace(CONTESTANT.recipe, epochs=EPOCHS))
-    learnt = TransformerChallenger(contestant).learn(Schooling(lessons, past, end), lambda doing: None)
+    cutoffs = [end - number * week for number in range(WEEKS, 0, -1)]
+    windows = [label_window_between(past, past, cutoff, cutoff + week) for cutoff in cutoffs]
+    model = replace(WEEKLY_TRANSFORMER, cutoffs_per_window=1, recipe=replace(WEEKLY_TRANSFORMER.recipe, epochs=EPOCHS))
+    learnt = TransformerChallenger(model).learn(TrainingData(windows, past, end), lambda doing: None)
     registry = Registry(home)
     training = Training(
         run_id="bench",

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.metrics import mean_of_users
-from tests.bench.item_training import TrainedNet, asked_trails, recipe_of
+from tests.bench.item_training import TrainedNet, query_interactions, recipe_of
 from tests.bench.machine import machine
 from tests.bench.next_item.blend import LEAST_CHANCE, blended_BV, log_chance_BV, ndcg_by_weight
 from tests.bench.next_item.ranker import NetRanker
@@ -69,20 +69,20 @@ def trained(seed: int, quick: bool, folder: Path) -> TrainedNet:
 def prior_of(validation: Question) -> tuple[ItemRanker, Result]:
     """Return the linear map with the ridge that the validation likes best, and how it was chosen."""
     tried: list[tuple[float, ItemRanker, Result]] = []
-    for contestant in MOVIELENS_FAMILIES["transition"]:
+    for model in MOVIELENS_FAMILIES["transition"]:
         began = time.perf_counter()
-        ranker = contestant.prepare(validation.past)
+        ranker = model.fit(validation.past)
         seconds = time.perf_counter() - began
         ndcg = float(ndcg_U(ranks_U(ranker, validation, NEWEST)).mean())
-        told = {"settings": contestant.settings(), "seconds": seconds, "validation_ndcg_at_10": ndcg}
+        told = {"settings": model.settings(), "seconds": seconds, "validation_ndcg_at_10": ndcg}
         tried.append((ndcg, ranker, told))
     _, ranker, chosen = max(tried, key=lambda one: one[0])
     return ranker, {**chosen, "tried": [told for _, _, told in tried]}
 
 
-def metrics(strength_UV: NDArray[Any], asked: Question) -> Result:
+def metrics(scores_UV: NDArray[Any], asked: Question) -> Result:
     """Return HR@10 and nDCG@10 with their 95 % intervals over users."""
-    rank_U = ranks_B(strength_UV, asked.past, asked.target_U)
+    rank_U = ranks_B(scores_UV, asked.past, asked.target_U)
     return {"hr_at_10": asdict(mean_of_users(hits_U(rank_U))), "ndcg_at_10": asdict(mean_of_users(ndcg_U(rank_U)))}
 
 
@@ -112,7 +112,7 @@ def judged(nets: Sequence[TrainedNet], prior: ItemRanker, validation: Question, 
     for trained_net in nets:
         began = time.perf_counter()
         for told, one in zip(strengths, asked, strict=True):
-            told.append(NetRanker(trained_net.net).strength_BV(newest(one.past, NEWEST)))
+            told.append(NetRanker(trained_net.net).scores_BV(newest(one.past, NEWEST)))
         rate = 2 * test.users / (time.perf_counter() - began)
         alone = {key: value for key, value in vars(trained_net).items() if key not in ("net", "recipe")}
         of_seeds.append(
@@ -157,11 +157,11 @@ def main() -> None:
         },
     }
     began = time.perf_counter()
-    trails = asked_trails(told.quick)
-    validation, test = question(trails, VALIDATION), question(trails, TEST)
+    interactions = query_interactions(told.quick)
+    validation, test = question(interactions, VALIDATION), question(interactions, TEST)
     result["asked"] = {
-        "users": trails.users,
-        "items": trails.things,
+        "users": interactions.users,
+        "items": interactions.things,
         "newest": NEWEST,
         "protocol": "leave one out, all unseen",
     }

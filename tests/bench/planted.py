@@ -30,18 +30,18 @@ from model.boosting.ranker import BoostedRanking, LambdaMart
 from model.data.arrays import Bools, Floats
 from model.data.cutoffs import Split
 from model.data.days import MICROS_PER_DAY
-from model.data.folds import Known, Lessons
+from model.data.folds import Histories, TrainingWindows
 from model.evaluation.calibration import calibration_error
-from model.evaluation.entrants import Family
-from model.evaluation.holdout import TOLD, Listing, ask, exam_at
+from model.evaluation.entrants import SearchSpace
+from model.evaluation.holdout import PUBLISHED, TopK, build_test_set, predict_top_k
 from model.metrics import f1_of_users, mean_of_users, paired_difference, recall_of_users
-from model.transformer.config import SIZES, Recipe, Size
+from model.transformer.config import SIZES, NetworkConfig, TrainingConfig
 from model.transformer.network import InterestTransformer
-from model.transformer.progress import told_on
+from model.transformer.progress import console_progress
 from pipeline.demo.plan import DemoPlan
 from tests.bench.ablated import alterations, last_sessions
 from tests.bench.machine import machine
-from tests.bench.planted_course import Course, PathsRanker, altered
+from tests.bench.planted_course import Course, PathsRanker, perturbed
 from tests.bench.planted_markdown import markdown
 from tests.bench.planted_world import PlantedWorld, planted_world
 from tests.bench.public_sets.tag_bench import known_of
@@ -49,7 +49,7 @@ from tests.bench.tag_by_tag import PathlessRanker
 
 RESULTS = Path(__file__).with_name("results") / "planted.json"
 SPLIT = Split((date(2026, 1, 13),), date(2026, 1, 20), date(2026, 1, 27), 7)
-CUTS_A_WINDOW = 7
+CUTOFFS_PER_WINDOW = 7
 PATHS = (
     OwnCounts(is_tuned=True),
     BoostedRanking(
@@ -57,7 +57,7 @@ PATHS = (
     ),
     NextTagByTransition(TransitionSettings(bags=(Bag(0.98, 200),), ridge=1000.0)),
 )
-LATELY_DAYS, FEWEST_EVENTS = 14, 10  # of whoever is asked for planted interests
+RECENT_DAYS, FEWEST_EVENTS = 14, 10  # of whoever is asked for planted interests
 SEED_OF_ALTERATIONS = 20260201
 LEAST_LOSS_OF_LAST_SESSION = 0.10
 MOST_SECONDS = 180.0
@@ -76,29 +76,29 @@ class Judge:
     is_lively_U: Bools
 
     @classmethod
-    def of(cls, world: PlantedWorld, listing_tags: np.ndarray, known: Known) -> "Judge":
-        exam = exam_at(known, SPLIT, SPLIT.test)
-        wants_UT = world.planted_UT(SPLIT.test, exam.asked.user_id_U) > 0
-        lately_E = exam.asked.at_E >= exam.moment - LATELY_DAYS * MICROS_PER_DAY
-        is_lively_U = np.bincount(exam.asked.user_E[lately_E], minlength=exam.users) >= FEWEST_EVENTS
+    def of(cls, world: PlantedWorld, listing_tags: np.ndarray, known: Histories) -> "Judge":
+        test_set = build_test_set(known, SPLIT, SPLIT.test)
+        wants_UT = world.planted_UT(SPLIT.test, test_set.asked.user_id_U) > 0
+        lately_E = test_set.asked.at_E >= test_set.moment - RECENT_DAYS * MICROS_PER_DAY
+        is_lively_U = np.bincount(test_set.asked.user_E[lately_E], minlength=test_set.users) >= FEWEST_EVENTS
         return cls(wants_UT[:, np.searchsorted(world.history.tag_T, listing_tags)], is_lively_U)
 
-    def values(self, listing: Listing) -> Values:
-        users, listed = listing.tag_UL.shape
+    def values(self, top_k: TopK) -> Values:
+        users, listed = top_k.tag_UL.shape
         user_P = np.repeat(np.arange(users), listed)
-        strength_P = np.tile(-np.arange(listed, dtype=np.float64), users)
-        told = (user_P, strength_P, listing.tag_UL.ravel(), listing.is_answer_UL.ravel(), listing.exam.answers_U)
+        score_P = np.tile(-np.arange(listed, dtype=np.float64), users)
+        told = (user_P, score_P, top_k.tag_UL.ravel(), top_k.is_answer_UL.ravel(), top_k.test_set.answers_U)
         return {
-            "planted_at_3": self.planted_U(listing, 3),
-            "planted_at_5": self.planted_U(listing, 5),
-            "ndcg_at_10": listing.ndcg_U(),
+            "planted_at_3": self.planted_U(top_k, 3),
+            "planted_at_5": self.planted_U(top_k, 5),
+            "ndcg_at_10": top_k.ndcg_U(),
             "f1_at_5": f1_of_users(5, *told),
-            "recall_at_10": recall_of_users(TOLD, *told),
+            "recall_at_10": recall_of_users(PUBLISHED, *told),
         }
 
-    def planted_U(self, listing: Listing, depth: int) -> Floats:
+    def planted_U(self, top_k: TopK, depth: int) -> Floats:
         """Return the share of min(depth, planted) interests among the strongest; nan for whoever is not asked."""
-        found_U = np.take_along_axis(self.wants_UT, listing.tag_UL[:, :depth], axis=1).sum(1)
+        found_U = np.take_along_axis(self.wants_UT, top_k.tag_UL[:, :depth], axis=1).sum(1)
         wanted_U = np.minimum(self.wants_UT.sum(1), depth)
         return np.where(self.is_lively_U & (wanted_U > 0), found_U / np.maximum(wanted_U, 1), np.nan)
 
@@ -117,22 +117,22 @@ def row(name: str, values: Values, reference: Values | None, **facts: Any) -> Re
     return made
 
 
-def ece(listing: Listing) -> float:
+def ece(top_k: TopK) -> float:
     """Return the error over each user's ten highest affinities, as they were stated."""
-    return calibration_error(listing.strength_UL, listing.is_answer_UL)
+    return calibration_error(top_k.scores_UL, top_k.is_answer_UL)
 
 
 class Bench:
     """The parts of the benchmark in their order; `result` grows."""
 
-    def __init__(self, plan: DemoPlan, recipe: Recipe, seeds: Sequence[int], file: Path) -> None:
+    def __init__(self, plan: DemoPlan, recipe: TrainingConfig, seeds: Sequence[int], file: Path) -> None:
         self.console = Console(stderr=True)
         self.recipe, self.seeds, self.file = recipe, seeds, file
         self.console.print("making the world", soft_wrap=True)
         world = planted_world(plan)
         self.known = known_of(world.history, SPLIT)
-        self.exam = exam_at(self.known, SPLIT, SPLIT.test)
-        self.judge = Judge.of(world, self.exam.asked.tag_T, self.known)
+        self.test_set = build_test_set(self.known, SPLIT, SPLIT.test)
+        self.judge = Judge.of(world, self.test_set.asked.tag_T, self.known)
         self.result: Result = {
             "machine": machine(),
             "config": {
@@ -141,19 +141,19 @@ class Bench:
                 "seeds": list(seeds),
                 "size": {"name": "laptop", **asdict(SIZES["laptop"])},
                 "recipe": recipe.as_json(),
-                "cuts_a_window": CUTS_A_WINDOW,
+                "cutoffs_per_window": CUTOFFS_PER_WINDOW,
                 "paths": [{"name": path.name, **path.settings()} for path in PATHS],
                 "planted": f"interests held on the as-of day, of people with {FEWEST_EVENTS} events or more in "
-                f"{LATELY_DAYS} days; recall of min(depth, planted)",
+                f"{RECENT_DAYS} days; recall of min(depth, planted)",
                 "torch_threads": torch.get_num_threads(),
                 "versions": {name: version(name) for name in ("torch", "xgboost-cpu", "numpy")},
             },
             "asked": {
-                "users": self.exam.users,
-                "judging_users": int((self.exam.answers_U > 0).sum()),
+                "users": self.test_set.users,
+                "test_users": int((self.test_set.answers_U > 0).sum()),
                 "lively_users": int((self.judge.is_lively_U & self.judge.wants_UT.any(1)).sum()),
-                "tags": self.exam.tags,
-                "events": len(self.exam.asked.at_E),
+                "tags": self.test_set.tags,
+                "events": len(self.test_set.asked.at_E),
             },
             "trainings": [],  # other processes may hold the processor; processor_seconds leave their time out
             "methods": [],
@@ -161,15 +161,15 @@ class Bench:
             "ablations_without_paths": [],  # of the network that learns beside no other model
         }
 
-    def course(self, size: Size, paths: Sequence[Any] = PATHS, of: Any = Course.of) -> Course:
-        made: Course = of(self.known, SPLIT, self.exam, paths, CUTS_A_WINDOW, size)
+    def course(self, size: NetworkConfig, paths: Sequence[Any] = PATHS, of: Any = Course.of) -> Course:
+        made: Course = of(self.known, SPLIT, self.test_set, paths, CUTOFFS_PER_WINDOW, size)
         return made
 
     def trained(self, name: str, course: Course, seed: int) -> tuple[InterestTransformer, float]:
         """Return the network and the seconds from the lessons to it; what the processor worked is in the result."""
         worked = time.process_time()
         self.console.print(f"training {name}, seed {seed}", soft_wrap=True)
-        with told_on(self.console) as told:
+        with console_progress(self.console) as told:
             network, seconds = course.trained(replace(self.recipe, seed=seed), told)
         seconds += course.seconds
         worked = time.process_time() - worked + course.processor_seconds
@@ -185,10 +185,10 @@ class Bench:
         of_seeds, networks, errors, seconds = [], [], [], []
         for seed in self.seeds:
             network, took = self.trained("transformer", course, seed)
-            listing = ask(course.ranker(network), self.exam)
-            of_seeds.append(self.judge.values(listing))
+            top_k = predict_top_k(course.ranker(network), self.test_set)
+            of_seeds.append(self.judge.values(top_k))
             networks.append(network)
-            errors.append(ece(listing))
+            errors.append(ece(top_k))
             seconds.append(took)
         mean = {metric: np.mean([values[metric] for values in of_seeds], axis=0) for metric in of_seeds[0]}
         name = f"Transformer, mean of {len(self.seeds)} seeds"
@@ -200,30 +200,30 @@ class Bench:
             ),
         ]
         if len(networks) > 1:
-            listing = ask(course.ranker(*networks), self.exam)
+            top_k = predict_top_k(course.ranker(*networks), self.test_set)
             together = f"Transformer, {len(networks)} networks as one"
-            rows.append(row(together, self.judge.values(listing), mean, ece=ece(listing), seconds=sum(seconds)))
+            rows.append(row(together, self.judge.values(top_k), mean, ece=ece(top_k), seconds=sum(seconds)))
         self.result["methods"] = rows
         self.write()
-        listing = ask(PathsRanker.of(course, self.recipe), self.exam)
-        values = self.judge.values(listing)
+        top_k = predict_top_k(PathsRanker.of(course, self.recipe), self.test_set)
+        values = self.judge.values(top_k)
         rows.append(row("its paths added up, no network", values, mean, ece=None, seconds=course.seconds))
         rows += self._baselines(mean)
         self.write()
         return course, networks[0], of_seeds[0]
 
     def _baselines(self, mean: Values) -> list[Result]:
-        lessons, validation = Lessons(self.known, SPLIT), exam_at(self.known, SPLIT, SPLIT.validation)
+        windows, validation = TrainingWindows(self.known, SPLIT), build_test_set(self.known, SPLIT, SPLIT.validation)
         rows = []
         for name, grid in GRIDS.items():
             self.console.print(f"tuning {name}", soft_wrap=True)
-            chosen = Family(name, grid).choose(lessons, validation)
-            ranker = chosen.prepare(self.known, SPLIT.test)
+            chosen = SearchSpace(name, grid).choose(windows, validation)
+            ranker = chosen.fit(self.known, SPLIT.test)
             assert ranker is not None
-            listing = ask(ranker, self.exam)
-            error = ece(listing) if chosen.states_probabilities else None
+            top_k = predict_top_k(ranker, self.test_set)
+            error = ece(top_k) if chosen.predicts_probabilities else None
             facts = {"ece": error, "seconds": chosen.seconds, "settings": dict(chosen.settings), "is_baseline": True}
-            rows.append(row(name, self.judge.values(listing), mean, **facts))
+            rows.append(row(name, self.judge.values(top_k), mean, **facts))
         return rows
 
     def ablations(self, course: Course, network: InterestTransformer, whole: Values) -> None:
@@ -241,12 +241,12 @@ class Bench:
             "without its path of own tags": partial(self.course, replace(laptop, has_own_tags=False)),
             "hierarchical memory": partial(self.course, replace(laptop, is_hierarchical=True)),
         }
-        newest = altered(self.exam, last_sessions(self.exam.asked, 1))
+        newest = perturbed(self.test_set, last_sessions(self.test_set.asked, 1))
         for name, lay_out in twins.items():
             twin = lay_out()
             trained, seconds = self.trained(name, twin, seed)
-            listing = ask(twin.ranker(trained), newest if name == LAST_SESSION_TWIN else self.exam)
-            values = self.judge.values(listing)
+            top_k = predict_top_k(twin.ranker(trained), newest if name == LAST_SESSION_TWIN else self.test_set)
+            values = self.judge.values(top_k)
             rows.append(row(name, values, whole, kind="trained anew", seconds=seconds))
             if name == PATHLESS_TWIN:
                 alone = [row("all sessions, as trained", values, None, kind="as trained")]
@@ -260,7 +260,7 @@ class Bench:
         course = self.course(SIZES["laptop"], ())
         network, seconds = self.trained("both readings of the decoder", course, self.seeds[0])
         mixture, one_by_one = (
-            self.judge.values(ask(PathlessRanker(course.ranker(network), is_tag_by_tag), self.exam))
+            self.judge.values(predict_top_k(PathlessRanker(course.ranker(network), is_tag_by_tag), self.test_set))
             for is_tag_by_tag in (False, True)
         )
         kept = {metric: mixture[metric] for metric in READ}
@@ -273,8 +273,8 @@ class Bench:
         """Return what the network is worth, as it is, when it and its paths are shown other pasts."""
         rows = []
         for name, alter in alterations(np.random.default_rng(SEED_OF_ALTERATIONS)).items():
-            listing = ask(course.ranker(network), altered(self.exam, alter(self.exam.asked)))
-            rows.append(row(name, self.judge.values(listing), whole, kind="shown"))
+            top_k = predict_top_k(course.ranker(network), perturbed(self.test_set, alter(self.test_set.asked)))
+            rows.append(row(name, self.judge.values(top_k), whole, kind="shown"))
         return rows
 
     def write(self) -> None:
@@ -320,7 +320,7 @@ def main() -> None:
     except ValueError:
         parser.error(f"--seeds {told.seeds}: expected whole numbers with commas between them, such as 1,2,3")
     plan = DemoPlan(users=400) if told.quick else DemoPlan()
-    recipe = Recipe(epochs=1) if told.quick else Recipe()
+    recipe = TrainingConfig(epochs=1) if told.quick else TrainingConfig()
     bench = Bench(plan, recipe, seeds, RESULTS.with_name("planted-quick.json") if told.quick else RESULTS)
     if told.readings:
         bench.readings()

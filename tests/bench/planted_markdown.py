@@ -21,7 +21,7 @@ Told = Mapping[str, Any]
 def markdown(result: Told) -> str:
     """Return the tables. In brackets: how far from the first line, with the paired interval of 95 %."""
     asked, split = result["asked"], result["config"]["split"]
-    lively = f"{asked['lively_users']:,} people for planted interests, {asked['judging_users']:,} for touched tags"
+    lively = f"{asked['lively_users']:,} people for planted interests, {asked['test_users']:,} for touched tags"
     parts = []
     if result["methods"]:
         title = f"Demo's world as of {split['test']}, straight from the generator: {lively}"

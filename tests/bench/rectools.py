@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench.item_training import QUICK_EPOCHS, asked_trails
+from tests.bench.item_training import QUICK_EPOCHS, query_interactions
 from tests.bench.machine import machine
 from tests.bench.next_item.network import ItemSize
 from tests.bench.public_sets.movielens import NEWEST
@@ -51,12 +51,12 @@ def cores() -> int:
 
 def both(folder: Path, is_quick: bool, epochs: int) -> Result:
     """Train both in turns, and return what they come to. folder: for what is handed over."""
-    trails, file, threads = asked_trails(is_quick), folder / "handed.npz", cores()
-    taught, asked = question(trails, VALIDATION).past, question(trails, TEST)
+    interactions, file, threads = query_interactions(is_quick), folder / "handed.npz", cores()
+    taught, asked = question(interactions, VALIDATION).past, question(interactions, TEST)
     known = asked.past
-    Handed(trails.users, trails.things, Steps(taught.user_N, taught.thing_N), Steps(known.user_N, known.thing_N)).save(
-        file
-    )
+    Handed(
+        interactions.users, interactions.things, Steps(taught.user_N, taught.item_N), Steps(known.user_N, known.item_N)
+    ).save(file)
     theirs = [rectools_python(), "-m", "tests.bench.rectools_sasrec", file, json.dumps(SASREC), threads]
     ours = [sys.executable, "-m", "tests.bench.item_net_in_turns", file, epochs, threads]
     with (
@@ -73,7 +73,12 @@ def both(folder: Path, is_quick: bool, epochs: int) -> Result:
                 say(f"{name}: {json.dumps(turn)}")
     found = {name: course.as_json() for name, (_, course) in courses.items()}
     return {
-        "asked": {"users": trails.users, "items": trails.things, "taught_steps": len(taught.user_N), "newest": NEWEST},
+        "asked": {
+            "users": interactions.users,
+            "items": interactions.things,
+            "taught_steps": len(taught.user_N),
+            "newest": NEWEST,
+        },
         "threads": threads,
         "theirs": found[THEIRS],
         "ours": found[OURS],

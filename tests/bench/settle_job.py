@@ -4,11 +4,11 @@ A benchmark's history needs no scores. Usage: spark-submit tests/bench/settle_jo
 """
 
 from pipeline.warehouse import branches
-from pipeline.warehouse.step import night
+from pipeline.warehouse.step import run_step
 
 
 def main() -> None:
-    with night("settle") as here:
+    with run_step("settle") as here:
         here.spark.conf.unset("spark.wap.branch")
         branches.fast_forward(here.spark, here.branch)
         branches.drop(here.spark, here.branch)

@@ -10,9 +10,9 @@ import torch
 
 from model.data.arrays import Floats
 from model.data.history import History
-from model.transformer.dataset import MOST_TOKENS, batches
-from model.transformer.fit import TOKENS_AT_ONCE, TransformerRanker
-from model.transformer.tokens import batch_of, layout
+from model.transformer.dataset import MAX_TOKENS, batches
+from model.transformer.fit import TOKENS_AT_ONCE, FittedTransformer
+from model.transformer.tokens import layout, token_batch
 
 EMITTED = 5
 UNSAID = -1e3
@@ -22,24 +22,24 @@ UNSAID = -1e3
 class PathlessRanker:
     """A Ranker: what one network says alone, by the mixture of its interests or as it emits tags."""
 
-    of: TransformerRanker
+    of: FittedTransformer
     is_tag_by_tag: bool
 
     @torch.no_grad()
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         """Return log probabilities of the mixture, or -1 for the tag emitted first, -2 for the second and so on."""
         network, vocabulary = self.of.networks[0].eval(), self.of.vocabulary
         tokens = layout(past, vocabulary, self.of.size.has_session_tokens)
-        strength_UV = np.full((past.users, len(vocabulary.tags)), UNSAID)
-        lengths_U = np.minimum(np.bincount(tokens.user_N, minlength=tokens.users), MOST_TOKENS)
+        scores_UV = np.full((past.users, len(vocabulary.tags)), UNSAID)
+        lengths_U = np.minimum(np.bincount(tokens.user_N, minlength=tokens.users), MAX_TOKENS)
         for user_B in batches(lengths_U, TOKENS_AT_ONCE):
-            batch = batch_of(tokens, user_B, [[self.of.cut]] * len(user_B), MOST_TOKENS)
+            batch = token_batch(tokens, user_B, [[self.of.cutoff]] * len(user_B), MAX_TOKENS)
             if self.is_tag_by_tag:
                 tag_BJ = network.emit_tags(batch, EMITTED)[:, 0].numpy()
-                strength_UV[user_B[:, None], tag_BJ] = -1.0 - np.arange(EMITTED)
+                scores_UV[user_B[:, None], tag_BJ] = -1.0 - np.arange(EMITTED)
             else:
                 memory_BLD = network.encode(batch)
                 mixture_BCT = network.interests(memory_BLD, batch, network.tag_TD).log_mixture_BCT()
-                strength_UV[user_B] = mixture_BCT[:, 0].numpy()
+                scores_UV[user_B] = mixture_BCT[:, 0].numpy()
         code_T = vocabulary.tag_codes(past.tag_T)
-        return np.column_stack([np.full(past.users, UNSAID), strength_UV])[:, code_T]
+        return np.column_stack([np.full(past.users, UNSAID), scores_UV])[:, code_T]

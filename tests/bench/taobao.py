@@ -22,16 +22,16 @@ from typing import Any
 
 from model.baselines.grids import GRIDS
 from model.data.cutoffs import Split
-from model.data.folds import Lessons
-from model.data.users import lowest_hashes_U
-from model.evaluation.backtest import learnt_of
-from model.evaluation.entrants import Chosen, Family, prepared
-from model.evaluation.holdout import Exam, Listing, ask, exam_at
+from model.data.folds import TrainingWindows
+from model.data.users import lowest_hash_users_U
+from model.evaluation.backtest import score_reading_of
+from model.evaluation.entrants import SearchSpace, Selected, fit_as_of
+from model.evaluation.holdout import TestSet, TopK, build_test_set, predict_top_k
 from model.evaluation.metrics import ranking_values
-from model.evaluation.results import Cost, Judged, judge
-from model.interfaces import Contestant, Ranker
+from model.evaluation.results import Cost, EvaluationResult, evaluate_top_k
+from model.interfaces import FittedModel, Model
 from model.metrics import paired_difference
-from model.transformer.fit import TransformerContestant, TransformerRanker
+from model.transformer.fit import FittedTransformer, TransformerModel
 from tests.bench.machine import machine
 from tests.bench.public_sets import files
 from tests.bench.public_sets.files import data_folder
@@ -51,7 +51,7 @@ SEQUENCE_EPOCHS = 3  # nothing to start from, so it takes longer than beside pat
 Result = dict[str, Any]
 
 
-def told_of(judged: Judged, others: Sequence[Judged]) -> Result:
+def told_of(judged: EvaluationResult, others: Sequence[EvaluationResult]) -> Result:
     """Return the figures of one seed, how much they lie above others', and how true its probabilities are."""
     return {
         "settings": judged.settings,
@@ -69,43 +69,47 @@ def told_of(judged: Judged, others: Sequence[Judged]) -> Result:
     }
 
 
-def judged_at(test: Exam, chosen: Chosen, ranker: Ranker) -> Judged:
+def judged_at(test: TestSet, chosen: Selected, ranker: FittedModel) -> EvaluationResult:
     """Judge as the referee does, without its guards."""
-    listing = ask(ranker, test)
-    cost = Cost(chosen.seconds, 0.0, listing.seconds)
-    return judge(chosen.name, chosen.settings, listing, learnt_of(chosen), chosen.states_probabilities, cost)
+    top_k = predict_top_k(ranker, test)
+    cost = Cost(chosen.seconds, 0.0, top_k.seconds)
+    return evaluate_top_k(
+        chosen.name, chosen.settings, top_k, score_reading_of(chosen), chosen.predicts_probabilities, cost
+    )
 
 
-def judged_seeds(test: Exam, chosen: Chosen, contestant: TransformerContestant, lessons: Lessons) -> dict[int, Judged]:
+def judged_seeds(
+    test: TestSet, chosen: Selected, model: TransformerModel, windows: TrainingWindows
+) -> dict[int, EvaluationResult]:
     """Judge ensembles, by their first seed. What they learn from is laid out once for all of them.
 
     Thresholds and calibration of all are those that the first seed was given at the validation cut.
     """
-    each = contestant.networks
-    whole = prepared(replace(contestant, networks=each * ENSEMBLES), lessons, lessons.known, test.cut)
-    assert isinstance(whole, TransformerRanker)
+    each = model.networks
+    whole = fit_as_of(replace(model, networks=each * ENSEMBLES), windows, windows.known, test.cutoff)
+    assert isinstance(whole, FittedTransformer)
     return {
-        contestant.recipe.seed + first: judged_at(
+        model.recipe.seed + first: judged_at(
             test, chosen, replace(whole, networks=whole.networks[first : first + each])
         )
         for first in range(0, each * ENSEMBLES, each)
     }
 
 
-def bench_tag_by_tag(lessons: Lessons, test: Exam, contestant: TransformerContestant) -> Result:
+def bench_tag_by_tag(windows: TrainingWindows, test: TestSet, model: TransformerModel) -> Result:
     """Train one network with the loss of the tag-by-tag decoder; return what it says alone in either way."""
     recipe = replace(
-        contestant.recipe,
+        model.recipe,
         epochs=SEQUENCE_EPOCHS,
-        weights=replace(contestant.recipe.weights, sequence=SEQUENCE_WEIGHT),
+        weights=replace(model.recipe.weights, sequence=SEQUENCE_WEIGHT),
     )
-    ranker = prepared(replace(contestant, networks=1, recipe=recipe), lessons, lessons.known, test.cut)
-    assert isinstance(ranker, TransformerRanker)
+    ranker = fit_as_of(replace(model, networks=1, recipe=recipe), windows, windows.known, test.cutoff)
+    assert isinstance(ranker, FittedTransformer)
     value_of = {
-        name: _f1_at_5_of(ask(PathlessRanker(ranker, is_tag_by_tag), test))
+        name: _f1_at_5_of(predict_top_k(PathlessRanker(ranker, is_tag_by_tag), test))
         for name, is_tag_by_tag in (("mixture", False), ("tag by tag", True))
     }
-    with_paths = _f1_at_5_of(ask(ranker, test))
+    with_paths = _f1_at_5_of(predict_top_k(ranker, test))
     none = 0 * with_paths
     return {
         "recipe": recipe.as_json(),
@@ -117,11 +121,11 @@ def bench_tag_by_tag(lessons: Lessons, test: Exam, contestant: TransformerContes
     }
 
 
-def _f1_at_5_of(listing: Listing) -> Any:
-    return ranking_values(listing.exam.user_H, listing.place_H, listing.exam.answers_U)["f1_at_5"]
+def _f1_at_5_of(top_k: TopK) -> Any:
+    return ranking_values(top_k.test_set.user_H, top_k.place_H, top_k.test_set.answers_U)["f1_at_5"]
 
 
-def tuned_before(name: str) -> Contestant:
+def tuned_before(name: str) -> Model:
     """Return the setting of a baseline that `make bench baselines` chose on the same validation cut."""
     sets = json.loads(BASELINES.read_text(encoding="utf-8"))["sets"]
     methods = next(one for one in sets if one["name"] == "taobao")["tasks"][0]["methods"]
@@ -136,26 +140,28 @@ def bench(quick: bool, setting: int | None, split: Split) -> Result:
         print(f"{time.monotonic() - started:6.1f} s  {doing}", file=sys.stderr, flush=True)
 
     history = read_taobao(data_folder()).history
-    history = history.of_users(lowest_hashes_U(history.user_id_U, QUICK_USERS if quick else EVERYBODY))
+    history = history.of_users(lowest_hash_users_U(history.user_id_U, QUICK_USERS if quick else EVERYBODY))
     known = known_of(history, split)
-    lessons = Lessons(known, split)
-    validation, test = (exam_at(known, split, cut) for cut in (split.validation, split.test))
+    windows = TrainingWindows(known, split)
+    validation, test = (build_test_set(known, split, cutoff) for cutoff in (split.validation, split.test))
     others = []
     for name in COMPARED_WITH:
         told(name)
-        other = Family(name, (STACKED if name == STACKED.name else tuned_before(name),)).choose(lessons, validation)
-        ranker = other.prepare(known, test.cut)
+        other = SearchSpace(name, (STACKED if name == STACKED.name else tuned_before(name),)).choose(
+            windows, validation
+        )
+        ranker = other.fit(known, test.cutoff)
         assert ranker is not None
         others.append(judged_at(test, other, ranker))
     transformers = (TRIAL_FAMILIES if quick else TAOBAO_FAMILIES)["transformer"]
     told("choosing the transformer")
-    chosen = Family("transformer", transformers if setting is None else transformers[setting:][:1]).choose(
-        lessons, validation
+    chosen = SearchSpace("transformer", transformers if setting is None else transformers[setting:][:1]).choose(
+        windows, validation
     )
     told(f"three seeds of {chosen.settings}")
-    contestant = next(one for one in transformers if one.settings() == chosen.settings)
-    assert isinstance(contestant, TransformerContestant)
-    seeds = judged_seeds(test, chosen, contestant, lessons)
+    model = next(one for one in transformers if one.settings() == chosen.settings)
+    assert isinstance(model, TransformerModel)
+    seeds = judged_seeds(test, chosen, model, windows)
     result: Result = {
         "machine": machine(),
         "configuration": {
@@ -164,7 +170,7 @@ def bench(quick: bool, setting: int | None, split: Split) -> Result:
             "setting_taken_untuned": setting,  # None where the validation chose among the whole family
             "split": split.as_json(),
             "users": test.users,
-            "judging_users": int((test.answers_U > 0).sum()),
+            "test_users": int((test.answers_U > 0).sum()),
             "tags": test.tags,
             "compared_with": {one.name: dict(one.settings) for one in others},
         },
@@ -176,7 +182,7 @@ def bench(quick: bool, setting: int | None, split: Split) -> Result:
     _write(result, quick)
     print(seeds_markdown(result["seeds"]), flush=True)
     told("tag by tag")
-    result["tag_by_tag"] = bench_tag_by_tag(lessons, test, contestant)
+    result["tag_by_tag"] = bench_tag_by_tag(windows, test, model)
     _write(result, quick)
     return result
 

@@ -24,15 +24,16 @@ def newest_release(installation: Any) -> dict[str, Any]:
 
 def test_nothing_is_lost(nights: Any, shop: Any) -> None:
     steps = nights.ask("SELECT rows_in, rows_out FROM runs WHERE step = 'clean'")
-    fates = {
-        fate: sum(dict(step["rows_out"])[fate] for step in steps) for fate in ("accepted", "duplicates", "rejects")
+    outcomes = {
+        outcome: sum(dict(step["rows_out"])[outcome] for step in steps)
+        for outcome in ("accepted", "duplicates", "rejects")
     }
-    assert sum(step["rows_in"] for step in steps) == shop.lines == sum(fates.values())
-    assert fates["accepted"] == nights.ask("SELECT count(*) AS n FROM events")[0]["n"]
-    assert fates["rejects"] == nights.ask("SELECT count(*) AS n FROM rejects")[0]["n"]
+    assert sum(step["rows_in"] for step in steps) == shop.lines == sum(outcomes.values())
+    assert outcomes["accepted"] == nights.ask("SELECT count(*) AS n FROM events")[0]["n"]
+    assert outcomes["rejects"] == nights.ask("SELECT count(*) AS n FROM rejects")[0]["n"]
     # Copies of events of the lost day are events now, so the plan's counts bound them rather than equal them.
-    assert 0 < fates["rejects"] <= shop.made.rejects
-    assert 0 < fates["duplicates"] <= shop.made.duplicates
+    assert 0 < outcomes["rejects"] <= shop.made.rejects
+    assert 0 < outcomes["duplicates"] <= shop.made.duplicates
 
 
 def test_every_accepted_event_is_in_exactly_one_session(nights: Any) -> None:

@@ -69,16 +69,16 @@ class Wishes:
         file: Path = self.installation.home / "landing" / "shop" / "source.toml"
         return file
 
-    def mended(self, content: str = TOML + WISH) -> Path:
+    def replaced(self, content: str = TOML + WISH) -> Path:
         file = self.folder / "mended.toml"
         file.write_text(content)
         return file
 
     def replay(self, *options: str, toml: str = TOML + WISH) -> str:
-        told: str = self.installation.do("rejects", "replay", "--source", self.mended(toml), *options)
+        told: str = self.installation.do("rejects", "replay", "--source", self.replaced(toml), *options)
         return told
 
-    def fates(self) -> dict[str, int]:
+    def outcomes(self) -> dict[str, int]:
         """Return how many lines came in, and what became of them, as the runs and as the tables tell."""
         [told] = self.installation.ask("""
             SELECT sum(rows_in) AS lines, sum(rows_out['accepted']) AS accepted,
@@ -139,7 +139,7 @@ def wishes(own_installation: Any, tmp_path_factory: pytest.TempPathFactory) -> W
 
 
 def test_the_list_shows_what_was_refused_and_why(wishes: Wishes) -> None:
-    assert wishes.fates() == {
+    assert wishes.outcomes() == {
         "lines": 122, "accepted": 112, "duplicates": 0, "rejects": 10, "events": 112, "refused": 10,
     }  # fmt: skip
     told = wishes.installation.do("rejects", "list")
@@ -164,7 +164,7 @@ def test_the_list_shows_what_was_refused_and_why(wishes: Wishes) -> None:
 )
 def test_a_broken_toml_leaves_all_as_it_was(wishes: Wishes, toml: str, message: str) -> None:
     run = wishes.newest_run()
-    done = wishes.installation.call("rejects", "replay", "--source", wishes.mended(toml))
+    done = wishes.installation.call("rejects", "replay", "--source", wishes.replaced(toml))
     assert done.returncode == 1
     assert message in done.stderr
     if "running mend" in done.stdout:
@@ -200,7 +200,7 @@ def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
     (wishes.in_force.parent / "mended" / "replay_of_a_killed_run.toml").write_text("half a")
     told = wishes.replay("--reason", "unknown_event_type")
     assert "of 10 refused lines 9 moved: 8 to events, 1 are duplicates; still refused: 1 unparsable" in told
-    assert wishes.fates() == {
+    assert wishes.outcomes() == {
         "lines": 122, "accepted": 120, "duplicates": 1, "rejects": 1, "events": 120, "refused": 1,
     }  # fmt: skip
     moved = wishes.installation.ask("SELECT event_id, weight, file, line FROM events WHERE event_type = 'like'")

@@ -70,14 +70,14 @@ class World:
 def make_world(users: int, days: int, seed: int) -> World:
     random = np.random.default_rng(seed)
     tags = [f"tag{number:02d}" for number in range(40)]
-    crowd = 1 / np.arange(1, 41)
-    crowd /= crowd.sum()
+    popularity = 1 / np.arange(1, 41)
+    popularity /= popularity.sum()
     first = datetime.combine(LAST_DAY - timedelta(days=days - 1), datetime.min.time(), UTC)
     touches: list[tuple[Any, ...]] = []
     rates = {}
     for number in range(users):
         user = f"user{number:04d}"
-        taste = 0.3 * crowd
+        taste = 0.3 * popularity
         taste[random.choice(40, 4, replace=False)] += 0.7 * random.dirichlet(np.ones(4))
         events_a_day = random.gamma(1.0, 1.0) + 0.05
         rates[user] = dict(zip(tags, (events_a_day * taste).tolist(), strict=True))

@@ -10,45 +10,45 @@ import pytest
 
 from model.boosting.features import feature_names, features_PF
 from model.boosting.model import (
-    RECIPES,
+    SETTINGS_GRID,
     Boosting1,
+    BoostingSettings,
     Forest,
-    Recipe,
     examples,
     grow,
     read_forest,
-    try_recipes,
+    try_settings,
     usual_actions,
     write_forest,
 )
-from model.counts.model import fit_history
-from model.data.days import DAYS_AHEAD, end_of_day
+from model.counts.model import fit_counts_to_history
+from model.data.days import HORIZON_DAYS, end_of_day
 from model.data.history import history_of
-from model.data.labels import lesson_between
+from model.data.labels import label_window_between
 from model.data.pairs import candidates, own_tags
 from model.data.scores import Scores
 from model.errors import InputError
 from model.metrics import expected_calibration_error
 
 SequencesOf = Callable[..., pa.Table]
-SMALL = Recipe(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=30)
-WEEK = timedelta(days=DAYS_AHEAD)
+SMALL = BoostingSettings(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=30)
+WEEK = timedelta(days=HORIZON_DAYS)
 
 
-def lesson_at(world: Any, cut: date) -> Any:
-    then, later = history_of(world.until(cut)), history_of(world.until(cut + WEEK))
-    return lesson_between(then, later, end_of_day(cut), end_of_day(cut + WEEK))
+def window_at(world: Any, cutoff: date) -> Any:
+    then, later = history_of(world.until(cutoff)), history_of(world.until(cutoff + WEEK))
+    return label_window_between(then, later, end_of_day(cutoff), end_of_day(cutoff + WEEK))
 
 
 @pytest.fixture(scope="module")
 def forest(world: Any) -> Forest:
-    lessons = [lesson_at(world, world.last_day - number * WEEK) for number in (3, 2)]
-    actions = usual_actions(lessons)
-    return grow(SMALL, [examples(lesson, actions) for lesson in lessons], actions)
+    windows = [window_at(world, world.last_day - number * WEEK) for number in (3, 2)]
+    actions = usual_actions(windows)
+    return grow(SMALL, [examples(window, actions) for window in windows], actions)
 
 
 def scores(forest: Forest, known: pa.Table, counts_from: pa.Table, day: date) -> Scores:
-    return Boosting1("b", forest, fit_history(history_of(counts_from), day)).score(history_of(known))
+    return Boosting1("b", forest, fit_counts_to_history(history_of(counts_from), day)).score(history_of(known))
 
 
 def by_user_and_tag(known: pa.Table, scores: Scores) -> dict[tuple[str, str], tuple[float, float]]:
@@ -90,7 +90,7 @@ def test_a_user_scored_alone_gets_the_scores_of_the_batch(forest: Forest, world:
 
 def test_all_but_the_affinities_is_of_counts_1(forest: Forest, world: Any) -> None:
     history = history_of(world.until(world.last_day))
-    counts = fit_history(history, world.last_day)
+    counts = fit_counts_to_history(history, world.last_day)
     ours, theirs = Boosting1("b", forest, counts).score(history), counts.score(history)
     assert np.array_equal(ours.return_probability_U, theirs.return_probability_U)
     assert not np.array_equal(ours.affinity_R, theirs.affinity_R)
@@ -123,9 +123,9 @@ def test_a_feature_counts_what_its_name_says(sequences_of: SequencesOf) -> None:
 
 
 def test_a_recipe_stops_growing_where_the_validation_week_says(world: Any) -> None:
-    rows = [examples(lesson_at(world, world.last_day - number * WEEK), ("view",)) for number in (3, 2)]
-    (choice,) = try_recipes(RECIPES[:1], rows[:1], rows[1])
-    assert 1 <= choice.recipe.trees < RECIPES[0].trees
+    rows = [examples(window_at(world, world.last_day - number * WEEK), ("view",)) for number in (3, 2)]
+    (choice,) = try_settings(SETTINGS_GRID[:1], rows[:1], rows[1])
+    assert 1 <= choice.recipe.trees < SETTINGS_GRID[0].trees
     assert 0 < choice.ndcg_at_10 < 1
 
 

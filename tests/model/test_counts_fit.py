@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model.calibration import AS_STATED, fit_calibration
-from model.counts.model import UNTUNED, affinities_at_cut, fit, fit_history
+from model.calibration import IDENTITY, fit_calibration
+from model.counts.model import UNTUNED, affinities_at_cutoff, fit_counts, fit_counts_to_history
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
-from model.data.labels import lesson
-from model.data.users import sample
+from model.data.labels import label_window
+from model.data.users import sample_users
 from model.metrics import expected_calibration_error, ndcg_at
 
 SequencesOf = Callable[..., pa.Table]
@@ -21,7 +21,7 @@ def test_affinities_are_as_likely_as_they_say(world: Any) -> None:
     day = world.last_day - timedelta(days=7)
     known = world.until(day)
     history = history_of(known)
-    scores = fit(known, day).score(history)
+    scores = fit_counts(known, day).score(history)
     truth = [world.truth(history.user_id_U[user], tag) for user, tag in zip(scores.user_R, scores.tag_R, strict=True)]
     assert expected_calibration_error(scores.affinity_R, np.array(truth)) < 0.03
     assert np.corrcoef(scores.affinity_R, truth)[0, 1] > 0.8
@@ -31,13 +31,13 @@ def test_return_probabilities_are_as_likely_as_they_say(world: Any) -> None:
     day = world.last_day - timedelta(days=7)
     known = world.until(day)
     history = history_of(known)
-    probability_U = fit(known, day).score(history).return_probability_U
+    probability_U = fit_counts(known, day).score(history).return_probability_U
     truth = [1 - np.exp(-7 * sum(world.touches_a_day[user].values())) for user in history.user_id_U]
     assert expected_calibration_error(probability_U, np.array(truth), bins=5) < 0.05
 
 
 def test_what_was_learnt_ranks_no_worse_than_what_it_started_from(world: Any) -> None:
-    report = fit(world.until(world.last_day), world.last_day).fitted.report
+    report = fit_counts(world.until(world.last_day), world.last_day).fitted.report
     assert report.users > 300
     assert report.ndcg_at_10 is not None
     assert report.untuned_ndcg_at_10 is not None
@@ -57,18 +57,18 @@ def test_the_half_life_follows_how_fast_interests_fade(sequences_of: SequencesOf
         for day in days
     ]
     as_of = date(2026, 1, 30)
-    fast = fit(sequences_of(fickle), as_of).fitted.half_life_days
-    slow = fit(sequences_of(steady), as_of).fitted.half_life_days
+    fast = fit_counts(sequences_of(fickle), as_of).fitted.half_life_days
+    slow = fit_counts(sequences_of(steady), as_of).fitted.half_life_days
     assert fast < slow
 
 
 def test_a_lesson_knows_nothing_of_the_week_that_it_asks_about(world: Any) -> None:
     end = end_of_day(world.last_day)
-    cut = end - 7 * MICROS_PER_DAY
-    with_week = lesson(history_of(world.until(world.last_day)), cut, end)
-    without = lesson(history_of(world.until(world.last_day - timedelta(days=7))), cut, end)
+    cutoff = end - 7 * MICROS_PER_DAY
+    with_week = label_window(history_of(world.until(world.last_day)), cutoff, end)
+    without = label_window(history_of(world.until(world.last_day - timedelta(days=7))), cutoff, end)
     assert np.array_equal(with_week.past.user_id_U, without.past.user_id_U)
-    assert np.array_equal(affinities_at_cut(with_week, UNTUNED), affinities_at_cut(without, UNTUNED))
+    assert np.array_equal(affinities_at_cutoff(with_week, UNTUNED), affinities_at_cutoff(without, UNTUNED))
     assert with_week.is_touched_P.any()
     assert not without.is_touched_P.any()
 
@@ -77,7 +77,7 @@ def test_a_user_whose_full_list_begins_after_the_cut_teaches_nothing(sequences_o
     week = [("busy", f"2026-01-{day:02d} {hour:02d}:00", "a") for day in range(1, 31) for hour in range(24)]
     known = sequences_of([*week, ("calm", "2026-01-10", "a")], newest=100)
     end = end_of_day(date(2026, 1, 30))
-    assert lesson(history_of(known), end - 7 * MICROS_PER_DAY, end).past.user_id_U.tolist() == ["calm"]
+    assert label_window(history_of(known), end - 7 * MICROS_PER_DAY, end).past.user_id_U.tolist() == ["calm"]
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_a_log_too_small_or_too_plain_to_learn_from_leaves_the_defaults(
     touches: list[tuple[Any, ...]], sequences_of: SequencesOf
 ) -> None:
     known = sequences_of(touches)
-    model = fit(known, date(2026, 1, 31))
+    model = fit_counts(known, date(2026, 1, 31))
     assert model.fitted == UNTUNED
     assert len(model.score(history_of(known)).return_probability_U) == len(known)
 
 
 def test_the_parameters_are_plain_json(world: Any) -> None:
-    told = fit(world.until(world.last_day), world.last_day).parameters()
+    told = fit_counts(world.until(world.last_day), world.last_day).parameters()
     assert set(told) == {"half_life_days", "affinity", "calibration", "returning", "report"}
     assert isinstance(told["affinity"]["coefficients"]["log_own_count"], float)
 
@@ -109,15 +109,15 @@ def test_the_parameters_are_plain_json(world: Any) -> None:
 def test_the_sample_is_the_same_in_whatever_order_the_rows_are(world: Any) -> None:
     known = world.until(world.last_day)
     shuffled = known.take(pa.array(np.random.default_rng(0).permutation(len(known))))
-    assert set(sample(known, 50)["user_id"].to_pylist()) == set(sample(shuffled, 50)["user_id"].to_pylist())
-    assert len(sample(known, 50)) == 50
+    assert set(sample_users(known, 50)["user_id"].to_pylist()) == set(sample_users(shuffled, 50)["user_id"].to_pylist())
+    assert len(sample_users(known, 50)) == 50
 
 
 def test_events_after_the_day_do_not_exist(world: Any) -> None:
     day = world.last_day - timedelta(days=7)
     before, after = history_of(world.until(day)), history_of(world.until(world.last_day))
-    with_future = fit_history(after, day)
-    assert with_future.fitted == fit_history(before, day).fitted
+    with_future = fit_counts_to_history(after, day)
+    assert with_future.fitted == fit_counts_to_history(before, day).fitted
     known_users = after.of_users(np.isin(after.user_id_U, before.user_id_U))
     assert np.array_equal(with_future.score(known_users).affinity_R, with_future.score(before).affinity_R)
 
@@ -129,7 +129,7 @@ def test_calibration_bends_a_boastful_model_back_and_ties_nothing() -> None:
     calibration = fit_calibration(boast, random.uniform(size=5000) < truth)
     assert expected_calibration_error(calibration.apply(boast), truth) < 0.03
     assert (np.diff(calibration.apply(np.linspace(0, 1, 1000))) > 0).all()
-    assert np.array_equal(AS_STATED.apply(boast), boast)
+    assert np.array_equal(IDENTITY.apply(boast), boast)
 
 
 def test_ndcg_of_a_perfect_order_is_one_and_counts_what_was_not_found() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from model.counts.model import Counts1, fit
+from model.counts.model import Counts1, fit_counts
 from model.data.history import history_of
 from model.data.profiles import PROFILES, cohorts, profiles_of
 
@@ -25,7 +25,7 @@ def profiles(model: Counts1, known: pa.Table, day: date = DAY) -> list[dict[str,
 
 def profile(touches: list[tuple[Any, ...]], sequences_of: SequencesOf, user: str = "u") -> dict[str, Any]:
     known = sequences_of(touches)
-    return next(row for row in profiles(fit(known, DAY), known) if row["user_id"] == user)
+    return next(row for row in profiles(fit_counts(known, DAY), known) if row["user_id"] == user)
 
 
 def interest(row: dict[str, Any], tag: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def test_an_empty_list_of_events_is_scored_too(sequences_of: SequencesOf) -> Non
     for name in ("item", "tags", "action", "weight", "event_at", "session_id"):
         index = empty.schema.get_field_index(name)
         empty = empty.set_column(index, empty.schema.field(index), pa.array([[]], empty.schema.field(index).type))
-    (row,) = profiles(fit(known, DAY), empty)
+    (row,) = profiles(fit_counts(known, DAY), empty)
     assert [interest["tag"] for interest in row["interests"]] == ["tea"]
     assert row["session_count"] == 0
 
@@ -107,7 +107,7 @@ def test_no_item_is_never_recommended_and_own_items_come_first(sequences_of: Seq
 
 def test_a_user_scored_alone_gets_the_scores_of_the_batch(world: Any) -> None:
     known = world.until(world.last_day)
-    model = fit(known, world.last_day)
+    model = fit_counts(known, world.last_day)
     batch = {row["user_id"]: row for row in profiles(model, known, world.last_day)}
     for number in range(0, len(known), 37):
         (alone,) = profiles(model, known.slice(number, 1), world.last_day)
@@ -115,7 +115,7 @@ def test_a_user_scored_alone_gets_the_scores_of_the_batch(world: Any) -> None:
 
 
 def test_a_user_whose_tags_the_model_never_saw_is_scored(sequences_of: SequencesOf) -> None:
-    model = fit(sequences_of([("v", "2026-01-31", "tea")]), DAY)
+    model = fit_counts(sequences_of([("v", "2026-01-31", "tea")]), DAY)
     (row,) = profiles(model, sequences_of([("u", "2026-01-31", "zzz"), ("u", "2026-01-31", "AAA")]))
     assert {interest["tag"]: interest["evidence"] for interest in row["interests"]} == {
         "AAA": ["u:2026-01-31"],
@@ -127,7 +127,7 @@ def test_a_user_whose_tags_the_model_never_saw_is_scored(sequences_of: Sequences
 def test_the_order_of_rows_changes_nothing(world: Any) -> None:
     known = world.until(world.last_day)
     shuffled = known.take(pa.array(np.random.default_rng(0).permutation(len(known))))
-    one, other = fit(known, world.last_day), fit(shuffled, world.last_day)
+    one, other = fit_counts(known, world.last_day), fit_counts(shuffled, world.last_day)
     assert profiles(one, known, world.last_day) == profiles(other, shuffled, world.last_day)
 
 

@@ -9,7 +9,7 @@ from model.data.arrays import Bools, Floats, Ints
 from model.metrics import (
     expected_calibration_error,
     f1_of_users,
-    mean_of_the_defined,
+    nan_mean,
     ndcg_of_users,
     paired_difference,
     recall_of_users,
@@ -23,20 +23,20 @@ def told() -> tuple[Ints, Floats, Ints, Bools, Ints]:
     """Pairs of 60 users, many equally strong; some users have no pair, some no hit, some hits beyond the pairs."""
     random = np.random.default_rng(3)
     user_P = np.sort(random.integers(0, USERS, 700))
-    strength_P = random.integers(0, 5, 700) / 4
+    score_P = random.integers(0, 5, 700) / 4
     tie_P = random.permutation(700)
     is_hit_P = random.uniform(size=700) < 0.2
     is_hit_P[user_P % 7 == 0] = False
     hits_U = np.bincount(user_P, weights=is_hit_P, minlength=USERS).astype(np.int64)
     hits_U[::5] += 3
     hits_U[::35] = 0
-    return user_P, strength_P, tie_P, is_hit_P, hits_U
+    return user_P, score_P, tie_P, is_hit_P, hits_U
 
 
 def hits_in_order(user: int, depth: int, told: tuple[Ints, Floats, Ints, Bools, Ints]) -> list[bool]:
-    user_P, strength_P, tie_P, is_hit_P, _ = told
+    user_P, score_P, tie_P, is_hit_P, _ = told
     pairs = [pair for pair in range(len(user_P)) if user_P[pair] == user]
-    pairs.sort(key=lambda pair: (-strength_P[pair], tie_P[pair]))
+    pairs.sort(key=lambda pair: (-score_P[pair], tie_P[pair]))
     return [bool(is_hit_P[pair]) for pair in pairs[:depth]]
 
 
@@ -69,8 +69,8 @@ def test_nobody_and_nothing_have_no_figures() -> None:
         assert metric(10, *nothing, np.empty(0, np.int64)).tolist() == []
         assert np.isnan(metric(10, *nothing, np.array([0]))).tolist() == [True]
         assert metric(10, *nothing, np.array([2])).tolist() == [0.0]
-    assert isnan(mean_of_the_defined(np.array([np.nan])))
-    assert mean_of_the_defined(np.array([np.nan, 0.5])) == 0.5
+    assert isnan(nan_mean(np.array([np.nan])))
+    assert nan_mean(np.array([np.nan, 0.5])) == 0.5
 
 
 def test_the_calibration_error_is_over_fifteen_bins() -> None:

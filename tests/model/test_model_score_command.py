@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 import model.scoring as nightly
 import model.training.weekly as weekly
 from model.__main__ import app
-from model.boosting.model import RECIPES
+from model.boosting.model import SETTINGS_GRID
 from model.data.profiles import PROFILES
 from model.data.sequences import SEQUENCES
 from model.training.challengers import BoostingChallenger
@@ -218,7 +218,7 @@ def test_what_training_promotes_scores_the_nights_after(
     for weeks in (4, 3, 2, 1, 0):
         sequences.append(shop.until(shop.last_day - timedelta(days=7 * weeks)))
     monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(RECIPES[:1])})
+    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(SETTINGS_GRID[:1])})
     runner = CliRunner(env={"THROUGHLINE_HOME": str(tmp_path), "TERM": "dumb"})
     trained = runner.invoke(
         app, ["train", "--through", str(shop.last_day), "--run-id", "training-1", "--challengers", "boosting"]

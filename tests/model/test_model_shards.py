@@ -13,14 +13,14 @@ import pytest
 
 import model.scoring as samples
 import model.scoring as score
-from model.counts.model import fit
+from model.counts.model import fit_counts
 from model.data.days import clock, days_from_to
 from model.data.exchange import Exchange
 from model.data.history import history_of
 from model.data.profiles import profiles_of
 from model.data.sequences import SEQUENCES, known_by_day
 from model.data.shards import count_for, dealt_out, shards_of
-from model.data.users import sample, stable_hash, who_is_scored
+from model.data.users import sample_users, scoring_population, stable_hash
 from model.scoring import score_days
 
 SequencesOf = Callable[..., pa.Table]
@@ -46,7 +46,7 @@ def scored(
     exchange = Exchange(home, f"shards-{count}")
     told: dict[date, Any] = {}
     with dealt_out(days.values(), count, SEQUENCES, exchange.shards_folder) as shards:
-        for some in score_days(shards, wanted, frozenset(wanted[-1:]), fit, exchange, clock):
+        for some in score_days(shards, wanted, frozenset(wanted[-1:]), fit_counts, exchange, clock):
             told |= some
     return {day: rows_of(pq.ParquetFile(exchange.profiles_file(day)).read()) for day in wanted}, told
 
@@ -60,8 +60,8 @@ def from_the_whole_table(days: dict[date, pa.Table], wanted: Sequence[date]) -> 
     """Score with all users held at once."""
     found = {}
     for day, known in known_by_day(lambda day: days.get(day, SEQUENCES.empty_table()), wanted):
-        scorer = fit(sample(known, FEW), day)
-        history = history_of(known.filter(pa.array(who_is_scored(known, day, day == wanted[-1]))))
+        scorer = fit_counts(sample_users(known, FEW), day)
+        history = history_of(known.filter(pa.array(scoring_population(known, day, day == wanted[-1]))))
         found[day] = rows_of(profiles_of(history, scorer.score(history), day, scorer.version, clock()))
     return found
 
@@ -69,7 +69,7 @@ def from_the_whole_table(days: dict[date, pa.Table], wanted: Sequence[date]) -> 
 def test_any_number_of_shards_gives_what_the_whole_table_gives(
     days: dict[date, pa.Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "MOST_USERS", FEW)
+    monkeypatch.setattr(samples, "MAX_USERS", FEW)
     monkeypatch.setattr(score, "DAYS_AT_ONCE", 2)
     wanted = days_from_to(max(days) - timedelta(days=6), max(days))
     expected = from_the_whole_table(days, wanted)
@@ -100,8 +100,8 @@ def test_a_higher_hash_never_has_a_lower_shard() -> None:
 
 
 def test_a_sample_of_a_sample_is_itself(days: dict[date, pa.Table]) -> None:
-    once = sample(days[max(days)], 20)
-    assert sample(once, 20).equals(once)
+    once = sample_users(days[max(days)], 20)
+    assert sample_users(once, 20).equals(once)
 
 
 @pytest.mark.parametrize(("rows", "count"), [(0, 1), (20_000, 1), (20_001, 2), (10**9, 512)])

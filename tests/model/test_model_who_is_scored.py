@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 
 from model.data.days import days_from_to
-from model.data.users import stable_hash, who_is_scored
+from model.data.users import scoring_population, stable_hash
 
 SequencesOf = Callable[..., pa.Table]
 DAY = date(2026, 3, 31)
@@ -13,18 +13,18 @@ DAY = date(2026, 3, 31)
 
 def test_a_user_with_news_is_scored(sequences_of: SequencesOf) -> None:
     known = sequences_of([(f"u{number}", "2026-03-31 23:59", "a") for number in range(50)])
-    assert who_is_scored(known, DAY, everybody_seen=False).all()
+    assert scoring_population(known, DAY, all_seen=False).all()
 
 
 def test_a_user_whose_late_event_is_news_is_scored_however_old_it_is(sequences_of: SequencesOf) -> None:
     known = sequences_of([("u", "2025-01-01", "a")])
     known = known.set_column(known.schema.get_field_index("as_of"), "as_of", pa.array([DAY]))
-    assert who_is_scored(known, DAY, everybody_seen=False).all()
+    assert scoring_population(known, DAY, all_seen=False).all()
 
 
 def test_each_of_the_others_is_scored_once_in_seven_days(sequences_of: SequencesOf) -> None:
     known = sequences_of([(f"u{number}", "2026-03-20", "a") for number in range(700)])
-    week = [who_is_scored(known, day, everybody_seen=False) for day in days_from_to(DAY, DAY + timedelta(days=6))]
+    week = [scoring_population(known, day, all_seen=False) for day in days_from_to(DAY, DAY + timedelta(days=6))]
     assert (np.sum(week, axis=0) == 1).all()
     assert all(60 < scored.sum() < 140 for scored in week)
 
@@ -34,13 +34,13 @@ def test_a_user_unseen_for_over_90_days_is_scored_on_none_of_seven_days(sequence
     at = datetime(2026, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
     known = sequences_of([(f"u{number}", at, "a") for number in range(70)])
     for day in days_from_to(DAY, DAY + timedelta(days=6)):
-        assert not who_is_scored(known, day, everybody_seen=False).any()
+        assert not scoring_population(known, day, all_seen=False).any()
 
 
 def test_everybody_seen_within_90_days_is_scored_on_demand_and_nobody_else(sequences_of: SequencesOf) -> None:
     first_moment = datetime(2026, 1, 1, tzinfo=UTC)  # 90 days before the end of 2026-03-31
     known = sequences_of([("in", first_moment, "a"), ("out", first_moment - timedelta(microseconds=1), "a")])
-    assert who_is_scored(known, DAY, everybody_seen=True).tolist() == [True, False]
+    assert scoring_population(known, DAY, all_seen=True).tolist() == [True, False]
 
 
 def test_the_hash_of_a_user_never_changes() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from model.errors import InputError
 from model.interfaces import CurvePoint
-from model.model_selection import version_of_choice
+from model.model_selection import select_version
 from model.registry import Registry, Training, Version, newest_promoted, unused_name
 
 JANUARY_11, JANUARY_18, JANUARY_25 = date(2026, 1, 11), date(2026, 1, 18), date(2026, 1, 25)
@@ -89,12 +89,12 @@ def test_curves_and_all_snapshots_are_kept_with_a_training(tmp_path: Path) -> No
     ],
 )
 def test_which_version_scores_a_day(registry: Registry, choice: str, day: date, expected: str | None) -> None:
-    version = version_of_choice(choice, [day], registry)(day)
+    version = select_version(choice, [day], registry)(day)
     assert (version.name if version else None) == expected
 
 
 def test_each_day_of_a_range_has_its_own(registry: Registry) -> None:
-    of_day = version_of_choice("as-of", [date(2026, 1, 10), JANUARY_11, JANUARY_25], registry)
+    of_day = select_version("as-of", [date(2026, 1, 10), JANUARY_11, JANUARY_25], registry)
     names = [
         (version.name if (version := of_day(day)) else None) for day in (date(2026, 1, 10), JANUARY_11, JANUARY_25)
     ]
@@ -103,16 +103,16 @@ def test_each_day_of_a_range_has_its_own(registry: Registry) -> None:
 
 def test_a_pinned_version_that_has_seen_the_day_after_is_refused(registry: Registry) -> None:
     with pytest.raises(InputError, match="trained through 2026-01-25, after 2026-01-24, a day to score: it has seen"):
-        version_of_choice("boosting-1.20260125", [date(2026, 1, 24), JANUARY_25], registry)
+        select_version("boosting-1.20260125", [date(2026, 1, 24), JANUARY_25], registry)
 
 
 def test_an_unknown_version_is_refused_with_those_that_there_are(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"no model 'boosting-2\.1'.*known: boosting-1\.20260111, boosting-1\.20260118"
     ):
-        version_of_choice("boosting-2.1", [JANUARY_25], registry)
+        select_version("boosting-2.1", [JANUARY_25], registry)
     with pytest.raises(InputError, match="known: none yet"):
-        version_of_choice("boosting-2.1", [JANUARY_25], Registry(tmp_path))
+        select_version("boosting-2.1", [JANUARY_25], Registry(tmp_path))
 
 
 def test_a_folder_that_was_changed_is_refused(tmp_path: Path) -> None:

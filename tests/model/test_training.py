@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 import model.training.challengers as boosting
-from model.boosting.model import Forest, KeptForest, Recipe
+from model.boosting.model import BoostingSettings, Forest, SavedForest
 from model.counts.model import Counts1
 from model.data.cutoffs import plan
-from model.data.days import DAYS_AHEAD, end_of_day
-from model.data.folds import Histories, lesson_of_week
+from model.data.days import HORIZON_DAYS, end_of_day
+from model.data.folds import Histories, window_of_week
 from model.data.history import History, history_of
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.data.scores import Scores
 from model.errors import InputError
-from model.interfaces import CurvePoint, Kept
+from model.interfaces import CurvePoint, SavedModel
 from model.metrics import Difference
-from model.training.challengers import BoostingChallenger, LearntForest, Schooling, Told
-from model.training.promotion import Challenge, Judged, Verdict, challenge, last_line, steps_of, verdict
+from model.training.challengers import BoostingChallenger, ProgressCallback, TrainedForest, TrainingData
+from model.training.promotion import Challenge, ChallengeResult, Verdict, challenge, last_line, steps_of, verdict
 
-SMALL = (Recipe(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=40),)
-WEEK = timedelta(days=DAYS_AHEAD)
+SMALL = (BoostingSettings(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=40),)
+WEEK = timedelta(days=HORIZON_DAYS)
 
 
 NAMED = {"new": BoostingChallenger(SMALL)}
@@ -35,7 +35,7 @@ def known_of(world: Any, weeks: int = 3) -> Histories:
     return {day: history_of(world.until(day)) for day in days}
 
 
-def run(world: Any, known: Histories | None = None, champions: tuple[tuple[str, Kept], ...] = ()) -> Challenge:
+def run(world: Any, known: Histories | None = None, champions: tuple[tuple[str, SavedModel], ...] = ()) -> Challenge:
     through = world.last_day
     return challenge(
         NAMED, plan(through, through - timedelta(days=27)), known or known_of(world), champions, lambda doing: None
@@ -47,9 +47,9 @@ def won(shop: Any) -> Challenge:
     return run(shop)
 
 
-def learnt(told: Challenge) -> LearntForest:
+def learnt(told: Challenge) -> TrainedForest:
     forest = told.leader.learnt
-    assert isinstance(forest, LearntForest)
+    assert isinstance(forest, TrainedForest)
     return forest
 
 
@@ -77,7 +77,7 @@ def test_a_planted_worse_challenger_is_not_promoted(shop: Any, monkeypatch: pyte
 def test_a_champion_as_good_is_not_replaced(shop: Any, won: Challenge) -> None:
     """The same recipe on the same weeks gives the same model: no difference is no win."""
     twin = boosting.grow(learnt(won).chosen.recipe, *_rows(shop, won))
-    again = run(shop, champions=(("twin", KeptForest(twin)),))
+    again = run(shop, champions=(("twin", SavedForest(twin)),))
     assert again.leader.verdict.best.name == "twin"
     assert again.leader.verdict.difference == Difference(0.0, 0.0, 0.0)
     assert again.winner is None
@@ -85,9 +85,9 @@ def test_a_champion_as_good_is_not_replaced(shop: Any, won: Challenge) -> None:
 
 def _rows(world: Any, told: Challenge) -> tuple[list[Any], tuple[str, ...]]:
     known = known_of(world)
-    cuts = (*told.plan.taught, told.plan.validation)
+    cutoffs = (*told.plan.taught, told.plan.validation)
     actions = learnt(told).actions
-    return [boosting.examples(lesson_of_week(known, cut), actions) for cut in cuts], actions
+    return [boosting.examples(window_of_week(known, cutoff), actions) for cutoff in cutoffs], actions
 
 
 def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothing(
@@ -112,7 +112,7 @@ def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothi
 class KnowsTheAnswers:
     """A Kept, and a scorer: all affinity is with what was touched in the judging week, so that it wins."""
 
-    week: Lesson
+    week: LabeledWindow
     counts: Counts1 | None = None
     kind: str = "answers-1"
 
@@ -132,20 +132,20 @@ class Recording:
     """A Challenger, and what comes of it, that keeps what it was given to train on."""
 
     kept: KnowsTheAnswers
-    given: dict[str, Schooling] = field(default_factory=dict)
+    given: dict[str, TrainingData] = field(default_factory=dict)
     kind: str = "answers-1"
     steps: int = 0
     curves: tuple[CurvePoint, ...] = ()
 
-    def ahead(self, schooling: Schooling) -> None:
-        self.given["ahead"] = schooling
+    def ahead(self, training_data: TrainingData) -> None:
+        self.given["ahead"] = training_data
 
-    def learn(self, schooling: Schooling, told: Told) -> "Recording":
-        self.given["judged"] = schooling
+    def learn(self, training_data: TrainingData, told: ProgressCallback) -> "Recording":
+        self.given["judged"] = training_data
         return self
 
-    def refitted(self, schooling: Schooling, ahead: Kept | None) -> KnowsTheAnswers:
-        self.given["refit"] = schooling
+    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> KnowsTheAnswers:
+        self.given["refit"] = training_data
         return self.kept
 
     def parameters(self) -> Mapping[str, Any]:
@@ -158,7 +158,7 @@ class Recording:
 def test_a_challenger_is_judged_without_the_judging_week_and_refitted_with_it(world: Any, sequences_of: Any) -> None:
     """Rows of an earlier day hold an event after it, and a user becomes known late: neither reaches the judged one."""
     last = world.last_day
-    cuts = [last - number * WEEK for number in (4, 3, 2, 1)]
+    cutoffs = [last - number * WEEK for number in (4, 3, 2, 1)]
 
     def midnight_after(day: date) -> datetime:
         return datetime.combine(day + timedelta(days=1), time(), UTC)
@@ -169,8 +169,8 @@ def test_a_challenger_is_judged_without_the_judging_week_and_refitted_with_it(wo
         late = [("late", midnight_after(last - 5 * WEEK), "tag00")] if day == last else []
         return history_of(sequences_of([*touches, *newest, *late]))
 
-    known = {day: known_by(day) for day in (*cuts, last)}
-    recording = Recording(KnowsTheAnswers(lesson_of_week(known, cuts[-1])))
+    known = {day: known_by(day) for day in (*cutoffs, last)}
+    recording = Recording(KnowsTheAnswers(window_of_week(known, cutoffs[-1])))
     outcome = challenge({"answers": recording}, plan(last, last - timedelta(days=34)), known, (), lambda doing: None)
     assert outcome.winner is recording.kept
 
@@ -179,21 +179,21 @@ def test_a_challenger_is_judged_without_the_judging_week_and_refitted_with_it(wo
 
     judged, refit = recording.given["judged"], recording.given["refit"]
     assert recording.given["ahead"] is refit
-    assert judged.cut == end_of_day(cuts[-1])
-    assert [lesson.cut for lesson in judged.lessons] == [end_of_day(cut) for cut in cuts[:3]]
-    assert end_of_day(cuts[-1] - timedelta(days=1)) <= newest_event(judged.past) < end_of_day(cuts[-1])
+    assert judged.cutoff == end_of_day(cutoffs[-1])
+    assert [window.cutoff for window in judged.windows] == [end_of_day(cutoff) for cutoff in cutoffs[:3]]
+    assert end_of_day(cutoffs[-1] - timedelta(days=1)) <= newest_event(judged.past) < end_of_day(cutoffs[-1])
     assert "late" not in judged.past.user_id_U
-    assert refit.cut == end_of_day(last)
-    assert [lesson.cut for lesson in refit.lessons] == [end_of_day(cut) for cut in cuts[1:]]
+    assert refit.cutoff == end_of_day(last)
+    assert [window.cutoff for window in refit.windows] == [end_of_day(cutoff) for cutoff in cutoffs[1:]]
     assert newest_event(refit.past) == end_of_day(last) - 1_000_000
     assert "late" in refit.past.user_id_U
     for given in (judged, refit):
-        assert all(lesson.end - lesson.cut == end_of_day(last) - end_of_day(cuts[-1]) for lesson in given.lessons)
-        assert max(lesson.end for lesson in given.lessons) == given.cut
+        assert all(window.end - window.cutoff == end_of_day(last) - end_of_day(cutoffs[-1]) for window in given.windows)
+        assert max(window.end for window in given.windows) == given.cutoff
 
 
-def judged(name: str, ndcg_U: Any) -> Judged:
-    return Judged(name, np.asarray(ndcg_U), 0.5, 0.5, 0.0)
+def judged(name: str, ndcg_U: Any) -> ChallengeResult:
+    return ChallengeResult(name, np.asarray(ndcg_U), 0.5, 0.5, 0.0)
 
 
 @pytest.mark.parametrize(("gain", "wins"), [(0.05, True), (0.001, False), (0.0, False), (-0.05, False)])

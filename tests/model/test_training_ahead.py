@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.training.background_refit import Ahead
+from model.training.background_refit import BackgroundRefit
 from model.transformer.progress import Progress
 from tests.model.work_beside import end_of_file, no_number, process_id, read, slow, threads
 
@@ -32,28 +32,28 @@ def two_threads() -> Iterator[None]:
 
 @pytest.mark.usefixtures("two_threads")
 def test_it_is_done_in_another_process_with_half_the_threads_or_here() -> None:
-    with Ahead(process_id, is_beside=True) as process, Ahead(threads, is_beside=True) as of_threads:
+    with BackgroundRefit(process_id, is_beside=True) as process, BackgroundRefit(threads, is_beside=True) as of_threads:
         assert process.outcome() != os.getpid()
         assert of_threads.outcome() == 1
     assert torch.get_num_threads() == 2
-    with Ahead(process_id, is_beside=False) as here:
+    with BackgroundRefit(process_id, is_beside=False) as here:
         assert here.outcome() == os.getpid()
 
 
 def test_what_it_raises_is_raised_here() -> None:
-    with Ahead(no_number, is_beside=True) as failing, pytest.raises(ValueError, match="no number"):
+    with BackgroundRefit(no_number, is_beside=True) as failing, pytest.raises(ValueError, match="no number"):
         failing.outcome()
 
 
 def test_an_end_of_file_that_it_met_is_raised_as_well() -> None:
-    with Ahead(end_of_file, is_beside=True) as failing:
+    with BackgroundRefit(end_of_file, is_beside=True) as failing:
         failing.work = process_id  # what would be done here instead
         with pytest.raises(EOFError):
             failing.outcome()
 
 
 def test_what_was_killed_is_done_here(blocked: Path) -> None:
-    with Ahead(partial(read, blocked), is_beside=True) as killed:
+    with BackgroundRefit(partial(read, blocked), is_beside=True) as killed:
         (child,) = multiprocessing.active_children()
         child.kill()
         blocked.unlink()
@@ -62,13 +62,13 @@ def test_what_was_killed_is_done_here(blocked: Path) -> None:
 
 
 def test_what_is_not_wanted_is_stopped(blocked: Path) -> None:
-    with Ahead(partial(read, blocked), is_beside=True):
+    with BackgroundRefit(partial(read, blocked), is_beside=True):
         assert len(multiprocessing.active_children()) == 1
     assert multiprocessing.active_children() == []
 
 
 def test_whoever_waits_for_it_is_told_how_far_it_is() -> None:
     told: list[Progress] = []
-    with Ahead(slow, told.append, is_beside=True) as begun:
+    with BackgroundRefit(slow, told.append, is_beside=True) as begun:
         assert begun.outcome() == "done"
     assert set(told) == {Progress(3, 10, 0.5, 100.0, 7.0)}

@@ -6,30 +6,30 @@ from pathlib import Path
 
 import torch
 
-from model.transformer.progress import Progress, Told
+from model.transformer.progress import Progress, StepCallback
 
 
-def process_id(told: Told) -> int:
+def process_id(told: StepCallback) -> int:
     return os.getpid()
 
 
-def threads(told: Told) -> int:
+def threads(told: StepCallback) -> int:
     return torch.get_num_threads()
 
 
-def no_number(told: Told) -> int:
+def no_number(told: StepCallback) -> int:
     return int("no number")
 
 
-def end_of_file(told: Told) -> None:
+def end_of_file(told: StepCallback) -> None:
     raise EOFError("met by the work itself")
 
 
-def read(file: Path, told: Told) -> str:
+def read(file: Path, told: StepCallback) -> str:
     return file.read_text()
 
 
-def slow(told: Told) -> str:
+def slow(told: StepCallback) -> str:
     """Tells of one step, long before it is done."""
     told(Progress(3, 10, 0.5, 100.0, 7.0))
     time.sleep(2)

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from pipeline.days import DayRange, day_range, parse_day, told
+from pipeline.days import DayRange, day_range, format_days, parse_day
 from pipeline.errors import UsageError
 
 FRIDAY, SATURDAY, SUNDAY = date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1)
@@ -59,7 +59,7 @@ def test_neither_and_both_are_refused(day: str | None, first: str | None, last: 
 
 
 def test_days_are_told_as_unbroken_runs() -> None:
-    assert told([]) == ""
-    assert told([SATURDAY]) == "2026-01-31"
-    assert told([SUNDAY, FRIDAY, SATURDAY]) == "2026-01-30 to 2026-02-01"
-    assert told([SUNDAY, FRIDAY, date(2026, 2, 2)]) == "2026-01-30, 2026-02-01 to 2026-02-02"
+    assert format_days([]) == ""
+    assert format_days([SATURDAY]) == "2026-01-31"
+    assert format_days([SUNDAY, FRIDAY, SATURDAY]) == "2026-01-30 to 2026-02-01"
+    assert format_days([SUNDAY, FRIDAY, date(2026, 2, 2)]) == "2026-01-30, 2026-02-01 to 2026-02-02"

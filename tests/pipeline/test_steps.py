@@ -15,7 +15,7 @@ from pipeline.runner.commands import (
     clusters_command,
     evaluate_command,
     land_command,
-    mend_command,
+    replace_source_command,
     step_commands,
     step_environment,
     tables_command,
@@ -48,7 +48,7 @@ RENDERED = {
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
         land_command(Path("shop.toml"), [Path("a log.csv")], "2026-01-31"),
     ],
-    "mend": [mend_command(Path("my shop.toml"), "replay_shop_20260131T040000")],
+    "mend": [replace_source_command(Path("my shop.toml"), "replay_shop_20260131T040000")],
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ def test_classes_that_cannot_be_kept_are_a_warning_once(tmp_path: Path, monkeypa
     (tmp_path / "jars").mkdir()
     settings = Settings(home=tmp_path, catalog={"type": "rest", "uri": "http://127.0.0.1:1"}, spark_master="local[2]")
     monkeypatch.setattr(run, "load_settings", lambda: settings)
-    monkeypatch.setattr(run, "prepare", lambda _: None)
+    monkeypatch.setattr(run, "run_preflight", lambda _: None)
     monkeypatch.setattr(run, "fetched_jars", lambda _: [tmp_path / "spark.jar"])
     ran: list[str] = []
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from tests.bench.public_sets.next_item import ItemRanker, Question, ndcg_U, ranks_B
 
 LEAST_CHANCE = 1e-4  # a linear map's answer may be below zero, and has no logarithm then
@@ -24,14 +24,14 @@ class BlendRanker:
     prior: ItemRanker
     prior_weight: float
 
-    def strength_BV(self, trails: Trails) -> NDArray[Any]:
-        nets_BV = [net.strength_BV(trails) for net in self.nets]
-        return blended_BV(nets_BV, log_chance_BV(self.prior, trails), self.prior_weight)
+    def scores_BV(self, interactions: Interactions) -> NDArray[Any]:
+        nets_BV = [net.scores_BV(interactions) for net in self.nets]
+        return blended_BV(nets_BV, log_chance_BV(self.prior, interactions), self.prior_weight)
 
 
-def log_chance_BV(prior: ItemRanker, trails: Trails) -> NDArray[Any]:
+def log_chance_BV(prior: ItemRanker, interactions: Interactions) -> NDArray[Any]:
     """Return the logarithm of the strengths of a linear map, which are chances to come next but for their errors."""
-    chance_BV = np.maximum(prior.strength_BV(trails), LEAST_CHANCE)
+    chance_BV = np.maximum(prior.scores_BV(interactions), LEAST_CHANCE)
     return np.log(chance_BV).astype(np.float32)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from tests.bench.next_item.network import NextItemNet
 from tests.bench.next_item.ranker import NetRanker
 from tests.bench.next_item.trainer import ItemRecipe, Told, train_net
@@ -23,7 +23,7 @@ class NetOfItems:
     def settings(self) -> Mapping[str, Any]:
         return self.recipe.as_json()
 
-    def prepare(self, known: Trails) -> NetRanker:
+    def fit(self, known: Interactions) -> NetRanker:
         """Return the trained net. known: without the items that `validation` asks for."""
 
         def judge(net: NextItemNet) -> float:

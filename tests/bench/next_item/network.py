@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from model.transformer.blocks import SelfBlock
-from model.transformer.config import Size
+from model.transformer.config import NetworkConfig
 from tests.bench.next_item.windows import WindowBatch
 
 STANDARD_DEVIATION = 0.02
@@ -45,7 +45,7 @@ class NextItemNet(nn.Module):
         self.place = nn.Embedding(size.places, size.width)
         for table in (self.item, self.place):
             nn.init.normal_(table.weight, std=STANDARD_DEVIATION)
-        shape = Size(size.width, size.heads, size.blocks, decoder_blocks=0, interests=0, dropout=size.dropout)
+        shape = NetworkConfig(size.width, size.heads, size.blocks, decoder_blocks=0, interests=0, dropout=size.dropout)
         self.blocks = nn.ModuleList(SelfBlock(shape, is_rotary=True) for _ in range(size.blocks))
         self.first_norm, self.last_norm = nn.RMSNorm(size.width), nn.RMSNorm(size.width)
         self.dropout = nn.Dropout(size.dropout)

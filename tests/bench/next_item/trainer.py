@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.baselines.interactions import Trails
-from model.transformer.lr_schedule import WeightAverage, pace
+from model.baselines.interactions import Interactions
+from model.transformer.lr_schedule import WeightAverage, lr_schedule
 from tests.bench.next_item.loss import next_item_loss, shared_negatives
 from tests.bench.next_item.network import ItemSize, NextItemNet
-from tests.bench.next_item.windows import batches_of_epoch, lessons
+from tests.bench.next_item.windows import batches_of_epoch, windows
 
 STEADY_GRADIENT = 1.0  # longer gradients are cut to this length
 SHARED_SEED = 1_000_003  # a prime, so that steps of different seeds draw differently
@@ -56,17 +56,19 @@ Told = Callable[[ItemProgress], None]
 Judge = Callable[[NextItemNet], float]
 
 
-def train_net(trails: Trails, recipe: ItemRecipe, judge: Judge, told: Told = lambda progress: None) -> NextItemNet:
+def train_net(
+    interactions: Interactions, recipe: ItemRecipe, judge: Judge, told: Told = lambda progress: None
+) -> NextItemNet:
     """Return the averaged net at the epoch which `judge` called best, higher is better.
 
     The same trails, recipe and judge make the same weights on one thread, bit for bit. Sets the global seed of torch.
     Raises ValueError if there is nothing to learn from.
     """
-    steps = recipe.epochs * batches_of_epoch(trails, recipe.newest, recipe.tokens_at_once)
+    steps = recipe.epochs * batches_of_epoch(interactions, recipe.newest, recipe.tokens_at_once)
     if not steps:
         raise ValueError("no user has two steps, expected one such user at least: a net learns what follows what")
     torch.manual_seed(recipe.seed)
-    net = NextItemNet(recipe.size, trails.things)
+    net = NextItemNet(recipe.size, interactions.things)
     average = WeightAverage(net, recipe.averaging)
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98), fused=True
@@ -76,18 +78,18 @@ def train_net(trails: Trails, recipe: ItemRecipe, judge: Judge, told: Told = lam
         begun = time.perf_counter()
         random = np.random.default_rng([recipe.seed, epoch])
         draw = torch.Generator().manual_seed(recipe.seed * SHARED_SEED + epoch)
-        for lesson in lessons(trails, recipe.newest, recipe.tokens_at_once, random):
+        for window in windows(interactions, recipe.newest, recipe.tokens_at_once, random):
             for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * pace(step, steps, recipe.warm_up_steps)
-            expected_RD = net(lesson.read)[lesson.read.is_real_BL()]
-            negative_K = shared_negatives(trails.things, recipe.negatives, draw)
-            loss = next_item_loss(expected_RD, lesson.target_R, net.item.weight, negative_K)
+                group["lr"] = recipe.learning_rate * lr_schedule(step, steps, recipe.warm_up_steps)
+            expected_RD = net(window.read)[window.read.is_real_BL()]
+            negative_K = shared_negatives(interactions.things, recipe.negatives, draw)
+            loss = next_item_loss(expected_RD, window.target_R, net.item.weight, negative_K)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), STEADY_GRADIENT, foreach=True)
             optimizer.step()
             average.take(net)
-            step, tokens = step + 1, tokens + len(lesson.target_R)
+            step, tokens = step + 1, tokens + len(window.target_R)
             told(
                 ItemProgress(
                     epoch, step, steps, float(loss.detach()), tokens, seconds + time.perf_counter() - begun, None

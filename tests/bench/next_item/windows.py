@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.data.arrays import Ints
 
 DISORDER = 0.1  # lengths are sorted as if they were so much longer or shorter, so that batches mix anew each epoch
@@ -49,20 +49,20 @@ class Windows:
         return int(self.length_W.sum())
 
 
-def newest_windows(trails: Trails, most: int) -> Windows:
+def newest_windows(interactions: Interactions, most: int) -> Windows:
     """Return the newest `most` steps of every user, in the order of users; of length 0 for one without."""
-    steps_U = np.bincount(trails.user_N, minlength=trails.users)
+    steps_U = np.bincount(interactions.user_N, minlength=interactions.users)
     length_U = np.minimum(steps_U, most)
     return Windows(np.cumsum(steps_U) - length_U, length_U)
 
 
-def lesson_windows(trails: Trails, most: int, random: np.random.Generator) -> Windows:
+def lesson_windows(interactions: Interactions, most: int, random: np.random.Generator) -> Windows:
     """Return what an epoch reads: the newest steps of every user, and of longer lives a stretch from anywhere before.
 
     The newest step of a user is a target and never read; so are windows `most` + 1 steps, of which `most` are read.
     """
-    newest = newest_windows(trails, most + 1)
-    steps_U = np.bincount(trails.user_N, minlength=trails.users)
+    newest = newest_windows(interactions, most + 1)
+    steps_U = np.bincount(interactions.user_N, minlength=interactions.users)
     spare_U = steps_U - newest.length_W
     is_long_U = spare_U > 0
     begin_U = newest.first_W - spare_U + random.integers(0, np.maximum(spare_U, 1))
@@ -72,30 +72,32 @@ def lesson_windows(trails: Trails, most: int, random: np.random.Generator) -> Wi
     return Windows(first_W[is_lesson_W], length_W[is_lesson_W] - 1)
 
 
-def lessons(trails: Trails, most: int, tokens_at_once: int, random: np.random.Generator) -> Iterator[Lesson]:
+def windows(
+    interactions: Interactions, most: int, tokens_at_once: int, random: np.random.Generator
+) -> Iterator[Lesson]:
     """Yield an epoch of batches in random order, of `tokens_at_once` real places each or a little less."""
-    windows = lesson_windows(trails, most, random)
-    place_N = trails.steps_before_N()
+    windows = lesson_windows(interactions, most, random)
+    place_N = interactions.events_before_N()
     groups = _groups(windows.length_W, tokens_at_once, random)
     for group in random.permutation(len(groups)):
         some = Windows(windows.first_W[groups[group]], windows.length_W[groups[group]])
-        read = batch_of(trails, place_N, some)
-        yield Lesson(read, torch.from_numpy(trails.thing_N[_steps_R(some) + 1]))
+        read = batch_of(interactions, place_N, some)
+        yield Lesson(read, torch.from_numpy(interactions.item_N[_steps_R(some) + 1]))
 
 
-def batches_of_epoch(trails: Trails, most: int, tokens_at_once: int) -> int:
+def batches_of_epoch(interactions: Interactions, most: int, tokens_at_once: int) -> int:
     """Count the batches of an epoch, give or take what chance mixes."""
-    length_W = lesson_windows(trails, most, np.random.default_rng(0)).length_W
+    length_W = lesson_windows(interactions, most, np.random.default_rng(0)).length_W
     return len(_groups(length_W, tokens_at_once, np.random.default_rng(0)))
 
 
-def batch_of(trails: Trails, place_N: Ints, windows: Windows) -> WindowBatch:
+def batch_of(interactions: Interactions, place_N: Ints, windows: Windows) -> WindowBatch:
     """Return windows, of length 1 at least each, as tensors. place_N: of each step of the trails in its user's life."""
     width = int(windows.length_W.max())
     is_real_BL = np.arange(width) < windows.length_W[:, None]
     step_R = _steps_R(windows)
     item_BL, place_BL = np.zeros((2, len(windows.length_W), width), dtype=np.int64)
-    item_BL[is_real_BL], place_BL[is_real_BL] = trails.thing_N[step_R], place_N[step_R]
+    item_BL[is_real_BL], place_BL[is_real_BL] = interactions.item_N[step_R], place_N[step_R]
     return WindowBatch(torch.from_numpy(item_BL), torch.from_numpy(place_BL), torch.from_numpy(windows.length_W))
 
 

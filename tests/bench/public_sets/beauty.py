@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.data.arrays import Ints, Texts
 from model.data.days import MICROS_PER_DAY, day_number
 from model.data.history import History
 from model.errors import InputError
 from tests.bench.public_sets.files import BEAUTY, public_file
-from tests.bench.public_sets.orders import trails_in_order
+from tests.bench.public_sets.orders import interactions_in_order
 
 ORDER_FILE, ATTRIBUTES_FILE = "Beauty.txt", "Beauty_item2attributes.json"
 NEWEST = 50  # items of a user that a model may look at, as in S3-Rec
@@ -27,7 +27,7 @@ LAST_DAY = date(2000, 1, 1)  # of everybody's last item: any day that has enough
 class Beauty:
     """Everybody's items in order, and what each item is."""
 
-    trails: Trails  # thing v is the item v + 1 of the file
+    interactions: Interactions  # thing v is the item v + 1 of the file
     item_A: Ints  # rising
     attribute_A: Ints  # each once for an item
     attribute_names: Texts  # sorted; a name is a number with leading zeros
@@ -42,8 +42,8 @@ def read_beauty(folder: Path) -> Beauty:
     lines = [line.split() for line in file.read_text("ascii").splitlines()]
     user_N = np.repeat(np.arange(len(lines)), [len(words) - 1 for words in lines])
     item_N = np.array([word for words in lines for word in words[1:]], dtype=np.int64) - 1
-    trails = trails_in_order(user_N, item_N, file)
-    return Beauty(trails, *_attributes(public_file(BEAUTY, ATTRIBUTES_FILE, folder), trails.things))
+    interactions = interactions_in_order(user_N, item_N, file)
+    return Beauty(interactions, *_attributes(public_file(BEAUTY, ATTRIBUTES_FILE, folder), interactions.things))
 
 
 def _attributes(file: Path, items: int) -> tuple[Ints, Ints, Texts]:
@@ -66,28 +66,28 @@ def attribute_history(beauty: Beauty) -> History:
     Nobody knows when a step was. One step is told as one day, so that a half-life in days means steps, and everybody's
     last step lies on LAST_DAY: the window of that day is each user's last item, that of the day before the one before.
     """
-    trails = beauty.trails
+    interactions = beauty.interactions
     last_moment = day_number(LAST_DAY) * MICROS_PER_DAY
-    steps_U = np.bincount(trails.user_N, minlength=trails.users)
-    first_A = np.searchsorted(beauty.item_A, np.arange(trails.things + 1))
-    attributes_E = np.diff(first_A)[trails.thing_N]
-    event_M = np.repeat(np.arange(len(trails.thing_N)), attributes_E)
+    steps_U = np.bincount(interactions.user_N, minlength=interactions.users)
+    first_A = np.searchsorted(beauty.item_A, np.arange(interactions.things + 1))
+    attributes_E = np.diff(first_A)[interactions.item_N]
+    event_M = np.repeat(np.arange(len(interactions.item_N)), attributes_E)
     place_M = np.arange(len(event_M)) - np.repeat(np.cumsum(attributes_E) - attributes_E, attributes_E)
-    user_id_U = _padded(np.arange(trails.users))
-    session_id_S = user_id_U[trails.user_N] + np.array(":", object) + _padded(trails.at_N)
+    user_id_U = _padded(np.arange(interactions.users))
+    session_id_S = user_id_U[interactions.user_N] + np.array(":", object) + _padded(interactions.at_N)
     return History(
         user_id_U=user_id_U,
         event_count_U=steps_U,
-        last_event_at_U=np.full(trails.users, last_moment),
-        is_cut_short_U=np.zeros(trails.users, dtype=bool),
-        user_E=trails.user_N,
-        at_E=last_moment - trails.steps_after_N() * MICROS_PER_DAY,
-        weight_E=np.ones(len(trails.thing_N)),
-        item_E=trails.thing_N + 1,
-        session_E=np.arange(len(trails.thing_N)),
-        action_E=np.zeros(len(trails.thing_N), dtype=np.int64),
+        last_event_at_U=np.full(interactions.users, last_moment),
+        is_cut_short_U=np.zeros(interactions.users, dtype=bool),
+        user_E=interactions.user_N,
+        at_E=last_moment - interactions.events_after_N() * MICROS_PER_DAY,
+        weight_E=np.ones(len(interactions.item_N)),
+        item_E=interactions.item_N + 1,
+        session_E=np.arange(len(interactions.item_N)),
+        action_E=np.zeros(len(interactions.item_N), dtype=np.int64),
         event_M=event_M,
-        tag_M=beauty.attribute_A[first_A[trails.thing_N[event_M]] + place_M],
+        tag_M=beauty.attribute_A[first_A[interactions.item_N[event_M]] + place_M],
         tag_T=beauty.attribute_names,
         session_id_S=session_id_S,
         action_A=np.array(["view"], object),

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from model.baselines.interactions import Trails
-from model.metrics import mean_of_the_defined, mean_of_users
+from model.baselines.interactions import Interactions
+from model.metrics import mean_of_users, nan_mean
 from tests.bench.public_sets.item_contestants import Family
 from tests.bench.public_sets.next_item import (
     TEST,
@@ -23,13 +23,13 @@ from tests.bench.public_sets.results import MethodResult, TaskResult
 Told = Callable[[str], None]
 
 
-def bench_items(trails: Trails, newest: int, families: Mapping[str, Family], told: Told) -> TaskResult:
+def bench_items(interactions: Interactions, newest: int, families: Mapping[str, Family], told: Told) -> TaskResult:
     """Choose the settings of each family on the second last items by nDCG@10, and judge them on the last.
 
     What is fitted has seen neither: published nets have not either. The history that is asked about has, in the test,
     the second last item. newest: items of a user that a method may look at. told: called with what is done.
     """
-    validation, test = question(trails, VALIDATION), question(trails, TEST)
+    validation, test = question(interactions, VALIDATION), question(interactions, TEST)
     methods = []
     for name, family in families.items():
         told(f"next item: tuning {name}, settings to try: {len(family)}")
@@ -37,8 +37,8 @@ def bench_items(trails: Trails, newest: int, families: Mapping[str, Family], tol
     return TaskResult(
         task="next item",
         asked={
-            "users": trails.users,
-            "items": trails.things,
+            "users": interactions.users,
+            "items": interactions.things,
             "newest": newest,
             "protocol": "leave one out, all unseen",
         },
@@ -51,14 +51,14 @@ def _method(family: Family, validation: Question, test: Question, newest: int) -
     started = time.perf_counter()
     best: tuple[float, ItemContestant, ItemRanker, float] | None = None
     tried: list[dict[str, Any]] = []
-    for contestant in family:
+    for model in family:
         began = time.perf_counter()
-        ranker = contestant.prepare(validation.past)
+        ranker = model.fit(validation.past)
         seconds = time.perf_counter() - began
-        ndcg = mean_of_the_defined(ndcg_U(ranks_U(ranker, validation, newest)))
-        tried.append({"settings": dict(contestant.settings()), "validation_ndcg_at_10": ndcg})
+        ndcg = nan_mean(ndcg_U(ranks_U(ranker, validation, newest)))
+        tried.append({"settings": dict(model.settings()), "validation_ndcg_at_10": ndcg})
         if best is None or ndcg > best[0]:
-            best = ndcg, contestant, ranker, seconds
+            best = ndcg, model, ranker, seconds
     if best is None:
         raise ValueError("a family has no contestant: expected one setting at least")
     _, chosen, ranker, preparing_seconds = best

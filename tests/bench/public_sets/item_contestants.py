@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.baselines.transition import Bag, Transition, TransitionSettings, fit_transition
 from model.baselines.vsknn import Vsknn, VsknnSettings, fit_vsknn
 from model.data.arrays import Floats
@@ -28,8 +28,8 @@ class CountRanker:
 
     count_V: Floats
 
-    def strength_BV(self, trails: Trails) -> Floats:
-        return np.broadcast_to(self.count_V, (trails.users, len(self.count_V)))
+    def scores_BV(self, interactions: Interactions) -> Floats:
+        return np.broadcast_to(self.count_V, (interactions.users, len(self.count_V)))
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class PopularItems:
     def settings(self) -> Mapping[str, Any]:
         return {}
 
-    def prepare(self, known: Trails) -> CountRanker:
-        return CountRanker(np.bincount(known.thing_N, minlength=known.things).astype(np.float64))
+    def fit(self, known: Interactions) -> CountRanker:
+        return CountRanker(np.bincount(known.item_N, minlength=known.things).astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TransitionOfItems:
     def settings(self) -> Mapping[str, Any]:
         return asdict(self.transition)
 
-    def prepare(self, known: Trails) -> Transition:
+    def fit(self, known: Interactions) -> Transition:
         return fit_transition(known, self.transition)
 
 
@@ -69,7 +69,7 @@ class VsknnOfItems:
     def settings(self) -> Mapping[str, Any]:
         return asdict(self.vsknn)
 
-    def prepare(self, known: Trails) -> Vsknn:
+    def fit(self, known: Interactions) -> Vsknn:
         return fit_vsknn(known, self.vsknn)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.errors import InputError
 from tests.bench.public_sets.files import MOVIELENS, public_file
-from tests.bench.public_sets.orders import trails_in_order
+from tests.bench.public_sets.orders import interactions_in_order
 
 ORDER_FILE, MAPPING_FILE, MOVIES_FILE = "ml-1m.txt.gz", "sas_to_original_items.txt", "movies.dat"
 NEWEST = 200  # items of a user that a model may look at, as in the papers
@@ -26,7 +26,7 @@ class Movie:
     genres: tuple[str, ...]
 
 
-def read_movielens(folder: Path) -> Trails:
+def read_movielens(folder: Path) -> Interactions:
     """Return everybody's items in order; thing v is the item v + 1 of the file. folder: that of all public sets."""
     file = public_file(MOVIELENS, ORDER_FILE, folder)
     with gzip.open(file, "rt", encoding="ascii") as lines:
@@ -35,7 +35,7 @@ def read_movielens(folder: Path) -> Trails:
         user_item_N2 = np.array(words, dtype=np.int64).reshape(-1, 2)
     except ValueError as error:
         raise InputError(f"{file}: {error}: expected two numbers a line, user and item; get the file anew") from error
-    return trails_in_order(user_item_N2[:, 0], user_item_N2[:, 1] - 1, file)
+    return interactions_in_order(user_item_N2[:, 0], user_item_N2[:, 1] - 1, file)
 
 
 def read_movies(folder: Path) -> list[Movie]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.data.arrays import Floats, Ints
 
 TEST, VALIDATION = 0, 1  # steps after the question
@@ -23,8 +23,8 @@ DEPTH = 10
 class ItemRanker(Protocol):
     """Something that has learnt which item comes next."""
 
-    def strength_BV(self, trails: Trails) -> NDArray[Any]:
-        """Return how likely each item comes next for each user of `trails`, higher is likelier, no nan."""
+    def scores_BV(self, interactions: Interactions) -> NDArray[Any]:
+        """Return how likely each item comes next for each user of `interactions`, higher is likelier, no nan."""
 
 
 class ItemContestant(Protocol):
@@ -37,7 +37,7 @@ class ItemContestant(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """Return what was tuned, as JSON."""
 
-    def prepare(self, known: Trails) -> ItemRanker:
+    def fit(self, known: Interactions) -> ItemRanker:
         """Return what has learnt from `known`."""
 
 
@@ -45,7 +45,7 @@ class ItemContestant(Protocol):
 class Question:
     """What every user had turned to before one step of their own, and the item of that step."""
 
-    past: Trails
+    past: Interactions
     target_U: Ints
 
     @property
@@ -53,23 +53,23 @@ class Question:
         return len(self.target_U)
 
 
-def question(trails: Trails, steps_after: int) -> Question:
+def question(interactions: Interactions, steps_after: int) -> Question:
     """Ask for the step that `steps_after` others follow: TEST or VALIDATION.
 
     Raises ValueError if a user has no step before it.
     """
-    steps_U = np.bincount(trails.user_N, minlength=trails.users)
+    steps_U = np.bincount(interactions.user_N, minlength=interactions.users)
     if steps_U.min(initial=steps_after + 2) < steps_after + 2:
         raise ValueError(
             f"a user has {steps_U.min()} steps, expected {steps_after + 2} at least: leave out users of few steps"
         )
-    after_N = trails.steps_after_N()
-    return Question(trails.of_steps(after_N > steps_after), trails.thing_N[after_N == steps_after])
+    after_N = interactions.events_after_N()
+    return Question(interactions.of_events(after_N > steps_after), interactions.item_N[after_N == steps_after])
 
 
-def newest(trails: Trails, most: int) -> Trails:
+def newest(interactions: Interactions, most: int) -> Interactions:
     """Return the newest `most` steps of each user."""
-    return trails.of_steps(trails.steps_after_N() < most)
+    return interactions.of_events(interactions.events_after_N() < most)
 
 
 def ranks_U(ranker: ItemRanker, asked: Question, most: int) -> Ints:
@@ -83,20 +83,20 @@ def ranks_U(ranker: ItemRanker, asked: Question, most: int) -> Ints:
     first = 0
     for past in asked.past.batches(max(1, CELLS_AT_ONCE // asked.past.things)):
         batch = slice(first, first + past.users)
-        rank_U[batch] = ranks_B(ranker.strength_BV(newest(past, most)), past, asked.target_U[batch])
+        rank_U[batch] = ranks_B(ranker.scores_BV(newest(past, most)), past, asked.target_U[batch])
         first = batch.stop
     return rank_U
 
 
-def ranks_B(strength_BV: NDArray[Any], past: Trails, target_B: Ints) -> Ints:
+def ranks_B(scores_BV: NDArray[Any], past: Interactions, target_B: Ints) -> Ints:
     """Return what `ranks_U` does, for users whose strengths are at hand."""
-    if np.isnan(strength_BV).any():
+    if np.isnan(scores_BV).any():
         raise ValueError("a strength is nan: expected a number for each item; 0 where the ranker knows nothing")
     user_B = np.arange(len(target_B))
-    is_asked_BV = np.ones(strength_BV.shape, dtype=bool)
-    is_asked_BV[past.user_N, past.thing_N] = False
+    is_asked_BV = np.ones(scores_BV.shape, dtype=bool)
+    is_asked_BV[past.user_N, past.item_N] = False
     is_asked_BV[user_B, target_B] = True
-    wins_BV = (strength_BV >= strength_BV[user_B, target_B][:, None]) & is_asked_BV
+    wins_BV = (scores_BV >= scores_BV[user_B, target_B][:, None]) & is_asked_BV
     ranks_B: Ints = np.count_nonzero(wins_BV, axis=1)
     return ranks_B
 

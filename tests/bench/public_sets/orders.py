@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.data.arrays import Bools, Ints
 from model.errors import InputError
 
 
-def trails_in_order(user_N: Ints, item_N: Ints, file: Path) -> Trails:
+def interactions_in_order(user_N: Ints, item_N: Ints, file: Path) -> Interactions:
     """Return one step a line of `file`, lines of a user in their order; the whole life of a user is one session.
 
     user_N: any numbers; users are coded by rising number. item_N: codes from 0, each in use.
@@ -29,19 +29,19 @@ def trails_in_order(user_N: Ints, item_N: Ints, file: Path) -> Trails:
     order = np.argsort(code_N, kind="stable")
     sorted_user_N = code_N[order]
     first_of_user_U = np.searchsorted(sorted_user_N, np.arange(sorted_user_N[-1] + 1))
-    return Trails(
+    return Interactions(
         users=len(first_of_user_U),
         things=things,
         user_N=sorted_user_N,
-        thing_N=item_N[order],
+        item_N=item_N[order],
         at_N=np.arange(len(order)) - first_of_user_U[sorted_user_N],
         session_N=sorted_user_N.copy(),
     )
 
 
-def of_users(trails: Trails, is_kept_U: Bools) -> Trails:
+def of_users(interactions: Interactions, is_kept_U: Bools) -> Interactions:
     """Return the trails of some users; things that none of them turned to lose their codes."""
-    kept = trails.of_steps(is_kept_U[trails.user_N])
-    things, thing_N = np.unique(kept.thing_N, return_inverse=True)
+    kept = interactions.of_events(is_kept_U[interactions.user_N])
+    things, item_N = np.unique(kept.item_N, return_inverse=True)
     user_N = (np.cumsum(is_kept_U) - 1)[kept.user_N]
-    return replace(kept, users=int(is_kept_U.sum()), things=len(things), user_N=user_N, thing_N=thing_N)
+    return replace(kept, users=int(is_kept_U.sum()), things=len(things), user_N=user_N, item_N=item_N)

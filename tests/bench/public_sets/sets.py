@@ -9,7 +9,7 @@ from typing import TypeVar
 from model.baselines.grids import GRIDS
 from model.data.arrays import Bools
 from model.data.cutoffs import Split
-from model.data.users import lowest_hashes_U
+from model.data.users import lowest_hash_users_U
 from model.errors import UsageError
 from tests.bench.public_sets import beauty, files, movielens
 from tests.bench.public_sets.item_bench import bench_items
@@ -60,22 +60,22 @@ def bench_set(name: str, folder: Path, quick: bool, told: Told) -> SetResult:
 def _bench_taobao(folder: Path, users: int | None, told: Told) -> SetResult:
     log = read_taobao(folder)
     told(f"read {len(log.history.at_E):,} events; broken lines left out: {log.broken_lines}")
-    history = log.history.of_users(lowest_hashes_U(log.history.user_id_U, users or EVERYBODY))
+    history = log.history.of_users(lowest_hash_users_U(log.history.user_id_U, users or EVERYBODY))
     families = _tried(TRIAL_FAMILIES if users else TAOBAO_FAMILIES, users)
     task = bench_tags("tags of the next day", history, TAOBAO_SPLIT, families, told)
     return SetResult("taobao", files.TAOBAO.title, users, [task])
 
 
 def _bench_movielens(folder: Path, users: int | None, told: Told) -> SetResult:
-    trails = movielens.read_movielens(folder)
-    some = of_users(trails, lowest_hashes_U(map(str, range(trails.users)), users or EVERYBODY))
+    interactions = movielens.read_movielens(folder)
+    some = of_users(interactions, lowest_hash_users_U(map(str, range(interactions.users)), users or EVERYBODY))
     task = bench_items(some, movielens.NEWEST, _tried(MOVIELENS_FAMILIES, users), told)
     return SetResult("movielens", files.MOVIELENS.title, users, [task])
 
 
 def _bench_beauty(folder: Path, users: int | None, told: Told) -> SetResult:
     everything = beauty.read_beauty(folder)
-    some = of_users(everything.trails, _of_beauty(everything, users or EVERYBODY))
+    some = of_users(everything.interactions, _of_beauty(everything, users or EVERYBODY))
     fewer_U = _of_beauty(everything, users or MOST_BEAUTY_TAG_USERS)
     history = beauty.attribute_history(everything).of_users(fewer_U)
     tasks = [
@@ -91,7 +91,7 @@ def _tried(families: Mapping[str, Sequence[One]], users: int | None) -> Mapping[
 
 
 def _of_beauty(everything: beauty.Beauty, at_most: int) -> Bools:
-    return lowest_hashes_U(map(str, range(everything.trails.users)), at_most)
+    return lowest_hash_users_U(map(str, range(everything.interactions.users)), at_most)
 
 
 # By name: how it is done, and how many users a quick trial looks at.

@@ -11,11 +11,11 @@ import numpy as np
 
 from model.data.cutoffs import Split
 from model.data.days import end_of_day
-from model.data.folds import Known
+from model.data.folds import Histories
 from model.data.history import History
 from model.evaluation.backtest import Evaluation, evaluate
-from model.evaluation.results import Judged
-from model.interfaces import Contestant
+from model.evaluation.results import EvaluationResult
+from model.interfaces import Model
 from model.metrics import mean_of_users
 from tests.bench.public_sets.results import MethodResult, TaskResult
 
@@ -29,9 +29,9 @@ def daily_split(test: date, taught: int) -> Split:
     return Split(tuple(days[:-2]), days[-2], days[-1], HORIZON_DAYS)
 
 
-def known_of(history: History, split: Split) -> Known:
+def known_of(history: History, split: Split) -> Histories:
     """Return what was known at the end of each day that `split` asks for: an event is known once it has happened."""
-    days = {*split.cuts, *(split.end_of(cut) for cut in split.cuts)}
+    days = {*split.cutoffs, *(split.end_of(cutoff) for cutoff in split.cutoffs)}
     return {day: _known_at_end_of(history, day) for day in sorted(days)}
 
 
@@ -47,7 +47,7 @@ def bench_tags(
     task: str,
     history: History,
     split: Split,
-    families: Mapping[str, Sequence[Contestant]],
+    families: Mapping[str, Sequence[Model]],
     told: Callable[[str], None],
 ) -> TaskResult:
     """Let the referee tune and judge each family. told: called with what is done."""
@@ -55,24 +55,22 @@ def bench_tags(
     return task_result(task, found, families)
 
 
-def task_result(task: str, found: Evaluation, families: Mapping[str, Sequence[Contestant]]) -> TaskResult:
+def task_result(task: str, found: Evaluation, families: Mapping[str, Sequence[Model]]) -> TaskResult:
     return TaskResult(
         task=task,
         asked={
             **found.split.as_json(),
             "users": found.users,
-            "judging_users": found.judging_users,
+            "test_users": found.test_users,
             "tags": found.tags,
             "protocol": "tags touched in the window, all tags",
         },
         families={name: [dict(one.settings()) for one in family] for name, family in families.items()},
-        methods=[
-            _method(standing.judged, found.tried[standing.judged.name]) for standing in reversed(found.match.standings)
-        ],
+        methods=[_method(row.judged, found.tried[row.judged.name]) for row in reversed(found.leaderboard.rows)],
     )
 
 
-def _method(judged: Judged, tried: Sequence[Mapping[str, object]]) -> MethodResult:
+def _method(judged: EvaluationResult, tried: Sequence[Mapping[str, object]]) -> MethodResult:
     return MethodResult(
         method=judged.name,
         settings=judged.settings,

@@ -9,9 +9,9 @@ from model.baselines.simple import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
 from model.baselines.vsknn import VsknnSettings
 from model.boosting.ranker import LambdaMart
-from model.interfaces import Contestant
-from model.transformer.config import LossWeights, Recipe
-from model.transformer.fit import TransformerContestant
+from model.interfaces import Model
+from model.transformer.config import LossWeights, TrainingConfig
+from model.transformer.fit import TransformerModel
 from tests.bench.stacked_ranking import StackedRanking
 
 METHODS = (
@@ -45,12 +45,12 @@ WEIGHTS = LossWeights(power=0.5)
 # 800 users are few: within one epoch the network moves no tag of anybody's first ten, after four epochs it ranks worse
 # (nDCG@10 .0076 above counts-1 instead of .0093 on the two newest days).
 TRANSFORMERS = (
-    TransformerContestant(networks=3, paths=PATHS, recipe=Recipe(epochs=1, learning_rate=3e-3, weights=WEIGHTS)),
+    TransformerModel(networks=3, paths=PATHS, recipe=TrainingConfig(epochs=1, learning_rate=3e-3, weights=WEIGHTS)),
 )
-TAOBAO_FAMILIES: Mapping[str, Sequence[Contestant]] = MappingProxyType(
+TAOBAO_FAMILIES: Mapping[str, Sequence[Model]] = MappingProxyType(
     {**GRIDS, STACKED.name: (STACKED,), "transformer": TRANSFORMERS}
 )
 # Of a trial that only shows that all runs.
-TRIAL_FAMILIES: Mapping[str, Sequence[Contestant]] = MappingProxyType(
-    {**GRIDS, "transformer": (TransformerContestant(paths=(OwnCounts(is_tuned=False),), recipe=Recipe(epochs=1)),)}
+TRIAL_FAMILIES: Mapping[str, Sequence[Model]] = MappingProxyType(
+    {**GRIDS, "transformer": (TransformerModel(paths=(OwnCounts(is_tuned=False),), recipe=TrainingConfig(epochs=1)),)}
 )

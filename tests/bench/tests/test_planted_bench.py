@@ -7,58 +7,58 @@ import numpy as np
 import pytest
 
 from model.data.cutoffs import Split
-from model.data.folds import Known, Lessons
-from model.evaluation.holdout import Exam, exam_at
-from model.transformer.config import SIZES, Recipe
-from model.transformer.fit import TransformerContestant
+from model.data.folds import Histories, TrainingWindows
+from model.evaluation.holdout import TestSet, build_test_set
+from model.transformer.config import SIZES, TrainingConfig
+from model.transformer.fit import TransformerModel
 from pipeline.demo.plan import DemoPlan
 from tests.bench.ablated import last_sessions
 from tests.bench.planted import PATHS, falls_short
-from tests.bench.planted_course import Course, altered
+from tests.bench.planted_course import Course, perturbed
 from tests.bench.planted_markdown import markdown
 from tests.bench.planted_world import planted_world
 from tests.bench.public_sets.tag_bench import known_of
 
 SPLIT = Split((date(2026, 1, 13),), date(2026, 1, 20), date(2026, 1, 27), 7)
-QUICK = Recipe(epochs=1)
+QUICK = TrainingConfig(epochs=1)
 
 
 @pytest.fixture(scope="module")
-def known() -> Known:
+def known() -> Histories:
     return known_of(planted_world(DemoPlan(users=25)).history, SPLIT)
 
 
 @pytest.fixture(scope="module")
-def exam(known: Known) -> Exam:
-    return exam_at(known, SPLIT, SPLIT.test)
+def test_set(known: Histories) -> TestSet:
+    return build_test_set(known, SPLIT, SPLIT.test)
 
 
-def test_the_bench_trains_what_the_contestant_trains(known: Known, exam: Exam) -> None:
-    taught = Lessons(known, SPLIT).by(known, SPLIT.test)
+def test_the_bench_trains_what_the_contestant_trains(known: Histories, test_set: TestSet) -> None:
+    taught = TrainingWindows(known, SPLIT).by(known, SPLIT.test)
     paths = (PATHS[0], PATHS[2])  # trees take long
-    contestant = TransformerContestant(cuts_a_window=2, recipe=QUICK, paths=paths)
-    expected = contestant.prepare(taught, exam.everybody, exam.moment)
-    course = Course.of(known, SPLIT, exam, paths, 2, SIZES["laptop"])
+    model = TransformerModel(cutoffs_per_window=2, recipe=QUICK, paths=paths)
+    expected = model.fit(taught, test_set.everybody, test_set.moment)
+    course = Course.of(known, SPLIT, test_set, paths, 2, SIZES["laptop"])
     network, _ = course.trained(QUICK, lambda progress: None)
-    np.testing.assert_array_equal(course.ranker(network).strength_UT(exam.asked), expected.strength_UT(exam.asked))
+    np.testing.assert_array_equal(course.ranker(network).scores_UT(test_set.asked), expected.scores_UT(test_set.asked))
 
 
-def test_the_last_session_twin_reads_one_session_at_each_cut(known: Known, exam: Exam) -> None:
-    course = Course.of_last_sessions(known, SPLIT, exam, PATHS, 2, SIZES["laptop"])
-    whole = Course.of(known, SPLIT, exam, PATHS, 2, SIZES["laptop"])
-    assert [window.cut_C.tolist() for window in course.windows] == [[cut] for cut in whole.windows[0].cut_C]
+def test_the_last_session_twin_reads_one_session_at_each_cut(known: Histories, test_set: TestSet) -> None:
+    course = Course.of_last_sessions(known, SPLIT, test_set, PATHS, 2, SIZES["laptop"])
+    whole = Course.of(known, SPLIT, test_set, PATHS, 2, SIZES["laptop"])
+    assert [window.cutoff_C.tolist() for window in course.windows] == [[cutoff] for cutoff in whole.windows[0].cutoff_C]
     for number, window in enumerate(course.windows):
-        assert window.tokens.session_N.max() == 0 and window.tokens.at_N.max() < window.cut_C[0]
+        assert window.tokens.session_N.max() == 0 and window.tokens.at_N.max() < window.cutoff_C[0]
         of_whole = whole.windows[0].row_N % len(course.windows) == number
         assert sorted(window.tag_N) == sorted(whole.windows[0].tag_N[of_whole])
         assert sorted(window.touches_N) == sorted(whole.windows[0].touches_N[of_whole])
 
 
-def test_a_past_of_other_users_is_refused(exam: Exam) -> None:
-    assert altered(exam, last_sessions(exam.asked, 1)).users == exam.users
-    is_kept_U = np.arange(exam.users) > 0
+def test_a_past_of_other_users_is_refused(test_set: TestSet) -> None:
+    assert perturbed(test_set, last_sessions(test_set.asked, 1)).users == test_set.users
+    is_kept_U = np.arange(test_set.users) > 0
     with pytest.raises(ValueError, match="somebody else's"):
-        altered(exam, exam.asked.of_users(is_kept_U))
+        perturbed(test_set, test_set.asked.of_users(is_kept_U))
 
 
 def row(name: str, difference: float, **facts: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def test_what_falls_short_is_told() -> None:
 def test_the_tables_have_a_line_for_each() -> None:
     told = markdown(
         {
-            "asked": {"lively_users": 7, "judging_users": 9},
+            "asked": {"lively_users": 7, "test_users": 9},
             "config": {"split": {"test": "2026-01-27"}},
             "methods": [row("counts-1", -0.02)],
             "ablations": [row("last session", -0.3, kind="shown")],

@@ -130,10 +130,10 @@ def test_pasting_keeps_the_newest_session_and_adds_one_other_users_old_ones(
 def test_what_is_altered_is_a_history_as_any_other(
     history: History, random: np.random.Generator, alter: Callable[[History, np.random.Generator], History]
 ) -> None:
-    altered = alter(history, random)
-    assert (np.diff(altered.user_E) >= 0).all() and (np.diff(altered.event_M) >= 0).all()
-    is_same_user = np.diff(altered.user_E) == 0
-    assert (np.diff(altered.at_E)[is_same_user] >= 0).all() and (np.diff(altered.session_E) >= 0).all()
-    assert len(altered.session_id_S) == altered.session_E.max() + 1
-    assert altered.user_id_U.tolist() == history.user_id_U.tolist()
-    assert altered.event_count_U.tolist() == altered.event_counts_U().tolist()
+    perturbed = alter(history, random)
+    assert (np.diff(perturbed.user_E) >= 0).all() and (np.diff(perturbed.event_M) >= 0).all()
+    is_same_user = np.diff(perturbed.user_E) == 0
+    assert (np.diff(perturbed.at_E)[is_same_user] >= 0).all() and (np.diff(perturbed.session_E) >= 0).all()
+    assert len(perturbed.session_id_S) == perturbed.session_E.max() + 1
+    assert perturbed.user_id_U.tolist() == history.user_id_U.tolist()
+    assert perturbed.event_count_U.tolist() == perturbed.event_counts_U().tolist()

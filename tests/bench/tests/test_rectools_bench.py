@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.baselines.interactions import Trails
-from tests.bench.item_net_in_turns import best_UK, trails
+from model.baselines.interactions import Interactions
+from tests.bench.item_net_in_turns import best_UK, interactions
 from tests.bench.rectools_compared import Course, compared, markdown
 from tests.bench.turns import Handed, Steps, Worker, places_U
 
@@ -32,8 +32,8 @@ def steps(lives: Sequence[Sequence[int]]) -> Steps:
 class Rising:
     """Finds an item the stronger, the higher its number."""
 
-    def strength_BV(self, trails: Trails) -> NDArray[np.float64]:
-        return np.tile(np.arange(trails.things, dtype=float), (trails.users, 1))
+    def scores_BV(self, interactions: Interactions) -> NDArray[np.float64]:
+        return np.tile(np.arange(interactions.things, dtype=float), (interactions.users, 1))
 
 
 def test_the_place_of_a_target_counts_from_1_and_lies_behind_a_list_without_it() -> None:
@@ -51,12 +51,12 @@ def test_steps_are_handed_over_whole(tmp_path: Path) -> None:
     got = Handed.load(tmp_path / "handed.npz")
     assert (got.users, got.items, got.known.item_N.tolist()) == (2, 9, [1, 2, 4, 3, 8])
     assert got.taught.user_N.tolist() == [0, 0, 1]
-    assert trails(got, got.known).at_N.tolist() == [0, 1, 2, 0, 1]
+    assert interactions(got, got.known).at_N.tolist() == [0, 1, 2, 0, 1]
 
 
 def test_the_best_items_are_unseen_ones_and_minus_1_where_there_are_no_more() -> None:
     known = steps([[4, 0], [0, 1, 2, 3]])
-    past = trails(Handed(2, 5, known, known), known)
+    past = interactions(Handed(2, 5, known, known), known)
     assert best_UK(Rising(), past, most=1, depth=3).tolist() == [[3, 2, 1], [4, -1, -1]]
 
 

@@ -14,13 +14,13 @@ from model.baselines.simple import LastSession, OwnCounts, RecentPopularity
 from model.baselines.transition import TransitionSettings
 from model.baselines.vsknn import VsknnSettings
 from model.boosting.ranker import LambdaMart
-from model.counts.model import UNTUNED, Counts1, affinities_at_cut, learn
+from model.counts.model import UNTUNED, Counts1, affinities_at_cutoff, fit_parameters
 from model.data.arrays import Floats, top
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import History, history_of
-from model.data.labels import Lesson, lesson
-from model.data.popularity import popularity
-from model.interfaces import Contestant
+from model.data.labels import LabeledWindow, label_window
+from model.data.popularity import fit_popularity
+from model.interfaces import Model
 from tests.bench.stacked_ranking import StackedRanking
 
 SequencesOf = Callable[..., pa.Table]
@@ -36,15 +36,16 @@ EVERY_FAMILY = [
 ]
 
 
-def lessons_at(history: History, cut: int) -> tuple[list[Lesson], Lesson]:
-    """Return two taught weeks and the one after `cut`."""
-    return [lesson(history, cut - 2 * WEEK, cut - WEEK), lesson(history, cut - WEEK, cut)], lesson(
-        history, cut, cut + WEEK
-    )
+def windows_at(history: History, cutoff: int) -> tuple[list[LabeledWindow], LabeledWindow]:
+    """Return two taught weeks and the one after `cutoff`."""
+    return [
+        label_window(history, cutoff - 2 * WEEK, cutoff - WEEK),
+        label_window(history, cutoff - WEEK, cutoff),
+    ], label_window(history, cutoff, cutoff + WEEK)
 
 
 @pytest.fixture(scope="module")
-def cut(world: Any) -> int:
+def cutoff(world: Any) -> int:
     return end_of_day(world.last_day - timedelta(days=7))
 
 
@@ -54,55 +55,55 @@ def history(world: Any) -> History:
     return history.of_users(np.arange(history.users) < 150)
 
 
-def strength_UT(contestant: Contestant, history: History, cut: int) -> tuple[Floats, History]:
-    taught, asked = lessons_at(history, cut)
-    return contestant.prepare(taught, asked.past, cut).strength_UT(asked.past), asked.past
+def scores_UT(model: Model, history: History, cutoff: int) -> tuple[Floats, History]:
+    taught, asked = windows_at(history, cutoff)
+    return model.fit(taught, asked.past, cutoff).scores_UT(asked.past), asked.past
 
 
 def test_a_family_is_found_by_its_name_and_no_setting_is_tried_twice() -> None:
     assert list(GRIDS) == ["popularity", "last-session", "counts-1", "transition", "vsknn", "boosted-ranking"]
     for name, grid in GRIDS.items():
-        assert {contestant.name for contestant in grid} == {name}
-        assert len({str(contestant.settings()) for contestant in grid}) == len(grid)
+        assert {model.name for model in grid} == {name}
+        assert len({str(model.settings()) for model in grid}) == len(grid)
 
 
-@pytest.mark.parametrize("contestant", EVERY_FAMILY)
-def test_every_user_has_a_number_for_every_tag(contestant: Contestant, history: History, cut: int) -> None:
-    strengths_UT, past = strength_UT(contestant, history, cut)
-    assert strengths_UT.shape == (past.users, len(past.tag_T))
-    assert np.isfinite(strengths_UT).all()
-    assert len(np.unique(strengths_UT)) > 20
-    if contestant.states_probabilities:
-        assert strengths_UT.min() >= 0 and strengths_UT.max() <= 1
+@pytest.mark.parametrize("model", EVERY_FAMILY)
+def test_every_user_has_a_number_for_every_tag(model: Model, history: History, cutoff: int) -> None:
+    scores_UT_all, past = scores_UT(model, history, cutoff)
+    assert scores_UT_all.shape == (past.users, len(past.tag_T))
+    assert np.isfinite(scores_UT_all).all()
+    assert len(np.unique(scores_UT_all)) > 20
+    if model.predicts_probabilities:
+        assert scores_UT_all.min() >= 0 and scores_UT_all.max() <= 1
 
 
-@pytest.mark.parametrize("contestant", EVERY_FAMILY)
-def test_a_user_alone_gets_the_row_of_the_batch(contestant: Contestant, history: History, cut: int) -> None:
-    taught, asked = lessons_at(history, cut)
-    ranker = contestant.prepare(taught, asked.past, cut)
-    batch_UT = ranker.strength_UT(asked.past)
+@pytest.mark.parametrize("model", EVERY_FAMILY)
+def test_a_user_alone_gets_the_row_of_the_batch(model: Model, history: History, cutoff: int) -> None:
+    taught, asked = windows_at(history, cutoff)
+    ranker = model.fit(taught, asked.past, cutoff)
+    batch_UT = ranker.scores_UT(asked.past)
     for user in range(0, asked.past.users, 41):
-        alone_UT = ranker.strength_UT(asked.past.of_users(np.arange(asked.past.users) == user))
+        alone_UT = ranker.scores_UT(asked.past.of_users(np.arange(asked.past.users) == user))
         np.testing.assert_array_equal(alone_UT, batch_UT[[user]])
 
 
-@pytest.mark.parametrize("contestant", EVERY_FAMILY)
-def test_a_user_read_alone_has_the_strengths_of_the_batch_by_name(contestant: Contestant, world: Any, cut: int) -> None:
+@pytest.mark.parametrize("model", EVERY_FAMILY)
+def test_a_user_read_alone_has_the_strengths_of_the_batch_by_name(model: Model, world: Any, cutoff: int) -> None:
     """A row read by itself knows fewer tags, and codes and session numbers of its own."""
     rows = world.until(world.last_day - timedelta(days=7)).slice(0, 120)
     everybody = history_of(rows)
-    ranker = contestant.prepare(lessons_at(everybody, cut)[0], everybody, cut)
-    batch_UT = ranker.strength_UT(everybody)
+    ranker = model.fit(windows_at(everybody, cutoff)[0], everybody, cutoff)
+    batch_UT = ranker.scores_UT(everybody)
     for number in range(0, len(rows), 29):
         alone = history_of(rows.slice(number, 1))
         (user,) = np.flatnonzero(everybody.user_id_U == alone.user_id_U[0])
         expected_T = batch_UT[user, np.searchsorted(everybody.tag_T, alone.tag_T)]
-        np.testing.assert_array_equal(ranker.strength_UT(alone)[0], expected_T)
+        np.testing.assert_array_equal(ranker.scores_UT(alone)[0], expected_T)
 
 
-@pytest.mark.parametrize("contestant", EVERY_FAMILY)
+@pytest.mark.parametrize("model", EVERY_FAMILY)
 def test_what_comes_after_the_cut_changes_no_strength(
-    contestant: Contestant, world: Any, cut: int, sequences_of: SequencesOf
+    model: Model, world: Any, cutoff: int, sequences_of: SequencesOf
 ) -> None:
     day = world.last_day - timedelta(days=7)
     users = {f"user{number:04d}" for number in range(120)}
@@ -115,30 +116,28 @@ def test_what_comes_after_the_cut_changes_no_strength(
     ]
     by_user_and_tag = []
     for log in (touches, before, [*before, *planted]):
-        strengths_UT, past = strength_UT(contestant, history_of(sequences_of(log)), cut)
+        scores_UT_all, past = scores_UT(model, history_of(sequences_of(log)), cutoff)
         kept_T = np.isin(past.tag_T, [f"tag{number:02d}" for number in range(40)])
         assert not np.isin(past.user_id_U, ["aaa", "zzz"]).any()
-        by_user_and_tag.append((past.user_id_U.tolist(), strengths_UT[:, kept_T]))
-    users_U, strengths_UT = by_user_and_tag[0]
+        by_user_and_tag.append((past.user_id_U.tolist(), scores_UT_all[:, kept_T]))
+    users_U, scores_UT_all = by_user_and_tag[0]
     for other_users_U, other_UT in by_user_and_tag[1:]:
         assert other_users_U == users_U
-        np.testing.assert_array_equal(other_UT, strengths_UT)
+        np.testing.assert_array_equal(other_UT, scores_UT_all)
 
 
-@pytest.mark.parametrize("contestant", EVERY_FAMILY)
-def test_a_tag_that_nobody_had_touched_stands_below_all_others(
-    contestant: Contestant, history: History, cut: int
-) -> None:
-    taught, asked = lessons_at(history, cut)
-    ranker = contestant.prepare(taught, asked.past, cut)
+@pytest.mark.parametrize("model", EVERY_FAMILY)
+def test_a_tag_that_nobody_had_touched_stands_below_all_others(model: Model, history: History, cutoff: int) -> None:
+    taught, asked = windows_at(history, cutoff)
+    ranker = model.fit(taught, asked.past, cutoff)
     wider = asked.past.with_vocabulary(np.union1d(asked.past.tag_T, np.array(["a-tag", "z-tag"], dtype=object)))
-    strengths_UT = ranker.strength_UT(wider)
-    assert (strengths_UT[:, [0, -1]].max(axis=1) < np.delete(strengths_UT, [0, -1], axis=1).min(axis=1)).all()
+    scores_UT_all = ranker.scores_UT(wider)
+    assert (scores_UT_all[:, [0, -1]].max(axis=1) < np.delete(scores_UT_all, [0, -1], axis=1).min(axis=1)).all()
 
 
-@pytest.mark.parametrize("contestant", EVERY_FAMILY)
-def test_the_same_again_gives_the_same(contestant: Contestant, history: History, cut: int) -> None:
-    np.testing.assert_array_equal(strength_UT(contestant, history, cut)[0], strength_UT(contestant, history, cut)[0])
+@pytest.mark.parametrize("model", EVERY_FAMILY)
+def test_the_same_again_gives_the_same(model: Model, history: History, cutoff: int) -> None:
+    np.testing.assert_array_equal(scores_UT(model, history, cutoff)[0], scores_UT(model, history, cutoff)[0])
 
 
 @pytest.fixture
@@ -163,59 +162,59 @@ SMALL_CUT = end_of_day(date(2026, 1, 10))
 
 
 def by_tag(ranker: Any, small: History, user: str) -> dict[str, float]:
-    row = ranker.strength_UT(small)[small.user_id_U.tolist().index(user)]
+    row = ranker.scores_UT(small)[small.user_id_U.tolist().index(user)]
     return dict(zip(small.tag_T.tolist(), row.tolist(), strict=True))
 
 
 def test_popularity_is_the_share_of_users_of_late(small: History) -> None:
-    told = by_tag(RecentPopularity(half_life_days=1.0).prepare([], small, SMALL_CUT), small, "bob")
+    told = by_tag(RecentPopularity(half_life_days=1.0).fit([], small, SMALL_CUT), small, "bob")
     # The newest visits are 47 hours, 4 days and 1 day ago; those of jazz 143 hours, 4 days and 1 day.
     visited = 2 ** (-47 / 24) + 2**-4 + 2**-1
     assert told["jazz"] == pytest.approx((2 ** (-143 / 24) + 2**-4 + 2**-1) / visited)
     assert told["golf"] == pytest.approx(2**-4 / visited)
-    assert told == by_tag(RecentPopularity(half_life_days=1.0).prepare([], small, SMALL_CUT), small, "ann")
+    assert told == by_tag(RecentPopularity(half_life_days=1.0).fit([], small, SMALL_CUT), small, "ann")
 
 
-def test_popularity_of_a_week_is_that_of_counts_1(history: History, cut: int) -> None:
-    past = history.before(cut)
-    ours_UT = RecentPopularity(half_life_days=7.0).prepare([], past, cut).strength_UT(past)
-    np.testing.assert_array_equal(ours_UT[0], popularity(past, cut).share_T)
+def test_popularity_of_a_week_is_that_of_counts_1(history: History, cutoff: int) -> None:
+    past = history.before(cutoff)
+    ours_UT = RecentPopularity(half_life_days=7.0).fit([], past, cutoff).scores_UT(past)
+    np.testing.assert_array_equal(ours_UT[0], fit_popularity(past, cutoff).share_T)
 
 
 def test_the_last_session_speaks_before_the_crowd_and_nothing_older_does(small: History) -> None:
-    ranker = LastSession(popularity_half_life_days=28.0).prepare([], small, SMALL_CUT)
+    ranker = LastSession(popularity_half_life_days=28.0).fit([], small, SMALL_CUT)
     told = by_tag(ranker, small, "ann")
     assert sorted(told, key=told.__getitem__, reverse=True) == ["tea", "news", "jazz", "golf"]
     assert 2 < told["tea"] < 2.5 and 1 < told["news"] < 1.5 and told["jazz"] < 0.5
     assert by_tag(ranker, small, "cid")["jazz"] > 1 > by_tag(ranker, small, "cid")["golf"]
 
 
-def test_untuned_counts_are_the_affinities_of_counts_1(history: History, cut: int) -> None:
-    strengths_UT, past = strength_UT(OwnCounts(is_tuned=False), history, cut)
-    scores = Counts1(cut, UNTUNED, popularity(past, cut)).score(past)
+def test_untuned_counts_are_the_affinities_of_counts_1(history: History, cutoff: int) -> None:
+    scores_UT_all, past = scores_UT(OwnCounts(is_tuned=False), history, cutoff)
+    scores = Counts1(cutoff, UNTUNED, fit_popularity(past, cutoff)).score(past)
     place_R = np.searchsorted(past.tag_T, scores.tag_R)
-    np.testing.assert_array_equal(strengths_UT[scores.user_R, place_R], scores.affinity_R)
+    np.testing.assert_array_equal(scores_UT_all[scores.user_R, place_R], scores.affinity_R)
     user_P = np.repeat(np.arange(past.users), len(past.tag_T))
     tag_P = np.tile(np.arange(len(past.tag_T)), past.users)
-    strongest = top(10, user_P, strengths_UT.ravel(), tag_P)
+    strongest = top(10, user_P, scores_UT_all.ravel(), tag_P)
     assert list(zip(user_P[strongest], tag_P[strongest], strict=True)) == list(zip(scores.user_R, place_R, strict=True))
 
 
-def test_tuned_counts_are_learnt_from_the_newest_window(history: History, cut: int) -> None:
-    taught, _ = lessons_at(history, cut)
+def test_tuned_counts_are_learnt_from_the_newest_window(history: History, cutoff: int) -> None:
+    taught, _ = windows_at(history, cutoff)
     newest = taught[-1]
-    ranker = OwnCounts(is_tuned=True).prepare(taught[-1:], newest.past, newest.cut)
-    told_UT = ranker.strength_UT(newest.past)
-    expected_P = affinities_at_cut(newest, learn(newest))
-    np.testing.assert_array_equal(told_UT[newest.pairs.user_P, newest.pairs.tag_P], expected_P)
-    assert not np.array_equal(expected_P, affinities_at_cut(newest, UNTUNED))
-    assert OwnCounts(is_tuned=True).prepare([], newest.past, newest.cut).fitted == UNTUNED
+    ranker = OwnCounts(is_tuned=True).fit(taught[-1:], newest.past, newest.cutoff)
+    predicted_UT = ranker.scores_UT(newest.past)
+    expected_P = affinities_at_cutoff(newest, fit_parameters(newest))
+    np.testing.assert_array_equal(predicted_UT[newest.pairs.user_P, newest.pairs.tag_P], expected_P)
+    assert not np.array_equal(expected_P, affinities_at_cutoff(newest, UNTUNED))
+    assert OwnCounts(is_tuned=True).fit([], newest.past, newest.cutoff).fitted == UNTUNED
 
 
 def test_all_but_own_and_popular_tags_stand_below_them_by_popularity(sequences_of: SequencesOf) -> None:
-    crowd = [(f"u{user}", "2026-01-09 12:00", f"t{tag:02d}") for tag in range(24) for user in range(tag // 4 + 1)]
-    past = history_of(sequences_of([*crowd, ("me", "2026-01-09 12:00", "mine")]))
-    ranker = OwnCounts(is_tuned=False).prepare([], past, SMALL_CUT)
+    popularity = [(f"u{user}", "2026-01-09 12:00", f"t{tag:02d}") for tag in range(24) for user in range(tag // 4 + 1)]
+    past = history_of(sequences_of([*popularity, ("me", "2026-01-09 12:00", "mine")]))
+    ranker = OwnCounts(is_tuned=False).fit([], past, SMALL_CUT)
     told = by_tag(ranker, past, "me")
     assert max(told, key=told.__getitem__) == "mine"
     popular = {f"t{tag:02d}" for tag in range(4, 24)}
@@ -225,10 +224,10 @@ def test_all_but_own_and_popular_tags_stand_below_them_by_popularity(sequences_o
 
 
 @pytest.mark.parametrize(
-    "contestant", [NextTagByTransition(TransitionSettings()), NextTagBySessions(VsknnSettings())], ids=["ridge", "knn"]
+    "model", [NextTagByTransition(TransitionSettings()), NextTagBySessions(VsknnSettings())], ids=["ridge", "knn"]
 )
-def test_a_user_without_a_past_gets_what_is_popular(contestant: Contestant, small: History) -> None:
-    ranker = contestant.prepare([], small, SMALL_CUT)
+def test_a_user_without_a_past_gets_what_is_popular(model: Model, small: History) -> None:
+    ranker = model.fit([], small, SMALL_CUT)
     nobody = small.before(end_of_day(date(2026, 1, 6)))
     told = by_tag(ranker, nobody, "bob")
     assert max(told, key=told.__getitem__) == "jazz"
@@ -241,11 +240,11 @@ def test_sessions_and_transitions_lead_to_tags_that_the_user_has_not_touched(seq
         for user in range(40)
         for hour, tag in enumerate(["tea", "cake"])
     ]
-    crowd = [(f"c{user}", "2026-01-09 12:00", "news") for user in range(60)]
-    past = history_of(sequences_of([*pairs, *crowd, ("me", "2026-01-09 12:00", "tea")]))
-    told = by_tag(NextTagByTransition(TransitionSettings(ridge=1.0)).prepare([], past, SMALL_CUT), past, "me")
+    popularity = [(f"c{user}", "2026-01-09 12:00", "news") for user in range(60)]
+    past = history_of(sequences_of([*pairs, *popularity, ("me", "2026-01-09 12:00", "tea")]))
+    told = by_tag(NextTagByTransition(TransitionSettings(ridge=1.0)).fit([], past, SMALL_CUT), past, "me")
     assert max(told, key=told.__getitem__) == "cake"
     together = [(f"u{user}", "2026-01-09 12:00", "tea cake") for user in range(40)]
-    past = history_of(sequences_of([*together, *crowd, ("me", "2026-01-09 12:00", "tea")]))
-    told = by_tag(NextTagBySessions(VsknnSettings()).prepare([], past, SMALL_CUT), past, "me")
+    past = history_of(sequences_of([*together, *popularity, ("me", "2026-01-09 12:00", "tea")]))
+    told = by_tag(NextTagBySessions(VsknnSettings()).fit([], past, SMALL_CUT), past, "me")
     assert told["cake"] > 0.5 > told["news"]

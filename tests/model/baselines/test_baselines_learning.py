@@ -17,8 +17,8 @@ from model.boosting.ranker import BoostedRanking, LambdaMart
 from model.data.arrays import Floats, places_UT
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
-from model.data.labels import Lesson, lesson
-from model.interfaces import Contestant
+from model.data.labels import LabeledWindow, label_window
+from model.interfaces import Model
 from model.metrics import paired_difference
 from tests.bench.stacked_ranking import StackedRanking
 
@@ -34,32 +34,32 @@ STACKED = StackedRanking(
 )
 
 
-def lessons_of(some: Any) -> list[Lesson]:
+def windows_of(some: Any) -> list[LabeledWindow]:
     """Return three weeks in a row, the last of them the newest of the log."""
     history = history_of(some.until(some.last_day))
-    cuts = [end_of_day(some.last_day) - number * WEEK for number in (3, 2, 1)]
-    return [lesson(history, cut, cut + WEEK) for cut in cuts]
+    cutoffs = [end_of_day(some.last_day) - number * WEEK for number in (3, 2, 1)]
+    return [label_window(history, cutoff, cutoff + WEEK) for cutoff in cutoffs]
 
 
-def recall_at_5_U(contestant: Contestant, taught: list[Lesson], asked: Lesson) -> Floats:
-    strength_UT = contestant.prepare(taught, asked.past, asked.cut).strength_UT(asked.past)
-    best_U5 = np.argsort(-strength_UT, axis=1, kind="stable")[:, :5]
-    is_hit_U5 = np.isin(np.arange(len(best_U5))[:, None] * strength_UT.shape[1] + best_U5, asked.touched.key_P)
+def recall_at_5_U(model: Model, taught: list[LabeledWindow], asked: LabeledWindow) -> Floats:
+    scores_UT = model.fit(taught, asked.past, asked.cutoff).scores_UT(asked.past)
+    best_U5 = np.argsort(-scores_UT, axis=1, kind="stable")[:, :5]
+    is_hit_U5 = np.isin(np.arange(len(best_U5))[:, None] * scores_UT.shape[1] + best_U5, asked.touched.key_P)
     with np.errstate(invalid="ignore"):
         return np.asarray(is_hit_U5.sum(axis=1) / np.where(asked.touched_tags_U > 0, asked.touched_tags_U, np.nan))
 
 
 def test_boosting_learns_what_counts_cannot_tell_apart(shop: Any) -> None:
-    *taught, asked = lessons_of(shop)
+    *taught, asked = windows_of(shop)
     boosted_U, counts_U = (recall_at_5_U(one, taught, asked) for one in (BOOSTED, OwnCounts(is_tuned=True)))
     assert paired_difference(boosted_U, counts_U).low > 0
 
 
-@pytest.mark.parametrize("contestant", [BOOSTED, STACKED], ids=lambda one: one.name)
-def test_boosting_without_a_lesson_is_refused(world: Any, contestant: Contestant) -> None:
-    past = lessons_of(world)[-1].past
+@pytest.mark.parametrize("model", [BOOSTED, STACKED], ids=lambda one: one.name)
+def test_boosting_without_a_lesson_is_refused(world: Any, model: Model) -> None:
+    past = windows_of(world)[-1].past
     with pytest.raises(ValueError, match="found 0 lessons before the cut and no touched candidate"):
-        contestant.prepare([], past, end_of_day(world.last_day - timedelta(days=7)))
+        model.fit([], past, end_of_day(world.last_day - timedelta(days=7)))
 
 
 def test_a_stack_learns_to_hear_its_methods(sequences_of: SequencesOf) -> None:
@@ -73,23 +73,23 @@ def test_a_stack_learns_to_hear_its_methods(sequences_of: SequencesOf) -> None:
     fresh = [(f"z{kind}", "2026-01-08 12:00", f"tea{kind}") for kind in kinds]
     history = history_of(sequences_of([*followed, *fresh]))
     ends = [end_of_day(date(2026, 1, day)) for day in (4, 5, 6, 7, 8)]
-    taught = [lesson(history, begin, end) for begin, end in pairwise(ends)]
+    taught = [label_window(history, begin, end) for begin, end in pairwise(ends)]
     past = history.before(ends[-1])
     user_Z = np.searchsorted(past.user_id_U, [f"z{kind}" for kind in kinds])
     cake_Z = np.searchsorted(past.tag_T, [f"cake{kind}" for kind in kinds])
 
-    def place_of_cake(contestant: Contestant) -> float:
-        strength_UT = contestant.prepare(taught, past, ends[-1]).strength_UT(past)
-        return float(places_UT(strength_UT)[user_Z, cake_Z].mean())
+    def place_of_cake(model: Model) -> float:
+        scores_UT = model.fit(taught, past, ends[-1]).scores_UT(past)
+        return float(places_UT(scores_UT)[user_Z, cake_Z].mean())
 
     assert place_of_cake(STACKED) < 2
     assert place_of_cake(BOOSTED) > 5
 
 
 def test_a_stack_at_another_cut_is_told_by_its_methods_of_that_day(world: Any) -> None:
-    *taught, asked = lessons_of(world)
-    stacked = STACKED.prepare(taught[:1], taught[1].past, taught[1].cut)
-    moved_UT = stacked.as_of(asked.past, asked.cut).strength_UT(asked.past)
-    anew = STACKED.prepare(taught[:1], asked.past, asked.cut)
-    np.testing.assert_array_equal(moved_UT, anew.strength_UT(asked.past))
-    assert not np.array_equal(moved_UT, stacked.strength_UT(asked.past))
+    *taught, asked = windows_of(world)
+    stacked = STACKED.fit(taught[:1], taught[1].past, taught[1].cutoff)
+    moved_UT = stacked.as_of(asked.past, asked.cutoff).scores_UT(asked.past)
+    anew = STACKED.fit(taught[:1], asked.past, asked.cutoff)
+    np.testing.assert_array_equal(moved_UT, anew.scores_UT(asked.past))
+    assert not np.array_equal(moved_UT, stacked.scores_UT(asked.past))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.baselines.transition import Bag, TransitionSettings, fit_transition
 from model.data.arrays import Floats
 
@@ -12,10 +12,10 @@ BAGS = (Bag(0.6, 2), Bag(0.9, 5))
 SETTINGS = TransitionSettings(BAGS, ridge=3.0)
 
 
-def trails_of(lists: list[list[int]], things: int = THINGS) -> Trails:
+def interactions_of(lists: list[list[int]], things: int = THINGS) -> Interactions:
     user_N = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
-    thing_N = np.array([thing for one in lists for thing in one], dtype=np.int64)
-    return Trails(len(lists), things, user_N, thing_N, np.arange(len(user_N)), np.zeros(len(user_N), np.int64))
+    item_N = np.array([thing for one in lists for thing in one], dtype=np.int64)
+    return Interactions(len(lists), things, user_N, item_N, np.arange(len(user_N)), np.zeros(len(user_N), np.int64))
 
 
 def bags_of(steps: list[int], bags: tuple[Bag, ...]) -> Floats:
@@ -41,36 +41,36 @@ def test_the_map_is_that_of_a_ridge_regression_over_every_step(lists: list[list[
     y_NV = np.eye(THINGS)[[thing for _, thing in steps]]
     weight_FV = np.linalg.solve(x_NF.T @ x_NF + 3.0 * np.eye(x_NF.shape[1]), x_NF.T @ y_NV)
 
-    fitted = fit_transition(trails_of(lists), TransitionSettings(bags, ridge=3.0))
+    fitted = fit_transition(interactions_of(lists), TransitionSettings(bags, ridge=3.0))
     np.testing.assert_allclose(fitted.weight_FV, weight_FV, atol=1e-12)
     expected_UV = np.array([bags_of(one, bags) for one in lists]) @ weight_FV
-    np.testing.assert_allclose(fitted.strength_BV(trails_of(lists)), expected_UV, atol=1e-12)
+    np.testing.assert_allclose(fitted.scores_BV(interactions_of(lists)), expected_UV, atol=1e-12)
 
 
 def test_what_follows_a_thing_is_expected_after_it() -> None:
-    fitted = fit_transition(trails_of([[0, 1, 2]] * 50), TransitionSettings((Bag(0.5, 1),), ridge=1.0))
-    assert fitted.strength_BV(trails_of([[0], [1], []])).argmax(axis=1).tolist()[:2] == [1, 2]
+    fitted = fit_transition(interactions_of([[0, 1, 2]] * 50), TransitionSettings((Bag(0.5, 1),), ridge=1.0))
+    assert fitted.scores_BV(interactions_of([[0], [1], []])).argmax(axis=1).tolist()[:2] == [1, 2]
     # One feature of .5 in 50 rows leads to 1: weight = 50 * .5 / (50 * .25 + 1), strength half of it.
-    assert fitted.strength_BV(trails_of([[0]]))[0, 1] == pytest.approx(12.5 / 13.5)
-    assert not fitted.strength_BV(trails_of([[]])).any()
+    assert fitted.scores_BV(interactions_of([[0]]))[0, 1] == pytest.approx(12.5 / 13.5)
+    assert not fitted.scores_BV(interactions_of([[]])).any()
 
 
 def test_a_user_alone_gets_the_row_of_the_batch(lists: list[list[int]]) -> None:
-    fitted, trails = fit_transition(trails_of(lists), SETTINGS), trails_of(lists)
-    alone = [fitted.strength_BV(one) for one in trails.batches(1)]
+    fitted, interactions = fit_transition(interactions_of(lists), SETTINGS), interactions_of(lists)
+    alone = [fitted.scores_BV(one) for one in interactions.batches(1)]
     assert len(alone) == len(lists)
-    np.testing.assert_array_equal(np.concatenate(alone), fitted.strength_BV(trails))
+    np.testing.assert_array_equal(np.concatenate(alone), fitted.scores_BV(interactions))
 
 
 def test_many_features_are_fitted_in_single_precision_and_say_nearly_the_same(
     lists: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    double = fit_transition(trails_of(lists), SETTINGS)
+    double = fit_transition(interactions_of(lists), SETTINGS)
     monkeypatch.setattr("model.baselines.transition.MOST_FEATURES_IN_DOUBLE", 2 * THINGS - 1)
-    single = fit_transition(trails_of(lists), SETTINGS)
+    single = fit_transition(interactions_of(lists), SETTINGS)
     assert (double.weight_FV.dtype, single.weight_FV.dtype) == (np.float64, np.float32)
     np.testing.assert_allclose(single.weight_FV, double.weight_FV, atol=1e-5)
-    assert single.strength_BV(trails_of(lists)).dtype == np.float32
+    assert single.scores_BV(interactions_of(lists)).dtype == np.float32
 
 
 @pytest.mark.parametrize(("fading", "steps"), [(0.0, 3), (1.1, 3), (0.5, 0)])

@@ -6,7 +6,7 @@ from math import log
 import numpy as np
 import pytest
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.baselines.vsknn import VsknnSettings, fit_vsknn
 from model.data.arrays import Floats
 
@@ -15,7 +15,7 @@ USERS = 25
 Sessions = list[list[list[int]]]  # things of the sessions of the users
 
 
-def trails_of(users: Sessions, at: list[list[int]] | None = None) -> Trails:
+def interactions_of(users: Sessions, at: list[list[int]] | None = None) -> Interactions:
     """Return the trails; `at` has the moment of each session."""
     steps = [
         (user, thing, number, at[user][number] if at else 0)
@@ -23,8 +23,8 @@ def trails_of(users: Sessions, at: list[list[int]] | None = None) -> Trails:
         for number, things in enumerate(sessions)
         for thing in things
     ]
-    user_N, thing_N, session_N, at_N = np.array(steps, dtype=np.int64).reshape(-1, 4).T
-    return Trails(len(users), THINGS, user_N, thing_N, at_N, session_N)
+    user_N, item_N, session_N, at_N = np.array(steps, dtype=np.int64).reshape(-1, 4).T
+    return Interactions(len(users), THINGS, user_N, item_N, at_N, session_N)
 
 
 @pytest.fixture
@@ -85,24 +85,24 @@ def test_strengths_are_those_of_the_definition(
     log_of_users: tuple[Sessions, list[list[int]]], settings: VsknnSettings
 ) -> None:
     users, at = log_of_users
-    told = fit_vsknn(trails_of(users, at), settings).strength_BV(trails_of(users, at))
+    told = fit_vsknn(interactions_of(users, at), settings).scores_BV(interactions_of(users, at))
     expected = np.array([naive(users, at, settings, sessions) for sessions in users])
     np.testing.assert_allclose(told, expected, atol=1e-9)
     assert told.min() >= 0 and told.max() <= 1 + 1e-9
 
 
 def test_a_user_alone_gets_the_row_of_the_batch(log_of_users: tuple[Sessions, list[list[int]]]) -> None:
-    trails = trails_of(*log_of_users)
-    fitted = fit_vsknn(trails, VsknnSettings(neighbours=5, sample=20, extended_to=4, idf_power=1.0, reminder=0.3))
-    alone = np.concatenate([fitted.strength_BV(one) for one in trails.batches(1)])
-    np.testing.assert_array_equal(alone, fitted.strength_BV(trails))
+    interactions = interactions_of(*log_of_users)
+    fitted = fit_vsknn(interactions, VsknnSettings(neighbours=5, sample=20, extended_to=4, idf_power=1.0, reminder=0.3))
+    alone = np.concatenate([fitted.scores_BV(one) for one in interactions.batches(1)])
+    np.testing.assert_array_equal(alone, fitted.scores_BV(interactions))
 
 
 def test_the_last_thing_weighs_most_and_a_neighbour_tells_what_came_with_it() -> None:
     sessions: Sessions = [[[0, 5]], [[1, 6]]]
-    fitted = fit_vsknn(trails_of(sessions, [[1], [2]]), VsknnSettings())
+    fitted = fit_vsknn(interactions_of(sessions, [[1], [2]]), VsknnSettings())
     # The query 0, 1 weighs .5 and 1, so that the session of 1 has two thirds of the vote.
-    told = fitted.strength_BV(trails_of([[[0, 1]]]))[0]
+    told = fitted.scores_BV(interactions_of([[[0, 1]]]))[0]
     assert told[[0, 5, 1, 6]] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
     assert told.sum() == pytest.approx(2)
 
@@ -110,8 +110,8 @@ def test_the_last_thing_weighs_most_and_a_neighbour_tells_what_came_with_it() ->
 def test_only_the_most_recent_sessions_are_asked() -> None:
     sessions: Sessions = [[[0, 5]], [[0, 6]]]
     for at, told_of in (([[1], [2]], 6), ([[2], [1]], 5)):
-        fitted = fit_vsknn(trails_of(sessions, at), VsknnSettings(sample=1))
-        assert fitted.strength_BV(trails_of([[[0]]]))[0].nonzero()[0].tolist() == [0, told_of]
+        fitted = fit_vsknn(interactions_of(sessions, at), VsknnSettings(sample=1))
+        assert fitted.scores_BV(interactions_of([[[0]]]))[0].nonzero()[0].tolist() == [0, told_of]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 
 from model.data.arrays import Floats
 from model.data.cutoffs import Split, split
-from model.data.folds import Known
+from model.data.folds import Histories
 from model.data.history import History, decayed_weight_E, history_of
-from model.data.labels import Lesson
-from model.data.popularity import popularity
+from model.data.labels import LabeledWindow
+from model.data.popularity import fit_popularity
 from model.evaluation.results import LearningCurve
 
 
@@ -22,18 +22,18 @@ class DecayedRanker:
     """Own decayed counts, filled up by what was popular at the cut."""
 
     half_life_days: float
-    cut: int
+    cutoff: int
     tag_T: Any
     share_T: Floats
-    states_probabilities: bool
+    predicts_probabilities: bool
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         count_UT = np.zeros((past.users, len(past.tag_T)))
-        weight_E = decayed_weight_E(past, self.cut, self.half_life_days)
+        weight_E = decayed_weight_E(past, self.cutoff, self.half_life_days)
         np.add.at(count_UT, (past.user_E[past.event_M], past.tag_M), weight_E[past.event_M])
         share_of = dict(zip(self.tag_T, self.share_T, strict=True))
-        strength_UT = count_UT + 0.01 * np.array([share_of.get(tag, 0.0) for tag in past.tag_T])
-        return 1 - np.exp(-strength_UT) if self.states_probabilities else strength_UT
+        scores_UT = count_UT + 0.01 * np.array([share_of.get(tag, 0.0) for tag in past.tag_T])
+        return 1 - np.exp(-scores_UT) if self.predicts_probabilities else scores_UT
 
 
 class LearningRanker(DecayedRanker):
@@ -47,17 +47,17 @@ class Decayed:
     """A Contestant."""
 
     half_life_days: float
-    states_probabilities: bool = False
+    predicts_probabilities: bool = False
     is_learner: bool = False
     name: str = "decayed"
 
     def settings(self) -> Mapping[str, Any]:
         return {"half_life_days": self.half_life_days}
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> DecayedRanker:
-        crowd = popularity(past, cut)
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> DecayedRanker:
+        popularity = fit_popularity(past, cutoff)
         kind = LearningRanker if self.is_learner else DecayedRanker
-        return kind(self.half_life_days, cut, crowd.tag_T, crowd.share_T, self.states_probabilities)
+        return kind(self.half_life_days, cutoff, popularity.tag_T, popularity.share_T, self.predicts_probabilities)
 
 
 @pytest.fixture(scope="session")
@@ -71,14 +71,14 @@ def windows(world: Any) -> Split:
 
 
 @pytest.fixture(scope="session")
-def known_of() -> Callable[[Any, Split], Known]:
-    def of(world: Any, windows: Split) -> Known:
-        days = {*windows.cuts, windows.last}
+def known_of() -> Callable[[Any, Split], Histories]:
+    def of(world: Any, windows: Split) -> Histories:
+        days = {*windows.cutoffs, windows.last}
         return {day: history_of(world.until(day)) for day in days}
 
     return of
 
 
 @pytest.fixture(scope="session")
-def known(world: Any, windows: Split, known_of: Callable[[Any, Split], Known]) -> Known:
+def known(world: Any, windows: Split, known_of: Callable[[Any, Split], Histories]) -> Histories:
     return known_of(world, windows)

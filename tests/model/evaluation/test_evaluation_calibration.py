@@ -7,7 +7,7 @@ from sklearn.metrics import brier_score_loss
 
 from model.data.arrays import Bools, Floats
 from model.data.cutoffs import Split
-from model.data.folds import Known
+from model.data.folds import Histories
 from model.data.users import stable_hash
 from model.evaluation.calibration import (
     Isotonic,
@@ -19,7 +19,7 @@ from model.evaluation.calibration import (
     fit_temperature,
     reliability,
 )
-from model.evaluation.holdout import Exam, Listing, exam_at
+from model.evaluation.holdout import TestSet, TopK, build_test_set
 from model.metrics import expected_calibration_error
 
 
@@ -41,97 +41,104 @@ def test_a_temperature_is_found_again() -> None:
 
 def test_isotonic_makes_probabilities_of_anything_that_rises() -> None:
     truth_N, is_true_N = drawn(40_000, 2)
-    strength_N = 7 * truth_N**3 - 2
-    found = fit_isotonic(strength_N, is_true_N)
+    score_N = 7 * truth_N**3 - 2
+    found = fit_isotonic(score_N, is_true_N)
     assert isinstance(found, Isotonic)
-    np.testing.assert_allclose(found.apply(strength_N), truth_N, atol=0.1)
-    assert expected_calibration_error(found.apply(strength_N), is_true_N) < 0.01
+    np.testing.assert_allclose(found.apply(score_N), truth_N, atol=0.1)
+    assert expected_calibration_error(found.apply(score_N), is_true_N) < 0.01
     assert found.apply(np.array([-99.0, 99.0])).tolist() == [found.observed[0], found.observed[-1]]
 
 
 def test_no_calibration_changes_an_order() -> None:
-    strength_N = np.sort(np.random.default_rng(3).uniform(size=500))
+    score_N = np.sort(np.random.default_rng(3).uniform(size=500))
     for calibrator in (Temperature(3.0), Isotonic((0.1, 0.5, 0.8), (0.2, 0.2, 0.9))):
-        assert (np.diff(calibrator.apply(strength_N)) >= 0).all()
+        assert (np.diff(calibrator.apply(score_N)) >= 0).all()
 
 
 @pytest.fixture
-def exam(known: Known, windows: Split) -> Exam:
-    return exam_at(known, windows, windows.validation)
+def test_set(known: Histories, windows: Split) -> TestSet:
+    return build_test_set(known, windows, windows.validation)
 
 
-def told(exam: Exam, bend: str, seed: int = 5) -> Listing:
+def told(test_set: TestSet, bend: str, seed: int = 5) -> TopK:
     """Return a listing of forty tags that knows the truth, but states it bent."""
     random = np.random.default_rng(seed)
-    truth_UL = -np.sort(-random.beta(0.5, 2, (exam.users, 40)), axis=1)
+    truth_UL = -np.sort(-random.beta(0.5, 2, (test_set.users, 40)), axis=1)
     stated_UL = {
         "sharp": lambda: expit(3 * logit(np.clip(truth_UL, 1e-9, 1 - 1e-9))),
         "kinked": lambda: np.where(truth_UL < 0.5, truth_UL / 10, truth_UL),
     }[bend]()
-    return Listing(
-        exam=exam,
-        tag_UL=np.tile(np.arange(40), (exam.users, 1)),
-        strength_UL=stated_UL,
+    return TopK(
+        test_set=test_set,
+        tag_UL=np.tile(np.arange(40), (test_set.users, 1)),
+        scores_UL=stated_UL,
         is_answer_UL=random.uniform(size=truth_UL.shape) < truth_UL,
-        place_H=np.zeros(len(exam.user_H), np.int64),
+        place_H=np.zeros(len(test_set.user_H), np.int64),
         seconds=0.0,
     )
 
 
 @pytest.mark.parametrize(("bend", "kind"), [("sharp", Temperature), ("kinked", Isotonic)])
-def test_the_way_that_errs_less_on_others_is_taken(exam: Exam, bend: str, kind: type) -> None:
-    validation, test = told(exam, bend), told(exam, bend, seed=6)
-    found = fit_calibrator(validation, states_probabilities=True)
+def test_the_way_that_errs_less_on_others_is_taken(test_set: TestSet, bend: str, kind: type) -> None:
+    validation, test = told(test_set, bend), told(test_set, bend, seed=6)
+    found = fit_calibrator(validation, predicts_probabilities=True)
     assert isinstance(found, kind)
-    after = calibration_error(found.apply(test.strength_UL), test.is_answer_UL)
-    assert after < calibration_error(test.strength_UL, test.is_answer_UL) / 2
+    after = calibration_error(found.apply(test.scores_UL), test.is_answer_UL)
+    assert after < calibration_error(test.scores_UL, test.is_answer_UL) / 2
 
 
-def test_the_way_is_chosen_by_the_ten_strongest_tags_alone(exam: Exam) -> None:
+def test_the_way_is_chosen_by_the_ten_strongest_tags_alone(test_set: TestSet) -> None:
     """Ten tags are as likely as stated, the other thirty are stated at one half and never touched.
 
     No temperature moves one half, so the best one is 1 and right for the ten; only isotonic regression is right for the
     thirty. The ten of one half of the users are stated at .6, those of the other at .9, so that isotonic regression
     errs where it has seen only one of them.
     """
-    is_second_U = stable_hash(exam.asked.user_id_U) % 2 == 1
-    stated_UL = np.full((exam.users, 40), 0.5)
+    is_second_U = stable_hash(test_set.asked.user_id_U) % 2 == 1
+    stated_UL = np.full((test_set.users, 40), 0.5)
     stated_UL[:, :10] = np.where(is_second_U, 0.9, 0.6)[:, None]
-    listing = Listing(
-        exam=exam,
-        tag_UL=np.tile(np.arange(40), (exam.users, 1)),
-        strength_UL=stated_UL,
+    top_k = TopK(
+        test_set=test_set,
+        tag_UL=np.tile(np.arange(40), (test_set.users, 1)),
+        scores_UL=stated_UL,
         is_answer_UL=(stated_UL > 0.5) & (np.arange(40) < np.where(is_second_U, 9, 6)[:, None]),
-        place_H=np.zeros(len(exam.user_H), np.int64),
+        place_H=np.zeros(len(test_set.user_H), np.int64),
         seconds=0.0,
     )
-    found = fit_calibrator(listing, states_probabilities=True)
+    found = fit_calibrator(top_k, predicts_probabilities=True)
     assert isinstance(found, Temperature)
     assert found.temperature == pytest.approx(1, abs=1e-3)
 
 
-def test_a_strength_that_is_no_probability_has_no_temperature(exam: Exam) -> None:
-    assert isinstance(fit_calibrator(told(exam, "sharp"), states_probabilities=False), Isotonic)
+def test_a_strength_that_is_no_probability_has_no_temperature(test_set: TestSet) -> None:
+    assert isinstance(fit_calibrator(told(test_set, "sharp"), predicts_probabilities=False), Isotonic)
 
 
-def test_the_error_is_over_each_users_ten(exam: Exam) -> None:
-    listing = told(exam, "sharp")
-    expected = expected_calibration_error(listing.strength_UL[:, :10].ravel(), listing.is_answer_UL[:, :10].ravel())
-    assert calibration_error(listing.strength_UL, listing.is_answer_UL) == expected
+def test_the_error_is_over_each_users_ten(test_set: TestSet) -> None:
+    top_k = told(test_set, "sharp")
+    expected = expected_calibration_error(top_k.scores_UL[:, :10].ravel(), top_k.is_answer_UL[:, :10].ravel())
+    assert calibration_error(top_k.scores_UL, top_k.is_answer_UL) == expected
 
 
-def test_the_brier_score_is_over_all_pairs_with_0_beyond_the_listed(exam: Exam) -> None:
-    whole = told(exam, "sharp")
-    assert brier_score(whole.strength_UL, whole) == pytest.approx(
-        brier_score_loss(whole.is_answer_UL.ravel(), whole.strength_UL.ravel())
+def test_the_brier_score_is_over_all_pairs_with_0_beyond_the_listed(test_set: TestSet) -> None:
+    whole = told(test_set, "sharp")
+    assert brier_score(whole.scores_UL, whole) == pytest.approx(
+        brier_score_loss(whole.is_answer_UL.ravel(), whole.scores_UL.ravel())
     )
-    is_answer_UT = np.zeros((exam.users, 40), dtype=bool)
-    is_answer_UT[exam.user_H, exam.tag_H] = True
-    cut_UT = np.where(np.arange(40) < 12, whole.strength_UL, 0.0)
-    cut = Listing(
-        exam, whole.tag_UL[:, :12], whole.strength_UL[:, :12], is_answer_UT[:, :12], place_H=exam.tag_H, seconds=0.0
+    is_answer_UT = np.zeros((test_set.users, 40), dtype=bool)
+    is_answer_UT[test_set.user_H, test_set.tag_H] = True
+    cut_UT = np.where(np.arange(40) < 12, whole.scores_UL, 0.0)
+    cutoff = TopK(
+        test_set,
+        whole.tag_UL[:, :12],
+        whole.scores_UL[:, :12],
+        is_answer_UT[:, :12],
+        place_H=test_set.tag_H,
+        seconds=0.0,
     )
-    assert brier_score(cut.strength_UL, cut) == pytest.approx(brier_score_loss(is_answer_UT.ravel(), cut_UT.ravel()))
+    assert brier_score(cutoff.scores_UL, cutoff) == pytest.approx(
+        brier_score_loss(is_answer_UT.ravel(), cut_UT.ravel())
+    )
 
 
 def test_points_of_reliability_lie_as_far_off_as_the_error_says() -> None:

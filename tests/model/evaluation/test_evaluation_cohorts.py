@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from model.data.cutoffs import Split, split
-from model.data.folds import Known
+from model.data.folds import Histories
 from model.data.history import history_of
-from model.evaluation.holdout import Exam, exam_at
+from model.evaluation.holdout import TestSet, build_test_set
 from model.evaluation.metrics import cohorts, repeat_and_new_recall
 
 
@@ -33,27 +33,27 @@ def test_cohorts_go_by_sessions(sessions: int, events: int, cohort: str, sequenc
     assert [name for name, is_in_U in found.items() if is_in_U[0]] == [cohort]
 
 
-def test_everybody_is_in_one_cohort(known: Known, windows: Split) -> None:
-    found = cohorts(exam_at(known, windows, windows.test).asked)
+def test_everybody_is_in_one_cohort(known: Histories, windows: Split) -> None:
+    found = cohorts(build_test_set(known, windows, windows.test).asked)
     assert (np.sum(list(found.values()), axis=0) == 1).all()
 
 
 @pytest.fixture
-def exam(sequences_of: Callable[..., Any]) -> Exam:
+def test_set(sequences_of: Callable[..., Any]) -> TestSet:
     """Ann returns to tea and jazz, and touches chess, new to her, and a tag new to all; Bob returns to chess."""
     before = [("ann", "2026-03-20 10:00", "tea jazz"), ("bob", "2026-03-20 10:00", "chess")]
     after = [("ann", "2026-03-26 10:00", "tea jazz chess later"), ("bob", "2026-03-26 10:00", "chess")]
-    cut, end = date(2026, 3, 24), date(2026, 3, 31)
-    known = {cut: history_of(sequences_of(before)), end: history_of(sequences_of(before + after))}
-    return exam_at(known, split(cut, 7, date(2026, 1, 1), end), cut)
+    cutoff, end = date(2026, 3, 24), date(2026, 3, 31)
+    known = {cutoff: history_of(sequences_of(before)), end: history_of(sequences_of(before + after))}
+    return build_test_set(known, split(cutoff, 7, date(2026, 1, 1), end), cutoff)
 
 
-def test_repeated_and_new_tags_are_told_apart(exam: Exam) -> None:
+def test_repeated_and_new_tags_are_told_apart(test_set: TestSet) -> None:
     place_of = {(0, "tea"): 1, (0, "jazz"): 12, (0, "chess"): 3, (1, "chess"): 10}
     place_H = np.array(
-        [place_of[user, exam.asked.tag_T[tag]] for user, tag in zip(exam.user_H, exam.tag_H, strict=True)]
+        [place_of[user, test_set.asked.tag_T[tag]] for user, tag in zip(test_set.user_H, test_set.tag_H, strict=True)]
     )
-    repeat_U, new_U = repeat_and_new_recall(exam, place_H, 10)
+    repeat_U, new_U = repeat_and_new_recall(test_set, place_H, 10)
     assert repeat_U.tolist() == [0.5, 0.0]
     assert new_U[0] == 0.5  # chess is found, the tag new to all cannot be
     assert np.isnan(new_U[1])

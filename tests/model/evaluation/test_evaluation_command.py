@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import model.evaluation.command as order
 import model.training.weekly as weekly
 from model.__main__ import app
-from model.boosting.model import RECIPES
+from model.boosting.model import SETTINGS_GRID
 from model.data.arrays import Floats
 from model.data.history import History
 from model.training.challengers import BoostingChallenger
@@ -39,8 +39,8 @@ def catalog(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> SqlCatalog:
 def _small(catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (order, weekly):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(RECIPES[:1])})
-    monkeypatch.setattr(order, "FAMILIES", {})
+    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(SETTINGS_GRID[:1])})
+    monkeypatch.setattr(order, "SEARCH_SPACES", {})
     monkeypatch.setattr(order, "RETURNING", {"counts-1": order.RETURNING["counts-1"]})
 
 
@@ -82,14 +82,14 @@ def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
 class Counting:
     """A Contestant with a name that MLflow would not take in a metric's."""
 
-    name, states_probabilities = "own counts, plain", False
+    name, predicts_probabilities = "own counts, plain", False
 
     def settings(self) -> dict[str, Any]:
         return {}
 
-    def prepare(self, taught: Any, past: History, cut: int) -> Any:
+    def fit(self, taught: Any, past: History, cutoff: int) -> Any:
         class Ranker:
-            def strength_UT(self, past: History) -> Floats:
+            def scores_UT(self, past: History) -> Floats:
                 count_UT = np.zeros((past.users, len(past.tag_T)))
                 np.add.at(count_UT, (past.user_E[past.event_M], past.tag_M), 1.0)
                 return count_UT
@@ -98,7 +98,7 @@ class Counting:
 
 
 def test_families_take_part_under_any_name(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "FAMILIES", {"own counts, plain": [Counting()]})
+    monkeypatch.setattr(order, "SEARCH_SPACES", {"own counts, plain": [Counting()]})
     done = evaluated(tmp_path, shop.last_day - timedelta(days=7))
     assert done.exit_code == 0, done.output
     assert "own counts, plain" in done.stdout.splitlines()[-1]

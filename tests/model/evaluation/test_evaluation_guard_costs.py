@@ -11,14 +11,14 @@ from model.baselines.simple import OwnCounts
 from model.boosting.ranker import LambdaMart
 from model.data.arrays import Floats
 from model.data.cutoffs import Split
-from model.data.folds import Known
+from model.data.folds import Histories
 from model.data.history import History
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.evaluation.backtest import evaluate
 from model.evaluation.leakage import LeakError
-from model.interfaces import CostlyContestant, Ranker
-from model.transformer.config import Recipe
-from model.transformer.fit import TransformerContestant
+from model.interfaces import CostlyModel, FittedModel
+from model.transformer.config import TrainingConfig
+from model.transformer.fit import TransformerModel
 from tests.bench.stacked_ranking import StackedRanking
 
 
@@ -29,21 +29,21 @@ class Dear:
     whole: History
     rounds: int = 8
     learnt: list[int] = field(default_factory=list)
-    states_probabilities: bool = False
+    predicts_probabilities: bool = False
     name: str = "dear"
 
     def settings(self) -> Mapping[str, Any]:
         return {}
 
-    def for_the_guard(self) -> "Dear":
+    def for_leakage_check(self) -> "Dear":
         return replace(self, rounds=1)
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> Ranker:
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
         self.learnt.append(self.rounds)
         whole = self.whole
 
         class Counting:
-            def strength_UT(self, past: History) -> Floats:
+            def scores_UT(self, past: History) -> Floats:
                 count_UT = np.zeros((whole.users, len(whole.tag_T)))
                 np.add.at(count_UT, (whole.user_E[whole.event_M], whole.tag_M), 1.0)
                 user_U, tag_T = (
@@ -54,26 +54,26 @@ class Dear:
         return Counting()
 
 
-def test_the_guard_prepares_the_cheap_one_twice_and_judges_the_whole_one(known: Known, windows: Split) -> None:
+def test_the_guard_prepares_the_cheap_one_twice_and_judges_the_whole_one(known: Histories, windows: Split) -> None:
     honest = Dear(known[windows.test])
     evaluate(known, windows, {"dear": [honest]})
-    assert isinstance(honest, CostlyContestant)
+    assert isinstance(honest, CostlyModel)
     assert honest.learnt == [8, 8, 1, 1]  # validation, test, guard
 
 
-def test_a_dear_contestant_that_leaks_is_caught(known: Known, windows: Split) -> None:
+def test_a_dear_contestant_that_leaks_is_caught(known: Histories, windows: Split) -> None:
     with pytest.raises(LeakError, match="dear has seen the future"):
         evaluate(known, windows, {"dear": [Dear(known[windows.last])]})
 
 
-def small(**changes: Any) -> TransformerContestant:
-    return TransformerContestant(networks=2, recipe=Recipe(epochs=3), paths=(OwnCounts(is_tuned=False),), **changes)
+def small(**changes: Any) -> TransformerModel:
+    return TransformerModel(networks=2, recipe=TrainingConfig(epochs=3), paths=(OwnCounts(is_tuned=False),), **changes)
 
 
 def test_the_guard_asks_one_network_of_one_epoch_with_all_else_the_same() -> None:
-    whole = small(cuts_a_window=7)
-    cheap = whole.for_the_guard()
-    assert isinstance(whole, CostlyContestant)
+    whole = small(cutoffs_per_window=7)
+    cheap = whole.for_leakage_check()
+    assert isinstance(whole, CostlyModel)
     assert (cheap.networks, cheap.recipe.epochs) == (1, 1)
     assert replace(cheap, networks=2, recipe=whole.recipe) == whole
 
@@ -82,28 +82,28 @@ def test_the_guard_asks_one_small_forest_of_a_stack_that_is_a_path() -> None:
     stacked = StackedRanking(
         LambdaMart(200, 3, 0.05, 20.0, "topk", 10), forests=5, methods=(OwnCounts(is_tuned=False),)
     )
-    (cheap,) = replace(small(), paths=(stacked,)).for_the_guard().paths
+    (cheap,) = replace(small(), paths=(stacked,)).for_leakage_check().paths
     assert isinstance(cheap, StackedRanking)
     assert (cheap.forests, cheap.lambda_mart.trees) == (1, 20)
     assert replace(cheap, forests=5, lambda_mart=stacked.lambda_mart) == stacked
 
 
 @dataclass(frozen=True)
-class PeekingTransformer(TransformerContestant):
+class PeekingTransformer(TransformerModel):
     """Learns what came of the test window, too, from a history that it was not given."""
 
     whole: Any = None
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> Any:
-        return super().prepare(taught, self.whole, cut)
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> Any:
+        return super().fit(taught, self.whole, cutoff)
 
 
 def few(history: History) -> History:
     return history.of_users(np.arange(history.users) < 60)
 
 
-def test_a_transformer_that_leaks_is_caught_after_its_one_epoch(known: Known, windows: Split) -> None:
+def test_a_transformer_that_leaks_is_caught_after_its_one_epoch(known: Histories, windows: Split) -> None:
     some = {day: few(history) for day, history in known.items()}
-    tiny = replace(small(), networks=1, recipe=Recipe(epochs=1))
+    tiny = replace(small(), networks=1, recipe=TrainingConfig(epochs=1))
     with pytest.raises(LeakError, match="transformer has seen the future"):
         evaluate(some, windows, {"transformer": [PeekingTransformer(**vars(tiny), whole=some[windows.last])]})

@@ -12,22 +12,22 @@ import pytest
 from model.data.arrays import Floats
 from model.data.cutoffs import Split
 from model.data.days import end_of_day
-from model.data.folds import Known, Lessons, lesson_of
+from model.data.folds import Histories, TrainingWindows, window_of
 from model.data.history import History
-from model.data.labels import Lesson
-from model.data.popularity import popularity
+from model.data.labels import LabeledWindow
+from model.data.popularity import fit_popularity
 from model.evaluation.backtest import evaluate
-from model.evaluation.entrants import ReadyCounts, prepared
-from model.evaluation.holdout import exam_at, known_at
+from model.evaluation.entrants import PretrainedCounts, fit_as_of
+from model.evaluation.holdout import build_test_set, history_at
 from model.evaluation.leakage import (
     PLANTED_TAG,
     LeakError,
-    require_alone_as_in_company,
-    require_blind_to_the_future,
-    scribbled_over,
-    with_another_future,
+    require_batch_independence,
+    require_no_future_leak,
+    shuffled_in_place,
+    with_perturbed_future,
 )
-from model.interfaces import Ranker
+from model.interfaces import FittedModel
 
 
 def touches_of(history: History, past: History) -> Floats:
@@ -48,7 +48,7 @@ class Fixed:
 
     source: History
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         return touches_of(past, past) + touches_of(self.source, past)
 
 
@@ -57,18 +57,18 @@ class PeekingWhenAsked:
     """A Contestant that keeps a hold on the whole history and looks after the cut when it is asked."""
 
     whole: History
-    states_probabilities: bool = False
+    predicts_probabilities: bool = False
     name: str = "peeking"
 
     def settings(self) -> Mapping[str, Any]:
         return {}
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> Ranker:
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
         whole = self.whole
 
         class Peeking:
-            def strength_UT(self, past: History) -> Floats:
-                return touches_of(past, past) + touches_of(whole.since(cut), past)
+            def scores_UT(self, past: History) -> Floats:
+                return touches_of(past, past) + touches_of(whole.since(cutoff), past)
 
         return Peeking()
 
@@ -77,8 +77,8 @@ class PeekingWhenAsked:
 class PeekingWhenPrepared(PeekingWhenAsked):
     """Copies the future when it is prepared."""
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> Ranker:
-        return Fixed(self.whole.since(cut))
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
+        return Fixed(self.whole.since(cutoff))
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ class PeekingReady:
     """A model built from a later day than it should be."""
 
     day: date
-    states_probabilities: bool = False
+    predicts_probabilities: bool = False
     name: str = "built too late"
 
-    def as_of(self, known: Known, cut: date) -> Ranker:
+    def as_of(self, known: Histories, cutoff: date) -> FittedModel:
         return Fixed(known[self.day])
 
 
@@ -99,12 +99,12 @@ class CountingLaterEvents(PeekingReady):
 
     name: str = "knows who is busy"
 
-    def as_of(self, known: Known, cut: date) -> Ranker:
+    def as_of(self, known: Histories, cutoff: date) -> FittedModel:
         later = known[self.day]
         events_of = dict(zip(later.user_id_U, later.event_count_U, strict=True))
 
         class Busy:
-            def strength_UT(self, past: History) -> Floats:
+            def scores_UT(self, past: History) -> Floats:
                 return touches_of(past, past) * np.array([[events_of.get(user, 0)] for user in past.user_id_U])
 
         return Busy()
@@ -114,12 +114,12 @@ class CountingLaterEvents(PeekingReady):
 class InCompany:
     """Divides by what the company does."""
 
-    states_probabilities: bool = False
+    predicts_probabilities: bool = False
     name: str = "relative"
 
-    def as_of(self, known: Known, cut: date) -> Ranker:
+    def as_of(self, known: Histories, cutoff: date) -> FittedModel:
         class Relative:
-            def strength_UT(self, past: History) -> Floats:
+            def scores_UT(self, past: History) -> Floats:
                 count_UT = touches_of(past, past)
                 return count_UT / max(count_UT.sum(), 1.0)
 
@@ -127,24 +127,24 @@ class InCompany:
 
 
 @dataclass(frozen=True, eq=False)
-class CountsLessons:
+class CountsWindows:
     """Honest: counts what was touched in the windows that it is given."""
 
-    states_probabilities: bool = False
+    predicts_probabilities: bool = False
     name: str = "counts lessons"
-    seen: list[Lesson] = field(default_factory=list)
+    seen: list[LabeledWindow] = field(default_factory=list)
 
     def settings(self) -> Mapping[str, Any]:
         return {}
 
-    def prepare(self, taught: Sequence[Lesson], past: History, cut: int) -> Ranker:
+    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
         self.seen[:] = taught
 
         class Answers:
-            def strength_UT(self, past: History) -> Floats:
+            def scores_UT(self, past: History) -> Floats:
                 touched_T = np.zeros(len(past.tag_T))
-                for lesson in taught:
-                    names = lesson.past.tag_T[lesson.touched.tag_P]
+                for window in taught:
+                    names = window.past.tag_T[window.touched.tag_P]
                     is_asked = np.isin(names, past.tag_T)
                     touched_T += np.bincount(np.searchsorted(past.tag_T, names[is_asked]), minlength=len(touched_T))
                 return np.tile(touched_T, (past.users, 1))
@@ -152,105 +152,108 @@ class CountsLessons:
         return Answers()
 
 
-def test_honest_contestants_pass(known: Known, windows: Split, decayed: Callable[..., Any]) -> None:
-    families = {"decayed": [decayed(2.0), decayed(9.0)], "counts lessons": [CountsLessons()]}
-    assert len(evaluate(known, windows, families, [ReadyCounts()]).match.standings) == 3
+def test_honest_contestants_pass(known: Histories, windows: Split, decayed: Callable[..., Any]) -> None:
+    families = {"decayed": [decayed(2.0), decayed(9.0)], "counts lessons": [CountsWindows()]}
+    assert len(evaluate(known, windows, families, [PretrainedCounts()]).leaderboard.rows) == 3
 
 
 @pytest.mark.parametrize("peeking", [PeekingWhenAsked, PeekingWhenPrepared])
 def test_a_contestant_that_holds_on_to_the_whole_history_is_caught(
-    known: Known, windows: Split, peeking: type[PeekingWhenAsked]
+    known: Histories, windows: Split, peeking: type[PeekingWhenAsked]
 ) -> None:
     with pytest.raises(LeakError, match="peeking has seen the future: what it says as of 2026-03-24 changed for"):
         evaluate(known, windows, {"peeking": [peeking(known[windows.last])]})
 
 
-def test_the_same_contestant_passes_if_it_holds_on_to_nothing_later(known: Known, windows: Split) -> None:
+def test_the_same_contestant_passes_if_it_holds_on_to_nothing_later(known: Histories, windows: Split) -> None:
     evaluate(known, windows, {"peeking": [PeekingWhenAsked(known[windows.test])]})
 
 
 @pytest.mark.parametrize("kind", [PeekingReady, CountingLaterEvents])
-def test_a_model_built_from_a_later_day_is_caught(known: Known, windows: Split, kind: type[PeekingReady]) -> None:
+def test_a_model_built_from_a_later_day_is_caught(known: Histories, windows: Split, kind: type[PeekingReady]) -> None:
     with pytest.raises(LeakError, match=f"{kind.name} has seen the future"):
         evaluate(known, windows, {}, [kind(windows.last)])
     evaluate(known, windows, {}, [kind(windows.test)])
 
 
 def test_a_mistake_of_the_referee_itself_is_caught(
-    known: Known, windows: Split, monkeypatch: pytest.MonkeyPatch
+    known: Histories, windows: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the test window were among the lessons."""
-    monkeypatch.setattr(Split, "taught_by", lambda windows, cut: windows.cuts)
+    monkeypatch.setattr(Split, "ended_by", lambda windows, cutoff: windows.cutoffs)
     with pytest.raises(LeakError, match="counts lessons has seen the future"):
-        evaluate(known, windows, {"counts lessons": [CountsLessons()]})
+        evaluate(known, windows, {"counts lessons": [CountsWindows()]})
 
 
-def test_a_contestant_that_is_not_repeatable_is_told_what_to_do(known: Known, windows: Split) -> None:
+def test_a_contestant_that_is_not_repeatable_is_told_what_to_do(known: Histories, windows: Split) -> None:
     class Dice:
-        def strength_UT(self, past: History) -> Floats:
+        def scores_UT(self, past: History) -> Floats:
             return np.random.default_rng().uniform(size=(past.users, len(past.tag_T)))
 
     with pytest.raises(LeakError, match="it is not repeatable: fix its seeds"):
-        require_blind_to_the_future("dice", lambda known: Dice(), known, windows.test)
+        require_no_future_leak("dice", lambda known: Dice(), known, windows.test)
 
 
-def test_nothing_is_changed_for_good(known: Known, windows: Split) -> None:
+def test_nothing_is_changed_for_good(known: Histories, windows: Split) -> None:
     before = {day: (history.tag_M.copy(), history.at_E.copy()) for day, history in known.items()}
-    with suppress(RuntimeError), scribbled_over(known, windows.test):
+    with suppress(RuntimeError), shuffled_in_place(known, windows.test):
         assert not np.array_equal(known[windows.last].tag_M, before[windows.last][0])
         assert np.array_equal(known[windows.test].tag_M, before[windows.test][0])
         raise RuntimeError("even then")
-    with_another_future(known, windows.test)
+    with_perturbed_future(known, windows.test)
     for day, (tag_M, at_E) in before.items():
         assert np.array_equal(known[day].tag_M, tag_M) and np.array_equal(known[day].at_E, at_E)
 
 
-def test_another_future_has_the_same_past(known: Known, windows: Split) -> None:
-    other, moment = with_another_future(known, windows.test), end_of_day(windows.test)
+def test_another_future_has_the_same_past(known: Histories, windows: Split) -> None:
+    other, moment = with_perturbed_future(known, windows.test), end_of_day(windows.test)
     assert other[windows.test] is known[windows.test]
-    true, altered = known[windows.last], other[windows.last]
-    past, same = true.before(moment), altered.before(moment)
+    true, perturbed = known[windows.last], other[windows.last]
+    past, same = true.before(moment), perturbed.before(moment)
     for name in ("user_E", "at_E", "weight_E", "item_E", "session_E", "action_E", "event_M", "tag_M", "user_id_U"):
         assert np.array_equal(getattr(past, name), getattr(same, name)), name
-    later, changed = true.since(moment), altered.since(moment)
+    later, changed = true.since(moment), perturbed.since(moment)
     assert len(changed.at_E) < true.users + len(later.at_E)
     assert (changed.tag_T[changed.tag_M] == PLANTED_TAG).sum() == true.users
     assert not np.array_equal(touches_of(later, past), touches_of(changed, past))
-    order_E = np.lexsort((altered.at_E, altered.user_E))
+    order_E = np.lexsort((perturbed.at_E, perturbed.user_E))
     assert np.array_equal(order_E, np.arange(len(order_E)))
-    assert (np.diff(altered.event_M) >= 0).all()
+    assert (np.diff(perturbed.event_M) >= 0).all()
 
 
-def test_the_future_reaches_neither_vocabulary_nor_popularity_nor_lessons(known: Known, windows: Split) -> None:
-    other = with_another_future(known, windows.test)
-    for day in windows.cuts[:-1]:
-        true, altered = lesson_of(known, windows, day), lesson_of(other, windows, day)
-        assert true.past.tag_T.tolist() == altered.past.tag_T.tolist()
-        assert np.array_equal(true.touched.key_P, altered.touched.key_P)
-        assert np.array_equal(true.share_T, altered.share_T)
-    true_past, altered_past = known_at(known, windows.test), known_at(other, windows.test)
-    assert true_past.tag_T.tolist() == altered_past.tag_T.tolist()
+def test_the_future_reaches_neither_vocabulary_nor_popularity_nor_lessons(known: Histories, windows: Split) -> None:
+    other = with_perturbed_future(known, windows.test)
+    for day in windows.cutoffs[:-1]:
+        true, perturbed = window_of(known, windows, day), window_of(other, windows, day)
+        assert true.past.tag_T.tolist() == perturbed.past.tag_T.tolist()
+        assert np.array_equal(true.touched.key_P, perturbed.touched.key_P)
+        assert np.array_equal(true.share_T, perturbed.share_T)
+    true_past, perturbed_past = history_at(known, windows.test), history_at(other, windows.test)
+    assert true_past.tag_T.tolist() == perturbed_past.tag_T.tolist()
     for name in ("event_count_U", "last_event_at_U"):
-        assert np.array_equal(getattr(true_past, name), getattr(altered_past, name))
-    crowds = [popularity(past, end_of_day(windows.test)) for past in (true_past, altered_past)]
-    assert np.array_equal(crowds[0].share_T, crowds[1].share_T)
-    exam, altered_exam = exam_at(known, windows, windows.test), exam_at(other, windows, windows.test)
-    assert altered_exam.asked.tag_T.tolist() == exam.asked.tag_T.tolist()
-    assert PLANTED_TAG not in altered_exam.everybody.tag_T
-    assert altered_exam.unknown_U.min() == 1  # the planted tag, which nobody can foretell
+        assert np.array_equal(getattr(true_past, name), getattr(perturbed_past, name))
+    popularities = [fit_popularity(past, end_of_day(windows.test)) for past in (true_past, perturbed_past)]
+    assert np.array_equal(popularities[0].share_T, popularities[1].share_T)
+    test_set, perturbed_test_set = (
+        build_test_set(known, windows, windows.test),
+        build_test_set(other, windows, windows.test),
+    )
+    assert perturbed_test_set.asked.tag_T.tolist() == test_set.asked.tag_T.tolist()
+    assert PLANTED_TAG not in perturbed_test_set.everybody.tag_T
+    assert perturbed_test_set.unknown_U.min() == 1  # the planted tag, which nobody can foretell
 
 
 def test_a_user_alone_is_told_what_it_is_told_in_company(
-    known: Known, windows: Split, decayed: Callable[..., Any]
+    known: Histories, windows: Split, decayed: Callable[..., Any]
 ) -> None:
-    past = exam_at(known, windows, windows.test).asked
-    require_alone_as_in_company(
-        "decayed", prepared(decayed(2.0), Lessons(known, windows), known, windows.test), past, 1e-9
+    past = build_test_set(known, windows, windows.test).asked
+    require_batch_independence(
+        "decayed", fit_as_of(decayed(2.0), TrainingWindows(known, windows), known, windows.test), past, 1e-9
     )
-    require_alone_as_in_company("counts-1", ReadyCounts().as_of(known, windows.test), past, 1e-9)
+    require_batch_independence("counts-1", PretrainedCounts().as_of(known, windows.test), past, 1e-9)
 
 
-def test_a_ranker_that_looks_at_the_company_is_caught(known: Known, windows: Split) -> None:
+def test_a_ranker_that_looks_at_the_company_is_caught(known: Histories, windows: Split) -> None:
     with pytest.raises(LeakError, match=r"relative says something else of a user asked about alone .* among 200"):
         evaluate(known, windows, {}, [InCompany()])
 

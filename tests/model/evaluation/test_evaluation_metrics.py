@@ -10,11 +10,11 @@ from sklearn.metrics import average_precision_score, ndcg_score, precision_score
 
 from model.data.arrays import Floats
 from model.data.cutoffs import Split
-from model.data.folds import Known
+from model.data.folds import Histories
 from model.data.history import History
-from model.evaluation.holdout import Exam, Listing, ask, exam_at, strongest
+from model.evaluation.holdout import TestSet, TopK, build_test_set, predict_top_k, strongest
 from model.evaluation.metrics import coverage, harmonic_mean, ranking_values, threshold_values, tuned_threshold
-from model.metrics import mean_of_the_defined
+from model.metrics import nan_mean
 
 TAGS = 40
 
@@ -25,88 +25,88 @@ class Stated:
 
     strength_of: dict[str, Floats]
 
-    def strength_UT(self, past: History) -> Floats:
+    def scores_UT(self, past: History) -> Floats:
         return np.array([self.strength_of[user] for user in past.user_id_U])
 
 
 @pytest.fixture(scope="module")
-def exam(known: Known, windows: Split) -> Exam:
-    found = exam_at(known, windows, windows.test)
+def test_set(known: Histories, windows: Split) -> TestSet:
+    found = build_test_set(known, windows, windows.test)
     assert found.tags == TAGS
     found.unknown_U[::6] += 2
     return found
 
 
 @pytest.fixture(scope="module")
-def strength_UT(exam: Exam) -> Floats:
-    return np.random.default_rng(4).integers(0, 12, (exam.users, TAGS)) / 11
+def scores_UT(test_set: TestSet) -> Floats:
+    return np.random.default_rng(4).integers(0, 12, (test_set.users, TAGS)) / 11
 
 
 @pytest.fixture(scope="module")
-def listing(exam: Exam, strength_UT: Floats) -> Listing:
-    return ask(Stated(dict(zip(exam.asked.user_id_U, strength_UT, strict=True))), exam)
+def top_k(test_set: TestSet, scores_UT: Floats) -> TopK:
+    return predict_top_k(Stated(dict(zip(test_set.asked.user_id_U, scores_UT, strict=True))), test_set)
 
 
 @pytest.fixture(scope="module")
-def values(exam: Exam, listing: Listing) -> dict[str, Floats]:
-    return ranking_values(exam.user_H, listing.place_H, exam.answers_U)
+def values(test_set: TestSet, top_k: TopK) -> dict[str, Floats]:
+    return ranking_values(test_set.user_H, top_k.place_H, test_set.answers_U)
 
 
-def order_of(strength_T: Floats) -> list[int]:
-    return sorted(range(len(strength_T)), key=lambda tag: (-strength_T[tag], tag))
+def order_of(score_T: Floats) -> list[int]:
+    return sorted(range(len(score_T)), key=lambda tag: (-score_T[tag], tag))
 
 
-def truth_in_order(exam: Exam, strength_UT: Floats, user: int) -> Any:
-    touched = set(exam.tag_H[exam.user_H == user].tolist())
-    return np.array([tag in touched for tag in order_of(strength_UT[user])])
+def truth_in_order(test_set: TestSet, scores_UT: Floats, user: int) -> Any:
+    touched = set(test_set.tag_H[test_set.user_H == user].tolist())
+    return np.array([tag in touched for tag in order_of(scores_UT[user])])
 
 
-def test_the_listed_are_the_strongest_and_equals_stand_by_code(strength_UT: Floats) -> None:
+def test_the_listed_are_the_strongest_and_equals_stand_by_code(scores_UT: Floats) -> None:
     for count in (1, 7, TAGS):
-        expected = [order_of(strength_T)[:count] for strength_T in strength_UT]
-        assert strongest(strength_UT, count).tolist() == expected
+        expected = [order_of(score_T)[:count] for score_T in scores_UT]
+        assert strongest(scores_UT, count).tolist() == expected
     assert strongest(np.zeros((2, 5)), 3).tolist() == [[0, 1, 2], [0, 1, 2]]
 
 
-def test_the_place_of_an_answer_is_that_in_the_whole_ranking(exam: Exam, strength_UT: Floats, listing: Listing) -> None:
-    for user, tag, place in zip(exam.user_H, exam.tag_H, listing.place_H, strict=True):
-        assert order_of(strength_UT[user]).index(tag) == place
+def test_the_place_of_an_answer_is_that_in_the_whole_ranking(test_set: TestSet, scores_UT: Floats, top_k: TopK) -> None:
+    for user, tag, place in zip(test_set.user_H, test_set.tag_H, top_k.place_H, strict=True):
+        assert order_of(scores_UT[user]).index(tag) == place
 
 
-def test_batches_change_nothing(exam: Exam, strength_UT: Floats, listing: Listing) -> None:
-    ranker = Stated(dict(zip(exam.asked.user_id_U, strength_UT, strict=True)))
+def test_batches_change_nothing(test_set: TestSet, scores_UT: Floats, top_k: TopK) -> None:
+    ranker = Stated(dict(zip(test_set.asked.user_id_U, scores_UT, strict=True)))
     for cells_at_once in (1, 7 * TAGS, 100_000_000):
-        again = ask(ranker, exam, cells_at_once)
-        assert np.array_equal(again.tag_UL, listing.tag_UL)
-        assert np.array_equal(again.strength_UL, listing.strength_UL)
-        assert np.array_equal(again.place_H, listing.place_H)
+        again = predict_top_k(ranker, test_set, cells_at_once)
+        assert np.array_equal(again.tag_UL, top_k.tag_UL)
+        assert np.array_equal(again.scores_UL, top_k.scores_UL)
+        assert np.array_equal(again.place_H, top_k.place_H)
 
 
 @pytest.mark.parametrize(
     ("strength", "says"),
     [(np.full((1, TAGS), np.nan), "nan or infinite"), (np.zeros((1, 3)), r"shape \(1, 3\), expected \(1, 40\)")],
 )
-def test_strengths_that_rank_nothing_are_refused(exam: Exam, strength: Floats, says: str) -> None:
+def test_strengths_that_rank_nothing_are_refused(test_set: TestSet, strength: Floats, says: str) -> None:
     class Broken:
-        def strength_UT(self, past: History) -> Floats:
+        def scores_UT(self, past: History) -> Floats:
             return strength
 
     with pytest.raises(ValueError, match=says):
-        ask(Broken(), exam, 1)
+        predict_top_k(Broken(), test_set, 1)
 
 
 def test_values_are_those_of_scikit_learn(
-    exam: Exam, strength_UT: Floats, listing: Listing, values: dict[str, Floats]
+    test_set: TestSet, scores_UT: Floats, top_k: TopK, values: dict[str, Floats]
 ) -> None:
     judged = 0
-    for user in range(exam.users):
-        answers = int(exam.answers_U[user])
+    for user in range(test_set.users):
+        answers = int(test_set.answers_U[user])
         if not answers:
             assert all(np.isnan(value_U[user]) for value_U in values.values())
             continue
         judged += 1
-        is_answer = truth_in_order(exam, strength_UT, user)
-        unknown = int(exam.unknown_U[user])
+        is_answer = truth_in_order(test_set, scores_UT, user)
+        unknown = int(test_set.unknown_U[user])
         # A tag that nobody can name, as one that stands behind all others.
         whole = np.concatenate([is_answer, np.ones(unknown, dtype=bool)])
         falling = np.arange(len(whole), 0, -1)
@@ -126,11 +126,11 @@ def test_values_are_those_of_scikit_learn(
         places = np.flatnonzero(is_answer)
         by_hand = sum((number + 1) / (place + 1) for number, place in enumerate(places)) / answers
         assert values["map"][user] == pytest.approx(by_hand, abs=1e-6)
-    assert 100 < judged < exam.users
+    assert 100 < judged < test_set.users
 
 
-def test_the_ndcg_of_the_tuning_is_the_one_that_is_reported(listing: Listing, values: dict[str, Floats]) -> None:
-    np.testing.assert_allclose(listing.ndcg_U(), values["ndcg_at_10"], atol=1e-6)
+def test_the_ndcg_of_the_tuning_is_the_one_that_is_reported(top_k: TopK, values: dict[str, Floats]) -> None:
+    np.testing.assert_allclose(top_k.ndcg_U(), values["ndcg_at_10"], atol=1e-6)
 
 
 def test_ties_between_an_answer_and_others_are_broken_by_code_alone() -> None:
@@ -154,24 +154,24 @@ def test_nobody_and_nothing_have_no_value_and_fewer_tags_than_places_are_misses(
     assert unknown["map"][0] == unknown["recall_at_10"][0] == unknown["f1_at_10"][0] == 0.0
 
 
-def test_the_threshold_is_the_best_of_those_tried(exam: Exam, listing: Listing) -> None:
+def test_the_threshold_is_the_best_of_those_tried(test_set: TestSet, top_k: TopK) -> None:
     def f1(threshold: float) -> float:
-        return mean_of_the_defined(threshold_values(listing, threshold)["f1_at_threshold"])
+        return nan_mean(threshold_values(top_k, threshold)["f1_at_threshold"])
 
-    chosen = tuned_threshold(listing)
+    chosen = tuned_threshold(top_k)
     assert f1(chosen) >= max(f1(level) for level in np.arange(12) / 11)
-    values = threshold_values(listing, chosen)
-    for user in range(exam.users):
-        told = set(listing.tag_UL[user][listing.strength_UL[user] >= chosen].tolist())
-        touched = set(exam.tag_H[exam.user_H == user].tolist())
-        if exam.answers_U[user]:
-            assert values["recall_at_threshold"][user] == pytest.approx(len(told & touched) / exam.answers_U[user])
+    values = threshold_values(top_k, chosen)
+    for user in range(test_set.users):
+        told = set(top_k.tag_UL[user][top_k.scores_UL[user] >= chosen].tolist())
+        touched = set(test_set.tag_H[test_set.user_H == user].tolist())
+        if test_set.answers_U[user]:
+            assert values["recall_at_threshold"][user] == pytest.approx(len(told & touched) / test_set.answers_U[user])
         else:
             assert np.isnan(values["recall_at_threshold"][user])
 
 
-def test_a_threshold_that_nothing_reaches_tells_nothing(listing: Listing) -> None:
-    values = threshold_values(listing, 2.0)
+def test_a_threshold_that_nothing_reaches_tells_nothing(top_k: TopK) -> None:
+    values = threshold_values(top_k, 2.0)
     assert np.isnan(values["precision_at_threshold"]).all()
     assert np.nanmax(values["f1_at_threshold"]) == np.nanmax(values["recall_at_threshold"]) == 0.0
 

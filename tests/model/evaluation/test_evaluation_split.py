@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.data.cutoffs import Split, fewest_days, split
+from model.data.cutoffs import Split, min_days, split
 from model.data.days import end_of_day
-from model.data.folds import Known, Lessons
+from model.data.folds import Histories, TrainingWindows
 from model.data.history import history_of
 from model.errors import InputError, UsageError
-from model.evaluation.holdout import exam_at, known_at, require_answers
+from model.evaluation.holdout import build_test_set, history_at, require_test_users
 
 NEWEST = date(2026, 3, 31)
 AS_OF = date(2026, 3, 24)
@@ -22,20 +22,20 @@ def test_train_lies_before_validation_and_validation_before_test() -> None:
     found = split(AS_OF, 7, date(2026, 1, 1), NEWEST)
     assert found.taught == (date(2026, 2, 17), date(2026, 2, 24), date(2026, 3, 3), date(2026, 3, 10))
     assert (found.validation, found.test, found.last) == (date(2026, 3, 17), AS_OF, NEWEST)
-    assert found.taught_by(found.validation) == found.taught
-    assert found.taught_by(found.test) == (*found.taught, found.validation)
+    assert found.ended_by(found.validation) == found.taught
+    assert found.ended_by(found.test) == (*found.taught, found.validation)
 
 
 @pytest.mark.parametrize("horizon_days", [1, 3, 7])
 def test_no_window_reaches_into_the_next(horizon_days: int) -> None:
     found = split(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
     assert len(found.taught) == 4
-    for earlier, later in zip(found.cuts, found.cuts[1:], strict=False):
+    for earlier, later in zip(found.cutoffs, found.cutoffs[1:], strict=False):
         assert found.end_of(earlier) == later
 
 
 def test_a_young_log_teaches_less_and_the_youngest_allowed_teaches_one_window() -> None:
-    oldest = NEWEST - timedelta(days=fewest_days(7) - 1)
+    oldest = NEWEST - timedelta(days=min_days(7) - 1)
     found = split(AS_OF, 7, oldest, NEWEST)
     assert found.taught == (date(2026, 3, 10),)
     assert (found.taught[0] - oldest).days + 1 == 7
@@ -82,14 +82,16 @@ def test_a_horizon_of_no_or_too_many_days_is_refused(horizon_days: int) -> None:
         split(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
 
 
-def test_lessons_are_of_windows_that_have_ended(known: Known, windows: Split) -> None:
-    lessons = Lessons(known, windows)
-    by_test = lessons.by(known, windows.test)
-    assert [lesson.cut for lesson in by_test] == [end_of_day(cut) for cut in (*windows.taught, windows.validation)]
-    by_validation = lessons.by(known, windows.validation)
+def test_lessons_are_of_windows_that_have_ended(known: Histories, windows: Split) -> None:
+    windows = TrainingWindows(known, windows)
+    by_test = windows.by(known, windows.test)
+    assert [window.cutoff for window in by_test] == [
+        end_of_day(cutoff) for cutoff in (*windows.taught, windows.validation)
+    ]
+    by_validation = windows.by(known, windows.validation)
     assert len(by_validation) == len(windows.taught)
     assert by_validation == by_test[:-1]  # laid out once
-    assert all(one is not other for one, other in zip(lessons.by({**known}, windows.test), by_test, strict=True))
+    assert all(one is not other for one, other in zip(windows.by({**known}, windows.test), by_test, strict=True))
 
 
 TOUCHES = [
@@ -100,7 +102,7 @@ TOUCHES = [
 ]
 
 
-def small(sequences_of: Callable[..., Any]) -> tuple[Known, Split]:
+def small(sequences_of: Callable[..., Any]) -> tuple[Histories, Split]:
     windows = split(AS_OF, 7, date(2026, 1, 1), NEWEST)
     before = [touch for touch in TOUCHES if touch[1] < "2026-03-25"]
     return {AS_OF: history_of(sequences_of(before)), NEWEST: history_of(sequences_of(TOUCHES))}, windows
@@ -108,31 +110,34 @@ def small(sequences_of: Callable[..., Any]) -> tuple[Known, Split]:
 
 def test_the_question_has_no_trace_of_the_answer(sequences_of: Callable[..., Any]) -> None:
     known, windows = small(sequences_of)
-    exam = exam_at(known, windows, windows.test)
-    for history in (exam.asked, exam.everybody):
+    test_set = build_test_set(known, windows, windows.test)
+    for history in (test_set.asked, test_set.everybody):
         assert history.tag_T.tolist() == ["chess", "jazz", "tea"]
         assert history.user_id_U.tolist() == ["ann", "bob"]
-        assert history.at_E.max() < exam.moment
+        assert history.at_E.max() < test_set.moment
         assert history.event_count_U.tolist() == [1, 1]
-    assert exam.asked.tag_T[exam.tag_H].tolist() == ["tea"]
-    assert exam.user_H.tolist() == [0]
-    assert exam.unknown_U.tolist() == [1, 0]
-    assert exam.answers_U.tolist() == [2, 0]
-    assert exam.has_returned_U.tolist() == [True, False]
-    assert exam.is_answer(np.array([[2, 0, 1], [2, 0, 1]])).tolist() == [[True, False, False], [False, False, False]]
+    assert test_set.asked.tag_T[test_set.tag_H].tolist() == ["tea"]
+    assert test_set.user_H.tolist() == [0]
+    assert test_set.unknown_U.tolist() == [1, 0]
+    assert test_set.answers_U.tolist() == [2, 0]
+    assert test_set.has_returned_U.tolist() == [True, False]
+    assert test_set.is_answer(np.array([[2, 0, 1], [2, 0, 1]])).tolist() == [
+        [True, False, False],
+        [False, False, False],
+    ]
 
 
 def test_tags_of_later_events_are_no_part_of_what_was_known(sequences_of: Callable[..., Any]) -> None:
     """Even where a table's row as of a day should hold events after it."""
     history = history_of(sequences_of(TOUCHES))
-    assert known_at({AS_OF: history}, AS_OF).tag_T.tolist() == ["chess", "jazz", "tea"]
+    assert history_at({AS_OF: history}, AS_OF).tag_T.tolist() == ["chess", "jazz", "tea"]
 
 
 def test_what_is_known_at_a_cut_ends_with_the_last_microsecond_of_its_day(sequences_of: Callable[..., Any]) -> None:
     midnight = datetime(2026, 3, 25, tzinfo=UTC)
     kept = midnight - timedelta(microseconds=1)
     history = history_of(sequences_of([("ann", kept, "tea"), ("ann", midnight, "later")]))
-    past = known_at({AS_OF: history}, AS_OF)
+    past = history_at({AS_OF: history}, AS_OF)
     assert past.at_E.tolist() == [end_of_day(AS_OF) - 1]
     assert past.tag_T.tolist() == ["tea"]
 
@@ -140,4 +145,4 @@ def test_what_is_known_at_a_cut_ends_with_the_last_microsecond_of_its_day(sequen
 def test_too_few_judges_are_refused(sequences_of: Callable[..., Any]) -> None:
     known, windows = small(sequences_of)
     with pytest.raises(InputError, match=r"found 1 who were known on 2026-03-24 .* of 2 known; expected 50 at least"):
-        require_answers(exam_at(known, windows, windows.test))
+        require_test_users(build_test_set(known, windows, windows.test))

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import model.evaluation.command as order
 import pipeline.cli as terminal
 from model.__main__ import app
-from model.transformer.fit import CONTESTANT
+from model.transformer.fit import WEEKLY_TRANSFORMER
 from pipeline.runner.commands import evaluate_command
 
 
@@ -32,7 +32,7 @@ def test_the_option_adds_the_transformer(
         raise Stopped
 
     monkeypatch.setattr(order, "_sequences", lambda order: Sequences())
-    monkeypatch.setattr(order, "read_known", lambda sequences, windows: {})
+    monkeypatch.setattr(order, "read_histories", lambda sequences, windows: {})
     monkeypatch.setattr(order, "evaluate", evaluate)
     CliRunner(env={"THROUGHLINE_HOME": str(tmp_path)}).invoke(
         app, ["evaluate", "--as-of", "2026-03-24", "--run-id", "try-1", *more]
@@ -40,12 +40,12 @@ def test_the_option_adds_the_transformer(
     assert set(order.FAMILIES) <= set(judged)
     assert ("transformer" in judged) == is_there
     if is_there:
-        assert judged["transformer"] == (CONTESTANT,)
+        assert judged["transformer"] == (WEEKLY_TRANSFORMER,)
 
 
 def test_the_terminal_hands_the_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
-    monkeypatch.setattr(terminal, "ready", lambda console: None)
+    monkeypatch.setattr(terminal, "prepare_environment", lambda console: None)
     monkeypatch.setattr(terminal, "run_all", lambda commands, *_: started.extend(commands))
     for more in ([], ["--transformer"]):
         done = CliRunner().invoke(terminal.app, ["evaluate", "--as-of", "2026-03-24", *more])

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from model.boosting.returning import ReturnBoosting
 from model.data.cutoffs import Split
-from model.data.folds import Known, Lessons
+from model.data.folds import Histories, TrainingWindows
 from model.errors import InputError
-from model.evaluation.backtest import STEPS_OF_ENTRANT, Evaluation, evaluate
-from model.evaluation.entrants import ReadyCounts, ReadyVersions
-from model.evaluation.holdout import exam_at
+from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate
+from model.evaluation.entrants import PretrainedCounts, PretrainedVersions
+from model.evaluation.holdout import build_test_set
 from model.evaluation.page import page
 from model.evaluation.report import Configuration, configuration, report
 from model.evaluation.results import MAIN
@@ -32,7 +32,7 @@ def families(decayed: Callable[..., Any]) -> Grid:
     return {
         "long memory": [decayed(0.02), decayed(20.0), decayed(0.1)],
         "no memory <&": [decayed(0.01)],
-        "stated": [decayed(8.0, states_probabilities=True, is_learner=True)],
+        "stated": [decayed(8.0, predicts_probabilities=True, is_learner=True)],
     }
 
 
@@ -42,47 +42,47 @@ def told() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def outcome(known: Known, windows: Split, families: Grid, told: list[str]) -> Evaluation:
-    return evaluate(known, windows, families, [ReadyCounts()], {"counts-1": [CountsReturning()]}, told.append)
+def outcome(known: Histories, windows: Split, families: Grid, told: list[str]) -> Evaluation:
+    return evaluate(known, windows, families, [PretrainedCounts()], {"counts-1": [CountsReturning()]}, told.append)
 
 
 @pytest.fixture(scope="module")
 def settings(windows: Split, families: Grid) -> Configuration:
-    return configuration(windows, 42, families, [ReadyCounts()], ["counts-1"])
+    return configuration(windows, 42, families, [PretrainedCounts()], ["counts-1"])
 
 
 def test_each_family_sends_the_setting_that_validation_prefers(outcome: Evaluation) -> None:
-    standing = outcome.match.of("long memory")
-    assert standing is not None and standing.judged.settings == {"half_life_days": 20.0}
+    row = outcome.leaderboard.of("long memory")
+    assert row is not None and row.judged.settings == {"half_life_days": 20.0}
     tried = [one["validation_ndcg_at_10"] for one in outcome.tried["long memory"]]
     assert len(tried) == 3 and tried[1] == max(tried)
 
 
 def test_the_best_stands_first_and_differences_are_user_by_user(outcome: Evaluation) -> None:
-    figures = [standing.judged.figures[MAIN] for standing in outcome.match.standings]
+    figures = [row.judged.figures[MAIN] for row in outcome.leaderboard.rows]
     assert figures == sorted(figures, reverse=True)
-    best, worst = outcome.match.standings[0], outcome.match.standings[-1]
+    best, worst = outcome.leaderboard.rows[0], outcome.leaderboard.rows[-1]
     assert worst.judged.name == "no memory <&"
     assert best.against_best is None and worst.against_best is not None
     assert worst.against_best[MAIN] == paired_difference(worst.judged.value_of[MAIN], best.judged.value_of[MAIN])
     assert worst.against_best[MAIN].high < 0
-    counts = outcome.match.of("counts-1")
+    counts = outcome.leaderboard.of("counts-1")
     assert counts is not None and counts.against_counts is None
     assert worst.against_counts is not None and worst.against_counts[MAIN].high < 0
     assert worst.intervals[MAIN].low < figures[-1] < worst.intervals[MAIN].high
 
 
 def test_who_touched_nothing_counts_for_probabilities_only(outcome: Evaluation) -> None:
-    judged = outcome.match.best
-    assert 0 < outcome.judging_users < outcome.users
-    assert int((~np.isnan(judged.value_of[MAIN])).sum()) == outcome.judging_users
+    judged = outcome.leaderboard.best
+    assert 0 < outcome.test_users < outcome.users
+    assert int((~np.isnan(judged.value_of[MAIN])).sum()) == outcome.test_users
     assert judged.after is not None
     assert sum(point.count for point in judged.after.points) == 10 * outcome.users
-    assert sum(judged.users_of.values()) == outcome.judging_users
+    assert sum(judged.users_of.values()) == outcome.test_users
 
 
 def test_calibration_helps_and_strengths_have_no_before(outcome: Evaluation) -> None:
-    stated, memory = outcome.match.of("stated"), outcome.match.of("long memory")
+    stated, memory = outcome.leaderboard.of("stated"), outcome.leaderboard.of("long memory")
     assert stated is not None and stated.judged.before is not None and stated.judged.after is not None
     assert stated.judged.after.ece < stated.judged.before.ece
     assert stated.judged.after.brier < stated.judged.before.brier
@@ -94,35 +94,35 @@ def test_who_returns_is_told_better_than_by_a_coin(outcome: Evaluation) -> None:
 
 
 def test_progress_is_told_as_often_as_announced(outcome: Evaluation, told: list[str]) -> None:
-    assert len(told) == 2 + STEPS_OF_ENTRANT * 4
+    assert len(told) == 2 + STEPS_PER_ENTRANT * 4
     assert told[:3] == ["laying out the windows", "tuning counts-1", "preparing counts-1"]
 
 
-def test_the_same_again_is_the_same(known: Known, windows: Split, families: Grid, outcome: Evaluation) -> None:
+def test_the_same_again_is_the_same(known: Histories, windows: Split, families: Grid, outcome: Evaluation) -> None:
     again = evaluate(known, windows, {"long memory": families["long memory"]})
-    first = outcome.match.of("long memory")
+    first = outcome.leaderboard.of("long memory")
     assert first is not None
-    for name, value_U in again.match.best.value_of.items():
+    for name, value_U in again.leaderboard.best.value_of.items():
         assert np.array_equal(value_U, first.judged.value_of[name], equal_nan=True)
 
 
-def test_a_model_that_was_not_there_yet_is_left_out(known: Known, windows: Split) -> None:
-    young = ReadyVersions("young", {})
-    assert [one.judged.name for one in evaluate(known, windows, {}, [ReadyCounts(), young]).match.standings] == [
+def test_a_model_that_was_not_there_yet_is_left_out(known: Histories, windows: Split) -> None:
+    young = PretrainedVersions("young", {})
+    assert [one.judged.name for one in evaluate(known, windows, {}, [PretrainedCounts(), young]).leaderboard.rows] == [
         "counts-1"
     ]
 
 
-def test_nobody_or_two_of_a_name_are_refused(known: Known, windows: Split, decayed: Callable[..., Any]) -> None:
+def test_nobody_or_two_of_a_name_are_refused(known: Histories, windows: Split, decayed: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=r"contestants \[\]: expected at least one"):
         evaluate(known, windows, {})
     with pytest.raises(ValueError, match="each of a name of its own"):
-        evaluate(known, windows, {"counts-1": [decayed(3.0)]}, [ReadyCounts()])
+        evaluate(known, windows, {"counts-1": [decayed(3.0)]}, [PretrainedCounts()])
     with pytest.raises(ValueError, match="the family empty has no contestant"):
         evaluate(known, windows, {"empty": []})
 
 
-def test_a_quiet_window_judges_nobody(known: Known, windows: Split, families: Grid) -> None:
+def test_a_quiet_window_judges_nobody(known: Histories, windows: Split, families: Grid) -> None:
     quiet = {**known, windows.last: known[windows.test]}
     with pytest.raises(InputError, match="too few users to judge by: found 0"):
         evaluate(quiet, windows, families)
@@ -135,8 +135,8 @@ def test_the_report_is_strict_json_with_every_figure(outcome: Evaluation, settin
     told = json.loads(json.dumps(report(outcome, settings, "try-1")), parse_constant=refuse)
     assert told["configuration_hash"] == settings.hash and len(settings.hash) == 64
     best = told["contestants"][0]
-    assert best["name"] == told["best"] == outcome.match.best.name
-    assert best["figures"][MAIN] == pytest.approx(outcome.match.best.figures[MAIN])
+    assert best["name"] == told["best"] == outcome.leaderboard.best.name
+    assert best["figures"][MAIN] == pytest.approx(outcome.leaderboard.best.figures[MAIN])
     assert set(best["cohorts"]) == {"cold", "1 session", "2–4 sessions", "5–9 sessions", "10+ sessions"}
     for name in ("precision", "recall", "f1"):
         assert {f"{name}_at_{depth}" for depth in (1, 3, 5, 10, "threshold")} <= set(best["figures"])
@@ -147,7 +147,7 @@ def test_the_report_is_strict_json_with_every_figure(outcome: Evaluation, settin
 
 
 def test_the_hash_is_of_what_decides_the_figures(windows: Split, families: Grid, settings: Configuration) -> None:
-    ready = [ReadyCounts()]
+    ready = [PretrainedCounts()]
     assert configuration(windows, 42, families, ready, ["counts-1"]).hash == settings.hash
     others = [
         configuration(windows, 43, families, ready, ["counts-1"]),
@@ -200,9 +200,9 @@ def test_the_page_needs_nothing_else_and_says_what_one_sees(outcome: Evaluation,
 
 
 def test_a_page_of_one_contestant_compares_it_with_nobody(
-    known: Known, windows: Split, settings: Configuration
+    known: Histories, windows: Split, settings: Configuration
 ) -> None:
-    html = page(evaluate(known, windows, {}, [ReadyCounts()]), settings)
+    html = page(evaluate(known, windows, {}, [PretrainedCounts()]), settings)
     assert "counts-1 ranks best" in html and "It leads" not in html
     assert "0 of 0" not in html and "How they learnt" not in html and "Who comes back" not in html
 
@@ -221,17 +221,17 @@ def test_tables_have_a_row_for_each_contestant(outcome: Evaluation) -> None:
 
 def test_the_last_line_says_who_won_by_how_much_and_where_to_look(outcome: Evaluation) -> None:
     line = last_line(outcome, "home/report.html")
-    best, second = outcome.match.standings[:2]
+    best, second = outcome.leaderboard.rows[:2]
     assert line.startswith(f"{best.judged.name} leads as of 2026-03-24: nDCG@10 .")
     assert f" of {second.judged.name}, difference +." in line
     assert line.endswith("]; see home/report.html") and "\n" not in line
 
 
-def test_the_return_of_the_highest_auc_is_chosen(outcome: Evaluation, known: Known, windows: Split) -> None:
+def test_the_return_of_the_highest_auc_is_chosen(outcome: Evaluation, known: Histories, windows: Split) -> None:
     stump, boosted = ReturnBoosting(trees=1, leaves=2), ReturnBoosting(trees=40)
-    validation = exam_at(known, windows, windows.validation)
-    lessons = Lessons(known, windows).by(known, windows.validation)
-    assert return_auc(stump, lessons, validation) < return_auc(boosted, lessons, validation)
-    assert best_returning([stump, boosted], lessons, validation) is boosted
+    validation = build_test_set(known, windows, windows.validation)
+    windows = TrainingWindows(known, windows).by(known, windows.validation)
+    assert return_auc(stump, windows, validation) < return_auc(boosted, windows, validation)
+    assert best_returning([stump, boosted], windows, validation) is boosted
     with pytest.raises(ValueError, match="empty grid: found no setting"):
-        best_returning([], lessons, validation)
+        best_returning([], windows, validation)

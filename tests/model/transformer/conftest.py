@@ -13,17 +13,17 @@ from model.baselines.next_tag import NextTagByTransition
 from model.baselines.simple import OwnCounts
 from model.baselines.transition import TransitionSettings
 from model.boosting.ranker import BoostedRanking, LambdaMart
-from model.counts.model import Counts1, fit_history
+from model.counts.model import Counts1, fit_counts_to_history
 from model.data.days import end_of_day
 from model.data.history import History, history_of
-from model.data.labels import lesson_between
-from model.training.challengers import LearntTransformer, Schooling, TransformerChallenger
-from model.transformer.config import Recipe, Size
-from model.transformer.fit import TransformerContestant
+from model.data.labels import label_window_between
+from model.training.challengers import TrainedTransformer, TrainingData, TransformerChallenger
+from model.transformer.config import NetworkConfig, TrainingConfig
+from model.transformer.fit import TransformerModel
 from model.transformer.network import InterestTransformer
-from model.transformer.tokens import Batch, Tokens, Vocabulary, batch_of, layout
+from model.transformer.tokens import TokenBatch, Tokens, Vocabulary, layout, token_batch
 
-SMALL = Size(width=16, heads=2, encoder_blocks=2, decoder_blocks=2, interests=3)
+SMALL = NetworkConfig(width=16, heads=2, encoder_blocks=2, decoder_blocks=2, interests=3)
 DAY = 86_400_000_000
 
 
@@ -46,15 +46,15 @@ def tokens(history: History, vocabulary: Vocabulary) -> Tokens:
 
 
 @pytest.fixture(scope="session")
-def cuts(history: History) -> list[int]:
+def cutoffs(history: History) -> list[int]:
     """Two moments in the middle of the history, and its end."""
     last = int(history.at_E.max())
     return [last - 20 * DAY, last - 6 * DAY, last + 1]
 
 
 @pytest.fixture(scope="session")
-def batch(tokens: Tokens, cuts: list[int]) -> Batch:
-    return batch_of(tokens, np.arange(8), [cuts] * 8, most_tokens=400)
+def batch(tokens: Tokens, cutoffs: list[int]) -> TokenBatch:
+    return token_batch(tokens, np.arange(8), [cutoffs] * 8, most_tokens=400)
 
 
 @pytest.fixture(scope="session")
@@ -90,11 +90,13 @@ def weeks(world: Any) -> dict[int, History]:
 
 
 @pytest.fixture(scope="session")
-def schooling(world: Any, weeks: dict[int, History]) -> Schooling:
+def training_data(world: Any, weeks: dict[int, History]) -> TrainingData:
     """Two weeks to learn from, through the week before the last day."""
     ends = {number: end_of_day(world.last_day) - number * 7 * DAY for number in weeks}
-    lessons = [lesson_between(weeks[number], weeks[number - 1], ends[number], ends[number - 1]) for number in (3, 2)]
-    return Schooling(lessons, weeks[1].before(ends[1]), ends[1])
+    windows = [
+        label_window_between(weeks[number], weeks[number - 1], ends[number], ends[number - 1]) for number in (3, 2)
+    ]
+    return TrainingData(windows, weeks[1].before(ends[1]), ends[1])
 
 
 @pytest.fixture(scope="session")
@@ -104,25 +106,25 @@ def challenger() -> TransformerChallenger:
         LambdaMart(trees=20, depth=2, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
     )
     paths = (OwnCounts(is_tuned=True), few_trees, NextTagByTransition(TransitionSettings()))
-    return TransformerChallenger(TransformerContestant(networks=2, recipe=Recipe(epochs=1), paths=paths))
+    return TransformerChallenger(TransformerModel(networks=2, recipe=TrainingConfig(epochs=1), paths=paths))
 
 
 @pytest.fixture(scope="session")
-def learnt(challenger: TransformerChallenger, schooling: Schooling) -> LearntTransformer:
-    return challenger.learn(schooling, lambda doing: None)
+def learnt(challenger: TransformerChallenger, training_data: TrainingData) -> TrainedTransformer:
+    return challenger.learn(training_data, lambda doing: None)
 
 
 @pytest.fixture(scope="session")
 def counts(world: Any, weeks: dict[int, History]) -> Counts1:
     """counts-1 of the last day."""
-    return fit_history(weeks[0], world.last_day)
+    return fit_counts_to_history(weeks[0], world.last_day)
 
 
-def doubled(batch: Batch) -> Batch:
+def doubled(batch: TokenBatch) -> TokenBatch:
     return replace(batch, number_BLF=batch.number_BLF.double())
 
 
 @pytest.fixture(scope="session")
-def asked(batch: Batch) -> Batch:
+def asked(batch: TokenBatch) -> TokenBatch:
     """The batch as a network in double precision reads it."""
     return doubled(batch)

@@ -18,21 +18,21 @@ from model.data.scores import Scores
 from model.errors import InputError
 from model.model_selection import load
 from model.registry import Registry, Training
-from model.training.challengers import LearntTransformer, Schooling
-from model.transformer.publish import KeptTransformer
-from model.transformer.stacked_features import anchored, write_path
+from model.training.challengers import TrainedTransformer, TrainingData
+from model.transformer.publish import SavedTransformer
+from model.transformer.stacked_features import stacked_model_as_of, write_stacked_model
 
 
 @pytest.fixture
-def folder(learnt: LearntTransformer, tmp_path: Path) -> Path:
+def folder(learnt: TrainedTransformer, tmp_path: Path) -> Path:
     learnt.kept.write(tmp_path)
     return tmp_path
 
 
 def test_what_is_read_back_scores_the_same_and_is_plain_data(
-    learnt: LearntTransformer, folder: Path, weeks: dict[int, History], counts: Counts1
+    learnt: TrainedTransformer, folder: Path, weeks: dict[int, History], counts: Counts1
 ) -> None:
-    told, again = (kept.scorer("t", counts).score(weeks[0]) for kept in (learnt.kept, KeptTransformer.read(folder)))
+    told, again = (kept.scorer("t", counts).score(weeks[0]) for kept in (learnt.kept, SavedTransformer.read(folder)))
     for field in fields(Scores):
         assert np.array_equal(getattr(told, field.name), getattr(again, field.name)), field.name
     assert sorted(file.name for file in folder.iterdir()) == [
@@ -58,26 +58,26 @@ def test_what_another_version_wrote_is_refused(change: Change, says: str, folder
     change(told)
     (folder / "model.json").write_text(json.dumps(told))
     with pytest.raises(InputError, match=says):
-        KeptTransformer.read(folder)
+        SavedTransformer.read(folder)
 
 
 def test_half_a_file_of_weights_is_refused(folder: Path) -> None:
     weights = folder / "networks-1.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"networks-1.safetensors does not hold the weights"):
-        KeptTransformer.read(folder)
+        SavedTransformer.read(folder)
 
 
-def test_the_registry_gives_it_back_and_refuses_an_altered_one(learnt: LearntTransformer, tmp_path: Path) -> None:
+def test_the_registry_gives_it_back_and_refuses_an_altered_one(learnt: TrainedTransformer, tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     training = Training("t", {}, {}, date(2026, 3, 24), 1, {})
     version = registry.register(learnt.kept.kind, training, registry.record(training), learnt.kept.write, True)
     assert version.name == "transformer-1.20260324"
-    assert isinstance(load(version, registry), KeptTransformer)
+    assert isinstance(load(version, registry), SavedTransformer)
     weights = tmp_path / "mlruns" / "models" / version.name / "networks-0.safetensors"
-    altered = bytearray(weights.read_bytes())
-    altered[-1] ^= 1
-    weights.write_bytes(altered)
+    perturbed = bytearray(weights.read_bytes())
+    perturbed[-1] ^= 1
+    weights.write_bytes(perturbed)
     with pytest.raises(InputError, match=r"is not the one registered as transformer-1\.20260324: found sha256"):
         load(version, registry)
 
@@ -91,11 +91,11 @@ def test_a_kind_from_the_future_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_path_that_remembers_other_users_is_not_kept(
-    schooling: Schooling, learnt: LearntTransformer, counts: Counts1, tmp_path: Path
+    training_data: TrainingData, learnt: TrainedTransformer, counts: Counts1, tmp_path: Path
 ) -> None:
-    voting = NextTagBySessions(VsknnSettings()).prepare(schooling.lessons, schooling.past, schooling.cut)
+    voting = NextTagBySessions(VsknnSettings()).fit(training_data.windows, training_data.past, training_data.cutoff)
     with pytest.raises(ValueError, match="NextTagRanker cannot be kept; expected the ranker of counts-1"):
-        KeptTransformer(replace(learnt.kept.model, paths=(voting,))).write(tmp_path)
+        SavedTransformer(replace(learnt.kept.model, paths=(voting,))).write(tmp_path)
     with pytest.raises(ValueError, match="cannot be kept"):
-        anchored(voting, counts, counts.end)
-    assert write_path(learnt.kept.model.paths[0], tmp_path, 0) == {"kind": "counts-1"}
+        stacked_model_as_of(voting, counts, counts.end)
+    assert write_stacked_model(learnt.kept.model.paths[0], tmp_path, 0) == {"kind": "counts-1"}

@@ -20,55 +20,55 @@ import model.training.weekly as weekly
 import model.transformer.session_vectors as session_export
 from model.__main__ import app
 from model.boosting.ranker import BoostedRanking, LambdaMart
-from model.calibration import AS_STATED
+from model.calibration import IDENTITY
 from model.data.cutoffs import plan
 from model.data.history import History
-from model.data.labels import Lesson
+from model.data.labels import LabeledWindow
 from model.data.pairs import Pairs
 from model.data.users import stable_hash
-from model.interfaces import CurvePoint, Kept
+from model.interfaces import CurvePoint, SavedModel
 from model.metrics import expected_calibration_error
-from model.training.challengers import LearntTransformer, Schooling, Told, TransformerChallenger
+from model.training.challengers import ProgressCallback, TrainedTransformer, TrainingData, TransformerChallenger
 from model.training.promotion import Challenge, challenge
-from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, PublishedTags, calibrated, fit_affinity
-from model.transformer.config import Recipe
-from model.transformer.fit import TransformerContestant
-from model.transformer.model import AS_TOLD, UNCHANGED
-from model.transformer.progress import Progress, unwatched
-from model.transformer.publish import KeptTransformer
-from model.transformer.stacked_features import prepare_paths
-from model.transformer.workdir import Scratch
+from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, PublishedTags, calibrate, fit_affinity_calibration
+from model.transformer.config import TrainingConfig
+from model.transformer.fit import TransformerModel
+from model.transformer.model import IDENTITY_LINE, UNCALIBRATED
+from model.transformer.progress import Progress, no_progress
+from model.transformer.publish import SavedTransformer
+from model.transformer.stacked_features import fit_stacked_models
+from model.transformer.workdir import WorkDir
 from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 
-def with_other_answers(lesson: Lesson, is_changed_U: np.ndarray) -> Lesson:
+def with_other_answers(window: LabeledWindow, is_changed_U: np.ndarray) -> LabeledWindow:
     """Let the marked users have touched tag 0 alone."""
-    is_kept_P = ~is_changed_U[lesson.touched.user_P]
-    key_P = np.union1d(lesson.touched.key_P[is_kept_P], np.flatnonzero(is_changed_U) * lesson.touched.tags)
-    touched = Pairs(key_P, lesson.touched.tags)
+    is_kept_P = ~is_changed_U[window.touched.user_P]
+    key_P = np.union1d(window.touched.key_P[is_kept_P], np.flatnonzero(is_changed_U) * window.touched.tags)
+    touched = Pairs(key_P, window.touched.tags)
     once_P = np.ones(len(touched), dtype=np.int64)
-    return replace(lesson, touched=touched, touches_P=once_P, is_touched_P=touched.find(lesson.pairs)[1])
+    return replace(window, touched=touched, touches_P=once_P, is_touched_P=touched.find(window.pairs)[1])
 
 
-def with_another_week(past: History, cut: int) -> History:
+def with_another_week(past: History, cutoff: int) -> History:
     """Let the users held out have done something else since the cut."""
     is_held_out_U = stable_hash(past.user_id_U) % ONE_HELD_OUT_OF == 0
-    is_changed_E = is_held_out_U[past.user_E] & (past.at_E >= cut)
+    is_changed_E = is_held_out_U[past.user_E] & (past.at_E >= cutoff)
     assert is_changed_E.any()
     tag_M = np.where(is_changed_E[past.event_M], 0, past.tag_M)
     return replace(past, item_E=np.where(is_changed_E, 7, past.item_E), tag_M=tag_M)
 
 
 def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
-    challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
+    challenger: TransformerChallenger, learnt: TrainedTransformer, training_data: TrainingData
 ) -> None:
-    newest = schooling.lessons[-1]
+    newest = training_data.windows[-1]
     is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
     assert 15 < is_held_out_U.sum() < 45
     other = replace(
-        schooling,
-        lessons=[*schooling.lessons[:-1], with_other_answers(newest, is_held_out_U)],
-        past=with_another_week(schooling.past, newest.cut),
+        training_data,
+        windows=[*training_data.windows[:-1], with_other_answers(newest, is_held_out_U)],
+        past=with_another_week(training_data.past, newest.cutoff),
     )
     again = challenger.learn(other, lambda doing: None).kept.model
     for one, same in zip(learnt.kept.model.networks, again.networks, strict=True):
@@ -82,23 +82,25 @@ def test_the_simplest_curve_that_none_certainly_betters_is_taken() -> None:
 
     def fitted(true_N: Any) -> tuple[Any, Mapping[str, float | None]]:
         is_touched_N = random.uniform(size=8000) < true_N
-        return fit_affinity(PublishedTags(log_odds_N, is_touched_N, user_N, user_N % 2 == 1))
+        return fit_affinity_calibration(PublishedTags(log_odds_N, is_touched_N, user_N, user_N % 2 == 1))
 
-    assert fitted(expit(log_odds_N))[0] == (UNCHANGED, AS_STATED)
+    assert fitted(expit(log_odds_N))[0] == (IDENTITY_LINE, IDENTITY)
     straight_N = expit(0.5 * log_odds_N - 1)
     (line, bent), errors = fitted(straight_N)
     assert line.coefficients["log_odds"] == pytest.approx(0.5, abs=0.1)
     assert line.intercept == pytest.approx(-1, abs=0.1)
-    assert bent == AS_STATED
+    assert bent == IDENTITY
     assert errors["line"] is not None and errors["as_stated"] is not None and errors["line"] < errors["as_stated"] / 3
     crooked_N = np.where(log_odds_N > 0, 0.9, 0.1)
     (line, bent), errors = fitted(crooked_N)
     by_line_N = line.probability_N(log_odds_N[:, None])
-    error, of_line = (expected_calibration_error(told_N, crooked_N) for told_N in (bent.apply(by_line_N), by_line_N))
+    error, of_line = (
+        expected_calibration_error(predicted_N, crooked_N) for predicted_N in (bent.apply(by_line_N), by_line_N)
+    )
     assert error < 0.7 * of_line
     assert errors["bent"] is not None and errors["line"] is not None and errors["bent"] < errors["line"]
     only_half = PublishedTags(log_odds_N, random.uniform(size=8000) < straight_N, user_N, user_N < 0)
-    assert fit_affinity(only_half) == ((UNCHANGED, AS_STATED), dict.fromkeys(errors))
+    assert fit_affinity_calibration(only_half) == ((IDENTITY_LINE, IDENTITY), dict.fromkeys(errors))
 
 
 def test_a_few_users_who_did_more_than_was_stated_by_chance_bend_nothing() -> None:
@@ -107,22 +109,22 @@ def test_a_few_users_who_did_more_than_was_stated_by_chance_bend_nothing() -> No
         random = np.random.default_rng(seed)
         log_odds_N, user_N = random.normal(-1, 1.5, 200), np.repeat(np.arange(20), 10)
         is_touched_N = random.uniform(size=200) < expit(log_odds_N)
-        way, _ = fit_affinity(PublishedTags(log_odds_N, is_touched_N, user_N, user_N % 2 == 1))
-        kept += way == (UNCHANGED, AS_STATED)
+        way, _ = fit_affinity_calibration(PublishedTags(log_odds_N, is_touched_N, user_N, user_N % 2 == 1))
+        kept += way == (IDENTITY_LINE, IDENTITY)
     assert kept >= 17
 
 
 def test_a_network_that_is_too_sure_of_itself_is_made_honest(
-    challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
+    challenger: TransformerChallenger, learnt: TrainedTransformer, training_data: TrainingData
 ) -> None:
-    *older, newest = schooling.lessons
+    *older, newest = training_data.windows
     is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
-    paths = prepare_paths(challenger.contestant.paths, older, newest.past, newest.cut)
+    paths = fit_stacked_models(challenger.model.paths, older, newest.past, newest.cutoff)
     held_out = HeldOut(newest.of_users(~is_held_out_U), newest.of_users(is_held_out_U), paths)
     sure = deepcopy(learnt.kept.model.networks)
     for network in sure:
         network.affinity_scale.bias += 6
-    calibrations, report = calibrated(replace(learnt.kept.model, networks=sure, calibrations=AS_TOLD), held_out)
+    calibrations, report = calibrate(replace(learnt.kept.model, networks=sure, calibrations=UNCALIBRATED), held_out)
     assert report["ece"]["as_stated"] > 0.2
     assert min(report["ece"]["line"], report["ece"]["bent"]) < report["ece"]["as_stated"] / 2
     assert calibrations.affinity.intercept < 0
@@ -131,20 +133,20 @@ def test_a_network_that_is_too_sure_of_itself_is_made_honest(
 
 
 def test_refitting_learns_anew_and_keeps_the_calibration(
-    challenger: TransformerChallenger, learnt: LearntTransformer, schooling: Schooling
+    challenger: TransformerChallenger, learnt: TrainedTransformer, training_data: TrainingData
 ) -> None:
     told: list[int] = []
-    watched = replace(challenger, contestant=replace(challenger.contestant, watch=lambda now: told.append(now.step)))
-    here = learnt.refitted(schooling, replace(watched.ahead(schooling), is_beside=False).outcome())
+    watched = replace(challenger, model=replace(challenger.model, watch=lambda now: told.append(now.step)))
+    here = learnt.refit(training_data, replace(watched.ahead(training_data), is_beside=False).outcome())
     assert told, "what is trained here is watched"
     told.clear()
-    with replace(watched.ahead(schooling), is_beside=True) as begun:
-        refitted = learnt.refitted(schooling, begun.outcome()).model
+    with replace(watched.ahead(training_data), is_beside=True) as begun:
+        refit = learnt.refit(training_data, begun.outcome()).model
     assert told, "what is trained beside is watched as well"
-    for one, same in zip(here.model.networks, refitted.networks, strict=True):
+    for one, same in zip(here.model.networks, refit.networks, strict=True):
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
-    assert refitted.calibrations == learnt.kept.model.calibrations
-    weight, before = (model.networks[0].interests.query_KD for model in (refitted, learnt.kept.model))
+    assert refit.calibrations == learnt.kept.model.calibrations
+    weight, before = (model.networks[0].interests.query_KD for model in (refit, learnt.kept.model))
     assert not torch.equal(weight, before)  # the held-out users have taught it now
 
 
@@ -152,15 +154,15 @@ def test_refitting_learns_anew_and_keeps_the_calibration(
 class Ready:
     """A Challenger that has learnt already; a Learnt as well."""
 
-    kept: Kept
+    kept: SavedModel
     kind: str
     steps: int = 0
     curves: tuple[CurvePoint, ...] = ()
 
-    def ahead(self, schooling: Schooling) -> None:
+    def ahead(self, training_data: TrainingData) -> None:
         """Has nothing to do."""
 
-    def learn(self, schooling: Schooling, told: Told) -> "Ready":
+    def learn(self, training_data: TrainingData, told: ProgressCallback) -> "Ready":
         return self
 
     def parameters(self) -> Mapping[str, Any]:
@@ -169,19 +171,19 @@ class Ready:
     def as_json(self) -> Mapping[str, Any]:
         return {}
 
-    def refitted(self, schooling: Schooling, ahead: Kept | None) -> Kept:
+    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> SavedModel:
         return self.kept
 
 
-def turned(kept: KeptTransformer) -> KeptTransformer:
+def turned(kept: SavedTransformer) -> SavedTransformer:
     """Prefer what the model likes least."""
     line = kept.model.calibrations.affinity
     against = replace(line, coefficients={"log_odds": -line.coefficients["log_odds"]})
-    return KeptTransformer(replace(kept.model, calibrations=replace(kept.model.calibrations, affinity=against)))
+    return SavedTransformer(replace(kept.model, calibrations=replace(kept.model.calibrations, affinity=against)))
 
 
 def test_the_best_of_those_that_win_is_the_one_refitted_and_a_worse_one_never_is(
-    learnt: LearntTransformer, weeks: dict[int, History], world: Any
+    learnt: TrainedTransformer, weeks: dict[int, History], world: Any
 ) -> None:
     known = {world.last_day - timedelta(days=7 * number): history for number, history in weeks.items()}
     weeks_of = plan(world.last_day, world.last_day - timedelta(days=27))
@@ -212,7 +214,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
             LambdaMart(trees=50, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
         ),
     )
-    small = TransformerChallenger(TransformerContestant(networks=1, recipe=Recipe(epochs=1), paths=paths))
+    small = TransformerChallenger(TransformerModel(networks=1, recipe=TrainingConfig(epochs=1), paths=paths))
     catalog = new_catalog(tmp_path)
     sequences = catalog.load_table(SEQUENCES_TABLE)
     for number in (4, 3, 2, 1, 0):
@@ -231,7 +233,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
             if len(tries) == 1 and tries[0].count(1) == 2:
                 raise RuntimeError("killed as it learnt a week later")
 
-        return replace(small, contestant=replace(small.contestant, watch=watch, scratch=at.scratch, size=at.size))
+        return replace(small, model=replace(small.model, watch=watch, workdir=at.workdir, size=at.size))
 
     weekly_challengers = weekly.CHALLENGERS
     monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": challenger})
@@ -245,8 +247,8 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
     wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--size", "huge")
     assert wrong.exit_code == 2 and "TRANSFORMER_SIZE=huge: expected one of laptop, server, gpu" in wrong.stderr
 
-    server = weekly_challengers["transformer"](weekly.Workplace(unwatched, Scratch(), "server"))
-    assert isinstance(server, TransformerChallenger) and server.contestant.size == "server"
+    server = weekly_challengers["transformer"](weekly.Workplace(no_progress, WorkDir(), "server"))
+    assert isinstance(server, TransformerChallenger) and server.model.size == "server"
 
     killed = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
     assert killed.exit_code == 3 and "model: RuntimeError: killed as it" in killed.stderr

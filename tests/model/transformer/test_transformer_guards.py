@@ -9,14 +9,14 @@ import torch
 
 from model.data.history import History
 from model.transformer.network import InterestTransformer
-from model.transformer.tokens import END, EVENT, PADDING, Batch, Tokens, Vocabulary, batch_of, layout
+from model.transformer.tokens import END, EVENT, PADDING, TokenBatch, Tokens, Vocabulary, layout, token_batch
 
 Make = Callable[..., InterestTransformer]
 SAME = {"rtol": 0.0, "atol": 1e-10}
 
 
-def of_tokens(tokens: Tokens, user_B: list[int], cuts: list[int], most_tokens: int = 400) -> Batch:
-    batch = batch_of(tokens, np.array(user_B), [cuts] * len(user_B), most_tokens)
+def of_tokens(tokens: Tokens, user_B: list[int], cutoffs: list[int], most_tokens: int = 400) -> TokenBatch:
+    batch = token_batch(tokens, np.array(user_B), [cutoffs] * len(user_B), most_tokens)
     return replace(batch, number_BLF=batch.number_BLF.double())
 
 
@@ -27,22 +27,22 @@ def with_other_things(history: History, is_changed_E: np.ndarray) -> History:
 
 
 @pytest.mark.parametrize("is_hierarchical", [False, True])
-def test_a_position_has_seen_nothing_later(make_network: Make, asked: Batch, is_hierarchical: bool) -> None:
+def test_a_position_has_seen_nothing_later(make_network: Make, asked: TokenBatch, is_hierarchical: bool) -> None:
     network = make_network(is_hierarchical=is_hierarchical)
     before_BLD = network.encode(asked)
     for place in (3, 20, 41):
         scrambled = {
-            field.name: getattr(asked, field.name).clone() for field in fields(asked) if field.name != "cut_BC"
+            field.name: getattr(asked, field.name).clone() for field in fields(asked) if field.name != "cutoff_BC"
         }
         for name in ("item_BL", "action_BL", "tag_BLG", "number_BLF", "kind_BL", "session_BL", "at_BL", "place_BL"):
             scrambled[name][:, place + 1 :] = scrambled[name][:, place + 1 :].flip(0)
-        after_BLD = network.encode(Batch(**scrambled, cut_BC=asked.cut_BC))
+        after_BLD = network.encode(TokenBatch(**scrambled, cutoff_BC=asked.cutoff_BC))
         torch.testing.assert_close(after_BLD[:, : place + 1], before_BLD[:, : place + 1], **SAME)
         assert not torch.allclose(after_BLD[:, place + 1 :], before_BLD[:, place + 1 :])
 
 
 def test_an_event_taken_from_the_end_of_a_session_changes_no_token_before_it(
-    network: InterestTransformer, history: History, vocabulary: Vocabulary, cuts: list[int]
+    network: InterestTransformer, history: History, vocabulary: Vocabulary, cutoffs: list[int]
 ) -> None:
     """Session tokens included: the end token of a session tells of it only after its last event."""
     is_user_E = history.user_E == 0
@@ -51,22 +51,22 @@ def test_an_event_taken_from_the_end_of_a_session_changes_no_token_before_it(
     busiest = np.bincount((day - day.min()).astype(int)).argmax() + day.min()
     last = int(at_U[day == busiest].max())
     assert (day == busiest).sum() > 1
-    whole, cut = layout(history, vocabulary), layout(history.before(last), vocabulary)
-    whole_LD, cut_LD = (network.encode(of_tokens(tokens, [0], cuts))[0] for tokens in (whole, cut))
+    whole, cutoff = layout(history, vocabulary), layout(history.before(last), vocabulary)
+    whole_LD, cut_LD = (network.encode(of_tokens(tokens, [0], cutoffs))[0] for tokens in (whole, cutoff))
     place = int(np.flatnonzero((whole.user_N == 0) & (whole.at_N == last) & (whole.kind_N == EVENT))[0])
     torch.testing.assert_close(cut_LD[:place], whole_LD[:place], **SAME)
-    ends = cut.kind_N[cut.user_N == 0][place], whole.kind_N[whole.user_N == 0][place]
+    ends = cutoff.kind_N[cutoff.user_N == 0][place], whole.kind_N[whole.user_N == 0][place]
     assert ends == (END, EVENT)
 
 
 def test_the_future_of_a_cut_changes_nothing_as_of_it(
-    network: InterestTransformer, history: History, vocabulary: Vocabulary, cuts: list[int]
+    network: InterestTransformer, history: History, vocabulary: Vocabulary, cutoffs: list[int]
 ) -> None:
     users = list(range(8))
-    told = network(of_tokens(layout(history, vocabulary), users, cuts))
-    for number, cut in enumerate(cuts[:-1]):
-        other = with_other_things(history, history.at_E >= cut)
-        again = network(of_tokens(layout(other, vocabulary), users, cuts))
+    told = network(of_tokens(layout(history, vocabulary), users, cutoffs))
+    for number, cutoff in enumerate(cutoffs[:-1]):
+        other = with_other_things(history, history.at_E >= cutoff)
+        again = network(of_tokens(layout(other, vocabulary), users, cutoffs))
         for name in ("affinity_BCT", "return_BC"):
             torch.testing.assert_close(getattr(again, name)[:, number], getattr(told, name)[:, number], **SAME)
         assert not torch.allclose(again.affinity_BCT[:, -1], told.affinity_BCT[:, -1])
@@ -74,10 +74,10 @@ def test_the_future_of_a_cut_changes_nothing_as_of_it(
 
 @pytest.mark.parametrize("is_hierarchical", [False, True])
 def test_sessions_after_a_cut_change_nothing_as_of_it(
-    make_network: Make, history: History, vocabulary: Vocabulary, cuts: list[int], is_hierarchical: bool
+    make_network: Make, history: History, vocabulary: Vocabulary, cutoffs: list[int], is_hierarchical: bool
 ) -> None:
     """Each later event gets a session of its own. Users whose session crosses the cut are left out: theirs changes."""
-    is_later_E = history.at_E >= cuts[0]
+    is_later_E = history.at_E >= cutoffs[0]
     own_session_E = len(history.session_id_S) + np.arange(len(history.at_E))
     split = replace(
         history,
@@ -92,7 +92,7 @@ def test_sessions_after_a_cut_change_nothing_as_of_it(
 
     network = make_network(is_hierarchical=is_hierarchical)
     before, after = (
-        network(of_tokens(layout(one, vocabulary), users, cuts, most_tokens=10_000)).affinity_BCT
+        network(of_tokens(layout(one, vocabulary), users, cutoffs, most_tokens=10_000)).affinity_BCT
         for one in (history, split)
     )
     torch.testing.assert_close(after[:, 0], before[:, 0], **SAME)
@@ -111,35 +111,35 @@ def test_an_event_exactly_at_a_cut_comes_after_it(
     assert len(first_S) == 5
     network = make_network(is_hierarchical=is_hierarchical)
     for first in first_S:
-        users, cut = [int(history.user_E[first])], int(history.at_E[first + nth])
-        before = network(of_tokens(layout(history, vocabulary), users, [cut]))
-        others = [with_other_things(history, history.at_E >= cut)]
+        users, cutoff = [int(history.user_E[first])], int(history.at_E[first + nth])
+        before = network(of_tokens(layout(history, vocabulary), users, [cutoff]))
+        others = [with_other_things(history, history.at_E >= cutoff)]
         if nth == 0:  # no session is cut in two
-            others.append(history.before(cut))
+            others.append(history.before(cutoff))
         for other in others:
-            after = network(of_tokens(layout(other, vocabulary), users, [cut]))
+            after = network(of_tokens(layout(other, vocabulary), users, [cutoff]))
             for name in ("affinity_BCT", "return_BC"):
                 torch.testing.assert_close(getattr(after, name), getattr(before, name), **SAME)
 
 
 def test_a_cut_is_told_the_same_beside_other_cuts(
-    network: InterestTransformer, tokens: Tokens, cuts: list[int]
+    network: InterestTransformer, tokens: Tokens, cutoffs: list[int]
 ) -> None:
-    together = network(of_tokens(tokens, [1, 2], cuts)).affinity_BCT
-    for number, cut in enumerate(cuts):
-        alone = network(of_tokens(tokens, [1, 2], [cut])).affinity_BCT
+    together = network(of_tokens(tokens, [1, 2], cutoffs)).affinity_BCT
+    for number, cutoff in enumerate(cutoffs):
+        alone = network(of_tokens(tokens, [1, 2], [cutoff])).affinity_BCT
         torch.testing.assert_close(alone[:, 0], together[:, number], **SAME)
 
 
 def test_padding_and_the_order_of_the_batch_change_nothing(
-    network: InterestTransformer, tokens: Tokens, cuts: list[int]
+    network: InterestTransformer, tokens: Tokens, cutoffs: list[int]
 ) -> None:
     lengths = np.bincount(tokens.user_N)
     shortest, longest = int(lengths.argmin()), int(lengths.argmax())
-    batch = of_tokens(tokens, [longest, shortest], cuts)
+    batch = of_tokens(tokens, [longest, shortest], cutoffs)
     assert (batch.kind_BL[1] == PADDING).any()
-    turned = network(of_tokens(tokens, [shortest, longest], cuts))
-    alone = network(of_tokens(tokens, [shortest], cuts))
+    turned = network(of_tokens(tokens, [shortest, longest], cutoffs))
+    alone = network(of_tokens(tokens, [shortest], cutoffs))
     told = network(batch)
     for name in ("affinity_BCT", "return_BC"):
         torch.testing.assert_close(getattr(turned, name).flip(0), getattr(told, name), **SAME)
@@ -147,13 +147,16 @@ def test_padding_and_the_order_of_the_batch_change_nothing(
 
 
 def test_in_single_precision_a_user_alone_is_the_user_in_a_batch(
-    make_network: Make, tokens: Tokens, cuts: list[int]
+    make_network: Make, tokens: Tokens, cutoffs: list[int]
 ) -> None:
     network = make_network().float()
-    batch = batch_of(tokens, np.arange(30), [cuts] * 30, most_tokens=400)
+    batch = token_batch(tokens, np.arange(30), [cutoffs] * 30, most_tokens=400)
     together = torch.sigmoid(network(batch).affinity_BCT)
     alone = torch.cat(
-        [torch.sigmoid(network(batch_of(tokens, np.array([user]), [cuts], 400)).affinity_BCT) for user in range(30)]
+        [
+            torch.sigmoid(network(token_batch(tokens, np.array([user]), [cutoffs], 400)).affinity_BCT)
+            for user in range(30)
+        ]
     )
     torch.testing.assert_close(alone, together, rtol=0.0, atol=1e-4)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.data.history import history_of
-from model.transformer.tokens import END, EVENT, NUMBERS, START, Vocabulary, batch_of, layout
+from model.transformer.tokens import END, EVENT, NUMBERS, START, Vocabulary, layout, token_batch
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_what_training_did_not_know_has_code_0(two_users: Any) -> None:
 
 def test_a_batch_keeps_the_newest_tokens(two_users: Any) -> None:
     tokens = layout(two_users, Vocabulary.of(two_users))
-    batch = batch_of(tokens, np.array([1, 0]), [[0], [0]], most_tokens=4)
+    batch = token_batch(tokens, np.array([1, 0]), [[0], [0]], most_tokens=4)
     assert batch.kind_BL.tolist() == [[START, EVENT, END, 0], [END, START, EVENT, END]]
 
 
@@ -77,4 +77,4 @@ def test_a_user_without_a_token_cannot_be_read(two_users: Any) -> None:
     later = two_users.since(int(two_users.at_E[two_users.user_E == 1][0]) + 1)
     tokens = layout(later, Vocabulary.of(two_users))
     with pytest.raises(ValueError, match=r"nothing to read of users \[1\] of 2: expected one event before the cut"):
-        batch_of(tokens, np.array([0, 1]), [[0], [0]], most_tokens=4)
+        token_batch(tokens, np.array([0, 1]), [[0], [0]], most_tokens=4)

@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from model.data.history import history_of
-from model.transformer.config import LossWeights, Size
-from model.transformer.dataset import Question
+from model.transformer.config import LossWeights, NetworkConfig
+from model.transformer.dataset import Batch
 from model.transformer.loss import loss_of, next_tags_loss
 from model.transformer.network import InterestTransformer
-from model.transformer.tokens import END, EVENT, PADDING, START, Vocabulary, batch_of, layout
+from model.transformer.tokens import END, EVENT, PADDING, START, Vocabulary, layout, token_batch
 
 WIDTH = 8
 RANKING_ALONE = LossWeights(probability=0.0, mixture=0.0, next_tags=0.0, returning=0.0)
 
 
 @pytest.fixture
-def question(sequences_of: Callable[..., Any]) -> Question:
+def question(sequences_of: Callable[..., Any]) -> Batch:
     """Ann has two sessions, the first of three events: one with two tags, one with none, one with one. Bob has one."""
     history = history_of(
         sequences_of(
@@ -34,14 +34,14 @@ def question(sequences_of: Callable[..., Any]) -> Question:
         )
     )
     tokens = layout(history, Vocabulary.of(history))
-    batch = batch_of(tokens, np.array([0, 1]), [[int(history.at_E.max()) + 1]] * 2, most_tokens=20)
+    batch = token_batch(tokens, np.array([0, 1]), [[int(history.at_E.max()) + 1]] * 2, most_tokens=20)
     assert batch.kind_BL.tolist() == [
         [START, EVENT, EVENT, EVENT, END, START, EVENT, END],
         [START, EVENT, END, *[PADDING] * 5],
     ]
-    return Question(
+    return Batch(
         replace(batch, number_BLF=batch.number_BLF.double()),
-        path_BCTP=torch.empty(2, 1, 3, 0),
+        stacked_BCTP=torch.empty(2, 1, 3, 0),
         is_asked_BC=torch.ones(2, 1, dtype=torch.bool),
         touched_BCT=torch.zeros(2, 1, 3),
         has_returned_BC=torch.zeros(2, 1, dtype=torch.float64),
@@ -51,16 +51,14 @@ def question(sequences_of: Callable[..., Any]) -> Question:
 @pytest.fixture
 def network() -> InterestTransformer:
     torch.manual_seed(5)
-    size = Size(width=WIDTH, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
+    size = NetworkConfig(width=WIDTH, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
     made = InterestTransformer(size, items=1, tags=3, actions=1).double().eval()
     with torch.no_grad():
         made.interests.tag_bias_T.copy_(torch.tensor([0.5, -0.25, 1.0]))
     return made
 
 
-def test_each_token_is_asked_for_the_tags_of_the_event_after_it(
-    network: InterestTransformer, question: Question
-) -> None:
+def test_each_token_is_asked_for_the_tags_of_the_event_after_it(network: InterestTransformer, question: Batch) -> None:
     memory_BLD = torch.randn(2, 8, WIDTH).double().requires_grad_()
     cups, jazz, tea = 0, 1, 2
     asked = [(0, 0, cups), (0, 0, jazz), (0, 2, tea), (0, 5, jazz), (1, 0, tea)]  # user, place, tag of the next event
@@ -80,7 +78,7 @@ def test_each_token_is_asked_for_the_tags_of_the_event_after_it(
 # Of the touches [3, 1, 0]: what share of the user's ranking the first and the second tag have.
 @pytest.mark.parametrize(("power", "shares"), [(0.0, (1 / 2, 1 / 2)), (1.0, (3 / 4, 1 / 4)), (2.0, (9 / 10, 1 / 10))])
 def test_a_tag_counts_in_the_ranking_as_often_as_it_was_touched(
-    network: InterestTransformer, question: Question, power: float, shares: tuple[float, float]
+    network: InterestTransformer, question: Batch, power: float, shares: tuple[float, float]
 ) -> None:
     """Bob touched nothing: he has no part in the sum, nor in the number of users that it is divided by."""
     log_share_BCT = torch.tensor([[[0.2, -0.5, 1.0]], [[3.0, 0.0, 0.0]]]).double()

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from model.transformer.blocks import Attention, rotated
-from model.transformer.config import SIZES, Size
-from model.transformer.heads import HALF_LIVES_DAYS, AffinityFit, Came
-from model.transformer.masks import encoder_sight_BML, memory_sight_BCL
+from model.transformer.config import SIZES, NetworkConfig
+from model.transformer.heads import HALF_LIVES_DAYS, AffinityFit, RecencyFeatures
+from model.transformer.masks import encoder_mask_BML, memory_mask_BCL
 from model.transformer.network import InterestTransformer, session_vectors
-from model.transformer.tokens import END, EVENT, PADDING, Batch, Vocabulary
+from model.transformer.tokens import END, EVENT, PADDING, TokenBatch, Vocabulary
 
 Make = Callable[..., InterestTransformer]
 
 
 def test_attention_is_softmax_of_qk_by_root_d_times_v() -> None:
     torch.manual_seed(1)
-    part = Attention(Size(8, 2, 1, 1, 1), is_rotary=False).double().eval()
+    part = Attention(NetworkConfig(8, 2, 1, 1, 1), is_rotary=False).double().eval()
     asked, read = torch.randn(1, 3, 8).double(), torch.randn(1, 5, 8).double()
     bias = torch.randn(1, 2, 3, 5).double()
     bias[0, :, 0, 2] = -torch.inf
@@ -34,7 +34,7 @@ def test_attention_is_softmax_of_qk_by_root_d_times_v() -> None:
 
 def test_without_a_bias_attention_looks_back_and_never_ahead() -> None:
     torch.manual_seed(1)
-    part = Attention(Size(8, 2, 1, 1, 1), is_rotary=True).double().eval()
+    part = Attention(NetworkConfig(8, 2, 1, 1, 1), is_rotary=True).double().eval()
     value = torch.randn(3, 6, 8).double()
     ahead = torch.full((6, 6), -torch.inf).double().triu(1).expand(3, 2, 6, 6)
     torch.testing.assert_close(part(value, value, None), part(value, value, ahead))
@@ -58,16 +58,16 @@ def test_rotary_likeness_depends_on_the_distance_alone() -> None:
         {"has_own_tags": False},
     ],
 )
-def test_a_switch_changes_the_answer(make_network: Make, asked: Batch, off: dict[str, object]) -> None:
+def test_a_switch_changes_the_answer(make_network: Make, asked: TokenBatch, off: dict[str, object]) -> None:
     told, other = make_network()(asked).affinity_BCT, make_network(**off)(asked).affinity_BCT
     assert told.shape == other.shape
     assert not torch.allclose(told, other, atol=1e-3)
 
 
-def test_time_alone_changes_the_answer_unless_it_is_switched_off(make_network: Make, asked: Batch) -> None:
+def test_time_alone_changes_the_answer_unless_it_is_switched_off(make_network: Make, asked: TokenBatch) -> None:
     """But for how sure all tags of a user are together, which how lately the user came tells with and without."""
-    first_cut = asked.cut_BC[:, :1]
-    is_before = asked.at_BL < first_cut
+    first_cutoff = asked.cutoff_BC[:, :1]
+    is_before = asked.at_BL < first_cutoff
     earlier = replace(asked, at_BL=torch.where(is_before, asked.at_BL - 30 * 86_400_000_000, asked.at_BL))
     for has_time_bias in (True, False):
         network = make_network(has_time_bias=has_time_bias, has_own_tags=False)
@@ -76,18 +76,18 @@ def test_time_alone_changes_the_answer_unless_it_is_switched_off(make_network: M
         assert torch.allclose(told, moved, atol=1e-6) is not has_time_bias
 
 
-def test_a_hierarchical_memory_is_end_tokens_and_the_newest_session(asked: Batch) -> None:
-    sight_BCL = memory_sight_BCL(asked, is_hierarchical=True)
+def test_a_hierarchical_memory_is_end_tokens_and_the_newest_session(asked: TokenBatch) -> None:
+    mask_BCL = memory_mask_BCL(asked, is_hierarchical=True)
     for user in range(len(asked.kind_BL)):
-        for cut in range(asked.cut_BC.shape[1]):
-            before = (asked.at_BL[user] < asked.cut_BC[user, cut]) & (asked.kind_BL[user] != PADDING)
+        for cutoff in range(asked.cutoff_BC.shape[1]):
+            before = (asked.at_BL[user] < asked.cutoff_BC[user, cutoff]) & (asked.kind_BL[user] != PADDING)
             newest = asked.session_BL[user][before].max()
             expected = before & ((asked.session_BL[user] == newest) | (asked.kind_BL[user] == END))
-            assert torch.equal(sight_BCL[user, cut], expected)
-    assert encoder_sight_BML(asked, is_hierarchical=True).sum() < encoder_sight_BML(asked, False).sum()
+            assert torch.equal(mask_BCL[user, cutoff], expected)
+    assert encoder_mask_BML(asked, is_hierarchical=True).sum() < encoder_mask_BML(asked, False).sum()
 
 
-def test_the_mixture_is_a_probability_over_the_tags(network: InterestTransformer, asked: Batch) -> None:
+def test_the_mixture_is_a_probability_over_the_tags(network: InterestTransformer, asked: TokenBatch) -> None:
     interests = network(asked).interests
     total = interests.log_mixture_BCT().exp().sum(-1)
     torch.testing.assert_close(total, torch.ones_like(total))
@@ -96,7 +96,7 @@ def test_the_mixture_is_a_probability_over_the_tags(network: InterestTransformer
 
 
 def test_tags_emitted_one_by_one_are_the_likeliest_sequence_of_different_tags(
-    network: InterestTransformer, asked: Batch, vocabulary: Vocabulary
+    network: InterestTransformer, asked: TokenBatch, vocabulary: Vocabulary
 ) -> None:
     emitted_BCJ = network.emit_tags(asked, 4)
     assert all(len(set(row)) == 4 for row in emitted_BCJ.flatten(0, 1).tolist())
@@ -113,7 +113,7 @@ def test_tags_emitted_one_by_one_are_the_likeliest_sequence_of_different_tags(
         network.emit_tags(asked, 1000)
 
 
-def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: Make, asked: Batch) -> None:
+def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: Make, asked: TokenBatch) -> None:
     network = make_network(paths=2)
     with torch.no_grad():
         for weight in (network.repeat_explore.explore, network.repeat_explore.own_W):
@@ -121,11 +121,11 @@ def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: M
     network.start_from(torch.tensor([0.5, -2.0]).double())
     weight_R = torch.tensor([-0.5, 0.0, 0.25, 0.0, 0.0]).double()
     network.affinity_scale.start_from(AffinityFit(0.3, -1.5, weight_R))
-    path_BCTP = torch.randn(*asked.cut_BC.shape, 40, 2).double()
-    told = network(asked, path_BCTP)
-    log_share_BCT = (0.5 * path_BCTP[..., 0] - 2 * path_BCTP[..., 1]).log_softmax(-1)
+    stacked_BCTP = torch.randn(*asked.cutoff_BC.shape, 40, 2).double()
+    told = network(asked, stacked_BCTP)
+    log_share_BCT = (0.5 * stacked_BCTP[..., 0] - 2 * stacked_BCTP[..., 1]).log_softmax(-1)
     torch.testing.assert_close(told.log_share_BCT, log_share_BCT)
-    rate_BCR = Came.of(asked).rates_BCR()
+    rate_BCR = RecencyFeatures.of(asked).rates_BCR()
     many_BC = 0.25 * rate_BCR[..., 2] - 0.5 * rate_BCR[..., 0] - 1.5
     expected = float(np.exp(0.3)) * log_share_BCT + many_BC[..., None]
     torch.testing.assert_close(told.affinity_BCT, expected, atol=1e-6, rtol=1e-6)
@@ -133,7 +133,7 @@ def test_beside_a_fit_of_the_paths_the_transformer_begins_silent(make_network: M
         network.start_from(torch.zeros(3))
 
 
-def test_own_tags_are_counted_as_they_fade(make_network: Make, asked: Batch) -> None:
+def test_own_tags_are_counted_as_they_fade(make_network: Make, asked: TokenBatch) -> None:
     """Before it has learnt anything, a way of counting is decayed counts by its half-life."""
     network = make_network()
     assert network.own_tags is not None
@@ -142,16 +142,16 @@ def test_own_tags_are_counted_as_they_fade(make_network: Make, asked: Batch) -> 
         network.own_tags.by_action.weight.zero_()
         network.own_tags.log_rate_W.copy_(torch.log(np.log(2) / torch.tensor(HALF_LIVES_DAYS)))
     told_BCTW = network.own_tags(network.encode(asked), asked)
-    user, cut, day = 1, 2, 86_400_000_000
-    expected = torch.zeros_like(told_BCTW[user, cut])
+    user, cutoff, day = 1, 2, 86_400_000_000
+    expected = torch.zeros_like(told_BCTW[user, cutoff])
     for place in range(asked.kind_BL.shape[1]):
-        if asked.kind_BL[user, place] != EVENT or asked.at_BL[user, place] >= asked.cut_BC[user, cut]:
+        if asked.kind_BL[user, place] != EVENT or asked.at_BL[user, place] >= asked.cutoff_BC[user, cutoff]:
             continue
-        days = float(asked.cut_BC[user, cut] - asked.at_BL[user, place]) / day
+        days = float(asked.cutoff_BC[user, cutoff] - asked.at_BL[user, place]) / day
         for tag in asked.tag_BLG[user, place].tolist():
             if tag:
                 expected[tag - 1] += 0.5 ** (days / torch.tensor(HALF_LIVES_DAYS).double())
-    torch.testing.assert_close(told_BCTW[user, cut], torch.log1p(expected), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(told_BCTW[user, cutoff], torch.log1p(expected), rtol=1e-5, atol=1e-6)
 
 
 def test_an_item_never_trained_on_is_known_by_its_content(make_network: Make, vocabulary: Vocabulary) -> None:
@@ -167,11 +167,13 @@ def test_an_item_never_trained_on_is_known_by_its_content(make_network: Make, vo
     likeness = torch.cosine_similarity(vector_VD[4], vector_VD[items + 1 :])
     assert likeness[0] > 0.99 > likeness[1]
     wish_D = vector_VD[4] / vector_VD[4].norm()
-    strength_V = network.next_items(wish_D)
-    assert strength_V[items] > strength_V[items + 1]
+    score_V = network.next_items(wish_D)
+    assert score_V[items] > score_V[items + 1]
 
 
-def test_the_vector_of_a_session_is_the_output_of_its_end_token(network: InterestTransformer, asked: Batch) -> None:
+def test_the_vector_of_a_session_is_the_output_of_its_end_token(
+    network: InterestTransformer, asked: TokenBatch
+) -> None:
     memory_BLD = network.encode(asked)
     vector_SD, user_S, session_S = session_vectors(memory_BLD, asked)
     for user in range(len(asked.kind_BL)):
@@ -182,7 +184,7 @@ def test_the_vector_of_a_session_is_the_output_of_its_end_token(network: Interes
         session_vectors(memory_BLD, replace(asked, kind_BL=torch.ones_like(asked.kind_BL)))
 
 
-def test_it_learns_what_a_session_says_of_the_next(make_network: Make, asked: Batch) -> None:
+def test_it_learns_what_a_session_says_of_the_next(make_network: Make, asked: TokenBatch) -> None:
     """Each user is to be told one tag: after some steps the network has it by heart, so gradients reach all parts."""
     network = make_network(dropout=0.0).train()
     wanted_B = torch.arange(len(asked.kind_BL)) * 3
@@ -205,6 +207,6 @@ def test_named_sizes_make_networks(name: str) -> None:
 
 def test_sizes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="width 30 does not fit 4 heads: expected a multiple of 8"):
-        Size(30, 4, 1, 1, 1)
+        NetworkConfig(30, 4, 1, 1, 1)
     with pytest.raises(ValueError, match="sees older sessions through their end tokens"):
-        Size(16, 2, 1, 1, 1, has_session_tokens=False, is_hierarchical=True)
+        NetworkConfig(16, 2, 1, 1, 1, has_session_tokens=False, is_hierarchical=True)

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from model.data.days import MICROS_PER_DAY
-from model.transformer.heads import LATELY_NUMBERS, Came, ReturnHead
-from model.transformer.tokens import Batch
+from model.transformer.heads import RECENCY_FEATURES, RecencyFeatures, ReturnHead
+from model.transformer.tokens import TokenBatch
 
 DAY = MICROS_PER_DAY
 
 
-def two_sessions(asked: Batch) -> Batch:
+def two_sessions(asked: TokenBatch) -> TokenBatch:
     """Return three events 4, 4 and 2 days before a cut, of which the last one begins the second session."""
     kind_L, at_L, place_L = [2, 1, 1, 3, 2, 1, 3, 0], [4, 4, 4, 4, 2, 2, 2, 2], [0, 1, 2, 3, 0, 1, 2, 2]
-    one = {name: value[:1, :8].clone() for name, value in vars(asked).items() if name != "cut_BC"}
-    told = Batch(**one, cut_BC=torch.tensor([[10 * DAY, 7 * DAY]]))
+    one = {name: value[:1, :8].clone() for name, value in vars(asked).items() if name != "cutoff_BC"}
+    told = TokenBatch(**one, cutoff_BC=torch.tensor([[10 * DAY, 7 * DAY]]))
     return replace(
         told,
         kind_BL=torch.tensor([kind_L]),
@@ -26,8 +26,8 @@ def two_sessions(asked: Batch) -> Batch:
     )
 
 
-def test_its_numbers_are_counted_by_hand(asked: Batch) -> None:
-    now_F, earlier_F = torch.expm1(Came.of(two_sessions(asked)).lately_BCF())[0]
+def test_its_numbers_are_counted_by_hand(asked: TokenBatch) -> None:
+    now_F, earlier_F = torch.expm1(RecencyFeatures.of(two_sessions(asked)).recency_BCF())[0]
     events = [2 * 0.5 ** (4 / half) + 0.5 ** (2 / half) for half in (0.5, 2, 7, 28)]
     sessions = [0.5 ** (4 / half) + 0.5 ** (2 / half) for half in (2, 7, 28)]
     assert now_F.tolist() == pytest.approx([2, *events, *sessions], rel=1e-4)
@@ -35,8 +35,8 @@ def test_its_numbers_are_counted_by_hand(asked: Batch) -> None:
     assert earlier_F.tolist() == pytest.approx([1, *events, *(0.5 ** (1 / half) for half in (2, 7, 28))], rel=1e-4)
 
 
-def test_rates_are_counted_by_hand(asked: Batch) -> None:
-    since_last, *rates = Came.of(two_sessions(asked)).rates_BCR()[0, 0].tolist()
+def test_rates_are_counted_by_hand(asked: TokenBatch) -> None:
+    since_last, *rates = RecencyFeatures.of(two_sessions(asked)).rates_BCR()[0, 0].tolist()
     assert since_last == pytest.approx(math.log(3))
     counted = [
         first * 0.5 ** (4 / half) + 0.5 ** (2 / half)
@@ -48,32 +48,32 @@ def test_rates_are_counted_by_hand(asked: Batch) -> None:
     assert rates == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_rate_does_not_grow_with_the_log(asked: Batch) -> None:
+def test_a_rate_does_not_grow_with_the_log(asked: TokenBatch) -> None:
     """Whoever does the same every day has the same rate after one week as after three, but a higher count."""
     told = two_sessions(asked)
 
-    def of(days: int) -> Batch:
+    def of(days: int) -> TokenBatch:
         ages = torch.arange(days, 0, -1)[None] - 0.5
         shape = torch.ones(1, days, dtype=torch.long)
         laid = {
             name: value[:, :1].expand(1, days, *value.shape[2:])
             for name, value in vars(told).items()
-            if name not in ("cut_BC", "number_BLF")
+            if name not in ("cutoff_BC", "number_BLF")
         }
-        return Batch(
+        return TokenBatch(
             **{**laid, "kind_BL": shape, "place_BL": shape, "at_BL": ((30 - ages) * DAY).long()},
             number_BLF=told.number_BLF[:, :1].expand(1, days, -1),
-            cut_BC=torch.tensor([[30 * DAY]]),
+            cutoff_BC=torch.tensor([[30 * DAY]]),
         )
 
-    short_R, long_R = Came.of(of(7)).rates_BCR()[0, 0], Came.of(of(21)).rates_BCR()[0, 0]
+    short_R, long_R = RecencyFeatures.of(of(7)).rates_BCR()[0, 0], RecencyFeatures.of(of(21)).rates_BCR()[0, 0]
     assert (long_R - short_R).abs().max() < 0.1
-    short_F, long_F = Came.of(of(7)).lately_BCF()[0, 0], Came.of(of(21)).lately_BCF()[0, 0]
+    short_F, long_F = RecencyFeatures.of(of(7)).recency_BCF()[0, 0], RecencyFeatures.of(of(21)).recency_BCF()[0, 0]
     assert (long_F - short_F).max() > 0.5
 
 
 def test_it_learns_that_who_came_lately_comes_back() -> None:
-    lately = 3 * torch.rand(400, 1, LATELY_NUMBERS, generator=torch.Generator().manual_seed(3))
+    lately = 3 * torch.rand(400, 1, RECENCY_FEATURES, generator=torch.Generator().manual_seed(3))
     has_returned_BC = (lately[..., 0] < 1.5).float()
     torch.manual_seed(1)
     head = ReturnHead()

@@ -15,16 +15,16 @@ from model.data.history import History, history_of
 from model.data.profiles import PROFILES, profiles_of
 from model.data.scores import Scores
 from model.metrics import expected_calibration_error
-from model.training.challengers import LearntTransformer
+from model.training.challengers import TrainedTransformer
 from model.transformer.model import InterestModel
-from model.transformer.publish import KeptTransformer, Transformer1
+from model.transformer.publish import SavedTransformer, Transformer1
 
 WEEK = 7 * 86_400_000_000
 Rows = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def model(learnt: LearntTransformer) -> InterestModel:
+def model(learnt: TrainedTransformer) -> InterestModel:
     return learnt.kept.model
 
 
@@ -180,7 +180,7 @@ def test_who_comes_back_is_told_by_whom_the_training_found_better(
 def test_before_the_referee_it_says_what_it_publishes(
     model: InterestModel, counts: Counts1, weeks: dict[int, History], scores: Scores
 ) -> None:
-    strength_UT = KeptTransformer(model).ranker(counts).strength_UT(weeks[0])
-    assert strength_UT.shape == (weeks[0].users, len(weeks[0].tag_T))
-    told_R = strength_UT[scores.user_R, np.searchsorted(weeks[0].tag_T, scores.tag_R)]
+    scores_UT = SavedTransformer(model).ranker(counts).scores_UT(weeks[0])
+    assert scores_UT.shape == (weeks[0].users, len(weeks[0].tag_T))
+    told_R = scores_UT[scores.user_R, np.searchsorted(weeks[0].tag_T, scores.tag_R)]
     np.testing.assert_allclose(told_R, scores.affinity_R, atol=1e-6)

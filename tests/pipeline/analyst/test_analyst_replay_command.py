@@ -27,7 +27,7 @@ event_type = "type"
 [event_types.view]
 as = "view"
 """
-MENDED = f'{TOML}[event_types.wish]\nas = "like"\n'
+REPLACED = f'{TOML}[event_types.wish]\nas = "like"\n'
 
 
 class NoLease:
@@ -69,11 +69,11 @@ def zone(tmp_path: Path, warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> Lan
 def replay(tmp_path: Path, zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Return the function that replays with a night of its own, and returns what was printed."""
 
-    def run(night: Callable[[str], None], toml: str = MENDED, is_dry_run: bool = False) -> str:
+    def run(night: Callable[[str], None], toml: str = REPLACED, is_dry_run: bool = False) -> str:
         def run_night(steps: Any, days: Any, run_id: str, *rest: Any, before: Any) -> None:
             assert NoLease.held == [run_id]
             assert [command.label for command in before] == ["mend"]
-            zone.mend(tmp_path / "my.toml", run_id)
+            zone.replace_source(tmp_path / "my.toml", run_id)
             night(run_id)
 
         monkeypatch.setattr(pipeline.replay, "run_night", run_night)
@@ -97,7 +97,7 @@ def test_a_dry_run_says_what_would_run(zone: LandingZone, replay: Callable[..., 
 
 
 def test_nothing_refused_is_nothing_to_replay(zone: LandingZone, replay: Callable[..., str]) -> None:
-    told = replay(must_not_run, MENDED.replace("shop", "calm"))
+    told = replay(must_not_run, REPLACED.replace("shop", "calm"))
     assert told.startswith("nothing to replay: no line of calm is refused, but for what rules")
     assert "to judge all lines from a day on by this TOML, --from DAY" in told
     assert NoLease.held == []
@@ -114,30 +114,30 @@ def test_a_failed_night_leaves_the_former_toml(zone: LandingZone, replay: Callab
     assert str(told.value) == "funnel: 1 broken\n  nothing was published, and shop keeps the TOML that it had"
     assert told.value.exit_code == 1
     assert (zone.root / "shop" / "source.toml").read_text() == TOML
-    assert zone.mended_files("shop") == [] and NoLease.held == []
+    assert zone.replaced_files("shop") == [] and NoLease.held == []
 
 
 def test_a_publication_that_did_not_end_says_which_toml_is_in_force(
     zone: LandingZone, replay: Callable[..., str]
 ) -> None:
     def die_in_publish(run_id: str) -> None:
-        LandingZone(zone.root, run_id).take_over_mended()
+        LandingZone(zone.root, run_id).take_over_replaced()
         raise StepFailed(3, "killed by signal 9")
 
     with pytest.raises(StepFailed, match="the mended TOML is in force, but its publication did not end: give this"):
         replay(die_in_publish)
-    assert (zone.root / "shop" / "source.toml").read_text() == MENDED
+    assert (zone.root / "shop" / "source.toml").read_text() == REPLACED
     assert NoLease.held == []
 
 
 def test_what_a_killed_replay_left_is_dropped(zone: LandingZone, replay: Callable[..., str], tmp_path: Path) -> None:
-    (tmp_path / "my.toml").write_text(MENDED)
-    zone.mend(tmp_path / "my.toml", "replay_that_was_killed")
+    (tmp_path / "my.toml").write_text(REPLACED)
+    zone.replace_source(tmp_path / "my.toml", "replay_that_was_killed")
     seen: list[str] = []
 
     def end_well(run_id: str) -> None:
-        seen.extend(file.stem for file in zone.mended_files("shop"))
-        LandingZone(zone.root, run_id).take_over_mended()
+        seen.extend(file.stem for file in zone.replaced_files("shop"))
+        LandingZone(zone.root, run_id).take_over_replaced()
 
     told = replay(end_well)
     assert len(seen) == 1 and seen[0].startswith("replay_shop_2")

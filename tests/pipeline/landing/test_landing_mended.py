@@ -19,7 +19,7 @@ event_type = "type"
 [event_types.view]
 as = "view"
 """
-MENDED = f'{TOML}[event_types.wish]\nas = "like"\n'
+REPLACED = f'{TOML}[event_types.wish]\nas = "like"\n'
 
 
 @pytest.fixture
@@ -34,34 +34,34 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def toml(tmp_path: Path) -> Path:
     file = tmp_path / "my.toml"
-    file.write_text(MENDED)
+    file.write_text(REPLACED)
     return file
 
 
 def test_only_the_run_itself_reads_it(root: Path, toml: Path) -> None:
-    LandingZone(root).mend(toml, "replay_1")
+    LandingZone(root).replace_source(toml, "replay_1")
     types = {run: set(LandingZone(root, run).sources()["web"].event_types) for run in (None, "replay_1", "night_1")}
     assert types == {None: {"view"}, "replay_1": {"view", "wish"}, "night_1": {"view"}}
     assert [file.parent.name for file in LandingZone(root).source_files()] == ["shop", "web"]
-    assert [file.read_text() for file in LandingZone(root, "replay_1").source_files()][1] == MENDED
+    assert [file.read_text() for file in LandingZone(root, "replay_1").source_files()][1] == REPLACED
 
 
 def test_taken_over_it_is_everybodys(root: Path, toml: Path) -> None:
     zone = LandingZone(root, "replay_1")
-    zone.mend(toml, "replay_1")
-    LandingZone(root, "night_1").take_over_mended()
+    zone.replace_source(toml, "replay_1")
+    LandingZone(root, "night_1").take_over_replaced()
     assert (root / "web" / "source.toml").read_text() == TOML, "another run takes nothing over"
-    zone.take_over_mended()
-    zone.take_over_mended()
-    assert (root / "web" / "source.toml").read_text() == MENDED
+    zone.take_over_replaced()
+    zone.take_over_replaced()
+    assert (root / "web" / "source.toml").read_text() == REPLACED
     assert zone.source_files() == [root / "shop" / "source.toml", root / "web" / "source.toml"]
-    assert zone.mended_files("web") == []
+    assert zone.replaced_files("web") == []
 
 
 def test_what_a_killed_run_left_is_found_and_no_landed_day(root: Path, toml: Path) -> None:
     zone = LandingZone(root)
-    zone.mend(toml, "replay_1")
-    assert zone.mended_files("web") == [zone.mended_file("web", "replay_1")]
+    zone.replace_source(toml, "replay_1")
+    assert zone.replaced_files("web") == [zone.replaced_file("web", "replay_1")]
     assert zone.days("web") == {}
 
 
@@ -82,12 +82,12 @@ def test_what_a_killed_run_left_is_found_and_no_landed_day(root: Path, toml: Pat
 def test_a_toml_that_does_not_fit_what_landed_is_refused(
     root: Path, toml: Path, before: str, after: str, message: str
 ) -> None:
-    toml.write_text(MENDED.replace(before, after))
+    toml.write_text(REPLACED.replace(before, after))
     with pytest.raises(SourceError, match=message):
-        LandingZone(root).mend(toml, "replay_1")
+        LandingZone(root).replace_source(toml, "replay_1")
     assert not list(root.rglob("*/mended/*"))
 
 
 def test_another_reader_of_the_same_lines_is_no_obstacle(root: Path, toml: Path) -> None:
-    toml.write_text(MENDED.replace('format = "csv"', 'format = "csv"\nseparator = ";"'))
-    LandingZone(root).mend(toml, "replay_1")
+    toml.write_text(REPLACED.replace('format = "csv"', 'format = "csv"\nseparator = ";"'))
+    LandingZone(root).replace_source(toml, "replay_1")

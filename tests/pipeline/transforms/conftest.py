@@ -19,7 +19,7 @@ from pipeline.landing.clean_plan import CleanPlan, plan_cleaning
 from pipeline.landing.zone import LandedDay, LandingZone, StagedFile, stage_files
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
-from pipeline.transforms.clean import Cleaned, clean, judge
+from pipeline.transforms.clean import Cleaned, clean, validate
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES, IDENTITY
 from pipeline.transforms.device_stitching import device_owners, device_users, most_users, moved_devices, owned
 from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
@@ -119,7 +119,7 @@ class Nights:
             for day in plan.landed
             for number, text in enumerate(self.landed[day.day], 1)
         ]
-        judged = judge(self._lines(rows), self.source, b"key", self.settings).localCheckpoint()
+        judged = validate(self._lines(rows), self.source, b"key", self.settings).localCheckpoint()
         earlier = [row for row in self.tables["events"] if row["arrival_day"] < plan.first]
         made = clean(judged, self._frame("events", earlier), plan.first, self.settings)
         self._replace("events", made.events, lambda row: plan.first <= row["arrival_day"] <= plan.last)
@@ -229,6 +229,6 @@ def cleaned_log(spark, tmp_path: Path) -> Callable[..., CleanedLog]:
         staged = stage_files(files, zone, source.name, source.reader, tmp_path / "staging")
         lines = spark.read.parquet(*[str(file.lines_file) for file in staged]).withColumn("source", F.lit(source.name))
         lines = lines.withColumn("arrival_day", F.lit(arrival_day)) if arrival_day else arrival_days(lines, source)
-        return CleanedLog(staged, judge(lines, source, b"key", settings).localCheckpoint(), settings)
+        return CleanedLog(staged, validate(lines, source, b"key", settings).localCheckpoint(), settings)
 
     return make

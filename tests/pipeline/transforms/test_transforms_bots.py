@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.transforms.bots import BotRules, robots, with_declared_bots
+from pipeline.transforms.bots import BotRules, find_bots, with_declared_bots
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = 3600.0
@@ -71,7 +71,7 @@ def classes(frame_of) -> dict[tuple[str, str], Any]:
     random = np.random.default_rng(4)
     shuffled = [rows[place] for place in random.permutation(len(rows))]
     frame = frame_of(shuffled, "user_id STRING, known_on DATE, event_at TIMESTAMP, is_declared BOOLEAN")
-    found = robots(frame, BotRules()).collect()
+    found = find_bots(frame, BotRules()).collect()
     by_day = {(row.user_id, f"{row.known_on:%A}"): row for row in found}
     assert len(by_day) == len(found), "one row per user and day of being known"
     return by_day

@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import GateError
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.zone import LandedDay
-from pipeline.transforms.line_accounting import FileFunnel, count_fates, gate_frame, require_nothing_lost, step_rows
+from pipeline.transforms.line_accounting import FileAccount, count_outcomes, gate_frame, require_nothing_lost, step_rows
 
 DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
 LINE = "source STRING, arrival_day DATE, file STRING, line BIGINT, reason STRING"
@@ -20,7 +20,7 @@ def lines(
     return [{**alike, "line": number} for number in numbers]
 
 
-def funnel(
+def account(
     lines_in: int,
     accepted: int,
     duplicates: int,
@@ -28,69 +28,71 @@ def funnel(
     file: str = "a",
     set_aside: int = 0,
     source: str = "web",
-) -> FileFunnel:
-    fates = {"accepted": accepted, "duplicates": duplicates, "rejects": rejects}
-    return FileFunnel(source, DAY, file, lines_in, fates, set_aside)
+) -> FileAccount:
+    outcomes = {"accepted": accepted, "duplicates": duplicates, "rejects": rejects}
+    return FileAccount(source, DAY, file, lines_in, outcomes, set_aside)
 
 
 def test_fates_are_counted_per_file_and_day(frame_of) -> None:
     all_lines = lines(1, 2, 3, 4) + lines(1, file="b") + lines(5, day=NEXT)
     accepted, duplicates = lines(1, 2) + lines(5, day=NEXT), lines(3)
     rejects = lines(4, reason="unparsable") + lines(1, file="b", reason="static_asset")
-    found = count_fates(*[frame_of(rows, LINE) for rows in (all_lines, accepted, duplicates, rejects)])
-    assert found[:2] == [funnel(4, 2, 1, 1), funnel(1, 0, 0, 1, "b", set_aside=1)]
-    assert (found[2].day, found[2].lines_in, found[2].fates["accepted"]) == (NEXT, 1, 1)
+    found = count_outcomes(*[frame_of(rows, LINE) for rows in (all_lines, accepted, duplicates, rejects)])
+    assert found[:2] == [account(4, 2, 1, 1), account(1, 0, 0, 1, "b", set_aside=1)]
+    assert (found[2].day, found[2].lines_in, found[2].outcomes["accepted"]) == (NEXT, 1, 1)
     require_nothing_lost(found, [LandedDay("web", DAY, 5, ""), LandedDay("web", NEXT, 1, "")])
 
 
 def test_fates_of_two_sources_are_counted_apart_even_where_their_files_share_a_name(frame_of) -> None:
     rows = lines(1, 2) + lines(1, 2, 3, source="tv")
-    found = count_fates(frame_of(rows, LINE), frame_of(rows[:-1], LINE), frame_of(rows[-1:], LINE), frame_of([], LINE))
-    assert found == [funnel(3, 2, 1, 0, source="tv"), funnel(2, 2, 0, 0)]
+    found = count_outcomes(
+        frame_of(rows, LINE), frame_of(rows[:-1], LINE), frame_of(rows[-1:], LINE), frame_of([], LINE)
+    )
+    assert found == [account(3, 2, 1, 0, source="tv"), account(2, 2, 0, 0)]
 
 
-@pytest.mark.parametrize("one", [funnel(4, 2, 1, 0), funnel(4, 3, 1, 1), funnel(0, 1, 0, 0)])
-def test_a_line_that_is_lost_or_made_up_is_an_error_that_tells_the_counts(one: FileFunnel) -> None:
+@pytest.mark.parametrize("one", [account(4, 2, 1, 0), account(4, 3, 1, 1), account(0, 1, 0, 0)])
+def test_a_line_that_is_lost_or_made_up_is_an_error_that_tells_the_counts(one: FileAccount) -> None:
     with pytest.raises(GateError, match=f"lines were lost: web 2026-01-05 a has {one.lines_in} lines in, but"):
         require_nothing_lost([one], [])
 
 
 def test_a_day_that_lacks_lines_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(GateError, match=r"closed with 5 lines, 4 are there.*Put it back"):
-        require_nothing_lost([funnel(4, 4, 0, 0)], [LandedDay("web", DAY, 5, "")])
+        require_nothing_lost([account(4, 4, 0, 0)], [LandedDay("web", DAY, 5, "")])
 
 
 def test_lines_of_one_source_do_not_make_up_for_those_that_another_lacks() -> None:
     """Both closed the day: 5 lines of the web and 3 of the tv; found are 4 and 4."""
     landed = [LandedDay("web", DAY, 5, ""), LandedDay("tv", DAY, 3, "")]
-    require_nothing_lost([funnel(5, 5, 0, 0), funnel(3, 3, 0, 0, source="tv")], landed)
+    require_nothing_lost([account(5, 5, 0, 0), account(3, 3, 0, 0, source="tv")], landed)
     with pytest.raises(GateError, match="web 2026-01-05 was closed with 5 lines, 4 are there"):
-        require_nothing_lost([funnel(4, 4, 0, 0), funnel(4, 4, 0, 0, source="tv")], landed)
+        require_nothing_lost([account(4, 4, 0, 0), account(4, 4, 0, 0, source="tv")], landed)
 
 
 def test_the_gate_sees_a_row_per_source_and_day(spark) -> None:
-    (row,) = gate_frame(spark, [funnel(4, 2, 1, 1), funnel(6, 2, 1, 1, "b")]).collect()
+    (row,) = gate_frame(spark, [account(4, 2, 1, 1), account(6, 2, 1, 1, "b")]).collect()
     assert (row.lines_in, row.accounted, row.reject_share) == (10, 8, 0.2)
 
 
 def test_the_gate_sees_two_sources_of_a_day_apart(spark) -> None:
     """A source that is broken does not hide behind a larger one that is whole."""
-    rows = gate_frame(spark, [funnel(90, 90, 0, 0), funnel(10, 0, 2, 8, source="tv")]).collect()
+    rows = gate_frame(spark, [account(90, 90, 0, 0), account(10, 0, 2, 8, source="tv")]).collect()
     found = {row.source: (row.lines_in, row.accounted, row.reject_share) for row in rows}
     assert found == {"web": (90, 90, 0.0), "tv": (10, 10, 0.8)}
 
 
 def test_what_rules_of_the_toml_set_aside_is_no_part_of_the_reject_share(spark) -> None:
     """A web server's log is mostly pictures: 90 of 100 lines, and of the other ten, one is broken."""
-    (row,) = gate_frame(spark, [funnel(100, 9, 0, 91, set_aside=90)]).collect()
+    (row,) = gate_frame(spark, [account(100, 9, 0, 91, set_aside=90)]).collect()
     assert (row.lines_in, row.accounted, row.reject_share) == (100, 100, 0.1)
-    (row,) = gate_frame(spark, [funnel(5, 0, 0, 5, set_aside=5)]).collect()
+    (row,) = gate_frame(spark, [account(5, 0, 0, 5, set_aside=5)]).collect()
     assert (row.accounted, row.reject_share) == (5, 0.0)
 
 
 def test_every_planned_day_has_a_row_and_so_has_an_empty_one() -> None:
     plan = CleanPlan([LandedDay("web", DAY, 4, "digest")], [NEXT])
-    empty, day = step_rows(plan, [funnel(4, 2, 1, 1)])
+    empty, day = step_rows(plan, [account(4, 2, 1, 1)])
     assert (empty.day, empty.rows_in, sum(empty.rows_out.values())) == (NEXT, 0, 0)
     assert (day.day, day.source, day.rows_in, day.input_sha256) == (DAY, "web", 4, "digest")
     assert day.rows_out == {"accepted": 2, "duplicates": 1, "rejects": 1}
@@ -98,8 +100,8 @@ def test_every_planned_day_has_a_row_and_so_has_an_empty_one() -> None:
 
 def test_each_source_of_a_day_has_a_row_of_its_own_lines() -> None:
     plan = CleanPlan([LandedDay("tv", DAY, 3, "of tv"), LandedDay("web", DAY, 10, "of web")], [])
-    web = [funnel(4, 2, 1, 1), funnel(6, 6, 0, 0, "b")]
-    tv, both_files = step_rows(plan, [*web, funnel(3, 1, 2, 0, source="tv")])
+    web = [account(4, 2, 1, 1), account(6, 6, 0, 0, "b")]
+    tv, both_files = step_rows(plan, [*web, account(3, 1, 2, 0, source="tv")])
     assert (tv.source, tv.rows_in, tv.input_sha256) == ("tv", 3, "of tv")
     assert tv.rows_out == {"accepted": 1, "duplicates": 2, "rejects": 0}
     assert (both_files.source, both_files.rows_in, both_files.input_sha256) == ("web", 10, "of web")

@@ -16,7 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.settings import Settings
 from pipeline.sources.schema import BUILT_IN, REASONS, Source, load_source, source_file
 from pipeline.transforms.canonical import canonical_lines, check_expressions, check_items, with_reason
-from pipeline.transforms.clean import judge
+from pipeline.transforms.clean import validate
 
 LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
 ARRIVAL_DAY = date(2026, 1, 5)
@@ -485,7 +485,7 @@ def test_ten_thousand_mutated_lines_are_each_judged_once(frame_of, tmp_path: Pat
             {"source": name, "arrival_day": day, "file": "log", "line": number, "text": text}
             for number, text in enumerate(lines, 1)
         ]
-        judged = judge(frame_of(rows, LINES), load_source(source_file(name)), b"key", settings).collect()
+        judged = validate(frame_of(rows, LINES), load_source(source_file(name)), b"key", settings).collect()
         assert sorted(row.line for row in judged) == list(range(1, len(lines) + 1))
         for row in judged:
             assert row.text == lines[row.line - 1]
@@ -499,5 +499,5 @@ def test_ten_thousand_mutated_lines_are_each_judged_once(frame_of, tmp_path: Pat
                     row.weight,
                     row.tags,
                 )
-        fates = {row.reason for row in judged}
-        assert {None, "unparsable", "missing_event_at", "unknown_event_type"} <= fates
+        outcomes = {row.reason for row in judged}
+        assert {None, "unparsable", "missing_event_at", "unknown_event_type"} <= outcomes

@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from tests.bench.next_item.network import ItemSize, NextItemNet
 
 ITEMS = 20
 
 
 @pytest.fixture(scope="session")
-def trails_of() -> Callable[[Sequence[Sequence[int]]], Trails]:
+def interactions_of() -> Callable[[Sequence[Sequence[int]]], Interactions]:
     """Return the function that makes trails of the items of each user, oldest first."""
 
-    def make(lives: Sequence[Sequence[int]]) -> Trails:
+    def make(lives: Sequence[Sequence[int]]) -> Interactions:
         user_N = np.repeat(np.arange(len(lives)), [len(life) for life in lives])
-        return Trails(
+        return Interactions(
             users=len(lives),
             things=ITEMS,
             user_N=user_N,
-            thing_N=np.array([item for life in lives for item in life], dtype=np.int64),
+            item_N=np.array([item for life in lives for item in life], dtype=np.int64),
             at_N=np.array([place for life in lives for place in range(len(life))], dtype=np.int64),
             session_N=user_N.copy(),
         )

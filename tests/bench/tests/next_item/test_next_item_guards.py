@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from tests.bench.next_item.network import NextItemNet
 from tests.bench.next_item.ranker import NetRanker
-from tests.bench.next_item.windows import WindowBatch, batch_of, lesson_windows, lessons, newest_windows
+from tests.bench.next_item.windows import WindowBatch, batch_of, lesson_windows, newest_windows, windows
 
-TrailsOf = Callable[[list[list[int]]], Trails]
+InteractionsOf = Callable[[list[list[int]]], Interactions]
 
 
 def read(item_L: list[int], width: int | None = None) -> WindowBatch:
@@ -39,54 +39,56 @@ def test_the_order_of_items_matters_and_so_does_the_place_in_life(net: NextItemN
     assert not torch.allclose(told, net.log_chance_BV(late))
 
 
-def test_a_user_alone_is_ranked_as_in_a_batch(net: NextItemNet, trails_of: TrailsOf, lives: list[list[int]]) -> None:
+def test_a_user_alone_is_ranked_as_in_a_batch(
+    net: NextItemNet, interactions_of: InteractionsOf, lives: list[list[int]]
+) -> None:
     ranker = NetRanker(net)
-    together = ranker.strength_BV(trails_of(lives))
+    together = ranker.scores_BV(interactions_of(lives))
     for user in (0, 17, 119):
-        np.testing.assert_allclose(ranker.strength_BV(trails_of([lives[user]]))[0], together[user], atol=1e-5)
+        np.testing.assert_allclose(ranker.scores_BV(interactions_of([lives[user]]))[0], together[user], atol=1e-5)
 
 
 def test_a_ranker_says_logarithms_of_chances_and_nothing_of_a_user_without_steps(
-    net: NextItemNet, trails_of: TrailsOf
+    net: NextItemNet, interactions_of: InteractionsOf
 ) -> None:
-    strength_BV = NetRanker(net).strength_BV(trails_of([[1, 2], [], [3]]))
-    np.testing.assert_allclose(np.exp(strength_BV).sum(1), 1, atol=1e-5)
-    assert np.ptp(strength_BV[1]) == 0 and np.ptp(strength_BV[0]) > 0
+    scores_BV = NetRanker(net).scores_BV(interactions_of([[1, 2], [], [3]]))
+    np.testing.assert_allclose(np.exp(scores_BV).sum(1), 1, atol=1e-5)
+    assert np.ptp(scores_BV[1]) == 0 and np.ptp(scores_BV[0]) > 0
 
 
 def test_an_epoch_teaches_every_newest_step_once_and_a_stretch_of_long_lives(
-    trails_of: TrailsOf, lives: list[list[int]]
+    interactions_of: InteractionsOf, lives: list[list[int]]
 ) -> None:
-    trails, most = trails_of([*lives, [5]]), 9
+    interactions, most = interactions_of([*lives, [5]]), 9
     taught = 0
-    for lesson in lessons(trails, most, tokens_at_once=40, random=np.random.default_rng(1)):
-        assert len(lesson.target_R) == int(lesson.read.length_B.sum()) <= 40 + most
-        taught += len(lesson.target_R)
+    for window in windows(interactions, most, tokens_at_once=40, random=np.random.default_rng(1)):
+        assert len(window.target_R) == int(window.read.length_B.sum()) <= 40 + most
+        taught += len(window.target_R)
     newest = sum(min(len(life) - 1, most) for life in lives)
     assert taught == newest + most * sum(len(life) > most + 1 for life in lives)
 
 
-def test_targets_are_the_items_that_came_next(trails_of: TrailsOf) -> None:
-    trails = trails_of([[1, 2, 3, 4], [7, 8]])
-    [lesson] = lessons(trails, most=9, tokens_at_once=100, random=np.random.default_rng(1))
-    item_R = lesson.read.item_BL[lesson.read.is_real_BL()]
-    assert sorted(zip(item_R.tolist(), lesson.target_R.tolist(), strict=True)) == [(1, 2), (2, 3), (3, 4), (7, 8)]
+def test_targets_are_the_items_that_came_next(interactions_of: InteractionsOf) -> None:
+    interactions = interactions_of([[1, 2, 3, 4], [7, 8]])
+    [window] = windows(interactions, most=9, tokens_at_once=100, random=np.random.default_rng(1))
+    item_R = window.read.item_BL[window.read.is_real_BL()]
+    assert sorted(zip(item_R.tolist(), window.target_R.tolist(), strict=True)) == [(1, 2), (2, 3), (3, 4), (7, 8)]
 
 
-def test_an_earlier_stretch_lies_within_its_life_and_tells_its_true_places(trails_of: TrailsOf) -> None:
-    trails = trails_of([list(range(20)), [3] * 20])
+def test_an_earlier_stretch_lies_within_its_life_and_tells_its_true_places(interactions_of: InteractionsOf) -> None:
+    interactions = interactions_of([list(range(20)), [3] * 20])
     begins = set()
     for seed in range(60):
-        windows = lesson_windows(trails, 5, np.random.default_rng(seed))
+        windows = lesson_windows(interactions, 5, np.random.default_rng(seed))
         assert windows.first_W[:2].tolist() == [14, 34] and windows.length_W.tolist() == [5, 5, 5, 5]
         begins |= {windows.first_W[2]}
-        batch = batch_of(trails, trails.steps_before_N(), windows)
+        batch = batch_of(interactions, interactions.events_before_N(), windows)
         assert batch.item_BL[2].tolist() == batch.place_BL[2].tolist()
     assert begins == set(range(14))
 
 
-def test_newest_windows_are_the_newest_steps(trails_of: TrailsOf) -> None:
-    windows = newest_windows(trails_of([[1, 2, 3, 4], [], [7]]), most=3)
+def test_newest_windows_are_the_newest_steps(interactions_of: InteractionsOf) -> None:
+    windows = newest_windows(interactions_of([[1, 2, 3, 4], [], [7]]), most=3)
     assert (windows.first_W[[0, 2]].tolist(), windows.length_W.tolist()) == ([1, 4], [3, 0, 1])
     assert windows.steps == 4
 
@@ -107,12 +109,12 @@ def test_asking_of_the_newest_places_alone_finds_what_asking_of_all_finds(net: N
     torch.testing.assert_close(net.newest_BD(batch), net(batch)[torch.arange(3), length_B - 1], rtol=0, atol=1e-12)
 
 
-def test_threads_change_nothing(net: NextItemNet, trails_of: TrailsOf, lives: list[list[int]]) -> None:
+def test_threads_change_nothing(net: NextItemNet, interactions_of: InteractionsOf, lives: list[list[int]]) -> None:
     before = torch.get_num_threads()
     told = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        told.append(NetRanker(net).strength_BV(trails_of(lives)))
+        told.append(NetRanker(net).scores_BV(interactions_of(lives)))
         assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
     np.testing.assert_array_equal(*told)

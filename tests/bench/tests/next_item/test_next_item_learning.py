@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from model.baselines.interactions import Trails
-from model.transformer.lr_schedule import WeightAverage, pace
+from model.baselines.interactions import Interactions
+from model.transformer.lr_schedule import WeightAverage, lr_schedule
 from tests.bench.next_item.blend import LEAST_CHANCE, BlendRanker, blended_BV, log_chance_BV, ndcg_by_weight
 from tests.bench.next_item.contestant import NetOfItems
 from tests.bench.next_item.loss import next_item_loss, shared_negatives
@@ -19,7 +19,7 @@ from tests.bench.next_item.trainer import ItemProgress, ItemRecipe, train_net
 from tests.bench.public_sets.item_contestants import PopularItems
 from tests.bench.public_sets.next_item import TEST, VALIDATION, hits_U, ndcg_U, question, ranks_U
 
-TrailsOf = Callable[[list[list[int]]], Trails]
+InteractionsOf = Callable[[list[list[int]]], Interactions]
 RECIPE = ItemRecipe(
     size=ItemSize(width=16, heads=2, blocks=1, places=32, dropout=0.1),
     epochs=6, newest=10, tokens_at_once=100, negatives=12, learning_rate=1e-2, warm_up_steps=5, judged_every=2,
@@ -56,13 +56,15 @@ def test_negatives_are_different_and_as_many_as_asked_for() -> None:
     assert sorted(shared_negatives(5, 10, torch.Generator()).tolist()) == [0, 1, 2, 3, 4]
 
 
-def train(trails: Trails, **changes: Any) -> dict[str, torch.Tensor]:
-    return train_net(trails, replace(RECIPE, **changes), judge=lambda net: 0.0).state_dict()
+def train(interactions: Interactions, **changes: Any) -> dict[str, torch.Tensor]:
+    return train_net(interactions, replace(RECIPE, **changes), judge=lambda net: 0.0).state_dict()
 
 
-def test_two_trainings_of_one_seed_are_equal_bit_for_bit(trails_of: TrailsOf, lives: list[list[int]]) -> None:
-    trails = trails_of(lives)
-    one, other, of_other_seed = train(trails), train(trails), train(trails, seed=2)
+def test_two_trainings_of_one_seed_are_equal_bit_for_bit(
+    interactions_of: InteractionsOf, lives: list[list[int]]
+) -> None:
+    interactions = interactions_of(lives)
+    one, other, of_other_seed = train(interactions), train(interactions), train(interactions, seed=2)
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not torch.equal(one["item.weight"], of_other_seed["item.weight"])
 
@@ -75,12 +77,14 @@ def test_two_trainings_of_one_seed_are_equal_bit_for_bit(trails_of: TrailsOf, li
         {"size": replace(RECIPE.size, dropout=0.0)},
     ],
 )  # fmt: skip
-def test_each_setting_changes_the_outcome(trails_of: TrailsOf, lives: list[list[int]], change: dict[str, Any]) -> None:
-    trails = trails_of(lives[:40])
-    assert not torch.equal(train(trails)["item.weight"], train(trails, **change)["item.weight"])
+def test_each_setting_changes_the_outcome(
+    interactions_of: InteractionsOf, lives: list[list[int]], change: dict[str, Any]
+) -> None:
+    interactions = interactions_of(lives[:40])
+    assert not torch.equal(train(interactions)["item.weight"], train(interactions, **change)["item.weight"])
 
 
-def test_the_epoch_is_kept_that_the_judge_likes_best(trails_of: TrailsOf, lives: list[list[int]]) -> None:
+def test_the_epoch_is_kept_that_the_judge_likes_best(interactions_of: InteractionsOf, lives: list[list[int]]) -> None:
     seen: list[torch.Tensor] = []
 
     def judge(net: NextItemNet) -> float:
@@ -88,51 +92,53 @@ def test_the_epoch_is_kept_that_the_judge_likes_best(trails_of: TrailsOf, lives:
         return [0.1, 0.3, 0.2][len(seen) - 1]
 
     progress: list[ItemProgress] = []
-    best = train_net(trails_of(lives), RECIPE, judge, progress.append)
+    best = train_net(interactions_of(lives), RECIPE, judge, progress.append)
     assert len(seen) == 3 and torch.equal(best.item.weight, seen[1])
     assert [one.judged for one in progress if one.judged is not None] == [0.1, 0.3, 0.2]
     assert progress[-1].epoch == 6 and progress[-1].tokens > 6 * 120
 
 
-def test_nothing_to_learn_from_is_refused(trails_of: TrailsOf) -> None:
+def test_nothing_to_learn_from_is_refused(interactions_of: InteractionsOf) -> None:
     with pytest.raises(ValueError, match="no user has two steps"):
-        train_net(trails_of([[1], [2]]), RECIPE, judge=lambda net: 0.0)
+        train_net(interactions_of([[1], [2]]), RECIPE, judge=lambda net: 0.0)
 
 
-def test_a_planted_order_is_learnt_where_popularity_sees_nothing(trails_of: TrailsOf, lives: list[list[int]]) -> None:
-    trails = trails_of(lives)
-    validation, test = question(trails, VALIDATION), question(trails, TEST)
-    contestant = NetOfItems(replace(RECIPE, epochs=20), validation)
-    net, popular = contestant.prepare(validation.past), PopularItems().prepare(validation.past)
+def test_a_planted_order_is_learnt_where_popularity_sees_nothing(
+    interactions_of: InteractionsOf, lives: list[list[int]]
+) -> None:
+    interactions = interactions_of(lives)
+    validation, test = question(interactions, VALIDATION), question(interactions, TEST)
+    model = NetOfItems(replace(RECIPE, epochs=20), validation)
+    net, popular = model.fit(validation.past), PopularItems().fit(validation.past)
     reached, counted = (float(ndcg_U(ranks_U(one, test, 10)).mean()) for one in (net, popular))
     assert reached > 1.5 * counted
     assert float(hits_U(ranks_U(net, test, 10)).mean()) > 0.7
-    assert contestant.settings()["epochs"] == 20
+    assert model.settings()["epochs"] == 20
 
 
 def test_a_blend_adds_logarithms_and_its_weight_matters(
-    trails_of: TrailsOf, lives: list[list[int]], net: NextItemNet
+    interactions_of: InteractionsOf, lives: list[list[int]], net: NextItemNet
 ) -> None:
-    trails = trails_of(lives)
-    test = question(trails, TEST)
-    popular = PopularItems().prepare(test.past)
-    contestant = NetOfItems(RECIPE, question(trails, VALIDATION)).prepare(question(trails, VALIDATION).past)
-    prior_BV, net_BV = log_chance_BV(popular, test.past), contestant.strength_BV(test.past)
-    blend = BlendRanker((contestant, contestant), popular, prior_weight=0.7)
-    np.testing.assert_allclose(blend.strength_BV(test.past), net_BV + 0.7 * prior_BV, atol=1e-5)
+    interactions = interactions_of(lives)
+    test = question(interactions, TEST)
+    popular = PopularItems().fit(test.past)
+    model = NetOfItems(RECIPE, question(interactions, VALIDATION)).fit(question(interactions, VALIDATION).past)
+    prior_BV, net_BV = log_chance_BV(popular, test.past), model.scores_BV(test.past)
+    blend = BlendRanker((model, model), popular, prior_weight=0.7)
+    np.testing.assert_allclose(blend.scores_BV(test.past), net_BV + 0.7 * prior_BV, atol=1e-5)
     tried = ndcg_by_weight([net_BV], prior_BV, test, (0.0, 50.0))
-    assert tried[0.0] == pytest.approx(ndcg_U(ranks_U(contestant, test, 100)).mean())
+    assert tried[0.0] == pytest.approx(ndcg_U(ranks_U(model, test, 100)).mean())
     assert tried[50.0] < tried[0.0]
     assert np.array_equal(blended_BV([net_BV], prior_BV, 0.0), net_BV)
 
 
-def test_what_counts_as_impossible_keeps_a_finite_logarithm(trails_of: TrailsOf) -> None:
-    prior = PopularItems().prepare(trails_of([[1]]))
-    assert log_chance_BV(prior, trails_of([[1]])).min() == pytest.approx(np.log(LEAST_CHANCE))
+def test_what_counts_as_impossible_keeps_a_finite_logarithm(interactions_of: InteractionsOf) -> None:
+    prior = PopularItems().fit(interactions_of([[1]]))
+    assert log_chance_BV(prior, interactions_of([[1]])).min() == pytest.approx(np.log(LEAST_CHANCE))
 
 
 def test_the_pace_rises_then_falls_to_nothing() -> None:
-    told = [pace(step, 1000, 100) for step in range(1001)]
+    told = [lr_schedule(step, 1000, 100) for step in range(1001)]
     assert told[0] == pytest.approx(0.01) and told[-1] == pytest.approx(0)
     assert np.all(np.diff(told[:90]) > 0) and np.all(np.diff(told[100:]) < 0)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model.data.days import MICROS_PER_DAY, end_of_day
-from model.data.labels import lesson
+from model.data.labels import label_window
 from model.errors import InputError
 from tests.bench.public_sets.beauty import LAST_DAY, attribute_history, read_beauty
 from tests.bench.public_sets.sets import BEAUTY_SPLIT
@@ -19,7 +19,7 @@ ATTRIBUTES = {"3": [30, 4, 30], "1": [4], "2": [7, 30]}
 
 def test_an_attribute_that_is_told_twice_counts_once(beauty_of: Write) -> None:
     beauty = read_beauty(beauty_of(LINES, ATTRIBUTES))
-    assert beauty.trails.thing_N.tolist() == [0, 1, 2, 2, 0]
+    assert beauty.interactions.item_N.tolist() == [0, 1, 2, 2, 0]
     assert beauty.attribute_names.tolist() == ["04", "07", "30"]
     assert list(zip(beauty.item_A.tolist(), beauty.attribute_A.tolist(), strict=True)) == [
         (0, 0), (1, 1), (1, 2), (2, 0), (2, 2)
@@ -42,10 +42,10 @@ def test_the_window_of_the_test_is_the_last_item_and_that_of_the_validation_the_
     history = attribute_history(read_beauty(beauty_of(LINES, ATTRIBUTES)))
     assert BEAUTY_SPLIT.test + timedelta(days=1) == LAST_DAY
     found = {}
-    for cut in (BEAUTY_SPLIT.test, BEAUTY_SPLIT.validation):
-        asked = lesson(history, end_of_day(cut), end_of_day(BEAUTY_SPLIT.end_of(cut)))
+    for cutoff in (BEAUTY_SPLIT.test, BEAUTY_SPLIT.validation):
+        asked = label_window(history, end_of_day(cutoff), end_of_day(BEAUTY_SPLIT.end_of(cutoff)))
         touched = zip(asked.touched.user_P, asked.past.tag_T[asked.touched.tag_P], strict=True)
-        found[cut] = {(asked.past.user_id_U[user], tag) for user, tag in touched}
+        found[cutoff] = {(asked.past.user_id_U[user], tag) for user, tag in touched}
     assert found[BEAUTY_SPLIT.test] == {("0", "04"), ("0", "30"), ("1", "04")}
     assert found[BEAUTY_SPLIT.validation] == {("0", "07"), ("0", "30")}  # nothing is known of user 1 before
 
@@ -63,5 +63,9 @@ def test_a_missing_order_of_beauty_is_told_with_its_source_and_licence(tmp_path:
 @pytest.mark.real_data
 def test_the_real_set_of_beauty_has_the_counts_that_the_papers_tell(real_data: Path) -> None:
     beauty = read_beauty(real_data)
-    assert (beauty.trails.users, beauty.trails.things, len(beauty.trails.user_N)) == (22_363, 12_101, 198_502)
+    assert (beauty.interactions.users, beauty.interactions.things, len(beauty.interactions.user_N)) == (
+        22_363,
+        12_101,
+        198_502,
+    )
     assert len(beauty.attribute_names) == 637

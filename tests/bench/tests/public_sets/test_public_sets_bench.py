@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from model.__main__ import app
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.baselines.transition import Bag, TransitionSettings
-from model.data.users import lowest_hashes_U
+from model.data.users import lowest_hash_users_U
 from model.metrics import mean_of_users
 from tests.bench.public_sets.item_bench import bench_items
 from tests.bench.public_sets.item_contestants import PopularItems, TransitionOfItems
@@ -29,16 +29,16 @@ FAMILIES = {"popularity": (PopularItems(),), "transition": (PopularItems("transi
 
 
 @pytest.fixture
-def circle() -> Trails:
+def circle() -> Interactions:
     """Sixty users who each walk on around a circle of 15 items: the item after the last is certain."""
     random = np.random.default_rng(4)
     start_U, length_U = random.integers(0, 15, 60), random.integers(4, 12, 60)
     user_N = np.repeat(np.arange(60), length_U)
     at_N = np.concatenate([np.arange(length) for length in length_U])
-    return Trails(60, 15, user_N, (start_U[user_N] + at_N) % 15, at_N, user_N)
+    return Interactions(60, 15, user_N, (start_U[user_N] + at_N) % 15, at_N, user_N)
 
 
-def test_the_validation_chooses_and_the_test_judges(circle: Trails) -> None:
+def test_the_validation_chooses_and_the_test_judges(circle: Interactions) -> None:
     told: list[str] = []
     found = bench_items(circle, 50, FAMILIES, told.append)
     popularity, transition = found.methods
@@ -51,19 +51,19 @@ def test_the_validation_chooses_and_the_test_judges(circle: Trails) -> None:
     assert [line.split()[3].rstrip(",") for line in told] == ["popularity", "transition"]
 
 
-def test_nothing_is_fitted_to_what_the_validation_and_the_test_ask_for(circle: Trails) -> None:
-    shown: list[Trails] = []
+def test_nothing_is_fitted_to_what_the_validation_and_the_test_ask_for(circle: Interactions) -> None:
+    shown: list[Interactions] = []
 
     class Watches(PopularItems):
-        def prepare(self, known: Trails) -> Any:
+        def fit(self, known: Interactions) -> Any:
             shown.append(known)
-            return super().prepare(known)
+            return super().fit(known)
 
     bench_items(circle, 50, {"popularity": (Watches(),)}, lambda doing: None)
     assert [len(known.user_N) for known in shown] == [len(circle.user_N) - 2 * 60]
 
 
-def test_the_hash_is_of_what_was_asked_and_not_of_what_was_found(circle: Trails) -> None:
+def test_the_hash_is_of_what_was_asked_and_not_of_what_was_found(circle: Interactions) -> None:
     def result(families: Any, users: int | None = None) -> dict[str, Any]:
         return SetResult("circle", "Circle", users, [bench_items(circle, 50, families, lambda doing: None)]).as_json()
 
@@ -74,7 +74,7 @@ def test_the_hash_is_of_what_was_asked_and_not_of_what_was_found(circle: Trails)
     assert len({found["configuration_hash"] for found in (one, result(other), result(FAMILIES, 60))}) == 3
 
 
-def test_the_table_tells_what_was_tuned_and_warns_of_a_trial(circle: Trails) -> None:
+def test_the_table_tells_what_was_tuned_and_warns_of_a_trial(circle: Interactions) -> None:
     task = bench_items(circle, 50, FAMILIES, lambda doing: None)
     whole, trial = (tables(SetResult("circle", "Circle", users, [task]))[0] for users in (None, 60))
     assert "proves nothing" not in str(whole.title) and "proves nothing" in str(trial.title)
@@ -92,22 +92,22 @@ def test_the_interval_of_a_mean_is_that_of_resampled_users() -> None:
 
 
 def test_a_sample_keeps_the_same_users_and_forgets_items_that_nobody_has() -> None:
-    is_kept_U = lowest_hashes_U(map(str, range(40)), 10)
-    assert is_kept_U.sum() == 10 and lowest_hashes_U(map(str, range(40)), 99).all()
-    assert is_kept_U.tolist() == lowest_hashes_U(map(str, range(39, -1, -1)), 10)[::-1].tolist()
-    trails = Trails(
+    is_kept_U = lowest_hash_users_U(map(str, range(40)), 10)
+    assert is_kept_U.sum() == 10 and lowest_hash_users_U(map(str, range(40)), 99).all()
+    assert is_kept_U.tolist() == lowest_hash_users_U(map(str, range(39, -1, -1)), 10)[::-1].tolist()
+    interactions = Interactions(
         3, 9, np.array([0, 0, 1, 2]), np.array([8, 2, 5, 2]), np.array([0, 1, 0, 0]), np.array([0, 0, 1, 2])
     )
-    some = of_users(trails, np.array([True, False, True]))
+    some = of_users(interactions, np.array([True, False, True]))
     assert (some.users, some.things) == (2, 2)
-    assert some.user_N.tolist() == [0, 0, 1] and some.thing_N.tolist() == [1, 0, 0]
+    assert some.user_N.tolist() == [0, 0, 1] and some.item_N.tolist() == [1, 0, 0]
 
 
 def test_each_day_knows_what_had_happened_by_its_end(taobao_of: Callable[[str], Path]) -> None:
     lines = "1,7,50,pv,1512086399\n1,7,50,pv,1512086400\n2,7,50,pv,1512172799\n2,7,50,buy,1512172800\n"
     split = daily_split(date(2017, 11, 30), taught=2)
-    assert [str(cut) for cut in split.cuts] == ["2017-11-27", "2017-11-28", "2017-11-29", "2017-11-30"]
-    assert split.taught_by(split.validation) == split.taught  # whose windows end as the validation's begins
+    assert [str(cutoff) for cutoff in split.cutoffs] == ["2017-11-27", "2017-11-28", "2017-11-29", "2017-11-30"]
+    assert split.ended_by(split.validation) == split.taught  # whose windows end as the validation's begins
     known = known_of(read_taobao(taobao_of(lines)).history, split)
     assert known[date(2017, 11, 29)].users == 0
     assert known[date(2017, 11, 30)].user_id_U.tolist() == ["1"]

@@ -7,19 +7,19 @@ import pytest
 from numpy.typing import NDArray
 
 import tests.bench.public_sets.next_item as next_item
-from model.baselines.interactions import Trails
+from model.baselines.interactions import Interactions
 from model.data.arrays import Floats
 from tests.bench.public_sets.next_item import TEST, VALIDATION, hits_U, ndcg_U, newest, question, ranks_U
 
 
-def trails_of(*things_of_users: list[int], things: int) -> Trails:
-    user_N = np.repeat(np.arange(len(things_of_users)), [len(one) for one in things_of_users])
-    return Trails(
-        users=len(things_of_users),
+def interactions_of(*items_of_users: list[int], things: int) -> Interactions:
+    user_N = np.repeat(np.arange(len(items_of_users)), [len(one) for one in items_of_users])
+    return Interactions(
+        users=len(items_of_users),
         things=things,
         user_N=user_N,
-        thing_N=np.concatenate([np.array(one) for one in things_of_users]),
-        at_N=np.concatenate([np.arange(len(one)) for one in things_of_users]),
+        item_N=np.concatenate([np.array(one) for one in items_of_users]),
+        at_N=np.concatenate([np.arange(len(one)) for one in items_of_users]),
         session_N=user_N,
     )
 
@@ -28,52 +28,54 @@ class Says:
     """A ranker that says the same of everybody, and remembers what it was shown."""
 
     def __init__(self, *strength: float) -> None:
-        self.strength_V = np.array(strength)
-        self.shown: list[Trails] = []
+        self.score_V = np.array(strength)
+        self.shown: list[Interactions] = []
 
-    def strength_BV(self, trails: Trails) -> Floats:
-        self.shown.append(trails)
-        return np.tile(self.strength_V, (trails.users, 1))
+    def scores_BV(self, interactions: Interactions) -> Floats:
+        self.shown.append(interactions)
+        return np.tile(self.score_V, (interactions.users, 1))
 
 
 def test_the_test_asks_for_the_last_step_and_knows_the_one_that_the_validation_asks_for() -> None:
-    trails = trails_of([4, 2, 0, 1], [3, 1, 2], things=5)
-    test, validation = question(trails, TEST), question(trails, VALIDATION)
+    interactions = interactions_of([4, 2, 0, 1], [3, 1, 2], things=5)
+    test, validation = question(interactions, TEST), question(interactions, VALIDATION)
     assert test.target_U.tolist() == [1, 2] and validation.target_U.tolist() == [0, 1]
-    assert test.past.thing_N.tolist() == [4, 2, 0, 3, 1] and test.past.user_N.tolist() == [0, 0, 0, 1, 1]
-    assert validation.past.thing_N.tolist() == [4, 2, 3]
+    assert test.past.item_N.tolist() == [4, 2, 0, 3, 1] and test.past.user_N.tolist() == [0, 0, 0, 1, 1]
+    assert validation.past.item_N.tolist() == [4, 2, 3]
 
 
 def test_a_user_of_too_few_steps_cannot_be_asked() -> None:
-    trails = trails_of([0, 1], [2, 1, 0], things=3)
-    assert question(trails, TEST).users == 2
+    interactions = interactions_of([0, 1], [2, 1, 0], things=3)
+    assert question(interactions, TEST).users == 2
     with pytest.raises(ValueError, match="a user has 2 steps, expected 3 at least"):
-        question(trails, VALIDATION)
+        question(interactions, VALIDATION)
 
 
 def test_what_was_seen_is_not_ranked_and_equals_stand_before_the_right_item() -> None:
-    trails = trails_of([0, 1, 2], [3, 4, 2], [0, 3, 1], things=5)
+    interactions = interactions_of([0, 1, 2], [3, 4, 2], [0, 3, 1], things=5)
     # Item 2 has two equals and two stronger ones, of which the first user has seen both, the second user one equal.
     ranker = Says(9, 8, 5, 5, 5)
-    assert ranks_U(ranker, question(trails, TEST), 50).tolist() == [3, 3, 1]
+    assert ranks_U(ranker, question(interactions, TEST), 50).tolist() == [3, 3, 1]
 
 
 def test_a_right_item_that_was_seen_before_is_ranked_all_the_same() -> None:
-    assert ranks_U(Says(3, 2, 1), question(trails_of([0, 1, 1], things=3), TEST), 50).tolist() == [1]
+    assert ranks_U(Says(3, 2, 1), question(interactions_of([0, 1, 1], things=3), TEST), 50).tolist() == [1]
 
 
 def test_a_ranker_is_shown_the_newest_steps_while_older_ones_stay_hidden_from_the_ranking() -> None:
     ranker = Says(9, 8, 7, 1)
-    assert ranks_U(ranker, question(trails_of([0, 1, 2, 3], things=4), TEST), most=2).tolist() == [1]
-    assert ranker.shown[0].thing_N.tolist() == [1, 2]
-    assert newest(trails_of([0, 1, 2], [3], things=4), 2).thing_N.tolist() == [1, 2, 3]
+    assert ranks_U(ranker, question(interactions_of([0, 1, 2, 3], things=4), TEST), most=2).tolist() == [1]
+    assert ranker.shown[0].item_N.tolist() == [1, 2]
+    assert newest(interactions_of([0, 1, 2], [3], things=4), 2).item_N.tolist() == [1, 2, 3]
 
 
 def test_the_size_of_a_batch_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(1)
-    trails = trails_of(*(random.permutation(30)[: random.integers(2, 12)].tolist() for _ in range(17)), things=30)
+    interactions = interactions_of(
+        *(random.permutation(30)[: random.integers(2, 12)].tolist() for _ in range(17)), things=30
+    )
     strength = random.integers(0, 4, 30).tolist()
-    asked = question(trails, TEST)
+    asked = question(interactions, TEST)
     whole = Says(*strength)
     expected = ranks_U(whole, asked, 50)
     assert len(whole.shown) == 1
@@ -85,23 +87,23 @@ def test_the_size_of_a_batch_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_ranks_are_those_of_a_loop_over_users_and_items() -> None:
     random = np.random.default_rng(2)
-    trails = trails_of(*(random.permutation(20)[:6].tolist() for _ in range(40)), things=20)
-    strength_UV = random.integers(0, 6, (40, 20)).astype(float)
+    interactions = interactions_of(*(random.permutation(20)[:6].tolist() for _ in range(40)), things=20)
+    scores_UV = random.integers(0, 6, (40, 20)).astype(float)
 
     class Knows:
-        def strength_BV(self, trails: Trails) -> NDArray[np.float64]:
-            return strength_UV
+        def scores_BV(self, interactions: Interactions) -> NDArray[np.float64]:
+            return scores_UV
 
-    asked = question(trails, TEST)
+    asked = question(interactions, TEST)
     for user, rank in enumerate(ranks_U(Knows(), asked, 50).tolist()):
-        seen, target = set(asked.past.thing_N[asked.past.user_N == user].tolist()), int(asked.target_U[user])
+        seen, target = set(asked.past.item_N[asked.past.user_N == user].tolist()), int(asked.target_U[user])
         rivals = [item for item in range(20) if item not in seen and item != target]
-        assert rank == 1 + sum(strength_UV[user, item] >= strength_UV[user, target] for item in rivals)
+        assert rank == 1 + sum(scores_UV[user, item] >= scores_UV[user, target] for item in rivals)
 
 
 def test_nan_is_refused_since_it_would_seem_to_lose_against_the_right_item() -> None:
     with pytest.raises(ValueError, match="a strength is nan"):
-        ranks_U(Says(1, float("nan"), 0), question(trails_of([0, 2], things=3), TEST), 50)
+        ranks_U(Says(1, float("nan"), 0), question(interactions_of([0, 2], things=3), TEST), 50)
 
 
 def test_figures_of_a_rank_are_those_of_their_definitions() -> None:

@@ -42,9 +42,9 @@ def test_a_gap_of_exactly_30_minutes_splits_no_session_and_a_second_more_does(ta
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("cut", ["10,75,500", "10,75,500,", "10,75,500,p", "10,75,500,pv,", "1"])
-def test_a_cut_last_line_is_left_out_and_counted(taobao_of: Callable[[str], Path], cut: str) -> None:
-    log = read_taobao(taobao_of(WHOLE + cut))
+@pytest.mark.parametrize("cutoff", ["10,75,500", "10,75,500,", "10,75,500,p", "10,75,500,pv,", "1"])
+def test_a_cut_last_line_is_left_out_and_counted(taobao_of: Callable[[str], Path], cutoff: str) -> None:
+    log = read_taobao(taobao_of(WHOLE + cutoff))
     assert log.broken_lines == 1
     assert log.history.item_E.tolist() == [72, 74, 73, 71, 70]
 

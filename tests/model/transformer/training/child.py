@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from model.transformer.checkpoint import Checkpoint
-from model.transformer.distributed import Machine
+from model.transformer.distributed import Runtime
 from model.transformer.early_stop import LeastLoss
 from model.transformer.store import StoredSource
 from model.transformer.trainer import Trainer
@@ -22,7 +22,7 @@ from model.transformer.trainer import Trainer
 def main(folder: Path, seconds_a_step: float) -> None:
     network, recipe = torch.load(folder / "network.pt", weights_only=False)
     taught, judged = (StoredSource(folder / f"{name}.arrow") for name in ("taught", "judged"))
-    trainer = Trainer(network, [taught], recipe, LeastLoss(judged, recipe), Machine.found())
+    trainer = Trainer(network, [taught], recipe, LeastLoss(judged, recipe), Runtime.found())
     average = trainer.run(lambda told: time.sleep(seconds_a_step), Checkpoint(folder / "checkpoint.pt", 0.0))
     torch.save(average.state_dict(), folder / f"weights.{trainer.learner.fabric.global_rank}.pt")
 

@@ -14,17 +14,17 @@ import torch
 from model.baselines.simple import OwnCounts
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
-from model.data.labels import lesson
-from model.transformer.config import Recipe, Size
-from model.transformer.dataset import Window
+from model.data.labels import label_window
+from model.transformer.config import NetworkConfig, TrainingConfig
+from model.transformer.dataset import TrainingSet
 from model.transformer.network import InterestTransformer
-from model.transformer.stacked_features import CrossFittedPaths
+from model.transformer.stacked_features import CrossFittedFeatures
 from model.transformer.tokens import Vocabulary
 from model.transformer.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[4]
 CHILD = Path(__file__).with_name("child.py")
-SMALL = Size(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
+SMALL = NetworkConfig(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
 WEEK = 7 * MICROS_PER_DAY
 
 
@@ -32,10 +32,10 @@ WEEK = 7 * MICROS_PER_DAY
 class Small:
     """What is learnt from, what is judged by, and the network that learns."""
 
-    taught: Window
-    judged: Window
+    taught: TrainingSet
+    judged: TrainingSet
     known: tuple[int, int, int]  # items, tags, actions
-    recipe: Recipe
+    recipe: TrainingConfig
 
     def network(self, seed: int = 1) -> InterestTransformer:
         torch.manual_seed(seed)
@@ -49,13 +49,13 @@ class Small:
 def small(world: Any) -> Small:
     history = history_of(world.until(world.last_day))
     history = history.of_users(np.arange(history.users) < 80)
-    cuts = [end_of_day(world.last_day) - number * WEEK for number in (3, 2, 1)]
-    lessons = [lesson(history, cut, cut + WEEK) for cut in cuts]
-    vocabulary = Vocabulary.of(lessons[-1].past)
-    paths = CrossFittedPaths.of([OwnCounts(is_tuned=True)], lessons[:1], lessons[1].past, lessons[1].cut)
-    taught, judged = (Window.of(one.past, [one], vocabulary, paths, SMALL) for one in lessons[1:])
+    cutoffs = [end_of_day(world.last_day) - number * WEEK for number in (3, 2, 1)]
+    windows = [label_window(history, cutoff, cutoff + WEEK) for cutoff in cutoffs]
+    vocabulary = Vocabulary.of(windows[-1].past)
+    paths = CrossFittedFeatures.of([OwnCounts(is_tuned=True)], windows[:1], windows[1].past, windows[1].cutoff)
+    taught, judged = (TrainingSet.of(one.past, [one], vocabulary, paths, SMALL) for one in windows[1:])
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-    return Small(taught, judged, known, Recipe(epochs=3, tokens_at_once=1024, warm_up_steps=5))
+    return Small(taught, judged, known, TrainingConfig(epochs=3, tokens_at_once=1024, warm_up_steps=5))
 
 
 @pytest.fixture

@@ -9,27 +9,27 @@ import pytest
 import torch
 
 from model.transformer.dataset import plan, share
-from model.transformer.distributed import Machine, cores, scoring_threads
+from model.transformer.distributed import Runtime, cores, scoring_threads
 from model.transformer.tensors import leaves, moved, rebuilt
 
 RANKS = {"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}
 
 
 def test_without_a_gpu_it_is_one_process_in_single_precision_or_what_torchrun_started() -> None:
-    assert Machine.found({}) == Machine("cpu", "32-true", False, 1, 1)
-    assert Machine.found(RANKS) == Machine("cpu", "32-true", False, 4, 2)
+    assert Runtime.found({}) == Runtime("cpu", "32-true", False, 1, 1)
+    assert Runtime.found(RANKS) == Runtime("cpu", "32-true", False, 4, 2)
 
 
 @pytest.mark.parametrize(("has_bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_a_gpu_computes_in_bf16_where_it_can(monkeypatch: pytest.MonkeyPatch, has_bf16: bool, precision: Any) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
-    assert Machine.found(RANKS) == Machine("cuda", precision, True, 4, 2)
+    assert Runtime.found(RANKS) == Runtime("cuda", precision, True, 4, 2)
 
 
 def test_bf16_gives_like_weights_but_not_the_same(small: Any, same_weights: Callable[..., bool]) -> None:
     single = small.trainer(epochs=1).run().state_dict()
-    mixed = small.trainer(epochs=1, machine=Machine(precision="bf16-mixed")).run().state_dict()
+    mixed = small.trainer(epochs=1, machine=Runtime(precision="bf16-mixed")).run().state_dict()
     assert not same_weights(single, mixed)
     for name, weight in single.items():
         torch.testing.assert_close(mixed[name], weight, rtol=0.1, atol=0.02)
@@ -39,9 +39,9 @@ def test_only_where_it_pays_is_a_network_compiled(monkeypatch: pytest.MonkeyPatc
     compiled: list[Any] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda network, dynamic: compiled.append((network, dynamic)))
     network = small.network()
-    Machine().readied(network)
+    Runtime().readied(network)
     assert compiled == []
-    Machine("cuda", is_compiled=True).readied(network)
+    Runtime("cuda", is_compiled=True).readied(network)
     assert compiled == [(network, True)]
 
 
@@ -77,7 +77,7 @@ def test_ranks_share_a_batch_and_none_is_without_users(users: int) -> None:
 def test_a_question_is_taken_apart_by_its_fields_and_put_together_again(small: Any) -> None:
     question = small.taught.question(np.array([3, 1]))
     told = leaves(question)
-    assert set(told) >= {"batch.kind_BL", "path_BCTP", "touched_BCT"}
+    assert set(told) >= {"batch.kind_BL", "stacked_BCTP", "touched_BCT"}
     again = rebuilt(type(question), moved(told, torch.device("cpu")))
     assert again.batch.kind_BL is question.batch.kind_BL and again.touched_BCT is question.touched_BCT
     assert moved(told, torch.device("meta"))["batch.kind_BL"].is_meta

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from model.transformer.progress import Meter, Progress, told_on
+from model.transformer.progress import Meter, Progress, console_progress
 
 
 def test_a_meter_counts_from_where_this_process_took_up_the_training() -> None:
@@ -22,7 +22,7 @@ def test_a_meter_counts_from_where_this_process_took_up_the_training() -> None:
 
 def test_on_a_terminal_it_is_one_line_with_loss_speed_and_time_left() -> None:
     out = io.StringIO()
-    with told_on(Console(file=out, force_terminal=True, width=120)) as told:
+    with console_progress(Console(file=out, force_terminal=True, width=120)) as told:
         told(Progress(3, 10, 2.34567, 12345.0, 83.0))
     assert "step 3 of 10, loss 2.3457, 12,345 events/s, 1:23 left" in out.getvalue()
 
@@ -30,7 +30,7 @@ def test_on_a_terminal_it_is_one_line_with_loss_speed_and_time_left() -> None:
 @pytest.mark.parametrize(("plain_seconds", "lines"), [(0.0, 3), (1e9, 0)])
 def test_elsewhere_it_is_a_plain_line_now_and_then(plain_seconds: float, lines: int) -> None:
     out = io.StringIO()
-    with told_on(Console(file=out), plain_seconds) as told:
+    with console_progress(Console(file=out), plain_seconds) as told:
         for step in range(3):
             told(Progress(step, 10, 2.0, 100.0, 5.0))
     assert out.getvalue().count("events/s, 0:05 left") == lines and "\x1b" not in out.getvalue()

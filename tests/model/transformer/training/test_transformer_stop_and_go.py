@@ -154,5 +154,5 @@ def test_the_curve_tells_every_step_of_a_short_training(small: Any) -> None:
     assert [point.step for point in trainer.curves] == list(range(1, trainer.step + 1))
     assert [point.loss for point in trainer.curves] == losses
     rates = [point.learning_rate for point in trainer.curves if point.learning_rate is not None]
-    assert rates == [trainer.recipe.pace(step, trainer.steps) for step in range(trainer.step)]
+    assert rates == [trainer.recipe.lr_schedule(step, trainer.steps) for step in range(trainer.step)]
     assert np.argmax(rates) == 1 and rates[0] == 0.5 * trainer.recipe.learning_rate

@@ -13,10 +13,10 @@ import torch
 
 from model.errors import InputError
 from model.transformer.columns import Column
-from model.transformer.dataset import Question
+from model.transformer.dataset import Batch
 from model.transformer.store import StoredSource, write_store
 from model.transformer.tensors import leaves
-from model.transformer.tokens import EVENT, NUMBERS, Tokens, batch_of
+from model.transformer.tokens import EVENT, NUMBERS, Tokens, token_batch
 from model.transformer.trainer import Trainer
 
 TAGS = 50
@@ -35,7 +35,7 @@ class MadeUp:
     def lengths_U(self) -> Any:
         return 5 + np.arange(self.users) * 7 % 36
 
-    def question(self, user_B: Any) -> Question:
+    def question(self, user_B: Any) -> Batch:
         length_B = self.lengths_U()[user_B]
         user_N = np.repeat(np.arange(len(user_B)), length_B)
         number_N = np.repeat(user_B, length_B) * 31 + np.arange(len(user_N)) - (np.cumsum(length_B) - length_B)[user_N]
@@ -52,16 +52,16 @@ class MadeUp:
             number_NF=np.stack([np.sin(number_N + number) for number in range(len(NUMBERS))], -1),
             session_id_N=np.full(len(user_N), "one", dtype=object),
         )
-        cut_BC = np.stack([1_770_000_000_000_000 + user_B, 1_780_000_000_000_000 + user_B], -1)
-        path_BCTP = np.tile(np.arange(TAGS, dtype=np.float32)[:, None], (len(user_B), 2, 1, 1))
-        path_BCTP[np.arange(len(user_B)), :, user_B % TAGS] += np.arange(1, 3)[None, :, None]
+        cutoff_BC = np.stack([1_770_000_000_000_000 + user_B, 1_780_000_000_000_000 + user_B], -1)
+        stacked_BCTP = np.tile(np.arange(TAGS, dtype=np.float32)[:, None], (len(user_B), 2, 1, 1))
+        stacked_BCTP[np.arange(len(user_B)), :, user_B % TAGS] += np.arange(1, 3)[None, :, None]
         touched_BCT = torch.zeros(len(user_B), 2, TAGS)
         touched_BCT[torch.arange(len(user_B)), 1, torch.from_numpy(user_B % 3)] = 1.0
-        has_returned_BC = torch.from_numpy(cut_BC % 2).float()
-        return Question(
-            batch_of(tokens, np.arange(len(user_B)), cut_BC, 512),
-            torch.from_numpy(path_BCTP),
-            torch.from_numpy(cut_BC % 3 > 0),
+        has_returned_BC = torch.from_numpy(cutoff_BC % 2).float()
+        return Batch(
+            token_batch(tokens, np.arange(len(user_B)), cutoff_BC, 512),
+            torch.from_numpy(stacked_BCTP),
+            torch.from_numpy(cutoff_BC % 3 > 0),
             touched_BCT,
             has_returned_BC,
         )
@@ -78,7 +78,7 @@ def assert_same(stored: Any, source: Any, user_B: Any) -> None:
 def test_stored_questions_are_those_of_the_source_tensor_for_tensor(
     small: Any, tmp_path: Path, users_at_once: int
 ) -> None:
-    without_paths = replace(small.taught, path_UCTP=small.taught.path_UCTP[..., :0])
+    without_paths = replace(small.taught, stacked_UCTP=small.taught.stacked_UCTP[..., :0])
     for number, source in enumerate([small.taught, without_paths, MadeUp(130)]):
         file = tmp_path / f"{number}.arrow"
         write_store(file, source, users_at_once)
@@ -97,8 +97,8 @@ def test_of_tags_only_what_differs_from_most_users_is_kept_where_that_is_shorter
     for name, source in (("counts", small.taught), ("made up", MadeUp(130))):
         write_store(tmp_path / "one.arrow", source)
         layouts[name] = {column.name: column.layout for column in StoredSource(tmp_path / "one.arrow").columns}
-    assert layouts["counts"]["path_BCTP"] == "whole"  # `counts-1` tells every user something else of every tag
-    assert layouts["made up"]["path_BCTP"] == "cells"
+    assert layouts["counts"]["stacked_BCTP"] == "whole"  # `counts-1` tells every user something else of every tag
+    assert layouts["made up"]["stacked_BCTP"] == "cells"
     assert layouts["counts"]["touched_BCT"] == layouts["made up"]["touched_BCT"] == "cells"
     assert layouts["counts"]["batch.item_BL"] == "tokens"
 
@@ -179,7 +179,7 @@ def test_a_source_that_fails_half_way_leaves_the_store_before(tmp_path: Path) ->
     write_store(file, MadeUp(10))
 
     class Failing(MadeUp):
-        def question(self, user_B: Any) -> Question:
+        def question(self, user_B: Any) -> Batch:
             if user_B[0] > 0:
                 raise RuntimeError("gone")
             return super().question(user_B)
