@@ -2,7 +2,6 @@
 `python -m model train --through 2026-02-01 --run-id training_20260201`
 `python -m model evaluate --as-of 2026-01-25 --run-id evaluation_20260125`
 `python -m model export-sessions --day 2026-01-31 --out sessions.parquet`
-`python -m model bench taobao --out taobao.json`
 """
 
 import os
@@ -186,28 +185,6 @@ def export_sessions(
         from model.transformer.session_vectors import export_session_vectors
 
         print(export_session_vectors(as_of, out, branch, home))
-
-
-@app.command()
-def bench(
-    public_set: Annotated[str, typer.Argument(metavar="taobao|movielens|beauty", help="Which public set.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures to this JSON file too.")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A few hundred users only: does it run at all? The figures prove nothing.")
-    ] = False,
-) -> None:
-    """Tune and judge all baselines on a public set: tags of the next day, or the next item.
-
-    Settings are chosen before the days or items that judge. THROUGHLINE_REAL_DATA names the folder of the sets, by
-    default ../shared/data; whoever lacks one is told where to get it. What is being done is told on standard error.
-
-    Exit codes: 0 done; 1 a file is missing or no log; 2 wrong usage; 3 anything else.
-    """
-    with exit_with_message():
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train
-        from tests.bench.public_sets.command import bench_and_show
-
-        bench_and_show(public_set, quick, out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The steps of a night as tasks: the command lines of the terminal (`pipeline.runner.commands`), and docs from the code."""
+"""The steps of a night as tasks, from the command lines of the terminal (`pipeline.runner.commands`)."""
 
 import ast
 import shlex

@@ -90,9 +90,9 @@ def require_test_users(test_set: TestSet) -> None:
     judges = int((test_set.answers_U > 0).sum())
     if judges < MIN_TEST_USERS:
         raise InputError(
-            f"too few users to judge by: found {judges} who were known on {test_set.cutoff} and touched a tag in the days "
-            f"after it, of {test_set.users} known; expected {MIN_TEST_USERS} at least; evaluate as of a busier day, or "
-            f"check why these days have so few events"
+            f"too few users to judge by: found {judges} who were known on {test_set.cutoff} and touched a tag in the "
+            f"days after it, of {test_set.users} known; expected {MIN_TEST_USERS} at least; evaluate as of a busier "
+            f"day, or check why these days have so few events"
         )
 
 

@@ -91,8 +91,8 @@ def _intervals(evaluation: Evaluation, metric: str) -> str:
     sees = "The dot is the mean over users, the line its 95 % interval."
     if len(bars) > 1:
         sees += (
-            f" {len(behind)} of {len(bars) - 1} others lie below {evaluation.leaderboard.best.name} for certain: compared "
-            f"user by user, which tells more apart than the lines do."
+            f" {len(behind)} of {len(bars) - 1} others lie below {evaluation.leaderboard.best.name} for certain: "
+            f"compared user by user, which tells more apart than the lines do."
         )
     return _section(f"{name} by contestant", intervals(bars, name, f"{name} by contestant"), sees)
 

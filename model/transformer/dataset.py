@@ -176,7 +176,7 @@ def batches(
 
 
 class Source(Protocol):
-    """Users with what is asked about them and what came of it, in memory (`TrainingSet`) or on disk (`StoredSource`)."""
+    """Users with inputs and labels, in memory (`TrainingSet`) or on disk (`StoredSource`)."""
 
     @property
     def answers(self) -> int:

@@ -66,7 +66,7 @@ def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
 
 
 def reason_not_counted(event: Row) -> str | None:
-    """Return why an event is in no sequence, None if it is in one: the rule of `pipeline.transforms.sessions.is_counted`."""
+    """Return why an event is in no sequence, None if it is in one: the rule of `sessions.is_counted`."""
     if event["bot_class"] != "human":
         return REASONS.get(event["bot_class"], event["bot_class"])
     return REASONS["consent"] if event["consent"] is False else None

@@ -19,7 +19,7 @@ from pipeline.warehouse.tables import require_run_id
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="mend", description=__doc__)
+    parser = argparse.ArgumentParser(prog="replace_source", description=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--run-id", required=True)
     arguments = parser.parse_args()
@@ -29,7 +29,7 @@ def main() -> None:
     source = load_source(toml)
     zone = LandingZone(load_settings().home / "landing")
     zone.require_replaceable(source, toml)
-    spark = SparkSession.builder.appName("mend").getOrCreate()
+    spark = SparkSession.builder.appName("replace_source").getOrCreate()
     check_expressions(spark, source, toml)
     check_items(spark, source, toml)
     zone.replace_source(toml, run_id)

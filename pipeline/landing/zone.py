@@ -104,8 +104,8 @@ class LandingZone:
         for key, before in cut.items():
             if replaced[key] != before:
                 raise SourceError(
-                    f"{toml}: key 'reader.{key}' = {replaced[key]!r}, but the files of {source.name} were cut into lines "
-                    f"by {before!r}: replayed lines cannot be cut anew; land the files in a new THROUGHLINE_HOME"
+                    f"{toml}: key 'reader.{key}' = {replaced[key]!r}, but the files of {source.name} were cut into "
+                    f"lines by {before!r}: replayed lines cannot be cut anew; land the files in a new THROUGHLINE_HOME"
                 )
 
     def _source_folders(self) -> list[Path]:

@@ -68,7 +68,7 @@ def _tell(replay: Replay | None, source: str, verb: str, console: Console) -> No
             f"To begin with these, add --reason RULE; to judge all lines from a day on by this TOML, --from DAY"
         )
     else:
-        labels = ["mend", *(command.label for step in STEPS for command in step_commands(step, replay.days))]
+        labels = ["replace_source", *(command.label for step in STEPS for command in step_commands(step, replay.days))]
         told = (
             f"refused lines of {source} from {replay.days.first} on: {replay.reasons()}\n"
             f"{verb} {', '.join(labels)} for {replay.days}: every line of these days is judged again, "

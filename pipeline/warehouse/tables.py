@@ -5,11 +5,13 @@ The tables, as `sql/ddl` declares them.
 
 from datetime import date
 from pathlib import Path
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
 from pipeline.settings import ROOT
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 BRANCH_PREFIX = "night_"
 
@@ -52,7 +54,7 @@ def ddl_files() -> list[Path]:
     return sorted(DDL.glob("*.sql"))
 
 
-def create_tables(spark: SparkSession) -> None:
+def create_tables(spark: "SparkSession") -> None:
     """Create the namespace and the tables that are not there yet, each with a first, empty snapshot to branch from."""
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {NAMESPACE}")
     there = {row.tableName for row in spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}

@@ -1,4 +1,4 @@
-"""`make bench baselines`: all baselines on the public sets, each a process of `python -m model bench`.
+"""`make bench baselines`: all baselines on the public sets, each a process of `python -m tests.bench.public_sets`.
 
 With --demo-home and --as-of, `throughline evaluate` in that home too. Ends with the README's tables. Fails if the
 closed-form transition falls below what it reached on MovieLens, or if tuning counts-1 makes it worse.
@@ -35,7 +35,15 @@ Result = dict[str, Any]
 def bench_set(name: str, quick: bool, folder: Path) -> Result:
     """Run the benchmark of a set as a process; return what it wrote, and what it took."""
     out = folder / f"{name}.json"
-    arguments = [sys.executable, "-m", "model", "bench", name, "--out", str(out), *(["--quick"] if quick else [])]
+    arguments = [
+        sys.executable,
+        "-m",
+        "tests.bench.public_sets",
+        name,
+        "--out",
+        str(out),
+        *(["--quick"] if quick else []),
+    ]
     took = measured(arguments, os.environ, folder / f"{name}.log")
     return {**json.loads(out.read_text(encoding="utf-8")), "process": asdict(took)}
 

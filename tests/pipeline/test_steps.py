@@ -48,7 +48,7 @@ RENDERED = {
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
         land_command(Path("shop.toml"), [Path("a log.csv")], "2026-01-31"),
     ],
-    "mend": [replace_source_command(Path("my shop.toml"), "replay_shop_20260131T040000")],
+    "replace_source": [replace_source_command(Path("my shop.toml"), "replay_shop_20260131T040000")],
 }  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_a_range_is_one_process_a_step_and_not_a_loop() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [*night("day"), *RENDERED["land"], *RENDERED["mend"], *RENDERED["clusters"]],
+    [*night("day"), *RENDERED["land"], *RENDERED["replace_source"], *RENDERED["clusters"]],
     ids=lambda command: command.label,
 )
 def test_what_a_command_line_starts_is_there(command: CommandLine) -> None:

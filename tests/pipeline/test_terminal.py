@@ -27,7 +27,7 @@ def test_classes_that_cannot_be_kept_are_a_warning_once(tmp_path: Path, monkeypa
     monkeypatch.setattr(run, "run_all", fail)
     said = io.StringIO()
     for _ in range(2):
-        run.ready(Console(file=said, width=200))
+        run.prepare_environment(Console(file=said, width=200))
     assert ran == ["classes"]
     assert said.getvalue().count("no base archive") == 1 and "rm " in said.getvalue()
     assert class_archive(settings).stat().st_size == 0

@@ -1,7 +1,7 @@
 """Stretches of users' lives side by side as tensors, padded on the right, so that the causal mask is the only mask.
 
-Shape letters: N steps (see model/baselines/interactions.py), U users, W windows, B windows of a batch, L places of a window,
-R real places of a batch, row by row.
+Shape letters: N events (see model/baselines/interactions.py), U users, W windows, B windows of a batch,
+L places of a window, R real places of a batch, row by row.
 """
 
 from collections.abc import Iterator

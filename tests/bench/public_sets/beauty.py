@@ -1,6 +1,7 @@
 """Amazon Beauty as S3-Rec has it: one user a line, "user item item ...", in order; an item has several attributes.
 
-Shape letters: see model/data/history.py; N steps (see model/baselines/interactions.py), V items, A pairs of item and attribute.
+Shape letters: see model/data/history.py; N events (see model/baselines/interactions.py), V items, A pairs of item and
+attribute.
 """
 
 import json

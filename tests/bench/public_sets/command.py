@@ -1,4 +1,4 @@
-"""`python -m model bench`: figures to the terminal and to a file, what is being done to standard error."""
+"""`python -m tests.bench.public_sets`: figures to the terminal and to a file, what is being done to standard error."""
 
 import json
 import sys

@@ -83,15 +83,17 @@ def test_a_horizon_of_no_or_too_many_days_is_refused(horizon_days: int) -> None:
 
 
 def test_lessons_are_of_windows_that_have_ended(known: Histories, windows: Split) -> None:
-    windows = TrainingWindows(known, windows)
-    by_test = windows.by(known, windows.test)
+    training_windows = TrainingWindows(known, windows)
+    by_test = training_windows.by(known, windows.test)
     assert [window.cutoff for window in by_test] == [
         end_of_day(cutoff) for cutoff in (*windows.taught, windows.validation)
     ]
-    by_validation = windows.by(known, windows.validation)
+    by_validation = training_windows.by(known, windows.validation)
     assert len(by_validation) == len(windows.taught)
     assert by_validation == by_test[:-1]  # laid out once
-    assert all(one is not other for one, other in zip(windows.by({**known}, windows.test), by_test, strict=True))
+    assert all(
+        one is not other for one, other in zip(training_windows.by({**known}, windows.test), by_test, strict=True)
+    )
 
 
 TOUCHES = [

@@ -37,7 +37,7 @@ def test_the_option_adds_the_transformer(
     CliRunner(env={"THROUGHLINE_HOME": str(tmp_path)}).invoke(
         app, ["evaluate", "--as-of", "2026-03-24", "--run-id", "try-1", *more]
     )
-    assert set(order.FAMILIES) <= set(judged)
+    assert set(order.SEARCH_SPACES) <= set(judged)
     assert ("transformer" in judged) == is_there
     if is_there:
         assert judged["transformer"] == (WEEKLY_TRANSFORMER,)

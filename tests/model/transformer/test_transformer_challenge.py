@@ -225,7 +225,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
     tries: list[list[int]] = []  # the steps that each took
 
-    def challenger(at: weekly.Workplace) -> TransformerChallenger:
+    def challenger(at: weekly.TrainingContext) -> TransformerChallenger:
         tries.append([])
 
         def watch(now: Progress) -> None:
@@ -247,7 +247,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
     wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--size", "huge")
     assert wrong.exit_code == 2 and "TRANSFORMER_SIZE=huge: expected one of laptop, server, gpu" in wrong.stderr
 
-    server = weekly_challengers["transformer"](weekly.Workplace(no_progress, WorkDir(), "server"))
+    server = weekly_challengers["transformer"](weekly.TrainingContext(no_progress, WorkDir(), "server"))
     assert isinstance(server, TransformerChallenger) and server.model.size == "server"
 
     killed = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")

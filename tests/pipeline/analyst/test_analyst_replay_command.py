@@ -52,8 +52,8 @@ class NoLease:
 def zone(tmp_path: Path, warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> LandingZone:
     """A landed source `shop`, of which a line is refused, and one named `calm`, of which none is."""
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
-    monkeypatch.setattr(pipeline.replay, "open_catalog", lambda console: warehouse.catalog)
-    monkeypatch.setattr(pipeline.replay, "Lease", NoLease)
+    monkeypatch.setattr(pipeline.runner.replay, "open_catalog", lambda console: warehouse.catalog)
+    monkeypatch.setattr(pipeline.runner.replay, "Lease", NoLease)
     for source in ("calm", "shop"):
         (tmp_path / "landing" / source).mkdir(parents=True)
         (tmp_path / "landing" / source / "source.toml").write_text(TOML.replace("shop", source))
@@ -72,15 +72,15 @@ def replay(tmp_path: Path, zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -
     def run(night: Callable[[str], None], toml: str = REPLACED, is_dry_run: bool = False) -> str:
         def run_night(steps: Any, days: Any, run_id: str, *rest: Any, before: Any) -> None:
             assert NoLease.held == [run_id]
-            assert [command.label for command in before] == ["mend"]
+            assert [command.label for command in before] == ["replace_source"]
             zone.replace_source(tmp_path / "my.toml", run_id)
             night(run_id)
 
-        monkeypatch.setattr(pipeline.replay, "run_night", run_night)
+        monkeypatch.setattr(pipeline.runner.replay, "run_night", run_night)
         (tmp_path / "my.toml").write_text(toml)
         out = io.StringIO()
         console = Console(file=out, width=200, color_system=None)
-        pipeline.replay.replay_rejects(tmp_path / "my.toml", None, None, is_dry_run, console)
+        pipeline.runner.replay.replay_rejects(tmp_path / "my.toml", None, None, is_dry_run, console)
         return out.getvalue()
 
     return run
@@ -93,7 +93,7 @@ def must_not_run(run_id: str) -> None:
 def test_a_dry_run_says_what_would_run(zone: LandingZone, replay: Callable[..., str]) -> None:
     told = replay(must_not_run, is_dry_run=True)
     assert "refused lines of shop from 2026-01-02 on: 1 unparsable" in told
-    assert "would run mend, clean, sessions, sequences, score, profiles, publish for 2026-01-02:" in told
+    assert "would run replace_source, clean, sessions, sequences, score, profiles, publish for 2026-01-02:" in told
 
 
 def test_nothing_refused_is_nothing_to_replay(zone: LandingZone, replay: Callable[..., str]) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from model.__main__ import app
 from model.baselines.interactions import Interactions
 from model.baselines.transition import Bag, TransitionSettings
 from model.data.users import lowest_hash_users_U
 from model.metrics import mean_of_users
+from tests.bench.public_sets.__main__ import app
 from tests.bench.public_sets.item_bench import bench_items
 from tests.bench.public_sets.item_contestants import PopularItems, TransitionOfItems
 from tests.bench.public_sets.orders import of_users
@@ -117,7 +117,7 @@ def test_each_day_knows_what_had_happened_by_its_end(taobao_of: Callable[[str], 
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["bench", *arguments])
+    return CliRunner().invoke(app, [*arguments])
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
