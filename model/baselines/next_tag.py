@@ -3,9 +3,9 @@
 Shape letters: U users, T tags asked about, V tags learnt of, N steps, M touches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from model.baselines.vsknn import VsknnSettings, fit_vsknn
 from model.counts.candidates import positions_in
 from model.data.arrays import Floats, Texts
 from model.data.history import History
-from model.data.labels import LabeledWindow
 from model.data.popularity import share_of_users_T
+from model.interfaces import Model, TrainingData
 
 USERS_AT_ONCE = 512
 POPULARITY_HALF_LIFE_DAYS = 7.0
@@ -56,53 +56,42 @@ class NextTagRanker:
 
 
 @dataclass(frozen=True)
-class NextTagByTransition:
+class NextTagByTransition(Model):
     """A Contestant: closed-form transition between the tags of steps."""
 
+    name: ClassVar[str] = "transition"
+    predicts_probabilities: ClassVar[bool] = False
     transition: TransitionSettings
-
-    @property
-    def name(self) -> str:
-        return "transition"
-
-    @property
-    def predicts_probabilities(self) -> bool:
-        return False
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self.transition)
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> NextTagRanker:
-        tag_V, share_V = _touched(past, cutoff)
-        return NextTagRanker(tag_V, share_V, fit_transition(_of_tags(past, tag_V), self.transition))
+    def fit(self, data: TrainingData) -> NextTagRanker:
+        tag_V, share_V = _touched(data)
+        return NextTagRanker(tag_V, share_V, fit_transition(_of_tags(data.past, tag_V), self.transition))
 
 
 @dataclass(frozen=True)
-class NextTagBySessions:
+class NextTagBySessions(Model):
     """A Contestant: sessions vote for tags."""
 
+    name: ClassVar[str] = "vsknn"
+    predicts_probabilities: ClassVar[bool] = False
     vsknn: VsknnSettings
-
-    @property
-    def name(self) -> str:
-        return "vsknn"
-
-    @property
-    def predicts_probabilities(self) -> bool:
-        return False
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self.vsknn)
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> NextTagRanker:
-        tag_V, share_V = _touched(past, cutoff)
-        return NextTagRanker(tag_V, share_V, fit_vsknn(_of_tags(past, tag_V), self.vsknn))
+    def fit(self, data: TrainingData) -> NextTagRanker:
+        tag_V, share_V = _touched(data)
+        return NextTagRanker(tag_V, share_V, fit_vsknn(_of_tags(data.past, tag_V), self.vsknn))
 
 
-def _touched(past: History, cutoff: int) -> tuple[Texts, Floats]:
+def _touched(data: TrainingData) -> tuple[Texts, Floats]:
     """Return the tags that anybody has touched, and their shares: a name from after the cut may be among the others."""
+    past = data.past
     is_touched_T = np.bincount(past.tag_M, minlength=len(past.tag_T)) > 0
-    return past.tag_T[is_touched_T], share_of_users_T(past, cutoff, POPULARITY_HALF_LIFE_DAYS)[is_touched_T]
+    return past.tag_T[is_touched_T], share_of_users_T(past, data.cutoff, POPULARITY_HALF_LIFE_DAYS)[is_touched_T]
 
 
 def _of_tags(past: History, tag_V: Texts) -> Interactions:

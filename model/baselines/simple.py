@@ -9,9 +9,9 @@ Shape letters: U users, T tags asked about, V tags learnt of, M touches.
 `counts-1` before the referee: decayed own counts and popularity. Shape letters: U users, T tags, P pairs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from model.counts.candidates import candidates_of, scores_of_tags
 from model.counts.model import UNTUNED, VERSION, Counts1Parameters, fit_parameters
 from model.data.arrays import Floats, Texts
 from model.data.history import History
-from model.data.labels import LabeledWindow
 from model.data.popularity import Popularity, fit_popularity, share_of_users_T
+from model.interfaces import Model, TrainingData
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,24 +36,18 @@ class ShareRanker:
 
 
 @dataclass(frozen=True)
-class RecentPopularity:
+class RecentPopularity(Model):
     """A Contestant."""
 
+    name: ClassVar[str] = "popularity"
+    predicts_probabilities: ClassVar[bool] = False
     half_life_days: float
-
-    @property
-    def name(self) -> str:
-        return "popularity"
-
-    @property
-    def predicts_probabilities(self) -> bool:
-        return False
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> ShareRanker:
-        return ShareRanker(past.tag_T, share_of_users_T(past, cutoff, self.half_life_days))
+    def fit(self, data: TrainingData) -> ShareRanker:
+        return ShareRanker(data.past.tag_T, share_of_users_T(data.past, data.cutoff, self.half_life_days))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,24 +70,19 @@ class LastSessionRanker:
 
 
 @dataclass(frozen=True)
-class LastSession:
+class LastSession(Model):
     """A Contestant."""
 
+    name: ClassVar[str] = "last-session"
+    predicts_probabilities: ClassVar[bool] = False
     popularity_half_life_days: float
-
-    @property
-    def name(self) -> str:
-        return "last-session"
-
-    @property
-    def predicts_probabilities(self) -> bool:
-        return False
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> LastSessionRanker:
-        return LastSessionRanker(past.tag_T, share_of_users_T(past, cutoff, self.popularity_half_life_days))
+    def fit(self, data: TrainingData) -> LastSessionRanker:
+        share_T = share_of_users_T(data.past, data.cutoff, self.popularity_half_life_days)
+        return LastSessionRanker(data.past.tag_T, share_T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,23 +106,17 @@ class CountsRanker:
 
 
 @dataclass(frozen=True)
-class OwnCounts:
+class OwnCounts(Model):
     """A Contestant."""
 
+    name: ClassVar[str] = VERSION
+    predicts_probabilities: ClassVar[bool] = True
     is_tuned: bool  # by the newest window taught; else the parameters that counts-1 starts from
-
-    @property
-    def name(self) -> str:
-        return VERSION
-
-    @property
-    def predicts_probabilities(self) -> bool:
-        return True
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> CountsRanker:
-        """Return counts-1 as of `cutoff`; untuned where nothing was taught."""
-        fitted = fit_parameters(taught[-1]) if self.is_tuned and taught else UNTUNED
-        return CountsRanker(fitted, fit_popularity(past, cutoff), cutoff)
+    def fit(self, data: TrainingData) -> CountsRanker:
+        """Return counts-1 as of the cutoff; untuned where there is no window."""
+        fitted = fit_parameters(data.windows[-1]) if self.is_tuned and data.windows else UNTUNED
+        return CountsRanker(fitted, fit_popularity(data.past, data.cutoff), data.cutoff)

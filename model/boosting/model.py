@@ -304,7 +304,7 @@ class Boosting1:
 
 @dataclass(frozen=True, eq=False)
 class SavedForest:
-    """A Kept."""
+    """A SavedModel."""
 
     forest: Forest
     kind: str = KIND
@@ -317,8 +317,8 @@ class SavedForest:
     def scorer(self, version: str, counts: Counts1) -> Boosting1:
         return Boosting1(version, self.forest, counts)
 
-    def ranker(self, counts: Counts1) -> AffinityRanker:
+    def fitted_as_of(self, counts: Counts1) -> AffinityRanker:
         return AffinityRanker(self.forest, counts.popularity, counts.end)
 
-    def write(self, folder: Path) -> None:
+    def save(self, folder: Path) -> None:
         write_forest(self.forest, folder)

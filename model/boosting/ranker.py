@@ -11,7 +11,7 @@ Shape letters: U users, T tags, P pairs of user and tag, F features.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import xgboost
@@ -24,6 +24,7 @@ from model.data.arrays import Bools, Floats, Ints
 from model.data.history import History
 from model.data.labels import LabeledWindow
 from model.data.popularity import Popularity, fit_popularity
+from model.interfaces import Model, TrainingData
 
 THREADS = 2
 PairMethod = Literal["mean", "topk"]
@@ -121,28 +122,22 @@ class BoostedRanker:
 
 
 @dataclass(frozen=True)
-class BoostedRanking:
+class BoostedRanking(Model):
     """A Contestant."""
 
+    name: ClassVar[str] = "boosted-ranking"
+    predicts_probabilities: ClassVar[bool] = False
     lambda_mart: LambdaMart
-
-    @property
-    def name(self) -> str:
-        return "boosted-ranking"
-
-    @property
-    def predicts_probabilities(self) -> bool:
-        return False
 
     def settings(self) -> Mapping[str, Any]:
         return self.lambda_mart.settings()
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> BoostedRanker:
-        """Learn from all of `taught`. Raises ValueError if no lesson has a touched candidate."""
-        require_touched(taught)
-        actions = usual_actions(taught)
-        trees = self.lambda_mart.grow([_examples(window, actions) for window in taught], SEED)
-        return BoostedRanker(trees, actions, fit_popularity(past, cutoff), cutoff)
+    def fit(self, data: TrainingData) -> BoostedRanker:
+        """Fit to all windows. Raises ValueError if no window has a touched candidate."""
+        require_touched(data.windows)
+        actions = usual_actions(data.windows)
+        trees = self.lambda_mart.grow([_examples(window, actions) for window in data.windows], SEED)
+        return BoostedRanker(trees, actions, fit_popularity(data.past, data.cutoff), data.cutoff)
 
 
 def _examples(window: LabeledWindow, actions: tuple[str, ...]) -> RankingExamples:

@@ -15,7 +15,7 @@ from model.counts.model import fit_counts_to_history
 from model.data.days import end_of_day
 from model.data.folds import Histories, TrainingWindows
 from model.evaluation.holdout import TestSet, TopK, history_at, predict_top_k
-from model.interfaces import CostlyModel, FittedModel, Model, SavedModel
+from model.interfaces import FittedModel, Model, SavedModel, TrainingData
 from model.model_selection import load
 from model.registry import Registry, newest_promoted
 
@@ -57,7 +57,7 @@ class PretrainedVersions:
     def as_of(self, known: Histories, cutoff: date) -> FittedModel | None:
         if cutoff not in self.kept_of_cut:
             return None
-        return self.kept_of_cut[cutoff].ranker(fit_counts_to_history(known[cutoff], cutoff))
+        return self.kept_of_cut[cutoff].fitted_as_of(fit_counts_to_history(known[cutoff], cutoff))
 
 
 def champion(registry: Registry, cutoffs: Sequence[date]) -> PretrainedVersions | None:
@@ -119,14 +119,14 @@ class SearchSpace:
         best: tuple[float, Model, TopK] | None = None
         tried = []
         for model in self.models:
-            top_k = predict_top_k(model.fit(taught, validation.everybody, validation.moment), validation)
+            top_k = predict_top_k(model.fit(TrainingData(taught, validation.everybody, validation.moment)), validation)
             ndcg = top_k.ndcg()
             tried.append({"settings": dict(model.settings()), "validation_ndcg_at_10": ndcg})
             if best is None or ndcg > best[0]:
                 best = ndcg, model, top_k
         assert best is not None
         _, chosen, top_k = best
-        guarded = chosen.for_leakage_check() if isinstance(chosen, CostlyModel) else chosen
+        guarded = chosen.for_leakage_check()
         return Selected(
             name=self.name,
             predicts_probabilities=chosen.predicts_probabilities,
@@ -167,7 +167,7 @@ class Fixed:
 
 def fit_as_of(model: Model, windows: TrainingWindows, known: Histories, cutoff: date) -> FittedModel:
     """Return the contestant at the end of `cutoff`, taught by the windows that ended by then."""
-    return model.fit(windows.by(known, cutoff), history_at(known, cutoff), end_of_day(cutoff))
+    return model.fit(TrainingData(windows.by(known, cutoff), history_at(known, cutoff), end_of_day(cutoff)))
 
 
 def entrants(families: Mapping[str, Sequence[Model]], ready: Sequence[Pretrained]) -> list[Entrant]:

@@ -26,9 +26,8 @@ from model.boosting.model import (
 )
 from model.data.arrays import Bools
 from model.data.history import History
-from model.data.labels import LabeledWindow
 from model.data.users import stable_hash
-from model.interfaces import CurvePoint, SavedModel
+from model.interfaces import CurvePoint, SavedModel, TrainingData
 from model.training.background_refit import BackgroundRefit
 from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, calibrate
 from model.transformer.fit import WEEKLY_TRANSFORMER, FittedTransformer, TransformerModel
@@ -38,19 +37,6 @@ from model.transformer.progress import StepCallback as Watch
 from model.transformer.publish import SavedTransformer
 
 ProgressCallback = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingData:
-    """All that may be known by one cut."""
-
-    windows: Sequence[LabeledWindow]  # oldest first, of weeks that ended by the cut
-    past: History  # everybody known at the cut, nothing at the cut or after it
-    cutoff: int  # moment
-
-    def __post_init__(self) -> None:
-        if len(self.windows) < 2:
-            raise ValueError(f"found {len(self.windows)} lessons, expected one to learn from and one to choose by")
 
 
 class TrainedChallenger(Protocol):
@@ -195,7 +181,7 @@ class TransformerChallenger:
         windows = [*older, newest.of_users(~_is_held_out_U(newest.past))]
         past = training_data.past.before_for(_is_held_out_U(training_data.past), newest.cutoff)
         past = past.of_users(past.event_counts_U() > 0)
-        ranker = self.model.fit(windows, past, training_data.cutoff)
+        ranker = self.model.fit(TrainingData(windows, past, training_data.cutoff))
         told("calibrating the Transformer")
         held_out = HeldOut(
             taught=windows[-1],
@@ -216,7 +202,7 @@ class TransformerChallenger:
 def _train_with_newest_week(model: TransformerModel, training_data: TrainingData, watch: Watch) -> SavedTransformer:
     """Train on the weeks of the schooling, the judging one among them; nothing is calibrated."""
     watched = replace(model, watch=watch)
-    ranker = watched.fit(training_data.windows, training_data.past, training_data.cutoff)
+    ranker = watched.fit(training_data)
     return SavedTransformer(_model(ranker, UNCALIBRATED, {}))
 
 

@@ -26,7 +26,7 @@ from model.data.labels import LabeledWindow
 from model.data.scores import Scores
 from model.errors import InputError
 from model.evaluation.holdout import MIN_TEST_USERS
-from model.interfaces import SavedModel, Scorer
+from model.interfaces import SavedModel, Scorer, TrainingData
 from model.metrics import (
     Difference,
     expected_calibration_error,
@@ -36,7 +36,7 @@ from model.metrics import (
     paired_difference,
     recall_of_users,
 )
-from model.training.challengers import Challenger, ProgressCallback, TrainedChallenger, TrainingData
+from model.training.challengers import Challenger, ProgressCallback, TrainedChallenger
 
 
 @dataclass(frozen=True, eq=False)

@@ -151,7 +151,7 @@ def _save(
     tracked_as = registry.record(training)
     if winner is None:
         return last_line(outcome, "not promoted", leader.verdict.challenger.name)
-    made = registry.register(winner.kind, training, tracked_as, winner.write, order.promotes)
+    made = registry.register(winner.kind, training, tracked_as, winner.save, order.promotes)
     return last_line(outcome, "promoted" if order.promotes else "won, not promoted as asked", made.name)
 
 

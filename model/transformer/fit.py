@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,9 +22,8 @@ from model.baselines.transition import Bag, TransitionSettings
 from model.boosting.ranker import BoostedRanking, LambdaMart
 from model.data.arrays import Floats
 from model.data.history import History
-from model.data.labels import LabeledWindow
 from model.data.users import lowest_hash_users_U
-from model.interfaces import CostlyModel, CurvePoint, Model
+from model.interfaces import CurvePoint, Model, TrainingData
 from model.transformer.config import SIZES, LossWeights, NetworkConfig, TrainingConfig
 from model.transformer.dataset import InferenceSet, TrainingSet, batches, dense_windows
 from model.transformer.distributed import Runtime
@@ -110,9 +109,11 @@ class FittedTransformer:
 
 
 @dataclass(frozen=True)
-class TransformerModel:
+class TransformerModel(Model):
     """A Contestant: so many networks of one size, each from another seed, beside the same paths."""
 
+    name: ClassVar[str] = "transformer"
+    predicts_probabilities: ClassVar[bool] = True
     size: str = "laptop"
     networks: int = 1
     cutoffs_per_window: int = 1  # at how many moments in the length of a window a user is asked in training
@@ -120,14 +121,6 @@ class TransformerModel:
     paths: tuple[Model, ...] = ()
     watch: StepCallback = field(default=no_progress, compare=False)  # is told of every step of a training
     workdir: WorkDir = field(default=IN_MEMORY, compare=False)  # a training that is killed goes on from there
-
-    @property
-    def name(self) -> str:
-        return "transformer"
-
-    @property
-    def predicts_probabilities(self) -> bool:
-        return True
 
     def settings(self) -> Mapping[str, Any]:
         paths = [{"name": path.name, **path.settings()} for path in self.paths]
@@ -144,23 +137,24 @@ class TransformerModel:
 
     def for_leakage_check(self) -> "TransformerModel":
         """Return one network of one epoch: all paths, windows and cuts are laid out and read as for the whole one."""
-        paths = tuple(path.for_leakage_check() if isinstance(path, CostlyModel) else path for path in self.paths)
+        paths = tuple(path.for_leakage_check() for path in self.paths)
         return replace(self, networks=1, recipe=replace(self.recipe, epochs=1), paths=paths)
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedTransformer:
-        """Train on the windows of `taught` and on those between them.
+    def fit(self, data: TrainingData) -> FittedTransformer:
+        """Train on the windows of `data` and on those between them.
 
         Raises ValueError if there is no window to learn from.
         """
+        past = data.past
         size, vocabulary = SIZES[self.size], Vocabulary.of(past)
-        windows = dense_windows(taught, past, self.cutoffs_per_window)
-        crossed = CrossFittedFeatures.of(self.paths, taught, past, cutoff)
+        windows = dense_windows(data.windows, past, self.cutoffs_per_window)
+        crossed = CrossFittedFeatures.of(self.paths, data)
         read = past
         most_users = MOST_NUMBERS // (len(windows) * len(vocabulary.tags) * max(1, crossed.numbers))
         if past.users > most_users:
             read = past.of_users(lowest_hash_users_U(past.user_id_U, most_users))
             windows = [one.of_users(np.isin(one.past.user_id_U, read.user_id_U)) for one in windows]
-        workdir = self.workdir.part(f"{cutoff}-{self._digest()}")
+        workdir = self.workdir.part(f"{data.cutoff}-{self._digest()}")
         window = TrainingSet.of(read, windows, vocabulary, crossed, size, workdir)
         start = WarmStart.of(window, self.recipe.weights)
         recipes = [replace(self.recipe, seed=self.recipe.seed + number) for number in range(self.networks)]
@@ -171,8 +165,8 @@ class TransformerModel:
             for recipe in recipes
         ]
         networks, curves = zip(*trained, strict=True)
-        paths = fit_stacked_models(self.paths, taught, past, cutoff)
-        return FittedTransformer(networks, vocabulary, paths, size, cutoff, curves)
+        paths = fit_stacked_models(self.paths, data)
+        return FittedTransformer(networks, vocabulary, paths, size, data.cutoff, curves)
 
     def _digest(self) -> str:
         """Name what this contestant trains, so that another one does not go on from it."""

@@ -219,7 +219,7 @@ class AsOfRanker:
 
 @dataclass(frozen=True, eq=False)
 class SavedTransformer:
-    """A Kept."""
+    """A SavedModel."""
 
     model: InterestModel
     kind: str = KIND
@@ -232,8 +232,8 @@ class SavedTransformer:
     def scorer(self, version: str, counts: Counts1) -> Transformer1:
         return Transformer1(version, self.model, counts)
 
-    def ranker(self, counts: Counts1) -> AsOfRanker:
+    def fitted_as_of(self, counts: Counts1) -> AsOfRanker:
         return AsOfRanker(AsOfPredictor.at(self.model, counts, counts.end))
 
-    def write(self, folder: Path) -> None:
+    def save(self, folder: Path) -> None:
         write_model(self.model, folder)

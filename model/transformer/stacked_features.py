@@ -30,11 +30,10 @@ from model.counts.candidates import scores_of_tags
 from model.counts.model import Counts1
 from model.data.arrays import Bools, places_UT
 from model.data.history import History
-from model.data.labels import LabeledWindow
 from model.data.popularity import Popularity
 from model.data.users import stable_hash
 from model.errors import InputError
-from model.interfaces import FittedModel, Model
+from model.interfaces import FittedModel, Model, TrainingData
 
 MIN_PROBABILITY = 1e-6  # of a probability, so that its logarithm stays within what a network can add up
 MIN_SCORE = 1e-2  # of any other strength: what lies below is told apart by its rank
@@ -82,18 +81,18 @@ class StackedFeatures:
         return replace(
             self,
             rankers=tuple(
-                ranker.as_of(past, cutoff) if isinstance(ranker, RefittableModel) else model.fit((), past, cutoff)
+                ranker.as_of(past, cutoff)
+                if isinstance(ranker, RefittableModel)
+                else model.fit(TrainingData((), past, cutoff))
                 for ranker, model in zip(self.rankers, models, strict=True)
             ),
         )
 
 
-def fit_stacked_models(
-    models: Sequence[Model], taught: Sequence[LabeledWindow], past: History, cutoff: int
-) -> StackedFeatures:
-    """Return what the contestants are at `cutoff`; see `Contestant.prepare`."""
+def fit_stacked_models(models: Sequence[Model], data: TrainingData) -> StackedFeatures:
+    """Fit each of the models to `data`."""
     return StackedFeatures(
-        tuple(one.fit(taught, past, cutoff) for one in models),
+        tuple(one.fit(data) for one in models),
         tuple(one.predicts_probabilities for one in models),
     )
 
@@ -106,11 +105,9 @@ class CrossFittedFeatures:
     taught_by_half: tuple[StackedFeatures, StackedFeatures]
 
     @classmethod
-    def of(
-        cls, models: Sequence[Model], taught: Sequence[LabeledWindow], past: History, cutoff: int
-    ) -> "CrossFittedFeatures":
-        halves = [[window.of_users(_is_second_half_U(window.past) == half) for window in taught] for half in (0, 1)]
-        first, second = (fit_stacked_models(models, windows, past, cutoff) for windows in halves)
+    def of(cls, models: Sequence[Model], data: TrainingData) -> "CrossFittedFeatures":
+        halves = [[one.of_users(_is_second_half_U(one.past) == half) for one in data.windows] for half in (0, 1)]
+        first, second = (fit_stacked_models(models, replace(data, windows=windows)) for windows in halves)
         return cls(tuple(models), (first, second))
 
     @property

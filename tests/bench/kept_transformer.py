@@ -12,8 +12,9 @@ import numpy as np
 from model.data.days import HORIZON_DAYS, MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
 from model.data.labels import label_window_between
+from model.interfaces import TrainingData
 from model.registry import Registry, Training
-from model.training.challengers import TrainingData, TransformerChallenger
+from model.training.challengers import TransformerChallenger
 from model.transformer.fit import WEEKLY_TRANSFORMER
 from tests.bench.generated_sequences import LAST_DAY, made_up_users
 
@@ -40,4 +41,4 @@ def keep_transformer(home: Path) -> str:
         report=learnt.as_json(),
     )
     tracked_as = registry.record(training)
-    return registry.register(learnt.kept.kind, training, tracked_as, learnt.kept.write, is_promoted=False).name
+    return registry.register(learnt.kept.kind, training, tracked_as, learnt.kept.save, is_promoted=False).name

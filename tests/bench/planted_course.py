@@ -17,7 +17,7 @@ from model.data.folds import Histories, TrainingWindows
 from model.data.history import History
 from model.data.labels import LabeledWindow, label_window_between
 from model.evaluation.holdout import TestSet
-from model.interfaces import Model
+from model.interfaces import Model, TrainingData
 from model.transformer.config import NetworkConfig, TrainingConfig
 from model.transformer.dataset import TrainingSet, dense_windows
 from model.transformer.fit import FittedTransformer, WarmStart, train_network
@@ -100,9 +100,9 @@ class Course:
     ) -> "Course":
         """taught, past: what the paths learn from. read: lays out what the network reads."""
         started, worked = time.perf_counter(), time.process_time()
-        crossed = CrossFittedFeatures.of(models, taught, past, moment)
+        crossed = CrossFittedFeatures.of(models, TrainingData(taught, past, moment))
         windows = [TrainingSet.of(seen, windows, vocabulary, crossed, size) for seen, windows in read()]
-        paths = fit_stacked_models(models, taught, past, moment)
+        paths = fit_stacked_models(models, TrainingData(taught, past, moment))
         took = (time.perf_counter() - started, time.process_time() - worked)
         return cls(windows, vocabulary, paths, size, moment, *took)
 

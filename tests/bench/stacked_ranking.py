@@ -8,7 +8,7 @@ Shape letters: U users, T tags, P pairs of user and tag, F features.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import xgboost
@@ -23,7 +23,7 @@ from model.data.history import History
 from model.data.labels import LabeledWindow
 from model.data.pairs import OwnTags, Pairs
 from model.data.popularity import Popularity, fit_popularity
-from model.interfaces import FittedModel, Model
+from model.interfaces import FittedModel, Model, TrainingData
 
 FIRST = 20  # tags of each method that are candidates beside own and popular ones
 FEW_TREES = 20
@@ -56,20 +56,14 @@ class StackedRanker:
 
 
 @dataclass(frozen=True)
-class StackedRanking:
+class StackedRanking(Model):
     """A Contestant. methods: those that learn from the past alone, so that none has seen an answer it is asked for."""
 
+    name: ClassVar[str] = "stacked-ranking"
+    predicts_probabilities: ClassVar[bool] = False
     lambda_mart: LambdaMart
     forests: int
     methods: tuple[Model, ...]
-
-    @property
-    def name(self) -> str:
-        return "stacked-ranking"
-
-    @property
-    def predicts_probabilities(self) -> bool:
-        return False
 
     def settings(self) -> Mapping[str, Any]:
         return {
@@ -82,14 +76,14 @@ class StackedRanking:
         """Return one forest of a few trees: all lessons and methods are read as for the whole stack."""
         return replace(self, forests=1, lambda_mart=replace(self.lambda_mart, trees=FEW_TREES))
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> StackedRanker:
-        """Learn from all of `taught`, beside what the methods would have said then, of everybody.
+    def fit(self, data: TrainingData) -> StackedRanker:
+        """Fit to all windows and to the scores that the methods, fitted to all users, would have had then.
 
-        Raises ValueError if no lesson has a touched candidate.
+        Raises ValueError if no window has a touched candidate.
         """
-        require_touched(taught)
-        actions = usual_actions(taught)
-        examples = [self._examples(window, past.before(window.cutoff), actions) for window in taught]
+        require_touched(data.windows)
+        actions, past, cutoff = usual_actions(data.windows), data.past, data.cutoff
+        examples = [self._examples(window, past.before(window.cutoff), actions) for window in data.windows]
         forests = tuple(self.lambda_mart.grow(examples, seed) for seed in range(self.forests))
         return StackedRanker(
             forests, self.methods, _prepared(self.methods, past, cutoff), actions, fit_popularity(past, cutoff), cutoff
@@ -102,7 +96,7 @@ class StackedRanking:
 
 
 def _prepared(methods: Sequence[Model], past: History, cutoff: int) -> tuple[FittedModel, ...]:
-    return tuple(method.fit((), past, cutoff) for method in methods)
+    return tuple(method.fit(TrainingData((), past, cutoff)) for method in methods)
 
 
 def _rows(

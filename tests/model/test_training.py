@@ -18,9 +18,9 @@ from model.data.history import History, history_of
 from model.data.labels import LabeledWindow
 from model.data.scores import Scores
 from model.errors import InputError
-from model.interfaces import CurvePoint, SavedModel
+from model.interfaces import CurvePoint, SavedModel, TrainingData
 from model.metrics import Difference
-from model.training.challengers import BoostingChallenger, ProgressCallback, TrainedForest, TrainingData
+from model.training.challengers import BoostingChallenger, ProgressCallback, TrainedForest
 from model.training.promotion import Challenge, ChallengeResult, Verdict, challenge, last_line, steps_of, verdict
 
 SMALL = (BoostingSettings(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=40),)

@@ -9,6 +9,7 @@ import pytest
 from model.data.cutoffs import Split
 from model.data.folds import Histories, TrainingWindows
 from model.evaluation.holdout import TestSet, build_test_set
+from model.interfaces import TrainingData
 from model.transformer.config import SIZES, TrainingConfig
 from model.transformer.fit import TransformerModel
 from pipeline.demo.plan import DemoPlan
@@ -37,7 +38,7 @@ def test_the_bench_trains_what_the_contestant_trains(known: Histories, test_set:
     taught = TrainingWindows(known, SPLIT).by(known, SPLIT.test)
     paths = (PATHS[0], PATHS[2])  # trees take long
     model = TransformerModel(cutoffs_per_window=2, recipe=QUICK, paths=paths)
-    expected = model.fit(taught, test_set.everybody, test_set.moment)
+    expected = model.fit(TrainingData(taught, test_set.everybody, test_set.moment))
     course = Course.of(known, SPLIT, test_set, paths, 2, SIZES["laptop"])
     network, _ = course.trained(QUICK, lambda progress: None)
     np.testing.assert_array_equal(course.ranker(network).scores_UT(test_set.asked), expected.scores_UT(test_set.asked))

@@ -20,7 +20,7 @@ from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import History, history_of
 from model.data.labels import LabeledWindow, label_window
 from model.data.popularity import fit_popularity
-from model.interfaces import Model
+from model.interfaces import Model, TrainingData
 from tests.bench.stacked_ranking import StackedRanking
 
 SequencesOf = Callable[..., pa.Table]
@@ -57,7 +57,7 @@ def history(world: Any) -> History:
 
 def scores_UT(model: Model, history: History, cutoff: int) -> tuple[Floats, History]:
     taught, asked = windows_at(history, cutoff)
-    return model.fit(taught, asked.past, cutoff).scores_UT(asked.past), asked.past
+    return model.fit(TrainingData(taught, asked.past, cutoff)).scores_UT(asked.past), asked.past
 
 
 def test_a_family_is_found_by_its_name_and_no_setting_is_tried_twice() -> None:
@@ -80,7 +80,7 @@ def test_every_user_has_a_number_for_every_tag(model: Model, history: History, c
 @pytest.mark.parametrize("model", EVERY_FAMILY)
 def test_a_user_alone_gets_the_row_of_the_batch(model: Model, history: History, cutoff: int) -> None:
     taught, asked = windows_at(history, cutoff)
-    ranker = model.fit(taught, asked.past, cutoff)
+    ranker = model.fit(TrainingData(taught, asked.past, cutoff))
     batch_UT = ranker.scores_UT(asked.past)
     for user in range(0, asked.past.users, 41):
         alone_UT = ranker.scores_UT(asked.past.of_users(np.arange(asked.past.users) == user))
@@ -92,7 +92,7 @@ def test_a_user_read_alone_has_the_strengths_of_the_batch_by_name(model: Model, 
     """A row read by itself knows fewer tags, and codes and session numbers of its own."""
     rows = world.until(world.last_day - timedelta(days=7)).slice(0, 120)
     everybody = history_of(rows)
-    ranker = model.fit(windows_at(everybody, cutoff)[0], everybody, cutoff)
+    ranker = model.fit(TrainingData(windows_at(everybody, cutoff)[0], everybody, cutoff))
     batch_UT = ranker.scores_UT(everybody)
     for number in range(0, len(rows), 29):
         alone = history_of(rows.slice(number, 1))
@@ -129,7 +129,7 @@ def test_what_comes_after_the_cut_changes_no_strength(
 @pytest.mark.parametrize("model", EVERY_FAMILY)
 def test_a_tag_that_nobody_had_touched_stands_below_all_others(model: Model, history: History, cutoff: int) -> None:
     taught, asked = windows_at(history, cutoff)
-    ranker = model.fit(taught, asked.past, cutoff)
+    ranker = model.fit(TrainingData(taught, asked.past, cutoff))
     wider = asked.past.with_vocabulary(np.union1d(asked.past.tag_T, np.array(["a-tag", "z-tag"], dtype=object)))
     scores_UT_all = ranker.scores_UT(wider)
     assert (scores_UT_all[:, [0, -1]].max(axis=1) < np.delete(scores_UT_all, [0, -1], axis=1).min(axis=1)).all()
@@ -167,22 +167,22 @@ def by_tag(ranker: Any, small: History, user: str) -> dict[str, float]:
 
 
 def test_popularity_is_the_share_of_users_of_late(small: History) -> None:
-    told = by_tag(RecentPopularity(half_life_days=1.0).fit([], small, SMALL_CUT), small, "bob")
+    told = by_tag(RecentPopularity(half_life_days=1.0).fit(TrainingData([], small, SMALL_CUT)), small, "bob")
     # The newest visits are 47 hours, 4 days and 1 day ago; those of jazz 143 hours, 4 days and 1 day.
     visited = 2 ** (-47 / 24) + 2**-4 + 2**-1
     assert told["jazz"] == pytest.approx((2 ** (-143 / 24) + 2**-4 + 2**-1) / visited)
     assert told["golf"] == pytest.approx(2**-4 / visited)
-    assert told == by_tag(RecentPopularity(half_life_days=1.0).fit([], small, SMALL_CUT), small, "ann")
+    assert told == by_tag(RecentPopularity(half_life_days=1.0).fit(TrainingData([], small, SMALL_CUT)), small, "ann")
 
 
 def test_popularity_of_a_week_is_that_of_counts_1(history: History, cutoff: int) -> None:
     past = history.before(cutoff)
-    ours_UT = RecentPopularity(half_life_days=7.0).fit([], past, cutoff).scores_UT(past)
+    ours_UT = RecentPopularity(half_life_days=7.0).fit(TrainingData([], past, cutoff)).scores_UT(past)
     np.testing.assert_array_equal(ours_UT[0], fit_popularity(past, cutoff).share_T)
 
 
 def test_the_last_session_speaks_before_the_crowd_and_nothing_older_does(small: History) -> None:
-    ranker = LastSession(popularity_half_life_days=28.0).fit([], small, SMALL_CUT)
+    ranker = LastSession(popularity_half_life_days=28.0).fit(TrainingData([], small, SMALL_CUT))
     told = by_tag(ranker, small, "ann")
     assert sorted(told, key=told.__getitem__, reverse=True) == ["tea", "news", "jazz", "golf"]
     assert 2 < told["tea"] < 2.5 and 1 < told["news"] < 1.5 and told["jazz"] < 0.5
@@ -203,18 +203,18 @@ def test_untuned_counts_are_the_affinities_of_counts_1(history: History, cutoff:
 def test_tuned_counts_are_learnt_from_the_newest_window(history: History, cutoff: int) -> None:
     taught, _ = windows_at(history, cutoff)
     newest = taught[-1]
-    ranker = OwnCounts(is_tuned=True).fit(taught[-1:], newest.past, newest.cutoff)
+    ranker = OwnCounts(is_tuned=True).fit(TrainingData(taught[-1:], newest.past, newest.cutoff))
     predicted_UT = ranker.scores_UT(newest.past)
     expected_P = affinities_at_cutoff(newest, fit_parameters(newest))
     np.testing.assert_array_equal(predicted_UT[newest.pairs.user_P, newest.pairs.tag_P], expected_P)
     assert not np.array_equal(expected_P, affinities_at_cutoff(newest, UNTUNED))
-    assert OwnCounts(is_tuned=True).fit([], newest.past, newest.cutoff).fitted == UNTUNED
+    assert OwnCounts(is_tuned=True).fit(TrainingData([], newest.past, newest.cutoff)).fitted == UNTUNED
 
 
 def test_all_but_own_and_popular_tags_stand_below_them_by_popularity(sequences_of: SequencesOf) -> None:
     popularity = [(f"u{user}", "2026-01-09 12:00", f"t{tag:02d}") for tag in range(24) for user in range(tag // 4 + 1)]
     past = history_of(sequences_of([*popularity, ("me", "2026-01-09 12:00", "mine")]))
-    ranker = OwnCounts(is_tuned=False).fit([], past, SMALL_CUT)
+    ranker = OwnCounts(is_tuned=False).fit(TrainingData([], past, SMALL_CUT))
     told = by_tag(ranker, past, "me")
     assert max(told, key=told.__getitem__) == "mine"
     popular = {f"t{tag:02d}" for tag in range(4, 24)}
@@ -227,7 +227,7 @@ def test_all_but_own_and_popular_tags_stand_below_them_by_popularity(sequences_o
     "model", [NextTagByTransition(TransitionSettings()), NextTagBySessions(VsknnSettings())], ids=["ridge", "knn"]
 )
 def test_a_user_without_a_past_gets_what_is_popular(model: Model, small: History) -> None:
-    ranker = model.fit([], small, SMALL_CUT)
+    ranker = model.fit(TrainingData([], small, SMALL_CUT))
     nobody = small.before(end_of_day(date(2026, 1, 6)))
     told = by_tag(ranker, nobody, "bob")
     assert max(told, key=told.__getitem__) == "jazz"
@@ -242,9 +242,9 @@ def test_sessions_and_transitions_lead_to_tags_that_the_user_has_not_touched(seq
     ]
     popularity = [(f"c{user}", "2026-01-09 12:00", "news") for user in range(60)]
     past = history_of(sequences_of([*pairs, *popularity, ("me", "2026-01-09 12:00", "tea")]))
-    told = by_tag(NextTagByTransition(TransitionSettings(ridge=1.0)).fit([], past, SMALL_CUT), past, "me")
+    told = by_tag(NextTagByTransition(TransitionSettings(ridge=1.0)).fit(TrainingData([], past, SMALL_CUT)), past, "me")
     assert max(told, key=told.__getitem__) == "cake"
     together = [(f"u{user}", "2026-01-09 12:00", "tea cake") for user in range(40)]
     past = history_of(sequences_of([*together, *popularity, ("me", "2026-01-09 12:00", "tea")]))
-    told = by_tag(NextTagBySessions(VsknnSettings()).fit([], past, SMALL_CUT), past, "me")
+    told = by_tag(NextTagBySessions(VsknnSettings()).fit(TrainingData([], past, SMALL_CUT)), past, "me")
     assert told["cake"] > 0.5 > told["news"]

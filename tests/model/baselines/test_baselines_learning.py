@@ -18,7 +18,7 @@ from model.data.arrays import Floats, places_UT
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
 from model.data.labels import LabeledWindow, label_window
-from model.interfaces import Model
+from model.interfaces import Model, TrainingData
 from model.metrics import paired_difference
 from tests.bench.stacked_ranking import StackedRanking
 
@@ -42,7 +42,7 @@ def windows_of(some: Any) -> list[LabeledWindow]:
 
 
 def recall_at_5_U(model: Model, taught: list[LabeledWindow], asked: LabeledWindow) -> Floats:
-    scores_UT = model.fit(taught, asked.past, asked.cutoff).scores_UT(asked.past)
+    scores_UT = model.fit(TrainingData(taught, asked.past, asked.cutoff)).scores_UT(asked.past)
     best_U5 = np.argsort(-scores_UT, axis=1, kind="stable")[:, :5]
     is_hit_U5 = np.isin(np.arange(len(best_U5))[:, None] * scores_UT.shape[1] + best_U5, asked.touched.key_P)
     with np.errstate(invalid="ignore"):
@@ -59,7 +59,7 @@ def test_boosting_learns_what_counts_cannot_tell_apart(shop: Any) -> None:
 def test_boosting_without_a_lesson_is_refused(world: Any, model: Model) -> None:
     past = windows_of(world)[-1].past
     with pytest.raises(ValueError, match="found 0 lessons before the cut and no touched candidate"):
-        model.fit([], past, end_of_day(world.last_day - timedelta(days=7)))
+        model.fit(TrainingData([], past, end_of_day(world.last_day - timedelta(days=7))))
 
 
 def test_a_stack_learns_to_hear_its_methods(sequences_of: SequencesOf) -> None:
@@ -79,7 +79,7 @@ def test_a_stack_learns_to_hear_its_methods(sequences_of: SequencesOf) -> None:
     cake_Z = np.searchsorted(past.tag_T, [f"cake{kind}" for kind in kinds])
 
     def place_of_cake(model: Model) -> float:
-        scores_UT = model.fit(taught, past, ends[-1]).scores_UT(past)
+        scores_UT = model.fit(TrainingData(taught, past, ends[-1])).scores_UT(past)
         return float(places_UT(scores_UT)[user_Z, cake_Z].mean())
 
     assert place_of_cake(STACKED) < 2
@@ -88,8 +88,8 @@ def test_a_stack_learns_to_hear_its_methods(sequences_of: SequencesOf) -> None:
 
 def test_a_stack_at_another_cut_is_told_by_its_methods_of_that_day(world: Any) -> None:
     *taught, asked = windows_of(world)
-    stacked = STACKED.fit(taught[:1], taught[1].past, taught[1].cutoff)
+    stacked = STACKED.fit(TrainingData(taught[:1], taught[1].past, taught[1].cutoff))
     moved_UT = stacked.as_of(asked.past, asked.cutoff).scores_UT(asked.past)
-    anew = STACKED.fit(taught[:1], asked.past, asked.cutoff)
+    anew = STACKED.fit(TrainingData(taught[:1], asked.past, asked.cutoff))
     np.testing.assert_array_equal(moved_UT, anew.scores_UT(asked.past))
     assert not np.array_equal(moved_UT, stacked.scores_UT(asked.past))

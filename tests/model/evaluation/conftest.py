@@ -1,6 +1,6 @@
 """Contestants small enough to see through, and a world that they are judged on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,9 +12,9 @@ from model.data.arrays import Floats
 from model.data.cutoffs import Split, split
 from model.data.folds import Histories
 from model.data.history import History, decayed_weight_E, history_of
-from model.data.labels import LabeledWindow
 from model.data.popularity import fit_popularity
 from model.evaluation.results import LearningCurve
+from model.interfaces import Model, TrainingData
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class LearningRanker(DecayedRanker):
 
 
 @dataclass(frozen=True)
-class Decayed:
+class Decayed(Model):
     """A Contestant."""
 
     half_life_days: float
@@ -54,10 +54,10 @@ class Decayed:
     def settings(self) -> Mapping[str, Any]:
         return {"half_life_days": self.half_life_days}
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> DecayedRanker:
-        popularity = fit_popularity(past, cutoff)
+    def fit(self, data: TrainingData) -> DecayedRanker:
+        popularity = fit_popularity(data.past, data.cutoff)
         kind = LearningRanker if self.is_learner else DecayedRanker
-        return kind(self.half_life_days, cutoff, popularity.tag_T, popularity.share_T, self.predicts_probabilities)
+        return kind(self.half_life_days, data.cutoff, popularity.tag_T, popularity.share_T, self.predicts_probabilities)
 
 
 @pytest.fixture(scope="session")

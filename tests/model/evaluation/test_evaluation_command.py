@@ -19,6 +19,7 @@ from model.__main__ import app
 from model.boosting.model import SETTINGS_GRID
 from model.data.arrays import Floats
 from model.data.history import History
+from model.interfaces import Model, TrainingData
 from model.training.challengers import BoostingChallenger
 from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
@@ -79,7 +80,7 @@ def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
     assert len(list((tmp_path / "evaluations").iterdir())) == 1
 
 
-class Counting:
+class Counting(Model):
     """A Contestant with a name that MLflow would not take in a metric's."""
 
     name, predicts_probabilities = "own counts, plain", False
@@ -87,7 +88,7 @@ class Counting:
     def settings(self) -> dict[str, Any]:
         return {}
 
-    def fit(self, taught: Any, past: History, cutoff: int) -> Any:
+    def fit(self, data: TrainingData) -> Any:
         class Ranker:
             def scores_UT(self, past: History) -> Floats:
                 count_UT = np.zeros((past.users, len(past.tag_T)))

@@ -1,6 +1,6 @@
 """A contestant that is dear to prepare comes cheaper to the guard, and is caught all the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,17 +13,16 @@ from model.data.arrays import Floats
 from model.data.cutoffs import Split
 from model.data.folds import Histories
 from model.data.history import History
-from model.data.labels import LabeledWindow
 from model.evaluation.backtest import evaluate
 from model.evaluation.leakage import LeakError
-from model.interfaces import CostlyModel, FittedModel
+from model.interfaces import FittedModel, Model, TrainingData
 from model.transformer.config import TrainingConfig
 from model.transformer.fit import TransformerModel
 from tests.bench.stacked_ranking import StackedRanking
 
 
 @dataclass(frozen=True, eq=False)
-class Dear:
+class Dear(Model):
     """Learns so many rounds; keeps a hold on a history, of which it counts the touches."""
 
     whole: History
@@ -38,7 +37,7 @@ class Dear:
     def for_leakage_check(self) -> "Dear":
         return replace(self, rounds=1)
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
+    def fit(self, data: TrainingData) -> FittedModel:
         self.learnt.append(self.rounds)
         whole = self.whole
 
@@ -57,7 +56,6 @@ class Dear:
 def test_the_guard_prepares_the_cheap_one_twice_and_judges_the_whole_one(known: Histories, windows: Split) -> None:
     honest = Dear(known[windows.test])
     evaluate(known, windows, {"dear": [honest]})
-    assert isinstance(honest, CostlyModel)
     assert honest.learnt == [8, 8, 1, 1]  # validation, test, guard
 
 
@@ -73,7 +71,6 @@ def small(**changes: Any) -> TransformerModel:
 def test_the_guard_asks_one_network_of_one_epoch_with_all_else_the_same() -> None:
     whole = small(cutoffs_per_window=7)
     cheap = whole.for_leakage_check()
-    assert isinstance(whole, CostlyModel)
     assert (cheap.networks, cheap.recipe.epochs) == (1, 1)
     assert replace(cheap, networks=2, recipe=whole.recipe) == whole
 
@@ -94,8 +91,8 @@ class PeekingTransformer(TransformerModel):
 
     whole: Any = None
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> Any:
-        return super().fit(taught, self.whole, cutoff)
+    def fit(self, data: TrainingData) -> Any:
+        return super().fit(replace(data, past=self.whole))
 
 
 def few(history: History) -> History:

@@ -1,6 +1,6 @@
 """Whoever knows the future is caught, and whoever does not is let through."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -27,7 +27,7 @@ from model.evaluation.leakage import (
     shuffled_in_place,
     with_perturbed_future,
 )
-from model.interfaces import FittedModel
+from model.interfaces import FittedModel, Model, TrainingData
 
 
 def touches_of(history: History, past: History) -> Floats:
@@ -53,7 +53,7 @@ class Fixed:
 
 
 @dataclass(frozen=True, eq=False)
-class PeekingWhenAsked:
+class PeekingWhenAsked(Model):
     """A Contestant that keeps a hold on the whole history and looks after the cut when it is asked."""
 
     whole: History
@@ -63,8 +63,8 @@ class PeekingWhenAsked:
     def settings(self) -> Mapping[str, Any]:
         return {}
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
-        whole = self.whole
+    def fit(self, data: TrainingData) -> FittedModel:
+        whole, cutoff = self.whole, data.cutoff
 
         class Peeking:
             def scores_UT(self, past: History) -> Floats:
@@ -77,8 +77,8 @@ class PeekingWhenAsked:
 class PeekingWhenPrepared(PeekingWhenAsked):
     """Copies the future when it is prepared."""
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
-        return Fixed(self.whole.since(cutoff))
+    def fit(self, data: TrainingData) -> FittedModel:
+        return Fixed(self.whole.since(data.cutoff))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class InCompany:
 
 
 @dataclass(frozen=True, eq=False)
-class CountsWindows:
+class CountsWindows(Model):
     """Honest: counts what was touched in the windows that it is given."""
 
     predicts_probabilities: bool = False
@@ -137,13 +137,13 @@ class CountsWindows:
     def settings(self) -> Mapping[str, Any]:
         return {}
 
-    def fit(self, taught: Sequence[LabeledWindow], past: History, cutoff: int) -> FittedModel:
-        self.seen[:] = taught
+    def fit(self, data: TrainingData) -> FittedModel:
+        self.seen[:] = data.windows
 
         class Answers:
             def scores_UT(self, past: History) -> Floats:
                 touched_T = np.zeros(len(past.tag_T))
-                for window in taught:
+                for window in data.windows:
                     names = window.past.tag_T[window.touched.tag_P]
                     is_asked = np.isin(names, past.tag_T)
                     touched_T += np.bincount(np.searchsorted(past.tag_T, names[is_asked]), minlength=len(touched_T))

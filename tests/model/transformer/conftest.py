@@ -17,7 +17,8 @@ from model.counts.model import Counts1, fit_counts_to_history
 from model.data.days import end_of_day
 from model.data.history import History, history_of
 from model.data.labels import label_window_between
-from model.training.challengers import TrainedTransformer, TrainingData, TransformerChallenger
+from model.interfaces import TrainingData
+from model.training.challengers import TrainedTransformer, TransformerChallenger
 from model.transformer.config import NetworkConfig, TrainingConfig
 from model.transformer.fit import TransformerModel
 from model.transformer.network import InterestTransformer

@@ -16,16 +16,17 @@ from model.counts.model import Counts1
 from model.data.history import History
 from model.data.scores import Scores
 from model.errors import InputError
+from model.interfaces import TrainingData
 from model.model_selection import load
 from model.registry import Registry, Training
-from model.training.challengers import TrainedTransformer, TrainingData
+from model.training.challengers import TrainedTransformer
 from model.transformer.publish import SavedTransformer
 from model.transformer.stacked_features import stacked_model_as_of, write_stacked_model
 
 
 @pytest.fixture
 def folder(learnt: TrainedTransformer, tmp_path: Path) -> Path:
-    learnt.kept.write(tmp_path)
+    learnt.kept.save(tmp_path)
     return tmp_path
 
 
@@ -71,7 +72,7 @@ def test_half_a_file_of_weights_is_refused(folder: Path) -> None:
 def test_the_registry_gives_it_back_and_refuses_an_altered_one(learnt: TrainedTransformer, tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     training = Training("t", {}, {}, date(2026, 3, 24), 1, {})
-    version = registry.register(learnt.kept.kind, training, registry.record(training), learnt.kept.write, True)
+    version = registry.register(learnt.kept.kind, training, registry.record(training), learnt.kept.save, True)
     assert version.name == "transformer-1.20260324"
     assert isinstance(load(version, registry), SavedTransformer)
     weights = tmp_path / "mlruns" / "models" / version.name / "networks-0.safetensors"
@@ -93,9 +94,9 @@ def test_a_kind_from_the_future_is_refused(tmp_path: Path) -> None:
 def test_a_path_that_remembers_other_users_is_not_kept(
     training_data: TrainingData, learnt: TrainedTransformer, counts: Counts1, tmp_path: Path
 ) -> None:
-    voting = NextTagBySessions(VsknnSettings()).fit(training_data.windows, training_data.past, training_data.cutoff)
+    voting = NextTagBySessions(VsknnSettings()).fit(training_data)
     with pytest.raises(ValueError, match="NextTagRanker cannot be kept; expected the ranker of counts-1"):
-        SavedTransformer(replace(learnt.kept.model, paths=(voting,))).write(tmp_path)
+        SavedTransformer(replace(learnt.kept.model, paths=(voting,))).save(tmp_path)
     with pytest.raises(ValueError, match="cannot be kept"):
         stacked_model_as_of(voting, counts, counts.end)
     assert write_stacked_model(learnt.kept.model.paths[0], tmp_path, 0) == {"kind": "counts-1"}

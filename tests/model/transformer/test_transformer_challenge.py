@@ -26,9 +26,9 @@ from model.data.history import History
 from model.data.labels import LabeledWindow
 from model.data.pairs import Pairs
 from model.data.users import stable_hash
-from model.interfaces import CurvePoint, SavedModel
+from model.interfaces import CurvePoint, SavedModel, TrainingData
 from model.metrics import expected_calibration_error
-from model.training.challengers import ProgressCallback, TrainedTransformer, TrainingData, TransformerChallenger
+from model.training.challengers import ProgressCallback, TrainedTransformer, TransformerChallenger
 from model.training.promotion import Challenge, challenge
 from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, PublishedTags, calibrate, fit_affinity_calibration
 from model.transformer.config import TrainingConfig
@@ -119,7 +119,7 @@ def test_a_network_that_is_too_sure_of_itself_is_made_honest(
 ) -> None:
     *older, newest = training_data.windows
     is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
-    paths = fit_stacked_models(challenger.model.paths, older, newest.past, newest.cutoff)
+    paths = fit_stacked_models(challenger.model.paths, TrainingData(older, newest.past, newest.cutoff))
     held_out = HeldOut(newest.of_users(~is_held_out_U), newest.of_users(is_held_out_U), paths)
     sure = deepcopy(learnt.kept.model.networks)
     for network in sure:

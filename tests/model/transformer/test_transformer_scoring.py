@@ -180,7 +180,7 @@ def test_who_comes_back_is_told_by_whom_the_training_found_better(
 def test_before_the_referee_it_says_what_it_publishes(
     model: InterestModel, counts: Counts1, weeks: dict[int, History], scores: Scores
 ) -> None:
-    scores_UT = SavedTransformer(model).ranker(counts).scores_UT(weeks[0])
+    scores_UT = SavedTransformer(model).fitted_as_of(counts).scores_UT(weeks[0])
     assert scores_UT.shape == (weeks[0].users, len(weeks[0].tag_T))
     told_R = scores_UT[scores.user_R, np.searchsorted(weeks[0].tag_T, scores.tag_R)]
     np.testing.assert_allclose(told_R, scores.affinity_R, atol=1e-6)

@@ -11,6 +11,7 @@ import torch
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
 from model.data.labels import LabeledWindow, label_window
+from model.interfaces import TrainingData
 from model.transformer.config import LossWeights, NetworkConfig, TrainingConfig
 from model.transformer.dataset import Batch, TrainingSet
 from model.transformer.loss import loss_of, sequence_loss
@@ -45,7 +46,9 @@ def window_of(windows: Sequence[LabeledWindow], vocabulary: Vocabulary) -> Calla
 
     def of(some: Sequence[LabeledWindow]) -> TrainingSet:
         past = some[-1].past
-        return TrainingSet.of(past, some, vocabulary, CrossFittedFeatures.of((), some, past, some[-1].cutoff), TINY)
+        return TrainingSet.of(
+            past, some, vocabulary, CrossFittedFeatures.of((), TrainingData(some, past, some[-1].cutoff)), TINY
+        )
 
     return of
 

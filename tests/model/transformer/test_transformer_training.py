@@ -17,6 +17,7 @@ from model.data.history import history_of
 from model.data.labels import LabeledWindow, label_window
 from model.data.pairs import Pairs
 from model.data.users import lowest_hash_users_U, stable_hash
+from model.interfaces import TrainingData
 from model.transformer.config import LossWeights, NetworkConfig, TrainingConfig
 from model.transformer.dataset import TrainingSet, batches, dense_windows, plan
 from model.transformer.fit import TransformerModel
@@ -50,7 +51,9 @@ def vocabulary(windows: Sequence[LabeledWindow]) -> Vocabulary:
 @pytest.fixture(scope="module")
 def window(windows: Sequence[LabeledWindow], vocabulary: Vocabulary) -> TrainingSet:
     """The users of the last week, asked at the cuts of the two weeks before it."""
-    paths = CrossFittedFeatures.of([OwnCounts(is_tuned=True)], windows[:2], windows[-1].past, windows[-1].cutoff)
+    paths = CrossFittedFeatures.of(
+        [OwnCounts(is_tuned=True)], TrainingData(windows[:2], windows[-1].past, windows[-1].cutoff)
+    )
     return TrainingSet.of(windows[-1].past, windows[:2], vocabulary, paths, TINY)
 
 
@@ -138,7 +141,9 @@ def test_a_path_is_taught_by_the_other_half_of_the_users(windows: Sequence[Label
     lazier = replace(asked, touched=Pairs(touched.key_P[is_kept_P], touched.tags), touches_P=asked.touches_P[is_kept_P])
     lazier = replace(lazier, is_touched_P=lazier.touched.find(asked.pairs)[1])
     told, other = (
-        CrossFittedFeatures.of(counts, [one], asked.past, asked.cutoff).predicted_UTP(asked.past, asked.cutoff)
+        CrossFittedFeatures.of(counts, TrainingData([one], asked.past, asked.cutoff)).predicted_UTP(
+            asked.past, asked.cutoff
+        )
         for one in (asked, lazier)
     )
     np.testing.assert_array_equal(told[is_second_U], other[is_second_U])
@@ -221,19 +226,19 @@ def test_a_contestant_that_was_killed_goes_on_where_it_was(windows: Sequence[Lab
 
     asked = windows[-1]
     model = TransformerModel(networks=2, recipe=RECIPE, paths=(OwnCounts(is_tuned=True),))
-    whole = model.fit(windows[:-1], asked.past, asked.cutoff)
+    whole = model.fit(TrainingData(windows[:-1], asked.past, asked.cutoff))
     workdir = WorkDir(tmp_path / "scratch")
     with pytest.raises(Killed):
-        replace(model, workdir=workdir, watch=kill).fit(windows[:-1], asked.past, asked.cutoff)
+        replace(model, workdir=workdir, watch=kill).fit(TrainingData(windows[:-1], asked.past, asked.cutoff))
     again = replace(model, workdir=workdir, watch=lambda now: steps.append(now.step))
-    resumed = again.fit(windows[:-1], asked.past, asked.cutoff)
+    resumed = again.fit(TrainingData(windows[:-1], asked.past, asked.cutoff))
     first = steps[: steps.index(1)]  # of the first network; the second begins
     assert first and first[0] > 1
     for one, same in zip(whole.networks, resumed.networks, strict=True):
         assert all(torch.equal(same.state_dict()[name], weight) for name, weight in one.state_dict().items())
 
     steps.clear()
-    replace(again, recipe=replace(RECIPE, epochs=1)).fit(windows[:-1], asked.past, asked.cutoff)
+    replace(again, recipe=replace(RECIPE, epochs=1)).fit(TrainingData(windows[:-1], asked.past, asked.cutoff))
     assert steps.count(1) == 2, "another training goes on from nothing"
     workdir.clear()
     assert list(tmp_path.iterdir()) == []
@@ -242,7 +247,9 @@ def test_a_contestant_that_was_killed_goes_on_where_it_was(windows: Sequence[Lab
 def test_what_paths_say_lies_on_disk_and_is_gone_with_the_training(
     windows: Sequence[LabeledWindow], vocabulary: Vocabulary, window: TrainingSet, tmp_path: Path
 ) -> None:
-    paths = CrossFittedFeatures.of([OwnCounts(is_tuned=True)], windows[:2], windows[-1].past, windows[-1].cutoff)
+    paths = CrossFittedFeatures.of(
+        [OwnCounts(is_tuned=True)], TrainingData(windows[:2], windows[-1].past, windows[-1].cutoff)
+    )
     on_disk = TrainingSet.of(windows[-1].past, windows[:2], vocabulary, paths, TINY, WorkDir(tmp_path))
     assert isinstance(on_disk.stacked_UCTP, np.memmap)
     np.testing.assert_array_equal(on_disk.stacked_UCTP, window.stacked_UCTP)
@@ -261,9 +268,9 @@ def test_where_many_tags_are_asked_about_fewer_users_teach_a_network(
 
     monkeypatch.setattr(interest_ranker, "train_network", seen)
     model = TransformerModel(recipe=replace(RECIPE, epochs=1), paths=(OwnCounts(is_tuned=True),))
-    model.fit(windows[:-1], asked.past, asked.cutoff)
+    model.fit(TrainingData(windows[:-1], asked.past, asked.cutoff))
     monkeypatch.setattr(interest_ranker, "MOST_NUMBERS", 40 * learnt_from[0].stacked_UCTP[0].size)
-    model.fit(windows[:-1], asked.past, asked.cutoff)
+    model.fit(TrainingData(windows[:-1], asked.past, asked.cutoff))
     everybody, some = learnt_from
     assert everybody.is_asked_UC.shape == (asked.past.users, 2) and some.is_asked_UC.shape == (40, 2)
     is_some_U = lowest_hash_users_U(asked.past.user_id_U, 40)
@@ -276,17 +283,19 @@ def test_before_the_referee_it_is_blind_to_company_and_knows_only_its_vocabulary
 ) -> None:
     model = TransformerModel(networks=2, recipe=replace(RECIPE, epochs=1), paths=(OwnCounts(is_tuned=True),))
     asked = windows[-1]
-    ranker = model.fit(windows[:-1], asked.past, asked.cutoff)
+    ranker = model.fit(TrainingData(windows[:-1], asked.past, asked.cutoff))
     together_UT = ranker.scores_UT(asked.past)
     assert together_UT.shape == (asked.past.users, len(asked.past.tag_T))
     assert ((together_UT > 0) & (together_UT < 1)).all()
     alone_UT = ranker.scores_UT(asked.past.of_users(np.arange(asked.past.users) == 7))
     np.testing.assert_allclose(alone_UT[0], together_UT[7], atol=1e-4)
     without = TransformerModel(recipe=replace(RECIPE, epochs=1))
-    assert not np.allclose(without.fit(windows[:-1], asked.past, asked.cutoff).scores_UT(asked.past), together_UT)
+    assert not np.allclose(
+        without.fit(TrainingData(windows[:-1], asked.past, asked.cutoff)).scores_UT(asked.past), together_UT
+    )
     assert model.settings()["paths"] == [{"name": "counts-1", "is_tuned": True}]
     with pytest.raises(ValueError, match="needs one window at least to learn from, found none"):
-        model.fit([], asked.past, asked.cutoff)
+        model.fit(TrainingData([], asked.past, asked.cutoff))
 
 
 def test_without_paths_there_is_nothing_to_add(windows: Sequence[LabeledWindow]) -> None:

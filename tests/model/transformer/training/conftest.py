@@ -15,6 +15,7 @@ from model.baselines.simple import OwnCounts
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
 from model.data.labels import label_window
+from model.interfaces import TrainingData
 from model.transformer.config import NetworkConfig, TrainingConfig
 from model.transformer.dataset import TrainingSet
 from model.transformer.network import InterestTransformer
@@ -52,7 +53,9 @@ def small(world: Any) -> Small:
     cutoffs = [end_of_day(world.last_day) - number * WEEK for number in (3, 2, 1)]
     windows = [label_window(history, cutoff, cutoff + WEEK) for cutoff in cutoffs]
     vocabulary = Vocabulary.of(windows[-1].past)
-    paths = CrossFittedFeatures.of([OwnCounts(is_tuned=True)], windows[:1], windows[1].past, windows[1].cutoff)
+    paths = CrossFittedFeatures.of(
+        [OwnCounts(is_tuned=True)], TrainingData(windows[:1], windows[1].past, windows[1].cutoff)
+    )
     taught, judged = (TrainingSet.of(one.past, [one], vocabulary, paths, SMALL) for one in windows[1:])
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
     return Small(taught, judged, known, TrainingConfig(epochs=3, tokens_at_once=1024, warm_up_steps=5))
