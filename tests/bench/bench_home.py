@@ -14,7 +14,7 @@ from pipeline.files import write_whole
 from pipeline.landing.arrival import land_events
 from pipeline.landing.zone import LandingZone, stage_file
 from pipeline.local import postgres
-from pipeline.local.preflight import fit
+from pipeline.local.preflight import run_preflight
 from pipeline.runner.commands import step_commands, step_environment, tables_command
 from pipeline.settings import ROOT, Settings
 from pipeline.sources.schema import load_source
@@ -67,7 +67,7 @@ class BenchHome:
 
     def make_tables(self) -> None:
         """Create the tables, and fetch Spark's jars where they are not there yet: no part of what is measured."""
-        fit(self.settings)
+        run_preflight(self.settings)
         self._run(tables_command().arguments, "tables")
         self.told_by_spark()
 
