@@ -1,10 +1,13 @@
-"""Logistic regression as a formula that can be written down. Shape letters: N examples, F features.
+"""Calibration: logistic regression (Platt) as a formula, and isotonic regression as knots.
 
-Bends stated probabilities to observed ones. Shape letter: N predictions.
+Both are fitted by scikit-learn and kept as plain numbers.
+
+Shape letters: N examples, F features.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -12,6 +15,9 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from model.data.arrays import Bools, Floats
+from model.metrics import equal_mass_bins
+
+BINS = 50
 
 
 @dataclass(frozen=True)
@@ -30,52 +36,62 @@ class LogisticFormula:
 
 
 def fit_logistic(names: tuple[str, ...], features_NF: Floats, is_true_N: Bools) -> LogisticFormula:
-    """Return the formula of least penalised log loss; the penalty speaks of features in standard deviations.
+    """Return the formula of least penalised log loss. The penalty applies to standardised features.
 
     Raises ValueError if all examples are of one class.
+    Source: Platt 1999, where the one feature is a score.
     """
     mean_F = features_NF.mean(axis=0)
     spread_F = features_NF.std(axis=0)
     spread_F = np.where(spread_F > 0, spread_F, 1.0)
-    # Newton's method is exact enough that the starting point and the order of additions do not show.
-    learnt = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8, max_iter=100)
-    learnt.fit((features_NF - mean_F) / spread_F, is_true_N)
-    coefficient_F = learnt.coef_[0] / spread_F
-    intercept = float(learnt.intercept_[0] - np.sum(coefficient_F * mean_F))
+    # Newton's method is so exact that the starting point and the order of additions do not show.
+    fitted = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8, max_iter=100)
+    fitted.fit((features_NF - mean_F) / spread_F, is_true_N)
+    coefficient_F = fitted.coef_[0] / spread_F
+    intercept = float(fitted.intercept_[0] - np.sum(coefficient_F * mean_F))
     return LogisticFormula(intercept, dict(zip(names, coefficient_F.tolist(), strict=True)))
-
-
-BINS = 50
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Straight lines between knots, from (0, 0) to (1, 1), rising everywhere, so that no order is lost to ties."""
+    """Straight lines between knots, level before the first and after the last.
 
-    stated: tuple[float, ...]
+    Source: Zadrozny and Elkan 2002.
+    """
+
+    predicted: tuple[float, ...]  # rising
     observed: tuple[float, ...]
 
-    def apply(self, probability_N: Floats) -> Floats:
-        return np.interp(probability_N, self.stated, self.observed)
+    def apply(self, score_N: Floats) -> Floats:
+        """Return a probability for each score, in the shape of the scores."""
+        return np.interp(score_N, self.predicted, self.observed)
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {"method": "isotonic", "knots": len(self.predicted)}
 
 
 IDENTITY = Calibration((0.0, 1.0), (0.0, 1.0))
 
 
-def fit_calibration(probability_N: Floats, is_true_N: Bools) -> Calibration:
-    """Return the isotonic regression over bins of equal mass, its steps joined at their centres.
+def fit_isotonic(score_N: Floats, is_true_N: Bools) -> Calibration:
+    """Return the isotonic regression of any scores. Its flat parts tie different scores."""
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score_N, is_true_N)
+    return Calibration(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))
 
-    Source: Zadrozny and Elkan 2002; joined instead of stepped, as steps would tie tags of different strength.
+
+def fit_calibration(probability_N: Floats, is_true_N: Bools) -> Calibration:
+    """Return the isotonic regression of probabilities over bins of equal mass, from (0, 0) to (1, 1).
+
+    Lines join the centres of its flat parts. It rises everywhere, so it ties no two different probabilities.
     """
-    order_N = np.argsort(probability_N, kind="stable")
-    bins = [members for members in np.array_split(order_N, BINS) if len(members)]
-    stated = np.array([probability_N[members].mean() for members in bins])
+    bins = equal_mass_bins(probability_N, BINS)
+    predicted = np.array([probability_N[members].mean() for members in bins])
     observed = np.array([is_true_N[members].mean() for members in bins])
     mass = np.array([float(len(members)) for members in bins])
-    rising = IsotonicRegression(y_min=0.0, y_max=1.0).fit(stated, observed, sample_weight=mass).predict(stated)
+    rising = IsotonicRegression(y_min=0.0, y_max=1.0).fit(predicted, observed, sample_weight=mass).predict(predicted)
     knots = [(0.0, 0.0)]
     for level in np.unique(rising[(rising > 0) & (rising < 1)]):
         on_level = rising == level
-        knots.append((float(np.average(stated[on_level], weights=mass[on_level])), float(level)))
+        knots.append((float(np.average(predicted[on_level], weights=mass[on_level])), float(level)))
     knots.append((1.0, 1.0))
-    return Calibration(tuple(stated for stated, _ in knots), tuple(observed for _, observed in knots))
+    return Calibration(tuple(predicted for predicted, _ in knots), tuple(observed for _, observed in knots))

@@ -152,7 +152,7 @@ def write_forest(forest: Forest, folder: Path) -> None:
         "actions": forest.actions,
         "features": feature_names(forest.actions),
         "baseline": forest.trees.baseline,
-        "calibration": {"stated": forest.calibration.stated, "observed": forest.calibration.observed},
+        "calibration": {"predicted": forest.calibration.predicted, "observed": forest.calibration.observed},
     }
     (folder / DESCRIPTION).write_text(json.dumps(told, indent=2) + "\n")
     np.savez_compressed(folder / TREES, allow_pickle=False, **{name: getattr(forest.trees, name) for name in ARRAYS})
@@ -171,7 +171,7 @@ def read_forest(folder: Path) -> Forest:
     with np.load(folder / TREES, allow_pickle=False) as arrays:
         trees = Trees(baseline=float(told["baseline"]), **{name: arrays[name] for name in ARRAYS})
     calibration = told["calibration"]
-    return Forest(actions, trees, Calibration(tuple(calibration["stated"]), tuple(calibration["observed"])))
+    return Forest(actions, trees, Calibration(tuple(calibration["predicted"]), tuple(calibration["observed"])))
 
 
 @dataclass(frozen=True, eq=False)

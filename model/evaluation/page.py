@@ -148,7 +148,7 @@ def _reliability(best: EvaluationResult) -> str:
     drawn = []
     for name, probabilities, is_dashed in (("before calibration", best.before, True), ("after", best.after, False)):
         if probabilities:
-            points = [(point.stated, point.observed) for point in probabilities.points]
+            points = [(point.predicted, point.observed) for point in probabilities.points]
             drawn.append(Line(name, points, 1 if is_dashed else 0, is_dashed))
     if not drawn:
         return ""

@@ -11,11 +11,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from model.counts.model import VERSION as COUNTS
 from model.data.arrays import Floats
-from model.evaluation.calibration import Calibrator, Point, brier_score, calibration_error, reliability
+from model.evaluation.calibration import Calibrator, brier_score, calibration_error
 from model.evaluation.holdout import PUBLISHED, TopK
 from model.evaluation.metrics import cohorts, coverage, ranking_values, repeat_and_new_recall, threshold_values
 from model.interfaces import FittedModel
-from model.metrics import Difference, mean_of_users, nan_mean, paired_difference
+from model.metrics import Difference, ReliabilityPoint, mean_of_users, nan_mean, paired_difference, reliability
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Probabilities:
 
     ece: float
     brier: float  # over all pairs of a user and a tag
-    points: Sequence[Point]
+    points: Sequence[ReliabilityPoint]
 
     def as_json(self) -> dict[str, Any]:
         return {"ece": self.ece, "brier": self.brier, "reliability": [point.as_json() for point in self.points]}

@@ -80,7 +80,7 @@ def write_model(model: InterestModel, folder: Path) -> None:
         "paths": [write_stacked_model(path, folder, number) for number, path in enumerate(model.paths)],
         "calibrations": {
             "affinity": asdict(calibrations.affinity),
-            "bent": asdict(calibrations.bent),
+            "bent": {"stated": calibrations.bent.predicted, "observed": calibrations.bent.observed},
             "returning": calibrations.returning and asdict(calibrations.returning),
         },
         "facts": model.facts,

@@ -4,15 +4,20 @@ from math import isnan, log2
 
 import numpy as np
 import pytest
+import torch
+from sklearn.calibration import calibration_curve
+from torchmetrics.functional import retrieval
 
 from model.data.arrays import Bools, Floats, Ints
 from model.metrics import (
+    RankedHits,
     expected_calibration_error,
     f1_of_users,
     nan_mean,
     ndcg_of_users,
     paired_difference,
     recall_of_users,
+    reliability,
 )
 
 USERS = 60
@@ -55,6 +60,29 @@ def test_ndcg_recall_and_f1_are_those_of_their_definitions(told: tuple[Ints, Flo
         assert f1_U[user] == pytest.approx(harmonic)
 
 
+def test_ranking_metrics_are_those_of_torchmetrics(told: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
+    user_P, score_P, tie_P, is_hit_P, hits_U = told
+    ranked = RankedHits.of_pairs(user_P, score_P, tie_P, is_hit_P, hits_U)
+    for user in np.flatnonzero(hits_U).tolist():
+        in_order = hits_in_order(user, 700, told)
+        # Hits that are not ranked stand behind all that a metric looks at.
+        target = torch.tensor(in_order + [False] * 20 + [True] * (int(hits_U[user]) - sum(in_order)))
+        preds = torch.arange(len(target), 0, -1, dtype=torch.float64)
+        for depth in (1, 3, 10):
+            expected = {
+                ranked.precision_U: retrieval.retrieval_precision,
+                ranked.recall_U: retrieval.retrieval_recall,
+                ranked.ndcg_U: retrieval.retrieval_normalized_dcg,
+                ranked.hit_rate_U: retrieval.retrieval_hit_rate,
+            }
+            for metric, oracle in expected.items():
+                assert metric(depth)[user] == pytest.approx(float(oracle(preds, target, top_k=depth)), abs=1e-6)
+        target = torch.tensor([*in_order, False])
+        found_share = sum(in_order) / hits_U[user]
+        oracle_value = float(retrieval.retrieval_average_precision(torch.arange(len(target), 0, -1.0), target))
+        assert ranked.average_precision_U()[user] == pytest.approx(found_share * oracle_value, abs=1e-6)
+
+
 def test_the_order_in_which_pairs_are_told_changes_nothing(told: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
     *pairs, hits_U = told
     order = np.random.default_rng(0).permutation(len(pairs[0]))
@@ -82,6 +110,17 @@ def test_the_calibration_error_is_over_fifteen_bins() -> None:
     true_N = stated_N + np.tile([0.3, -0.1, -0.3, 0.1], 8)[:30]
     order_N = np.random.default_rng(1).permutation(30)
     assert expected_calibration_error(stated_N[order_N], true_N[order_N]) == pytest.approx(0.1)
+
+
+def test_reliability_and_its_error_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(2)
+    probability_N = random.uniform(size=15 * 40)
+    is_true_N = random.uniform(size=15 * 40) < probability_N**2
+    observed, predicted = calibration_curve(is_true_N, probability_N, n_bins=15, strategy="quantile")
+    points = reliability(probability_N, is_true_N)
+    np.testing.assert_allclose([(point.predicted, point.observed) for point in points], np.c_[predicted, observed])
+    error = np.abs(predicted - observed).mean()  # all bins are of one size
+    assert expected_calibration_error(probability_N, is_true_N) == pytest.approx(error)
 
 
 def test_the_interval_is_that_of_the_normal_law_where_users_are_many() -> None:

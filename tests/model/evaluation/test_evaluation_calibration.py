@@ -5,22 +5,20 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.metrics import brier_score_loss
 
+from model.calibration import Calibration, fit_isotonic
 from model.data.arrays import Bools, Floats
 from model.data.cutoffs import Split
 from model.data.folds import Histories
 from model.data.users import stable_hash
 from model.evaluation.calibration import (
-    Isotonic,
     Temperature,
     brier_score,
     calibration_error,
     fit_calibrator,
-    fit_isotonic,
     fit_temperature,
-    reliability,
 )
 from model.evaluation.holdout import TestSet, TopK, build_test_set
-from model.metrics import expected_calibration_error
+from model.metrics import expected_calibration_error, reliability
 
 
 def drawn(count: int, seed: int) -> tuple[Floats, Bools]:
@@ -43,7 +41,7 @@ def test_isotonic_makes_probabilities_of_anything_that_rises() -> None:
     truth_N, is_true_N = drawn(40_000, 2)
     score_N = 7 * truth_N**3 - 2
     found = fit_isotonic(score_N, is_true_N)
-    assert isinstance(found, Isotonic)
+    assert isinstance(found, Calibration)
     np.testing.assert_allclose(found.apply(score_N), truth_N, atol=0.1)
     assert expected_calibration_error(found.apply(score_N), is_true_N) < 0.01
     assert found.apply(np.array([-99.0, 99.0])).tolist() == [found.observed[0], found.observed[-1]]
@@ -51,7 +49,7 @@ def test_isotonic_makes_probabilities_of_anything_that_rises() -> None:
 
 def test_no_calibration_changes_an_order() -> None:
     score_N = np.sort(np.random.default_rng(3).uniform(size=500))
-    for calibrator in (Temperature(3.0), Isotonic((0.1, 0.5, 0.8), (0.2, 0.2, 0.9))):
+    for calibrator in (Temperature(3.0), Calibration((0.1, 0.5, 0.8), (0.2, 0.2, 0.9))):
         assert (np.diff(calibrator.apply(score_N)) >= 0).all()
 
 
@@ -78,7 +76,7 @@ def told(test_set: TestSet, bend: str, seed: int = 5) -> TopK:
     )
 
 
-@pytest.mark.parametrize(("bend", "kind"), [("sharp", Temperature), ("kinked", Isotonic)])
+@pytest.mark.parametrize(("bend", "kind"), [("sharp", Temperature), ("kinked", Calibration)])
 def test_the_way_that_errs_less_on_others_is_taken(test_set: TestSet, bend: str, kind: type) -> None:
     validation, test = told(test_set, bend), told(test_set, bend, seed=6)
     found = fit_calibrator(validation, predicts_probabilities=True)
@@ -111,7 +109,7 @@ def test_the_way_is_chosen_by_the_ten_strongest_tags_alone(test_set: TestSet) ->
 
 
 def test_a_strength_that_is_no_probability_has_no_temperature(test_set: TestSet) -> None:
-    assert isinstance(fit_calibrator(told(test_set, "sharp"), predicts_probabilities=False), Isotonic)
+    assert isinstance(fit_calibrator(told(test_set, "sharp"), predicts_probabilities=False), Calibration)
 
 
 def test_the_error_is_over_each_users_ten(test_set: TestSet) -> None:
@@ -145,6 +143,6 @@ def test_points_of_reliability_lie_as_far_off_as_the_error_says() -> None:
     truth_N, is_true_N = drawn(5_000, 7)
     points = reliability(truth_N**2, is_true_N)
     assert len(points) == 15 and sum(point.count for point in points) == 5_000
-    gap = sum(abs(point.stated - point.observed) * point.count for point in points) / 5_000
+    gap = sum(abs(point.predicted - point.observed) * point.count for point in points) / 5_000
     assert gap == pytest.approx(expected_calibration_error(truth_N**2, is_true_N))
     assert reliability(np.empty(0), np.empty(0, dtype=bool)) == ()

@@ -13,7 +13,7 @@ from model.data.cutoffs import Split
 from model.data.folds import Histories
 from model.data.history import History
 from model.evaluation.holdout import TestSet, TopK, build_test_set, predict_top_k, strongest
-from model.evaluation.metrics import coverage, harmonic_mean, ranking_values, threshold_values, tuned_threshold
+from model.evaluation.metrics import coverage, ranking_values, threshold_values, tuned_threshold
 from model.metrics import nan_mean
 
 TAGS = 40
@@ -174,11 +174,6 @@ def test_a_threshold_that_nothing_reaches_tells_nothing(top_k: TopK) -> None:
     values = threshold_values(top_k, 2.0)
     assert np.isnan(values["precision_at_threshold"]).all()
     assert np.nanmax(values["f1_at_threshold"]) == np.nanmax(values["recall_at_threshold"]) == 0.0
-
-
-def test_f1_is_0_where_nothing_is_found_and_nan_where_nothing_is_asked() -> None:
-    found = harmonic_mean(np.array([0.0, 0.5, np.nan]), np.array([0.0, 1.0, np.nan]))
-    assert found[:2].tolist() == pytest.approx([0.0, 2 / 3]) and np.isnan(found[2])
 
 
 def test_coverage_is_of_tags_in_the_first_ten() -> None:
