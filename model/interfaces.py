@@ -6,7 +6,7 @@ Shape letters: U users, T tags.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,16 +31,15 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The state of a training after a step. None: not measured at this step."""
+    """Loss and learning rate of a training after a step."""
 
     step: int
-    loss: float | None = None  # mean since the previous point
-    learning_rate: float | None = None
-    judgement: float | None = None  # of the averaged network, higher is better
+    loss: float  # mean since the previous point
+    learning_rate: float
 
     def figures(self) -> Mapping[str, float]:
         """Return the measured values by name."""
-        return {name: value for name, value in asdict(self).items() if name != "step" and value is not None}
+        return {"loss": self.loss, "learning_rate": self.learning_rate}
 
 
 class FittedModel(Protocol):

@@ -16,7 +16,7 @@ import torch
 
 from model.errors import InputError
 from model.transformer.config import TrainingConfig
-from model.transformer.dataset import Source
+from model.transformer.dataset import TrainingSet
 from model.transformer.network import InterestTransformer
 from model.transformer.tensors import leaves
 
@@ -25,22 +25,19 @@ PROBED = 64  # users of a source whose questions are read to tell it from anothe
 Fingerprint = dict[str, str]
 
 
-def fingerprint(
-    network: InterestTransformer, sources: Sequence[Source], recipe: TrainingConfig, judge: object
-) -> Fingerprint:
-    """Return what tells a training from another: every setting, the shapes of the network, the data, the kind of judge.
+def fingerprint(network: InterestTransformer, sources: Sequence[TrainingSet], recipe: TrainingConfig) -> Fingerprint:
+    """Return what tells a training from another: every setting, the shapes of the network and the data.
 
     Of the data it reads the lengths of all users and the questions of some, evenly spread.
     """
     shapes = {name: list(weight.shape) for name, weight in network.state_dict().items()}
     settings = {"recipe": recipe.as_json(), "size": asdict(network.encoder.size)}
     told = {f"{group}.{name}": json.dumps(value) for group, part in settings.items() for name, value in part.items()}
-    told["judge"] = type(judge).__name__
     told |= {f"shape of {name}": json.dumps(shape) for name, shape in shapes.items()}
     return told | {f"source {number}": _digest(source) for number, source in enumerate(sources)}
 
 
-def _digest(source: Source) -> str:
+def _digest(source: TrainingSet) -> str:
     lengths_U = source.lengths_U().astype(np.int64)
     told = sha256(lengths_U.tobytes())
     for user in np.unique(np.linspace(0, len(lengths_U) - 1, PROBED).astype(np.int64)):

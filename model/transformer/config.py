@@ -73,7 +73,6 @@ class TrainingConfig:
     warm_up_steps: int = 50
     weight_decay: float = 0.05
     averaging: float = 0.995  # what the average keeps of itself a step
-    patience: int = 2  # epochs without a better judgement after which a judged training ends
     seed: int = 1
     weights: LossWeights = field(default_factory=LossWeights)
 

@@ -11,7 +11,6 @@ Source: PinnerFormer (Pancha et al. 2022), the dense all-action loss.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -175,24 +174,9 @@ def batches(
     return told
 
 
-class Source(Protocol):
-    """Users with inputs and labels, in memory (`TrainingSet`) or on disk (`StoredSource`)."""
-
-    @property
-    def answers(self) -> int:
-        """How many tags each user is asked about, over all cuts."""
-        ...
-
-    def lengths_U(self) -> Ints:
-        """Return the tokens of each user."""
-        ...
-
-    def question(self, user_B: Ints) -> Batch:
-        """Return the question about these users, in this order."""
-        ...
-
-
-def plan(sources: Sequence[Source], tokens_at_once: int, random: np.random.Generator) -> list[tuple[Source, Ints]]:
+def plan(
+    sources: Sequence[TrainingSet], tokens_at_once: int, random: np.random.Generator
+) -> list[tuple[TrainingSet, Ints]]:
     """Return the batches of an epoch: every user of every source once, sources mixed.
 
     Nothing is read yet but lengths, so that a resumed training may skip what it has done.

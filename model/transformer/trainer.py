@@ -2,7 +2,7 @@
 
 Takes the steps of a training: on one process or as one rank of several, and averages the weights over time.
 
-A training from its first step to its last: epochs, judgements, checkpoints to go on from.
+A training from its first step to its last: epochs, checkpoints to go on from.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,8 @@ from model.data.arrays import Ints
 from model.interfaces import CurvePoint
 from model.transformer.checkpoint import Checkpoint, Fingerprint, fingerprint
 from model.transformer.config import TrainingConfig
-from model.transformer.dataset import Batch, Source, plan, share
+from model.transformer.dataset import Batch, TrainingSet, plan, share
 from model.transformer.distributed import Runtime
-from model.transformer.early_stop import EarlyStop, Judge
 from model.transformer.loss import loss_of
 from model.transformer.lr_schedule import WeightAverage
 from model.transformer.network import InterestTransformer
@@ -44,9 +43,6 @@ class TrainingCurve:
         if step % self.every == 0:
             self.points.append(CurvePoint(step, sum(self.losses) / len(self.losses), learning_rate))
             self.losses = []
-
-    def judged(self, step: int, judgement: float) -> None:
-        self.points.append(CurvePoint(step, judgement=judgement))
 
     def state(self) -> dict[str, Any]:
         return {"points": [asdict(point) for point in self.points], "losses": list(self.losses)}
@@ -105,10 +101,10 @@ class Learner:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the rank that judges and writes; so is the only one."""
+        """Whether this is the rank that writes; so is the only one."""
         return bool(self.fabric.is_global_zero)
 
-    def take(self, source: Source, user_B: Ints, step: int, steps: int) -> Taken:
+    def take(self, source: TrainingSet, user_B: Ints, step: int, steps: int) -> Taken:
         """Learn from this rank's share of the users."""
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
         told = leaves(source.question(share(user_B, rank, ranks)))
@@ -145,50 +141,42 @@ class Trainer:
     def __init__(
         self,
         network: InterestTransformer,
-        sources: Sequence[Source],
+        sources: Sequence[TrainingSet],
         recipe: TrainingConfig,
-        judge: Judge | None = None,
         machine: Runtime | None = None,
     ) -> None:
-        """judge: tells after each epoch what the averaged network is worth; without one, all epochs are done.
-
-        machine: None for one process on one CPU. Of several ranks each learns from its share of every batch.
+        """machine: None for one process on one CPU. Of several ranks each learns from its share of every batch.
 
         Raises ValueError if there is nothing to learn from.
         """
         if not sources:
             raise ValueError("a network needs one window at least to learn from, found none: train through a later day")
-        self.network, self.sources, self.recipe, self.judge = network, sources, recipe, judge
+        self.network, self.sources, self.recipe = network, sources, recipe
         self.learner = Learner(network, recipe, machine or Runtime())
         self.epoch = self.batch = self.step = 0  # epochs done, batches done of the next one, batches done over all
         # Other noise may mix other batches, so their number is that of the first epoch, which paces the cosine.
         self.steps = recipe.epochs * len(self._plan(0))
-        self.curve, self.early_stop = TrainingCurve(self.steps), EarlyStop(recipe.patience)
+        self.curve = TrainingCurve(self.steps)
 
     @property
     def curves(self) -> Sequence[CurvePoint]:
         return self.curve.points
 
-    @property
-    def chosen_epochs(self) -> int:
-        """After how many epochs the network that `run` returned stood."""
-        return self.early_stop.best_epochs or self.epoch
-
     def run(self, told: StepCallback = no_progress, checkpoint: Checkpoint | Path | None = None) -> InterestTransformer:
-        """Train to the end, from the checkpoint if it is there; return the averaged network, the best one if judged.
+        """Train to the end, from the checkpoint if it is there; return the averaged network.
 
         checkpoint: written when it is due and after each epoch, so that a killed training goes on from it: with as
         many ranks as before to the same weights, bit for bit. Ranks on several nodes need it on a disk that all see.
 
-        Raises InputError if the checkpoint is of another training, ValueError if a judgement is no number.
+        Raises InputError if the checkpoint is of another training.
         """
         kept = Checkpoint(checkpoint) if isinstance(checkpoint, Path) else checkpoint
-        of = fingerprint(self.network, self.sources, self.recipe, self.judge) if kept else {}
+        of = fingerprint(self.network, self.sources, self.recipe) if kept else {}
         if kept:
             self._resume(kept, of)
         meter = Meter(self.step, self.steps)
         self.network.train()
-        while self.epoch < self.recipe.epochs and not self.early_stop.is_over:
+        while self.epoch < self.recipe.epochs:
             for source, user_B in self._plan(self.epoch)[self.batch :]:
                 taken = self.learner.take(source, user_B, self.step, self.steps)
                 self.step, self.batch = self.step + 1, self.batch + 1
@@ -197,33 +185,21 @@ class Trainer:
                 if kept and kept.is_due:
                     self._save(kept, of)
             self.epoch, self.batch = self.epoch + 1, 0
-            self._judge()
             if kept:
                 self._save(kept, of)
-        if self.early_stop.weights:
-            self.learner.average.load_state_dict(self.early_stop.weights)
         return self.learner.average.cpu()
 
-    def _plan(self, epoch: int) -> list[tuple[Source, Ints]]:
+    def _plan(self, epoch: int) -> list[tuple[TrainingSet, Ints]]:
         return plan(self.sources, self.recipe.tokens_at_once, np.random.default_rng([self.recipe.seed, epoch]))
-
-    def _judge(self) -> None:
-        """Judge on one rank, so that all agree to the last bit on when to stop."""
-        if self.judge is None:
-            return
-        average = self.learner.average
-        judgement = self.learner.fabric.broadcast(self.judge(average) if self.learner.leads else 0.0)
-        self.curve.judged(self.step, judgement)
-        self.early_stop.judged(self.epoch, judgement, average)
 
     def _save(self, kept: Checkpoint, of: Fingerprint) -> None:
         if self.learner.leads:
-            parts = {name: getattr(self, name).state() for name in ("learner", "curve", "early_stop")}
+            parts = {name: getattr(self, name).state() for name in ("learner", "curve")}
             kept.write(of, {"stands": [self.epoch, self.batch, self.step], **parts})
 
     def _resume(self, kept: Checkpoint, of: Fingerprint) -> None:
         state = kept.read(of)
         if state:
             self.epoch, self.batch, self.step = state["stands"]
-            for name in ("learner", "curve", "early_stop"):
+            for name in ("learner", "curve"):
                 getattr(self, name).restore(state[name])

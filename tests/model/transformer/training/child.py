@@ -1,11 +1,12 @@
-"""Trains on stored questions in a process of its own, or on each rank of torchrun:
+"""Trains a network in a process of its own, or on each rank of torchrun:
 
-    python child.py FOLDER SECONDS_A_STEP
+    python child.py FOLDER SECONDS_PER_STEP
 
-FOLDER holds taught.arrow, judged.arrow and network.pt (the network, untrained, and the recipe); rank 0 writes
-checkpoint.pt after every step, and each rank the weights that it ended with, weights.<rank>.pt.
+FOLDER holds training.pickle: the untrained network, the training set and the training configuration. Rank 0 writes
+checkpoint.pt after every step. Each rank writes the weights that it ended with to weights.<rank>.pt.
 """
 
+import pickle
 import sys
 import time
 from pathlib import Path
@@ -14,16 +15,13 @@ import torch
 
 from model.transformer.checkpoint import Checkpoint
 from model.transformer.distributed import Runtime
-from model.transformer.early_stop import LeastLoss
-from model.transformer.store import StoredSource
 from model.transformer.trainer import Trainer
 
 
-def main(folder: Path, seconds_a_step: float) -> None:
-    network, recipe = torch.load(folder / "network.pt", weights_only=False)
-    taught, judged = (StoredSource(folder / f"{name}.arrow") for name in ("taught", "judged"))
-    trainer = Trainer(network, [taught], recipe, LeastLoss(judged, recipe), Runtime.found())
-    average = trainer.run(lambda told: time.sleep(seconds_a_step), Checkpoint(folder / "checkpoint.pt", 0.0))
+def main(folder: Path, seconds_per_step: float) -> None:
+    network, training_set, config = pickle.loads((folder / "training.pickle").read_bytes())
+    trainer = Trainer(network, [training_set], config, Runtime.found())
+    average = trainer.run(lambda progress: time.sleep(seconds_per_step), Checkpoint(folder / "checkpoint.pt", 0.0))
     torch.save(average.state_dict(), folder / f"weights.{trainer.learner.fabric.global_rank}.pt")
 
 

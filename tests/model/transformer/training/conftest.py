@@ -31,10 +31,10 @@ WEEK = 7 * MICROS_PER_DAY
 
 @dataclass(frozen=True)
 class Small:
-    """What is learnt from, what is judged by, and the network that learns."""
+    """A training set, the set of the week after it, and the network that is trained."""
 
-    taught: TrainingSet
-    judged: TrainingSet
+    training_set: TrainingSet
+    later_week: TrainingSet
     known: tuple[int, int, int]  # items, tags, actions
     recipe: TrainingConfig
 
@@ -42,8 +42,8 @@ class Small:
         torch.manual_seed(seed)
         return InterestTransformer(SMALL, *self.known, paths=1)
 
-    def trainer(self, judge: Any = None, machine: Any = None, **changes: Any) -> Trainer:
-        return Trainer(self.network(), [self.taught], replace(self.recipe, **changes), judge, machine)
+    def trainer(self, machine: Any = None, **changes: Any) -> Trainer:
+        return Trainer(self.network(), [self.training_set], replace(self.recipe, **changes), machine)
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +56,9 @@ def small(world: Any) -> Small:
     paths = CrossFittedFeatures.of(
         [OwnCounts(is_tuned=True)], TrainingData(windows[:1], windows[1].past, windows[1].cutoff)
     )
-    taught, judged = (TrainingSet.of(one.past, [one], vocabulary, paths, SMALL) for one in windows[1:])
+    training_set, later_week = (TrainingSet.of(one.past, [one], vocabulary, paths, SMALL) for one in windows[1:])
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-    return Small(taught, judged, known, TrainingConfig(epochs=3, tokens_at_once=1024, warm_up_steps=5))
+    return Small(training_set, later_week, known, TrainingConfig(epochs=3, tokens_at_once=1024, warm_up_steps=5))
 
 
 @pytest.fixture

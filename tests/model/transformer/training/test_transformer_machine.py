@@ -54,7 +54,7 @@ def test_it_scores_on_the_cores_that_it_may_use(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_epoch_asks_every_user_of_every_source_once_in_an_order_of_its_own(small: Any) -> None:
-    sources = [small.taught, small.judged]
+    sources = [small.training_set, small.later_week]
     orders = []
     for epoch in (0, 1, 0):
         told = plan(sources, 1024, np.random.default_rng([1, epoch]))
@@ -75,7 +75,7 @@ def test_ranks_share_a_batch_and_none_is_without_users(users: int) -> None:
 
 
 def test_a_question_is_taken_apart_by_its_fields_and_put_together_again(small: Any) -> None:
-    question = small.taught.question(np.array([3, 1]))
+    question = small.training_set.question(np.array([3, 1]))
     told = leaves(question)
     assert set(told) >= {"batch.kind_BL", "stacked_BCTP", "touched_BCT"}
     again = rebuilt(type(question), moved(told, torch.device("cpu")))

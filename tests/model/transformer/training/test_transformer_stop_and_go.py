@@ -11,7 +11,6 @@ import torch
 
 from model.errors import InputError
 from model.transformer.checkpoint import Checkpoint
-from model.transformer.early_stop import EarlyStop, LeastLoss
 from model.transformer.progress import Progress
 from model.transformer.trainer import Trainer
 
@@ -32,22 +31,20 @@ def kill_at(step: int) -> Callable[[Progress], None]:
 def test_when_checkpoints_are_written_changes_no_weight(
     small: Any, same_weights: Callable[..., bool], tmp_path: Path, every_seconds: float
 ) -> None:
-    """Stopped twice, once within an epoch, with a judge beside it; the curves are whole as well."""
-    judge = LeastLoss(small.judged, small.recipe)
-    whole = small.trainer(judge)
+    """The training is stopped twice, once within an epoch. The loss curve is complete as well."""
+    whole = small.trainer()
     weights = whole.run().state_dict()
     file = tmp_path / "training.pt"
     for step in (3, whole.steps // 2):
         with pytest.raises(Killed):
-            small.trainer(judge).run(kill_at(step), Checkpoint(file, every_seconds))
-    resumed = small.trainer(judge)
-    first_told: list[int] = []
-    assert same_weights(
-        resumed.run(lambda told: first_told.append(told.step), Checkpoint(file, 1e9)).state_dict(), weights
-    )
-    assert resumed.curves == whole.curves and resumed.chosen_epochs == whole.chosen_epochs
+            small.trainer().run(kill_at(step), Checkpoint(file, every_seconds))
+    resumed = small.trainer()
+    steps: list[int] = []
+    average = resumed.run(lambda progress: steps.append(progress.step), Checkpoint(file, 1e9))
+    assert same_weights(average.state_dict(), weights)
+    assert resumed.curves == whole.curves
     in_epoch = whole.steps // whole.recipe.epochs
-    assert first_told[0] == whole.steps // 2 if every_seconds == 0 else first_told[0] % in_epoch == 1
+    assert steps[0] == whole.steps // 2 if every_seconds == 0 else steps[0] % in_epoch == 1
 
 
 def test_a_checkpoint_is_due_by_the_clock(tmp_path: Path) -> None:
@@ -86,13 +83,11 @@ def test_the_checkpoint_of_another_training_is_refused(small: Any, tmp_path: Pat
         small.trainer(epochs=2).run(checkpoint=file)
     recipe = replace(small.recipe, epochs=1)
     with pytest.raises(InputError, match=r"source 0 is \d+ users, sha256 \w+ there and \d+ users, sha256 \w+ here"):
-        Trainer(small.network(), [small.judged], recipe).run(checkpoint=file)
-    with pytest.raises(InputError, match="judge is NoneType there and LeastLoss here"):
-        small.trainer(LeastLoss(small.judged, recipe), epochs=1).run(checkpoint=file)
+        Trainer(small.network(), [small.later_week], recipe).run(checkpoint=file)
     wider = small.network()
     wider.encoder.size = replace(wider.encoder.size, dropout=0.5)
     with pytest.raises(InputError, match=r"size\.dropout is 0\.2 there and 0\.5 here"):
-        Trainer(wider, [small.taught], recipe).run(checkpoint=file)
+        Trainer(wider, [small.training_set], recipe).run(checkpoint=file)
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(small: Any, tmp_path: Path) -> None:
@@ -103,48 +98,6 @@ def test_a_file_that_is_no_checkpoint_is_refused(small: Any, tmp_path: Path) -> 
         file.write_bytes(found)
         with pytest.raises(InputError, match=r"cannot be read as a checkpoint .*remove the file to begin anew"):
             small.trainer(epochs=1).run(checkpoint=file)
-
-
-def test_it_stops_when_the_judge_has_seen_nothing_better_and_keeps_the_best(
-    small: Any, same_weights: Callable[..., bool]
-) -> None:
-    seen: list[dict[str, torch.Tensor]] = []
-    worth = iter([1.0, 3.0, 2.0, 2.0, 9.0])
-
-    def judge(network: Any) -> float:
-        assert not network.training
-        seen.append({name: weight.clone() for name, weight in network.state_dict().items()})
-        return next(worth)
-
-    trainer = small.trainer(judge, epochs=5)
-    kept = trainer.run().state_dict()
-    assert (trainer.chosen_epochs, trainer.epoch, len(seen)) == (2, 4, 4)
-    assert same_weights(kept, seen[1]) and not same_weights(kept, seen[3])
-    assert [point.judgement for point in trainer.curves if point.judgement is not None] == [1.0, 3.0, 2.0, 2.0]
-    worth = iter([1.0, 3.0, 2.0, 2.0, 9.0])
-    patient = small.trainer(judge, epochs=5, patience=3)
-    patient.run()
-    assert (patient.chosen_epochs, patient.epoch) == (5, 5)
-    unjudged = small.trainer(epochs=2)
-    unjudged.run()
-    assert unjudged.chosen_epochs == 2
-
-
-def test_a_judgement_that_is_no_number_ends_the_training(small: Any) -> None:
-    with pytest.raises(ValueError, match=r"after 1 epochs the averaged network was judged nan.*lower the recipe's"):
-        small.trainer(lambda network: float("nan")).run()
-    assert not EarlyStop(patience=1).is_over
-
-
-def test_the_judge_of_losses_is_the_loss_of_a_user_with_its_sign_turned(small: Any) -> None:
-    judge = LeastLoss(small.judged, small.recipe)
-    trainer = small.trainer(judge)
-    trainer.run()
-    told = [point.judgement for point in trainer.curves if point.judgement is not None]
-    assert told[0] < told[-1] < 0
-    at_once = LeastLoss(small.judged, replace(small.recipe, tokens_at_once=10**6))
-    network = small.network().eval()
-    assert judge(network) == pytest.approx(at_once(network), rel=0.05)
 
 
 def test_the_curve_tells_every_step_of_a_short_training(small: Any) -> None:
