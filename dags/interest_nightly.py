@@ -1,18 +1,19 @@
 """
 ### One night: from the landed log to published interest profiles
 
-Waits until the day's log has landed, then **clean → sessions → sequences → score → profiles → publish**.
-Each step is a command that also runs in a terminal (`throughline clean --day D`), and ends with its quality gate.
-Analysts see nothing until `publish`, and then all tables at once.
+The night waits until the day's log has landed. Then it runs **clean → sessions → sequences → score → profiles →
+publish**. Each step is a command that also runs in a terminal (`throughline clean --day D`), and ends with a quality
+gate. Analysts see nothing until `publish`, and then all tables at once.
 
-**To run days again** press *Trigger*, then *Backfill*: each run takes its day from its data interval. Any day twice,
-in any order, gives the tables of the nights themselves. Days that have a run already need *All Runs*, or *Missing and
-Errored Runs* for the red ones alone.
-**To run one day by hand** press *Trigger* and give the day. Nights take turns: one that finds the warehouse leased to
-another waits, without a slot.
+**To run days again**, press *Trigger*, then *Backfill*. Each run takes its day from its data interval. Days can run
+twice and in any order; the tables are the same. Days that already have a run need *All Runs*, or *Missing and Errored
+Runs* for the failed ones only.
 
-**When a task is red** its log says what was found, what was expected, what to do. A failed gate is never retried:
-mend the cause, then clear the task with everything downstream. Anything else was tried three times.
+**To run one day by hand**, press *Trigger* and enter the day. One night writes at a time. A night that finds the
+warehouse leased to another run waits without a slot.
+
+**If a task fails**, its log says what was found, what was expected and what to do. A failed gate is never retried: fix
+the cause, then clear the task with all downstream tasks. Any other failure has been tried three times.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,7 @@ from jinja2 import StrictUndefined
 
 from orchestration.alerts import deadline_missed
 from orchestration.operators import WaitForLanding
-from orchestration.publication import ASSETS, emit_publication
-from orchestration.steps import MACROS, STEP_DEFAULTS, score_step, spark_step
+from orchestration.steps import MACROS, STEP_DEFAULTS, night_tasks
 
 PARAMS = {
     "day": Param(
@@ -31,30 +31,30 @@ PARAMS = {
         type=["null", "string"],
         format="date",
         title="Day (UTC)",
-        description="The arrival day to run. Empty: the first day of the run's data interval, which for a run by hand "
-        "is yesterday as a rule. Leave it empty in a backfill: each of its runs has a day of its own.",
+        description="The arrival day to run. Empty: the first day of the run's data interval, usually yesterday for "
+        "a run by hand. Leave it empty in a backfill, where each run has its own day.",
     ),
     "model": Param(
         "as-of",
         type="string",
         pattern=r"^(as-of|none|[a-z0-9]+-[0-9][A-Za-z0-9.-]*)$",
         title="Model",
-        description="as-of: the newest promoted version that was trained through the day or before. "
-        "none: the built-in counts. Or a version to pin, such as boosting-1.20260131.",
+        description="as-of: the newest promoted version trained through the day or earlier. "
+        "none: the built-in counts. Or a version, such as boosting-1.20260131.",
     ),
-    "everybody": Param(
+    "all_users": Param(
         False,
         type="boolean",
-        title="Score everybody",
-        description="Score all users seen within 90 days, not those with news and a seventh of the others alone.",
+        title="Score all users",
+        description="Score all users seen within 90 days. Off: users with new events and a seventh of the others.",
     ),
 }
 
 with DAG(
     "interest_nightly",
-    # A bare cron string would give Airflow 3 runs an interval of no length.
+    # A bare cron string would give runs of Airflow 3 an empty interval.
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime(2010, 1, 1, tzinfo=UTC),  # early, since a backfill cannot go back beyond it
+    start_date=datetime(2010, 1, 1, tzinfo=UTC),  # early, since no backfill can begin before it
     catchup=False,
     max_active_runs=1,  # of scheduled runs; backfills take turns by the lease
     params=PARAMS,
@@ -62,7 +62,7 @@ with DAG(
     user_defined_macros=MACROS,
     template_undefined=StrictUndefined,
     deadline=DeadlineAlert(
-        # By DAGRUN_QUEUED_AT, Airflow 3.3.2 could not clear a failed run any more (it adds up a dict and a number).
+        # With DAGRUN_QUEUED_AT, Airflow 3.3.2 cannot clear a failed run (it adds a dict to a number).
         reference=DeadlineReference.AVERAGE_RUNTIME(max_runs=10, min_runs=1),
         interval=timedelta(hours=6),
         callback=AsyncCallback(deadline_missed),
@@ -72,8 +72,5 @@ with DAG(
 ) as dag:
     chain(
         WaitForLanding(task_id="wait_for_landing", retries=0, doc_md=WaitForLanding.__doc__),
-        *[spark_step(job) for job in ("clean", "sessions", "sequences")],
-        score_step(),
-        spark_step("profiles"),
-        spark_step("publish", outlets=ASSETS, post_execute=emit_publication),
+        *night_tasks(),
     )

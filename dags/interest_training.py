@@ -1,17 +1,19 @@
 """
 ### Weekly training: challenger against champion and baselines
 
-Trains a challenger on all that was known through a day, and judges it against the champion and the built-in counts on
-the week before that day, which it has not seen. It becomes champion only if it wins; the nights after then score with
-it, unless their `model` says otherwise. The task's log ends with the verdict and its numbers.
+Training fits a challenger on the data known through a day. It evaluates the challenger against the champion and the
+built-in counts on the last week of that data, which the evaluated fit has not seen. The challenger becomes champion
+only if it wins. Later nights then score with it, unless their param `model` names another. The task's log ends with the
+decision and its figures.
 
-**To train by hand** press *Trigger*. Without a day it knows all up to the last whole day before its interval ends.
-Training the same day again makes another version, since profiles name the one that scored them.
+**To train by hand**, press *Trigger*. Without a day, the data ends with the last whole day of the data interval.
+Training the same day again makes another version, since profiles name the version that scored them.
 
-**When the task is red** because there is too little history, run more nights first. Nights go on meanwhile. A task that
-was killed goes on where it was when it is tried again, or cleared.
+**If the task fails** for lack of history, run more nights first. Nights continue meanwhile. A killed task resumes from
+its checkpoint when it is retried or cleared.
 
-**A larger Transformer**, or several GPUs: the settings `transformer_size` and `train_ranks`, then start Airflow anew.
+**For a larger Transformer or several GPUs**, change the settings `transformer_size` and `train_ranks`, then restart
+Airflow.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from jinja2 import StrictUndefined
 
-from orchestration.steps import MACROS, STEP_DEFAULTS, train_step
+from orchestration.steps import MACROS, STEP_DEFAULTS, train_task
 
 PARAMS = {
     "through": Param(
@@ -27,19 +29,19 @@ PARAMS = {
         type=["null", "string"],
         format="date",
         title="Through (UTC)",
-        description="The last day that training may know. Empty: the last whole day of the run's data interval.",
+        description="Last day of the training data. Empty: the last whole day of the run's data interval.",
     ),
     "promote": Param(
         True,
         type="boolean",
         title="Promote if it wins",
-        description="Off: train and judge, but let the nights score as before.",
+        description="Off: train and evaluate, but keep the champion.",
     ),
 }
 
 with DAG(
     "interest_training",
-    # Monday morning, when Sunday's night is published.
+    # On Monday morning Sunday's night is published.
     schedule=CronDataIntervalTimetable("0 6 * * 1", timezone="UTC"),
     start_date=datetime(2010, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -51,4 +53,4 @@ with DAG(
     tags=["interest", "training"],
     doc_md=__doc__,
 ) as dag:
-    train_step()
+    train_task()

@@ -1,4 +1,4 @@
-"""Days and ranges of days, as the command line names them."""
+"""Days and ranges of days: read from the command line, and formatted for messages."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -31,13 +31,13 @@ class DayRange:
 
 
 def parse_day(text: str) -> date:
-    """Read an ISO date. Raises UsageError saying what a day looks like."""
+    """Read an ISO date. Raises UsageError with an example of a day."""
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no day: expected a date such as 2026-01-31") from None
+        raise UsageError(f"{text!r} is not a day: expected a date such as 2026-01-31") from None
 
 
 def day_range(day: str | None, first: str | None, last: str | None) -> DayRange:
@@ -50,11 +50,11 @@ def day_range(day: str | None, first: str | None, last: str | None) -> DayRange:
 
 
 def format_days(days: Iterable[date]) -> str:
-    """Name days in words, unbroken runs of them as ranges."""
+    """Return days as text; consecutive days become ranges."""
     ranges: list[DayRange] = []
     for day in sorted(days):
         if ranges and day == ranges[-1].last + timedelta(days=1):
             ranges[-1] = DayRange(ranges[-1].first, day)
         else:
             ranges.append(DayRange(day, day))
-    return ", ".join(str(one) for one in ranges)
+    return ", ".join(str(part) for part in ranges)

@@ -1,7 +1,8 @@
-"""What can go wrong, told to the person who meets it.
+"""Errors with an exit code, and how a process prints them.
 
-A message says what was found, what was expected and what to do, in one line; more lines may follow.
-The exit code tells the orchestrator whether trying again can help (DESIGN.md 5.1).
+A message says in one line what was found, what was expected and what to do; more lines may follow, indented.
+The exit code says whether a retry can help: 1 the input or a gate failed, 2 wrong usage, 3 anything else. Airflow
+retries 3 alone.
 """
 
 import os
@@ -10,17 +11,17 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SPEAKERS = ("throughline: ", "model: ")  # how the errors of `pipeline` and of `model` begin
+MESSAGE_PREFIXES = ("throughline: ", "model: ")  # of the error messages of `pipeline` and of `model`
 
 
 class ThroughlineError(Exception):
-    """Anything that a retry may cure: a server that is away, a lease that was lost, a full disk."""
+    """An error that a retry may fix: an unreachable server, a lost lease, a full disk."""
 
     exit_code = 3
 
 
 class InputError(ThroughlineError):
-    """The data or its description is at fault; trying again cannot help."""
+    """The data or its description is at fault, so a retry cannot help."""
 
     exit_code = 1
 
@@ -34,22 +35,25 @@ class SourceError(InputError):
 
 
 class UsageError(ThroughlineError):
-    """The command was called in a way that it does not know."""
+    """The command has wrong arguments or settings."""
 
     exit_code = 2
 
 
 @contextmanager
 def exit_with_message() -> Iterator[None]:
-    """End the process with the error's exit code, its message first; a surprise shows its traceback after."""
+    """Turn an error of the block into its message on standard error and its exit code.
+
+    An error of another class is unexpected: its traceback follows, unless THROUGHLINE_TRACEBACK is 0.
+    """
     try:
         yield
     except ThroughlineError as error:
         print(f"throughline: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
-    except Exception as surprise:  # the one place that may catch everything: it maps to an exit code
-        first_line = (str(surprise) or type(surprise).__name__).splitlines()[0]
-        print(f"throughline: {type(surprise).__name__}: {first_line}", file=sys.stderr, flush=True)
+    except Exception as unexpected:  # the one place that catches everything, to give it an exit code
+        first_line = (str(unexpected) or type(unexpected).__name__).splitlines()[0]
+        print(f"throughline: {type(unexpected).__name__}: {first_line}", file=sys.stderr, flush=True)
         if os.environ.get("THROUGHLINE_TRACEBACK", "1") != "0":
             traceback.print_exc()
         sys.exit(ThroughlineError.exit_code)

@@ -1,6 +1,6 @@
-"""The key under which user ids become pseudonyms.
+"""The stored form of a source's user id, and the key that makes it.
 
-The stored form of a source's user id, outside Spark; `pipeline/transforms/pseudonymize.py` computes the same inside.
+`pipeline/transforms/pseudonymize.py` computes the same form in Spark.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ from pipeline.settings import Settings
 
 
 def pseudonym_key(settings: Settings) -> bytes:
-    """Return the key from the settings, else the one of this home, which is made once and kept mode 600.
+    """Return the key of the settings, else that of this home. The first call makes the latter, mode 600.
 
-    Losing it cuts every stored profile off from its user, so back it up with the warehouse.
+    Back it up with the warehouse: without the key, no stored profile can be matched to its user.
     """
     if settings.pseudonym_key:
         return settings.pseudonym_key.get_secret_value().encode()

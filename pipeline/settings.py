@@ -1,9 +1,7 @@
-"""The one typed settings object.
+"""All settings, as one typed object, and the version of this software.
 
-Values come from the environment (`THROUGHLINE_<NAME>`), else from `settings.toml` under THROUGHLINE_HOME,
-else from the defaults here. A misspelt key is an error in both places.
-
-Which version of this software wrote a row.
+A value comes from the environment (`THROUGHLINE_<NAME>`), else from `settings.toml` in THROUGHLINE_HOME, else from the
+defaults below. An unknown name is an error in both places.
 """
 
 import hashlib
@@ -11,7 +9,6 @@ import json
 import os
 import subprocess
 import tomllib
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -29,13 +26,8 @@ from pipeline.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
-# Read by tests and by the error printer, not settings of the pipeline.
-SECRETS = {
-    ("pseudonym_key",),
-    ("lease_url",),
-    ("catalog",),
-    ("alert_webhook",),
-}  # never shown, not even when they are wrong
+SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook"}  # error messages hide their values
+# Variables that are no settings: tests and `exit_with_message` read the first two.
 OTHER_VARIABLES = {"THROUGHLINE_REAL_DATA", "THROUGHLINE_TRACEBACK", "THROUGHLINE_HOME"}
 
 
@@ -45,49 +37,57 @@ def home_from_environment() -> Path:
 
 
 class Settings(BaseSettings):
-    """All that can be configured; every field says what it changes."""
+    """Everything that can be configured. The description of a field says what it changes."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    home: Path = Field(default_factory=home_from_environment, description="where all state lives")
-    min_free_gib: float = Field(3.0, ge=0, description="free disk space below which nothing is started, GiB")
+    home: Path = Field(default_factory=home_from_environment, description="folder of all state")
+    min_free_gib: float = Field(3.0, ge=0, description="least free disk space, GiB; with less, no command starts")
 
     spark_master: str = Field("local[*]", description="Spark master: local[*], spark://..., yarn, k8s://...")
     spark_deploy_mode: str = Field("client", pattern="^(client|cluster)$", description="where the driver runs")
-    spark_driver_memory: str = Field("3g", description="heap of the driver, which in local mode does all the work")
+    spark_driver_memory: str = Field("3g", description="heap of the driver, which does all the work in local mode")
     spark_shuffle_partitions: int = Field(
         8, ge=1, description="partitions after a shuffle, before Spark merges small ones"
     )
-    spark_options: dict[str, str] = Field(default_factory=dict, description="further lines for spark-defaults.conf")
+    spark_options: dict[str, str] = Field(
+        default_factory=dict, description="more lines for spark-defaults.conf; they override those made here"
+    )
 
     catalog: dict[str, str] = Field(
         default_factory=dict,
-        description="Iceberg catalog properties, such as type, uri and warehouse; empty means the embedded one",
+        description="properties of a remote Iceberg catalog as Spark names them, such as type, uri and warehouse; "
+        "empty: the local catalog in PostgreSQL",
     )
-    postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the embedded PostgreSQL, on 127.0.0.1")
+    postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the local PostgreSQL, on 127.0.0.1")
     airflow_port: int = Field(8080, ge=1024, le=65535, description="port of Airflow's web UI, on 127.0.0.1")
     alert_webhook: SecretStr | None = Field(
         None,
-        description="URL to which failed tasks and missed deadlines are posted as JSON; by default they are logged",
+        description="URL that receives failed tasks and missed deadlines as JSON; empty: they are logged only",
     )
     lease_url: SecretStr | None = Field(
-        None, description="PostgreSQL that keeps the lease; by default the embedded one"
+        None,
+        description="URL of the PostgreSQL that keeps the lease; empty: the local one, which serves this home alone",
     )
-    lease_silence_seconds: int = Field(600, ge=1, description="a lease silent for so long is taken over")
-    lease_wait_seconds: int = Field(7200, ge=0, description="how long a night waits for another to end")
+    lease_silence_seconds: int = Field(
+        600, ge=1, description="seconds without a heartbeat after which another run takes the lease"
+    )
+    lease_wait_seconds: int = Field(7200, ge=0, description="seconds that a night waits for another to end")
 
-    pseudonym_key: SecretStr | None = Field(None, description="key of user pseudonyms; by default made once, in home")
+    pseudonym_key: SecretStr | None = Field(
+        None, description="key of user pseudonyms; empty: one is made and kept in home"
+    )
 
-    allowed_lateness_days: int = Field(3, ge=0, description="days late above which an event is labelled late")
-    duplicate_days: int = Field(7, ge=0, description="a copy so many days after an earlier copy is a duplicate")
-    future_days: int = Field(1, ge=0, description="an event so many days after its arrival day, or more, is refused")
-    sequence_length: int = Field(512, ge=1, description="newest events kept in a sequence")
+    allowed_lateness_days: int = Field(3, ge=0, description="an event more than this many days late is labelled late")
+    duplicate_days: int = Field(7, ge=0, description="a copy within this many days of an earlier copy is a duplicate")
+    future_days: int = Field(1, ge=0, description="an event this many days or more after its arrival day is rejected")
+    sequence_length: int = Field(512, ge=1, description="number of newest events in a sequence")
 
     transformer_size: Literal["laptop", "server", "gpu"] = Field(
-        "laptop", description="the Transformer that training teaches: width 64, 128 or 256, with 2, 4 or 8 blocks"
+        "laptop", description="size of the Transformer: width 64, 128 or 256 with 2, 4 or 8 blocks"
     )
     train_ranks: int = Field(
-        1, ge=1, description="processes of one machine that train a network together: as many as it has GPUs"
+        1, ge=1, description="processes that train one network together; set it to the number of GPUs"
     )
 
     @classmethod
@@ -102,13 +102,22 @@ class Settings(BaseSettings):
         file = home_from_environment() / "settings.toml"
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
-    @cached_property
-    def is_embedded(self) -> bool:
-        """True where the catalog is the embedded one."""
+    @property
+    def uses_local_catalog(self) -> bool:
+        """True if the Iceberg catalog is the one in the local PostgreSQL."""
         return not self.catalog
 
+    @property
+    def needs_local_postgres(self) -> bool:
+        """True if a run that writes needs the local PostgreSQL, for the catalog or for the lease.
+
+        With a remote catalog and no `lease_url` the local PostgreSQL keeps the lease alone. Such a lease excludes other
+        runs of this home only: set `lease_url` where several machines write to one catalog.
+        """
+        return self.uses_local_catalog or self.lease_url is None
+
     def results_hash(self, source_files: list[Path]) -> str:
-        """Hash the source TOMLs and the settings that can change a row; goes into profiles and releases."""
+        """Return a hash of the source TOMLs and of the settings that can change a row of a published table."""
         changes_rows = ["allowed_lateness_days", "duplicate_days", "future_days", "sequence_length"]
         digest = hashlib.sha256(json.dumps({name: getattr(self, name) for name in changes_rows}).encode())
         for file in sorted(source_files):
@@ -119,7 +128,7 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings.
 
-    Raises UsageError naming the variable or key if one is misspelt or has a value that it cannot have.
+    Raises UsageError naming the variable or key if one is unknown or has an invalid value.
     """
     overrides.setdefault("home", home_from_environment())
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | OTHER_VARIABLES
@@ -131,12 +140,12 @@ def load_settings(**overrides: Any) -> Settings:
     except (SettingsError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
             f"the settings cannot be read: {error}; expected TOML in {home_from_environment() / 'settings.toml'} "
-            f"and JSON in variables that hold a table, such as {PREFIX}SPARK_OPTIONS"
+            f"and JSON in a variable that holds a table, such as {PREFIX}SPARK_OPTIONS"
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        found = "(hidden)" if first["loc"][:1] in SECRETS else repr(first["input"])
+        found = "(hidden)" if first["loc"][0] in SECRETS else repr(first["input"])
         raise UsageError(
             f"setting {name} = {found}: {first['msg']}; "
             f"it comes from {PREFIX}{name.upper()} or from {home_from_environment() / 'settings.toml'}"
@@ -144,9 +153,9 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def code_version() -> str:
-    """Return the package version, with the commit where the checkout knows it."""
-    asked = subprocess.run(
+    """Return the package version, followed by the commit in a git checkout."""
+    head = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
     )
-    commit = asked.stdout.strip() if asked.returncode == 0 else ""
+    commit = head.stdout.strip() if head.returncode == 0 else ""
     return f"{version('throughline')}+{commit}" if commit else version("throughline")

@@ -1,1 +1,1 @@
-"""What the DAG files share. Nothing here imports Spark, torch or Great Expectations: Airflow parses it all the time."""
+"""What the DAG files share. Airflow parses them often, so nothing here imports Spark, torch or Great Expectations."""

@@ -1,43 +1,45 @@
-"""When a task fails for good or a run is late: a line in the log, and a post to a webhook if one is set."""
+"""Alerts about failed tasks and late runs: a line in the log, and a post to a webhook if one is set."""
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 import httpx
 
-from orchestration.retries import reason_in
+from pipeline.errors import MESSAGE_PREFIXES
 from pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
+ERROR_MESSAGE = re.compile(rf"^(?:{'|'.join(MESSAGE_PREFIXES)})(.+)", re.MULTILINE | re.DOTALL)
 
 
 def task_failed(context: Any) -> None:
-    """Tell that a task has failed and is not tried again."""
+    """Send an alert about a task that has failed and is not retried."""
     task = context["ti"]
     run = context["dag_run"]
     failure = str(context.get("exception") or "")
-    tell(
+    send_alert(
         {
             "what": "task failed",
             "dag": run.dag_id,
             "run": run.run_id,
             "task": task.task_id,
-            "why": reason_in(failure) or failure or "no reason told; see the log",
+            "why": error_message_in(failure) or failure or "no reason given; see the log",
             "log": task.log_url,
         }
     )
 
 
 async def deadline_missed(context: dict[str, Any]) -> None:
-    """Tell that a run has not ended in time. Runs in the triggerer."""
+    """Send an alert about a run that has not ended in time. Runs in the triggerer."""
     run = context.get("dag_run") or {}
-    told = {"what": "deadline missed", "dag": run.get("dag_id"), "run": run.get("dag_run_id") or run.get("run_id")}
-    await asyncio.to_thread(tell, told)
+    run_id = run.get("dag_run_id") or run.get("run_id")
+    await asyncio.to_thread(send_alert, {"what": "deadline missed", "dag": run.get("dag_id"), "run": run_id})
 
 
-def tell(message: dict[str, Any]) -> None:
-    """Log a message, and post it as JSON to the setting `alert_webhook`; that it cannot be posted fails nothing."""
+def send_alert(message: dict[str, Any]) -> None:
+    """Log a message and post it as JSON to the setting `alert_webhook`. A failure to post is logged, not raised."""
     log.error("alert: %s", message)
     webhook = load_settings().alert_webhook
     if webhook is None:
@@ -45,4 +47,11 @@ def tell(message: dict[str, Any]) -> None:
     try:
         httpx.post(webhook.get_secret_value(), json=message, timeout=10).raise_for_status()
     except httpx.HTTPError as error:
+        # The error's text may hold the address, which is a secret.
         log.error("the alert could not be posted to the webhook of the settings: %s", type(error).__name__)
+
+
+def error_message_in(text: str) -> str | None:
+    """Return a step's error message from the end of its log, which Airflow's operators quote."""
+    found = ERROR_MESSAGE.search(text)
+    return found[1].strip() if found else None

@@ -1,4 +1,4 @@
-"""Which day a run is about, and how its id reaches the command line."""
+"""The day of a run, and the run's id, as command lines take them."""
 
 import re
 from collections.abc import Mapping
@@ -12,30 +12,30 @@ from pipeline.errors import UsageError
 def resolve_day(dag_run: Any, params: Mapping[str, Any]) -> date:
     """Return the day (UTC) of a run: the param `day`, else the first day of its data interval.
 
-    Never Airflow's `ds`: it is the day after for a run by hand, and absent for one without a logical date.
+    Airflow's `ds` will not do: a run by hand has the day after, and a run without a logical date has none.
 
-    Raises UsageError if there is neither, or if the runs of a backfill were all given one `day`.
+    Raises UsageError if there is neither, or if all runs of a backfill got the same `day`.
     """
     interval_start: datetime | None = dag_run.data_interval_start
-    own = interval_start.astimezone(UTC).date() if interval_start else None
+    interval_day = interval_start.astimezone(UTC).date() if interval_start else None
     if params.get("day"):
         day = parse_day(str(params["day"]))
-        if own and own != day and dag_run.run_type == "backfill":
+        if interval_day and interval_day != day and dag_run.run_type == "backfill":
             raise UsageError(
-                f"the backfill gave this run of {own} the day {day}: expected none, since each run of a backfill "
-                f"takes its day from its interval; start the backfill again with an empty `day`"
+                f"the backfill gave this run of {interval_day} the day {day}: expected none, since each run of a "
+                f"backfill takes its day from its interval; start the backfill again with an empty `day`"
             )
         return day
-    if own is None:
+    if interval_day is None:
         raise UsageError(
             f"which day? Run {dag_run.run_id} has neither the param `day` nor a data interval: "
             f"trigger it with a `day` such as 2026-01-31, or with a logical date"
         )
-    return own
+    return interval_day
 
 
 def resolve_last_day(dag_run: Any, params: Mapping[str, Any]) -> date:
-    """Return the last day (UTC) that training may know: the param `through`, else the last whole day of the interval.
+    """Return the last day (UTC) of the training data: the param `through`, else the last whole day of the interval.
 
     Raises UsageError if there is neither.
     """
@@ -51,5 +51,5 @@ def resolve_last_day(dag_run: Any, params: Mapping[str, Any]) -> date:
 
 
 def step_run_id(dag_run: Any) -> str:
-    """Return the run's id in the letters that steps take; clearing a run keeps it."""
+    """Return the run's id in the characters that steps accept. A cleared run keeps its id."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", str(dag_run.run_id))

@@ -1,9 +1,7 @@
-"""Waits until a day's log has landed, without keeping a slot meanwhile (DESIGN.md 5.6).
+"""Operators that wait for the day's log and for the warehouse lease, without keeping a slot.
 
-Operators that work under the warehouse lease: one night writes at a time (DESIGN.md 5.5.8).
-
-`max_active_runs` does not bind backfills, and a task that waited inside a pool would keep the slot which the night
-before it needs. So a step that finds the lease taken gives its slot back and waits in the triggerer.
+One night writes at a time. `max_active_runs` does not bind backfills, and a task that waits in a pool keeps the slot
+that the night before it needs. So a task that has to wait gives its slot back and waits in the triggerer.
 """
 
 import asyncio
@@ -26,7 +24,7 @@ WAIT_SECONDS = 2 * 3600.0
 
 
 class LandingTrigger(BaseTrigger):
-    """Fires when the awaited sources have landed, or when it is too late."""
+    """Fires when all awaited sources have landed, or at the time `until` (seconds since 1970)."""
 
     def __init__(self, day: str, until: float, poll_seconds: float = 30.0) -> None:
         super().__init__()
@@ -35,13 +33,13 @@ class LandingTrigger(BaseTrigger):
         self.poll_seconds = poll_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer makes it from."""
-        values = {"day": self.day, "until": self.until, "poll_seconds": self.poll_seconds}
-        return f"{type(self).__module__}.{type(self).__qualname__}", values
+        """Return the class and the arguments from which the triggerer makes the trigger."""
+        arguments = {"day": self.day, "until": self.until, "poll_seconds": self.poll_seconds}
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look every so often; the event is only a wake-up, since the task looks again."""
-        while time.time() < self.until and (await asyncio.to_thread(_look, self.day)).awaited:
+        """Poll the landing zone. The event carries nothing, since the task looks at the landing zone again."""
+        while time.time() < self.until and (await asyncio.to_thread(_landing_of, self.day)).awaited:
             await asyncio.sleep(self.poll_seconds)
         yield TriggerEvent({})
 
@@ -49,37 +47,36 @@ class LandingTrigger(BaseTrigger):
 class WaitForLanding(BaseOperator):
     """Wait up to two hours for the day's log.
 
-    A scheduled night waits until every source that landed anything in the seven days before has closed the day (or a
-    later one). If no source has, it is skipped: nobody is landing. A night by hand or by backfill does not wait: a day
-    that has not landed fails at once.
+    A scheduled night waits until each source that landed anything in the seven days before has closed this day or a
+    later one. If no source landed anything then, the night is skipped. A night by hand or of a backfill does not wait:
+    it fails at once if the day has not landed.
     """
 
     def execute(self, context: Any, event: Any = None) -> None:
         """Return when the day can be cleaned."""
         run = context["dag_run"]
         day = resolve_day(run, context["params"])
-        look = _look(day.isoformat())
+        landing = _landing_of(day.isoformat())
         if run.run_type != "scheduled":
-            if not look.has_landed:
-                raise AirflowFailException(look.message)
-            self.log.info(look.message)
-        elif look.has_ended:
-            raise AirflowSkipException(look.message)
-        elif look.awaited and event is None:
-            self.log.info("%s; waiting up to %.0f minutes", look.message, WAIT_SECONDS / 60)
+            if not landing.has_landed:
+                raise AirflowFailException(landing.message)
+            self.log.info(landing.message)
+        elif landing.has_ended:
+            raise AirflowSkipException(landing.message)
+        elif landing.awaited and event is None:
+            self.log.info("%s; waiting up to %.0f minutes", landing.message, WAIT_SECONDS / 60)
             trigger = LandingTrigger(day.isoformat(), time.time() + WAIT_SECONDS)
             self.defer(trigger=trigger, method_name="execute", timeout=WAIT_SECONDS + 600)
-        elif look.awaited:
-            raise AirflowFailException(f"{look.message}; waited for {WAIT_SECONDS / 60:.0f} minutes")
+        elif landing.awaited:
+            raise AirflowFailException(f"{landing.message}; waited for {WAIT_SECONDS / 60:.0f} minutes")
         else:
-            self.log.info(look.message)
+            self.log.info(landing.message)
 
 
-def _look(day: str) -> Any:
-    # Not above: it brings pyarrow, which is too heavy for a file that Airflow parses all the time.
+def _landing_of(day: str) -> Any:
+    # Imported here: it brings pyarrow, which is too heavy for a file that Airflow parses often.
     from pipeline.landing.status import look_for
     from pipeline.landing.zone import LandingZone
-    from pipeline.settings import load_settings
 
     zone = LandingZone(load_settings().home / "landing")
     return look_for(date.fromisoformat(day), {source: zone.days(source) for source in zone.sources()})
@@ -92,12 +89,12 @@ def lease_of(context: Any) -> Lease:
 
 
 def free_lease(context: Any) -> None:
-    """Free the lease of a night that has failed for good; another run's lease stays."""
+    """Free the lease of a failed night; the lease of another run stays."""
     lease_of(context).free()
 
 
 class LeaseTrigger(BaseTrigger):
-    """Waits in the triggerer until it has taken the lease for a run."""
+    """Fires when it has taken the lease for a run."""
 
     def __init__(self, run_id: str, day: str, poll_seconds: float = 5.0) -> None:
         super().__init__()
@@ -106,27 +103,27 @@ class LeaseTrigger(BaseTrigger):
         self.poll_seconds = poll_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer makes it from."""
-        values = {"run_id": self.run_id, "day": self.day, "poll_seconds": self.poll_seconds}
-        return f"{type(self).__module__}.{type(self).__qualname__}", values
+        """Return the class and the arguments from which the triggerer makes the trigger."""
+        arguments = {"run_id": self.run_id, "day": self.day, "poll_seconds": self.poll_seconds}
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire once the lease is this run's; say for whom it waits."""
+        """Try to take the lease until it is free, and log which run holds it."""
         lease = await asyncio.to_thread(Lease, load_settings(), self.run_id, date.fromisoformat(self.day))
-        told = ""
+        logged_run_id = ""
         while holder := await asyncio.to_thread(lease.try_take):
-            if holder.run_id != told:
+            if holder.run_id != logged_run_id:
                 self.log.info("waiting for %s: one night writes at a time", holder)
-                told = holder.run_id
+                logged_run_id = holder.run_id
             await asyncio.sleep(self.poll_seconds)
         yield TriggerEvent({"run_id": self.run_id})
 
 
 class UnderLease(BaseOperator):
-    """Takes the lease for its run, or waits for it in the triggerer; renews it while it works."""
+    """Takes the lease for its run, or waits for it in the triggerer; renews it during the work."""
 
     def execute(self, context: Any, event: Any = None) -> Any:
-        """Do the work of the operator that follows in the order of classes."""
+        """Run the next operator in the method resolution order under the lease."""
         lease = lease_of(context)
         if holder := lease.try_take():
             self.log.info("waiting for %s: one night writes at a time; the slot is free meanwhile", holder)
@@ -137,8 +134,8 @@ class UnderLease(BaseOperator):
 
 
 class SparkStep(UnderLease, SparkSubmitOperator):
-    """A Spark step of a night."""
+    """A Spark job of a night."""
 
 
 class CommandStep(UnderLease, BashOperator):
-    """A step of a night that is no Spark job."""
+    """A task of a night that is not a Spark job."""

@@ -1,6 +1,7 @@
-"""The steps of a night as tasks, from the command lines of the terminal (`pipeline.runner.commands`)."""
+"""The tasks of the DAGs, made from the command lines of the terminal (`pipeline.runner.commands`)."""
 
 import ast
+import re
 import shlex
 import sys
 from datetime import timedelta
@@ -8,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import Asset, RetryDecision, RetryPolicy
 
-from orchestration.alerts import task_failed
+from orchestration.alerts import error_message_in, task_failed
 from orchestration.days import resolve_day, resolve_last_day, step_run_id
 from orchestration.operators import CommandStep, SparkStep, free_lease
-from orchestration.retries import RetryByExitCode
-from pipeline.runner.commands import job_file, score_arguments, train_arguments
+from pipeline.errors import InputError, UsageError
+from pipeline.runner.commands import TASKS, job_file, score_arguments, train_arguments
 from pipeline.settings import ROOT
-from pipeline.warehouse.tables import branch_of
+from pipeline.warehouse.tables import NIGHT_TABLES, branch_of
 
-MODEL = f"exec {shlex.quote(sys.executable)} -m model"  # exec, so that a signal reaches it
+MODEL = f"exec {shlex.quote(sys.executable)} -m model"  # exec, so that signals reach the model's process
 MACROS = {
     "resolve_day": resolve_day,
     "resolve_last_day": resolve_last_day,
@@ -29,18 +31,54 @@ RUN_ID = "{{ step_run_id(dag_run) }}"
 LAST_DAY = "{{ resolve_last_day(dag_run, params) }}"
 BRANCH = "{{ branch_of(resolve_day(dag_run, params)) }}"
 
+ASSETS = [
+    Asset(name=f"interest.{name}", uri=f"throughline://interest/{name}", group="interest")
+    for name in NIGHT_TABLES
+    if name != "runs"
+]
+# In the messages of Airflow's operators.
+EXIT_CODE = re.compile(r"(?:Error code is: |exit code is: |exit code )(-?\d+)")
+FINAL = {InputError.exit_code: "the input or a gate failed", UsageError.exit_code: "the command has wrong arguments"}
+
+
+class RetryByExitCode(RetryPolicy):
+    """Retries a failed step unless its exit code says that a retry cannot help."""
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        """Decide by the exception of a failed task."""
+        if isinstance(exception, InputError | UsageError):
+            return RetryDecision.fail(reason=f"{FINAL[exception.exit_code]}: a retry cannot help")
+        text = str(exception)
+        final = next((FINAL[int(code)] for code in EXIT_CODE.findall(text) if int(code) in FINAL), None)
+        # A JVM that cannot start ends with 1 too, but without an error message of ours.
+        is_jvm_failure = "spark-submit" in text and error_message_in(text) is None
+        if final is None or is_jvm_failure:
+            return RetryDecision.default()
+        return RetryDecision.fail(reason=f"{final}: a retry cannot help")
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the settings that Airflow stores: none."""
+        return {}
+
+
 STEP_DEFAULTS: dict[str, Any] = {
     "owner": "throughline",
     "retries": 2,
-    "retry_delay": timedelta(minutes=1),  # shorter than the silence after which a lease is taken over
+    "retry_delay": timedelta(minutes=1),  # shorter than the silence after which another run takes the lease
     "retry_policy": RetryByExitCode(),
     "execution_timeout": timedelta(hours=6),
     "on_failure_callback": [free_lease, task_failed],
 }
 
 
-def spark_step(job: str, **options: Any) -> SparkStep:
-    """Return the task of a Spark job; job, task id and the name of the Spark application are one string."""
+def night_tasks() -> list[SparkStep | CommandStep]:
+    """Return the tasks of a night, in order."""
+    options = {"publish": {"outlets": ASSETS, "post_execute": emit_publication}}
+    return [score_task() if task == "score" else spark_task(task, **options.get(task, {})) for task in TASKS]
+
+
+def spark_task(job: str, **options: Any) -> SparkStep:
+    """Return the task of a Spark job. Job, task id and Spark application have one name."""
     return SparkStep(
         task_id=job,
         name=job,
@@ -52,20 +90,20 @@ def spark_step(job: str, **options: Any) -> SparkStep:
     )
 
 
-def score_step() -> CommandStep:
-    """Return the task in which the model scores; it needs no Spark, and may have an accelerator."""
+def score_task() -> CommandStep:
+    """Return the task in which the model scores. It needs no Spark, and uses an accelerator if there is one."""
     night = " ".join(score_arguments(DAY, DAY, BRANCH, RUN_ID, "{{ params.model }}"))
-    everybody = "{{ ' --all' if params.everybody else '' }}"
+    all_users = "{{ ' --all' if params.all_users else '' }}"
     return CommandStep(
         task_id="score",
-        bash_command=f"{MODEL} {night}{everybody}",
+        bash_command=f"{MODEL} {night}{all_users}",
         pool="gpu",
         doc_md=docs_of(ROOT / "model" / "__main__.py", "score"),
     )
 
 
-def train_step() -> BashOperator:
-    """Return the task that trains; it commits nothing to the warehouse, so it needs no lease."""
+def train_task() -> BashOperator:
+    """Return the task that trains. It needs no lease, since it commits nothing to the warehouse."""
     training = " ".join(train_arguments(LAST_DAY, RUN_ID))
     promotion = "{{ '' if params.promote else ' --no-promote' }}"
     return BashOperator(
@@ -75,6 +113,23 @@ def train_step() -> BashOperator:
         on_failure_callback=[task_failed],
         doc_md=docs_of(ROOT / "model" / "__main__.py", "train"),
     )
+
+
+def emit_publication(context: Any, result: Any = None) -> None:
+    """Write the day, and each table's snapshot id and row count, into the asset events of the task `publish`."""
+    # Imported here: PyIceberg is too heavy for a file that Airflow parses often.
+    from pipeline.analyst.release import newest_release, open_catalog, row_count
+
+    catalog = open_catalog()
+    release = newest_release(catalog, resolve_day(context["dag_run"], context["params"]))
+    for asset in ASSETS:
+        name = asset.name.removeprefix("interest.")
+        context["outlet_events"][asset].extra = {
+            "as_of": release.as_of.isoformat(),
+            "run_id": release.run_id,
+            "snapshot_id": str(release.snapshots[name]),  # text, since a browser rounds such large numbers
+            "rows": row_count(catalog, release, name),
+        }
 
 
 def docs_of(file: Path, function: str | None = None) -> str:

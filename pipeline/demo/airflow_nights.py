@@ -32,7 +32,7 @@ def run_nights(days: DayRange, settings: Settings, console: Console) -> None:
                 f"`throughline airflow dags list-import-errors` says why"
             )
         time.sleep(POLL_SECONDS)
-    api.switch_on(NIGHTLY)
+    api.unpause(NIGHTLY)
     console.print(f"Airflow backfills {days}; look on at {address(settings)}")
     for day, run_id in zip(days, api.backfill(NIGHTLY, days), strict=True):
         started = time.monotonic()

@@ -9,6 +9,7 @@ Repeating it after a crash is harmless. Fails when a step of this run is missing
 from datetime import UTC, datetime
 
 from pipeline.errors import InputError, exit_with_message
+from pipeline.runner.commands import RECORDED_TASKS
 from pipeline.settings import code_version
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.step import run_step
@@ -18,10 +19,10 @@ from pipeline.warehouse.tables import table
 def main() -> None:
     with run_step("publish") as step:
         spark = step.spark
-        for name in ("clean", "sessions", "sequences", "profiles"):
-            if step.days.last not in run_log.days_of_run(spark, name, step.run_id):
+        for task in RECORDED_TASKS:
+            if step.days.last not in run_log.days_of_run(spark, task, step.run_id):
                 raise InputError(
-                    f"step {name} of run {step.run_id} has not ended for {step.days.last}: run it before publish"
+                    f"step {task} of run {step.run_id} has not ended for {step.days.last}: run it before publish"
                 )
         step.zone.take_over_replaced()
         spark.conf.unset("spark.wap.branch")

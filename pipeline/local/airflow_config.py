@@ -1,6 +1,6 @@
-"""Write what Airflow needs to know: `airflow.cfg`, the pools, and the operator's password.
+"""Airflow's configuration: `airflow.cfg`, the pools, the operator's password and the environment.
 
-All lies under `<home>/airflow`, which is AIRFLOW_HOME. The files hold secrets, so they are mode 600.
+The files are in `<home>/airflow`, which is AIRFLOW_HOME. They hold secrets, so they are mode 600.
 """
 
 import base64
@@ -20,10 +20,10 @@ DATABASE = "airflow"
 OPERATOR = "operator"
 DAGS = ROOT / "dags"
 
-# What may run at once. A night's Spark steps take turns; the lease sees to it that nights do.
+# How many tasks run at once. A pool lets one Spark job run at a time; the lease lets one night write at a time.
 POOLS = {
     "spark": {"slots": 1, "description": "Spark jobs: one at a time on this machine", "include_deferred": False},
-    "gpu": {"slots": 1, "description": "The accelerator, or the CPU in its place", "include_deferred": True},
+    "gpu": {"slots": 1, "description": "Scoring and training, on an accelerator or the CPU", "include_deferred": True},
     "maintenance": {"slots": 1, "description": "Compaction, erasure, replays", "include_deferred": False},
 }
 
@@ -45,7 +45,7 @@ def pools_file(settings: Settings) -> Path:
 
 
 def password(settings: Settings) -> str:
-    """Return the password of the user `operator`, made once."""
+    """Return the password of the user `operator`. The first call makes it."""
     file = passwords_file(settings)
     if not file.is_file():
         write_private(file, json.dumps({OPERATOR: secrets.token_urlsafe(12)}))
@@ -53,27 +53,27 @@ def password(settings: Settings) -> str:
 
 
 def write_airflow_configuration(settings: Settings) -> None:
-    """Write `airflow.cfg`, from the settings, and the pools."""
+    """Write `airflow.cfg` and the pools from the settings."""
     password(settings)
     sections = [
         f"[{section}]\n" + "\n".join(f"{key} = {value}" for key, value in options.items())
         for section, options in _options(settings).items()
     ]
-    # Airflow reads a percent sign as the start of a reference.
+    # In airflow.cfg a single percent sign begins a reference.
     write_private(airflow_home(settings) / "airflow.cfg", "\n\n".join(sections).replace("%", "%%") + "\n")
     write_whole(pools_file(settings), json.dumps(POOLS, indent=2))
 
 
 def airflow_environment(settings: Settings) -> Mapping[str, str]:
-    """Return the environment of Airflow and so of its tasks: that of a step, and where Airflow finds itself."""
+    """Return the environment of Airflow and of its tasks: that of a step, plus Airflow's home and paths."""
     step = step_environment(settings)
     return {
         **{name: value for name, value in step.items() if not name.startswith("AIRFLOW__")},
         "AIRFLOW_HOME": str(airflow_home(settings)),
-        # Triggers and callbacks are imported by processes that parse no DAG.
+        # Processes that parse no DAG import triggers and callbacks.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(DAGS), step.get("PYTHONPATH", "")])),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), step.get("PATH", os.defpath)]),
-        # Without a connection the operator would take YARN for granted, and say nothing.
+        # Without a connection the operator silently submits to YARN.
         "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": settings.spark_master}),
     }
 
@@ -85,14 +85,14 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
         "core": {
             "dags_folder": DAGS,
             "executor": "LocalExecutor",
-            "parallelism": 4,  # LocalExecutor would start 32 workers
+            "parallelism": 4,  # LocalExecutor starts 32 workers by default
             "load_examples": False,
             "fernet_key": keys["fernet_key"],
             "execution_api_server_url": f"{address(settings)}/execution/",
             "simple_auth_manager_users": f"{OPERATOR}:admin",
             "simple_auth_manager_passwords_file": passwords_file(settings),
         },
-        # One driver for both; the one that Airflow would choose for `async` is not among its requirements.
+        # One driver for both: the one that Airflow picks for `async` is not installed.
         "database": {"sql_alchemy_conn": database, "sql_alchemy_conn_async": database},
         "api": {
             "base_url": address(settings),
@@ -114,7 +114,7 @@ def passwords_file(settings: Settings) -> Path:
 
 
 def _keys(settings: Settings) -> dict[str, str]:
-    """Return the keys with which Airflow's processes trust each other, made once."""
+    """Return the keys that Airflow's processes share. The first call makes them."""
     file = airflow_home(settings) / "keys.json"
     if not file.is_file():
         keys = {name: secrets.token_urlsafe(32) for name in ("secret_key", "jwt_secret")}

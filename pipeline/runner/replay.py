@@ -1,4 +1,4 @@
-"""Judge refused lines again by a mended TOML: by a whole night, of which nothing shows if it fails."""
+"""Replay rejected lines with a corrected TOML, as a whole night that publishes all of its result or none."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,22 +8,21 @@ from rich.console import Console
 from pipeline.analyst.release import newest_release
 from pipeline.analyst.replay_plan import Replay, outcome, plan_replay
 from pipeline.landing.zone import SOURCE_FILE, LandingZone
-from pipeline.runner.commands import STEPS, replace_source_command, step_commands
+from pipeline.runner.commands import STEPS, TASKS, replace_source_command
 from pipeline.runner.process import StepFailed
-from pipeline.runner.run import open_catalog, run_night
+from pipeline.runner.run import open_catalog, open_lease, run_night
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source
-from pipeline.warehouse.lease import Lease
 
 
 def replay_rejects(toml: Path, reason: str | None, first: date | None, is_dry_run: bool, console: Console) -> None:
-    """Run the days with refused lines again, by the mended TOML, and tell what became of these lines.
+    """Run the days with rejected lines again with the corrected TOML, and print what became of these lines.
 
-    The lease is taken before a line is counted, so no other night comes between. Until the night is published the
-    mended TOML is a file that only this run reads: whatever ends the run earlier, the TOML in force is the former one.
-    A moved line moves and never doubles, since cleaning replaces whole days.
+    The run takes the lease before it counts lines, so no other night comes between. Until publication only this run
+    reads the corrected TOML. If it ends earlier, the source keeps its former TOML. A line never doubles, since cleaning
+    replaces whole days.
 
-    Raises SourceError if the TOML is wrong, and StepFailed, saying which TOML is in force, if a step fails.
+    Raises SourceError if the TOML is wrong, and StepFailed, naming the TOML in force, if a step fails.
     """
     source = load_source(toml)
     catalog = open_catalog(console)
@@ -31,47 +30,47 @@ def replay_rejects(toml: Path, reason: str | None, first: date | None, is_dry_ru
     zone = LandingZone(settings.home / "landing")
     zone.require_replaceable(source, toml)
     if is_dry_run:
-        _tell(plan_replay(catalog, source.name, reason, first), source.name, "would run", console)
+        _print_plan(plan_replay(catalog, source.name, reason, first), source.name, "would run", console)
         return
 
     run_id = f"replay_{source.name}_{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    lease = Lease(settings, run_id, newest_release(catalog, None).as_of)
+    lease = open_lease(settings, run_id, newest_release(catalog, None).as_of)
     lease.take()
     in_force = zone.root / source.name / SOURCE_FILE
     former = in_force.read_bytes()
     try:
         with lease.renewed():
-            for leftover in zone.replaced_files(source.name):  # of a run that was killed: the lease is ours
+            for leftover in zone.replaced_files(source.name):  # of a killed run: this run holds the lease
                 leftover.unlink()
             replay = plan_replay(catalog, source.name, reason, first)
-            _tell(replay, source.name, "running", console)
+            _print_plan(replay, source.name, "running", console)
             if replay is None:
                 return
-            run_night(STEPS, replay.days, run_id, settings, console, before=[replace_source_command(toml, run_id)])
+            before = [replace_source_command(toml, run_id)]
+            run_night(STEPS, replay.days, run_id, settings, console, before=before)
     except StepFailed as failure:
         state = (
-            f"nothing was published, and {source.name} keeps the TOML that it had"
+            f"nothing was published, and {source.name} keeps its former TOML"
             if in_force.read_bytes() == former
-            else "the mended TOML is in force, but its publication did not end: give this command again"
+            else "the corrected TOML is in force, but its publication did not end: run this command again"
         )
         raise StepFailed(failure.exit_code, f"{failure.reason}\n  {state}") from None
     finally:
         zone.replaced_file(source.name, run_id).unlink(missing_ok=True)
         lease.free()
-    console.print(f"{outcome(catalog, replay)}\nLand further logs of {source.name} with {toml}", soft_wrap=True)
+    console.print(f"{outcome(catalog, replay)}\nLand later logs of {source.name} with {toml}", soft_wrap=True)
 
 
-def _tell(replay: Replay | None, source: str, verb: str, console: Console) -> None:
+def _print_plan(replay: Replay | None, source: str, verb: str, console: Console) -> None:
     if replay is None:
-        told = (
-            f"nothing to replay: no line of {source} is refused, but for what rules of its TOML set aside. "
-            f"To begin with these, add --reason RULE; to judge all lines from a day on by this TOML, --from DAY"
+        plan = (
+            f"nothing to replay: {source} has no rejected lines but those of its own rules in [reject_when]. "
+            f"To replay from the first line of such a rule, add --reason RULE; to replay from a day, add --from DAY"
         )
     else:
-        labels = ["replace_source", *(command.label for step in STEPS for command in step_commands(step, replay.days))]
-        told = (
-            f"refused lines of {source} from {replay.days.first} on: {replay.reasons()}\n"
-            f"{verb} {', '.join(labels)} for {replay.days}: every line of these days is judged again, "
-            f"those of earlier days are not"
+        plan = (
+            f"rejected lines of {source} from {replay.days.first} on: {replay.reasons()}\n"
+            f"{verb} {', '.join(['replace_source', *TASKS])} for {replay.days}: "
+            f"every line of these days is cleaned again, earlier days stay as they are"
         )
-    console.print(told, soft_wrap=True)
+    console.print(plan, soft_wrap=True)

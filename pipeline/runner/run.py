@@ -1,16 +1,16 @@
-"""What the commands of the terminal share: make ready, run steps one after the other, open the catalog."""
+"""What the commands of the terminal share: prepare the environment, run steps under the lease, open the catalog."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
 from pipeline.analyst import release
 from pipeline.days import DayRange
+from pipeline.local import postgres
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
 from pipeline.local.preflight import run_preflight
 from pipeline.local.spark_config import (
@@ -37,25 +37,26 @@ from pipeline.settings import Settings, load_settings
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.tables import clusters_run_id, default_run_id
 
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
 
 def prepare_environment(console: Console) -> Settings:
-    """See that all is there that a step needs; on the first start, fetch Spark's jars and create the tables."""
+    """Check the machine and start what a step needs. The first start fetches Spark's jars and creates the tables."""
     settings = load_settings()
     run_preflight(settings)
     if not fetched_jars(settings):
-        console.print(
-            "first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB), kept in THROUGHLINE_HOME/jars"
-        )
+        console.print("first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB) into THROUGHLINE_HOME/jars")
         run_all([tables_command()], settings, console, "setup")
         write_configuration(settings)
     if is_one_machine(settings) and not is_archive_fresh(settings):
-        _keep_classes(settings, console)
+        _record_classes(settings, console)
     return settings
 
 
-def _keep_classes(settings: Settings, console: Console) -> None:
-    """Let a JVM record the classes of a night in small. Steps go well without, so a failure is a warning."""
-    console.print("first start: keeping the classes of Spark's JVM at hand (200 MB), so that later starts are quicker")
+def _record_classes(settings: Settings, console: Console) -> None:
+    """Record the classes that a night loads. Steps run without the archive too, so a failure is a warning."""
+    console.print("first start: recording the classes of Spark's JVM (200 MB), so that later starts are quicker")
     file = class_archive(settings)
     recorded = file.with_suffix(f".{os.getpid()}")
     file.unlink(missing_ok=True)  # of another JDK or other jars
@@ -65,8 +66,8 @@ def _keep_classes(settings: Settings, console: Console) -> None:
         recorded.replace(file)
     except (StepFailed, OSError) as failure:
         console.print(
-            f"[yellow]warning:[/] each step starts more slowly than it could: {failure}\n"
-            f"  to have it tried again: rm {file}",
+            f"[yellow]warning:[/] the classes could not be recorded, so steps start more slowly: {failure}\n"
+            f"  to try again: rm {file}",
             highlight=False,
         )
         file.touch()
@@ -76,14 +77,14 @@ def _keep_classes(settings: Settings, console: Console) -> None:
 
 
 def run_all(commands: Sequence[CommandLine], settings: Settings, console: Console, log_name: str) -> None:
-    """Run processes one after the other, each with a log of its own; stop at the first that fails."""
+    """Run processes one after the other, each with its own log; stop at the first that fails."""
     environment = step_environment(settings)
     for command in commands:
         run_command(command, environment, settings.home / "logs" / log_name / f"{command.label}.log", console)
 
 
 def run_night(
-    steps: Sequence[str],
+    steps: Iterable[str],
     days: DayRange,
     run_id: str | None,
     settings: Settings,
@@ -92,28 +93,35 @@ def run_night(
     model: str = NEWEST_MODEL,
     before: Sequence[CommandLine] = (),
 ) -> None:
-    """Run steps of a night one after the other, and keep the lease alive between them.
+    """Run steps of a night one after the other, and renew the lease between them.
 
     before: processes to run before the steps.
     """
     run_id = run_id or default_run_id(days.last)
     of_steps = [command for step in steps for command in step_commands(step, days, run_id, score_all, model)]
-    _run_under_lease([*before, *of_steps], Lease(settings, run_id, days.last), settings, console, str(days.last))
+    with _freed_on_failure(open_lease(settings, run_id, days.last)):
+        run_all([*before, *of_steps], settings, console, str(days.last))
 
 
 def run_clusters(through: date, settings: Settings, console: Console) -> None:
-    """Train a version of item clusters, in the place of a night."""
-    lease = Lease(settings, clusters_run_id(through), through)
-    _run_under_lease([clusters_command(through)], lease, settings, console, f"clusters-{through}")
+    """Train a version of item clusters under the lease, as a night does."""
+    with _freed_on_failure(open_lease(settings, clusters_run_id(through), through)):
+        run_all([clusters_command(through)], settings, console, f"clusters-{through}")
 
 
-def _run_under_lease(
-    commands: Sequence[CommandLine], lease: Lease, settings: Settings, console: Console, log_name: str
-) -> None:
-    """Run processes that write. Nothing is tried again here, so a failure frees the lease for whoever comes next."""
+def open_lease(settings: Settings, run_id: str, day: date) -> Lease:
+    """Return the lease as a run sees it; start the local PostgreSQL where that keeps it."""
+    if settings.needs_local_postgres:
+        postgres.start(settings)
+    return Lease(settings, run_id, day)
+
+
+@contextmanager
+def _freed_on_failure(lease: Lease) -> Iterator[None]:
+    """Renew the lease during the block. The terminal does not retry, so a failure frees it for the next run."""
     try:
         with lease.renewed():
-            run_all(commands, settings, console, log_name)
+            yield
     except BaseException:
         lease.free()
         raise
@@ -130,6 +138,6 @@ def airflow_login_info(settings: Settings) -> str:
 def open_catalog(console: Console) -> "Catalog":
     """Open the Iceberg catalog for reading."""
     settings = prepare_environment(console)
-    # PyIceberg reads this once, when it is imported, which `analyst.release` puts off until it opens the catalog.
+    # PyIceberg reads this once, when it is imported; `analyst.release` imports it when it opens the catalog.
     os.environ["PYICEBERG_HOME"] = str(conf_folder(settings))
     return release.open_catalog()

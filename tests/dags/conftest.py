@@ -1,4 +1,4 @@
-"""DAG files as Airflow parses them, without a database; an Airflow home that is nobody's."""
+"""DAG files as Airflow parses them, without a database, in a temporary Airflow home."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"
 
-# Before Airflow is imported, which reads its configuration then.
+# Airflow reads its configuration when it is imported.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-of-tests-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW_CONN_SPARK_DEFAULT"] = '{"conn_type": "spark", "host": "local[2]"}'

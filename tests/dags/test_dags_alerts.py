@@ -1,4 +1,4 @@
-"""Alerts: logged always, posted where a webhook is set, and never the reason for a failure of their own."""
+"""Alerts: always logged, posted if a webhook is set, never a failure of their own."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from orchestration.alerts import deadline_missed, task_failed
 
 @pytest.fixture
 def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """A webhook on this machine, and what was posted to it."""
+    """What was posted to a webhook on this machine."""
     received: list[dict[str, Any]] = []
 
     class Webhook(BaseHTTPRequestHandler):
@@ -26,7 +26,7 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Webhook)
     thread = threading.Thread(target=server.serve_forever)
@@ -64,13 +64,13 @@ def test_a_missed_deadline_is_posted(posted: list[dict[str, Any]]) -> None:
     assert posted == [{"what": "deadline missed", "dag": "interest_nightly", "run": "monday"}]
 
 
-def test_without_a_webhook_it_is_logged(failure: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_webhook_an_alert_is_logged(failure: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         task_failed(failure)
     assert "funnel: 1 broken of 2 rules" in caplog.text
 
 
-def test_a_webhook_that_is_away_is_logged_without_its_address(
+def test_an_unreachable_webhook_is_logged_without_its_address(
     failure: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THROUGHLINE_ALERT_WEBHOOK", "http://127.0.0.1:1/secret-path")

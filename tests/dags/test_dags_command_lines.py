@@ -1,4 +1,4 @@
-"""The command lines that tasks render: golden files, and the same as those of the terminal."""
+"""The command lines that tasks render, compared with golden files and with those of the terminal."""
 
 import copy
 import shlex
@@ -21,14 +21,14 @@ DAY = day_range("2026-01-31", None, None)
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "night": ("interest_nightly", {}),
-    "night_pinned_and_everybody": ("interest_nightly", {"model": "boosting-1.20260125", "everybody": True}),
+    "night_pinned_and_all_users": ("interest_nightly", {"model": "boosting-1.20260125", "all_users": True}),
     "training": ("interest_training", {}),
     "training_by_hand": ("interest_training", {"through": "2026-01-20", "promote": False}),
 }
 
 
 def command_lines(dag: Any, run: Any, conf: dict[str, Any]) -> dict[str, list[str]]:
-    """Return what each task of a run starts."""
+    """Return the command line of each task of a run."""
     params = {
         key: dag.params.get_param(key).resolve(conf.get(key, dag.params.get_param(key).value)) for key in dag.params
     }
@@ -45,13 +45,11 @@ def command_lines(dag: Any, run: Any, conf: dict[str, Any]) -> dict[str, list[st
 @pytest.fixture(params=CASES)
 def rendered(request: pytest.FixtureRequest, dags: dict[str, Any], run_of: Any) -> tuple[str, dict[str, list[str]]]:
     dag_id, conf = CASES[request.param]
-    # Rendering writes into the tasks.
+    # A copy, since rendering changes the tasks.
     return request.param, command_lines(copy.deepcopy(dags[dag_id]), run_of("scheduled", INTERVAL, RUN_ID), conf)
 
 
-def test_the_command_lines_are_those_of_the_golden_file(
-    rendered: tuple[str, dict[str, list[str]]], golden_text: Any
-) -> None:
+def test_command_lines_equal_the_golden_file(rendered: tuple[str, dict[str, list[str]]], golden_text: Any) -> None:
     name, started = rendered
     text = "".join(f"{task}: {shlex.join(arguments)}\n" for task, arguments in started.items())
     for path, place in {sys.executable: "PYTHON", str(ROOT): "ROOT"}.items():
@@ -63,23 +61,23 @@ def test_every_golden_file_has_a_case() -> None:
     assert {file.stem for file in GOLDEN.iterdir()} == set(CASES)
 
 
-def test_they_are_those_of_the_terminal(rendered: tuple[str, dict[str, list[str]]]) -> None:
+def test_command_lines_equal_those_of_the_terminal(rendered: tuple[str, dict[str, list[str]]]) -> None:
     name, started = rendered
     conf = CASES[name][1]
     if name.startswith("night"):
-        scoring = {"model": conf.get("model", "as-of"), "score_all": conf.get("everybody", False)}
+        scoring = {"model": conf.get("model", "as-of"), "score_all": conf.get("all_users", False)}
         commands = [one for step in STEPS for one in step_commands(step, DAY, SAFE_RUN_ID, **scoring)]
     else:
         through = day_range(conf.get("through", "2026-01-31"), None, None).last
         commands = [train_command(through, SAFE_RUN_ID, conf.get("promote", True))]
     terminal = {command.label: list(command.arguments) for command in commands}
-    assert {task: without_place(arguments) for task, arguments in started.items()} == {
-        label: without_place(arguments) for label, arguments in terminal.items()
+    assert {task: without_paths(arguments) for task, arguments in started.items()} == {
+        label: without_paths(arguments) for label, arguments in terminal.items()
     }
 
 
-def without_place(arguments: list[str]) -> list[str]:
-    """Leave out where the program lies, and the master, which a terminal takes from spark-defaults.conf."""
+def without_paths(arguments: list[str]) -> list[str]:
+    """Leave out the program's folder, and the master, which the terminal takes from spark-defaults.conf."""
     words = [word for word in arguments if word != "exec"]
     if "--master" in words:
         at = words.index("--master")

@@ -1,4 +1,4 @@
-"""Which day a run is about: scheduled, backfilled, by hand, and `dag.test()`; the intervals are Airflow's own."""
+"""The day of a run: scheduled, backfilled, by hand, and by `dag.test()`. The intervals are Airflow's own."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -19,13 +19,13 @@ def at(text: str) -> datetime:
 
 
 def scheduled_interval(timetable: CronDataIntervalTimetable, run_after: str) -> tuple[datetime, datetime]:
-    """Return the interval of the run that the scheduler, or a backfill, starts at a time."""
+    """Return the interval of the run that the scheduler or a backfill starts at a time."""
     interval = timetable.infer_manual_data_interval(run_after=pendulum.instance(at(run_after)))
     return interval.start, interval.end
 
 
 MIDNIGHT = scheduled_interval(NIGHTLY, "2026-02-01T00:00:00")
-AFTERNOON = scheduled_interval(NIGHTLY, "2026-02-01T15:30:00")  # what a run by hand and `dag.test()` at that time get
+AFTERNOON = scheduled_interval(NIGHTLY, "2026-02-01T15:30:00")  # of a run by hand and of `dag.test()` at that time
 
 
 @pytest.mark.parametrize(
@@ -52,33 +52,33 @@ def test_an_interval_in_another_zone_is_read_in_utc(run_of: Any) -> None:
     assert resolve_day(run_of("scheduled", (start, start)), {}) == date(2026, 1, 31)
 
 
-def test_without_day_and_interval_it_says_what_to_give(run_of: Any) -> None:
+def test_a_run_without_day_and_interval_is_refused(run_of: Any) -> None:
     with pytest.raises(UsageError, match="neither the param `day` nor a data interval: trigger it with a `day`"):
         resolve_day(run_of("manual"), {"day": None})
     with pytest.raises(UsageError, match="through which day"):
         resolve_last_day(run_of("manual"), {})
 
 
-def test_one_day_for_all_runs_of_a_backfill_is_refused(run_of: Any) -> None:
+def test_the_same_day_for_all_runs_of_a_backfill_is_refused(run_of: Any) -> None:
     with pytest.raises(UsageError, match="gave this run of 2026-01-31 the day 2026-01-15: expected none"):
         resolve_day(run_of("backfill", MIDNIGHT), {"day": "2026-01-15"})
 
 
-def test_a_day_that_is_none_is_refused(run_of: Any) -> None:
-    with pytest.raises(UsageError, match=r"'31\.1\.2026' is no day"):
+def test_an_invalid_day_is_refused(run_of: Any) -> None:
+    with pytest.raises(UsageError, match=r"'31\.1\.2026' is not a day"):
         resolve_day(run_of("manual"), {"day": "31.1.2026"})
 
 
 @pytest.mark.parametrize(
     ("interval", "through", "expected"),
     [
-        (scheduled_interval(WEEKLY, "2026-02-02T06:00:00"), None, "2026-02-01"),  # Monday morning knows all of Sunday
+        (scheduled_interval(WEEKLY, "2026-02-02T06:00:00"), None, "2026-02-01"),  # on Monday morning Sunday is whole
         (scheduled_interval(WEEKLY, "2026-02-04T11:00:00"), None, "2026-02-01"),
         (scheduled_interval(WEEKLY, "2026-02-02T06:00:00"), "2026-01-20", "2026-01-20"),
         (None, "2026-01-20", "2026-01-20"),
     ],
 )
-def test_training_knows_all_up_to_the_last_whole_day(
+def test_training_data_ends_with_the_last_whole_day(
     run_of: Any, interval: Any, through: str | None, expected: str
 ) -> None:
     assert resolve_last_day(run_of("scheduled", interval), {"through": through}) == date.fromisoformat(expected)
@@ -90,6 +90,6 @@ def test_training_reads_the_end_of_an_interval_in_utc(run_of: Any) -> None:
     assert resolve_last_day(run_of("scheduled", (end, end)), {}) == date(2026, 1, 31)
 
 
-def test_a_run_id_has_letters_that_steps_take(run_of: Any) -> None:
+def test_a_run_id_has_characters_that_steps_accept(run_of: Any) -> None:
     run = run_of("manual", run_id="manual__2026-02-01T15:30:00.123+00:00")
     assert step_run_id(run) == "manual__2026-02-01T15-30-00.123-00-00"

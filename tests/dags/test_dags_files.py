@@ -1,4 +1,4 @@
-"""What every DAG file owes its users and Airflow: quick to parse, short, documented."""
+"""Every DAG file is quick to parse, short and documented."""
 
 import json
 import subprocess
@@ -44,13 +44,9 @@ def test_a_dag_file_is_short(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 80
 
 
-def test_these_are_the_dags(dags: dict[str, Any]) -> None:
-    assert sorted(dags) == ["interest_nightly", "interest_training"] == sorted(file.stem for file in DAGS.glob("*.py"))
-
-
-@pytest.mark.parametrize("name", ["interest_nightly", "interest_training"])
+@pytest.mark.parametrize("name", sorted(file.stem for file in DAGS.glob("*.py")))
 def test_the_ui_explains_a_dag(dags: dict[str, Any], name: str) -> None:
-    dag = dags[name]
+    dag = dags[name]  # a file and its DAG have one name
     assert len(dag.doc_md) > 300 and len(dag.tags) >= 2
     for key in dag.params:
         param = dag.params.get_param(key)
@@ -63,9 +59,9 @@ def test_the_ui_explains_a_dag(dags: dict[str, Any], name: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("day", "31.1.2026"), ("day", 20260131), ("model", "none; rm -rf /"), ("model", "$(id)"), ("everybody", "yes")],
+    [("day", "31.1.2026"), ("day", 20260131), ("model", "none; rm -rf /"), ("model", "$(id)"), ("all_users", "yes")],
 )
-def test_the_form_refuses_nonsense(dags: dict[str, Any], key: str, value: Any) -> None:
+def test_the_form_refuses_wrong_values(dags: dict[str, Any], key: str, value: Any) -> None:
     param = dags["interest_nightly"].params.get_param(key)
     with pytest.raises(ValueError, match=r"Invalid input|not"):
         param.resolve(value)

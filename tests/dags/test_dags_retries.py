@@ -1,4 +1,4 @@
-"""What is tried again: by exit code, as Airflow's operators tell it."""
+"""Which failures are retried, by the exit code in the messages of Airflow's operators."""
 
 from typing import Any
 
@@ -6,17 +6,18 @@ import pytest
 from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowException
 
-from orchestration.retries import RetryByExitCode, reason_in
+from orchestration.alerts import error_message_in
+from orchestration.steps import RetryByExitCode
 from pipeline.errors import InputError, ThroughlineError, UsageError
 
 GATE = "Cannot execute: spark-submit --name clean clean.py. Error code is: 1.\nLast spark-submit output:\n"
-TOLD = "16:22:45 WARN chatter\nthroughline: events: 1 broken of 7 rules\nexpect_x(bot_class): 9 of 10 rows. because"
+OUTPUT = "16:22:45 WARN chatter\nthroughline: events: 1 broken of 7 rules\nexpect_x(bot_class): 9 of 10 rows. because"
 
 
 @pytest.mark.parametrize(
     ("failure", "action"),
     [
-        (AirflowException(GATE + TOLD), RetryAction.FAIL),
+        (AirflowException(GATE + OUTPUT), RetryAction.FAIL),
         (AirflowException(GATE.replace("is: 1.", "is: 2.") + "throughline: which day?"), RetryAction.FAIL),
         (AirflowException(GATE.replace("is: 1.", "is: 3.") + "throughline: disk full"), RetryAction.DEFAULT),
         (AirflowException(GATE + "Error: Could not create the Java Virtual Machine."), RetryAction.DEFAULT),
@@ -32,13 +33,13 @@ TOLD = "16:22:45 WARN chatter\nthroughline: events: 1 broken of 7 rules\nexpect_
         (ConnectionError("the server is away"), RetryAction.DEFAULT),
     ],
 )
-def test_only_what_a_retry_may_cure_is_tried_again(failure: Exception, action: RetryAction) -> None:
+def test_only_failures_that_a_retry_may_fix_are_retried(failure: Exception, action: RetryAction) -> None:
     assert RetryByExitCode().evaluate(failure, 1, 3).action is action
 
 
-def test_the_reason_is_what_the_step_said() -> None:
-    assert reason_in(GATE + TOLD) == "events: 1 broken of 7 rules\nexpect_x(bot_class): 9 of 10 rows. because"
-    assert reason_in("Error code is: -9.") is None
+def test_the_error_message_of_a_step_is_found() -> None:
+    assert error_message_in(GATE + OUTPUT) == "events: 1 broken of 7 rules\nexpect_x(bot_class): 9 of 10 rows. because"
+    assert error_message_in("Error code is: -9.") is None
 
 
 def test_every_step_retries_by_exit_code(dags: dict[str, Any]) -> None:
@@ -46,4 +47,4 @@ def test_every_step_retries_by_exit_code(dags: dict[str, Any]) -> None:
         for task in dag.tasks:
             assert isinstance(task.retry_policy, RetryByExitCode)
             assert task.retries == (0 if task.task_id == "wait_for_landing" else 2)
-            assert 0 < task.retry_delay.total_seconds() < 600, "a lease silent for longer is taken over"
+            assert 0 < task.retry_delay.total_seconds() < 600, "after a longer silence another run takes the lease"

@@ -267,7 +267,7 @@ def test_a_task_cleared_in_the_middle_of_a_published_night_ends_well(
         "include_downstream": True,
         "only_failed": False,
     }
-    cleared = backfilled.api.ask("POST", f"/api/v2/dags/{NIGHTLY}/clearTaskInstances", as_the_button_does)
+    cleared = backfilled.api.request("POST", f"/api/v2/dags/{NIGHTLY}/clearTaskInstances", as_the_button_does)
     assert {task["task_id"] for task in cleared["task_instances"]} == {"sequences", "score", "profiles", "publish"}
     wait_until(lambda: backfilled.state(run_id_of(shop.last)) in ("queued", "running"), 60, 1)
     backfilled.wait_for([run_id_of(shop.last)], "success")

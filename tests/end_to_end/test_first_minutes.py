@@ -91,5 +91,5 @@ def test_no_day(bare_installation: Any, arguments: list[str]) -> None:
 def test_doctor_starts_nothing(bare_installation: Any) -> None:
     told = bare_installation.do("doctor")
     assert "not made yet: the first command makes it" in told
-    assert "embedded PostgreSQL, down" in told
+    assert "local PostgreSQL, down" in told
     assert not bare_installation.home.exists()

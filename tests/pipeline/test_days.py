@@ -18,7 +18,7 @@ def test_a_day_is_an_iso_date() -> None:
 def test_what_is_no_day_is_told_with_what_one_looks_like(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_day(text)
-    assert str(caught.value) == f"{text!r} is no day: expected a date such as 2026-01-31"
+    assert str(caught.value) == f"{text!r} is not a day: expected a date such as 2026-01-31"
 
 
 def test_a_range_holds_both_its_ends_and_crosses_months() -> None:

@@ -1,28 +1,41 @@
-"""`doctor`: what it says of jars."""
+"""What `throughline doctor` prints about jars and the lease."""
 
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from pipeline.local.doctor import examine
+from pipeline.local.doctor import run_checks
 from pipeline.local.spark_config import JARS
 from pipeline.settings import load_settings
 
 
-def told(home: Path) -> str:
+def printed_by_doctor(home: Path) -> str:
     console = Console(width=400)
     with console.capture() as captured:
-        examine(load_settings(home=home), console)
+        run_checks(load_settings(home=home), console)
     return captured.get()
 
 
-def test_jars_of_another_version_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jars_of_another_version_count_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
     folder = tmp_path / "jars" / "jars"
     folder.mkdir(parents=True)
     (folder / "org.postgresql_postgresql-1.0.jar").touch()
-    assert f"not there yet in the versions of {', '.join(JARS)}" in told(tmp_path)
+    assert f"{', '.join(JARS)} not fetched yet" in printed_by_doctor(tmp_path)
     for group, name, version in (one.split(":") for one in JARS):
         (folder / f"{group}_{name}-{version}.jar").touch()
-    assert f"org.postgresql_postgresql-42.7.7 in {folder}" in told(tmp_path)
+    assert f"org.postgresql_postgresql-42.7.7 in {folder}" in printed_by_doctor(tmp_path)
+
+
+def test_a_remote_catalog_without_lease_url_has_a_lease_of_this_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_CATALOG", '{"type": "rest", "uri": "http://127.0.0.1:8181"}')
+    printed = printed_by_doctor(tmp_path)
+    assert "rest at http://127.0.0.1:8181" in printed
+    assert "local PostgreSQL, down" in printed and "excludes runs of this home only: set lease_url" in printed
+    monkeypatch.setenv("THROUGHLINE_LEASE_URL", "postgresql://user:secret@db/lease")
+    printed = printed_by_doctor(tmp_path)
+    assert "in the PostgreSQL of the setting lease_url" in printed and "secret" not in printed
+    assert not (tmp_path / "postgres").exists()

@@ -1,4 +1,4 @@
-"""A step as a process: what it says is shown and kept, and why it failed is passed on."""
+"""A step as a process: its output is shown and logged, and its error message is passed on."""
 
 import io
 import os
@@ -31,14 +31,14 @@ def run(program: str, log: Path, screen: Console) -> None:
     run_command(CommandLine("clean", (sys.executable, "-c", program)), os.environ, log, screen)
 
 
-def test_what_a_step_prints_is_shown_and_its_log_lines_are_kept(log: Path, screen: Console) -> None:
+def test_output_is_shown_and_log_lines_are_kept(log: Path, screen: Console) -> None:
     run("import sys; print('3 lines [in]'); print('14:00 WARN something', file=sys.stderr)", log, screen)
     assert "  clean: 3 lines [in]\n" in shown(screen)
     assert "✓ clean" in shown(screen) and "WARN" not in shown(screen)
     assert "14:00 WARN something\n" in log.read_text()
 
 
-def test_a_failed_step_passes_on_its_exit_code_its_reason_and_where_its_log_is(log: Path, screen: Console) -> None:
+def test_a_failed_step_passes_on_exit_code_message_and_log_file(log: Path, screen: Console) -> None:
     program = """
 import sys
 print('14:00 WARN chatter', file=sys.stderr)
@@ -66,13 +66,13 @@ def test_the_exit_code_is_kept(log: Path, screen: Console, exit_code: int) -> No
     assert f"exit code {exit_code}" in caught.value.reason
 
 
-def test_a_step_gets_its_environment_and_nothing_to_read(log: Path, screen: Console) -> None:
+def test_a_step_gets_its_environment_and_an_empty_input(log: Path, screen: Console) -> None:
     program = "import os, sys; print(os.environ['DAY'], repr(sys.stdin.read()))"
     run_command(CommandLine("clean", (sys.executable, "-c", program)), {"DAY": "2026-01-31"}, log, screen)
     assert "clean: 2026-01-31 ''" in shown(screen)
 
 
-def test_a_second_run_begins_its_log_anew(log: Path, screen: Console) -> None:
+def test_a_second_run_replaces_the_log(log: Path, screen: Console) -> None:
     run("import sys; print('first', file=sys.stderr)", log, screen)
     run("import sys; print('second', file=sys.stderr)", log, screen)
     assert log.read_text() == "second\n"
@@ -93,19 +93,19 @@ def test_a_second_run_begins_its_log_anew(log: Path, screen: Console) -> None:
     ],
     ids=["alone", "among chatter", "indented lines", "traceback", "stack", "the last", "none: last line", "empty log"],
 )  # fmt: skip
-def test_the_message_of_a_step_is_found_in_its_log(tmp_path: Path, lines: list[str], message: str) -> None:
+def test_the_error_message_is_found_in_the_log(tmp_path: Path, lines: list[str], message: str) -> None:
     file = tmp_path / "step.log"
     file.write_text("\n".join(lines))
     assert message_in(file) == message
 
 
-def test_a_log_that_is_no_text_is_read_all_the_same(tmp_path: Path) -> None:
+def test_a_log_with_invalid_bytes_is_read(tmp_path: Path) -> None:
     file = tmp_path / "step.log"
     file.write_bytes(b"\xff\xfe\nthroughline: no lines\n")
     assert message_in(file) == "no lines"
 
 
-def test_the_first_words_of_a_model_count_too(tmp_path: Path) -> None:
+def test_the_error_message_of_a_model_is_found(tmp_path: Path) -> None:
     file = tmp_path / "score.log"
     file.write_text("model: ValueError: no such tag\n\nTraceback (most recent call last):\nValueError: no such tag\n")
     assert message_in(file) == "ValueError: no such tag"

@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, and how a wrong one is told."""
+"""Settings: where a value comes from, and the errors about wrong ones."""
 
 import os
 from pathlib import Path
@@ -11,21 +11,21 @@ from pipeline.settings import ROOT, home_from_environment, load_settings
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, and none of the settings of whoever runs the tests."""
+    """An empty home, without the settings of the person who runs the tests."""
     for name in [name for name in os.environ if name.upper().startswith("THROUGHLINE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
     return tmp_path
 
 
-def test_without_anything_the_defaults_hold(home: Path) -> None:
+def test_defaults(home: Path) -> None:
     settings = load_settings()
-    assert (settings.home, settings.spark_master, settings.is_embedded) == (home, "local[*]", True)
+    assert (settings.home, settings.spark_master, settings.uses_local_catalog) == (home, "local[*]", True)
     assert (settings.allowed_lateness_days, settings.duplicate_days, settings.future_days) == (3, 7, 1)
     assert (settings.sequence_length, settings.lease_silence_seconds) == (512, 600)
 
 
-def test_the_default_home_lies_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_home_is_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("THROUGHLINE_HOME")
     assert load_settings().home == ROOT / ".throughline"
 
@@ -35,10 +35,10 @@ def test_a_variable_sets_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THROUGHLINE_CATALOG", '{"type": "rest", "uri": "http://127.0.0.1:8181"}')
     settings = load_settings()
     assert settings.sequence_length == 64
-    assert settings.catalog["type"] == "rest" and not settings.is_embedded
+    assert settings.catalog["type"] == "rest" and not settings.uses_local_catalog
 
 
-def test_the_file_sets_a_value_and_a_variable_goes_before_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_overrides_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "settings.toml").write_text(
         'sequence_length = 64\nfuture_days = 2\n[spark_options]\n"spark.executor.memory" = "2g"\n'
     )
@@ -48,7 +48,7 @@ def test_the_file_sets_a_value_and_a_variable_goes_before_it(home: Path, monkeyp
     assert settings.spark_options == {"spark.executor.memory": "2g"}
 
 
-def test_a_misspelt_variable_is_told_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_variable_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THROUGHLINE_SEQUENCE_LENGHT", "64")
     with pytest.raises(UsageError) as caught:
         load_settings()
@@ -57,7 +57,7 @@ def test_a_misspelt_variable_is_told_with_those_there_are(monkeypatch: pytest.Mo
     assert "THROUGHLINE_SEQUENCE_LENGTH," in message
 
 
-def test_a_misspelt_key_is_told_with_its_file(home: Path) -> None:
+def test_an_unknown_key_is_refused_with_its_file(home: Path) -> None:
     (home / "settings.toml").write_text("sequence_lenght = 64\n")
     with pytest.raises(UsageError) as caught:
         load_settings()
@@ -66,7 +66,7 @@ def test_a_misspelt_key_is_told_with_its_file(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "problem"),
     [
         ("sequence_length", "many", "valid integer"),
         ("sequence_length", "0", "greater than or equal to 1"),
@@ -74,43 +74,43 @@ def test_a_misspelt_key_is_told_with_its_file(home: Path) -> None:
         ("spark_deploy_mode", "clutser", "pattern"),
     ],
 )
-def test_a_wrong_value_is_told_with_where_it_may_come_from(
-    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+def test_a_wrong_value_is_refused_with_its_possible_origins(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
 ) -> None:
     monkeypatch.setenv(f"THROUGHLINE_{name.upper()}", value)
     with pytest.raises(UsageError) as caught:
         load_settings()
     message = str(caught.value)
-    assert message.startswith(f"setting {name} = {value!r}: ") and told in message
+    assert message.startswith(f"setting {name} = {value!r}: ") and problem in message
     assert f"THROUGHLINE_{name.upper()}" in message and str(home / "settings.toml") in message
 
 
-def test_the_key_of_pseudonyms_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THROUGHLINE_PSEUDONYM_KEY", "do-not-tell")
+def test_the_pseudonym_key_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROUGHLINE_PSEUDONYM_KEY", "a-secret")
     settings = load_settings()
-    assert "do-not-tell" not in repr(settings) + str(settings) + settings.model_dump_json()
+    assert "a-secret" not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
 @pytest.mark.parametrize("value", ["~/throughline", "some/folder", ""])
-def test_the_home_is_absolute_whatever_the_variable_says(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_the_home_is_absolute(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("THROUGHLINE_HOME", value)
     home = load_settings().home
     assert home.is_absolute() and "~" not in str(home) and home == home_from_environment()
 
 
-def test_a_file_that_is_no_toml_is_named(home: Path) -> None:
+def test_a_file_with_invalid_toml_is_named(home: Path) -> None:
     (home / "settings.toml").write_text("sequence_length = ")
     with pytest.raises(UsageError, match=r"settings\.toml"):
         load_settings()
 
 
-def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_with_invalid_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THROUGHLINE_SPARK_OPTIONS", "spark.executor.memory=2g")
     with pytest.raises(UsageError, match="THROUGHLINE_SPARK_OPTIONS"):
         load_settings()
 
 
-def test_the_hash_of_results_changes_with_what_can_change_a_row_and_with_nothing_else(tmp_path: Path) -> None:
+def test_the_results_hash_depends_on_what_can_change_a_row_only(tmp_path: Path) -> None:
     toml = tmp_path / "shop.toml"
     toml.write_text('name = "shop"')
     plain = load_settings().results_hash([toml])

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.analyst.explain import explain_day, explain_user
-from pipeline.analyst.explain_day import equation
-from pipeline.analyst.explain_user import arrow, bar
+from pipeline.analyst.explain_day import equation, explain_day
+from pipeline.analyst.explain_user import arrow, bar, explain_user
 from pipeline.errors import InputError
 
 DAY = date(2026, 1, 31)

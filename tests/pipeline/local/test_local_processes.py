@@ -1,4 +1,4 @@
-"""Background processes: found again by another process, stopped with their children, never mistaken for others."""
+"""Background processes: found by another process, stopped with their descendants, never confused with others."""
 
 import json
 import os
@@ -32,17 +32,17 @@ def start(background: Background, program: str) -> psutil.Process:
     return found
 
 
-def wait_for_word(background: Background, word: str) -> None:
+def wait_for_output(background: Background, word: str) -> None:
     until = time.monotonic() + 30
-    while word not in background.last_words():
+    while word not in background.last_lines():
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["child in the group", "child in a group of its own"])
-def test_it_is_stopped_with_its_children(background: Background, apart: bool) -> None:
+def test_a_process_is_stopped_with_its_children(background: Background, apart: bool) -> None:
     parent = start(background, PARENT_AND_CHILD.format(apart=apart))
-    wait_for_word(background, "both are up")
+    wait_for_output(background, "both are up")
     [child] = parent.children()
     assert os.getpgid(parent.pid) == parent.pid != os.getpgid(os.getpid())
     assert stop([background]) == ["worker"]
@@ -51,29 +51,29 @@ def test_it_is_stopped_with_its_children(background: Background, apart: bool) ->
     assert stop([background]) == []
 
 
-def test_one_that_does_not_listen_is_killed(background: Background, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ignores_the_signal_is_killed(background: Background, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "STOP_SECONDS", 1.0)
     program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)"
     deaf = start(background, program + "; time.sleep(600)")
-    wait_for_word(background, "deaf")
+    wait_for_output(background, "deaf")
     assert stop([background]) == ["worker"]
     assert not deaf.is_running() or deaf.status() == psutil.STATUS_ZOMBIE
 
 
-def test_an_id_that_now_belongs_to_somebody_else_is_left_alone(background: Background) -> None:
+def test_another_process_with_the_same_id_is_left_alone(background: Background) -> None:
     background.record.parent.mkdir(parents=True)
     background.record.write_text(json.dumps({"pid": os.getpid(), "began_at": 1.0}))
     assert background.find() is None
     assert stop([background]) == []
 
 
-def test_one_that_ended_is_not_found_and_its_last_words_are(background: Background) -> None:
+def test_the_last_lines_of_an_ended_process_are_kept(background: Background) -> None:
     background.start(
         [sys.executable, "-c", "print('one'); print('two'); print('three'); print('port taken')"], os.environ
     )
-    wait_for_word(background, "port taken")
+    wait_for_output(background, "port taken")
     until = time.monotonic() + 30
     while background.find():
         assert time.monotonic() < until
         time.sleep(0.05)
-    assert background.last_words() == "two / three / port taken"
+    assert background.last_lines() == "two / three / port taken"

@@ -1,4 +1,4 @@
-"""What Airflow is told: loopback only, secrets in files of mode 600, the master of the settings."""
+"""Airflow's configuration: loopback only, secrets in files of mode 600, the Spark master of the settings."""
 
 import configparser
 import json
@@ -20,7 +20,7 @@ def settings(tmp_path: Path) -> Settings:
     return made
 
 
-def test_airflow_listens_on_loopback_and_knows_its_own_address(settings: Settings) -> None:
+def test_airflow_listens_on_loopback(settings: Settings) -> None:
     parser = configparser.ConfigParser()
     parser.read(configuration.airflow_home(settings) / "airflow.cfg")
     assert parser["api"]["host"] == "127.0.0.1"
@@ -32,7 +32,7 @@ def test_airflow_listens_on_loopback_and_knows_its_own_address(settings: Setting
     assert parser["usage_data_collection"]["enabled"] == "False"
 
 
-def test_secrets_are_for_their_owner_only_and_stay_the_same(settings: Settings) -> None:
+def test_secrets_are_private_and_stay_the_same(settings: Settings) -> None:
     home = configuration.airflow_home(settings)
     before = {name: (home / name).read_text() for name in ("airflow.cfg", "keys.json", "passwords.json")}
     assert {(home / name).stat().st_mode & 0o777 for name in before} == {0o600}
@@ -41,8 +41,8 @@ def test_secrets_are_for_their_owner_only_and_stay_the_same(settings: Settings) 
     assert configuration.password(settings) in before["passwords.json"]
 
 
-def test_tasks_find_spark_and_what_triggers_import(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "somebody else's")
+def test_tasks_find_spark_and_triggers_find_their_modules(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "another")
     environment = configuration.airflow_environment(settings)
     assert json.loads(environment["AIRFLOW_CONN_SPARK_DEFAULT"]) == {
         "conn_type": "spark",
@@ -53,7 +53,7 @@ def test_tasks_find_spark_and_what_triggers_import(settings: Settings, monkeypat
     assert "AIRFLOW__CORE__EXECUTOR" not in environment
 
 
-def test_deferred_tasks_count_against_the_accelerator_alone(settings: Settings) -> None:
+def test_deferred_tasks_keep_a_slot_of_the_accelerator_only(settings: Settings) -> None:
     pools = json.loads(configuration.pools_file(settings).read_text())
     assert {name: pool["include_deferred"] for name, pool in pools.items()} == {
         "spark": False,

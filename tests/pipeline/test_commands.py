@@ -1,4 +1,4 @@
-"""The command lines of a night, as they stand in golden files: a change of an argument is a change that one sees."""
+"""The command lines of the terminal, compared with golden files, and the environment of a step."""
 
 import shlex
 import sys
@@ -35,7 +35,7 @@ def night(days: str) -> list[CommandLine]:
 RENDERED = {
     "day": night("day"),
     "range": night("range"),
-    "day_with_run_id_and_everybody": [
+    "day_with_run_id_and_all_users": [
         command
         for step in STEPS
         for command in step_commands(step, DAY, run_id="manual__2026-02-01", score_all=True)
@@ -53,7 +53,7 @@ RENDERED = {
 
 
 def rendered(commands: Sequence[CommandLine]) -> str:
-    """Return one command a line, with names in place of the paths of this machine."""
+    """Return one command per line, with names instead of the paths of this machine."""
     lines = [f"{command.label}: {shlex.join(command.arguments)}" for command in commands]
     text = "\n".join(lines) + "\n"
     places = {sys.executable: "PYTHON", str(Path(sys.executable).parent): "BIN", str(ROOT): "ROOT"}
@@ -63,7 +63,7 @@ def rendered(commands: Sequence[CommandLine]) -> str:
 
 
 @pytest.mark.parametrize("name", RENDERED)
-def test_the_command_lines_are_those_of_the_golden_file(name: str, golden_text: Callable[[Path, str], None]) -> None:
+def test_command_lines_equal_the_golden_file(name: str, golden_text: Callable[[Path, str], None]) -> None:
     golden_text(GOLDEN / f"{name}.txt", rendered(RENDERED[name]))
 
 
@@ -71,7 +71,7 @@ def test_every_golden_file_has_a_command_line() -> None:
     assert {file.stem for file in GOLDEN.iterdir()} == set(RENDERED)
 
 
-def test_a_range_is_one_process_a_step_and_not_a_loop() -> None:
+def test_a_range_has_one_process_per_task() -> None:
     assert [command.label for command in night("range")] == [command.label for command in night("day")]
 
 
@@ -80,13 +80,13 @@ def test_a_range_is_one_process_a_step_and_not_a_loop() -> None:
     [*night("day"), *RENDERED["land"], *RENDERED["replace_source"], *RENDERED["clusters"]],
     ids=lambda command: command.label,
 )
-def test_what_a_command_line_starts_is_there(command: CommandLine) -> None:
+def test_the_files_of_a_command_line_exist(command: CommandLine) -> None:
     program, *arguments = command.arguments
     assert Path(program).is_file()
     assert [one for one in arguments if one.startswith(str(ROOT)) and not Path(one).is_file()] == []
 
 
-def test_a_step_finds_its_configuration_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_a_step_names_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
     environment = step_environment(load_settings())
     conf = str(tmp_path / "conf")

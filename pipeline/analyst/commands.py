@@ -1,0 +1,149 @@
+"""The commands of analysts: query and explain the released tables, list and replay rejected lines."""
+
+import sys
+from datetime import date
+from typing import Annotated
+
+import typer
+from rich.console import Console, RenderableType
+
+from pipeline.days import parse_day
+from pipeline.runner.run import open_catalog
+from pipeline.settings import load_settings
+from pipeline.sources.schema import source_file
+
+app = typer.Typer()
+explain = typer.Typer(help="Explain a user's profile, or what became of a day's lines.", no_args_is_help=True)
+rejects = typer.Typer(help="List rejected lines, and replay them with a corrected TOML.", no_args_is_help=True)
+app.add_typer(explain, name="explain")
+app.add_typer(rejects, name="rejects")
+console = Console(highlight=False)
+
+Reason = Annotated[str | None, typer.Option("--reason", help="Only lines rejected for this reason.")]
+Format = Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Read the release of this day instead of the newest.")]
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL over the tables and views of the release.")],
+    as_of: AsOf = None,
+    output_format: Format = "table",
+) -> None:
+    """Run SQL on the released tables.
+
+    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health, late_ledger.
+
+    Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
+    """
+    from pipeline.analyst.query import query as query_release
+    from pipeline.analyst.render import render
+
+    _print(render(query_release(sql, open_catalog(console), _day_or_none(as_of)), output_format))
+
+
+@explain.command("user")
+def explain_user(user_id: Annotated[str, typer.Argument(help="The user's id in the source.")]) -> None:
+    """Show a user's interests, and the sessions that are the evidence for them."""
+    from pipeline.analyst.explain_user import explain_user as explanation_of
+
+    catalog = open_catalog(console)
+    console.print(explanation_of(catalog, _pseudonyms([user_id])[0]))
+
+
+@explain.command("day")
+def explain_day(day: Annotated[str, typer.Argument(help="An arrival day, such as 2026-01-31.")]) -> None:
+    """Show what became of a day's lines: lines in = accepted + duplicates + rejects."""
+    from pipeline.analyst.explain_day import explain_day as explanation_of
+
+    parsed = parse_day(day)
+    console.print(explanation_of(open_catalog(console), parsed))
+
+
+@rejects.command("list")
+def list_rejects(
+    source: Annotated[str | None, typer.Option("--source", help="Only lines of this source.")] = None,
+    reason: Reason = None,
+    first: Annotated[str | None, typer.Option("--from", help="Only lines that arrived on this day or later.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Only lines that arrived on this day or earlier.")] = None,
+    examples: Annotated[int, typer.Option("--examples", min=0, help="Number of lines to show for each reason.")] = 3,
+    output_format: Format = "table",
+) -> None:
+    """List rejected lines by source and reason: how many, on which days, and examples.
+
+    Example: throughline rejects list --source demo --reason unparsable --examples 10
+    """
+    from pipeline.analyst import rejects as analyst
+    from pipeline.analyst.render import render
+
+    which = analyst.Which(source, reason, _day_or_none(first), _day_or_none(last))
+    rows = analyst.list_rejects(open_catalog(console), which, examples)
+    _print(analyst.shown_rejects(rows, which) if output_format == "table" else render(rows, output_format))
+
+
+@rejects.command("replay")
+def replay_rejects(
+    source: Annotated[str, typer.Option("--source", help="The corrected TOML of a source that has landed.")],
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            "--reason",
+            help="Start at the first line with this reason, or of this rule in the TOML's section reject_when.",
+        ),
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="Start on this day, not on the first with rejected lines.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and run nothing.")] = False,
+) -> None:
+    """Replay rejected lines with a corrected TOML.
+
+    All days from the first with rejected lines to the newest run again. Accepted lines move to events and never double.
+    If a step or gate fails, nothing is published, and the source keeps its former TOML.
+    Land later logs with the corrected TOML.
+
+    Example: throughline rejects replay --source my.toml --dry-run
+    """
+    from pipeline.runner.replay import replay_rejects as replay
+
+    replay(source_file(source), reason, _day_or_none(first), dry_run, console)
+
+
+@app.command()
+def pseudonym(ids: Annotated[list[str], typer.Argument(help="User ids as the source has them.")]) -> None:
+    """Print the stored form of user ids, one per line."""
+    print("\n".join(_pseudonyms(ids)))
+
+
+@app.command()
+def fingerprint(
+    table: Annotated[str, typer.Argument(help="A table of the release, such as events.")], as_of: AsOf = None
+) -> None:
+    """Print the content hash of a table. Equal rows have equal hashes, whichever run wrote them."""
+    from pipeline.analyst.fingerprint import fingerprint as content_hash
+    from pipeline.analyst.release import newest_release, read_table
+
+    catalog = open_catalog(console)
+    name = table.removeprefix("interest.")
+    print(content_hash(read_table(catalog, newest_release(catalog, _day_or_none(as_of)), name), name))
+
+
+def _day_or_none(text: str | None) -> date | None:
+    return parse_day(text) if text else None
+
+
+def _pseudonyms(ids: list[str]) -> list[str]:
+    from pipeline.pseudonyms import pseudonym as stored_form
+    from pipeline.pseudonyms import pseudonym_key
+
+    key = pseudonym_key(load_settings())
+    return [stored_form(user_id, key) for user_id in ids]
+
+
+def _print(rendered: RenderableType | bytes) -> None:
+    if isinstance(rendered, bytes):
+        sys.stdout.buffer.write(rendered)
+    elif isinstance(rendered, str):
+        sys.stdout.write(rendered)
+    else:
+        console.print(rendered)

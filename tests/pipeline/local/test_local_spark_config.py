@@ -1,0 +1,132 @@
+"""The configuration of Spark and PyIceberg: jars, catalog, and the archive of classes."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.files import write_private
+from pipeline.local import postgres, spark_config
+from pipeline.local.spark_config import JARS, fetched_jars, pyiceberg_properties, spark_defaults, spark_jars
+from pipeline.settings import Settings
+
+NAMES = ("org.apache.iceberg_iceberg-spark-runtime-4.1_2.13-1.11.0.jar", "org.postgresql_postgresql-42.7.7.jar")
+REST = {"type": "rest", "uri": "http://127.0.0.1:1"}
+CATALOG = "spark.sql.catalog.throughline"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "jars" / "jars"
+    made.mkdir(parents=True)
+    return made
+
+
+def settings_of(home: Path, master: str = "local[2]", **values: dict[str, str]) -> Settings:
+    return Settings(home=home, spark_master=master, **{"catalog": REST, **values})
+
+
+def test_the_first_start_fetches_jars_by_name(tmp_path: Path, folder: Path) -> None:
+    options = spark_defaults(settings_of(tmp_path))
+    assert options["spark.jars.packages"] == ",".join(JARS)
+    assert options["spark.jars.ivy"] == str(tmp_path / "jars")
+    assert "spark.driver.extraClassPath" not in options
+
+
+def test_fetched_jars_are_read_from_their_files(tmp_path: Path, folder: Path) -> None:
+    for name in NAMES:
+        (folder / name).touch()
+    options = spark_defaults(settings_of(tmp_path))
+    assert options["spark.driver.extraClassPath"] == f"{folder / NAMES[0]}:{folder / NAMES[1]}:{spark_jars()}/*"
+    assert "spark.jars.packages" not in options
+
+
+def test_a_jar_of_another_version_does_not_count(tmp_path: Path, folder: Path) -> None:
+    (folder / NAMES[0].replace("1.11.0", "1.10.0")).touch()
+    (folder / NAMES[1]).touch()
+    assert fetched_jars(settings_of(tmp_path)) == []
+    assert "spark.jars.packages" in spark_defaults(settings_of(tmp_path))
+
+
+def test_a_cluster_gets_names(tmp_path: Path, folder: Path) -> None:
+    for name in NAMES:
+        (folder / name).touch()
+    assert "spark.jars.packages" in spark_defaults(settings_of(tmp_path, "spark://127.0.0.1:7077"))
+
+
+def test_packages_of_the_settings_are_added(tmp_path: Path, folder: Path) -> None:
+    for name in NAMES:
+        (folder / name).touch()
+    options = spark_defaults(settings_of(tmp_path, spark_options={"spark.jars.packages": "org.xerial:sqlite-jdbc:3"}))
+    assert options["spark.jars.packages"] == ",".join([*JARS, "org.xerial:sqlite-jdbc:3"])
+    assert "spark.driver.extraClassPath" not in options
+
+
+def test_options_of_the_settings_override(tmp_path: Path) -> None:
+    options = spark_defaults(settings_of(tmp_path, spark_options={"spark.ui.enabled": "true"}))
+    assert options["spark.ui.enabled"] == "true"
+
+
+def test_a_remote_catalog_has_the_same_properties_on_both_sides(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    assert pyiceberg_properties(settings) == REST
+    assert spark_defaults(settings)[f"{CATALOG}.uri"] == REST["uri"]
+
+
+def test_the_local_catalog_is_one_database_on_both_sides(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, postgres_port=55000)
+    write_private(postgres.password_file(settings), "a/password")
+    assert spark_defaults(settings)[f"{CATALOG}.uri"] == "jdbc:postgresql://127.0.0.1:55000/catalog"
+    assert pyiceberg_properties(settings) == {
+        "type": "sql",
+        "uri": "postgresql+psycopg://throughline:a%2Fpassword@127.0.0.1:55000/catalog",
+        "warehouse": f"file://{tmp_path}/warehouse",
+    }
+
+
+def test_a_jdbc_catalog_has_a_uri_for_each_side(tmp_path: Path) -> None:
+    jdbc = {"type": "jdbc", "uri": "jdbc:sqlite:/data/catalog.db", "jdbc.schema-version": "V1", "warehouse": "s3://b"}
+    settings = settings_of(tmp_path, catalog=jdbc)
+    assert spark_defaults(settings)[f"{CATALOG}.uri"] == jdbc["uri"]
+    assert pyiceberg_properties(settings) == {
+        "type": "sql",
+        "uri": "sqlite:////data/catalog.db",
+        "warehouse": "s3://b",
+    }
+
+
+def test_an_unknown_jdbc_driver_is_refused(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, catalog={"type": "jdbc", "uri": "jdbc:oracle:thin:@db"})
+    with pytest.raises(UsageError, match="type jdbc on 'oracle': expected a uri that begins with jdbc:postgresql:"):
+        pyiceberg_properties(settings)
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "content", "is_mapped", "is_fresh"),
+    [
+        (-60.0, b"classes", True, True),
+        (60.0, b"classes", True, False),  # older than the JDK and the jars: recorded again
+        (-60.0, b"", False, True),  # recording failed: not tried again
+    ],
+)
+def test_one_machine_maps_the_archive_of_classes(
+    tmp_path: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    age_seconds: float,
+    content: bytes,
+    is_mapped: bool,
+    is_fresh: bool,
+) -> None:
+    monkeypatch.setattr(spark_config, "java", lambda: folder)
+    monkeypatch.setattr(spark_config, "spark_jars", lambda: folder)
+    settings = settings_of(tmp_path)
+    file = spark_config.class_archive(settings)
+    file.write_bytes(content)
+    os.utime(file, (time.time() - age_seconds, time.time() - age_seconds))
+    option = f"-XX:SharedArchiveFile={file}"
+    assert (option in spark_defaults(settings)["spark.driver.extraJavaOptions"]) is is_mapped
+    assert spark_config.is_archive_fresh(settings) is is_fresh
+    assert "spark.driver.extraJavaOptions" not in spark_defaults(settings_of(tmp_path, "spark://127.0.0.1:7077"))
