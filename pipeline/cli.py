@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.analyst.commands import app as analyst
+from pipeline.cli_analyst import app as analyst
 from pipeline.days import day_range, parse_day
 from pipeline.errors import ThroughlineError
 from pipeline.local import postgres

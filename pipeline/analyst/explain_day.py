@@ -15,7 +15,6 @@ from pipeline.analyst.release import Release, newest_release, read_table
 from pipeline.analyst.render import with_heading
 from pipeline.days import format_days
 from pipeline.errors import InputError
-from pipeline.runner.commands import RECORDED_TASKS
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -36,7 +35,7 @@ def explain_day(catalog: "Catalog", day: date) -> RenderableType:
         days = format_days({step["day"] for step in steps}) or "none"
         raise InputError(f"{day} is not in the release of {release.as_of}: days there are: {days}")
     cleaned = sorted((step for step in of_day if step["step"] == "clean"), key=lambda step: str(step["source"]))
-    later = [step for task in RECORDED_TASKS[1:] for step in of_day if step["step"] == task]
+    later = sorted((step for step in of_day if step["step"] != "clean"), key=lambda step: step["finished_at"])
     arrived = equals("arrival_day", day.isoformat())
     rejects = read_table(catalog, release, "rejects", row_filter=arrived).to_pylist()
     columns = ("user_id", "lateness_days", "is_late", "bot_class")
