@@ -19,7 +19,7 @@ from model.data.history import HISTORY_COLUMNS
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
 from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate
 from model.evaluation.entrants import Pretrained, PretrainedCounts, champion
-from model.evaluation.page import page
+from model.evaluation.page import render_page
 from model.evaluation.report import Configuration, configuration, report
 from model.evaluation.returning import CountsReturning, Returning
 from model.evaluation.tables import last_line, terminal_tables
@@ -99,7 +99,7 @@ def _save(
     folder.mkdir(parents=True, exist_ok=True)
     json_file, html_file = folder / "report.json", folder / "report.html"
     json_file.write_text(json.dumps(report(outcome, settings, order.run_id), indent=2) + "\n")
-    html_file.write_text(page(outcome, settings), encoding="utf-8")
+    html_file.write_text(render_page(outcome, settings), encoding="utf-8")
     figures = {
         f"{NO_METRIC_NAME.sub('_', row.judged.name)}/{metric}": value
         for row in outcome.leaderboard.rows

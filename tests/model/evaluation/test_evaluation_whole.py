@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from html.parser import HTMLParser
 from io import StringIO
 from typing import Any
 
@@ -17,7 +16,6 @@ from model.errors import InputError
 from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate
 from model.evaluation.entrants import PretrainedCounts, PretrainedVersions
 from model.evaluation.holdout import build_test_set
-from model.evaluation.page import page
 from model.evaluation.report import Configuration, configuration, report
 from model.evaluation.results import MAIN
 from model.evaluation.returning import CountsReturning, best_returning, return_auc
@@ -159,52 +157,6 @@ def test_the_hash_is_of_what_decides_the_figures(windows: Split, families: Grid,
     ]
     assert len({settings.hash, *(other.hash for other in others)}) == 5
     assert "torchmetrics" in settings.values["libraries"]
-
-
-class Tags(HTMLParser):
-    """Sees that tags are closed as they were opened, and keeps what would be fetched."""
-
-    void = frozenset({"meta", "br"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
-        self.fetched: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        self.fetched += [f"{name}={value}" for name, value in attrs if name in {"src", "href", "xlink:href"}]
-        if tag not in self.void:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_page_needs_nothing_else_and_says_what_one_sees(outcome: Evaluation, settings: Configuration) -> None:
-    html = page(outcome, settings)
-    tags = Tags()
-    tags.feed(html)
-    assert tags.open == [] and tags.fetched == []
-    assert "http" not in html and "@import" not in html and "nan" not in html
-    assert tags.seen.count("figure") == tags.seen.count("figcaption") == 9
-    assert tags.seen.count("svg") == 7
-    assert "no memory &lt;&amp;" in html and "no memory <&" not in html
-    assert "before calibration it is" in html or "Its strengths are no probabilities" in html
-    assert "stated ends at 0.350" in html
-    assert settings.hash in html
-
-
-def test_a_page_of_one_contestant_compares_it_with_nobody(
-    known: Histories, windows: Split, settings: Configuration
-) -> None:
-    html = page(evaluate(known, windows, {}, [PretrainedCounts()]), settings)
-    assert "counts-1 ranks best" in html and "It leads" not in html
-    assert "0 of 0" not in html and "How they learnt" not in html and "Who comes back" not in html
 
 
 def test_tables_have_a_row_for_each_contestant(outcome: Evaluation) -> None:
