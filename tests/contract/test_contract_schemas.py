@@ -8,8 +8,8 @@ import pytest
 
 from model.data.profiles import PROFILES
 from model.data.sequences import SEQUENCES
-from pipeline.analyst.dictionary import declared_columns, parse_ddl
 from pipeline.transforms.profiles import SCORES
+from tests.ddl import declared_columns, parse_ddl
 
 # What the pipeline adds to a score: where it comes from.
 ADDED_BY_THE_PIPELINE = ["run_id", "input_snapshots", "code_version", "config_hash"]

@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.analyst.dictionary import declared_columns, declared_tables
 from pipeline.analyst.query import answer, render, view_names, view_sql
+from tests.ddl import declared_columns, declared_tables
 
 CASES = sorted(Path(__file__).parent.glob("*/*/expect.csv"))
 

@@ -12,7 +12,7 @@ import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from rich.console import Console, RenderableType
 
-from pipeline.analyst.dictionary import declared_columns
+from tests.ddl import declared_columns
 
 DAY = date(2026, 1, 31)
 ANN, BOT = "a" * 64, "b" * 64  # pseudonyms

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from pipeline.analyst.dictionary import declared_columns
 from pipeline.days import DayRange
 from pipeline.landing.arrival import arrival_days
 from pipeline.landing.clean_plan import CleanPlan, plan_cleaning
@@ -25,6 +24,7 @@ from pipeline.transforms.device_stitching import device_owners, device_users, mo
 from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
+from tests.ddl import declared_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

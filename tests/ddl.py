@@ -1,4 +1,4 @@
-"""The data dictionary: columns, types and comments of the tables, as `sql/ddl` declares them."""
+"""Columns, types and comments of the tables, parsed from `sql/ddl`."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ import pyarrow as pa
 from pipeline.settings import ROOT
 
 DDL = ROOT / "sql" / "ddl"
-UTC_MOMENT = pa.timestamp("us", tz="UTC")
 PRIMITIVES = {
     "STRING": pa.string(),
     "BOOLEAN": pa.bool_(),
@@ -20,14 +19,14 @@ PRIMITIVES = {
     "FLOAT": pa.float32(),
     "DOUBLE": pa.float64(),
     "DATE": pa.date32(),
-    "TIMESTAMP": UTC_MOMENT,
+    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
 }
 TOKEN = re.compile(r"'[^']*'|\w+|[<>():,]")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table; its comment tells meaning and unit."""
+    """One column of a table; its comment states meaning and unit."""
 
     name: str
     type: pa.DataType
@@ -71,7 +70,7 @@ class _Tokens:
         return self._left.pop()
 
     def skip(self, word: str) -> bool:
-        """Step over the next word if it is this one; tell whether it was."""
+        """Skip the next word if it is this one, and return whether it was."""
         is_next = bool(self._left) and self._left[-1].upper() == word
         if is_next:
             self._left.pop()

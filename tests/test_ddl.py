@@ -1,18 +1,18 @@
-"""The data dictionary reads what `sql/ddl` declares."""
+"""The parser of `sql/ddl`, which other tests compare schemas with."""
 
 import pyarrow as pa
 import pytest
 
-from pipeline.analyst.dictionary import Column, declared_columns, parse_ddl
+from tests.ddl import Column, declared_columns, parse_ddl
 
 
 def test_columns_types_and_comments() -> None:
-    ddl = """-- One row per (thing).
-    CREATE TABLE IF NOT EXISTS interest.things (
+    ddl = """-- One row per (item).
+    CREATE TABLE IF NOT EXISTS interest.parcels (
         id STRING NOT NULL COMMENT 'what it is, (in words)',
         parts ARRAY<STRUCT<name: STRING COMMENT 'its name', sizes: ARRAY<INT>>> NOT NULL COMMENT 'parts',
         counts MAP<STRING, BIGINT>
-    ) USING iceberg COMMENT 'Things'"""
+    ) USING iceberg COMMENT 'Parcels'"""
     parts = pa.list_(pa.struct([("name", pa.string()), ("sizes", pa.list_(pa.int32()))]))
     assert list(parse_ddl(ddl)) == [
         Column("id", pa.string(), True, "what it is, (in words)"),
