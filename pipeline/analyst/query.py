@@ -1,59 +1,51 @@
-"""Answers an analyst's SQL from one release, by DuckDB in memory."""
+"""Answers an analyst's SQL from one release, with DuckDB in memory."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
-from pipeline.analyst.release import NAMESPACE, columns_of, newest_release, read_table
-from pipeline.analyst.render import render
-from pipeline.analyst.sql_names import Named, names_in
+from pipeline.analyst.release import NAMESPACE, newest_release, open_dataset
 from pipeline.errors import InputError
 from pipeline.settings import ROOT
 
 if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
-
-__all__ = ["answer", "query", "render", "view_names"]
 
 VIEWS = ROOT / "sql" / "views"
 READ_ONLY = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)  # MULTI is PIVOT
-# Gives a table's rows; the second argument holds the wanted columns in lower case, None means all.
-Reader = Callable[[str, Collection[str] | None], pa.Table]
 
 
 def query(sql: str, catalog: "Catalog", as_of: date | None = None) -> pa.Table:
     """Answer one SELECT from the newest release, or from that of `as_of`.
 
-    Raises InputError if the SQL is wrong or names a table or column that is not there.
+    Raises InputError if the SQL is wrong or names a table or column that does not exist.
     """
     release = newest_release(catalog, as_of)
-
-    def read(name: str, wanted: Collection[str] | None) -> pa.Table:
-        there = columns_of(catalog, release, name)
-        columns = [column for column in there if wanted is None or column.lower() in wanted]
-        return read_table(catalog, release, name, columns or there[:1])  # counting rows takes a column, too
-
-    return answer(sql, release.tables, read)
+    return answer(sql, release.tables, lambda table: open_dataset(catalog, release, table))
 
 
-def answer(sql: str, tables: Sequence[str], read: Reader) -> pa.Table:
-    """Answer one SELECT over `tables`, of which only those are read that it names, by itself or through a view.
+def answer(sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset"]) -> pa.Table:
+    """Answer one SELECT over `tables` and the views of `sql/views`.
 
-    Names may carry the prefix `interest.`. Times are UTC. The SQL reaches neither files nor the network.
+    A table whose name does not occur in the SQL, or in a view that occurs in it, is not opened. DuckDB scans only the
+    columns that the query needs and passes its filters on to Arrow.
+
+    Names may carry the prefix `interest.`. Times are UTC. The SQL can reach neither files nor the network.
     Raises InputError as `query` does.
     """
     with duckdb.connect() as connection:
         try:
             _require_one_select(connection, sql)
             _prepare(connection)
-            _load(connection, _wanted(sql), tables, read)
+            _create_views(connection, sql, tables, open_table)
             _lock(connection)
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            raise InputError(_told(error, tables, connection)) from None
+            raise InputError(_error_message(error, tables, connection)) from None
 
 
 def view_names() -> list[str]:
@@ -69,24 +61,7 @@ def _require_one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type not in READ_ONLY:
         found = ", ".join(statement.type.name for statement in statements) or "nothing"
-        raise InputError(
-            f"expected one SELECT, found {found}: the warehouse is read-only here; ask one question at a time"
-        )
-
-
-def _wanted(sql: str) -> dict[str, Named]:
-    """Return what the statement and each view that it needs name: the statement under "", views before their users."""
-    found: dict[str, Named] = {}
-    views = set(view_names())
-
-    def visit(name: str, body: str, above: frozenset[str]) -> None:
-        named = names_in(body)
-        for view in sorted((named.tables & views) - above - set(found)):
-            visit(view, view_sql(view), above | {view})
-        found[name] = named
-
-    visit("", sql, frozenset())
-    return found
+        raise InputError(f"expected one SELECT, found {found}: the warehouse is read-only; run one query at a time")
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
@@ -96,16 +71,41 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"SET search_path = '{NAMESPACE},main'")
 
 
-def _load(connection: duckdb.DuckDBPyConnection, wanted: dict[str, Named], tables: Sequence[str], read: Reader) -> None:
-    for table in tables:
-        needs = [named.columns for named in wanted.values() if table in named.tables]
-        if needs:
-            columns = None if None in needs else frozenset().union(*(need for need in needs if need is not None))
-            connection.register(f"loaded_{table}", read(table, columns))
-            connection.execute(f'CREATE VIEW {NAMESPACE}."{table}" AS SELECT * FROM "loaded_{table}"')
-    for view in wanted:
-        if view:
-            connection.execute(f'CREATE VIEW {NAMESPACE}."{view}" AS {view_sql(view)}')
+def _create_views(
+    connection: duckdb.DuckDBPyConnection, sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset"]
+) -> None:
+    """Create a DuckDB view for each table and view whose name occurs in the SQL, and first for those that it needs.
+
+    A name that occurs for another reason, such as an alias, costs a look at the table's metadata and no more.
+    """
+    created: set[str] = set()
+
+    def create(text: str) -> None:
+        for name in sorted(_words(text) & {*tables, *view_names()}):
+            if name in created:
+                continue
+            created.add(name)
+            if name in tables:
+                connection.register(f"scan_{name}", open_table(name))
+                body = f'SELECT * FROM "scan_{name}"'
+            else:
+                body = view_sql(name)
+                create(body)
+            connection.execute(f'CREATE VIEW {NAMESPACE}."{name}" AS {body}')
+
+    create(sql)
+
+
+def _words(sql: str) -> set[str]:
+    """Return the words of a statement in lower case, without its comments and texts, as DuckDB tokenizes it."""
+    encoded = sql.encode()
+    tokens = duckdb.tokenize(sql)
+    ends = [*(start for start, _ in tokens[1:]), len(encoded)]
+    return {
+        encoded[start:end].decode().strip().strip('"').lower()
+        for (start, kind), end in zip(tokens, ends, strict=True)
+        if kind not in (duckdb.token_type.string_const, duckdb.token_type.comment)
+    }
 
 
 def _lock(connection: duckdb.DuckDBPyConnection) -> None:
@@ -113,7 +113,7 @@ def _lock(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def _told(error: duckdb.Error, tables: Sequence[str], connection: duckdb.DuckDBPyConnection) -> str:
+def _error_message(error: duckdb.Error, tables: Sequence[str], connection: duckdb.DuckDBPyConnection) -> str:
     first_line = str(error).splitlines()[0]
     lines = [f"{first_line} (tables: {', '.join(tables)}; views: {', '.join(view_names())})"]
     if isinstance(error, duckdb.BinderException):

@@ -15,6 +15,7 @@ from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
@@ -93,18 +94,40 @@ def read_table(
     return table.scan(row_filter=row_filter, selected_fields=fields, snapshot_id=snapshot).to_arrow()
 
 
+def open_dataset(catalog: "Catalog", release: Release, name: str) -> "Dataset":
+    """Return a table at exactly the release's snapshot, of which a scan reads only the columns and row groups it needs.
+
+    A column that was added after a file was written is null in the file's rows. A table whose data files cannot be
+    read by column name (rows deleted by delete files, renamed columns, other formats) is loaded as a whole.
+    Raises InputError as `read_table` does.
+    """
+    # Imported here: they load pandas, which takes a second, and most commands need no dataset.
+    import pyarrow.dataset as ds
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+    from pyiceberg.manifest import FileFormat
+
+    table, snapshot = _released(catalog, release, name)
+    scan = table.scan(snapshot_id=snapshot)
+    tasks = list(scan.plan_files())
+    locations = [PyArrowFileIO.parse_location(task.file.file_path) for task in tasks]
+    stores = {location[:2] for location in locations}  # scheme and host
+    is_plain = all(task.file.file_format == FileFormat.PARQUET and not task.delete_files for task in tasks)
+    if len(stores) == 1 and is_plain and _names_are_stable(table) and isinstance(table.io, PyArrowFileIO):
+        return ds.FileSystemDataset.from_paths(
+            [path for _, _, path in locations],
+            schema=scan.projection().as_arrow(),
+            format=ds.ParquetFileFormat(),
+            filesystem=table.io.fs_by_scheme(*stores.pop()),
+        )
+    return ds.dataset(scan.to_arrow())
+
+
 def row_count(catalog: "Catalog", release: Release, name: str) -> int:
     """Return how many rows a table has at the release's snapshot, by its metadata alone."""
     table, snapshot = _released(catalog, release, name)
     current = table.snapshot_by_id(snapshot) if snapshot is not None else table.current_snapshot()
     summary = current.summary if current else None
     return int(summary["total-records"] or 0) if summary else 0
-
-
-def columns_of(catalog: "Catalog", release: Release, name: str) -> list[str]:
-    """Return the names of a table's columns at the release's snapshot. Raises InputError as `read_table` does."""
-    table, snapshot = _released(catalog, release, name)
-    return [field.name for field in table.scan(snapshot_id=snapshot).projection().fields]
 
 
 def _released(catalog: "Catalog", release: Release, name: str) -> tuple["Table", int | None]:
@@ -119,6 +142,12 @@ def _released(catalog: "Catalog", release: Release, name: str) -> tuple["Table",
             f"an erasure or a clean-up removed it; ask for a newer release"
         )
     return table, snapshot
+
+
+def _names_are_stable(table: "Table") -> bool:
+    """Return whether no column was ever renamed, nor its name given to another column."""
+    columns = {(id, schema.find_column_name(id)) for schema in table.schemas().values() for id in schema.field_ids}
+    return len(columns) == len({id for id, _ in columns}) == len({name for _, name in columns})
 
 
 def _releases(catalog: "Catalog") -> list[Release]:

@@ -6,15 +6,16 @@ It holds `<table>.jsonl` per table, with the columns that matter, and `expect.cs
 import csv
 import io
 import json
-from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
-from pipeline.analyst.query import answer, render, view_names, view_sql
+from pipeline.analyst.query import answer, view_names, view_sql
+from pipeline.analyst.render import render
 from tests.ddl import declared_columns, declared_tables
 
 CASES = sorted(Path(__file__).parent.glob("*/*/expect.csv"))
@@ -22,13 +23,13 @@ CASES = sorted(Path(__file__).parent.glob("*/*/expect.csv"))
 
 @pytest.mark.parametrize("expected", CASES, ids=lambda file: "-".join(file.parts[-3:-1]))
 def test_a_view_answers_as_its_case_expects(expected: Path) -> None:
-    def read(name: str, wanted: Collection[str] | None) -> pa.Table:
-        return rows_of(expected.parent / f"{name}.jsonl", name)
+    def open_table(name: str) -> ds.Dataset:
+        return ds.dataset(rows_of(expected.parent / f"{name}.jsonl", name))
 
     with expected.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     view = expected.parts[-3]
-    found = render(answer(f"SELECT {', '.join(header)} FROM {view}", declared_tables(), read), "csv")
+    found = render(answer(f"SELECT {', '.join(header)} FROM {view}", declared_tables(), open_table), "csv")
     assert isinstance(found, str)
     assert sorted(csv.reader(io.StringIO(found))) == sorted([header, *rows])
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.analyst.query import render
+from pipeline.analyst.render import render
 from pipeline.errors import UsageError
 
 ANSWER = pa.table(
