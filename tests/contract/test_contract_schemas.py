@@ -1,6 +1,6 @@
-"""The schemas that pipeline and model share are declared on both sides; here they are held against each other.
+"""The schemas that pipeline and model share are declared on both sides; these tests compare them.
 
-The declaration in `sql/ddl` is what analysts read; a model's score differs from it on purpose in its items only.
+The declaration in `sql/ddl` is what analysts read. A score of a model differs from it only in its items, on purpose.
 """
 
 import pyarrow as pa
@@ -11,12 +11,12 @@ from model.data.sequences import SEQUENCES
 from pipeline.transforms.profiles import SCORES
 from tests.ddl import declared_columns, parse_ddl
 
-# What the pipeline adds to a score: where it comes from.
+# The columns of provenance that the pipeline adds to a score.
 ADDED_BY_THE_PIPELINE = ["run_id", "input_snapshots", "code_version", "config_hash"]
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type with `large_` types as plain ones, and lists told by their elements only."""
+    """Return the type with `large_` types as plain ones, and lists by the types of their elements only."""
     if pa.types.is_large_list(kind) or pa.types.is_list(kind):
         return pa.list_(plain(kind.value_type))
     if pa.types.is_large_string(kind):
@@ -35,7 +35,7 @@ def declared(table: str) -> dict[str, pa.DataType]:
 
 
 def scores() -> dict[str, pa.DataType]:
-    """Return the columns that the pipeline reads of a score; its DDL as the dictionary parses it."""
+    """Return the columns that the pipeline reads of a score; its DDL as `tests/ddl.py` parses it."""
     return {column.name: plain(column.type) for column in parse_ddl(f"CREATE TABLE scores ({SCORES})")}
 
 
@@ -43,7 +43,7 @@ def test_model_and_pipeline_agree_on_the_columns_of_a_score() -> None:
     assert list(columns_of(PROFILES).items()) == list(scores().items())
 
 
-def test_the_dictionary_reads_the_ddl_of_scores_as_spark_does(spark) -> None:
+def test_the_ddl_of_scores_is_parsed_as_spark_parses_it(spark) -> None:
     from pyspark.sql.pandas.types import to_arrow_schema
     from pyspark.sql.types import StructType
 
@@ -67,5 +67,5 @@ def test_the_model_reads_sequences_as_they_are_declared() -> None:
 
 
 @pytest.mark.parametrize("table", ["sequences", "profiles"])
-def test_no_column_that_passes_between_them_is_ever_null(table: str) -> None:
+def test_columns_that_both_sides_share_are_required(table: str) -> None:
     assert [column.name for column in declared_columns(table) if not column.is_required] == []
