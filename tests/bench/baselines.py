@@ -1,9 +1,8 @@
-"""`make bench baselines`: all baselines on the public sets, each a process of `python -m tests.bench.public_sets`.
+"""`make bench baselines`: all models on the public sets, each in a process of `python -m tests.bench.public_sets`.
 
-With --demo-home and --as-of, `throughline evaluate` in that home too. Ends with the README's tables. Fails if the
-closed-form transition falls below what it reached on MovieLens, or if tuning counts-1 makes it worse.
-
-What is not asked for stays in the results as it was.
+--demo-home and --as-of also run `throughline evaluate` in that home. The bench prints the tables of
+tests/bench/README.md. It fails if the closed-form transition falls below its former result on MovieLens, or if tuning
+makes counts-1 worse. Results of sets that are not selected stay as they were.
 
 python -m tests.bench.baselines [--quick] [--set NAME]... [--demo-home FOLDER --as-of DAY [--horizon-days N]]
 """
@@ -23,17 +22,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.bench.baselines_markdown import markdown
 from tests.bench.machine import machine
-from tests.bench.measured import measured
+from tests.bench.measure import measured
 
 RESULTS = Path(__file__).with_name("results") / "baselines.json"
 SETS = ("taobao", "movielens", "beauty")
-LEAST_HR_OF_TRANSITION = 0.22
+MIN_HR_OF_TRANSITION = 0.22
 SAME = 1e-12  # figures of equal rankings differ by less
 Result = dict[str, Any]
 
 
 def bench_set(name: str, quick: bool, folder: Path) -> Result:
-    """Run the benchmark of a set as a process; return what it wrote, and what it took."""
+    """Run the benchmark of a set as a process; return its results and its cost."""
     out = folder / f"{name}.json"
     arguments = [
         sys.executable,
@@ -49,7 +48,7 @@ def bench_set(name: str, quick: bool, folder: Path) -> Result:
 
 
 def bench_demo(home: Path, as_of: str, horizon_days: int, folder: Path) -> Result:
-    """Run `throughline evaluate` in a home that has nights; return its report, and what it took."""
+    """Run `throughline evaluate` in a home; return its report and its cost."""
     throughline = str(Path(sys.executable).with_name("throughline"))
     arguments = [throughline, "evaluate", "--as-of", as_of, "--horizon-days", str(horizon_days)]
     took = measured(arguments, {**os.environ, "THROUGHLINE_HOME": str(home)}, folder / "demo.log")
@@ -59,19 +58,19 @@ def bench_demo(home: Path, as_of: str, horizon_days: int, folder: Path) -> Resul
 
 
 def faults(sets: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what is worse than it must be, one line each. Those of a quick trial prove nothing, but are told too."""
-    told = []
+    """Return one line for each figure below its limit. The lines of a quick trial prove nothing."""
+    found_faults = []
     for one in sets:
         for task in one["tasks"]:
             for method in task["methods"]:
                 where = f"{one['name']}, {task['task']}, {method['method']}"
                 if method["method"] == "counts-1":
-                    told += _fault_of_tuning(where, method["tried"])
+                    found_faults += _fault_of_tuning(where, method["tried"])
                 if (one["name"], method["method"]) == ("movielens", "transition"):
                     found = method["metrics"]["hr_at_10"]["mean"]
-                    if found < LEAST_HR_OF_TRANSITION:
-                        told.append(f"{where}: HR@10 {found:.3f}, expected {LEAST_HR_OF_TRANSITION} at least")
-    return told
+                    if found < MIN_HR_OF_TRANSITION:
+                        found_faults.append(f"{where}: HR@10 {found:.3f}, expected {MIN_HR_OF_TRANSITION} at least")
+    return found_faults
 
 
 def _fault_of_tuning(where: str, tried: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -83,47 +82,49 @@ def _fault_of_tuning(where: str, tried: Sequence[Mapping[str, Any]]) -> list[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few hundred users of each set: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help="a few hundred users of each set, to see that it runs")
     parser.add_argument(
         "--set",
         action="append",
         choices=(*SETS, "demo"),
-        help="one set, or `demo` for the home alone; may be given again; default all",
+        help="one set, or `demo` for the home alone; repeatable; default all",
     )
-    parser.add_argument("--demo-home", type=Path, help="a home with nights, such as .throughline after make demo")
-    parser.add_argument("--as-of", help="the last day that contestants may know in that home")
+    parser.add_argument("--demo-home", type=Path, help="a home with published days, such as .throughline")
+    parser.add_argument("--as-of", help="the last day that models may know in that home")
     parser.add_argument("--horizon-days", type=int, default=7)
-    told = parser.parse_args()
-    if bool(told.demo_home) != bool(told.as_of):
+    arguments = parser.parse_args()
+    if bool(arguments.demo_home) != bool(arguments.as_of):
         parser.error("--demo-home and --as-of go together: expected both or neither")
-    if "demo" in (told.set or []) and not told.demo_home:
+    if "demo" in (arguments.set or []) and not arguments.demo_home:
         parser.error("--set demo: expected --demo-home and --as-of too")
-    names = [name for name in SETS if name in (told.set or SETS)]
+    names = [name for name in SETS if name in (arguments.set or SETS)]
     result: Result = {
-        **_earlier(told.quick, names),
+        **_earlier(arguments.quick, names),
         "machine": machine(),
-        "config": {key: str(value) for key, value in vars(told).items() if key != "demo_home"},
+        "config": {key: str(value) for key, value in vars(arguments).items() if key != "demo_home"},
     }
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress, TemporaryDirectory(prefix="throughline-bench-") as folder:
-        task = progress.add_task("", total=len(names) + bool(told.demo_home))
+        task = progress.add_task("", total=len(names) + bool(arguments.demo_home))
         for name in names:
             progress.update(task, description=name)
-            made = bench_set(name, told.quick, Path(folder))
+            made = bench_set(name, arguments.quick, Path(folder))
             result["sets"] = sorted([*result["sets"], made], key=lambda one: SETS.index(one["name"]))
-            _write(result, told.quick)
+            _write(result, arguments.quick)
             progress.advance(task)
-        if told.demo_home:
+        if arguments.demo_home:
             progress.update(task, description="demo")
-            result["demo"] = bench_demo(told.demo_home.resolve(), told.as_of, told.horizon_days, Path(folder))
+            result["demo"] = bench_demo(
+                arguments.demo_home.resolve(), arguments.as_of, arguments.horizon_days, Path(folder)
+            )
             progress.advance(task)
     result["faults"] = faults(result["sets"])
-    _write(result, told.quick)
+    _write(result, arguments.quick)
     print(markdown(result))
     for fault in result["faults"]:
         console.print(f"[red]{fault}")
-    if result["faults"] and not told.quick:
+    if result["faults"] and not arguments.quick:
         sys.exit(1)
 
 
@@ -132,7 +133,7 @@ def _file(is_quick: bool) -> Path:
 
 
 def _earlier(is_quick: bool, names: Sequence[str]) -> Result:
-    """Return the results of the last time, without those of the sets that are about to be made anew."""
+    """Return the results of the last run, without those of the sets that run again."""
     file = _file(is_quick)
     found: Result = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"sets": []}
     return {**found, "sets": [one for one in found["sets"] if one["name"] not in names]}

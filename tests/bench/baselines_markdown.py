@@ -1,4 +1,4 @@
-"""The README's tables of baselines: one a question, a line a method, means with their 95 % intervals."""
+"""The tables of tests/bench/README.md: one per task, a line per model, means with their 95 % intervals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ HEADINGS = {
     "ndcg_at_10": "nDCG@10",
     "f1_at_5": "F1@5",
 }
-Told = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 
-def markdown(result: Told) -> str:
+def markdown(result: Json) -> str:
     """Return the tables of all sets, and of the evaluation of the demo where there is one."""
     parts = [_of_task(one, task) for one in result["sets"] for task in one["tasks"]]
     if "demo" in result:
@@ -21,18 +21,18 @@ def markdown(result: Told) -> str:
     return "\n\n".join(parts)
 
 
-def _of_task(of: Told, task: Told) -> str:
-    asked = task["asked"]
-    users = f"{asked.get('test_users', asked['users']):,} users"
+def _of_task(of: Json, task: Json) -> str:
+    counts = task["input"]
+    users = f"{counts.get('test_users', counts['users']):,} users"
     trial = ", a trial that proves nothing" if of["quick_users"] else ""
-    things = f"{asked['items']:,} items" if "items" in asked else f"{asked['tags']:,} tags"
+    catalogue = f"{counts['items']:,} items" if "items" in counts else f"{counts['tags']:,} tags"
     rows = [
         [one["method"], one["metrics"], one["preparing_seconds"], one["scoring_seconds"]] for one in task["methods"]
     ]
-    return _table(f"{of['title']}: {task['task']}, {users}, {things}{trial}", rows)
+    return _table(f"{of['title']}: {task['task']}, {users}, {catalogue}{trial}", rows)
 
 
-def _of_demo(report: Told) -> str:
+def _of_demo(report: Json) -> str:
     rows = [
         [one["name"], one["intervals"], one["seconds"]["preparing"], one["seconds"]["scoring"]]
         for one in reversed(report["contestants"])
@@ -42,11 +42,11 @@ def _of_demo(report: Told) -> str:
 
 
 def _table(title: str, rows: Sequence[Sequence[Any]]) -> str:
-    """Return a table under its title. rows: method, metrics by name, seconds to prepare, seconds to score."""
+    """Return a table under its title. rows: model, metrics by name, seconds to fit, seconds to predict."""
     metrics = [metric for metric in HEADINGS if all(metric in row[1] for row in rows)]
-    header = ["method", *(HEADINGS[metric] for metric in metrics), "prepare s", "score s"]
+    header = ["model", *(HEADINGS[metric] for metric in metrics), "fit s", "predict s"]
     lines = [header, ["---"] * len(header)]
-    for method, values, preparing, scoring in rows:
-        told = [f"{values[one]['mean']:.3f} ({values[one]['low']:.3f}–{values[one]['high']:.3f})" for one in metrics]
-        lines.append([method, *told, f"{preparing:.1f}", f"{scoring:.1f}"])
+    for method, values, fit_seconds, predict_seconds in rows:
+        cells = [f"{values[one]['mean']:.3f} ({values[one]['low']:.3f}–{values[one]['high']:.3f})" for one in metrics]
+        lines.append([method, *cells, f"{fit_seconds:.1f}", f"{predict_seconds:.1f}"])
     return f"**{title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)

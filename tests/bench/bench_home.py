@@ -19,7 +19,7 @@ from pipeline.runner.commands import step_commands, step_environment, tables_com
 from pipeline.settings import ROOT, Settings
 from pipeline.sources.schema import load_source
 from tests.bench.generated_log import LogPlan, write_log
-from tests.bench.measured import Measured, measured
+from tests.bench.measure import Measurement, measured
 from tests.bench.spark_times import Execution, executions
 
 DATA_STEPS = ("clean", "sessions", "sequences")
@@ -44,10 +44,10 @@ class BenchHome:
     def event_logs(self) -> Path:
         return self.home / "event-logs"
 
-    # `land_events` asks Spark only for the day of a line, and here the day is told.
+    # `land_events` needs Spark only to find the day of a line, and here the day is given.
 
     def land(self, plan: LogPlan, landed: Callable[[int], None]) -> int:
-        """Make and land a log, day by day, so that no more than a day lies about; return its lines."""
+        """Make and land a log, day by day, so that only one day lies on disk; return the number of lines."""
         source, zone = load_source(TOML), self._zone
         lines = 0
         for day, file, count in write_log(plan, self.home / "log"):
@@ -62,41 +62,41 @@ class BenchHome:
         return lines
 
     def land_empty_day(self, day: date) -> None:
-        """Close a day on which nothing came."""
+        """Close a day without lines."""
         land_events(None, self._zone, load_source(TOML), [], day, self.home / "staging")  # type: ignore[arg-type]
 
     def make_tables(self) -> None:
-        """Create the tables, and fetch Spark's jars where they are not there yet: no part of what is measured."""
+        """Create the tables and fetch missing jars of Spark, so that neither is measured."""
         run_preflight(self.settings)
         self._run(tables_command().arguments, "tables")
-        self.told_by_spark()
+        self.spark_executions()
 
-    def run_step(self, step: str, first: date, last: date) -> Measured:
+    def run_step(self, step: str, first: date, last: date) -> Measurement:
         [command] = step_commands(step, DayRange(first, last))
         return self._run(command.arguments, f"{step}-{last}")
 
-    def told_by_spark(self) -> list[Execution]:
-        """Return what Spark did in the last process, heaviest first, and forget it."""
+    def spark_executions(self) -> list[Execution]:
+        """Return the SQL executions of the last process, longest first, and delete its log."""
         logs = sorted(self.event_logs.iterdir(), key=lambda file: file.stat().st_mtime)
-        told = executions(logs[-1])
+        found = executions(logs[-1])
         for log in logs:
             log.unlink()
-        return told
+        return found
 
     def settle(self, last: date) -> None:
-        """Move main to what the data steps of a night made, without scoring."""
+        """Move main to the branch of the data steps, without scoring."""
         job = Path(__file__).with_name("settle_job.py")
         submit = step_commands("clean", DayRange(last, last))[0].arguments[0]
         self._run((submit, "--name", "settle", str(job), "--day", str(last)), "settle")
 
-    def _run(self, arguments: tuple[str, ...], log: str) -> Measured:
+    def _run(self, arguments: tuple[str, ...], log: str) -> Measurement:
         environment = {**step_environment(self.settings), **_variables(self.settings), "PYTHONPATH": str(ROOT)}
         return measured(arguments, environment, self.home / "logs" / f"{log}.log")
 
 
 @contextmanager
 def bench_home(cores: int, memory: str, options: dict[str, str], keep: Path | None = None) -> Iterator[BenchHome]:
-    """Make a home that is gone afterwards, unless it is to be kept; its jars are those of the checkout's own home."""
+    """Make a home with the jars of the checkout. It is deleted afterwards unless `keep` names its folder."""
     jars = ROOT / ".throughline" / "jars"
     jars.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="throughline-bench-", ignore_cleanup_errors=True) as folder:
@@ -126,13 +126,13 @@ def bench_home(cores: int, memory: str, options: dict[str, str], keep: Path | No
 
 def _variables(settings: Settings) -> dict[str, str]:
     """Return the settings as the variables that a step reads them from."""
-    told = {
+    values = {
         "POSTGRES_PORT": str(settings.postgres_port),
         "SPARK_MASTER": settings.spark_master,
         "SPARK_DRIVER_MEMORY": settings.spark_driver_memory,
         "SPARK_OPTIONS": json.dumps(settings.spark_options),
     }
-    return {f"THROUGHLINE_{name}": text for name, text in told.items()}
+    return {f"THROUGHLINE_{name}": text for name, text in values.items()}
 
 
 def _free_port() -> int:

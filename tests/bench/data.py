@@ -1,8 +1,8 @@
-"""`make bench data`: clean, sessions and sequences beside the same work in DuckDB, on the same files, in one run.
+"""`make bench data`: clean, sessions and sequences compared with the same work in DuckDB, on the same files.
 
-Each size has an empty home. The steps are the processes that `throughline` starts; `start-up` is what a process takes
-outside the step's own clock: JVM, Spark session, imports, branches, shutdown. DuckDB runs before and after, since
-machines drift; the mean counts. The ratio is DuckDB's seconds by the pipeline's, start-up subtracted.
+Each size has an empty home. The steps are the processes that `throughline` starts. `start-up` is the time outside the
+step's own clock: JVM, Spark session, imports, branches, shutdown. DuckDB runs before and after, and the mean counts.
+The ratio is the seconds of DuckDB divided by those of the pipeline without start-up.
 
 python -m tests.bench.data [--quick] [--events N]... [--nights]
 """
@@ -21,20 +21,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tests.bench.bench_home import DATA_STEPS, BenchHome, bench_home
-from tests.bench.compared import pipeline_fingerprints, twin_fingerprints
+from tests.bench.fingerprints import pipeline_fingerprints, twin_fingerprints
 from tests.bench.generated_log import LogPlan
 from tests.bench.machine import machine
-from tests.bench.measured import Measured, measured
+from tests.bench.measure import Measurement, measured
 from tests.bench.step_clock import own_seconds
 
 RESULTS = Path(__file__).with_name("results") / "data.json"
 GOAL_RATIO, GOAL_GROWTH, GOAL_GIB = 0.5, 1.15, 12
-TOP = 6  # executions told of each step
+TOP = 6  # executions shown per step
 Result = dict[str, Any]
 
 
 def bench_size(home: BenchHome, plan: LogPlan, cores: int, memory: str, progress: Progress) -> Result:
-    """Time one size; return seconds, memory, where the time goes, and whether the results are equal."""
+    """Time one size; return seconds, memory, the longest executions, and whether the results are equal."""
     task = progress.add_task(f"{plan.events:,} events", total=plan.days + len(DATA_STEPS) + 3)
     progress.update(task, description=f"{plan.events:,} events: make and land")
     lines = home.land(plan, lambda _: progress.advance(task))
@@ -58,19 +58,19 @@ def bench_size(home: BenchHome, plan: LogPlan, cores: int, memory: str, progress
         name: {"rows": ours[name][0], "rows_duckdb": theirs[name][0], "equal": ours[name] == theirs[name]}
         for name in ours
     }
-    told = {"lines": lines, "days": plan.days, "steps": steps, "duckdb": twins, "compared": compared}
-    return {**told, **_summary(lines, steps, twins)}
+    figures = {"lines": lines, "days": plan.days, "steps": steps, "duckdb": twins, "compared": compared}
+    return {**figures, **_summary(lines, steps, twins)}
 
 
-def _step(home: BenchHome, step: str, last: date, took: Measured) -> Result:
+def _step(home: BenchHome, step: str, last: date, took: Measurement) -> Result:
     own = own_seconds(home.settings, step, last)
-    told = [
+    top = [
         {"what": one.name, "seconds": round(one.seconds, 1), "task_cpu_seconds": round(one.cpu_seconds, 1),
          "gc_seconds": round(one.gc_seconds, 1), "shuffled_mib": round(one.shuffled_mib), "tasks": one.tasks,
          "spilled_mib": round(one.spilled_mib)}
-        for one in home.told_by_spark()[:TOP]
+        for one in home.spark_executions()[:TOP]
     ]  # fmt: skip
-    return {**asdict(took), "own_clock_seconds": own, "start_up_seconds": round(took.seconds - own, 2), "top": told}
+    return {**asdict(took), "own_clock_seconds": own, "start_up_seconds": round(took.seconds - own, 2), "top": top}
 
 
 def _run_twin(home: BenchHome, cores: int, memory: str) -> Result:
@@ -98,7 +98,7 @@ def _summary(lines: int, steps: dict[str, Result], twins: list[Result]) -> Resul
 
 
 def show(console: Console, sizes: list[Result]) -> None:
-    table = Table(title="clean + sessions + sequences beside DuckDB, start-up apart")
+    table = Table(title="clean + sessions + sequences and DuckDB, without start-up")
     for name in ("events", "step", "seconds", "start-up", "CPU s", "GiB", "DuckDB s", "ratio"):
         table.add_column(name, justify="left" if name == "step" else "right")
     for size in sizes:
@@ -119,47 +119,45 @@ def show(console: Console, sizes: list[Result]) -> None:
         table.add_row("", "all", *values, end_section=True)
     console.print(table)
     for size in sizes:
-        unequal = [name for name, told in size["compared"].items() if not told["equal"]]
+        unequal = [name for name, comparison in size["compared"].items() if not comparison["equal"]]
         console.print(f"{size['lines']:,}: " + (f"[red]differ: {', '.join(unequal)}" if unequal else "results equal"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--events", type=int, action="append", help="a size; may be given again; default 1 and 10 million"
-    )
+    parser.add_argument("--events", type=int, action="append", help="a size; repeatable; default 1 and 10 million")
     parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--quick", action="store_true", help="20,000 events over 3 days: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help="20,000 events over 3 days, to see that it runs")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--memory", default="6g", help="heap of Spark's driver, and DuckDB's limit")
     parser.add_argument("--spark", default="{}", help="further lines for spark-defaults.conf, as JSON")
-    parser.add_argument("--nights", action="store_true", help="then the nights too, as `make bench nights`")
-    told = parser.parse_args()
-    plans = [LogPlan(events, told.days) for events in told.events or (1_000_000, 10_000_000)]
-    if told.quick:
+    parser.add_argument("--nights", action="store_true", help="then also `make bench nights`")
+    arguments = parser.parse_args()
+    plans = [LogPlan(events, arguments.days) for events in arguments.events or (1_000_000, 10_000_000)]
+    if arguments.quick:
         plans = [LogPlan(20_000, 3)]
     console = Console()
     result: Result = {
         "machine": machine(),
-        "config": {key: str(value) for key, value in vars(told).items()},
+        "config": {key: str(value) for key, value in vars(arguments).items()},
         "sizes": [],
     }
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         for plan in plans:
-            with bench_home(told.cores, told.memory, json.loads(told.spark)) as home:
-                result["sizes"].append(bench_size(home, plan, told.cores, told.memory, progress))
-            _write(result, told.quick)
+            with bench_home(arguments.cores, arguments.memory, json.loads(arguments.spark)) as home:
+                result["sizes"].append(bench_size(home, plan, arguments.cores, arguments.memory, progress))
+            _write(result, arguments.quick)
     show(console, result["sizes"])
     if len(result["sizes"]) > 1:
         growth = result["sizes"][-1]["micros_per_event"] / result["sizes"][0]["micros_per_event"]
         result["growth_per_event"] = round(growth, 3)
         console.print(f"per event from the smallest to the largest: x {growth:.2f} (goal: at most {GOAL_GROWTH})")
-        _write(result, told.quick)
-    if told.nights:
+        _write(result, arguments.quick)
+    if arguments.nights:
         from tests.bench.nights import bench_nights
 
-        bench_nights(console, told.quick, told.cores, told.memory)
+        bench_nights(console, arguments.quick, arguments.cores, arguments.memory)
     if not all(one["equal"] for size in result["sizes"] for one in size["compared"].values()):
         sys.exit(1)
 

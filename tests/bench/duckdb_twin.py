@@ -1,7 +1,7 @@
-"""The data work of the pipeline, written for DuckDB: what a careful engineer would write who needs no increments.
+"""The data steps of the pipeline in DuckDB, without increments.
 
-Reads the landed Parquet files, writes Parquet (zstd). No gates, no branch, no lease. Each step's seconds go to stdout
-as JSON.
+Reads the landed Parquet files and writes Parquet (zstd). It has no gates, no branch and no lease. The seconds of each
+step go to stdout as JSON.
 
 python -m tests.bench.duckdb_twin --landing HOME/landing --key-file HOME/pseudonym.key --out FOLDER
 """
@@ -23,7 +23,7 @@ SQL = Path(__file__).with_name("duckdb_sql")
 
 
 def run_twin(landing: Path, key: bytes, out: Path, threads: int, memory: str) -> dict[str, float]:
-    """Do the three steps, one after the other; return the seconds of each."""
+    """Run the three steps one after the other; return the seconds of each."""
     out.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         config={
@@ -46,13 +46,13 @@ def run_twin(landing: Path, key: bytes, out: Path, threads: int, memory: str) ->
 
 
 def _set_rules(connection: duckdb.DuckDBPyConnection, landing: Path, key: bytes, out: Path) -> None:
-    """Give the SQL the rules of the pipeline, from where the pipeline has them."""
-    source, settings, robots = load_source(TOML), Settings(), BotRules()
+    """Set the variables of the SQL from the rules of the pipeline."""
+    source, settings, bots = load_source(TOML), Settings(), BotRules()
     connection.execute("CREATE TABLE event_types (name VARCHAR, canonical VARCHAR, weight DOUBLE)")
     types = [[name, kind.canonical, kind.weight] for name, kind in source.event_types.items()]
     connection.executemany("INSERT INTO event_types VALUES (?, ?, ?)", types)
     connection.execute(
-        "CREATE TABLE robot_patterns AS SELECT unnest(?) AS pattern",
+        "CREATE TABLE bot_patterns AS SELECT unnest(?) AS pattern",
         [[entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA]],
     )
     inner_pad, outer_pad = (bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for pad in (0x36, 0x5C))
@@ -63,7 +63,7 @@ def _set_rules(connection: duckdb.DuckDBPyConnection, landing: Path, key: bytes,
         "outer_pad": outer_pad,
         **{name: getattr(settings, name) for name in ("future_days", "duplicate_days", "allowed_lateness_days")},
         "sequence_length": settings.sequence_length,
-        **vars(robots),
+        **vars(bots),
         "gap_micros": round(source.sessions.inactivity_gap_minutes * 60e6),
         "cap_micros": round(source.sessions.cap_hours * 3600e6),
     }
@@ -78,9 +78,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", default="8GB")
-    told = parser.parse_args()
-    key = told.key_file.read_text().strip().encode()
-    print(json.dumps(run_twin(told.landing, key, told.out, told.threads, told.memory)))
+    arguments = parser.parse_args()
+    key = arguments.key_file.read_text().strip().encode()
+    print(json.dumps(run_twin(arguments.landing, key, arguments.out, arguments.threads, arguments.memory)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Make a large, realistic clickstream fast: whole days as arrays, one file a day, the same for the same seed.
+"""Generate a large, realistic clickstream fast: whole days as arrays, one file per day, equal for equal seeds.
 
-Half of a day's sessions are by users who come once and never again; the others are by regulars, most of them rare, a
-few there several times a day. Who comes how often does not depend on the size of the log, so sizes can be compared.
+Half of the sessions of a day are by users who come once. The others are by regular users, most of them rare, a few with
+several sessions a day. Visit rates do not depend on the size of the log, so sizes can be compared.
 
 python tests/bench/generated_log.py --events 1_000_000 --days 14 FOLDER
 """
@@ -22,20 +22,20 @@ Rows = dict[str, NDArray[np.int64]]  # aligned columns, one entry a line
 DAY_MS = 86_400_000
 MEAN_SESSION_EVENTS = 9
 VISITS = 0.1  # sessions a day of the least frequent regular; the others come more often by a power law
-MOST_VISITS = 3.0
+MAX_VISITS = 3.0
 ITEMS, TAGS = 20_000, 500
 DUPLICATES, LATE, BROKEN = 0.01, 0.01, 0.005
 LATEST_DAYS = 8
-ROBOT_SHARE = 0.01  # of sessions, by robots that name themselves
-EVENTS_PER_FAST_ROBOT = 50_000  # one robot in so many events of a day that behaves like none of us
-FAST_ROBOT_EVENTS = 300
+BOT_SHARE = 0.01  # of sessions, by declared bots
+EVENTS_PER_FAST_BOT = 50_000  # events of a day per undeclared bot
+FAST_BOT_EVENTS = 300
 
 TYPES = ("page_view", "search", "like", "add_to_cart", "purchase", "mystery")
 TYPE_SHARES = (0.74, 0.12, 0.06, 0.06, 0.02)
 SEARCH, MYSTERY = 1, 5
 FINE, TRUNCATED, NO_USER, NO_TIME, UNKNOWN_TYPE, FUTURE = range(6)
 AGENTS = [f"Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Firefox/{version}.0" for version in range(60, 140)]
-ROBOTS = [
+BOTS = [
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
     "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
 ]
@@ -43,7 +43,7 @@ ROBOTS = [
 
 @dataclass(frozen=True)
 class LogPlan:
-    """How large a log to make: about `events` lines over `days` arrival days."""
+    """The size of a log: about `events` lines over `days` arrival days."""
 
     events: int
     days: int
@@ -60,7 +60,7 @@ class LogPlan:
 
 
 def write_log(plan: LogPlan, folder: Path) -> Iterator[tuple[date, Path, int]]:
-    """Write one file of JSON lines per arrival day; return each day, its file and its lines as soon as it is there."""
+    """Write one file of JSON lines per arrival day; yield each day, its file and its number of lines."""
     folder.mkdir(parents=True, exist_ok=True)
     waiting: dict[int, list[Rows]] = {}  # by the day on which they arrive
     for number in range(plan.days):
@@ -78,12 +78,12 @@ def _visits(plan: LogPlan, day: int, random: np.random.Generator) -> Rows:
     """Return the events of the sessions that start on a day; `at` is in milliseconds from the first day's start."""
     regular_sessions = plan.sessions_per_day // 2
     quantile = (np.arange(regular_sessions * 5) + 0.5) / (regular_sessions * 5)
-    visits = np.minimum(VISITS / np.sqrt(quantile), MOST_VISITS)  # their mean is close to a fifth
+    visits = np.minimum(VISITS / np.sqrt(quantile), MAX_VISITS)  # their mean is close to a fifth
     regulars = np.repeat(np.arange(len(visits)), random.poisson(visits))
     once = 1_000_000_000 + day * 10_000_000 + np.arange(plan.sessions_per_day - regular_sessions)
     user = random.permutation(np.concatenate([regulars, once]))
     length = np.minimum(1 + random.geometric(1 / (MEAN_SESSION_EVENTS - 1), len(user)), 60)
-    robot = random.random(len(user)) < ROBOT_SHARE
+    bot = random.random(len(user)) < BOT_SHARE
     start = (day + random.beta(3, 2, len(user))) * DAY_MS  # more by evening
 
     session = np.repeat(np.arange(len(user)), length)
@@ -91,21 +91,21 @@ def _visits(plan: LogPlan, day: int, random: np.random.Generator) -> Rows:
     event = {
         "user": user[session],
         "at": (start[session] + _sum_within(gap, length)).astype(np.int64),
-        "robot": robot[session].astype(np.int64),
+        "bot": bot[session].astype(np.int64),
     }
-    return _with_content(_together([event, _fast_robots(plan, day, random)]), day, random)
+    return _with_content(_together([event, _fast_bots(plan, day, random)]), day, random)
 
 
-def _fast_robots(plan: LogPlan, day: int, random: np.random.Generator) -> Rows:
+def _fast_bots(plan: LogPlan, day: int, random: np.random.Generator) -> Rows:
     """Return events a second and a half apart, with hardly any variation."""
-    count = max(1, plan.events // plan.days // EVENTS_PER_FAST_ROBOT)
-    step = np.arange(FAST_ROBOT_EVENTS) * 1500 + random.integers(0, 100, (count, FAST_ROBOT_EVENTS))
+    count = max(1, plan.events // plan.days // EVENTS_PER_FAST_BOT)
+    step = np.arange(FAST_BOT_EVENTS) * 1500 + random.integers(0, 100, (count, FAST_BOT_EVENTS))
     start = (day * DAY_MS + random.integers(0, DAY_MS // 2, count))[:, None]
     user = 2_000_000_000 + day * 10_000 + np.arange(count)
     return {
-        "user": np.repeat(user, FAST_ROBOT_EVENTS),
+        "user": np.repeat(user, FAST_BOT_EVENTS),
         "at": (start + step).ravel(),
-        "robot": np.zeros(count * FAST_ROBOT_EVENTS, np.int64),
+        "bot": np.zeros(count * FAST_BOT_EVENTS, np.int64),
     }
 
 
@@ -139,7 +139,7 @@ def _in_order_of_arrival(rows: Rows, random: np.random.Generator) -> Rows:
 
 
 def _rendered(rows: Rows, plan: LogPlan) -> pa.StringArray:
-    """Return one JSON object a line, with its line end; a broken one is broken in its own way."""
+    """Return one JSON object a line, with its line end; a broken one has one kind of fault."""
     fault = rows["fault"]
     time = _timestamps(np.where(fault == FUTURE, rows["received"] + 30 * DAY_MS, rows["at"]), plan)
     has_item = pa.array((rows["kind"] != SEARCH) & (rows["kind"] != MYSTERY))
@@ -147,8 +147,8 @@ def _rendered(rows: Rows, plan: LogPlan) -> pa.StringArray:
     topics = pa.array([f'"topic-{tag:03d}"' for tag in range(TAGS)])
     first, second = topics.take(pa.array(rows["item"] % TAGS)), topics.take(pa.array(rows["item"] * 7 % TAGS))
     both = pc.if_else(pa.array(rows["item"] % 3 == 0), pc.binary_join_element_wise(first, second, ","), first)
-    agents = pa.array(AGENTS + ROBOTS)
-    agent = np.where(rows["robot"] > 0, len(AGENTS) + rows["user"] % len(ROBOTS), rows["user"] % len(AGENTS))
+    agents = pa.array(AGENTS + BOTS)
+    agent = np.where(rows["bot"] > 0, len(AGENTS) + rows["user"] % len(BOTS), rows["user"] % len(AGENTS))
     user = pc.binary_join_element_wise('"u', pa.array(rows["user"]).cast(pa.string()), '"', "")
     parts = [
         '{"id":"e', pa.array(rows["id"]).cast(pa.string()),
@@ -163,8 +163,8 @@ def _rendered(rows: Rows, plan: LogPlan) -> pa.StringArray:
         '","consent":"', pc.if_else(pa.array(rows["user"] % 100 == 1), "false", "true"), '"}',
     ]  # fmt: skip
     whole = pc.binary_join_element_wise(*parts, "")
-    told = pc.if_else(pa.array(fault == TRUNCATED), pc.utf8_slice_codeunits(whole, 0, 90), whole)
-    return pc.binary_join_element_wise(told, "\n", "")
+    lines = pc.if_else(pa.array(fault == TRUNCATED), pc.utf8_slice_codeunits(whole, 0, 90), whole)
+    return pc.binary_join_element_wise(lines, "\n", "")
 
 
 def _timestamps(milliseconds: NDArray[np.int64], plan: LogPlan) -> pa.StringArray:

@@ -41,7 +41,7 @@ def new_catalog(folder: Path) -> SqlCatalog:
 
 
 def make_sequences(users: int, folder: Path) -> None:
-    """Write one row a user; the rows of one write share their as-of day, one of the last five."""
+    """Write one row per user; the rows of one write share their as-of day, one of the last five."""
     table, random = new_catalog(folder).load_table(SEQUENCES_TABLE), np.random.default_rng(1)
     for number, first in enumerate(range(0, users, USERS_AT_ONCE)):
         day = LAST_DAY - timedelta(days=number % 5)
@@ -49,7 +49,7 @@ def make_sequences(users: int, folder: Path) -> None:
 
 
 def make_weeks(users: int, tags: int, weeks: int, folder: Path) -> None:
-    """Write one row a user and week; each tells of a past of its own, since none is like another anyway."""
+    """Write one row per user and week; each row has a random history of its own."""
     table, random = new_catalog(folder).load_table(SEQUENCES_TABLE), np.random.default_rng(1)
     for number in range(weeks, -1, -1):
         table.append(made_up_users(0, users, LAST_DAY - timedelta(days=7 * number), random, tags))

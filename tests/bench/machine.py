@@ -1,4 +1,4 @@
-"""What a benchmark ran on: numbers mean nothing without it."""
+"""Description of the machine that a benchmark ran on."""
 
 import os
 import platform

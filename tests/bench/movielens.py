@@ -1,8 +1,8 @@
-"""`make bench movielens`: next-item nets on MovieLens-1M, alone, with the linear map, and together.
+"""`make bench movielens`: next-item networks on MovieLens-1M, alone, with the linear map, and together.
 
-Each seed trains in a process of one thread, two at a time. The epoch of a net, the ridge of the linear map and its
-weight in a blend are chosen on the second last items; the last are asked once. Everything that is fitted has seen
-neither. Writes tests/bench/results/movielens.json.
+Each seed trains in a process of one thread, two at a time. The second last items select the epoch of a network, the
+ridge of the linear map and its weight in a blend. The last items are the test. Nothing is fitted on either.
+Writes tests/bench/results/movielens.json.
 
 python -m tests.bench.movielens [--quick] [--seeds 1,2,3] [--at-once 2] [--nets FOLDER]
 """
@@ -25,21 +25,21 @@ import torch
 from numpy.typing import NDArray
 
 from model.metrics import mean_of_users
-from tests.bench.item_training import TrainedNet, query_interactions, recipe_of
+from tests.bench.item_training import TrainedNet, config_of, query_interactions
 from tests.bench.machine import machine
-from tests.bench.next_item.blend import LEAST_CHANCE, blended_BV, log_chance_BV, ndcg_by_weight
+from tests.bench.next_item.blend import MIN_PROBABILITY, blended_BV, log_probability_BV, ndcg_by_weight
 from tests.bench.next_item.ranker import NetRanker
-from tests.bench.public_sets.item_contestants import MOVIELENS_FAMILIES
+from tests.bench.public_sets.item_models import MOVIELENS_GRIDS
 from tests.bench.public_sets.movielens import NEWEST
 from tests.bench.public_sets.next_item import (
     TEST,
     VALIDATION,
     ItemRanker,
-    Question,
+    LeaveOneOut,
     hits_U,
+    leave_one_out,
     ndcg_U,
     newest,
-    question,
     ranks_B,
     ranks_U,
 )
@@ -47,18 +47,18 @@ from tests.bench.public_sets.next_item import (
 RESULTS = Path(__file__).with_name("results") / "movielens.json"
 WEIGHTS = (0.0, 0.4, 0.7, 1.0, 1.3, 1.6, 2.0)  # of the linear map in a blend
 Result = dict[str, Any]
-Strengths = list[NDArray[Any]]  # of each net, all users by all items
+Scores = list[NDArray[Any]]  # of each net, all users by all items
 
 
-def say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+def print_progress(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def trained(seed: int, quick: bool, folder: Path) -> TrainedNet:
-    """Return the net of a seed, from the folder if it is there and was trained by the recipe of today."""
+    """Return the net of a seed, from the folder if it was trained there with the current configuration."""
     file = folder / f"seed-{seed}{'-quick' if quick else ''}.pt"
-    if file.exists() and TrainedNet.load(file).recipe == recipe_of(seed, quick).as_json():
-        say(f"seed {seed}: is in {file}")
+    if file.exists() and TrainedNet.load(file).recipe == config_of(seed, quick).as_json():
+        print_progress(f"seed {seed}: read from {file}")
         return TrainedNet.load(file)
     arguments = ["--seed", str(seed), "--out", str(file), *(["--quick"] if quick else [])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -66,28 +66,28 @@ def trained(seed: int, quick: bool, folder: Path) -> TrainedNet:
     return TrainedNet.load(file)
 
 
-def prior_of(validation: Question) -> tuple[ItemRanker, Result]:
-    """Return the linear map with the ridge that the validation likes best, and how it was chosen."""
+def prior_of(validation: LeaveOneOut) -> tuple[ItemRanker, Result]:
+    """Return the linear map with the best ridge on the validation, and all trials."""
     tried: list[tuple[float, ItemRanker, Result]] = []
-    for model in MOVIELENS_FAMILIES["transition"]:
+    for model in MOVIELENS_GRIDS["transition"]:
         began = time.perf_counter()
         ranker = model.fit(validation.past)
         seconds = time.perf_counter() - began
         ndcg = float(ndcg_U(ranks_U(ranker, validation, NEWEST)).mean())
-        told = {"settings": model.settings(), "seconds": seconds, "validation_ndcg_at_10": ndcg}
-        tried.append((ndcg, ranker, told))
+        trial = {"settings": model.settings(), "seconds": seconds, "validation_ndcg_at_10": ndcg}
+        tried.append((ndcg, ranker, trial))
     _, ranker, chosen = max(tried, key=lambda one: one[0])
-    return ranker, {**chosen, "tried": [told for _, _, told in tried]}
+    return ranker, {**chosen, "tried": [trial for _, _, trial in tried]}
 
 
-def metrics(scores_UV: NDArray[Any], asked: Question) -> Result:
+def metrics(scores_UV: NDArray[Any], task: LeaveOneOut) -> Result:
     """Return HR@10 and nDCG@10 with their 95 % intervals over users."""
-    rank_U = ranks_B(scores_UV, asked.past, asked.target_U)
+    rank_U = ranks_B(scores_UV, task.past, task.target_U)
     return {"hr_at_10": asdict(mean_of_users(hits_U(rank_U))), "ndcg_at_10": asdict(mean_of_users(ndcg_U(rank_U)))}
 
 
-def blend(nets: tuple[Strengths, Strengths], priors: Strengths, validation: Question, test: Question) -> Result:
-    """Return the blend whose weight the validation chose, on the test. Pairs are of validation and test."""
+def blend(nets: tuple[Scores, Scores], priors: Scores, validation: LeaveOneOut, test: LeaveOneOut) -> Result:
+    """Return the figures of the blend on the test; the validation selects its weight. Pairs: validation, test."""
     tried = ndcg_by_weight(nets[0], priors[0], validation, WEIGHTS)
     weight = max(tried, key=lambda one: tried[one])
     found = metrics(blended_BV(nets[1], priors[1], weight), test)
@@ -95,7 +95,7 @@ def blend(nets: tuple[Strengths, Strengths], priors: Strengths, validation: Ques
 
 
 def spread(found: Sequence[Result]) -> Result:
-    """Return mean, least and most over seeds."""
+    """Return mean, minimum and maximum over seeds."""
     return {
         name: {"mean": float(np.mean(values)), "least": min(values), "most": max(values)}
         for name in ("hr_at_10", "ndcg_at_10")
@@ -103,16 +103,18 @@ def spread(found: Sequence[Result]) -> Result:
     }
 
 
-def judged(nets: Sequence[TrainedNet], prior: ItemRanker, validation: Question, test: Question) -> Result:
-    """Return every variant on the test: each net, each with the linear map, and all together."""
-    asked = [validation, test]
-    priors = [log_chance_BV(prior, newest(one.past, NEWEST)) for one in asked]
-    strengths: tuple[Strengths, Strengths] = ([], [])
+def evaluate_variants(
+    nets: Sequence[TrainedNet], prior: ItemRanker, validation: LeaveOneOut, test: LeaveOneOut
+) -> Result:
+    """Return every variant on the test: each network, each with the linear map, and all together."""
+    tasks = [validation, test]
+    priors = [log_probability_BV(prior, newest(one.past, NEWEST)) for one in tasks]
+    scores: tuple[Scores, Scores] = ([], [])
     of_seeds = []
     for trained_net in nets:
         began = time.perf_counter()
-        for told, one in zip(strengths, asked, strict=True):
-            told.append(NetRanker(trained_net.net).scores_BV(newest(one.past, NEWEST)))
+        for scores_of_nets, one in zip(scores, tasks, strict=True):
+            scores_of_nets.append(NetRanker(trained_net.net).scores_BV(newest(one.past, NEWEST)))
         rate = 2 * test.users / (time.perf_counter() - began)
         alone = {key: value for key, value in vars(trained_net).items() if key not in ("net", "recipe")}
         of_seeds.append(
@@ -120,62 +122,62 @@ def judged(nets: Sequence[TrainedNet], prior: ItemRanker, validation: Question, 
                 "seed": trained_net.recipe["seed"],
                 **alone,
                 "users_scored_per_second": rate,
-                "net": metrics(strengths[1][-1], test),
-                "net_and_prior": blend((strengths[0][-1:], strengths[1][-1:]), priors, validation, test),
+                "net": metrics(scores[1][-1], test),
+                "net_and_prior": blend((scores[0][-1:], scores[1][-1:]), priors, validation, test),
             }
         )
-        say(json.dumps(of_seeds[-1]))
+        print_progress(json.dumps(of_seeds[-1]))
     return {
         "seeds": of_seeds,
         "net": spread([one["net"] for one in of_seeds]),
         "net_and_prior": spread([one["net_and_prior"] for one in of_seeds]),
-        "all_nets": metrics(blended_BV(strengths[1], priors[1], 0.0), test),
-        "all_nets_and_prior": blend(strengths, priors, validation, test),
+        "all_nets": metrics(blended_BV(scores[1], priors[1], 0.0), test),
+        "all_nets_and_prior": blend(scores, priors, validation, test),
         "prior_alone": metrics(priors[1], test),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few hundred users, two epochs: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help="a few hundred users, two epochs, to see that it runs")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--at-once", type=int, default=2, help="trainings side by side")
-    parser.add_argument("--nets", type=Path, help="keeps trained nets there, and trains none that is there")
-    told = parser.parse_args()
-    seeds = [int(seed) for seed in told.seeds.split(",")]
+    parser.add_argument("--at-once", type=int, default=2, help="parallel trainings")
+    parser.add_argument("--nets", type=Path, help="folder of trained networks; those in it are not trained again")
+    arguments = parser.parse_args()
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
     torch.set_num_threads(1)
     result: Result = {
         "machine": machine(),
         "config": {
             "seeds": seeds,
-            "quick": told.quick,
-            "at_once": told.at_once,
-            "recipe": recipe_of(0, told.quick).as_json(),
+            "quick": arguments.quick,
+            "at_once": arguments.at_once,
+            "recipe": config_of(0, arguments.quick).as_json(),
             "prior_weights": WEIGHTS,
-            "least_chance_of_prior": LEAST_CHANCE,
+            "least_chance_of_prior": MIN_PROBABILITY,
             "torch": torch.__version__,
         },
     }
     began = time.perf_counter()
-    interactions = query_interactions(told.quick)
-    validation, test = question(interactions, VALIDATION), question(interactions, TEST)
-    result["asked"] = {
+    interactions = query_interactions(arguments.quick)
+    validation, test = leave_one_out(interactions, VALIDATION), leave_one_out(interactions, TEST)
+    result["input"] = {
         "users": interactions.users,
         "items": interactions.things,
         "newest": NEWEST,
         "protocol": "leave one out, all unseen",
     }
-    with TemporaryDirectory(prefix="throughline-bench-") as folder, ThreadPoolExecutor(told.at_once) as pool:
-        kept = told.nets or Path(folder)
+    with TemporaryDirectory(prefix="throughline-bench-") as folder, ThreadPoolExecutor(arguments.at_once) as pool:
+        kept = arguments.nets or Path(folder)
         kept.mkdir(parents=True, exist_ok=True)
-        nets = list(pool.map(lambda seed: trained(seed, told.quick, kept), seeds))
+        nets = list(pool.map(lambda seed: trained(seed, arguments.quick, kept), seeds))
     prior, result["prior"] = prior_of(validation)
-    result |= judged(nets, prior, validation, test)
+    result |= evaluate_variants(nets, prior, validation, test)
     result["seconds_of_this_run"] = time.perf_counter() - began
-    file = RESULTS.with_name("movielens-quick.json") if told.quick else RESULTS
+    file = RESULTS.with_name("movielens-quick.json") if arguments.quick else RESULTS
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for variant in ("net", "net_and_prior", "all_nets", "all_nets_and_prior"):
-        say(
+        print_progress(
             f"{variant}: "
             + ", ".join(
                 f"{name} {one['mean']:.4f}"
@@ -183,7 +185,7 @@ def main() -> None:
                 if name.endswith("at_10") and "mean" in one
             )
         )
-    say(f"written: {file}")
+    print_progress(f"written: {file}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""`make bench nights`: does the data work of a night follow the night's events, or the length of history?
+"""`make bench nights`: the cost of a day's data steps after a short and after a long history.
 
-One home a length: all days but the last are run as one range, then the last day is run alone, several times (a night
-that is not published is repeated from the same main, so its work is the same). A day with no lines follows, run the
-same way: what a night costs that has no events. Told are the steps' own clocks, medians, with and without that.
+One home per length: all days but the last run as one range, then the last day runs alone, several times. A day that is
+not published starts from the same main each time, so its work is the same. A day without lines follows and gives the
+fixed cost. The table shows medians of the steps' own clocks, with and without the fixed cost.
 
 python -m tests.bench.nights [--quick]
 """
@@ -31,7 +31,7 @@ Night = dict[str, float]  # seconds by step
 
 
 def bench_length(home: BenchHome, plan: LogPlan, progress: Progress) -> dict[str, object]:
-    """Return the seconds of the last night after a history, and of a night after it on which nothing landed."""
+    """Return the seconds of the last day after a history, and of the day without lines that follows."""
     task = progress.add_task(f"day {plan.days}", total=plan.days + REPEATS * 2 + len(DATA_STEPS) + 1)
     home.land(plan, lambda _: progress.advance(task))
     home.make_tables()
@@ -52,7 +52,7 @@ def bench_length(home: BenchHome, plan: LogPlan, progress: Progress) -> dict[str
     home.land_empty_day(empty.last_day)
     empties: list[Night] = []
     for number in range(REPEATS):
-        progress.update(task, description=f"day {plan.days}: night without events, {number + 1} of {REPEATS}")
+        progress.update(task, description=f"day {plan.days}: day without events, {number + 1} of {REPEATS}")
         empties.append(_night(home, empty))
         progress.advance(task)
     steps = {step: median(night[step] for night in nights) for step in DATA_STEPS}
@@ -71,30 +71,30 @@ def _night(home: BenchHome, plan: LogPlan) -> Night:
 
 
 def bench_nights(console: Console, is_quick: bool, cores: int, memory: str) -> None:
-    """Run both lengths, tell and write the ratio."""
+    """Run both lengths; print and write the ratio."""
     per_day, lengths = (2_000, (2, 4)) if is_quick else (EVENTS_A_DAY, LENGTHS)
-    told = []
+    sizes = []
     with Progress(console=console) as progress:
         for days in lengths:
             with bench_home(cores, memory, {}) as home:
-                told.append(bench_length(home, LogPlan(per_day * days, days), progress))
-    short, long = told
+                sizes.append(bench_length(home, LogPlan(per_day * days, days), progress))
+    short, long = sizes
     result = {
-        "machine": machine(), "events_a_day": per_day, "lengths": told,
+        "machine": machine(), "events_a_day": per_day, "lengths": sizes,
         "ratio": round(long["seconds"] / short["seconds"], 3),
         "ratio_above_empty": round(long["seconds_above_empty"] / short["seconds_above_empty"], 3),
     }  # fmt: skip
-    table = Table(title=f"the night of {per_day:,} events after a short and a long history, seconds, start-up apart")
-    for name in ("", *(f"day {one['days']}" for one in told), "ratio"):
+    table = Table(title=f"a day of {per_day:,} events after a short and a long history, seconds without start-up")
+    for name in ("", *(f"day {one['days']}" for one in sizes), "ratio"):
         table.add_column(name, justify="right" if name else "left")
     for step in DATA_STEPS:
-        values = [one["steps"][step] for one in told]
+        values = [one["steps"][step] for one in sizes]
         table.add_row(step, *[f"{value:.1f}" for value in values], f"{values[1] / values[0]:.2f}")
     for name, key, ratio in (
         ("all", "seconds", "ratio"),
-        ("above a night without events", "seconds_above_empty", "ratio_above_empty"),
+        ("above a day without events", "seconds_above_empty", "ratio_above_empty"),
     ):
-        table.add_row(name, *[f"{one[key]:.1f}" for one in told], f"{result[ratio]:.2f} (goal: at most {GOAL})")
+        table.add_row(name, *[f"{one[key]:.1f}" for one in sizes], f"{result[ratio]:.2f} (goal: at most {GOAL})")
     console.print(table)
     file = RESULTS.with_name("nights-quick.json") if is_quick else RESULTS
     file.parent.mkdir(exist_ok=True)
@@ -103,11 +103,11 @@ def bench_nights(console: Console, is_quick: bool, cores: int, memory: str) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="days 2 and 4 of 2,000 events: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help="days 2 and 4 of 2,000 events, to see that it runs")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--memory", default="6g")
-    told = parser.parse_args()
-    bench_nights(Console(), told.quick, told.cores, told.memory)
+    arguments = parser.parse_args()
+    bench_nights(Console(), arguments.quick, arguments.cores, arguments.memory)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`make bench planted`: who finds what the demo's people truly want, and what the Transformer makes of sessions.
+"""`make bench planted`: the true interests that each model finds in the made-up shop, and ablations of the Transformer.
 
-The world of `make demo`, straight from its generator, as of 2026-01-27. Baselines are tuned on the week before, as the
-referee does. Says at the end what falls short of what was asked for. Results are written after each part.
+The generator of `make demo` gives the shop as of 2026-01-27. Baselines are tuned on the week before, as in the
+evaluation. The bench prints at the end which goals were missed. It writes the results after each part.
 
 python -m tests.bench.planted [--quick] [--seeds 1,2,3] [--readings]
 """
@@ -39,10 +39,10 @@ from model.transformer.config import SIZES, NetworkConfig, TrainingConfig
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import console_progress
 from pipeline.demo.plan import DemoPlan
-from tests.bench.ablated import alterations, last_sessions
 from tests.bench.machine import machine
-from tests.bench.planted_course import Course, PathsRanker, perturbed
+from tests.bench.perturbed_histories import last_sessions, perturbations
 from tests.bench.planted_markdown import markdown
+from tests.bench.planted_training import FeaturesRanker, PlantedTraining, perturbed
 from tests.bench.planted_world import PlantedWorld, planted_world
 from tests.bench.public_sets.tag_bench import known_of
 from tests.bench.tag_by_tag import PathlessRanker
@@ -57,54 +57,54 @@ PATHS = (
     ),
     NextTagByTransition(TransitionSettings(bags=(Bag(0.98, 200),), ridge=1000.0)),
 )
-RECENT_DAYS, FEWEST_EVENTS = 14, 10  # of whoever is asked for planted interests
-SEED_OF_ALTERATIONS = 20260201
-LEAST_LOSS_OF_LAST_SESSION = 0.10
-MOST_SECONDS = 180.0
+RECENT_DAYS, FEWEST_EVENTS = 14, 10  # of users in the metric of planted interests
+SEED_OF_PERTURBATIONS = 20260201
+MIN_LOSS_OF_LAST_SESSION = 0.10
+MAX_SECONDS = 180.0
 LAST_SESSION_TWIN, PATHLESS_TWIN = "last session only", "without the other models' scores"
 SEQUENCE_WEIGHT = 0.5
-READ = ("planted_at_3", "planted_at_5", "f1_at_5")  # five tags are emitted, so nothing deeper is asked
+READ = ("planted_at_3", "planted_at_5", "f1_at_5")  # five tags are emitted, so no metric is deeper
 Values = Mapping[str, Floats]  # by metric, one of each user
 Result = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
-    """Who wants what on the as-of day, of the users of an exam; its altered pasts change nothing of it."""
+class PlantedInterests:
+    """The true interests of the test users on the as-of day. Perturbed histories do not change them."""
 
     wants_UT: Bools
-    is_lively_U: Bools
+    is_active_U: Bools
 
     @classmethod
-    def of(cls, world: PlantedWorld, listing_tags: np.ndarray, known: Histories) -> "Judge":
+    def of(cls, world: PlantedWorld, test_tags: np.ndarray, known: Histories) -> "PlantedInterests":
         test_set = build_test_set(known, SPLIT, SPLIT.test)
         wants_UT = world.planted_UT(SPLIT.test, test_set.asked.user_id_U) > 0
-        lately_E = test_set.asked.at_E >= test_set.moment - RECENT_DAYS * MICROS_PER_DAY
-        is_lively_U = np.bincount(test_set.asked.user_E[lately_E], minlength=test_set.users) >= FEWEST_EVENTS
-        return cls(wants_UT[:, np.searchsorted(world.history.tag_T, listing_tags)], is_lively_U)
+        is_recent_E = test_set.asked.at_E >= test_set.moment - RECENT_DAYS * MICROS_PER_DAY
+        is_active_U = np.bincount(test_set.asked.user_E[is_recent_E], minlength=test_set.users) >= FEWEST_EVENTS
+        return cls(wants_UT[:, np.searchsorted(world.history.tag_T, test_tags)], is_active_U)
 
     def values(self, top_k: TopK) -> Values:
         users, listed = top_k.tag_UL.shape
         user_P = np.repeat(np.arange(users), listed)
         score_P = np.tile(-np.arange(listed, dtype=np.float64), users)
-        told = (user_P, score_P, top_k.tag_UL.ravel(), top_k.is_answer_UL.ravel(), top_k.test_set.answers_U)
+        ranking = (user_P, score_P, top_k.tag_UL.ravel(), top_k.is_answer_UL.ravel(), top_k.test_set.answers_U)
         return {
             "planted_at_3": self.planted_U(top_k, 3),
             "planted_at_5": self.planted_U(top_k, 5),
             "ndcg_at_10": top_k.ndcg_U(),
-            "f1_at_5": f1_of_users(5, *told),
-            "recall_at_10": recall_of_users(PUBLISHED, *told),
+            "f1_at_5": f1_of_users(5, *ranking),
+            "recall_at_10": recall_of_users(PUBLISHED, *ranking),
         }
 
     def planted_U(self, top_k: TopK, depth: int) -> Floats:
-        """Return the share of min(depth, planted) interests among the strongest; nan for whoever is not asked."""
+        """Return the recall of min(depth, planted) interests at `depth`; nan for users who are not active."""
         found_U = np.take_along_axis(self.wants_UT, top_k.tag_UL[:, :depth], axis=1).sum(1)
         wanted_U = np.minimum(self.wants_UT.sum(1), depth)
-        return np.where(self.is_lively_U & (wanted_U > 0), found_U / np.maximum(wanted_U, 1), np.nan)
+        return np.where(self.is_active_U & (wanted_U > 0), found_U / np.maximum(wanted_U, 1), np.nan)
 
 
 def row(name: str, values: Values, reference: Values | None, **facts: Any) -> Result:
-    """Return a line of a table: means with intervals, and how far they lie above the reference where there is one."""
+    """Return a line of a table: means with intervals, and the paired differences to the reference, if any."""
     made: Result = {
         "name": name,
         **facts,
@@ -118,21 +118,21 @@ def row(name: str, values: Values, reference: Values | None, **facts: Any) -> Re
 
 
 def ece(top_k: TopK) -> float:
-    """Return the error over each user's ten highest affinities, as they were stated."""
+    """Return the calibration error of each user's ten highest affinities, as predicted."""
     return calibration_error(top_k.scores_UL, top_k.is_answer_UL)
 
 
 class Bench:
-    """The parts of the benchmark in their order; `result` grows."""
+    """The parts of the benchmark in order; each adds to `result`."""
 
     def __init__(self, plan: DemoPlan, recipe: TrainingConfig, seeds: Sequence[int], file: Path) -> None:
         self.console = Console(stderr=True)
         self.recipe, self.seeds, self.file = recipe, seeds, file
-        self.console.print("making the world", soft_wrap=True)
+        self.console.print("generating the shop", soft_wrap=True)
         world = planted_world(plan)
         self.known = known_of(world.history, SPLIT)
         self.test_set = build_test_set(self.known, SPLIT, SPLIT.test)
-        self.judge = Judge.of(world, self.test_set.asked.tag_T, self.known)
+        self.planted = PlantedInterests.of(world, self.test_set.asked.tag_T, self.known)
         self.result: Result = {
             "machine": machine(),
             "config": {
@@ -148,45 +148,45 @@ class Bench:
                 "torch_threads": torch.get_num_threads(),
                 "versions": {name: version(name) for name in ("torch", "xgboost-cpu", "numpy")},
             },
-            "asked": {
+            "input": {
                 "users": self.test_set.users,
                 "test_users": int((self.test_set.answers_U > 0).sum()),
-                "lively_users": int((self.judge.is_lively_U & self.judge.wants_UT.any(1)).sum()),
+                "lively_users": int((self.planted.is_active_U & self.planted.wants_UT.any(1)).sum()),
                 "tags": self.test_set.tags,
                 "events": len(self.test_set.asked.at_E),
             },
-            "trainings": [],  # other processes may hold the processor; processor_seconds leave their time out
+            "trainings": [],  # processor_seconds exclude the time of other processes
             "methods": [],
             "ablations": [],  # of the whole model
-            "ablations_without_paths": [],  # of the network that learns beside no other model
+            "ablations_without_paths": [],  # of the network without stacked features
         }
 
-    def course(self, size: NetworkConfig, paths: Sequence[Any] = PATHS, of: Any = Course.of) -> Course:
-        made: Course = of(self.known, SPLIT, self.test_set, paths, CUTOFFS_PER_WINDOW, size)
+    def course(
+        self, size: NetworkConfig, paths: Sequence[Any] = PATHS, of: Any = PlantedTraining.of
+    ) -> PlantedTraining:
+        made: PlantedTraining = of(self.known, SPLIT, self.test_set, paths, CUTOFFS_PER_WINDOW, size)
         return made
 
-    def trained(self, name: str, course: Course, seed: int) -> tuple[InterestTransformer, float]:
-        """Return the network and the seconds from the lessons to it; what the processor worked is in the result."""
+    def trained(self, name: str, course: PlantedTraining, seed: int) -> tuple[InterestTransformer, float]:
+        """Return the network and the seconds from the labels to it; `result` receives the CPU seconds."""
         worked = time.process_time()
         self.console.print(f"training {name}, seed {seed}", soft_wrap=True)
-        with console_progress(self.console) as told:
-            network, seconds = course.trained(replace(self.recipe, seed=seed), told)
+        with console_progress(self.console) as progress:
+            network, seconds = course.trained(replace(self.recipe, seed=seed), progress)
         seconds += course.seconds
         worked = time.process_time() - worked + course.processor_seconds
         self.result["trainings"].append({"name": name, "seed": seed, "seconds": seconds, "processor_seconds": worked})
-        self.console.print(
-            f"trained {name}, seed {seed}: {seconds:.0f} s, {worked:.0f} s of a processor", soft_wrap=True
-        )
+        self.console.print(f"trained {name}, seed {seed}: {seconds:.0f} s, {worked:.0f} s of CPU time", soft_wrap=True)
         return network, seconds
 
-    def methods(self) -> tuple[Course, InterestTransformer, Values]:
-        """Table A; return the course, the network of the first seed, and what it is worth."""
+    def methods(self) -> tuple[PlantedTraining, InterestTransformer, Values]:
+        """Table of models; return the training, the network of the first seed, and its metrics by user."""
         course = self.course(SIZES["laptop"])
         of_seeds, networks, errors, seconds = [], [], [], []
         for seed in self.seeds:
             network, took = self.trained("transformer", course, seed)
             top_k = predict_top_k(course.ranker(network), self.test_set)
-            of_seeds.append(self.judge.values(top_k))
+            of_seeds.append(self.planted.values(top_k))
             networks.append(network)
             errors.append(ece(top_k))
             seconds.append(took)
@@ -202,12 +202,12 @@ class Bench:
         if len(networks) > 1:
             top_k = predict_top_k(course.ranker(*networks), self.test_set)
             together = f"Transformer, {len(networks)} networks as one"
-            rows.append(row(together, self.judge.values(top_k), mean, ece=ece(top_k), seconds=sum(seconds)))
+            rows.append(row(together, self.planted.values(top_k), mean, ece=ece(top_k), seconds=sum(seconds)))
         self.result["methods"] = rows
         self.write()
-        top_k = predict_top_k(PathsRanker.of(course, self.recipe), self.test_set)
-        values = self.judge.values(top_k)
-        rows.append(row("its paths added up, no network", values, mean, ece=None, seconds=course.seconds))
+        top_k = predict_top_k(FeaturesRanker.of(course, self.recipe), self.test_set)
+        values = self.planted.values(top_k)
+        rows.append(row("its stacked features added up, no network", values, mean, ece=None, seconds=course.seconds))
         rows += self._baselines(mean)
         self.write()
         return course, networks[0], of_seeds[0]
@@ -223,44 +223,44 @@ class Bench:
             top_k = predict_top_k(ranker, self.test_set)
             error = ece(top_k) if chosen.predicts_probabilities else None
             facts = {"ece": error, "seconds": chosen.seconds, "settings": dict(chosen.settings), "is_baseline": True}
-            rows.append(row(name, self.judge.values(top_k), mean, **facts))
+            rows.append(row(name, self.planted.values(top_k), mean, **facts))
         return rows
 
-    def ablations(self, course: Course, network: InterestTransformer, whole: Values) -> None:
-        """Table B: first what the trained network is shown, then twins that are trained anew."""
+    def ablations(self, course: PlantedTraining, network: InterestTransformer, whole: Values) -> None:
+        """Table of ablations: first perturbed histories for the trained network, then networks trained again."""
         rows = self.result["ablations"]
         rows.append(row("all sessions, as trained", whole, None, kind="as trained"))
-        rows += self._shown(course, network, whole)
+        rows += self._perturbed(course, network, whole)
         self.write()
         laptop, seed = SIZES["laptop"], self.seeds[0]
         twins = {
-            LAST_SESSION_TWIN: partial(self.course, laptop, of=Course.of_last_sessions),
+            LAST_SESSION_TWIN: partial(self.course, laptop, of=PlantedTraining.of_last_sessions),
             PATHLESS_TWIN: partial(self.course, laptop, ()),
             "without session tokens": partial(self.course, replace(laptop, has_session_tokens=False)),
             "without time bias": partial(self.course, replace(laptop, has_time_bias=False)),
-            "without its path of own tags": partial(self.course, replace(laptop, has_own_tags=False)),
+            "without its pointer head": partial(self.course, replace(laptop, has_own_tags=False)),
             "hierarchical memory": partial(self.course, replace(laptop, is_hierarchical=True)),
         }
         newest = perturbed(self.test_set, last_sessions(self.test_set.asked, 1))
-        for name, lay_out in twins.items():
-            twin = lay_out()
+        for name, make_training in twins.items():
+            twin = make_training()
             trained, seconds = self.trained(name, twin, seed)
             top_k = predict_top_k(twin.ranker(trained), newest if name == LAST_SESSION_TWIN else self.test_set)
-            values = self.judge.values(top_k)
-            rows.append(row(name, values, whole, kind="trained anew", seconds=seconds))
+            values = self.planted.values(top_k)
+            rows.append(row(name, values, whole, kind="trained again", seconds=seconds))
             if name == PATHLESS_TWIN:
                 alone = [row("all sessions, as trained", values, None, kind="as trained")]
-                self.result["ablations_without_paths"] = [*alone, *self._shown(twin, trained, values)]
+                self.result["ablations_without_paths"] = [*alone, *self._perturbed(twin, trained, values)]
             self.write()
 
     def readings(self) -> None:
-        """The paper's decoder in both of its readings, of one network beside no other model: a softmax over tags for
-        each interest, and the tags one by one."""
+        """Both decoders of the paper, of one network without stacked features: a softmax over tags for each interest,
+        and the tags one by one."""
         self.recipe = replace(self.recipe, weights=replace(self.recipe.weights, sequence=SEQUENCE_WEIGHT))
         course = self.course(SIZES["laptop"], ())
-        network, seconds = self.trained("both readings of the decoder", course, self.seeds[0])
+        network, seconds = self.trained("both decoders", course, self.seeds[0])
         mixture, one_by_one = (
-            self.judge.values(predict_top_k(PathlessRanker(course.ranker(network), is_tag_by_tag), self.test_set))
+            self.planted.values(predict_top_k(PathlessRanker(course.ranker(network), is_tag_by_tag), self.test_set))
             for is_tag_by_tag in (False, True)
         )
         kept = {metric: mixture[metric] for metric in READ}
@@ -269,12 +269,12 @@ class Bench:
             row("tags one by one", {metric: one_by_one[metric] for metric in READ}, kept),
         ]
 
-    def _shown(self, course: Course, network: InterestTransformer, whole: Values) -> list[Result]:
-        """Return what the network is worth, as it is, when it and its paths are shown other pasts."""
+    def _perturbed(self, course: PlantedTraining, network: InterestTransformer, whole: Values) -> list[Result]:
+        """Return the metrics of the network and its stacked features on perturbed histories."""
         rows = []
-        for name, alter in alterations(np.random.default_rng(SEED_OF_ALTERATIONS)).items():
+        for name, alter in perturbations(np.random.default_rng(SEED_OF_PERTURBATIONS)).items():
             top_k = predict_top_k(course.ranker(network), perturbed(self.test_set, alter(self.test_set.asked)))
-            rows.append(row(name, self.judge.values(top_k), whole, kind="shown"))
+            rows.append(row(name, self.planted.values(top_k), whole, kind="shown"))
         return rows
 
     def write(self) -> None:
@@ -284,45 +284,43 @@ class Bench:
 
 
 def falls_short(result: Mapping[str, Any]) -> list[str]:
-    """Return what is not as good as was asked for, one line each. Of a quick trial it proves nothing."""
-    told = []
+    """Return one line for each missed goal. The lines of a quick trial prove nothing."""
+    lines = []
     for one in result["methods"]:
         if one.get("is_baseline"):
             found = one["above_reference"]["planted_at_3"]
             if found["high"] >= 0:
-                told.append(
+                lines.append(
                     f"planted interests at 3: {one['name']} lies {found['mean']:+.4f} ({found['low']:+.4f} to "
                     f"{found['high']:+.4f}) from the Transformer, expected an interval below zero"
                 )
-        elif "is_seed" in one and one["seconds"] > MOST_SECONDS:
-            told.append(f"{one['name']}: trained in {one['seconds']:.0f} s, expected {MOST_SECONDS:.0f} at most")
+        elif "is_seed" in one and one["seconds"] > MAX_SECONDS:
+            lines.append(f"{one['name']}: trained in {one['seconds']:.0f} s, expected {MAX_SECONDS:.0f} at most")
     for one in result["ablations"]:
         if one["name"] in ("last session", LAST_SESSION_TWIN):
             lost = -one["above_reference"]["planted_at_3"]["mean"]
-            if lost < LEAST_LOSS_OF_LAST_SESSION:
-                told.append(
+            if lost < MIN_LOSS_OF_LAST_SESSION:
+                lines.append(
                     f"planted interests at 3: {one['name']} ({one['kind']}) loses {lost:.4f}, expected "
-                    f"{LEAST_LOSS_OF_LAST_SESSION} at least"
+                    f"{MIN_LOSS_OF_LAST_SESSION} at least"
                 )
-    return told
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="400 people, one epoch: does it run at all?")
-    parser.add_argument("--seeds", default="1,2,3", help="of the Transformer; ablations are of the first")
-    parser.add_argument(
-        "--readings", action="store_true", help="the two readings of the decoder alone, beside the rest"
-    )
-    told = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="400 users, one epoch, to see that it runs")
+    parser.add_argument("--seeds", default="1,2,3", help="seeds of the Transformer; ablations use the first")
+    parser.add_argument("--readings", action="store_true", help="only the two decoders; other results stay")
+    arguments = parser.parse_args()
     try:
-        seeds = [int(seed) for seed in told.seeds.split(",")]
+        seeds = [int(seed) for seed in arguments.seeds.split(",")]
     except ValueError:
-        parser.error(f"--seeds {told.seeds}: expected whole numbers with commas between them, such as 1,2,3")
-    plan = DemoPlan(users=400) if told.quick else DemoPlan()
-    recipe = TrainingConfig(epochs=1) if told.quick else TrainingConfig()
-    bench = Bench(plan, recipe, seeds, RESULTS.with_name("planted-quick.json") if told.quick else RESULTS)
-    if told.readings:
+        parser.error(f"--seeds {arguments.seeds}: expected whole numbers with commas between them, such as 1,2,3")
+    plan = DemoPlan(users=400) if arguments.quick else DemoPlan()
+    recipe = TrainingConfig(epochs=1) if arguments.quick else TrainingConfig()
+    bench = Bench(plan, recipe, seeds, RESULTS.with_name("planted-quick.json") if arguments.quick else RESULTS)
+    if arguments.readings:
         bench.readings()
         print(json.dumps(bench.result["readings"], indent=1))
         kept = json.loads(bench.file.read_text()) if bench.file.exists() else bench.result

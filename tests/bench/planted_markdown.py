@@ -1,4 +1,4 @@
-"""The README's tables of the planted world: who finds what people want, and what is lost without their sessions."""
+"""The tables of the planted world in tests/bench/README.md: planted interests found, and ablations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,20 +12,20 @@ HEADINGS = {
 }
 OF_ABLATIONS = ("planted_at_3", "planted_at_5", "ndcg_at_10")
 ABLATIONS = {
-    "ablations": "Does crossing sessions matter?",
-    "ablations_without_paths": "Does it to the network alone, without the other models' scores?",
+    "ablations": "Ablations",
+    "ablations_without_paths": "Ablations of the network without the scores of other models",
 }
-Told = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 
-def markdown(result: Told) -> str:
+def markdown(result: Json) -> str:
     """Return the tables. In brackets: how far from the first line, with the paired interval of 95 %."""
-    asked, split = result["asked"], result["config"]["split"]
-    lively = f"{asked['lively_users']:,} people for planted interests, {asked['test_users']:,} for touched tags"
+    counts, split = result["input"], result["config"]["split"]
+    lively = f"{counts['lively_users']:,} users for planted interests, {counts['test_users']:,} for touched tags"
     parts = []
     if result["methods"]:
-        title = f"Demo's world as of {split['test']}, straight from the generator: {lively}"
-        header = ["method", *HEADINGS.values(), "ECE", "train or tune s"]
+        title = f"The made-up shop as of {split['test']}: {lively}"
+        header = ["model", *HEADINGS.values(), "ECE", "train or tune s"]
         lines = [
             [one["name"], *_values(one, tuple(HEADINGS)), _or_dash(one["ece"], ".4f"), _or_dash(one["seconds"], ".0f")]
             for one in result["methods"]
@@ -33,17 +33,17 @@ def markdown(result: Told) -> str:
         parts.append(_table(title, header, lines))
     for of, title in ABLATIONS.items():
         if result[of]:
-            header = ["sessions", "how", *(HEADINGS[metric] for metric in OF_ABLATIONS)]
+            header = ["change", "kind", *(HEADINGS[metric] for metric in OF_ABLATIONS)]
             lines = [[one["name"], one["kind"], *_values(one, OF_ABLATIONS)] for one in result[of]]
             parts.append(_table(title, header, lines))
     return "\n\n".join(parts)
 
 
-def _values(one: Told, metrics: Sequence[str]) -> list[str]:
+def _values(one: Json, metrics: Sequence[str]) -> list[str]:
     return [_value(one, metric) for metric in metrics]
 
 
-def _value(one: Told, metric: str) -> str:
+def _value(one: Json, metric: str) -> str:
     mean = f"{one['metrics'][metric]['mean']:.4f}"
     if "above_reference" not in one:
         return mean

@@ -1,6 +1,6 @@
-"""The demo's shop as a History, straight from the generator: what a person truly wanted is known to the day.
+"""The made-up shop as a History from its generator, which knows the true interests of each user by day.
 
-Robots, copies and broken lines are left out, as the pipeline leaves them out; a visit is a session.
+Bots, copies and broken lines are left out, as in the pipeline; a visit is a session.
 
 Shape letters: U people with an event, E events, M touches of a tag.
 """
@@ -31,7 +31,7 @@ class PlantedWorld:
     person_U: Ints
 
     def planted_UT(self, day: date, user_id_U: np.ndarray) -> Floats:
-        """Return how strongly each of some users wants each tag of the history's on a day; 0 for not at all."""
+        """Return the planted weight of each tag of the history for some users on a day; 0 for none."""
         number = (day - self.log.plan.first_day).days
         place = {str(tag): code for code, tag in enumerate(self.history.tag_T)}
         planted_UT = np.zeros((len(user_id_U), len(place)))

@@ -1,4 +1,4 @@
-"""RecTools lives in an environment of its own: it wants another NumPy than the project has."""
+"""The environment of RecTools, which needs another NumPy than the project."""
 
 import subprocess
 import sys
@@ -9,16 +9,16 @@ FOLDER, UV = Path(".rectools"), Path(".uv", "bin", "uv")
 
 
 def rectools_python() -> Path:
-    """Return the Python that has RecTools; its environment is made once, and anew when the requirements change.
+    """Return the Python that has RecTools; its environment is made on first use and again when the requirements change.
 
-    Ends the program if there is no uv to make it with.
+    Exits if uv is missing.
     """
     python, made_from = FOLDER / "bin" / "python", FOLDER / "made-from.txt"
     wanted = REQUIREMENTS.read_text(encoding="utf-8")
     if made_from.exists() and made_from.read_text(encoding="utf-8") == wanted:
         return python
     if not UV.exists():
-        sys.exit(f"no {UV}, which makes the environment of RecTools: start this with `make bench rectools`")
+        sys.exit(f"no {UV}, which makes the environment of RecTools: run `make bench rectools`")
     print(f"setting up {FOLDER} (5.5 GB, most of it torch with CUDA)", file=sys.stderr, flush=True)
     subprocess.run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, FOLDER], check=True)
     subprocess.run([UV, "pip", "sync", "--quiet", "--python", python, REQUIREMENTS], check=True)

@@ -1,4 +1,4 @@
-"""RecTools' SASRec as a worker that takes turns; `make bench rectools` runs this in RecTools' own environment.
+"""RecTools' SASRec as a worker that takes turns; `make bench rectools` runs it in RecTools' own environment.
 
 python -m tests.bench.rectools_sasrec FILE SETTINGS THREADS, where SETTINGS is JSON for SASRecModel.
 
@@ -22,7 +22,7 @@ from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import SASRecModel
 
-from tests.bench.turns import Handed, Ints, Steps, Turns
+from tests.bench.workers import Ints, Steps, Turns, WorkerInput
 
 DEPTH = 10
 SETTINGS = (
@@ -32,7 +32,7 @@ SETTINGS = (
 
 
 class EpochClock(Callback):  # type: ignore[misc]
-    """Measures an epoch from its first batch to its last, without what is set up around it."""
+    """Measures an epoch from its first batch to its last, without the set-up around it."""
 
     seconds = 0.0
 
@@ -44,7 +44,7 @@ class EpochClock(Callback):  # type: ignore[misc]
 
 
 def one_epoch() -> Trainer:
-    """Return what RecTools makes by itself, on the processor and with a clock; how many epochs, each fit says."""
+    """Return RecTools' own trainer on the CPU with a clock; each fit sets its number of epochs."""
     return Trainer(
         max_epochs=1,
         min_epochs=1,
@@ -59,7 +59,7 @@ def one_epoch() -> Trainer:
 
 
 def dataset(steps: Steps) -> Dataset:
-    """Return steps as RecTools wants them; the order stands for the moment."""
+    """Return steps as a data set of RecTools; the order stands for the moment."""
     at_N = pd.to_datetime(np.arange(len(steps.user_N)), unit="s")
     interactions = {Columns.User: steps.user_N, Columns.Item: steps.item_N, Columns.Weight: 1.0, Columns.Datetime: at_N}
     return Dataset.construct(pd.DataFrame(interactions))
@@ -73,31 +73,31 @@ def lists(recommended: pd.DataFrame, users: int) -> Ints:
 
 
 def main() -> None:
-    file, settings, threads = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+    input_file, settings, threads = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
     turns = Turns()
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(threads)
     seed_everything(settings.pop("seed"), verbose=False)
-    handed = Handed.load(file)
-    taught, known, everybody = dataset(handed.taught), dataset(handed.known), np.arange(handed.users)
+    worker_input = WorkerInput.load(input_file)
+    train, known, all_users = dataset(worker_input.train), dataset(worker_input.known), np.arange(worker_input.users)
     model = SASRecModel(**settings, get_trainer_func=one_epoch, recommend_torch_device="cpu")
     packages = ("rectools", "torch", "pytorch-lightning", "numpy", "pandas")
     turns.ready({"versions": {name: version(name) for name in packages}, "settings": all_settings(model)})
-    steps_U = np.bincount(handed.taught.user_N, minlength=handed.users)
+    steps_U = np.bincount(worker_input.train.user_N, minlength=worker_input.users)
     tokens = int(np.minimum(np.maximum(steps_U - 1, 0), model.session_max_len).sum())
-    for asked in turns.asked():
-        model.fit_partial(taught, min_epochs=1, max_epochs=1)
+    for file in turns.files():
+        model.fit_partial(train, min_epochs=1, max_epochs=1)
         [clock] = [one for one in model.fit_trainer.callbacks if isinstance(one, EpochClock)]
         began = time.perf_counter()
-        recommended = model.recommend(everybody, known, k=DEPTH, filter_viewed=True)
+        recommended = model.recommend(all_users, known, k=DEPTH, filter_viewed=True)
         scored = time.perf_counter() - began
-        told = {"epoch_seconds": clock.seconds, "tokens": tokens, "scoring_seconds": scored}
-        turns.done(asked, lists(recommended, handed.users), told)
+        figures = {"epoch_seconds": clock.seconds, "tokens": tokens, "scoring_seconds": scored}
+        turns.done(file, lists(recommended, worker_input.users), figures)
 
 
 def all_settings(model: SASRecModel) -> dict[str, Any]:
-    """Return the settings that say how it learns and ranks, defaults included."""
+    """Return the settings of training and ranking, defaults included."""
     return {name: getattr(model, name) for name in SETTINGS}
 
 

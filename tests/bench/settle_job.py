@@ -1,6 +1,6 @@
-"""Move main to the branch of a night whose data steps have ended, as `publish` does, but without profiles.
+"""Move main to the branch of a day after its data steps, as `publish` does, but without profiles.
 
-A benchmark's history needs no scores. Usage: spark-submit tests/bench/settle_job.py --day 2026-01-31
+The history of a benchmark needs no scores. Usage: spark-submit tests/bench/settle_job.py --day 2026-01-31
 """
 
 from pipeline.warehouse import branches
@@ -8,11 +8,11 @@ from pipeline.warehouse.step import run_step
 
 
 def main() -> None:
-    with run_step("settle") as here:
-        here.spark.conf.unset("spark.wap.branch")
-        branches.fast_forward(here.spark, here.branch)
-        branches.drop(here.spark, here.branch)
-    here.lease.free()
+    with run_step("settle") as step:
+        step.spark.conf.unset("spark.wap.branch")
+        branches.fast_forward(step.spark, step.branch)
+        branches.drop(step.spark, step.branch)
+    step.lease.free()
 
 
 if __name__ == "__main__":

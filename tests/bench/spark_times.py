@@ -1,4 +1,4 @@
-"""Where the time of a step goes, from the event log that Spark wrote: its SQL executions, and the stages of each."""
+"""SQL executions of a step and their times, from the event log of Spark."""
 
 import json
 import sysconfig
@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.settings import ROOT
 
-# Where something lies on this machine says nothing about it.
+# Removed from names, since they differ from machine to machine.
 PACKAGES = sysconfig.get_path("purelib")
 SQL_UI = "org.apache.spark.sql.execution.ui.SparkListenerSQL"
 
@@ -58,14 +58,14 @@ def executions(event_log: Path) -> list[Execution]:
 
 
 def _add_task(execution: Execution, event: dict[str, Any]) -> None:
-    told = event.get("Task Metrics") or {}
+    metrics = event.get("Task Metrics") or {}
     execution.tasks += 1
     execution.stages.add(event["Stage ID"])
-    execution.task_seconds += told.get("Executor Run Time", 0) / 1e3
-    execution.cpu_seconds += told.get("Executor CPU Time", 0) / 1e9
-    execution.gc_seconds += told.get("JVM GC Time", 0) / 1e3
-    execution.spilled_mib += told.get("Disk Bytes Spilled", 0) / 2**20
-    execution.shuffled_mib += told.get("Shuffle Write Metrics", {}).get("Shuffle Bytes Written", 0) / 2**20
+    execution.task_seconds += metrics.get("Executor Run Time", 0) / 1e3
+    execution.cpu_seconds += metrics.get("Executor CPU Time", 0) / 1e9
+    execution.gc_seconds += metrics.get("JVM GC Time", 0) / 1e3
+    execution.spilled_mib += metrics.get("Disk Bytes Spilled", 0) / 2**20
+    execution.shuffled_mib += metrics.get("Shuffle Write Metrics", {}).get("Shuffle Bytes Written", 0) / 2**20
 
 
 def _events(event_log: Path) -> Iterator[dict[str, Any]]:
@@ -74,4 +74,4 @@ def _events(event_log: Path) -> Iterator[dict[str, Any]]:
             try:
                 yield json.loads(line)
             except json.JSONDecodeError:
-                return  # the last line of an application that is still at work
+                return  # the unfinished last line of a running application

@@ -1,6 +1,6 @@
-"""Boosted trees over decayed counts and over what other methods say: a ranking of rankings.
+"""Boosted trees over decayed counts and the scores of other models.
 
-The mean of some forests, each of which sees other rows and features: trees that learn to rank few users differ much.
+The mean of some forests on different samples of rows and features, since trees trained on few users vary much.
 Sources: Wolpert 1992, stacked generalisation; Breiman 1996, bagging.
 
 Shape letters: U users, T tags, P pairs of user and tag, F features.
@@ -25,39 +25,47 @@ from model.data.pairs import OwnTags, Pairs
 from model.data.popularity import Popularity, fit_popularity
 from model.interfaces import FittedModel, Model, TrainingData
 
-FIRST = 20  # tags of each method that are candidates beside own and popular ones
+FIRST = 20  # tags of each model that are candidates in addition to own and popular ones
 FEW_TREES = 20
-LEAST_STRENGTH = 1e-4  # whose logarithm is taken: what lies below is told apart by its place
+MIN_SCORE = 1e-4  # lower bound before the logarithm; lower scores differ by their place
 
 
 @dataclass(frozen=True, eq=False)
 class StackedRanker:
-    """A Ranker."""
+    """The fitted stack as of a cutoff."""
 
     forests: tuple[xgboost.Booster, ...]
     methods: tuple[Model, ...]
-    said: tuple[FittedModel, ...]  # the methods as of the cut
-    actions: tuple[str, ...]  # counted one by one
+    fitted: tuple[FittedModel, ...]  # the models as of the cutoff
+    actions: tuple[str, ...]  # counted separately
     popularity: Popularity
     cutoff: int  # moment
 
     def as_of(self, past: History, cutoff: int) -> "StackedRanker":
-        """Return what it is at another cut, with what it has learnt. past: everybody known then."""
+        """Return the same forests as of another cutoff. past: all users known then."""
         return replace(
-            self, said=_prepared(self.methods, past, cutoff), popularity=fit_popularity(past, cutoff), cutoff=cutoff
+            self, fitted=_fitted(self.methods, past, cutoff), popularity=fit_popularity(past, cutoff), cutoff=cutoff
         )
 
     def scores_UT(self, past: History) -> Floats:
-        """Return what the forests say of candidates, bent into 0 to 1; of all others less, by popularity."""
-        asked = candidates_of(past, self.popularity)
-        pairs, rows_PF = _rows(asked.past, asked.own, asked.pairs, asked.share_T, self.cutoff, self.said, self.actions)
-        said_P = np.mean([margin_P(forest, rows_PF) for forest in self.forests], axis=0)
-        return replace(asked, pairs=pairs).filled_up_UT(np.asarray(expit(said_P)))
+        """Return the scores of the candidates, mapped into 0 to 1; all other tags score lower, by popularity."""
+        candidates = candidates_of(past, self.popularity)
+        pairs, rows_PF = _rows(
+            candidates.past,
+            candidates.own,
+            candidates.pairs,
+            candidates.share_T,
+            self.cutoff,
+            self.fitted,
+            self.actions,
+        )
+        margin_mean_P = np.mean([margin_P(forest, rows_PF) for forest in self.forests], axis=0)
+        return replace(candidates, pairs=pairs).filled_up_UT(np.asarray(expit(margin_mean_P)))
 
 
 @dataclass(frozen=True)
 class StackedRanking(Model):
-    """A Contestant. methods: those that learn from the past alone, so that none has seen an answer it is asked for."""
+    """Boosted trees over other models. methods: models that fit on the past alone, so none has seen a label."""
 
     name: ClassVar[str] = "stacked-ranking"
     predicts_probabilities: ClassVar[bool] = False
@@ -73,7 +81,7 @@ class StackedRanking(Model):
         }
 
     def for_leakage_check(self) -> "StackedRanking":
-        """Return one forest of a few trees: all lessons and methods are read as for the whole stack."""
+        """Return one forest of a few trees, which reads the same labels and models as the whole stack."""
         return replace(self, forests=1, lambda_mart=replace(self.lambda_mart, trees=FEW_TREES))
 
     def fit(self, data: TrainingData) -> StackedRanker:
@@ -86,16 +94,16 @@ class StackedRanking(Model):
         examples = [self._examples(window, past.before(window.cutoff), actions) for window in data.windows]
         forests = tuple(self.lambda_mart.grow(examples, seed) for seed in range(self.forests))
         return StackedRanker(
-            forests, self.methods, _prepared(self.methods, past, cutoff), actions, fit_popularity(past, cutoff), cutoff
+            forests, self.methods, _fitted(self.methods, past, cutoff), actions, fit_popularity(past, cutoff), cutoff
         )
 
-    def _examples(self, window: LabeledWindow, everybody: History, actions: tuple[str, ...]) -> RankingExamples:
-        said = _prepared(self.methods, everybody, window.cutoff)
-        pairs, rows_PF = _rows(window.past, window.own, window.pairs, window.share_T, window.cutoff, said, actions)
+    def _examples(self, window: LabeledWindow, all_users: History, actions: tuple[str, ...]) -> RankingExamples:
+        fitted = _fitted(self.methods, all_users, window.cutoff)
+        pairs, rows_PF = _rows(window.past, window.own, window.pairs, window.share_T, window.cutoff, fitted, actions)
         return RankingExamples(rows_PF, np.isin(pairs.key_P, window.touched.key_P), pairs.user_P, window.past.users)
 
 
-def _prepared(methods: Sequence[Model], past: History, cutoff: int) -> tuple[FittedModel, ...]:
+def _fitted(methods: Sequence[Model], past: History, cutoff: int) -> tuple[FittedModel, ...]:
     return tuple(method.fit(TrainingData((), past, cutoff)) for method in methods)
 
 
@@ -105,15 +113,15 @@ def _rows(
     pairs: Pairs,
     share_T: Floats,
     cutoff: int,
-    said: Sequence[FittedModel],
+    fitted: Sequence[FittedModel],
     actions: tuple[str, ...],
 ) -> tuple[Pairs, Floats]:
-    """Return the candidates, those of the methods included, and a row for each: counts, strengths and places."""
-    strengths = [ranker.scores_UT(past) for ranker in said]
-    places = [places_UT(scores_UT) for scores_UT in strengths]
+    """Return the candidates, those of the methods included, and a row for each: counts, scores and places."""
+    scores = [ranker.scores_UT(past) for ranker in fitted]
+    places = [places_UT(scores_UT) for scores_UT in scores]
     firsts = [np.flatnonzero(place_UT < FIRST) for place_UT in places]
-    asked = Pairs(np.unique(np.concatenate([pairs.key_P, *firsts])), pairs.tags)
-    told = [np.log(np.maximum(scores_UT, LEAST_STRENGTH)).ravel()[asked.key_P] for scores_UT in strengths]
-    stands = [np.log1p(place_UT).ravel()[asked.key_P] for place_UT in places]
-    counted_PF = features_PF(past, own, asked, share_T, cutoff, actions)
-    return asked, np.column_stack([counted_PF, *told, *stands])
+    candidates = Pairs(np.unique(np.concatenate([pairs.key_P, *firsts])), pairs.tags)
+    log_scores = [np.log(np.maximum(scores_UT, MIN_SCORE)).ravel()[candidates.key_P] for scores_UT in scores]
+    log_places = [np.log1p(place_UT).ravel()[candidates.key_P] for place_UT in places]
+    counted_PF = features_PF(past, own, candidates, share_T, cutoff, actions)
+    return candidates, np.column_stack([counted_PF, *log_scores, *log_places])

@@ -1,4 +1,4 @@
-"""What a step says of itself: the seconds in the table `runs`, counted from where Spark and its branch are there."""
+"""The own clock of a step: its seconds in the table `runs`, which start once Spark and the branch exist."""
 
 from datetime import date
 

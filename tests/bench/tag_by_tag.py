@@ -1,6 +1,6 @@
-"""A trained network asked in its two other ways, without any path: its interests' mixture, and tag after tag.
+"""The two other outputs of a trained network, without stacked features: the mixture of interests, and tags one by one.
 
-Shape letters: U users, B users of a batch, T tags asked about, V tags of the vocabulary, J tags emitted.
+Shape letters: U users, B users of a batch, T tags of the history, V tags of the vocabulary, J tags emitted.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from model.transformer.fit import TOKENS_AT_ONCE, FittedTransformer
 from model.transformer.tokens import layout, token_batch
 
 EMITTED = 5
-UNSAID = -1e3
+UNRANKED = -1e3
 
 
 @dataclass(frozen=True, eq=False)
 class PathlessRanker:
-    """A Ranker: what one network says alone, by the mixture of its interests or as it emits tags."""
+    """Scores of one network alone, by the mixture of its interests or by the tags that it emits."""
 
     of: FittedTransformer
     is_tag_by_tag: bool
@@ -30,7 +30,7 @@ class PathlessRanker:
         """Return log probabilities of the mixture, or -1 for the tag emitted first, -2 for the second and so on."""
         network, vocabulary = self.of.networks[0].eval(), self.of.vocabulary
         tokens = layout(past, vocabulary, self.of.size.has_session_tokens)
-        scores_UV = np.full((past.users, len(vocabulary.tags)), UNSAID)
+        scores_UV = np.full((past.users, len(vocabulary.tags)), UNRANKED)
         lengths_U = np.minimum(np.bincount(tokens.user_N, minlength=tokens.users), MAX_TOKENS)
         for user_B in batches(lengths_U, TOKENS_AT_ONCE):
             batch = token_batch(tokens, user_B, [[self.of.cutoff]] * len(user_B), MAX_TOKENS)
@@ -42,4 +42,4 @@ class PathlessRanker:
                 mixture_BCT = network.interests(memory_BLD, batch, network.tag_TD).log_mixture_BCT()
                 scores_UV[user_B] = mixture_BCT[:, 0].numpy()
         code_T = vocabulary.tag_codes(past.tag_T)
-        return np.column_stack([np.full(past.users, UNSAID), scores_UV])[:, code_T]
+        return np.column_stack([np.full(past.users, UNRANKED), scores_UV])[:, code_T]

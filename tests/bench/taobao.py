@@ -1,11 +1,10 @@
-"""`make bench taobao`: the Transformer on Taobao from three seeds, beside what it must beat; its tag-by-tag decoder.
+"""`make bench taobao`: the Transformer on Taobao from three seeds, compared with baselines; its tag-by-tag decoder.
 
-The validation cut chooses the setting, once, for the first seed, unless --setting does; the others run with it. Each
-seed is a mean of three networks. Differences are paired by user. The guards, and all other baselines, are in `make
-bench baselines`. The decoder that emits tags is compared, without paths, with the mixture of interests of the same
-network.
+The validation cutoff selects the setting for the first seed, unless --setting does; the other seeds use it. Each seed
+is the mean of three networks. Differences are paired by user. `make bench baselines` has the leakage tests and all
+other baselines. The decoder that emits tags is compared with the mixture of the same network, without stacked features.
 
-Needs the log, found by THROUGHLINE_REAL_DATA. Ends with the table in Markdown.
+THROUGHLINE_REAL_DATA names the folder of the log. The bench prints a table in Markdown.
 
 python -m tests.bench.taobao [--quick] [--setting N] [--as-of 2017-12-01]
 """
@@ -35,10 +34,10 @@ from model.transformer.fit import FittedTransformer, TransformerModel
 from tests.bench.machine import machine
 from tests.bench.public_sets import files
 from tests.bench.public_sets.files import data_folder
-from tests.bench.public_sets.sets import EVERYBODY, TAOBAO_SPLIT, taobao_split
+from tests.bench.public_sets.sets import ALL_USERS, TAOBAO_SPLIT, taobao_split
 from tests.bench.public_sets.tag_bench import METRICS, known_of
 from tests.bench.public_sets.taobao import read_taobao
-from tests.bench.public_sets.taobao_contestants import STACKED, TAOBAO_FAMILIES, TRIAL_FAMILIES
+from tests.bench.public_sets.taobao_models import STACKED, TAOBAO_GRIDS, TRIAL_GRIDS
 from tests.bench.tag_by_tag import PathlessRanker
 
 RESULTS = Path(__file__).with_name("results") / "taobao_transformer.json"
@@ -47,30 +46,30 @@ QUICK_USERS = 200
 ENSEMBLES = 3  # a network of an ensemble takes the seed after that of the one before it
 COMPARED_WITH = ("counts-1", "boosted-ranking", STACKED.name)
 SEQUENCE_WEIGHT = 0.5
-SEQUENCE_EPOCHS = 3  # nothing to start from, so it takes longer than beside paths
+SEQUENCE_EPOCHS = 3  # more than with stacked features, which give a warm start
 Result = dict[str, Any]
 
 
-def told_of(judged: EvaluationResult, others: Sequence[EvaluationResult]) -> Result:
-    """Return the figures of one seed, how much they lie above others', and how true its probabilities are."""
+def figures_of(result: EvaluationResult, others: Sequence[EvaluationResult]) -> Result:
+    """Return the metrics of one seed, their differences to others, and its calibration errors."""
     return {
-        "settings": judged.settings,
-        "metrics": {metric: asdict(judged.interval(metric)) for metric in METRICS},
+        "settings": result.settings,
+        "metrics": {metric: asdict(result.interval(metric)) for metric in METRICS},
         "against": {
             other.name: {
-                metric: asdict(paired_difference(judged.value_of[metric], other.value_of[metric])) for metric in METRICS
+                metric: asdict(paired_difference(result.value_of[metric], other.value_of[metric])) for metric in METRICS
             }
             for other in others
         },
         "ece_of_ten_highest": {
-            "before_calibration": judged.before.ece if judged.before else None,
-            "after_calibration": judged.after.ece if judged.after else None,
+            "before_calibration": result.before.ece if result.before else None,
+            "after_calibration": result.after.ece if result.after else None,
         },
     }
 
 
-def judged_at(test: TestSet, chosen: Selected, ranker: FittedModel) -> EvaluationResult:
-    """Judge as the referee does, without its guards."""
+def evaluate_at(test: TestSet, chosen: Selected, ranker: FittedModel) -> EvaluationResult:
+    """Evaluate a model on the test, without leakage tests."""
     top_k = predict_top_k(ranker, test)
     cost = Cost(chosen.seconds, 0.0, top_k.seconds)
     return evaluate_top_k(
@@ -78,18 +77,18 @@ def judged_at(test: TestSet, chosen: Selected, ranker: FittedModel) -> Evaluatio
     )
 
 
-def judged_seeds(
+def evaluate_seeds(
     test: TestSet, chosen: Selected, model: TransformerModel, windows: TrainingWindows
 ) -> dict[int, EvaluationResult]:
-    """Judge ensembles, by their first seed. What they learn from is laid out once for all of them.
+    """Evaluate ensembles, by their first seed. They share the training data.
 
-    Thresholds and calibration of all are those that the first seed was given at the validation cut.
+    All use the thresholds and the calibration that the first seed has from the validation cutoff.
     """
     each = model.networks
     whole = fit_as_of(replace(model, networks=each * ENSEMBLES), windows, windows.known, test.cutoff)
     assert isinstance(whole, FittedTransformer)
     return {
-        model.recipe.seed + first: judged_at(
+        model.recipe.seed + first: evaluate_at(
             test, chosen, replace(whole, networks=whole.networks[first : first + each])
         )
         for first in range(0, each * ENSEMBLES, each)
@@ -97,7 +96,7 @@ def judged_seeds(
 
 
 def bench_tag_by_tag(windows: TrainingWindows, test: TestSet, model: TransformerModel) -> Result:
-    """Train one network with the loss of the tag-by-tag decoder; return what it says alone in either way."""
+    """Train one network with the loss of the tag-by-tag decoder; return the F1@5 of both its outputs."""
     recipe = replace(
         model.recipe,
         epochs=SEQUENCE_EPOCHS,
@@ -126,7 +125,7 @@ def _f1_at_5_of(top_k: TopK) -> Any:
 
 
 def tuned_before(name: str) -> Model:
-    """Return the setting of a baseline that `make bench baselines` chose on the same validation cut."""
+    """Return the setting of a baseline that `make bench baselines` selected on the same validation cutoff."""
     sets = json.loads(BASELINES.read_text(encoding="utf-8"))["sets"]
     methods = next(one for one in sets if one["name"] == "taobao")["tasks"][0]["methods"]
     settings = next(one["settings"] for one in methods if one["method"] == name)
@@ -136,38 +135,38 @@ def tuned_before(name: str) -> Model:
 def bench(quick: bool, setting: int | None, split: Split) -> Result:
     started = time.monotonic()
 
-    def told(doing: str) -> None:
+    def progress(doing: str) -> None:
         print(f"{time.monotonic() - started:6.1f} s  {doing}", file=sys.stderr, flush=True)
 
     history = read_taobao(data_folder()).history
-    history = history.of_users(lowest_hash_users_U(history.user_id_U, QUICK_USERS if quick else EVERYBODY))
+    history = history.of_users(lowest_hash_users_U(history.user_id_U, QUICK_USERS if quick else ALL_USERS))
     known = known_of(history, split)
     windows = TrainingWindows(known, split)
     validation, test = (build_test_set(known, split, cutoff) for cutoff in (split.validation, split.test))
     others = []
     for name in COMPARED_WITH:
-        told(name)
+        progress(name)
         other = SearchSpace(name, (STACKED if name == STACKED.name else tuned_before(name),)).choose(
             windows, validation
         )
         ranker = other.fit(known, test.cutoff)
         assert ranker is not None
-        others.append(judged_at(test, other, ranker))
-    transformers = (TRIAL_FAMILIES if quick else TAOBAO_FAMILIES)["transformer"]
-    told("choosing the transformer")
+        others.append(evaluate_at(test, other, ranker))
+    transformers = (TRIAL_GRIDS if quick else TAOBAO_GRIDS)["transformer"]
+    progress("choosing the transformer")
     chosen = SearchSpace("transformer", transformers if setting is None else transformers[setting:][:1]).choose(
         windows, validation
     )
-    told(f"three seeds of {chosen.settings}")
+    progress(f"three seeds of {chosen.settings}")
     model = next(one for one in transformers if one.settings() == chosen.settings)
     assert isinstance(model, TransformerModel)
-    seeds = judged_seeds(test, chosen, model, windows)
+    seeds = evaluate_seeds(test, chosen, model, windows)
     result: Result = {
         "machine": machine(),
         "configuration": {
             "title": files.TAOBAO.title,
             "quick_users": QUICK_USERS if quick else None,
-            "setting_taken_untuned": setting,  # None where the validation chose among the whole family
+            "setting_taken_untuned": setting,  # None where the validation selected the setting
             "split": split.as_json(),
             "users": test.users,
             "test_users": int((test.answers_U > 0).sum()),
@@ -176,19 +175,19 @@ def bench(quick: bool, setting: int | None, split: Split) -> Result:
         },
         "tried": list(chosen.tried),
         "others": {one.name: {metric: asdict(one.interval(metric)) for metric in METRICS} for one in others},
-        "seeds": {str(seed): told_of(one, others) for seed, one in seeds.items()},
+        "seeds": {str(seed): figures_of(one, others) for seed, one in seeds.items()},
         "process": {"seconds": time.monotonic() - started},
     }
     _write(result, quick)
     print(seeds_markdown(result["seeds"]), flush=True)
-    told("tag by tag")
+    progress("tag by tag")
     result["tag_by_tag"] = bench_tag_by_tag(windows, test, model)
     _write(result, quick)
     return result
 
 
 def seeds_markdown(seeds: Mapping[str, Result]) -> str:
-    """Return a line for each seed: figures, differences, and the error of its probabilities."""
+    """Return a line for each seed: metrics, differences, and calibration errors."""
     lines = [
         "| seed | nDCG@10 | F1@5 | recall@10 | "
         + " | ".join(f"{metric} above {name}" for name in COMPARED_WITH for metric in ("nDCG@10", "F1@5"))
@@ -214,13 +213,13 @@ def _write(result: Result, is_quick: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_USERS} users and a tiny training: does it run?")
-    parser.add_argument("--setting", type=int, help="take this setting of the family, from 0 on, and tune nothing")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_USERS} users, one epoch, to see that it runs")
+    parser.add_argument("--setting", type=int, help="use this setting of the grid, from 0 on, without tuning")
     parser.add_argument(
         "--as-of",
         type=date.fromisoformat,
         default=TAOBAO_SPLIT.test,
-        help="the last day that is known; the next one judges, the one before chooses (default %(default)s)",
+        help="the last known day; the next day is the test, the day before the validation (default %(default)s)",
     )
     arguments = parser.parse_args()
     result = bench(arguments.quick, arguments.setting, taobao_split(arguments.as_of))

@@ -1,8 +1,7 @@
-"""`make bench training`: the memory and the time of training the Transformer, by the number of users and tags.
+"""`make bench training`: memory and time of training the Transformer, by the number of users and tags.
 
-Each size is a table of its own and one process of `python -m model train` on one thread, as a week's training. Its
-users did a few things each, so that it is the tags which fill the memory. What they touch is drawn at random:
-nothing is to be learnt from it. Writes training.json in tests/bench/results.
+Each size is a table of its own and one process of `python -m model train` on one thread. Each user has a few events, so
+the tags determine the memory. The touched tags are random. Writes training.json in tests/bench/results.
 
 python -m tests.bench.training [--quick] [--users N...] [--tags N]
 """
@@ -17,7 +16,7 @@ from typing import Any
 
 from tests.bench.generated_sequences import DAYS, EVENTS, LAST_DAY, catalog_environment, make_weeks
 from tests.bench.machine import machine
-from tests.bench.measured import measured
+from tests.bench.measure import measured
 
 RESULTS = Path(__file__).with_name("results") / "training.json"
 WEEKS = 4
@@ -27,7 +26,7 @@ TAGS = 2_700
 
 
 def bench(users: int, tags: int) -> dict[str, Any]:
-    """Make the table of `users`, train on it and return what that took."""
+    """Make the table of `users`, train on it and return the cost."""
     with TemporaryDirectory(prefix="throughline-bench-") as name:
         folder = Path(name)
         print(f"{users} users, {tags} tags: making their sequences", file=sys.stderr)
@@ -53,15 +52,15 @@ def bench(users: int, tags: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few users: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help="a few users, to see that it runs")
     parser.add_argument("--users", type=int, nargs="+", help="sizes in their order; default 2500 and 20000")
     parser.add_argument("--tags", type=int, default=TAGS, help="of the catalogue (default %(default)s)")
-    told = parser.parse_args()
-    out = RESULTS.with_stem(f"{RESULTS.stem}-quick") if told.quick else RESULTS
+    arguments = parser.parse_args()
+    out = RESULTS.with_stem(f"{RESULTS.stem}-quick") if arguments.quick else RESULTS
     generated = {"events_of_a_user": EVENTS, "days": DAYS, "weeks": WEEKS}
     result: dict[str, Any] = {"machine": machine(), "generated": generated, "sizes": []}
-    for users in told.users or (QUICK_SIZES if told.quick else SIZES):
-        result["sizes"].append(bench(users, told.tags))
+    for users in arguments.users or (QUICK_SIZES if arguments.quick else SIZES):
+        result["sizes"].append(bench(users, arguments.tags))
         print(json.dumps(result["sizes"][-1]), file=sys.stderr)
         out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -1,7 +1,7 @@
--- Landed lines to events, rejects and items: the work of pipeline/transforms/clean.py, with DESIGN.md's rules, as DuckDB likes it.
+-- Landed lines to events, rejects and items: the work of pipeline/transforms/clean.py, in DuckDB.
 -- Variables: landing, out, inner_pad, outer_pad, future_days, duplicate_days, allowed_lateness_days, and the rules of
--- bots. Tables: event_types (name, canonical, weight), robot_patterns (pattern).
-CREATE TEMP TABLE judged AS
+-- bots. Tables: event_types (name, canonical, weight), bot_patterns (pattern).
+CREATE TEMP TABLE validated AS
 WITH parsed AS (
     SELECT
         regexp_extract(filename, '/(\d{4}-\d{2}-\d{2})/[^/]*$', 1)::DATE AS arrival_day,
@@ -15,7 +15,7 @@ WITH parsed AS (
         arrival_day, file, line, text, line_of IS NULL AS is_broken,
         nullif(trim(line_of.id), '') AS event_id,
         nullif(trim(line_of.user), '') AS source_user,
-        TRY_CAST(line_of.time AS TIMESTAMP) AS told_at,
+        TRY_CAST(line_of.time AS TIMESTAMP) AS printed_at,
         TRY_CAST(line_of.received AS TIMESTAMP) AS received_at,
         nullif(trim(line_of.type), '') AS type_name,
         nullif(trim(line_of.item), '') AS item_id,
@@ -24,11 +24,11 @@ WITH parsed AS (
         nullif(trim(line_of.url), '') AS url,
         nullif(trim(line_of.ua), '') AS user_agent,
         TRY_CAST(line_of.consent AS BOOLEAN) AS consent,
-        CASE WHEN told_at BETWEEN '1990-01-01' AND '2100-01-01' THEN told_at END AS event_at
+        CASE WHEN printed_at BETWEEN '1990-01-01' AND '2100-01-01' THEN printed_at END AS event_at
     FROM parsed
 )
 SELECT
-    canonical.* EXCLUDE (told_at, told_tags, text, is_broken, type_name),
+    canonical.* EXCLUDE (printed_at, told_tags, text, is_broken, type_name),
     event_types.canonical AS event_type, event_types.weight,
     CASE
         WHEN is_broken THEN 'unparsable'
@@ -41,27 +41,27 @@ SELECT
     CASE WHEN reason IS NOT NULL THEN text END AS text
 FROM canonical LEFT JOIN event_types ON event_types.name = type_name;
 
-COPY (SELECT arrival_day, file, line, reason, text FROM judged WHERE reason IS NOT NULL)
+COPY (SELECT arrival_day, file, line, reason, text FROM validated WHERE reason IS NOT NULL)
 TO (getvariable('out') || '/rejects.parquet') (FORMAT parquet, COMPRESSION zstd);
 
 -- One HMAC a user, not one a line.
 CREATE TEMP TABLE pseudonyms AS
 SELECT source_user,
        sha256(getvariable('outer_pad') || unhex(sha256(getvariable('inner_pad') || encode(source_user)))) AS user_id
-FROM (SELECT DISTINCT source_user FROM judged WHERE reason IS NULL);
+FROM (SELECT DISTINCT source_user FROM validated WHERE reason IS NULL);
 
-CREATE TEMP TABLE robot_agents AS
-SELECT user_agent FROM (SELECT DISTINCT user_agent FROM judged WHERE user_agent IS NOT NULL)
-WHERE EXISTS (FROM robot_patterns WHERE regexp_matches(user_agent, pattern));
+CREATE TEMP TABLE bot_agents AS
+SELECT user_agent FROM (SELECT DISTINCT user_agent FROM validated WHERE user_agent IS NOT NULL)
+WHERE EXISTS (FROM bot_patterns WHERE regexp_matches(user_agent, pattern));
 
 -- Only lines whose id comes more than once need windows.
 CREATE TEMP TABLE repeated AS
-SELECT event_id FROM judged WHERE reason IS NULL GROUP BY event_id HAVING count(*) > 1;
+SELECT event_id FROM validated WHERE reason IS NULL GROUP BY event_id HAVING count(*) > 1;
 
 CREATE TEMP TABLE owners_of_copies AS
 WITH copies AS (
-    SELECT judged.*, arrival_day - lag(arrival_day) OVER in_order AS days_since
-    FROM judged SEMI JOIN repeated USING (event_id) WHERE reason IS NULL
+    SELECT validated.*, arrival_day - lag(arrival_day) OVER in_order AS days_since
+    FROM validated SEMI JOIN repeated USING (event_id) WHERE reason IS NULL
     WINDOW in_order AS (PARTITION BY event_id ORDER BY arrival_day, file, line)
 ), grouped AS (
     SELECT *, count(*) FILTER (days_since IS NULL OR days_since > getvariable('duplicate_days')) OVER (
@@ -82,7 +82,7 @@ SELECT * EXCLUDE (days_since, copy_group, copy_number) FROM filled WHERE copy_nu
 
 CREATE TEMP TABLE owners AS
 WITH chosen AS (
-    SELECT *, arrival_day AS last_copy_on FROM judged ANTI JOIN repeated USING (event_id) WHERE reason IS NULL
+    SELECT *, arrival_day AS last_copy_on FROM validated ANTI JOIN repeated USING (event_id) WHERE reason IS NULL
     UNION ALL BY NAME FROM owners_of_copies
 )
 SELECT
@@ -91,10 +91,10 @@ SELECT
     greatest(arrival_day, event_at::DATE) AS known_on,
     greatest(arrival_day - event_at::DATE, 0) AS lateness_days,
     lateness_days > getvariable('allowed_lateness_days') AS is_late,
-    robot_agents.user_agent IS NOT NULL AS is_declared
-FROM chosen JOIN pseudonyms USING (source_user) LEFT JOIN robot_agents ON robot_agents.user_agent = chosen.user_agent;
+    bot_agents.user_agent IS NOT NULL AS is_declared
+FROM chosen JOIN pseudonyms USING (source_user) LEFT JOIN bot_agents ON bot_agents.user_agent = chosen.user_agent;
 
-CREATE TEMP TABLE robots AS
+CREATE TEMP TABLE bots AS
 WITH gaps AS (
     SELECT user_id, known_on, event_at, is_declared,
            (epoch_us(event_at) - lag(epoch_us(event_at)) OVER (PARTITION BY user_id, known_on ORDER BY event_at)) / 1e6 AS gap
@@ -121,7 +121,7 @@ FROM days WHERE bot_class IS NOT NULL;
 
 COPY (
     SELECT owners.* EXCLUDE (is_declared), coalesce(bot_class, 'human') AS bot_class
-    FROM owners LEFT JOIN robots USING (user_id, known_on)
+    FROM owners LEFT JOIN bots USING (user_id, known_on)
 ) TO (getvariable('out') || '/events') (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (arrival_day), WRITE_PARTITION_COLUMNS, OVERWRITE);
 
 COPY (

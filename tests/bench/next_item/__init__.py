@@ -1,1 +1,1 @@
-"""The Transformer's blocks before the question which item comes next: order alone, no times, no tags."""
+"""A next-item network of the Transformer's blocks: it reads the order of items, no times and no tags."""

@@ -1,4 +1,4 @@
-"""What nets say and what counting says, in one ranking.
+"""Networks and the linear map in one ranking.
 
 Shape letters: B users, V items.
 """
@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.baselines.interactions import Interactions
-from tests.bench.public_sets.next_item import ItemRanker, Question, ndcg_U, ranks_B
+from tests.bench.public_sets.next_item import ItemRanker, LeaveOneOut, ndcg_U, ranks_B
 
-LEAST_CHANCE = 1e-4  # a linear map's answer may be below zero, and has no logarithm then
+MIN_PROBABILITY = 1e-4  # a linear map may predict a value below zero
 
 
 @dataclass(frozen=True, eq=False)
 class BlendRanker:
-    """The mean of what nets say, plus `prior_weight` times the logarithm of what the linear map says."""
+    """The mean log probability of the networks plus `prior_weight` times that of the linear map."""
 
     nets: Sequence[ItemRanker]
     prior: ItemRanker
@@ -26,26 +26,26 @@ class BlendRanker:
 
     def scores_BV(self, interactions: Interactions) -> NDArray[Any]:
         nets_BV = [net.scores_BV(interactions) for net in self.nets]
-        return blended_BV(nets_BV, log_chance_BV(self.prior, interactions), self.prior_weight)
+        return blended_BV(nets_BV, log_probability_BV(self.prior, interactions), self.prior_weight)
 
 
-def log_chance_BV(prior: ItemRanker, interactions: Interactions) -> NDArray[Any]:
-    """Return the logarithm of the strengths of a linear map, which are chances to come next but for their errors."""
-    chance_BV = np.maximum(prior.scores_BV(interactions), LEAST_CHANCE)
-    return np.log(chance_BV).astype(np.float32)
+def log_probability_BV(prior: ItemRanker, interactions: Interactions) -> NDArray[Any]:
+    """Return the log of the scores of a linear map, which estimate probabilities to come next."""
+    probability_BV = np.maximum(prior.scores_BV(interactions), MIN_PROBABILITY)
+    return np.log(probability_BV).astype(np.float32)
 
 
 def blended_BV(nets_BV: Sequence[NDArray[Any]], prior_BV: NDArray[Any], prior_weight: float) -> NDArray[Any]:
-    """Return the strengths of the blend, all being logarithms of chances."""
+    """Return the scores of the blend, all inputs being log probabilities."""
     mean_BV: NDArray[Any] = np.mean(nets_BV, axis=0)
     return mean_BV + np.float32(prior_weight) * prior_BV
 
 
 def ndcg_by_weight(
-    nets_BV: Sequence[NDArray[Any]], prior_BV: NDArray[Any], asked: Question, weights: Sequence[float]
+    nets_BV: Sequence[NDArray[Any]], prior_BV: NDArray[Any], task: LeaveOneOut, weights: Sequence[float]
 ) -> dict[float, float]:
-    """Return nDCG@10 of the blend for each weight of the prior. All users of `asked` are in one batch."""
+    """Return nDCG@10 of the blend for each weight of the prior. All users of `task` are in one batch."""
     return {
-        weight: float(ndcg_U(ranks_B(blended_BV(nets_BV, prior_BV, weight), asked.past, asked.target_U)).mean())
+        weight: float(ndcg_U(ranks_B(blended_BV(nets_BV, prior_BV, weight), task.past, task.target_U)).mean())
         for weight in weights
     }

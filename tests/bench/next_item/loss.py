@@ -1,4 +1,4 @@
-"""What a net is taught: the item that came next, against a few hundred others that stand for all.
+"""The loss of a next-item network: the next item against a sample of all others.
 
 Shape letters: R real places of a batch, D width, V items, K negatives.
 """

@@ -1,4 +1,4 @@
-"""From the items that a user turned to, in their order, to the item that comes next.
+"""A network that predicts the next item from the items of a user in order.
 
 Shape letters: B users, L places of a window, D width, N places that count, V items.
 """
@@ -18,13 +18,13 @@ STANDARD_DEVIATION = 0.02
 
 @dataclass(frozen=True)
 class ItemSize:
-    """What fixes the shapes of a net."""
+    """The settings that fix the shapes of a network."""
 
     width: int = 64
     heads: int = 2
     blocks: int = 2
     dropout: float = 0.2
-    places: int = 512  # of a user's life, each with a vector of its own; what lies further shares the last one
+    places: int = 512  # of a user's history, each with its own vector; later places share the last one
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -33,8 +33,8 @@ class ItemSize:
 class NextItemNet(nn.Module):
     """Gated blocks between two uses of one table of items. Position l has seen items 0..l and nothing later.
 
-    Where a token stands is told twice: by the turn of queries and keys (how far two are apart) and by a vector of its
-    place in the user's life, wherever the window begins.
+    The position of a token enters twice: by the rotation of queries and keys (the distance of two tokens) and by a
+    vector of its place in the user's history, wherever the window begins.
     Sources: SASRec (Kang and McAuley 2018) for the tied head; LiGR (Borisyuk et al. 2025) for the gates.
     """
 
@@ -67,7 +67,7 @@ class NextItemNet(nn.Module):
         return self.last_norm(last.newest_BD(value_BLD, batch.length_B))
 
     @torch.inference_mode()
-    def log_chance_BV(self, batch: WindowBatch) -> Tensor:
+    def log_probability_BV(self, batch: WindowBatch) -> Tensor:
         """Return the logarithm of each item's chance to come after the newest place of each window."""
         return torch.log_softmax(self.newest_BD(batch) @ self.item.weight.T, dim=-1)
 

@@ -1,4 +1,4 @@
-"""Trains one net: AdamW with warm-up and cosine, an average of the weights over time, the best epoch of a judge."""
+"""Training of a network: AdamW with warm-up and cosine, averaged weights, the best epoch of a validation."""
 
 import copy
 import time
@@ -15,13 +15,13 @@ from tests.bench.next_item.loss import next_item_loss, shared_negatives
 from tests.bench.next_item.network import ItemSize, NextItemNet
 from tests.bench.next_item.windows import batches_of_epoch, windows
 
-STEADY_GRADIENT = 1.0  # longer gradients are cut to this length
+STEADY_GRADIENT = 1.0  # longer gradients are clipped to this length
 SHARED_SEED = 1_000_003  # a prime, so that steps of different seeds draw differently
 
 
 @dataclass(frozen=True)
-class ItemRecipe:
-    """How long and how fast; all that a repetition needs beside the data."""
+class ItemTrainingConfig:
+    """All settings of a training; with the data they repeat it."""
 
     size: ItemSize = field(default_factory=ItemSize)
     epochs: int = 45
@@ -31,8 +31,8 @@ class ItemRecipe:
     learning_rate: float = 1e-3
     warm_up_steps: int = 100
     weight_decay: float = 0.01
-    averaging: float = 0.998  # what the average keeps of itself a step
-    judged_every: int = 5  # epochs
+    averaging: float = 0.998  # share that the average keeps per step
+    validate_every: int = 5  # epochs
     seed: int = 1
 
     def as_json(self) -> dict[str, Any]:
@@ -48,32 +48,32 @@ class ItemProgress:
     steps: int  # about
     loss: float
     tokens: int  # read since the start
-    seconds: float  # spent on steps, without judging
-    judged: float | None  # what the judge said, after an epoch that it judged
+    seconds: float  # spent on steps, without validation
+    validation_score: float | None  # after an epoch that was validated
 
 
-Told = Callable[[ItemProgress], None]
-Judge = Callable[[NextItemNet], float]
+Progress = Callable[[ItemProgress], None]
+Validate = Callable[[NextItemNet], float]
 
 
 def train_net(
-    interactions: Interactions, recipe: ItemRecipe, judge: Judge, told: Told = lambda progress: None
+    interactions: Interactions, recipe: ItemTrainingConfig, validate: Validate, progress: Progress = lambda step: None
 ) -> NextItemNet:
-    """Return the averaged net at the epoch which `judge` called best, higher is better.
+    """Return the averaged net at the epoch with the highest value of `validate`.
 
-    The same trails, recipe and judge make the same weights on one thread, bit for bit. Sets the global seed of torch.
-    Raises ValueError if there is nothing to learn from.
+    The same arguments make the same weights on one thread, bit for bit. Sets the global seed of torch.
+    Raises ValueError if no user has two steps.
     """
     steps = recipe.epochs * batches_of_epoch(interactions, recipe.newest, recipe.tokens_at_once)
     if not steps:
-        raise ValueError("no user has two steps, expected one such user at least: a net learns what follows what")
+        raise ValueError("no user has two steps, expected one such user at least: a network learns which item follows")
     torch.manual_seed(recipe.seed)
     net = NextItemNet(recipe.size, interactions.things)
     average = WeightAverage(net, recipe.averaging)
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98), fused=True
     )
-    best, best_judged, step, tokens, seconds = average.network, -np.inf, 0, 0, 0.0
+    best, best_score, step, tokens, seconds = average.network, -np.inf, 0, 0, 0.0
     for epoch in range(1, recipe.epochs + 1):
         begun = time.perf_counter()
         random = np.random.default_rng([recipe.seed, epoch])
@@ -90,15 +90,15 @@ def train_net(
             optimizer.step()
             average.take(net)
             step, tokens = step + 1, tokens + len(window.target_R)
-            told(
+            progress(
                 ItemProgress(
                     epoch, step, steps, float(loss.detach()), tokens, seconds + time.perf_counter() - begun, None
                 )
             )
         seconds += time.perf_counter() - begun
-        if epoch % recipe.judged_every == 0 or epoch == recipe.epochs:
-            judged = judge(average.network)
-            told(ItemProgress(epoch, step, steps, float(loss.detach()), tokens, seconds, judged))
-            if judged > best_judged:
-                best, best_judged = copy.deepcopy(average.network), judged
+        if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
+            validation_score = validate(average.network)
+            progress(ItemProgress(epoch, step, steps, float(loss.detach()), tokens, seconds, validation_score))
+            if validation_score > best_score:
+                best, best_score = copy.deepcopy(average.network), validation_score
     return best

@@ -1,4 +1,4 @@
-"""Stretches of users' lives side by side as tensors, padded on the right, so that the causal mask is the only mask.
+"""Windows of user histories as tensors, padded on the right, so that the causal mask is the only mask.
 
 Shape letters: N events (see model/baselines/interactions.py), U users, W windows, B windows of a batch,
 L places of a window, R real places of a batch, row by row.
@@ -14,15 +14,15 @@ from torch import Tensor
 from model.baselines.interactions import Interactions
 from model.data.arrays import Ints
 
-DISORDER = 0.1  # lengths are sorted as if they were so much longer or shorter, so that batches mix anew each epoch
+DISORDER = 0.1  # relative noise of the lengths before sorting, so that each epoch has other batches
 
 
 @dataclass(frozen=True, eq=False)
 class WindowBatch:
-    """What a net reads of some windows."""
+    """The input of a network: some windows."""
 
     item_BL: Tensor  # item 0 where a window has ended: nothing before looks at it
-    place_BL: Tensor  # in the user's life, from 0
+    place_BL: Tensor  # in the user's history, from 0
     length_B: Tensor  # real places
 
     def is_real_BL(self) -> Tensor:
@@ -30,8 +30,8 @@ class WindowBatch:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """Windows, and the item that came after each of their real places."""
+class TrainingBatch:
+    """Windows, and the item that followed each of their real places."""
 
     read: WindowBatch
     target_R: Tensor
@@ -39,7 +39,7 @@ class Lesson:
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Stretches of trails: from step `first` of all, `length` of them."""
+    """Ranges of interactions: `length` steps from step `first` on."""
 
     first_W: Ints
     length_W: Ints
@@ -56,10 +56,10 @@ def newest_windows(interactions: Interactions, most: int) -> Windows:
     return Windows(np.cumsum(steps_U) - length_U, length_U)
 
 
-def lesson_windows(interactions: Interactions, most: int, random: np.random.Generator) -> Windows:
-    """Return what an epoch reads: the newest steps of every user, and of longer lives a stretch from anywhere before.
+def training_windows(interactions: Interactions, most: int, random: np.random.Generator) -> Windows:
+    """Return the windows of an epoch: the newest steps of every user, and a random earlier window of longer histories.
 
-    The newest step of a user is a target and never read; so are windows `most` + 1 steps, of which `most` are read.
+    The newest step of a window is a target only, so a window has `most` + 1 steps, of which `most` are read.
     """
     newest = newest_windows(interactions, most + 1)
     steps_U = np.bincount(interactions.user_N, minlength=interactions.users)
@@ -68,31 +68,31 @@ def lesson_windows(interactions: Interactions, most: int, random: np.random.Gene
     begin_U = newest.first_W - spare_U + random.integers(0, np.maximum(spare_U, 1))
     first_W = np.concatenate([newest.first_W, begin_U[is_long_U]])
     length_W = np.concatenate([newest.length_W, newest.length_W[is_long_U]])
-    is_lesson_W = length_W > 1
-    return Windows(first_W[is_lesson_W], length_W[is_lesson_W] - 1)
+    is_readable_W = length_W > 1
+    return Windows(first_W[is_readable_W], length_W[is_readable_W] - 1)
 
 
 def windows(
     interactions: Interactions, most: int, tokens_at_once: int, random: np.random.Generator
-) -> Iterator[Lesson]:
+) -> Iterator[TrainingBatch]:
     """Yield an epoch of batches in random order, of `tokens_at_once` real places each or a little less."""
-    windows = lesson_windows(interactions, most, random)
+    windows = training_windows(interactions, most, random)
     place_N = interactions.events_before_N()
     groups = _groups(windows.length_W, tokens_at_once, random)
     for group in random.permutation(len(groups)):
         some = Windows(windows.first_W[groups[group]], windows.length_W[groups[group]])
         read = batch_of(interactions, place_N, some)
-        yield Lesson(read, torch.from_numpy(interactions.item_N[_steps_R(some) + 1]))
+        yield TrainingBatch(read, torch.from_numpy(interactions.item_N[_steps_R(some) + 1]))
 
 
 def batches_of_epoch(interactions: Interactions, most: int, tokens_at_once: int) -> int:
-    """Count the batches of an epoch, give or take what chance mixes."""
-    length_W = lesson_windows(interactions, most, np.random.default_rng(0)).length_W
+    """Count the batches of an epoch, approximately, since their order is random."""
+    length_W = training_windows(interactions, most, np.random.default_rng(0)).length_W
     return len(_groups(length_W, tokens_at_once, np.random.default_rng(0)))
 
 
 def batch_of(interactions: Interactions, place_N: Ints, windows: Windows) -> WindowBatch:
-    """Return windows, of length 1 at least each, as tensors. place_N: of each step of the trails in its user's life."""
+    """Return windows, of length 1 at least each, as tensors. place_N: of each step in its user's history."""
     width = int(windows.length_W.max())
     is_real_BL = np.arange(width) < windows.length_W[:, None]
     step_R = _steps_R(windows)
@@ -108,7 +108,7 @@ def _steps_R(windows: Windows) -> Ints:
 
 
 def _groups(length_W: Ints, tokens_at_once: int, random: np.random.Generator) -> list[Ints]:
-    """Return windows of like length together, cut where `tokens_at_once` places are full."""
+    """Return windows of like length together, split where `tokens_at_once` places are full."""
     order_W = np.argsort(length_W * random.uniform(1 - DISORDER, 1 + DISORDER, len(length_W)), kind="stable")
     end_W = np.cumsum(length_W[order_W])
     group_W = (end_W - 1) // tokens_at_once

@@ -1,1 +1,1 @@
-"""Logs that others published: reading them, the questions asked of them, and how the baselines answer (MODEL.md 3)."""
+"""Public data sets: their readers, their tasks, and the evaluation of the baselines on them."""

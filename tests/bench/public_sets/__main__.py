@@ -16,15 +16,15 @@ def bench(
     public_set: Annotated[str, typer.Argument(metavar="taobao|movielens|beauty", help="Which public set.")],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures to this JSON file too.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few hundred users only: does it run at all? The figures prove nothing.")
+        bool, typer.Option("--quick", help="A few hundred users, to see that it runs. The figures prove nothing.")
     ] = False,
 ) -> None:
     """Tune and evaluate all baselines on a public set: tags of the next day, or the next item.
 
-    Settings are chosen before the days or items of the test. THROUGHLINE_REAL_DATA names the folder of the sets, by
-    default ../shared/data; a missing set is an error that says where to get it. Progress goes to standard error.
+    Settings are tuned before the days or items of the test. THROUGHLINE_REAL_DATA names the folder of the sets, by
+    default ../shared/data; the error of a missing set names its source. Progress goes to standard error.
 
-    Exit codes: 0 done; 1 a file is missing or no log; 2 wrong usage; 3 anything else.
+    Exit codes: 0 done; 1 a file is missing or invalid; 2 wrong usage; 3 anything else.
     """
     with exit_with_message():
         bench_and_show(public_set, quick, out)

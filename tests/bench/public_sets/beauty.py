@@ -17,18 +17,18 @@ from model.data.days import MICROS_PER_DAY, day_number
 from model.data.history import History
 from model.errors import InputError
 from tests.bench.public_sets.files import BEAUTY, public_file
-from tests.bench.public_sets.orders import interactions_in_order
+from tests.bench.public_sets.ordered_interactions import ordered_interactions
 
 ORDER_FILE, ATTRIBUTES_FILE = "Beauty.txt", "Beauty_item2attributes.json"
-NEWEST = 50  # items of a user that a model may look at, as in S3-Rec
-LAST_DAY = date(2000, 1, 1)  # of everybody's last item: any day that has enough days since the epoch before it
+NEWEST = 50  # items of a user that a model may use, as in S3-Rec
+LAST_DAY = date(2000, 1, 1)  # of all last items: any day with enough days since the epoch before it
 
 
 @dataclass(frozen=True, eq=False)
 class Beauty:
-    """Everybody's items in order, and what each item is."""
+    """The items of all users in order, and the attributes of each item."""
 
-    interactions: Interactions  # thing v is the item v + 1 of the file
+    interactions: Interactions  # item v is the item v + 1 of the file
     item_A: Ints  # rising
     attribute_A: Ints  # each once for an item
     attribute_names: Texts  # sorted; a name is a number with leading zeros
@@ -43,7 +43,7 @@ def read_beauty(folder: Path) -> Beauty:
     lines = [line.split() for line in file.read_text("ascii").splitlines()]
     user_N = np.repeat(np.arange(len(lines)), [len(words) - 1 for words in lines])
     item_N = np.array([word for words in lines for word in words[1:]], dtype=np.int64) - 1
-    interactions = interactions_in_order(user_N, item_N, file)
+    interactions = ordered_interactions(user_N, item_N, file)
     return Beauty(interactions, *_attributes(public_file(BEAUTY, ATTRIBUTES_FILE, folder), interactions.things))
 
 
@@ -64,8 +64,8 @@ def _attributes(file: Path, items: int) -> tuple[Ints, Ints, Texts]:
 def attribute_history(beauty: Beauty) -> History:
     """Return the attributes as tags, one event a step, each step a session of its own.
 
-    Nobody knows when a step was. One step is told as one day, so that a half-life in days means steps, and everybody's
-    last step lies on LAST_DAY: the window of that day is each user's last item, that of the day before the one before.
+    The set has no times. One step is one day, so a half-life in days counts steps. The last step of each user lies on
+    LAST_DAY: the window of that day is each user's last item, that of the day before is the second last.
     """
     interactions = beauty.interactions
     last_moment = day_number(LAST_DAY) * MICROS_PER_DAY
@@ -96,6 +96,6 @@ def attribute_history(beauty: Beauty) -> History:
 
 
 def _padded(numbers: Ints) -> Texts:
-    """Return texts whose order is that of the numbers."""
+    """Return texts that sort like the numbers."""
     width = len(str(numbers.max(initial=0)))
     return np.array([f"{number:0{width}}" for number in numbers], object)

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.public_sets`: figures to the terminal and to a file, what is being done to standard error."""
+"""`python -m tests.bench.public_sets`: results to the terminal and to a file, progress to standard error."""
 
 import json
 import sys
@@ -12,24 +12,23 @@ from tests.bench.public_sets.files import data_folder
 from tests.bench.public_sets.sets import bench_set
 from tests.bench.public_sets.table import tables
 
-TABLE_WIDTH = 120  # where the output is no terminal too
+TABLE_WIDTH = 120  # also where the output is no terminal
 
 
 def bench_and_show(public_set: str, quick: bool, out: Path | None) -> None:
     """Run the benchmark of a set.
 
-    Raises UsageError if the folder of `out` is not there, which would else be found out after minutes; what
-    `bench_set` raises.
+    Raises UsageError if the folder of `out` does not exist, and what `bench_set` raises.
     """
     if out is not None and not out.absolute().parent.is_dir():
-        raise UsageError(f"--out {out}: no folder {out.absolute().parent}; make it first")
+        raise UsageError(f"--out {out}: no folder {out.absolute().parent}; create it first")
     started = time.monotonic()
 
-    def told(doing: str) -> None:
+    def progress(doing: str) -> None:
         print(f"{time.monotonic() - started:6.1f} s  {doing}", file=sys.stderr, flush=True)
 
-    found = bench_set(public_set, data_folder(), quick, told)
-    told("done")
+    found = bench_set(public_set, data_folder(), quick, progress)
+    progress("done")
     console = Console(width=TABLE_WIDTH)
     for table in tables(found):
         console.print(table)

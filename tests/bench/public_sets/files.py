@@ -1,4 +1,4 @@
-"""Where the files of a public set lie, and how to get them: their licences let nobody carry them in a repository."""
+"""Locations and sources of the public sets. Their licences do not allow copies in a repository."""
 
 import os
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def data_folder() -> Path:
 def public_file(of: PublicSet, name: str, folder: Path) -> Path:
     """Return the file of a set; `folder` is that of all sets.
 
-    Raises InputError, which tells where to get the file and under which licence, if it is not there.
+    Raises InputError with the source and the licence if the file does not exist.
     """
     file = folder / of.folder / name
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""Tunes and judges baselines of the next item."""
+"""Tunes and evaluates baselines of the next item."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,52 +6,54 @@ from typing import Any
 
 from model.baselines.interactions import Interactions
 from model.metrics import mean_of_users, nan_mean
-from tests.bench.public_sets.item_contestants import Family
+from tests.bench.public_sets.item_models import Grid
 from tests.bench.public_sets.next_item import (
     TEST,
     VALIDATION,
-    ItemContestant,
+    ItemModel,
     ItemRanker,
-    Question,
+    LeaveOneOut,
     hits_U,
+    leave_one_out,
     ndcg_U,
-    question,
     ranks_U,
 )
 from tests.bench.public_sets.results import MethodResult, TaskResult
 
-Told = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
-def bench_items(interactions: Interactions, newest: int, families: Mapping[str, Family], told: Told) -> TaskResult:
-    """Choose the settings of each family on the second last items by nDCG@10, and judge them on the last.
+def bench_items(
+    interactions: Interactions, newest: int, families: Mapping[str, Grid], progress: Progress
+) -> TaskResult:
+    """Select the settings of each grid on the second last items by nDCG@10, and evaluate them on the last.
 
-    What is fitted has seen neither: published nets have not either. The history that is asked about has, in the test,
-    the second last item. newest: items of a user that a method may look at. told: called with what is done.
+    The training data contains neither, as in the papers. In the test the history includes the second last item.
+    newest: items of a user that a model may use. progress: called with the current activity.
     """
-    validation, test = question(interactions, VALIDATION), question(interactions, TEST)
+    validation, test = leave_one_out(interactions, VALIDATION), leave_one_out(interactions, TEST)
     methods = []
-    for name, family in families.items():
-        told(f"next item: tuning {name}, settings to try: {len(family)}")
-        methods.append(_method(family, validation, test, newest))
+    for name, grid in families.items():
+        progress(f"next item: tuning {name}, settings to try: {len(grid)}")
+        methods.append(_method(grid, validation, test, newest))
     return TaskResult(
         task="next item",
-        asked={
+        input={
             "users": interactions.users,
             "items": interactions.things,
             "newest": newest,
             "protocol": "leave one out, all unseen",
         },
-        families={name: [dict(one.settings()) for one in family] for name, family in families.items()},
+        families={name: [dict(one.settings()) for one in grid] for name, grid in families.items()},
         methods=methods,
     )
 
 
-def _method(family: Family, validation: Question, test: Question, newest: int) -> MethodResult:
+def _method(grid: Grid, validation: LeaveOneOut, test: LeaveOneOut, newest: int) -> MethodResult:
     started = time.perf_counter()
-    best: tuple[float, ItemContestant, ItemRanker, float] | None = None
+    best: tuple[float, ItemModel, ItemRanker, float] | None = None
     tried: list[dict[str, Any]] = []
-    for model in family:
+    for model in grid:
         began = time.perf_counter()
         ranker = model.fit(validation.past)
         seconds = time.perf_counter() - began
@@ -60,7 +62,7 @@ def _method(family: Family, validation: Question, test: Question, newest: int) -
         if best is None or ndcg > best[0]:
             best = ndcg, model, ranker, seconds
     if best is None:
-        raise ValueError("a family has no contestant: expected one setting at least")
+        raise ValueError("a grid is empty: expected at least one setting")
     _, chosen, ranker, preparing_seconds = best
     tuning_seconds = time.perf_counter() - started
     began = time.perf_counter()

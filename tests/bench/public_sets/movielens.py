@@ -12,34 +12,34 @@ import numpy as np
 from model.baselines.interactions import Interactions
 from model.errors import InputError
 from tests.bench.public_sets.files import MOVIELENS, public_file
-from tests.bench.public_sets.orders import interactions_in_order
+from tests.bench.public_sets.ordered_interactions import ordered_interactions
 
 ORDER_FILE, MAPPING_FILE, MOVIES_FILE = "ml-1m.txt.gz", "sas_to_original_items.txt", "movies.dat"
-NEWEST = 200  # items of a user that a model may look at, as in the papers
+NEWEST = 200  # items of a user that a model may use, as in the papers
 
 
 @dataclass(frozen=True)
 class Movie:
-    """What the catalogue tells of an item."""
+    """The catalogue entry of an item."""
 
     title: str
     genres: tuple[str, ...]
 
 
 def read_movielens(folder: Path) -> Interactions:
-    """Return everybody's items in order; thing v is the item v + 1 of the file. folder: that of all public sets."""
+    """Return the items of all users in order; item v is the item v + 1 of the file. folder: that of all public sets."""
     file = public_file(MOVIELENS, ORDER_FILE, folder)
     with gzip.open(file, "rt", encoding="ascii") as lines:
         words = lines.read().split()
     try:
         user_item_N2 = np.array(words, dtype=np.int64).reshape(-1, 2)
     except ValueError as error:
-        raise InputError(f"{file}: {error}: expected two numbers a line, user and item; get the file anew") from error
-    return interactions_in_order(user_item_N2[:, 0], user_item_N2[:, 1] - 1, file)
+        raise InputError(f"{file}: {error}: expected two numbers a line, user and item; get the file again") from error
+    return ordered_interactions(user_item_N2[:, 0], user_item_N2[:, 1] - 1, file)
 
 
 def read_movies(folder: Path) -> list[Movie]:
-    """Return what is told of each item of `read_movielens`, by its number there."""
+    """Return the catalogue entry of each item of `read_movielens`, by its number there."""
     catalogue = {}
     for line in public_file(MOVIELENS, MOVIES_FILE, folder).read_text(encoding="latin-1").splitlines():
         movie, title, genres = line.split("::")

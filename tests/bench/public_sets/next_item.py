@@ -1,6 +1,6 @@
-"""Next item, leave one out: a user's last item is the question of the test, the one before that of the validation.
+"""Next item, leave one out: a user's last item is the target of the test, the one before that of the validation.
 
-Everything before the question may be known. All items but those are ranked; ties stand against the right one.
+The history before the target is known. All unseen items are ranked; ties count against the target.
 
 Shape letters: U users, B users of a batch, V items, N steps (see model/baselines/interactions.py).
 """
@@ -15,35 +15,35 @@ from numpy.typing import NDArray
 from model.baselines.interactions import Interactions
 from model.data.arrays import Floats, Ints
 
-TEST, VALIDATION = 0, 1  # steps after the question
-CELLS_AT_ONCE = 16_000_000  # strengths held in memory
+TEST, VALIDATION = 0, 1  # steps after the target
+CELLS_AT_ONCE = 16_000_000  # scores held in memory
 DEPTH = 10
 
 
 class ItemRanker(Protocol):
-    """Something that has learnt which item comes next."""
+    """A fitted model of the next item."""
 
     def scores_BV(self, interactions: Interactions) -> NDArray[Any]:
         """Return how likely each item comes next for each user of `interactions`, higher is likelier, no nan."""
 
 
-class ItemContestant(Protocol):
-    """A way to rank items, with its settings."""
+class ItemModel(Protocol):
+    """A model of the next item with its settings."""
 
     @property
     def name(self) -> str:
-        """Name the method, without its settings."""
+        """The name of the model, without its settings."""
 
     def settings(self) -> Mapping[str, Any]:
-        """Return what was tuned, as JSON."""
+        """Return the tuned settings, as JSON."""
 
     def fit(self, known: Interactions) -> ItemRanker:
-        """Return what has learnt from `known`."""
+        """Return the model fitted to `known`."""
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """What every user had turned to before one step of their own, and the item of that step."""
+class LeaveOneOut:
+    """The history of every user before one step, and the item of that step."""
 
     past: Interactions
     target_U: Ints
@@ -53,8 +53,8 @@ class Question:
         return len(self.target_U)
 
 
-def question(interactions: Interactions, steps_after: int) -> Question:
-    """Ask for the step that `steps_after` others follow: TEST or VALIDATION.
+def leave_one_out(interactions: Interactions, steps_after: int) -> LeaveOneOut:
+    """Return the task whose target is followed by `steps_after` others: TEST or VALIDATION.
 
     Raises ValueError if a user has no step before it.
     """
@@ -64,7 +64,7 @@ def question(interactions: Interactions, steps_after: int) -> Question:
             f"a user has {steps_U.min()} steps, expected {steps_after + 2} at least: leave out users of few steps"
         )
     after_N = interactions.events_after_N()
-    return Question(interactions.of_events(after_N > steps_after), interactions.item_N[after_N == steps_after])
+    return LeaveOneOut(interactions.of_events(after_N > steps_after), interactions.item_N[after_N == steps_after])
 
 
 def newest(interactions: Interactions, most: int) -> Interactions:
@@ -72,31 +72,31 @@ def newest(interactions: Interactions, most: int) -> Interactions:
     return interactions.of_events(interactions.events_after_N() < most)
 
 
-def ranks_U(ranker: ItemRanker, asked: Question, most: int) -> Ints:
-    """Return the place of each target among the items that the user has not turned to, 1 is the best.
+def ranks_U(ranker: ItemRanker, task: LeaveOneOut, most: int) -> Ints:
+    """Return the rank of each target among the items that the user has not seen, 1 is the best.
 
-    A target stands behind all that are equally strong. most: newest steps of a user that the ranker may look at;
-    what is older is left out of the ranking all the same.
-    Raises ValueError if the ranker says nan of anything.
+    A target ranks behind all items of equal score. most: newest steps of a user that the ranker may use; older items
+    still count as seen.
+    Raises ValueError if a score is nan.
     """
-    rank_U = np.empty(asked.users, dtype=np.int64)
+    rank_U = np.empty(task.users, dtype=np.int64)
     first = 0
-    for past in asked.past.batches(max(1, CELLS_AT_ONCE // asked.past.things)):
+    for past in task.past.batches(max(1, CELLS_AT_ONCE // task.past.things)):
         batch = slice(first, first + past.users)
-        rank_U[batch] = ranks_B(ranker.scores_BV(newest(past, most)), past, asked.target_U[batch])
+        rank_U[batch] = ranks_B(ranker.scores_BV(newest(past, most)), past, task.target_U[batch])
         first = batch.stop
     return rank_U
 
 
 def ranks_B(scores_BV: NDArray[Any], past: Interactions, target_B: Ints) -> Ints:
-    """Return what `ranks_U` does, for users whose strengths are at hand."""
+    """Return the ranks as in `ranks_U`, from given scores."""
     if np.isnan(scores_BV).any():
-        raise ValueError("a strength is nan: expected a number for each item; 0 where the ranker knows nothing")
+        raise ValueError("a score is nan: expected a number for each item; 0 where the ranker knows nothing")
     user_B = np.arange(len(target_B))
-    is_asked_BV = np.ones(scores_BV.shape, dtype=bool)
-    is_asked_BV[past.user_N, past.item_N] = False
-    is_asked_BV[user_B, target_B] = True
-    wins_BV = (scores_BV >= scores_BV[user_B, target_B][:, None]) & is_asked_BV
+    is_ranked_BV = np.ones(scores_BV.shape, dtype=bool)
+    is_ranked_BV[past.user_N, past.item_N] = False
+    is_ranked_BV[user_B, target_B] = True
+    wins_BV = (scores_BV >= scores_BV[user_B, target_B][:, None]) & is_ranked_BV
     ranks_B: Ints = np.count_nonzero(wins_BV, axis=1)
     return ranks_B
 

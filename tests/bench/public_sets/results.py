@@ -1,4 +1,4 @@
-"""What a benchmark on a public set found, as JSON."""
+"""Results of a benchmark on a public set, as JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from model.metrics import Difference
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method with the settings that the validation chose, on the test."""
+    """The test result of one model with the settings that the validation selected."""
 
     method: str
     settings: Mapping[str, Any]
@@ -23,11 +23,11 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """All methods before one question."""
+    """All models on one task."""
 
     task: str
-    asked: Mapping[str, Any]  # how exactly, and of how many
-    families: Mapping[str, Sequence[Mapping[str, Any]]]  # the settings to choose from, by method
+    input: Mapping[str, Any]  # protocol and counts
+    families: Mapping[str, Sequence[Mapping[str, Any]]]  # the grid of settings, by model
     methods: Sequence[MethodResult]
 
 
@@ -37,12 +37,12 @@ class SetResult:
 
     name: str
     title: str
-    quick_users: int | None  # how many at most a trial looks at; None for everybody
+    quick_users: int | None  # maximum of a quick trial; None for all users
     tasks: Sequence[TaskResult]
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything, and the hash of what was asked: those of equal hashes were asked the same."""
-        told = asdict(self)
-        asked = [{key: task[key] for key in ("task", "asked", "families")} for task in told["tasks"]]
-        configuration = {"name": self.name, "quick_users": self.quick_users, "tasks": asked}
-        return {"configuration_hash": Configuration(configuration).hash, **told}
+        """Return all results and the hash of the configuration; equal hashes mean equal tasks."""
+        results = asdict(self)
+        tasks = [{key: task[key] for key in ("task", "input", "families")} for task in results["tasks"]]
+        configuration = {"name": self.name, "quick_users": self.quick_users, "tasks": tasks}
+        return {"configuration_hash": Configuration(configuration).hash, **results}

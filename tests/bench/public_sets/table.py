@@ -1,4 +1,4 @@
-"""What a benchmark found, for the eye."""
+"""Tables of a benchmark's results for the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,28 +7,28 @@ from rich.table import Table
 
 from tests.bench.public_sets.results import SetResult, TaskResult
 
-# The plain recall stands in the file only.
+# The plain recall is in the file only.
 HEADINGS = {
     "hr_at_10": "HR@10",
-    "capped_recall_at_10": "recall@10\nof min(10, n)",  # of the n tags there were to find, ten at most
+    "capped_recall_at_10": "recall@10\nof min(10, n)",  # n: the tags of the user in the window
     "ndcg_at_10": "nDCG@10",
     "f1_at_5": "F1@5",
 }
 
 
 def tables(found: SetResult) -> list[Table]:
-    """Return one table for each task: a line a method, means with their 95 % intervals."""
+    """Return one table per task: a line per model, means with their 95 % intervals."""
     return [_table(found, task) for task in found.tasks]
 
 
 def _table(found: SetResult, task: TaskResult) -> Table:
     quick = ", a trial: proves nothing" if found.quick_users else ""
-    table = Table(title=f"{found.title}: {task.task} ({task.asked['users']:,} users{quick})", show_lines=True)
-    table.add_column("method")
+    table = Table(title=f"{found.title}: {task.task} ({task.input['users']:,} users{quick})", show_lines=True)
+    table.add_column("model")
     shown = [metric for metric in HEADINGS if metric in task.methods[0].metrics]
     for metric in shown:
         table.add_column(HEADINGS[metric], justify="right", no_wrap=True)
-    for heading in ("prepare", "score"):
+    for heading in ("fit", "predict"):
         table.add_column(f"{heading}\nseconds", justify="right")
     for one in task.methods:
         table.add_row(
@@ -41,7 +41,7 @@ def _table(found: SetResult, task: TaskResult) -> Table:
 
 
 def tuned(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what differs between the settings that were to choose from."""
+    """Return the settings that differ within the grid."""
     return {name: value for name, value in settings.items() if any(one.get(name) != value for one in tried)}
 
 

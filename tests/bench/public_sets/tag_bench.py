@@ -1,4 +1,4 @@
-"""A whole log before the referee: what was known as of each day, and which days teach, choose and judge.
+"""Evaluation on a whole log: its history as of each day, and the days of training, validation and test.
 
 Shape letters: see model/data/history.py.
 """
@@ -23,14 +23,14 @@ HORIZON_DAYS = 1
 METRICS = ("recall_at_10", "capped_recall_at_10", "ndcg_at_10", "f1_at_5")
 
 
-def daily_split(test: date, taught: int) -> Split:
-    """Return windows of one day: that of the test follows the day `test`, the others lie one day apart before it."""
-    days = [test - timedelta(days=back) for back in range(taught + 1, -1, -1)]
+def daily_split(test: date, train_days: int) -> Split:
+    """Return windows of one day: the test window follows the day `test`, the others precede it day by day."""
+    days = [test - timedelta(days=back) for back in range(train_days + 1, -1, -1)]
     return Split(tuple(days[:-2]), days[-2], days[-1], HORIZON_DAYS)
 
 
 def known_of(history: History, split: Split) -> Histories:
-    """Return what was known at the end of each day that `split` asks for: an event is known once it has happened."""
+    """Return the history at the end of each day of `split`; an event is known once it has happened."""
     days = {*split.cutoffs, *(split.end_of(cutoff) for cutoff in split.cutoffs)}
     return {day: _known_at_end_of(history, day) for day in sorted(days)}
 
@@ -48,17 +48,17 @@ def bench_tags(
     history: History,
     split: Split,
     families: Mapping[str, Sequence[Model]],
-    told: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> TaskResult:
-    """Let the referee tune and judge each family. told: called with what is done."""
-    found = evaluate(known_of(history, split), split, families, told=lambda doing: told(f"{task}: {doing}"))
+    """Tune and evaluate each grid. progress: called with the current activity."""
+    found = evaluate(known_of(history, split), split, families, told=lambda doing: progress(f"{task}: {doing}"))
     return task_result(task, found, families)
 
 
 def task_result(task: str, found: Evaluation, families: Mapping[str, Sequence[Model]]) -> TaskResult:
     return TaskResult(
         task=task,
-        asked={
+        input={
             **found.split.as_json(),
             "users": found.users,
             "test_users": found.test_users,
@@ -70,13 +70,13 @@ def task_result(task: str, found: Evaluation, families: Mapping[str, Sequence[Mo
     )
 
 
-def _method(judged: EvaluationResult, tried: Sequence[Mapping[str, object]]) -> MethodResult:
+def _method(result: EvaluationResult, tried: Sequence[Mapping[str, object]]) -> MethodResult:
     return MethodResult(
-        method=judged.name,
-        settings=judged.settings,
-        metrics={metric: mean_of_users(judged.value_of[metric]) for metric in METRICS},
+        method=result.name,
+        settings=result.settings,
+        metrics={metric: mean_of_users(result.value_of[metric]) for metric in METRICS},
         tried=tried,
-        tuning_seconds=judged.cost.tuning,
-        preparing_seconds=judged.cost.preparing,
-        scoring_seconds=judged.cost.scoring,
+        tuning_seconds=result.cost.tuning,
+        preparing_seconds=result.cost.preparing,
+        scoring_seconds=result.cost.scoring,
     )

@@ -29,7 +29,7 @@ MICROS_PER_SECOND = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class TaobaoLog:
-    """All events, and how many lines were left out: 1 where the last one is cut, else 0."""
+    """All events, and the number of dropped lines: 1 where the last one is incomplete, else 0."""
 
     history: History
     broken_lines: int
@@ -39,7 +39,7 @@ def read_taobao(folder: Path) -> TaobaoLog:
     """Return the log, users by their ids as text, events of a user by second and then as the file has them.
 
     folder: that of all public sets.
-    Raises InputError if the file is missing, or if a line other than the last is no behaviour.
+    Raises InputError if the file is missing, or if a line other than the last is invalid.
     """
     file = public_file(TAOBAO, FILE, folder)
     lines, broken = _whole_lines(file)
@@ -47,7 +47,7 @@ def read_taobao(folder: Path) -> TaobaoLog:
 
 
 def _whole_lines(file: Path) -> tuple[pa.Table, int]:
-    """Return the lines that are whole, and how many are not. Only the last may be cut."""
+    """Return the complete lines, and the number of the others. Only the last may be incomplete."""
     broken: list[InvalidRow] = []
 
     def note(row: InvalidRow) -> str:
@@ -57,12 +57,12 @@ def _whole_lines(file: Path) -> tuple[pa.Table, int]:
     try:
         lines = pyarrow.csv.read_csv(
             file,
-            ReadOptions(column_names=list(COLUMNS), use_threads=False),  # of several threads none knows a line's number
+            ReadOptions(column_names=list(COLUMNS), use_threads=False),  # several threads give no line numbers
             ParseOptions(invalid_row_handler=note),
             ConvertOptions(column_types=COLUMNS, strings_can_be_null=True, null_values=[""]),
         )
     except pa.ArrowInvalid as error:
-        raise InputError(f"{file} is no log of behaviours ({error}): {EXPECTED}; get the file anew") from error
+        raise InputError(f"{file} is no log of behaviours ({error}): {EXPECTED}; get the file again") from error
     for row in broken:
         if row.number != len(lines) + len(broken):
             raise _no_behaviour(file, row.number, row.text)
@@ -80,8 +80,8 @@ def _whole_lines(file: Path) -> tuple[pa.Table, int]:
 
 def _no_behaviour(file: Path, number: int, text: str) -> InputError:
     return InputError(
-        f"{file}, line {number}: {text!r} is no behaviour: {EXPECTED}; only the last line may be cut short; "
-        f"get the file anew, or mend the line"
+        f"{file}, line {number}: {text!r} is no behaviour: {EXPECTED}; only the last line may be incomplete; "
+        f"get the file again, or fix the line"
     )
 
 

@@ -1,4 +1,4 @@
-"""The bench of the planted world trains what the referee's contestant trains, and says what falls short."""
+"""The bench of the planted world trains the same network as the evaluation, and reports missed goals."""
 
 from datetime import date
 from typing import Any
@@ -13,10 +13,10 @@ from model.interfaces import TrainingData
 from model.transformer.config import SIZES, TrainingConfig
 from model.transformer.fit import TransformerModel
 from pipeline.demo.plan import DemoPlan
-from tests.bench.ablated import last_sessions
+from tests.bench.perturbed_histories import last_sessions
 from tests.bench.planted import PATHS, falls_short
-from tests.bench.planted_course import Course, perturbed
 from tests.bench.planted_markdown import markdown
+from tests.bench.planted_training import PlantedTraining, perturbed
 from tests.bench.planted_world import planted_world
 from tests.bench.public_sets.tag_bench import known_of
 
@@ -34,19 +34,19 @@ def test_set(known: Histories) -> TestSet:
     return build_test_set(known, SPLIT, SPLIT.test)
 
 
-def test_the_bench_trains_what_the_contestant_trains(known: Histories, test_set: TestSet) -> None:
-    taught = TrainingWindows(known, SPLIT).by(known, SPLIT.test)
+def test_the_bench_trains_the_same_network_as_the_model(known: Histories, test_set: TestSet) -> None:
+    train = TrainingWindows(known, SPLIT).by(known, SPLIT.test)
     paths = (PATHS[0], PATHS[2])  # trees take long
     model = TransformerModel(cutoffs_per_window=2, recipe=QUICK, paths=paths)
-    expected = model.fit(TrainingData(taught, test_set.everybody, test_set.moment))
-    course = Course.of(known, SPLIT, test_set, paths, 2, SIZES["laptop"])
+    expected = model.fit(TrainingData(train, test_set.everybody, test_set.moment))
+    course = PlantedTraining.of(known, SPLIT, test_set, paths, 2, SIZES["laptop"])
     network, _ = course.trained(QUICK, lambda progress: None)
     np.testing.assert_array_equal(course.ranker(network).scores_UT(test_set.asked), expected.scores_UT(test_set.asked))
 
 
-def test_the_last_session_twin_reads_one_session_at_each_cut(known: Histories, test_set: TestSet) -> None:
-    course = Course.of_last_sessions(known, SPLIT, test_set, PATHS, 2, SIZES["laptop"])
-    whole = Course.of(known, SPLIT, test_set, PATHS, 2, SIZES["laptop"])
+def test_the_last_session_ablation_reads_one_session_at_each_cutoff(known: Histories, test_set: TestSet) -> None:
+    course = PlantedTraining.of_last_sessions(known, SPLIT, test_set, PATHS, 2, SIZES["laptop"])
+    whole = PlantedTraining.of(known, SPLIT, test_set, PATHS, 2, SIZES["laptop"])
     assert [window.cutoff_C.tolist() for window in course.windows] == [[cutoff] for cutoff in whole.windows[0].cutoff_C]
     for number, window in enumerate(course.windows):
         assert window.tokens.session_N.max() == 0 and window.tokens.at_N.max() < window.cutoff_C[0]
@@ -55,11 +55,11 @@ def test_the_last_session_twin_reads_one_session_at_each_cut(known: Histories, t
         assert sorted(window.touches_N) == sorted(whole.windows[0].touches_N[of_whole])
 
 
-def test_a_past_of_other_users_is_refused(test_set: TestSet) -> None:
+def test_a_history_of_other_users_is_refused(test_set: TestSet) -> None:
     assert perturbed(test_set, last_sessions(test_set.asked, 1)).users == test_set.users
-    is_kept_U = np.arange(test_set.users) > 0
-    with pytest.raises(ValueError, match="somebody else's"):
-        perturbed(test_set, test_set.asked.of_users(is_kept_U))
+    is_selected_U = np.arange(test_set.users) > 0
+    with pytest.raises(ValueError, match="those of other users"):
+        perturbed(test_set, test_set.asked.of_users(is_selected_U))
 
 
 def row(name: str, difference: float, **facts: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def row(name: str, difference: float, **facts: Any) -> dict[str, Any]:
     }
 
 
-def test_what_falls_short_is_told() -> None:
+def test_missed_goals_are_reported() -> None:
     result = {
         "methods": [
             row("Transformer, seed 1", 0.0, is_seed=True, seconds=181.0),
@@ -85,28 +85,28 @@ def test_what_falls_short_is_told() -> None:
         ],
         "ablations": [
             row("last session", -0.3, kind="shown"),
-            row("last session only", -0.05, kind="trained anew"),
+            row("last session only", -0.05, kind="trained again"),
             row("last 2 sessions", 0.0, kind="shown"),
         ],
     }
-    told = falls_short(result)
-    assert [line.split(",")[0] for line in told] == [
+    lines = falls_short(result)
+    assert [line.split(",")[0] for line in lines] == [
         "Transformer",
         "planted interests at 3: boosted-ranking lies -0.0050 (-0.0150 to +0.0050) from the Transformer",
-        "planted interests at 3: last session only (trained anew) loses 0.0500",
+        "planted interests at 3: last session only (trained again) loses 0.0500",
     ]
 
 
 def test_the_tables_have_a_line_for_each() -> None:
-    told = markdown(
+    tables = markdown(
         {
-            "asked": {"lively_users": 7, "test_users": 9},
+            "input": {"lively_users": 7, "test_users": 9},
             "config": {"split": {"test": "2026-01-27"}},
             "methods": [row("counts-1", -0.02)],
             "ablations": [row("last session", -0.3, kind="shown")],
             "ablations_without_paths": [],
         }
     )
-    assert told.count("**") == 4
-    assert "| counts-1 | 0.5000 (-0.0200: -0.0300 to -0.0100) |" in told and "| – | 1 |" in told
-    assert "| last session | shown | 0.5000 (-0.3000: -0.3100 to -0.2900) |" in told
+    assert tables.count("**") == 4
+    assert "| counts-1 | 0.5000 (-0.0200: -0.0300 to -0.0100) |" in tables and "| – | 1 |" in tables
+    assert "| last session | shown | 0.5000 (-0.3000: -0.3100 to -0.2900) |" in tables

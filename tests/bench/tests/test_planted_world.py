@@ -1,4 +1,4 @@
-"""The bench's planted world and the other pasts that it shows to a network: they are what they say they are."""
+"""The planted world and the perturbed histories of the bench."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,7 +9,13 @@ import pytest
 from model.data.history import History
 from pipeline.demo.catalogue import TAGS
 from pipeline.demo.plan import DemoPlan
-from tests.bench.ablated import Sessions, boundaries_at_random, last_sessions, others_past, sessions_shuffled
+from tests.bench.perturbed_histories import (
+    Sessions,
+    boundaries_at_random,
+    last_sessions,
+    others_past,
+    sessions_shuffled,
+)
 from tests.bench.planted_world import PlantedWorld, planted_world
 
 AS_OF = date(2026, 1, 27)
@@ -30,7 +36,7 @@ def random() -> np.random.Generator:
     return np.random.default_rng(1)
 
 
-def told(history: History) -> list[tuple[object, ...]]:
+def event_rows(history: History) -> list[tuple[object, ...]]:
     """Return every event with its tags, in order: user, moment, item, action, weight, tags."""
     tags: list[list[str]] = [[] for _ in history.user_E]
     for event, tag in zip(history.event_M, history.tag_M, strict=True):
@@ -42,13 +48,13 @@ def told(history: History) -> list[tuple[object, ...]]:
 def session_lists(history: History) -> list[list[list[tuple[object, ...]]]]:
     """Return for each user the sessions, oldest first: each the events, without user and moment."""
     lists: list[list[list[tuple[object, ...]]]] = [[] for _ in range(history.users)]
-    events, sessions = told(history), Sessions.of(history)
+    events, sessions = event_rows(history), Sessions.of(history)
     for first, last, user in zip(sessions.first_S, sessions.last_S, sessions.user_S, strict=True):
         lists[user].append([event[2:] for event in events[first : last + 1]])
     return lists
 
 
-def test_the_world_is_the_generators_log_of_people(planted: PlantedWorld, history: History) -> None:
+def test_the_world_is_the_generated_log_without_bots(planted: PlantedWorld, history: History) -> None:
     touches = planted.log.touches
     of_people = touches.actor < len(planted.log.people)
     assert len(history.at_E) == int(of_people.sum()) > 1000
@@ -58,7 +64,7 @@ def test_the_world_is_the_generators_log_of_people(planted: PlantedWorld, histor
     assert (np.diff(history.user_E) >= 0).all() and (np.diff(history.at_E)[is_same_user] >= 0).all()
 
 
-def test_what_people_want_is_what_they_turn_to(planted: PlantedWorld, history: History) -> None:
+def test_users_touch_their_planted_interests_most(planted: PlantedWorld, history: History) -> None:
     wants_UT = planted.planted_UT(AS_OF, history.user_id_U) > 0
     touches_UT = np.zeros(wants_UT.shape)
     np.add.at(touches_UT, (history.user_E[history.event_M], history.tag_M), 1)
@@ -71,7 +77,7 @@ def test_what_people_want_is_what_they_turn_to(planted: PlantedWorld, history: H
 def test_last_sessions_are_exactly_those(history: History, count: int) -> None:
     kept = last_sessions(history, count)
     assert session_lists(kept) == [of[-count:] for of in session_lists(history)]
-    assert set(told(kept)) <= set(told(history))
+    assert set(event_rows(kept)) <= set(event_rows(history))
     assert (
         kept.session_counts_U().tolist()
         == np.minimum(Sessions.of(history).back_S() + 1, count)[
@@ -94,7 +100,7 @@ def test_boundaries_at_random_leave_events_and_numbers_of_sessions(
     history: History, random: np.random.Generator
 ) -> None:
     redrawn = boundaries_at_random(history, random)
-    assert told(redrawn) == told(history)
+    assert event_rows(redrawn) == event_rows(history)
     numbers = [np.bincount(Sessions.of(one).user_S).tolist() for one in (history, redrawn)]
     assert numbers[0] == numbers[1]
     assert Sessions.of(redrawn).first_S.tolist() != Sessions.of(history).first_S.tolist()
@@ -127,7 +133,7 @@ def test_pasting_keeps_the_newest_session_and_adds_one_other_users_old_ones(
         lambda history, random: others_past(history, random, True),
     ],
 )
-def test_what_is_altered_is_a_history_as_any_other(
+def test_a_perturbed_history_is_a_valid_history(
     history: History, random: np.random.Generator, alter: Callable[[History, np.random.Generator], History]
 ) -> None:
     perturbed = alter(history, random)

@@ -1,4 +1,4 @@
-"""The bench beside RecTools counts places, hands steps over and gives turns as it says."""
+"""The bench with RecTools: places in lists, the input file, and turns."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -9,17 +9,17 @@ import pytest
 from numpy.typing import NDArray
 
 from model.baselines.interactions import Interactions
-from tests.bench.item_net_in_turns import best_UK, interactions
-from tests.bench.rectools_compared import Course, compared, markdown
-from tests.bench.turns import Handed, Steps, Worker, places_U
+from tests.bench.item_net_worker import best_UK, interactions
+from tests.bench.rectools_comparison import TrainingCourse, compared, markdown
+from tests.bench.workers import Steps, Worker, WorkerInput, places_U
 
 WORKER = """
 import numpy as np
-from tests.bench.turns import Turns
+from tests.bench.workers import Turns
 turns = Turns()
-print("what a library says is no answer")
+print("output of a library is no answer")
 turns.ready({"settings": {}})
-for epoch, file in zip(range(2), turns.asked()):
+for epoch, file in zip(range(2), turns.files()):
     turns.done(file, np.array([[epoch, 5]]), {"epoch_seconds": 2.0, "tokens": 30, "scoring_seconds": 0.5})
 """
 
@@ -30,7 +30,7 @@ def steps(lives: Sequence[Sequence[int]]) -> Steps:
 
 
 class Rising:
-    """Finds an item the stronger, the higher its number."""
+    """Scores an item by its number."""
 
     def scores_BV(self, interactions: Interactions) -> NDArray[np.float64]:
         return np.tile(np.arange(interactions.things, dtype=float), (interactions.users, 1))
@@ -45,18 +45,18 @@ def test_a_list_may_not_name_an_item_twice() -> None:
         places_U(np.array([[1, 2, 3], [4, 2, 4]]), np.array([1, 1]))
 
 
-def test_steps_are_handed_over_whole(tmp_path: Path) -> None:
-    handed = Handed(2, 9, steps([[1, 2], [3]]), steps([[1, 2, 4], [3, 8]]))
-    handed.save(tmp_path / "handed.npz")
-    got = Handed.load(tmp_path / "handed.npz")
+def test_the_input_file_keeps_all_steps(tmp_path: Path) -> None:
+    worker_input = WorkerInput(2, 9, steps([[1, 2], [3]]), steps([[1, 2, 4], [3, 8]]))
+    worker_input.save(tmp_path / "worker_input.npz")
+    got = WorkerInput.load(tmp_path / "worker_input.npz")
     assert (got.users, got.items, got.known.item_N.tolist()) == (2, 9, [1, 2, 4, 3, 8])
-    assert got.taught.user_N.tolist() == [0, 0, 1]
+    assert got.train.user_N.tolist() == [0, 0, 1]
     assert interactions(got, got.known).at_N.tolist() == [0, 1, 2, 0, 1]
 
 
 def test_the_best_items_are_unseen_ones_and_minus_1_where_there_are_no_more() -> None:
     known = steps([[4, 0], [0, 1, 2, 3]])
-    past = interactions(Handed(2, 5, known, known), known)
+    past = interactions(WorkerInput(2, 5, known, known), known)
     assert best_UK(Rising(), past, most=1, depth=3).tolist() == [[3, 2, 1], [4, -1, -1]]
 
 
@@ -65,7 +65,7 @@ def worker(tmp_path: Path) -> Callable[[], Worker]:
     return lambda: Worker([sys.executable, "-c", WORKER], 1, tmp_path)
 
 
-def test_a_worker_takes_turns_and_its_end_is_told(worker: Callable[[], Worker]) -> None:
+def test_a_worker_takes_turns_and_its_end_is_an_error(worker: Callable[[], Worker]) -> None:
     with worker() as other:
         assert other.about == {"settings": {}}
         assert [other.turn()[1].tolist() for _ in range(2)] == [[[0, 5]], [[1, 5]]]
@@ -73,14 +73,14 @@ def test_a_worker_takes_turns_and_its_end_is_told(worker: Callable[[], Worker]) 
             other.turn()
 
 
-def test_two_courses_are_compared_by_rates_and_by_what_they_had_cost() -> None:
+def test_two_trainings_are_compared_by_rates_and_by_cost() -> None:
     courses = []
     for seconds, tokens, hit_epoch in ((4.0, 10, 2), (2.0, 20, 1)):
-        course = Course({"settings": {}}, np.array([7, 7]))
+        course = TrainingCourse({"settings": {}}, np.array([7, 7]))
         for epoch in (1, 2, 3):
             best = np.array([[7 if epoch >= hit_epoch else 0, 1], [2, 3]])
-            told = {"epoch_seconds": seconds, "tokens": tokens, "scoring_seconds": seconds / 2, "peak_memory_mib": 9}
-            course.take(told, best)
+            figures = {"epoch_seconds": seconds, "tokens": tokens, "scoring_seconds": seconds / 2, "peak_memory_mib": 9}
+            course.take(figures, best)
         courses.append(course.as_json())
     theirs, ours = courses
     found = compared(theirs, ours)

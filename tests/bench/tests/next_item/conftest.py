@@ -1,4 +1,4 @@
-"""Lives of a planted kind, and a small net in double precision, so that equal means equal."""
+"""Histories with a planted order, and a small network in double precision for exact comparisons."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,16 +14,16 @@ ITEMS = 20
 
 @pytest.fixture(scope="session")
 def interactions_of() -> Callable[[Sequence[Sequence[int]]], Interactions]:
-    """Return the function that makes trails of the items of each user, oldest first."""
+    """Return the function that makes interactions of the items of each user, oldest first."""
 
-    def make(lives: Sequence[Sequence[int]]) -> Interactions:
-        user_N = np.repeat(np.arange(len(lives)), [len(life) for life in lives])
+    def make(histories: Sequence[Sequence[int]]) -> Interactions:
+        user_N = np.repeat(np.arange(len(histories)), [len(life) for life in histories])
         return Interactions(
-            users=len(lives),
+            users=len(histories),
             things=ITEMS,
             user_N=user_N,
-            item_N=np.array([item for life in lives for item in life], dtype=np.int64),
-            at_N=np.array([place for life in lives for place in range(len(life))], dtype=np.int64),
+            item_N=np.array([item for life in histories for item in life], dtype=np.int64),
+            at_N=np.array([place for life in histories for place in range(len(life))], dtype=np.int64),
             session_N=user_N.copy(),
         )
 
@@ -32,21 +32,21 @@ def interactions_of() -> Callable[[Sequence[Sequence[int]]], Interactions]:
 
 @pytest.fixture(scope="session")
 def lives() -> list[list[int]]:
-    """120 lives of 6 to 14 items: each begins anywhere and goes on by 3; one step in five goes anywhere instead."""
+    """120 histories of 6 to 14 items: each starts at random and advances by 3; one step in five is random."""
     random = np.random.default_rng(7)
-    told = []
+    histories = []
     for length in random.integers(6, 15, 120):
         life = [int(random.integers(ITEMS))]
         while len(life) < length:
             step = (life[-1] + 3) % ITEMS
             life.append(int(random.integers(ITEMS)) if random.random() < 0.2 else step)
-        told.append(life)
-    return told
+        histories.append(life)
+    return histories
 
 
 @pytest.fixture
 def net() -> NextItemNet:
-    """A net whose every part says something."""
+    """A network in which every part matters."""
     torch.manual_seed(5)
     made = NextItemNet(ItemSize(width=16, heads=2, blocks=2, places=32), ITEMS).double().eval()
     with torch.no_grad():

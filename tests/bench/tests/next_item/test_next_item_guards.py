@@ -1,4 +1,4 @@
-"""No position sees what comes later; who stands beside a user, and padding, change nothing."""
+"""No position sees a later item; padding and other users of the batch change nothing."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ import torch
 from model.baselines.interactions import Interactions
 from tests.bench.next_item.network import NextItemNet
 from tests.bench.next_item.ranker import NetRanker
-from tests.bench.next_item.windows import WindowBatch, batch_of, lesson_windows, newest_windows, windows
+from tests.bench.next_item.windows import WindowBatch, batch_of, newest_windows, training_windows, windows
 
 InteractionsOf = Callable[[list[list[int]]], Interactions]
 
@@ -21,9 +21,9 @@ def read(item_L: list[int], width: int | None = None) -> WindowBatch:
 
 
 def test_a_later_item_changes_nothing_before_it(net: NextItemNet) -> None:
-    told, other = net(read([4, 9, 2, 7, 1])), net(read([4, 9, 2, 8, 3]))
-    torch.testing.assert_close(told[:, :3], other[:, :3], rtol=0, atol=1e-12)
-    assert not torch.allclose(told[:, 3], other[:, 3])
+    outputs, other = net(read([4, 9, 2, 7, 1])), net(read([4, 9, 2, 8, 3]))
+    torch.testing.assert_close(outputs[:, :3], other[:, :3], rtol=0, atol=1e-12)
+    assert not torch.allclose(outputs[:, 3], other[:, 3])
 
 
 def test_padding_changes_nothing(net: NextItemNet) -> None:
@@ -31,12 +31,12 @@ def test_padding_changes_nothing(net: NextItemNet) -> None:
     assert read([4, 9, 2], width=5).is_real_BL().tolist() == [[True, True, True, False, False]]
 
 
-def test_the_order_of_items_matters_and_so_does_the_place_in_life(net: NextItemNet) -> None:
-    told = net.log_chance_BV(read([4, 9, 2]))
-    assert not torch.allclose(told, net.log_chance_BV(read([9, 4, 2])))
+def test_the_order_of_items_and_the_place_in_the_history_matter(net: NextItemNet) -> None:
+    outputs = net.log_probability_BV(read([4, 9, 2]))
+    assert not torch.allclose(outputs, net.log_probability_BV(read([9, 4, 2])))
     early = read([4, 9, 2])
     late = WindowBatch(early.item_BL, early.place_BL + 11, early.length_B)
-    assert not torch.allclose(told, net.log_chance_BV(late))
+    assert not torch.allclose(outputs, net.log_probability_BV(late))
 
 
 def test_a_user_alone_is_ranked_as_in_a_batch(
@@ -48,7 +48,7 @@ def test_a_user_alone_is_ranked_as_in_a_batch(
         np.testing.assert_allclose(ranker.scores_BV(interactions_of([lives[user]]))[0], together[user], atol=1e-5)
 
 
-def test_a_ranker_says_logarithms_of_chances_and_nothing_of_a_user_without_steps(
+def test_a_ranker_predicts_log_probabilities_and_is_uniform_for_a_user_without_steps(
     net: NextItemNet, interactions_of: InteractionsOf
 ) -> None:
     scores_BV = NetRanker(net).scores_BV(interactions_of([[1, 2], [], [3]]))
@@ -56,16 +56,16 @@ def test_a_ranker_says_logarithms_of_chances_and_nothing_of_a_user_without_steps
     assert np.ptp(scores_BV[1]) == 0 and np.ptp(scores_BV[0]) > 0
 
 
-def test_an_epoch_teaches_every_newest_step_once_and_a_stretch_of_long_lives(
+def test_an_epoch_reads_every_newest_step_once_and_one_earlier_window_of_long_histories(
     interactions_of: InteractionsOf, lives: list[list[int]]
 ) -> None:
     interactions, most = interactions_of([*lives, [5]]), 9
-    taught = 0
+    targets = 0
     for window in windows(interactions, most, tokens_at_once=40, random=np.random.default_rng(1)):
         assert len(window.target_R) == int(window.read.length_B.sum()) <= 40 + most
-        taught += len(window.target_R)
+        targets += len(window.target_R)
     newest = sum(min(len(life) - 1, most) for life in lives)
-    assert taught == newest + most * sum(len(life) > most + 1 for life in lives)
+    assert targets == newest + most * sum(len(life) > most + 1 for life in lives)
 
 
 def test_targets_are_the_items_that_came_next(interactions_of: InteractionsOf) -> None:
@@ -75,11 +75,11 @@ def test_targets_are_the_items_that_came_next(interactions_of: InteractionsOf) -
     assert sorted(zip(item_R.tolist(), window.target_R.tolist(), strict=True)) == [(1, 2), (2, 3), (3, 4), (7, 8)]
 
 
-def test_an_earlier_stretch_lies_within_its_life_and_tells_its_true_places(interactions_of: InteractionsOf) -> None:
+def test_an_earlier_window_lies_within_its_history_and_has_true_places(interactions_of: InteractionsOf) -> None:
     interactions = interactions_of([list(range(20)), [3] * 20])
     begins = set()
     for seed in range(60):
-        windows = lesson_windows(interactions, 5, np.random.default_rng(seed))
+        windows = training_windows(interactions, 5, np.random.default_rng(seed))
         assert windows.first_W[:2].tolist() == [14, 34] and windows.length_W.tolist() == [5, 5, 5, 5]
         begins |= {windows.first_W[2]}
         batch = batch_of(interactions, interactions.events_before_N(), windows)
@@ -94,14 +94,14 @@ def test_newest_windows_are_the_newest_steps(interactions_of: InteractionsOf) ->
 
 
 @pytest.mark.parametrize("places", [1, 3])
-def test_what_lies_further_than_the_last_place_shares_it(net: NextItemNet, places: int) -> None:
+def test_later_places_share_the_last_one(net: NextItemNet, places: int) -> None:
     last = net.size.places - 1
     one = WindowBatch(torch.tensor([[4, 9]]), torch.tensor([[last, last]]), torch.tensor([2]))
     other = WindowBatch(one.item_BL, one.place_BL + places, one.length_B)
     torch.testing.assert_close(net(one), net(other))
 
 
-def test_asking_of_the_newest_places_alone_finds_what_asking_of_all_finds(net: NextItemNet) -> None:
+def test_the_newest_places_alone_equal_those_of_all_places(net: NextItemNet) -> None:
     windows = [[4, 9, 2, 7, 1], [3], [8, 8, 5]]
     item_BL = torch.tensor([window + [0] * (5 - len(window)) for window in windows])
     length_B = torch.tensor([len(window) for window in windows])
@@ -111,10 +111,10 @@ def test_asking_of_the_newest_places_alone_finds_what_asking_of_all_finds(net: N
 
 def test_threads_change_nothing(net: NextItemNet, interactions_of: InteractionsOf, lives: list[list[int]]) -> None:
     before = torch.get_num_threads()
-    told = []
+    scores = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        told.append(NetRanker(net).scores_BV(interactions_of(lives)))
+        scores.append(NetRanker(net).scores_BV(interactions_of(lives)))
         assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
-    np.testing.assert_array_equal(*told)
+    np.testing.assert_array_equal(*scores)

@@ -1,4 +1,4 @@
-"""The loss is what it says, a training repeats itself, and what it learns beats counting where order tells."""
+"""The loss is a cross entropy, a training is reproducible, and it beats popularity where order matters."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,53 +11,53 @@ from torch.nn.functional import cross_entropy
 
 from model.baselines.interactions import Interactions
 from model.transformer.lr_schedule import WeightAverage, lr_schedule
-from tests.bench.next_item.blend import LEAST_CHANCE, BlendRanker, blended_BV, log_chance_BV, ndcg_by_weight
-from tests.bench.next_item.contestant import NetOfItems
+from tests.bench.next_item.blend import MIN_PROBABILITY, BlendRanker, blended_BV, log_probability_BV, ndcg_by_weight
 from tests.bench.next_item.loss import next_item_loss, shared_negatives
+from tests.bench.next_item.model import NextItemModel
 from tests.bench.next_item.network import ItemSize, NextItemNet
-from tests.bench.next_item.trainer import ItemProgress, ItemRecipe, train_net
-from tests.bench.public_sets.item_contestants import PopularItems
-from tests.bench.public_sets.next_item import TEST, VALIDATION, hits_U, ndcg_U, question, ranks_U
+from tests.bench.next_item.trainer import ItemProgress, ItemTrainingConfig, train_net
+from tests.bench.public_sets.item_models import PopularItems
+from tests.bench.public_sets.next_item import TEST, VALIDATION, hits_U, leave_one_out, ndcg_U, ranks_U
 
 InteractionsOf = Callable[[list[list[int]]], Interactions]
-RECIPE = ItemRecipe(
+RECIPE = ItemTrainingConfig(
     size=ItemSize(width=16, heads=2, blocks=1, places=32, dropout=0.1),
-    epochs=6, newest=10, tokens_at_once=100, negatives=12, learning_rate=1e-2, warm_up_steps=5, judged_every=2,
+    epochs=6, newest=10, tokens_at_once=100, negatives=12, learning_rate=1e-2, warm_up_steps=5, validate_every=2,
 )  # fmt: skip
 
 
 @pytest.fixture
-def told() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def tensors() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(3)
     return torch.randn(30, 8).double(), torch.randint(0, 50, (30,)), torch.randn(50, 8).double()
 
 
-def test_with_all_items_as_negatives_the_loss_is_the_cross_entropy(told: tuple[torch.Tensor, ...]) -> None:
-    expected_RD, target_R, item_VD = told
+def test_with_all_items_as_negatives_the_loss_is_the_cross_entropy(tensors: tuple[torch.Tensor, ...]) -> None:
+    expected_RD, target_R, item_VD = tensors
     full = cross_entropy(expected_RD @ item_VD.T, target_R)
     negative_K = shared_negatives(50, 999, torch.Generator().manual_seed(1))
     torch.testing.assert_close(next_item_loss(expected_RD, target_R, item_VD, negative_K), full)
 
 
-def test_a_few_negatives_with_their_correction_stand_for_all_items_on_average(told: tuple[torch.Tensor, ...]) -> None:
-    expected_RD, target_R, item_VD = told[0] / 3, told[1], told[2]
+def test_corrected_negatives_estimate_the_sum_over_all_items(tensors: tuple[torch.Tensor, ...]) -> None:
+    expected_RD, target_R, item_VD = tensors[0] / 3, tensors[1], tensors[2]
     random = torch.Generator().manual_seed(1)
     for row in range(3):
         one = expected_RD[row : row + 1], target_R[row : row + 1]
-        # The sum over items is what negatives estimate: the loss itself is its logarithm, which draws lower a little.
+        # Negatives estimate the sum over items without bias; the loss is its logarithm, whose mean is slightly lower.
         found = [next_item_loss(*one, item_VD, shared_negatives(50, 10, random)).exp() for _ in range(3000)]
         full = cross_entropy(one[0] @ item_VD.T, one[1]).exp()
         assert float(torch.stack(found).mean()) == pytest.approx(float(full), rel=0.04)
 
 
-def test_negatives_are_different_and_as_many_as_asked_for() -> None:
+def test_negatives_are_different_and_have_the_given_count() -> None:
     negative_K = shared_negatives(50, 10, torch.Generator().manual_seed(1))
     assert len(set(negative_K.tolist())) == 10
     assert sorted(shared_negatives(5, 10, torch.Generator()).tolist()) == [0, 1, 2, 3, 4]
 
 
 def train(interactions: Interactions, **changes: Any) -> dict[str, torch.Tensor]:
-    return train_net(interactions, replace(RECIPE, **changes), judge=lambda net: 0.0).state_dict()
+    return train_net(interactions, replace(RECIPE, **changes), validate=lambda net: 0.0).state_dict()
 
 
 def test_two_trainings_of_one_seed_are_equal_bit_for_bit(
@@ -73,7 +73,7 @@ def test_two_trainings_of_one_seed_are_equal_bit_for_bit(
     "change",
     [
         {"newest": 6}, {"tokens_at_once": 50}, {"negatives": 5}, {"learning_rate": 5e-3}, {"warm_up_steps": 9},
-        {"weight_decay": 1.0}, {"averaging": 0.5}, {"epochs": 3}, {"judged_every": 1},
+        {"weight_decay": 1.0}, {"averaging": 0.5}, {"epochs": 3}, {"validate_every": 1},
         {"size": replace(RECIPE.size, dropout=0.0)},
     ],
 )  # fmt: skip
@@ -84,31 +84,31 @@ def test_each_setting_changes_the_outcome(
     assert not torch.equal(train(interactions)["item.weight"], train(interactions, **change)["item.weight"])
 
 
-def test_the_epoch_is_kept_that_the_judge_likes_best(interactions_of: InteractionsOf, lives: list[list[int]]) -> None:
+def test_the_best_epoch_of_the_validation_is_kept(interactions_of: InteractionsOf, lives: list[list[int]]) -> None:
     seen: list[torch.Tensor] = []
 
-    def judge(net: NextItemNet) -> float:
+    def validate(net: NextItemNet) -> float:
         seen.append(net.item.weight.clone())
         return [0.1, 0.3, 0.2][len(seen) - 1]
 
     progress: list[ItemProgress] = []
-    best = train_net(interactions_of(lives), RECIPE, judge, progress.append)
+    best = train_net(interactions_of(lives), RECIPE, validate, progress.append)
     assert len(seen) == 3 and torch.equal(best.item.weight, seen[1])
-    assert [one.judged for one in progress if one.judged is not None] == [0.1, 0.3, 0.2]
+    assert [one.validation_score for one in progress if one.validation_score is not None] == [0.1, 0.3, 0.2]
     assert progress[-1].epoch == 6 and progress[-1].tokens > 6 * 120
 
 
-def test_nothing_to_learn_from_is_refused(interactions_of: InteractionsOf) -> None:
+def test_a_log_without_two_steps_of_a_user_is_refused(interactions_of: InteractionsOf) -> None:
     with pytest.raises(ValueError, match="no user has two steps"):
-        train_net(interactions_of([[1], [2]]), RECIPE, judge=lambda net: 0.0)
+        train_net(interactions_of([[1], [2]]), RECIPE, validate=lambda net: 0.0)
 
 
-def test_a_planted_order_is_learnt_where_popularity_sees_nothing(
+def test_a_planted_order_is_learned_where_popularity_fails(
     interactions_of: InteractionsOf, lives: list[list[int]]
 ) -> None:
     interactions = interactions_of(lives)
-    validation, test = question(interactions, VALIDATION), question(interactions, TEST)
-    model = NetOfItems(replace(RECIPE, epochs=20), validation)
+    validation, test = leave_one_out(interactions, VALIDATION), leave_one_out(interactions, TEST)
+    model = NextItemModel(replace(RECIPE, epochs=20), validation)
     net, popular = model.fit(validation.past), PopularItems().fit(validation.past)
     reached, counted = (float(ndcg_U(ranks_U(one, test, 10)).mean()) for one in (net, popular))
     assert reached > 1.5 * counted
@@ -120,10 +120,12 @@ def test_a_blend_adds_logarithms_and_its_weight_matters(
     interactions_of: InteractionsOf, lives: list[list[int]], net: NextItemNet
 ) -> None:
     interactions = interactions_of(lives)
-    test = question(interactions, TEST)
+    test = leave_one_out(interactions, TEST)
     popular = PopularItems().fit(test.past)
-    model = NetOfItems(RECIPE, question(interactions, VALIDATION)).fit(question(interactions, VALIDATION).past)
-    prior_BV, net_BV = log_chance_BV(popular, test.past), model.scores_BV(test.past)
+    model = NextItemModel(RECIPE, leave_one_out(interactions, VALIDATION)).fit(
+        leave_one_out(interactions, VALIDATION).past
+    )
+    prior_BV, net_BV = log_probability_BV(popular, test.past), model.scores_BV(test.past)
     blend = BlendRanker((model, model), popular, prior_weight=0.7)
     np.testing.assert_allclose(blend.scores_BV(test.past), net_BV + 0.7 * prior_BV, atol=1e-5)
     tried = ndcg_by_weight([net_BV], prior_BV, test, (0.0, 50.0))
@@ -132,15 +134,15 @@ def test_a_blend_adds_logarithms_and_its_weight_matters(
     assert np.array_equal(blended_BV([net_BV], prior_BV, 0.0), net_BV)
 
 
-def test_what_counts_as_impossible_keeps_a_finite_logarithm(interactions_of: InteractionsOf) -> None:
+def test_an_impossible_item_has_a_finite_logarithm(interactions_of: InteractionsOf) -> None:
     prior = PopularItems().fit(interactions_of([[1]]))
-    assert log_chance_BV(prior, interactions_of([[1]])).min() == pytest.approx(np.log(LEAST_CHANCE))
+    assert log_probability_BV(prior, interactions_of([[1]])).min() == pytest.approx(np.log(MIN_PROBABILITY))
 
 
-def test_the_pace_rises_then_falls_to_nothing() -> None:
-    told = [lr_schedule(step, 1000, 100) for step in range(1001)]
-    assert told[0] == pytest.approx(0.01) and told[-1] == pytest.approx(0)
-    assert np.all(np.diff(told[:90]) > 0) and np.all(np.diff(told[100:]) < 0)
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
+    rates = [lr_schedule(step, 1000, 100) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.01) and rates[-1] == pytest.approx(0)
+    assert np.all(np.diff(rates[:90]) > 0) and np.all(np.diff(rates[100:]) < 0)
 
 
 def test_an_average_of_weights_forgets_its_start() -> None:

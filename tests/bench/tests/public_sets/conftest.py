@@ -1,4 +1,4 @@
-"""Tiny public sets, written by hand as the real ones are written."""
+"""Tiny public sets in the format of the real ones."""
 
 import gzip
 import json

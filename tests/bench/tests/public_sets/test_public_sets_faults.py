@@ -1,4 +1,4 @@
-"""What `make bench baselines` calls a fault, and the README's tables that it prints."""
+"""The faults that `make bench baselines` finds, and the Markdown tables that it prints."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import pytest
 import tests.bench.baselines as baselines
 from tests.bench.baselines import bench_demo, faults
 from tests.bench.baselines_markdown import markdown
-from tests.bench.measured import Measured
+from tests.bench.measure import Measurement
 
 
 def bench_of(name: str, method: str, hr: float = 0.3, tried: tuple[float, float] = (0.3, 0.3)) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def bench_of(name: str, method: str, hr: float = 0.3, tried: tuple[float, float]
         "tasks": [
             {
                 "task": "next item",
-                "asked": {"users": 6040, "items": 3416},
+                "input": {"users": 6040, "items": 3416},
                 "methods": [
                     {
                         "method": method,
@@ -41,11 +41,11 @@ def bench_of(name: str, method: str, hr: float = 0.3, tried: tuple[float, float]
 
 
 @pytest.mark.parametrize(("hr", "count"), [(0.22, 0), (0.219, 1)])
-def test_a_transition_below_what_it_reached_on_movielens_is_a_fault(hr: float, count: int) -> None:
+def test_a_transition_below_its_former_result_on_movielens_is_a_fault(hr: float, count: int) -> None:
     assert len(faults([bench_of("movielens", "transition", hr=hr), bench_of("beauty", "transition", hr=0.08)])) == count
 
 
-def test_counts_that_tuning_made_worse_are_a_fault() -> None:
+def test_counts_that_tuning_makes_worse_are_a_fault() -> None:
     good, worse = (bench_of("taobao", "counts-1", tried=(0.3, tuned)) for tuned in (0.3, 0.29))
     assert faults([good]) == []
     assert faults([good, worse]) == [
@@ -53,22 +53,22 @@ def test_counts_that_tuning_made_worse_are_a_fault() -> None:
     ]
 
 
-def test_the_markdown_has_a_line_for_each_method() -> None:
+def test_the_markdown_has_a_line_for_each_model() -> None:
     assert markdown({"sets": [bench_of("movielens", "transition")]}) == (
         "**Movielens: next item, 6,040 users, 3,416 items**\n\n"
-        "| method | HR@10 | prepare s | score s |\n| --- | --- | --- | --- |\n"
+        "| model | HR@10 | fit s | predict s |\n| --- | --- | --- | --- |\n"
         "| transition | 0.300 (0.290–0.310) | 11.4 | 1.0 |"
     )
 
 
-def test_the_demo_is_evaluated_in_its_home_and_its_newest_report_is_told(
+def test_the_demo_is_evaluated_in_its_home_and_its_newest_report_is_returned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = tmp_path / "evaluations" / "2026-01-23-aa" / "report.json"
     older.parent.mkdir(parents=True)
     older.write_text("{}")
 
-    def evaluate(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Measured:
+    def evaluate(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Measurement:
         assert [*arguments[1:]] == ["evaluate", "--as-of", "2026-01-24", "--horizon-days", "7"]
         report = Path(environment["THROUGHLINE_HOME"]) / "evaluations" / "2026-01-24-bb" / "report.json"
         report.parent.mkdir()
@@ -77,13 +77,13 @@ def test_the_demo_is_evaluated_in_its_home_and_its_newest_report_is_told(
         one = {"name": "counts-1", "intervals": {"ndcg_at_10": interval}, "seconds": seconds}
         split = {"test": "2026-01-24", "horizon_days": 7}
         report.write_text(json.dumps({"configuration": {"split": split}, "contestants": [one]}))
-        return Measured(seconds=9.0, cpu_seconds=8.0, peak_gib=1.0, peak_own_gib=1.0)
+        return Measurement(seconds=9.0, cpu_seconds=8.0, peak_gib=1.0, peak_own_gib=1.0)
 
     monkeypatch.setattr(baselines, "measured", evaluate)
     found = bench_demo(tmp_path, "2026-01-24", 7, tmp_path)
     assert found["process"]["seconds"] == 9.0
     assert markdown({"sets": [], "demo": found}) == (
         "**Demo as of 2026-01-24: tags of the next 7 days**\n\n"
-        "| method | nDCG@10 | prepare s | score s |\n| --- | --- | --- | --- |\n"
+        "| model | nDCG@10 | fit s | predict s |\n| --- | --- | --- | --- |\n"
         "| counts-1 | 0.500 (0.400–0.600) | 2.0 | 3.0 |"
     )

@@ -23,7 +23,7 @@ def test_lines_of_a_user_may_lie_apart(movielens_of: Callable[..., Path]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         ("1 1\n1 3\n", "2 different items, numbered from 1 to 3: expected each number"),
         ("1 0\n1 1\n", "numbered from 0"),
@@ -32,8 +32,8 @@ def test_lines_of_a_user_may_lie_apart(movielens_of: Callable[..., Path]) -> Non
         ("", "0 different items"),
     ],
 )
-def test_what_is_no_order_is_refused(movielens_of: Callable[..., Path], lines: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_an_invalid_file_is_refused(movielens_of: Callable[..., Path], lines: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read_movielens(movielens_of(lines))
 
 
@@ -44,13 +44,13 @@ def test_titles_are_read_as_latin_1_and_found_through_the_mapping(movielens_of: 
     assert (second.title, second.genres) == ("Misérables, Les (1995)", ("Drama", "Musical"))
 
 
-def test_a_missing_order_is_told_with_its_source_and_licence(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_file_names_its_source_and_licence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no file .*ml-1m.txt.gz.*kang205/SASRec.*GroupLens"):
         read_movielens(tmp_path)
 
 
 @pytest.mark.real_data
-def test_the_real_set_has_the_counts_that_the_papers_tell(real_data: Path) -> None:
+def test_the_real_set_has_the_counts_of_the_papers(real_data: Path) -> None:
     interactions = read_movielens(real_data)
     assert (interactions.users, interactions.things, len(interactions.user_N)) == (6_040, 3_416, 999_611)
     movies = read_movies(real_data)

@@ -18,7 +18,7 @@ WHOLE = """\
 """
 
 
-def test_users_and_tags_stand_by_their_names_events_by_second_and_then_by_line(
+def test_users_and_tags_sort_by_name_and_events_by_second_then_line(
     taobao_of: Callable[[str], Path],
 ) -> None:
     log = read_taobao(taobao_of(WHOLE))
@@ -42,38 +42,38 @@ def test_a_gap_of_exactly_30_minutes_splits_no_session_and_a_second_more_does(ta
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("cutoff", ["10,75,500", "10,75,500,", "10,75,500,p", "10,75,500,pv,", "1"])
-def test_a_cut_last_line_is_left_out_and_counted(taobao_of: Callable[[str], Path], cutoff: str) -> None:
-    log = read_taobao(taobao_of(WHOLE + cutoff))
+@pytest.mark.parametrize("incomplete", ["10,75,500", "10,75,500,", "10,75,500,p", "10,75,500,pv,", "1"])
+def test_an_incomplete_last_line_is_dropped_and_counted(taobao_of: Callable[[str], Path], incomplete: str) -> None:
+    log = read_taobao(taobao_of(WHOLE + incomplete))
     assert log.broken_lines == 1
     assert log.history.item_E.tolist() == [72, 74, 73, 71, 70]
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"),
+    ("broken", "message"),
     [
         ("9,70,500,pv,1\n9,70\n9,70,500,pv,1\n", r"line 2: '9,70' is no behaviour: expected user,item,category"),
         ("9,70,500,look,1\n9,70,500,pv,1\n", r"line 1: '9,70,500,look,1' is no behaviour"),
         ("9,70,500,pv,1\n9,70,,pv,1\n9,70,500,p", r"line 2: '9,70,,pv,1' is no behaviour"),
         ("9,70,500,pv,1\n9,70,500\n9,70,500,p", r"line 2: '9,70,500' is no behaviour"),
-        ("9,70,500,pv,noon\n", "is no log of behaviours.*noon.*get the file anew"),
+        ("9,70,500,pv,noon\n", "is no log of behaviours.*noon.*get the file again"),
         ("", "is no log of behaviours"),
     ],
 )
 def test_a_broken_line_that_is_not_the_last_is_refused(
-    taobao_of: Callable[[str], Path], broken: str, told: str
+    taobao_of: Callable[[str], Path], broken: str, message: str
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read_taobao(taobao_of(broken))
 
 
-def test_a_missing_file_is_told_with_its_source_and_licence(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_log_names_its_source_and_licence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no file .*taobao/UserBehavior.csv.*tianchi.*CC BY-NC-SA.*THROUGHLINE_REAL"):
         read_taobao(tmp_path)
 
 
 @pytest.mark.real_data
-def test_the_real_log_has_the_counts_that_are_known_of_it(real_data: Path) -> None:
+def test_the_real_log_has_its_known_counts(real_data: Path) -> None:
     log = read_taobao(real_data)
     history = log.history
     assert (len(history.at_E), log.broken_lines) == (73_098, 1)

@@ -1,4 +1,4 @@
-"""Items of users whose order is known and whose moments are not: the place in the order is the moment.
+"""Interactions with a known order and unknown times: the place in the order is the moment.
 
 Shape letters: N steps (see model/baselines/interactions.py), U users.
 """
@@ -13,17 +13,17 @@ from model.data.arrays import Bools, Ints
 from model.errors import InputError
 
 
-def interactions_in_order(user_N: Ints, item_N: Ints, file: Path) -> Interactions:
-    """Return one step a line of `file`, lines of a user in their order; the whole life of a user is one session.
+def ordered_interactions(user_N: Ints, item_N: Ints, file: Path) -> Interactions:
+    """Return one step per line of `file`, in the order of each user's lines; the history of a user is one session.
 
     user_N: any numbers; users are coded by rising number. item_N: codes from 0, each in use.
-    Raises InputError if an item has no line: the catalogue, which is ranked, would have holes.
+    Raises InputError if an item has no line.
     """
     things = int(item_N.max()) + 1 if len(item_N) else 0
     if not len(item_N) or np.bincount(item_N[item_N >= 0], minlength=things).min() == 0 or item_N.min() < 0:
         raise InputError(
             f"{file}: {len(np.unique(item_N)):,} different items, numbered from {item_N.min(initial=0) + 1:,} to "
-            f"{things:,}: expected each number from 1 on; get the file anew"
+            f"{things:,}: expected each number from 1 on; get the file again"
         )
     _, code_N = np.unique(user_N, return_inverse=True)
     order = np.argsort(code_N, kind="stable")
@@ -39,9 +39,9 @@ def interactions_in_order(user_N: Ints, item_N: Ints, file: Path) -> Interaction
     )
 
 
-def of_users(interactions: Interactions, is_kept_U: Bools) -> Interactions:
-    """Return the trails of some users; things that none of them turned to lose their codes."""
-    kept = interactions.of_events(is_kept_U[interactions.user_N])
+def of_users(interactions: Interactions, is_selected_U: Bools) -> Interactions:
+    """Return the interactions of some users; items without interactions lose their codes."""
+    kept = interactions.of_events(is_selected_U[interactions.user_N])
     things, item_N = np.unique(kept.item_N, return_inverse=True)
-    user_N = (np.cumsum(is_kept_U) - 1)[kept.user_N]
-    return replace(kept, users=int(is_kept_U.sum()), things=len(things), user_N=user_N, item_N=item_N)
+    user_N = (np.cumsum(is_selected_U) - 1)[kept.user_N]
+    return replace(kept, users=int(is_selected_U.sum()), things=len(things), user_N=user_N, item_N=item_N)

@@ -1,6 +1,6 @@
-"""Other pasts for the same users: what of it a trained network is shown, to tell what it makes of sessions.
+"""Perturbed histories of the same users, which show how much a trained network uses sessions.
 
-A session is a run of a user's events of one `session_E`, as the network reads them.
+A session is a run of a user's events with one `session_E`, as the network reads them.
 
 Shape letters: U users, E events, M touches, S sessions (of users, oldest first), N events of the altered history.
 """
@@ -49,9 +49,9 @@ def last_sessions(history: History, count: int) -> History:
 
 
 def sessions_shuffled(history: History, random: np.random.Generator) -> History:
-    """Put each user's sessions in another order; each keeps its events and how they lie to each other in time.
+    """Shuffle the sessions of each user; each keeps its events and their distances in time.
 
-    The first event and the last stay where they were, and so do the lengths of the pauses, in their order.
+    The first and the last moment stay the same, and so do the lengths of the pauses, in their order.
     """
     sessions = Sessions.of(history)
     count = len(sessions.user_S)
@@ -72,7 +72,7 @@ def sessions_shuffled(history: History, random: np.random.Generator) -> History:
 
 
 def boundaries_at_random(history: History, random: np.random.Generator) -> History:
-    """Cut each user's events into as many sessions as before, anywhere."""
+    """Split the events of each user at random into as many sessions as before."""
     sessions = Sessions.of(history)
     sessions_U = np.bincount(sessions.user_S, minlength=history.users)
     is_first_of_user_E = np.diff(history.user_E, prepend=-1) != 0
@@ -87,10 +87,10 @@ def boundaries_at_random(history: History, random: np.random.Generator) -> Histo
 
 
 def others_past(history: History, random: np.random.Generator, keeps_own: bool) -> History:
-    """Paste somebody else's old sessions in before the user's own: all but the newest of another user.
+    """Insert the old sessions of another user, all but the newest, before the user's own.
 
-    They are moved in time as a whole, until the other's newest session would begin when the user's begins that they
-    stand before: the user's oldest where all that is `keeps_own`, else the newest, which alone is kept.
+    They move in time as a whole, so that the other's newest session would begin when the following session of the user
+    begins. With `keeps_own` this is the user's oldest session, else the newest, and the others are dropped.
     """
     sessions = Sessions.of(history)
     known_U = np.flatnonzero(sessions.newest_U >= 0)
@@ -117,8 +117,8 @@ def others_past(history: History, random: np.random.Generator, keeps_own: bool) 
     )
 
 
-def alterations(random: np.random.Generator) -> Mapping[str, Perturbed]:
-    """Return by name what is done to the past of a network that was trained on whole ones."""
+def perturbations(random: np.random.Generator) -> Mapping[str, Perturbed]:
+    """Return the perturbations by name, for a network that was trained on whole histories."""
     return {
         **{f"last {count} sessions" if count > 1 else "last session": _last(count) for count in (1, 2, 4, 8)},
         "order of sessions shuffled": partial(sessions_shuffled, random=random),
@@ -147,9 +147,9 @@ def _of_events(history: History, event_N: Ints) -> History:
 
 
 def _laid(history: History, event_N: Ints, user_N: Ints, at_N: Ints, session_N: Ints) -> History:
-    """Return a history of copies of events, each of the user, at the moment and in the session that are told.
+    """Return a history of copies of events, each with the given user, moment and session.
 
-    session_N: rises in time within a user, or is one of a run. Sessions are counted anew.
+    session_N: rises in time within a user. Sessions are numbered again.
     """
     order_N = np.lexsort((np.arange(len(event_N)), at_N, user_N))
     event_N, user_N, at_N, session_N = event_N[order_N], user_N[order_N], at_N[order_N], session_N[order_N]

@@ -1,4 +1,4 @@
-"""Whether the pipeline and DuckDB made the same of the same lines: counts, and hashes that know no order of rows."""
+"""Row counts and order-independent hashes of the tables that the pipeline and DuckDB made from the same lines."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -33,7 +33,7 @@ Fingerprints = dict[str, tuple[int, str]]  # rows and hash of each of ROWS
 
 
 def pipeline_fingerprints(settings: Settings, last: date) -> Fingerprints:
-    """Return what the data steps of the night of a day made, on the branch where it lies before it is published."""
+    """Return the fingerprints of the tables on the branch of a day that is not published yet."""
     from pyiceberg.catalog import load_catalog
 
     catalog = load_catalog(CATALOG, **pyiceberg_properties(settings))
@@ -49,7 +49,7 @@ def pipeline_fingerprints(settings: Settings, last: date) -> Fingerprints:
 
 
 def twin_fingerprints(out: Path) -> Fingerprints:
-    """Return what DuckDB made."""
+    """Return the fingerprints of the tables that DuckDB wrote."""
     views = {name: f"SELECT * FROM read_parquet('{out}/{name}/*/*.parquet')" for name in TABLES}
     views["rejects"] = f"SELECT * FROM read_parquet('{out}/rejects.parquet')"
     views["items"] = f"SELECT *, hash(item_id) AS item FROM read_parquet('{out}/items.parquet')"
@@ -61,9 +61,9 @@ def _fingerprints(views: Mapping[str, str]) -> Fingerprints:
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     for name, select in views.items():
         connection.execute(f"CREATE VIEW {name} AS {select}")
-    told: Fingerprints = {}
+    fingerprints: Fingerprints = {}
     for name, rows in ROWS.items():
         found = connection.execute(f"SELECT count(*), sum(hash(one)) FROM ({rows}) AS one").fetchone()
         assert found is not None
-        told[name] = (int(found[0]), str(found[1]))
-    return told
+        fingerprints[name] = (int(found[0]), str(found[1]))
+    return fingerprints

@@ -1,6 +1,6 @@
-"""Baselines of the next item, each with the settings among which the validation chooses.
+"""Baselines of the next item, each with its grid of settings.
 
-The life of a user is one session and no moment is known, so V-SKNN looks at all others: no session is more recent.
+The history of a user is one session without times, so V-SKNN samples from all sessions: none is more recent.
 
 Shape letters: B users of a batch, V items.
 """
@@ -16,15 +16,15 @@ from model.baselines.interactions import Interactions
 from model.baselines.transition import Bag, Transition, TransitionSettings, fit_transition
 from model.baselines.vsknn import Vsknn, VsknnSettings, fit_vsknn
 from model.data.arrays import Floats
-from tests.bench.public_sets.next_item import ItemContestant
+from tests.bench.public_sets.next_item import ItemModel
 
 ALL_SESSIONS = 1_000_000
-Family = Sequence[ItemContestant]
+Grid = Sequence[ItemModel]
 
 
 @dataclass(frozen=True, eq=False)
 class CountRanker:
-    """Says the same of everybody."""
+    """The same scores for all users."""
 
     count_V: Floats
 
@@ -34,7 +34,7 @@ class CountRanker:
 
 @dataclass(frozen=True)
 class PopularItems:
-    """How often anybody turned to the item."""
+    """The number of interactions with the item."""
 
     name: str = "popularity"
 
@@ -61,7 +61,7 @@ class TransitionOfItems:
 
 @dataclass(frozen=True)
 class VsknnOfItems:
-    """Users alike vote, by model/baselines/vsknn.py."""
+    """Similar users vote, by model/baselines/vsknn.py."""
 
     vsknn: VsknnSettings
     name: str = "vsknn"
@@ -73,12 +73,12 @@ class VsknnOfItems:
         return fit_vsknn(known, self.vsknn)
 
 
-def _transitions(bags: tuple[Bag, ...], *ridges: float) -> Family:
+def _transitions(bags: tuple[Bag, ...], *ridges: float) -> Grid:
     return tuple(TransitionOfItems(TransitionSettings(bags, ridge)) for ridge in ridges)
 
 
-_POPULARITY: Family = (PopularItems(),)
-_VSKNN: Family = tuple(
+_POPULARITY: Grid = (PopularItems(),)
+_VSKNN: Grid = tuple(
     VsknnOfItems(VsknnSettings(neighbours=count, sample=ALL_SESSIONS, query_steps=steps, idf_power=power))
     for count in (100, 500)
     for steps in (5, 10)
@@ -86,10 +86,10 @@ _VSKNN: Family = tuple(
 )
 
 
-def _families(transitions: Family) -> Mapping[str, Family]:
-    return MappingProxyType({family[0].name: family for family in (_POPULARITY, _VSKNN, transitions)})
+def _grids(transitions: Grid) -> Mapping[str, Grid]:
+    return MappingProxyType({grid[0].name: grid for grid in (_POPULARITY, _VSKNN, transitions)})
 
 
-MOVIELENS_FAMILIES = _families(_transitions((Bag(0.6, 10), Bag(0.93, 50)), 30.0, 100.0, 300.0))
+MOVIELENS_GRIDS = _grids(_transitions((Bag(0.6, 10), Bag(0.93, 50)), 30.0, 100.0, 300.0))
 # One bag: two of 12,101 items each would take 5 GB and ten minutes a fit, and a user has nine items on average.
-BEAUTY_FAMILIES = _families(_transitions((Bag(0.8, 20),), 30.0, 100.0, 300.0))
+BEAUTY_GRIDS = _grids(_transitions((Bag(0.8, 20),), 30.0, 100.0, 300.0))

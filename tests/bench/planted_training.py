@@ -1,4 +1,4 @@
-"""A Transformer's training on the planted world, with its parts at hand: what it learns from, and what it scores by.
+"""A Transformer's training on the planted world, with its parts: training data, stacked features, network.
 
 Shape letters: U users, T tags, P paths.
 """
@@ -26,21 +26,21 @@ from model.transformer.progress import StepCallback
 from model.transformer.stacked_features import CrossFittedFeatures, StackedFeatures, fit_stacked_models
 from model.transformer.tokens import Vocabulary
 from model.transformer.warm_start import fit_of_paths
-from tests.bench.ablated import last_sessions
+from tests.bench.perturbed_histories import last_sessions
 
-Read = list[tuple[History, list[LabeledWindow]]]  # a past, and the lessons that are asked about in one pass over it
+Read = list[tuple[History, list[LabeledWindow]]]  # a history, and the labels that one pass over it predicts
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
-    """What is learnt at the test cut: the same as by `TransformerContestant.prepare`, before the first step."""
+class PlantedTraining:
+    """The training data at the test cutoff, the same as in `TransformerModel.fit`, before the first step."""
 
     windows: Sequence[TrainingSet]
     vocabulary: Vocabulary
     paths: StackedFeatures
     size: NetworkConfig
     cutoff: int  # moment
-    seconds: float  # that it took to lay out, paths included
+    seconds: float  # to prepare it, stacked features included
     processor_seconds: float  # of these
 
     @classmethod
@@ -52,13 +52,13 @@ class Course:
         models: Sequence[Model],
         cutoffs_per_window: int,
         size: NetworkConfig,
-    ) -> "Course":
-        past, taught = test_set.everybody, TrainingWindows(known, split).by(known, split.test)
+    ) -> "PlantedTraining":
+        past, train = test_set.everybody, TrainingWindows(known, split).by(known, split.test)
 
         def read() -> Read:
-            return [(past, dense_windows(taught, past, cutoffs_per_window))]
+            return [(past, dense_windows(train, past, cutoffs_per_window))]
 
-        return cls._laid_out(models, taught, past, read, Vocabulary.of(past), size, test_set.moment)
+        return cls._prepared(models, train, past, read, Vocabulary.of(past), size, test_set.moment)
 
     @classmethod
     def of_last_sessions(
@@ -69,8 +69,8 @@ class Course:
         models: Sequence[Model],
         cutoffs_per_window: int,
         size: NetworkConfig,
-    ) -> "Course":
-        """At each cut nothing but each user's newest session before it is known, to the network and to its paths."""
+    ) -> "PlantedTraining":
+        """The network and its stacked features read only each user's newest session before each cutoff."""
         past = test_set.everybody
         short = [
             label_window_between(
@@ -85,32 +85,32 @@ class Course:
             return [(window.past, [window]) for window in windows]
 
         newest = last_sessions(past, 1)
-        return cls._laid_out(models, short, newest, read, Vocabulary.of(past), size, test_set.moment)
+        return cls._prepared(models, short, newest, read, Vocabulary.of(past), size, test_set.moment)
 
     @classmethod
-    def _laid_out(
+    def _prepared(
         cls,
         models: Sequence[Model],
-        taught: Sequence[LabeledWindow],
+        train: Sequence[LabeledWindow],
         past: History,
         read: Callable[[], Read],
         vocabulary: Vocabulary,
         size: NetworkConfig,
         moment: int,
-    ) -> "Course":
-        """taught, past: what the paths learn from. read: lays out what the network reads."""
+    ) -> "PlantedTraining":
+        """train, past: data of the stacked features. read: returns the data of the network."""
         started, worked = time.perf_counter(), time.process_time()
-        crossed = CrossFittedFeatures.of(models, TrainingData(taught, past, moment))
+        crossed = CrossFittedFeatures.of(models, TrainingData(train, past, moment))
         windows = [TrainingSet.of(seen, windows, vocabulary, crossed, size) for seen, windows in read()]
-        paths = fit_stacked_models(models, TrainingData(taught, past, moment))
+        paths = fit_stacked_models(models, TrainingData(train, past, moment))
         took = (time.perf_counter() - started, time.process_time() - worked)
         return cls(windows, vocabulary, paths, size, moment, *took)
 
-    def trained(self, recipe: TrainingConfig, told: StepCallback) -> tuple[InterestTransformer, float]:
-        """Return the network and the seconds that it took, `self.seconds` not among them."""
+    def trained(self, recipe: TrainingConfig, progress: StepCallback) -> tuple[InterestTransformer, float]:
+        """Return the network and its training seconds, without `self.seconds`."""
         started = time.perf_counter()
         start = WarmStart.of(self.windows[-1], recipe.weights)
-        network, _ = train_network(self.windows, start, self.vocabulary, self.size, recipe, told)
+        network, _ = train_network(self.windows, start, self.vocabulary, self.size, recipe, progress)
         return network, time.perf_counter() - started
 
     def ranker(self, *networks: InterestTransformer) -> FittedTransformer:
@@ -118,14 +118,14 @@ class Course:
 
 
 @dataclass(frozen=True, eq=False)
-class PathsRanker:
-    """A Ranker: the paths added up with the weights that a network starts from, without a network."""
+class FeaturesRanker:
+    """The stacked features added up with the weights that a network starts from, without a network."""
 
     paths: StackedFeatures
     weight_P: Floats
 
     @classmethod
-    def of(cls, course: Course, recipe: TrainingConfig) -> "PathsRanker":
+    def of(cls, course: PlantedTraining, recipe: TrainingConfig) -> "FeaturesRanker":
         return cls(course.paths, fit_of_paths(course.windows[-1], recipe.weights).numpy())
 
     def scores_UT(self, past: History) -> Floats:
@@ -139,7 +139,7 @@ def _of_last_session(past: History, dense: LabeledWindow) -> LabeledWindow:
 
 
 def perturbed(test_set: TestSet, asked: History) -> TestSet:
-    """Return the same question about other pasts of the same users."""
+    """Return the same test set with other histories of the same users."""
     if not np.array_equal(test_set.asked.user_id_U, asked.user_id_U) or len(asked.tag_T) != test_set.tags:
-        raise ValueError("an altered past is of other users or tags: the answers would be somebody else's")
+        raise ValueError("a perturbed history has other users or tags: the labels would be those of other users")
     return replace(test_set, asked=asked)

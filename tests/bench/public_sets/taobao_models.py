@@ -1,4 +1,4 @@
-"""Who takes part on Taobao: the baselines, and the Transformer beside the best of them as paths."""
+"""The models on Taobao: the baselines, and the Transformer with the stack as its feature."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -36,21 +36,21 @@ STACKED = StackedRanking(
     forests=5,
     methods=METHODS,
 )
-# On the same days the stack beside counts, transition and sessions as paths of their own ranked worse than the stack
-# alone (nDCG@10 .0066 above counts-1, F1@5 .0064): half of the users teach what weighs the paths.
+# On the same days the stack with counts, transition and sessions as further features ranked worse than the stack alone
+# (nDCG@10 .0066 above counts-1, F1@5 .0064): only half of the users fit the weights of the features.
 PATHS = (STACKED,)
-# Over the two newest days before the test day (paths alone, beside counts-1; nDCG@10 and F1@5): shares by presence
-# .0036 and .0080 above, by the root of the number of events .0042 and .0078, by that number .0050 and .0068.
+# On the two newest days before the test day (features alone, differences to counts-1 in nDCG@10 and F1@5): shares by
+# presence .0036 and .0080, by the root of the number of events .0042 and .0078, by that number .0050 and .0068.
 WEIGHTS = LossWeights(power=0.5)
-# 800 users are few: within one epoch the network moves no tag of anybody's first ten, after four epochs it ranks worse
+# 800 users are few: in one epoch the network changes none of the first ten tags, after four epochs it ranks worse
 # (nDCG@10 .0076 above counts-1 instead of .0093 on the two newest days).
 TRANSFORMERS = (
     TransformerModel(networks=3, paths=PATHS, recipe=TrainingConfig(epochs=1, learning_rate=3e-3, weights=WEIGHTS)),
 )
-TAOBAO_FAMILIES: Mapping[str, Sequence[Model]] = MappingProxyType(
+TAOBAO_GRIDS: Mapping[str, Sequence[Model]] = MappingProxyType(
     {**GRIDS, STACKED.name: (STACKED,), "transformer": TRANSFORMERS}
 )
-# Of a trial that only shows that all runs.
-TRIAL_FAMILIES: Mapping[str, Sequence[Model]] = MappingProxyType(
+# For a trial that only shows that all models run.
+TRIAL_GRIDS: Mapping[str, Sequence[Model]] = MappingProxyType(
     {**GRIDS, "transformer": (TransformerModel(paths=(OwnCounts(is_tuned=False),), recipe=TrainingConfig(epochs=1)),)}
 )

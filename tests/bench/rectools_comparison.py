@@ -1,4 +1,4 @@
-"""What two trainings that took turns come to, side by side. Seconds are those of the wall clock."""
+"""The figures of two trainings that took turns. Seconds are wall-clock seconds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,29 +7,29 @@ import numpy as np
 
 from model.data.arrays import Ints
 from tests.bench.public_sets.next_item import hits_U, ndcg_U
-from tests.bench.turns import Told, places_U
+from tests.bench.workers import Figures, places_U
 
 Result = dict[str, Any]
 THEIRS, OURS = "RecTools' SASRec", "ours"
-LEAST_RATIO, LEAST_HR_DIFFERENCE = 3.0, -0.006  # the goals
+MIN_RATIO, MIN_HR_DIFFERENCE = 3.0, -0.006  # the goals
 
 
-class Course:
-    """One side's turns so far, each with what it had cost up to then and how well it ranked."""
+class TrainingCourse:
+    """The turns of one side so far, each with its total cost and its ranking metrics."""
 
-    def __init__(self, about: Told, target_U: Ints) -> None:
+    def __init__(self, about: Figures, target_U: Ints) -> None:
         self.about, self.target_U = about, target_U
         self.turns: list[Result] = []
 
-    def take(self, told: Told, best_UK: Ints) -> Result:
+    def take(self, figures: Figures, best_UK: Ints) -> Result:
         """Add one turn, and return it."""
         place_U = places_U(best_UK, self.target_U)
         before = self.turns[-1] if self.turns else {"tokens_so_far": 0, "seconds_so_far": 0.0}
         turn = {
             "epoch": len(self.turns) + 1,
-            **told,
-            "tokens_so_far": before["tokens_so_far"] + told["tokens"],
-            "seconds_so_far": before["seconds_so_far"] + told["epoch_seconds"],
+            **figures,
+            "tokens_so_far": before["tokens_so_far"] + figures["tokens"],
+            "seconds_so_far": before["seconds_so_far"] + figures["epoch_seconds"],
             "hr_at_10": float(hits_U(place_U).mean()),
             "ndcg_at_10": float(ndcg_U(place_U).mean()),
         }
@@ -37,7 +37,7 @@ class Course:
         return turn
 
     def as_json(self) -> Result:
-        """Return all turns, and what they come to."""
+        """Return all turns and their totals."""
         last = self.turns[-1]
         scoring_seconds = sum(turn["scoring_seconds"] for turn in self.turns)
         return {
@@ -54,9 +54,9 @@ class Course:
 
 
 def compared(theirs: Result, ours: Result) -> Result:
-    """Return how often faster ours is, with the least and the most of a turn, and how the rankings differ.
+    """Return the speed ratios with their range over turns, and the difference of the rankings.
 
-    theirs, ours: as `Course.as_json` tells them, after as many turns.
+    theirs, ours: from `TrainingCourse.as_json`, after as many turns.
     """
     pairs = list(zip(theirs["turns"], ours["turns"], strict=True))
     trained = [(b["tokens"] / b["epoch_seconds"]) / (a["tokens"] / a["epoch_seconds"]) for a, b in pairs]
@@ -74,12 +74,12 @@ def compared(theirs: Result, ours: Result) -> Result:
         "ours_as_good_as_their_last": next(
             (turn for turn in ours["turns"] if turn["hr_at_10"] >= theirs["hr_at_10"]), None
         ),
-        "is_goal_reached": bool(min(training, scoring) >= LEAST_RATIO and difference >= LEAST_HR_DIFFERENCE),
+        "is_goal_reached": bool(min(training, scoring) >= MIN_RATIO and difference >= MIN_HR_DIFFERENCE),
     }
 
 
 def markdown(theirs: Result, ours: Result, ratios: Result) -> str:
-    """Return the table of both, and what else is to be known."""
+    """Return the table of both, and ours at equal cost."""
     rows = [
         ("training, interactions a second", "tokens_per_second", "{:,.0f}", _spread(ratios["training_rate"])),
         ("seconds an epoch", "epoch_seconds", "{:.1f}", f"{ratios['epoch_seconds']['ratio']:.1f} ×"),
@@ -99,12 +99,12 @@ def markdown(theirs: Result, ours: Result, ratios: Result) -> str:
         ("as soon as it is as good as theirs in the end", "ours_as_good_as_their_last"),
     ):
         turn = ratios[key]
-        told = (
+        reached = (
             f"HR@10 {turn['hr_at_10']:.4f} after {turn['epoch']} epochs, {turn['seconds_so_far']:.0f} s"
             if turn
             else "at no end of an epoch"
         )
-        lines.append(f"- ours, {name}: {told}")
+        lines.append(f"- ours, {name}: {reached}")
     return "\n".join(lines)
 
 
@@ -113,7 +113,7 @@ def _ratio(theirs: Result, ours: Result, rate: str) -> float:
 
 
 def _last(turns: Sequence[Result], cost: str, most: float) -> Result | None:
-    """Return the last turn up to which no more was spent."""
+    """Return the last turn whose cost is at most `most`."""
     within = np.flatnonzero([turn[cost] <= most for turn in turns])
     return turns[within[-1]] if len(within) else None
 

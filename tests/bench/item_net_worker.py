@@ -1,6 +1,6 @@
-"""A next-item net as a worker that takes turns; `make bench rectools` runs this beside RecTools' SASRec.
+"""A next-item network as a worker that takes turns; `make bench rectools` runs it and RecTools' SASRec.
 
-python -m tests.bench.item_net_in_turns FILE EPOCHS THREADS
+python -m tests.bench.item_net_worker FILE EPOCHS THREADS
 
 Shape letters: U users, V items, K places of a list.
 """
@@ -19,21 +19,21 @@ from tests.bench.next_item.network import NextItemNet
 from tests.bench.next_item.ranker import NetRanker
 from tests.bench.next_item.trainer import ItemProgress, train_net
 from tests.bench.public_sets.next_item import CELLS_AT_ONCE, DEPTH, ItemRanker, newest
-from tests.bench.turns import Handed, Ints, Steps, Turns
+from tests.bench.workers import Ints, Steps, Turns, WorkerInput
 
 
-def interactions(handed: Handed, steps: Steps) -> Interactions:
-    """Return steps as trails; the place in the user's life is the moment."""
+def interactions(worker_input: WorkerInput, steps: Steps) -> Interactions:
+    """Return steps as interactions; the place in the user's history is the moment."""
     made = Interactions(
-        handed.users, handed.items, steps.user_N, steps.item_N, np.zeros_like(steps.user_N), steps.user_N
+        worker_input.users, worker_input.items, steps.user_N, steps.item_N, np.zeros_like(steps.user_N), steps.user_N
     )
     return replace(made, at_N=made.events_before_N())
 
 
 def best_UK(ranker: ItemRanker, past: Interactions, most: int, depth: int = DEPTH) -> Ints:
-    """Return the strongest items of each user that it has not turned to, best first; -1 where there are no more.
+    """Return the best unseen items of each user, best first; -1 where there are no more.
 
-    most: newest steps of a user that the ranker may look at.
+    most: newest steps of a user that the ranker may use.
     """
     best: list[Ints] = []
     for some in past.batches(max(1, CELLS_AT_ONCE // past.things)):
@@ -44,31 +44,31 @@ def best_UK(ranker: ItemRanker, past: Interactions, most: int, depth: int = DEPT
     return np.concatenate(best)
 
 
-class InTurns:
-    """Ends a turn after each epoch, as the judge of a training; calls each epoch better, so the last is kept."""
+class TurnTakingValidation:
+    """Ends a turn after each epoch, as the validation of a training. Scores rise, so the last epoch is kept."""
 
     def __init__(self, turns: Turns, known: Interactions, most: int) -> None:
         self.turns, self.known, self.most = turns, known, most
-        self.asked = turns.asked()
-        self.file = next(self.asked)  # training begins with the first turn
+        self.turn_files = turns.files()
+        self.file = next(self.turn_files)  # training begins with the first turn
         self.now: list[ItemProgress] = []
         self.epochs, self.seconds, self.tokens = 0, 0.0, 0
 
-    def tell(self, now: ItemProgress) -> None:
+    def progress(self, now: ItemProgress) -> None:
         self.now[:] = [now]
 
-    def judge(self, net: NextItemNet) -> float:
+    def validate(self, net: NextItemNet) -> float:
         now = self.now[0]
         began = time.perf_counter()
         best = best_UK(NetRanker(net), self.known, self.most)
-        told = {
+        figures = {
             "epoch_seconds": now.seconds - self.seconds,
             "tokens": now.tokens - self.tokens,
             "scoring_seconds": time.perf_counter() - began,
         }
-        self.turns.done(self.file, best, told)
+        self.turns.done(self.file, best, figures)
         self.seconds, self.tokens, self.epochs = now.seconds, now.tokens, self.epochs + 1
-        self.file = next(self.asked, self.file)  # nobody asks after the last
+        self.file = next(self.turn_files, self.file)  # there is no turn after the last
         return float(self.epochs)
 
 
@@ -76,11 +76,11 @@ def main() -> None:
     file, epochs, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     turns = Turns()
     torch.set_num_threads(threads)
-    handed = Handed.load(file)
-    recipe = replace(RECIPE, epochs=epochs, judged_every=1)
+    worker_input = WorkerInput.load(file)
+    recipe = replace(RECIPE, epochs=epochs, validate_every=1)
     turns.ready({"versions": {"torch": torch.__version__, "numpy": np.__version__}, "settings": recipe.as_json()})
-    in_turns = InTurns(turns, interactions(handed, handed.known), recipe.newest)
-    train_net(interactions(handed, handed.taught), recipe, in_turns.judge, in_turns.tell)
+    in_turns = TurnTakingValidation(turns, interactions(worker_input, worker_input.known), recipe.newest)
+    train_net(interactions(worker_input, worker_input.train), recipe, in_turns.validate, in_turns.progress)
 
 
 if __name__ == "__main__":

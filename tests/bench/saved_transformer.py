@@ -1,7 +1,6 @@
-"""A transformer-1 in the registry of a benchmark's home, taught on made-up users.
+"""A transformer-1 in the registry of a benchmark's home, trained on generated users.
 
-It foretells nothing that is worth knowing (their tags are drawn at random); nights load, walk and pay for it as for any
-other of its size.
+Their tags are random, so it predicts nothing. It costs as much to load and to score with as any other of its size.
 """
 
 from dataclasses import replace
@@ -23,22 +22,22 @@ WEEKS = 2
 EPOCHS = 1
 
 
-def keep_transformer(home: Path) -> str:
-    """Teach one of the size and with the paths that `throughline train` teaches; return the name of its version."""
+def save_transformer(home: Path) -> str:
+    """Train with the size and the stacked features of `throughline train`; return the name of the version."""
     end, week = end_of_day(LAST_DAY), HORIZON_DAYS * MICROS_PER_DAY
     past = history_of(made_up_users(0, USERS, LAST_DAY, np.random.default_rng(2)))
     cutoffs = [end - number * week for number in range(WEEKS, 0, -1)]
     windows = [label_window_between(past, past, cutoff, cutoff + week) for cutoff in cutoffs]
     model = replace(WEEKLY_TRANSFORMER, cutoffs_per_window=1, recipe=replace(WEEKLY_TRANSFORMER.recipe, epochs=EPOCHS))
-    learnt = TransformerChallenger(model).learn(TrainingData(windows, past, end), lambda doing: None)
+    trained = TransformerChallenger(model).learn(TrainingData(windows, past, end), lambda doing: None)
     registry = Registry(home)
     training = Training(
         run_id="bench",
-        parameters=learnt.parameters(),
+        parameters=trained.parameters(),
         metrics={},
         trained_through=LAST_DAY,
         sequences_snapshot=0,
-        report=learnt.as_json(),
+        report=trained.as_json(),
     )
     tracked_as = registry.record(training)
-    return registry.register(learnt.kept.kind, training, tracked_as, learnt.kept.save, is_promoted=False).name
+    return registry.register(trained.kept.kind, training, tracked_as, trained.kept.save, is_promoted=False).name

@@ -1,4 +1,4 @@
-"""Run a process to its end; tell its seconds, its processor time and the most memory that it and its children had."""
+"""Run a process; measure its seconds, its CPU time and the peak memory of it and its children."""
 
 import os
 import subprocess
@@ -14,24 +14,24 @@ SAMPLE_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one process took, its children (Spark's JVM and Python) included."""
+class Measurement:
+    """The cost of one process and its children (Spark's JVM and Python)."""
 
     seconds: float
     cpu_seconds: float
     peak_gib: float
-    peak_own_gib: float  # less pages of files, which the system takes back when it needs them
+    peak_own_gib: float  # without pages of files, which the system can reclaim
 
 
-def measured(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Measured:
-    """Run a command line; what it prints goes to `log`.
+def measured(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Measurement:
+    """Run a command line; its output goes to `log`.
 
-    Raises RuntimeError with the end of the log if it fails: a benchmark of a failure says nothing.
+    Raises RuntimeError with the end of the log if it fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with log.open("w", encoding="utf-8") as said:
-        process = subprocess.Popen(arguments, env=dict(environment), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    with log.open("w", encoding="utf-8") as out:
+        process = subprocess.Popen(arguments, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     peak = _Peak(process.pid)
     peak.start()
     try:
@@ -41,12 +41,12 @@ def measured(arguments: Sequence[str], environment: Mapping[str, str], log: Path
         raise
     finally:
         peak.is_done.set()
-    process.returncode = os.waitstatus_to_exitcode(status)  # Popen need not wait for it
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen does not wait for it
     if process.returncode != 0:
         end = "\n".join(log.read_text(encoding="utf-8").splitlines()[-20:])
         raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}; the end of {log}:\n{end}")
     peak.join()
-    return Measured(
+    return Measurement(
         round(time.monotonic() - started, 2),
         round(usage.ru_utime + usage.ru_stime, 2),
         round(peak.bytes / 2**30, 2),
@@ -55,7 +55,7 @@ def measured(arguments: Sequence[str], environment: Mapping[str, str], log: Path
 
 
 class _Peak(threading.Thread):
-    """Adds up the resident memory of a process and its children, time and again."""
+    """Samples the resident memory of a process and its children."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -76,7 +76,7 @@ class _Peak(threading.Thread):
 
 
 def _held(process: psutil.Process) -> tuple[int, int]:
-    """Return the resident bytes, and those among them that lie in files as well, where the system tells them apart."""
+    """Return the resident bytes, and those of them that belong to files, where the system distinguishes them."""
     try:
         memory = process.memory_info()
         return int(memory.rss), int(getattr(memory, "shared", 0))

@@ -1,7 +1,7 @@
-"""Two trainings that take turns on the same cores: each goes on only while the other waits, so noise is shared.
+"""Two trainings that take turns on the same cores: one runs while the other waits, so both meet the same noise.
 
-A worker is a process that trains an epoch, ranks, tells what it did and waits. What is needed to be one asks for
-numpy alone, so that a worker can live in an environment of its own.
+A worker is a process that trains an epoch, ranks, reports its figures and waits. This module needs numpy alone, so that
+a worker can run in an environment of its own.
 
 Shape letters: N steps (a user's together, oldest first), U users, K places of a list.
 """
@@ -21,76 +21,76 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Told = dict[str, Any]
+Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """What users turned to; users and items are codes from 0. Steps of a user are together and in order."""
+    """Interactions of users; users and items are codes from 0. Steps of a user are together and in order."""
 
     user_N: Ints
     item_N: Ints
 
 
 @dataclass(frozen=True, eq=False)
-class Handed:
-    """What workers get, as a file: what may be learnt from, and what is known when the question is asked."""
+class WorkerInput:
+    """The input file of the workers: the training steps, and the steps that are known at the test."""
 
     users: int
     items: int
-    taught: Steps
+    train: Steps
     known: Steps
 
     def save(self, file: Path) -> None:
         np.savez(
             file,
             counts=np.array([self.users, self.items]),
-            taught_user=self.taught.user_N,
-            taught_item=self.taught.item_N,
+            train_user=self.train.user_N,
+            train_item=self.train.item_N,
             known_user=self.known.user_N,
             known_item=self.known.item_N,
         )
 
     @classmethod
-    def load(cls, file: Path) -> "Handed":
-        with np.load(file) as told:
-            users, items = (int(count) for count in told["counts"])
-            taught = Steps(told["taught_user"], told["taught_item"])
-            return cls(users, items, taught, Steps(told["known_user"], told["known_item"]))
+    def load(cls, file: Path) -> "WorkerInput":
+        with np.load(file) as arrays:
+            users, items = (int(count) for count in arrays["counts"])
+            train = Steps(arrays["train_user"], arrays["train_item"])
+            return cls(users, items, train, Steps(arrays["known_user"], arrays["known_item"]))
 
 
 class Turns:
-    """The worker's side. Make it first: whatever else prints goes to standard error from then on."""
+    """The worker's side. Make it first: from then on all other output goes to standard error."""
 
     def __init__(self) -> None:
         self._answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    def ready(self, told: Told) -> None:
-        """Tell of oneself before the first turn."""
-        self._answer(told)
+    def ready(self, about: Figures) -> None:
+        """Describe the worker before the first turn."""
+        self._answer(about)
 
-    def asked(self) -> Iterator[Path]:
-        """Yield the file, for each turn, where the lists of the best items (U, K) are to be saved."""
+    def files(self) -> Iterator[Path]:
+        """Yield for each turn the file that receives the lists of the best items (U, K)."""
         for line in iter(sys.stdin.readline, ""):
             yield Path(line.rstrip("\n"))
 
-    def done(self, file: Path, best_UK: Ints, told: Told) -> None:
-        """End a turn. told: what was measured; the peak of this process's memory so far is added."""
+    def done(self, file: Path, best_UK: Ints, figures: Figures) -> None:
+        """End a turn. figures: the measurements; the peak memory of this process so far is added."""
         np.save(file, best_UK)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        self._answer({**told, "peak_memory_mib": round(peak / (2**20 if sys.platform == "darwin" else 2**10))})
+        self._answer({**figures, "peak_memory_mib": round(peak / (2**20 if sys.platform == "darwin" else 2**10))})
 
-    def _answer(self, told: Told) -> None:
-        self._answers.write(json.dumps(told) + "\n")
+    def _answer(self, figures: Figures) -> None:
+        self._answers.write(json.dumps(figures) + "\n")
         self._answers.flush()
 
 
 class Worker:
-    """The other side: starts the process, gives it turns, and ends it when the context ends."""
+    """The caller's side: starts the process, gives it turns, and ends it when the context ends."""
 
     def __init__(self, command: Sequence[str], threads: int, folder: Path) -> None:
-        """folder: where lists may be kept for a moment."""
+        """folder: for temporary files."""
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         self._lists = folder / f"{id(self)}.npy"
         self._process = subprocess.Popen(
@@ -107,7 +107,7 @@ class Worker:
         self._process.kill()
         self._process.communicate()
 
-    def turn(self) -> tuple[Told, Ints]:
+    def turn(self) -> tuple[Figures, Ints]:
         """Return what the worker measured in its next epoch, and its lists (U, K).
 
         Raises RuntimeError if it ended instead.
@@ -115,24 +115,24 @@ class Worker:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{self._lists}\n")
         self._process.stdin.flush()
-        told = self._answer()
-        return told, np.load(self._lists)
+        figures = self._answer()
+        return figures, np.load(self._lists)
 
-    def _answer(self) -> Told:
+    def _answer(self) -> Figures:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(
-                f"{self._process.args} ended with {self._process.wait()}, expected an answer: see what it wrote above"
+                f"{self._process.args} ended with {self._process.wait()}, expected an answer: see its output above"
             )
-        told: Told = json.loads(line)
-        return told
+        figures: Figures = json.loads(line)
+        return figures
 
 
 def places_U(best_UK: Ints, target_U: Ints) -> Ints:
     """Return the place of each target in its user's list, 1 is the best; one place after the last if it is not there.
 
-    Raises ValueError if a list names an item twice: it would have more chances than it has places. -1 stands for none.
+    Raises ValueError if a list names an item twice: it would count more than once. -1 stands for none.
     """
     sorted_UK = np.sort(best_UK, axis=1)
     is_twice_U = ((np.diff(sorted_UK, axis=1) == 0) & (sorted_UK[:, 1:] >= 0)).any(axis=1)
