@@ -76,9 +76,9 @@ def list_rejects(
     from pipeline.analyst import rejects as analyst
     from pipeline.analyst.render import render
 
-    which = analyst.Which(source, reason, _day_or_none(first), _day_or_none(last))
-    rows = analyst.list_rejects(open_catalog(console), which, examples)
-    _print(analyst.shown_rejects(rows, which) if output_format == "table" else render(rows, output_format))
+    chosen = analyst.RejectFilter(source, reason, _day_or_none(first), _day_or_none(last))
+    rows = analyst.list_rejects(open_catalog(console), chosen, examples)
+    _print(analyst.format_rejects(rows, chosen) if output_format == "table" else render(rows, output_format))
 
 
 @rejects.command("replay")

@@ -1,1 +1,1 @@
-"""What analysts see: released snapshots, read by PyIceberg and queried by DuckDB. No Spark, no model."""
+"""Reads of released snapshots with PyIceberg and DuckDB, without Spark."""

@@ -1,4 +1,4 @@
-"""What came in on a day, what became of every line, and what the night made of it."""
+"""Explains a day: its lines by outcome, rejects, late arrivals, bots, and the steps of its night."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.analyst.filters import equals
 from pipeline.analyst.release import Release, newest_release, read_table
-from pipeline.analyst.render import with_heading
+from pipeline.analyst.render import printable, with_heading
 from pipeline.days import format_days
 from pipeline.errors import InputError
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 OUTCOMES = ("accepted", "duplicates", "rejects")
-LINE_SHOWN = 100  # characters of a refused line
+LINE_SHOWN = 100  # characters of a rejected line
 
 
 def explain_day(catalog: "Catalog", day: date) -> RenderableType:
-    """Return a day's funnel per source, its rejects, late arrivals and robots, and the later steps with their gates.
+    """Return a day's line accounting per source, its rejects, late arrivals and bots, and its steps with their gates.
 
-    Raises InputError naming the days that there are if the newest release knows nothing of this one.
+    Raises InputError, naming the days of the newest release, if it does not have this one.
     """
     release = newest_release(catalog, None)
     steps = read_table(catalog, release, "runs").to_pylist()
@@ -71,18 +71,12 @@ def _rejects_table(rejects: Sequence[Mapping[str, Any]]) -> RenderableType:
         (line["source"], line["reason"]): line
         for line in sorted(rejects, key=lambda line: (line["file"], line["line"]), reverse=True)
     }
-    shown = Table("source", "reason", "lines", "what was found", "for example")
+    shown = Table("source", "reason", "lines", "what was found", "example")
     for kind, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
         line = first[kind]
-        detail, example = shortened(line["detail"]), shortened(line["text"])
+        detail, example = printable(line["detail"], LINE_SHOWN), printable(line["text"], LINE_SHOWN)
         shown.add_row(Text(kind[0]), Text(kind[1]), f"{count:,}", Text(detail), Text(f"line {line['line']}: {example}"))
-    return with_heading("Refused lines", shown)
-
-
-def shortened(text: str) -> str:
-    """Return at most the first 100 characters, none of which can move the cursor or colour the terminal."""
-    printable = "".join(one if one.isprintable() else " " for one in text)
-    return printable if len(printable) <= LINE_SHOWN else printable[: LINE_SHOWN - 1] + "…"
+    return with_heading("Rejected lines", shown)
 
 
 def _lateness(events: pa.Table) -> RenderableType:
@@ -102,7 +96,7 @@ def _bots_table(events: pa.Table) -> RenderableType:
     shown = Table("class", "events", "users")
     for group in groups.sort_by([("count_all", "descending")]).to_pylist():
         shown.add_row(group["bot_class"], f"{group['count_all']:,}", f"{group['user_id_count_distinct']:,}")
-    return with_heading("People and robots (robots stay out of sequences)", shown)
+    return with_heading("People and bots (bots are excluded from sequences)", shown)
 
 
 def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -115,11 +109,11 @@ def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 
 def _gate(rules: Sequence[Mapping[str, Any]]) -> str:
-    """Tell of a gate that was passed: a released day has no other. Some rules allow a share of broken rows."""
+    """Return how many rules passed, and the broken rows that they allow. Every gate of a released day has passed."""
     if not rules:
         return "no rules"
     exceptions = [
-        f"{rule['rule']}: {rule['broken_count']:,} rows within what is allowed"
+        f"{rule['rule']}: {rule['broken_count']:,} broken rows, within the limit"
         for rule in rules
         if rule["broken_count"]
     ]

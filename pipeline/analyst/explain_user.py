@@ -1,4 +1,4 @@
-"""Why a user's profile says what it says."""
+"""Explains a user's profile: interests, the sessions that are their evidence, and events that do not count."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,18 +23,18 @@ Row = Mapping[str, Any]
 EXPLAINED = 3  # interests whose evidence is shown
 INTERESTS_SHOWN = 20
 EVENTS_SHOWN = 8  # of one session
-BAR_WIDTH = 20  # characters of an affinity of 1
-LEVEL_BELOW = 0.005  # a smaller trend is no trend
+BAR_WIDTH = 20  # characters of a share of 1
+LEVEL_BELOW = 0.005  # a smaller trend counts as none
 REASONS = {
-    "declared": "a robot by its own user agent",
-    "behavioural": "a robot by its behaviour",
+    "declared": "a bot by its user agent",
+    "behavioural": "a bot by its behaviour",
     "consent": "no consent",
 }
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a user by the profile's day: sessions by id, tags by source and event id, titles by item id."""
+    """A user's data as of the profile's day: sessions by id, tags by source and event id, titles by item id."""
 
     sessions: Mapping[str, Row]
     tags: Mapping[tuple[str, str], Sequence[str]]
@@ -44,7 +44,7 @@ class Evidence:
 def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
     """Return a user's newest profile, the sessions behind its strongest interests, and the events that do not count.
 
-    Raises InputError saying what to check if there is no profile of this user.
+    Raises InputError, with what to check, if there is no profile of this user.
     """
     release = newest_release(catalog, None)
     own = equals("user_id", pseudonym)
@@ -66,7 +66,7 @@ def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
 
 
 def reason_not_counted(event: Row) -> str | None:
-    """Return why an event is in no sequence, None if it is in one: the rule of `sessions.is_counted`."""
+    """Return why an event is in no sequence, None if it is in one. The rule is that of `sessions.is_counted`."""
     if event["bot_class"] != "human":
         return REASONS.get(event["bot_class"], event["bot_class"])
     return REASONS["consent"] if event["consent"] is False else None
@@ -79,7 +79,7 @@ def bar(share: float) -> str:
 
 
 def arrow(trend: float) -> str:
-    """Return which way an affinity went within a week, and how far."""
+    """Return the change of an affinity within a week as an arrow and a number."""
     direction = "→" if abs(trend) < LEVEL_BELOW else "↑" if trend > 0 else "↓"
     return f"{direction} {trend:+.3f}"
 
@@ -92,8 +92,8 @@ def _why_no_profile(as_of: date, events: Sequence[Row]) -> str:
         )
     reasons = Counter(reason_not_counted(event) or "counted" for event in events)
     parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
-    told = f"this user has {len(events):,} events but no profile in the release of {as_of}: {parts}"
-    return f"{told}; only counted events make a profile"
+    message = f"this user has {len(events):,} events but no profile in the release of {as_of}: {parts}"
+    return f"{message}; only counted events make a profile"
 
 
 def _evidence(catalog: "Catalog", release: Release, pseudonym: str, profile: Row, known: Sequence[Row]) -> Evidence:
@@ -130,7 +130,7 @@ def _header(profile: Row) -> RenderableType:
 def _interests_table(interests: Sequence[Row]) -> RenderableType:
     if not interests:
         return Text("no interests: none of the events that count has a tag")
-    shown = Table("rank", "tag", "touches it within 7 days", "in a week", "")
+    shown = Table("rank", "tag", "probability within 7 days", "change in a week", "")
     for interest in interests[:INTERESTS_SHOWN]:
         is_new = "new" if interest["is_new"] else ""
         number = str(interest["rank"])
@@ -141,15 +141,15 @@ def _interests_table(interests: Sequence[Row]) -> RenderableType:
 
 
 def _why(interest: Row, evidence: Evidence) -> list[RenderableType]:
-    """Return the sessions that speak most for an interest, each with its events."""
+    """Return the sessions that are the strongest evidence for an interest, each with its events."""
     tag = interest["tag"]
     if not interest["evidence"]:
-        return [Text(f"{tag}: a guess from popularity; no session of this user speaks for it")]
+        return [Text(f"{tag}: estimated from popularity; no session of this user is evidence for it")]
     parts: list[RenderableType] = [Text(f"{tag}, because of", style="bold")]
     for session_id in interest["evidence"]:
         session = evidence.sessions.get(session_id)
         if session is None:
-            parts.append(Text(f"  session {session_id}: cut anew since, when a late event arrived"))
+            parts.append(Text(f"  session {session_id}: replaced when a late event arrived"))
         else:
             parts.append(Padding(_session(session, tag, evidence), (0, 0, 0, 2)))
     return parts
@@ -185,7 +185,7 @@ def _not_counted(known: Sequence[Row]) -> RenderableType:
         return Text("all events known by this day count")
     groups = Counter((event["known_on"], reason, event["bot_evidence"] or "") for reason, event in left_out)
     title = f"Not counted: {len(left_out):,} of {len(known):,} events known by this day"
-    shown = Table("day", "events", "why", "what gave it away")
+    shown = Table("day", "events", "why", "evidence")
     for (day, reason, sign), count in sorted(groups.items()):
         shown.add_row(str(day), f"{count:,}", Text(reason), Text(sign))
     return with_heading(title, shown)

@@ -1,6 +1,6 @@
-"""Conditions on rows, by which PyIceberg leaves files and row groups unread.
+"""Filters on rows, which let PyIceberg skip files and row groups.
 
-Its expression classes are pydantic models whose constructors differ from what mypy derives; this file alone knows.
+PyIceberg's expressions are pydantic models whose constructors mypy derives wrongly: only this file has to cast them.
 """
 
 from collections.abc import Collection

@@ -1,11 +1,11 @@
-"""A hash of what a table says, by which a replay is compared with the first run (DESIGN.md 5.5.1)."""
+"""A hash of a table's content. A night that runs again must give the same hash."""
 
 import hashlib
 
 import duckdb
 import pyarrow as pa
 
-# Columns that tell of the run rather than of the data: run ids, clock times, snapshot ids, code version, paths.
+# Columns that depend on the run, not on the data: run ids, clock times, snapshot ids, code version, paths.
 LEFT_OUT = frozenset(
     {
         "run_id",
@@ -27,9 +27,9 @@ STEPS_PER_UNIT = 10_000
 def fingerprint(table: pa.Table, name: str) -> str:
     """Return the hex SHA-256 of the sorted hashes of a table's rows; `name` is the table's.
 
-    Rows and columns may come in any order; lists count in their order. Floats count exactly, those of profiles
-    rounded to 1e-4. Two profiles at both sides of a rounding edge get different hashes, however near: compare the
-    values before calling such a replay wrong.
+    The order of rows and columns does not matter; the order within a list does. Floats must be equal exactly, except in
+    profiles, where they are rounded to 1e-4. Two profiles on different sides of a rounding edge get different hashes
+    although they are close, so compare the values before you call a replay wrong.
     """
     columns = sorted(field.name for field in table.schema if field.name not in LEFT_OUT)
     values = [_comparable(_quoted(column), table.schema.field(column).type, name in ROUNDED) for column in columns]
@@ -47,7 +47,7 @@ def fingerprint(table: pa.Table, name: str) -> str:
 
 
 def _comparable(value: str, kind: pa.DataType, is_rounded: bool, depth: int = 0) -> str:
-    """Return SQL for a value in a form whose JSON is equal exactly when the value counts as equal."""
+    """Return SQL that brings a value into a form whose JSON is equal exactly when the values count as equal."""
     if pa.types.is_floating(kind):
         # Whole steps, not round(): that would keep 0.0 and -0.0 apart. As text, NaN and infinity survive JSON.
         exact = f"CAST({value} AS VARCHAR)"

@@ -1,6 +1,6 @@
-"""What is published: releases, and tables at exactly the snapshots that a release names.
+"""Releases, and tables at exactly the snapshots that a release names.
 
-Everything that analysts see goes through `read_table`, so that a night in the making is never seen.
+All reads of analysts go through this module, so they never see a night that is not yet published.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ EVERY_ROW = AlwaysTrue()
 
 @dataclass(frozen=True)
 class Release:
-    """One publication: the day of its night, and the snapshot id of each table."""
+    """One publication: the last day of its night, and the snapshot id of each table."""
 
     as_of: date
     published_at: datetime
@@ -36,12 +36,12 @@ class Release:
 
     @property
     def tables(self) -> list[str]:
-        """The tables that can be read, in order of their names."""
+        """The tables that can be read, sorted by name."""
         return sorted({*self.snapshots, RELEASES})
 
 
 def open_catalog() -> "Catalog":
-    """Open the catalog whose settings lie in `$PYICEBERG_HOME/.pyiceberg.yaml`.
+    """Open the catalog that is configured in `$PYICEBERG_HOME/.pyiceberg.yaml`.
 
     Raises InputError if no such catalog is configured.
     """
@@ -53,7 +53,7 @@ def open_catalog() -> "Catalog":
     except ValueError as error:
         raise InputError(
             f"no catalog {CATALOG} found: {error}. PYICEBERG_HOME must name the folder of .pyiceberg.yaml "
-            f"before the first catalog is opened; `throughline doctor` tells what is configured"
+            f"before the first catalog is opened; `throughline doctor` shows what is configured"
         ) from None
 
 
@@ -64,7 +64,7 @@ def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
     """
     releases = _releases(catalog)
     if not releases:
-        raise InputError("nothing is published yet: run a night with `throughline run --day D`, then ask again")
+        raise InputError("nothing is published yet: run a night with `throughline run --day D`, then query again")
     if as_of is None:
         return max(releases, key=lambda release: release.published_at)
     up_to_day = [release for release in releases if release.as_of <= as_of]
@@ -72,7 +72,7 @@ def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
         oldest = min(release.as_of for release in releases)
         raise InputError(
             f"no release as of {as_of} or before: the oldest is of {oldest}; "
-            f"ask for that day or a later one, or run `throughline run --day {as_of}`"
+            f"give that day or a later one, or run `throughline run --day {as_of}`"
         )
     return max(up_to_day, key=lambda release: (release.as_of, release.published_at))
 
@@ -86,7 +86,7 @@ def read_table(
 ) -> pa.Table:
     """Return a table's rows at exactly the release's snapshot; `releases` itself is read as it is now.
 
-    columns: all by default. row_filter: a condition by which whole files can be left unread.
+    columns: all by default. row_filter: a condition on rows; files without such rows are not read.
     Raises InputError if the release does not name the table, or if its snapshot is gone.
     """
     table, snapshot = _released(catalog, release, name)
@@ -139,7 +139,7 @@ def _released(catalog: "Catalog", release: Release, name: str) -> tuple["Table",
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:
         raise InputError(
             f"the release of {release.as_of} names snapshot {snapshot} of {name}, which is gone: "
-            f"an erasure or a clean-up removed it; ask for a newer release"
+            f"an erasure or a clean-up removed it; query a newer release"
         )
     return table, snapshot
 

@@ -1,7 +1,4 @@
-"""Headings over tables. Rich would fold a table's own title to the width of the table.
-
-An answer as a person or a program wants it: a table to look at, CSV, JSON or Parquet.
-"""
+"""Renders the result of a query: a table for the terminal, CSV, JSON or Parquet."""
 
 import csv
 import io
@@ -20,22 +17,28 @@ from rich.text import Text
 
 from pipeline.errors import UsageError
 
-
-def with_heading(heading: str, table: Table) -> Group:
-    return Group(Text(heading, style="bold"), table)
-
-
 FORMATS = ("table", "csv", "json", "parquet")
 ROWS_SHOWN = 100
-ENTRIES_SHOWN = 3
-TEXT_SHOWN = 64  # characters of one text in a cell: a pseudonym stays whole
+ENTRIES_SHOWN = 3  # of a list in a cell
+TEXT_SHOWN = 64  # characters of a text in a cell, the length of a pseudonym
 ROWS_AT_ONCE = 10_000
 
 
-def render(table: pa.Table, format: str) -> Group | str | bytes:
-    """Return something for Rich to print, CSV or JSON text, or the bytes of a Parquet file.
+def with_heading(heading: str, table: Table) -> Group:
+    """Return a table below a heading. Rich would wrap a title of the table itself to the width of the table."""
+    return Group(Text(heading, style="bold"), table)
 
-    Raises UsageError if the format is none of these.
+
+def printable(text: str, limit: int = 1_000) -> str:
+    """Return the first `limit` characters of a text, with control characters escaped to protect the terminal."""
+    escaped = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:limit])
+    return f"{escaped}…" if len(text) > limit else escaped
+
+
+def render(table: pa.Table, format: str) -> Group | str | bytes:
+    """Return a table for Rich to print, CSV or JSON text, or the bytes of a Parquet file.
+
+    Raises UsageError if the format is none of FORMATS.
     """
     match format:
         case "table":
@@ -52,11 +55,11 @@ def render(table: pa.Table, format: str) -> Group | str | bytes:
 
 
 def as_rich(table: pa.Table) -> Group:
-    """Return the first rows, lists and structs shortened, and how many there are."""
+    """Return the first rows, with lists and texts shortened, and the number of all rows."""
     count = table.num_rows
-    told = f"{count:,} row" if count == 1 else f"{count:,} rows"
+    footer = f"{count:,} row" if count == 1 else f"{count:,} rows"
     if count > ROWS_SHOWN:
-        told = f"the first {ROWS_SHOWN} of {told}; all of them: --format csv, json or parquet"
+        footer = f"the first {ROWS_SHOWN} of {footer}; for all of them: --format csv, json or parquet"
     shown = Table()
     for field in table.schema:
         is_number = (
@@ -64,12 +67,12 @@ def as_rich(table: pa.Table) -> Group:
         )
         shown.add_column(field.name, justify="right" if is_number else "left", overflow="fold")
     for row in _rows(table.slice(0, ROWS_SHOWN)):
-        shown.add_row(*[_escaped(short(value)) for value in row])
-    return Group(shown, Text(told))
+        shown.add_row(*[Text(short(value)) for value in row])
+    return Group(shown, Text(footer))
 
 
 def as_csv(table: pa.Table) -> str:
-    """Return a header and one line a row; null is empty, lists and structs are JSON."""
+    """Return a header and one line per row. Null is empty; lists, maps and structs are JSON."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.column_names)
@@ -82,7 +85,7 @@ def as_csv(table: pa.Table) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: times as ISO text with Z, maps as objects, no number for NaN."""
+    """Return a value that JSON can hold: times as ISO text with Z, maps as objects, NaN as null."""
     match value:
         case datetime():
             return iso(value)
@@ -104,13 +107,13 @@ def plain(value: Any) -> Any:
 
 
 def iso(moment: datetime) -> str:
-    """Return ISO text in UTC with Z; a time without a zone is UTC already."""
+    """Return a time as ISO text in UTC with Z. A time without a zone is UTC."""
     in_utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     return in_utc.isoformat().replace("+00:00", "Z")
 
 
 def short(value: Any) -> str:
-    """Return a value in so few words that it fits a cell."""
+    """Return a value shortened so that it fits a cell."""
     match value:
         case None:
             return ""
@@ -134,13 +137,6 @@ def _plain_records(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield rows as Python values, maps as dicts. By column, since an answer may name two columns alike."""
-    is_map = [pa.types.is_map(field.type) for field in table.schema]
+    """Yield rows as tuples of Python values, maps as dicts. Tuples, since two columns may have the same name."""
     for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
-        columns = [column.to_pylist() for column in batch.columns]
-        for row in zip(*columns, strict=True):
-            yield tuple(dict(one) if a_map and one is not None else one for one, a_map in zip(row, is_map, strict=True))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+        yield from zip(*[column.to_pylist(maps_as_pydicts="lossy") for column in batch.columns], strict=True)

@@ -1,4 +1,4 @@
-"""Which days to run again after a TOML was mended, and what became of the lines that were refused."""
+"""The days that a replay of rejected lines runs again, and what became of these lines."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -23,52 +23,51 @@ if TYPE_CHECKING:
 
 PLACES = pa.schema([("arrival_day", pa.date32()), ("file", pa.string()), ("line", pa.int64())])
 PLACE = PLACES.names
-REFUSED = PLACES.append(pa.field("reason", pa.string()))
+REJECTED = PLACES.append(pa.field("reason", pa.string()))
 
 
 @dataclass(frozen=True)
 class Replay:
-    """The days to run again, and the lines of the source that are refused on them: arrival day, file, line, reason."""
+    """The days to run again, and the rejected lines of the source on them: arrival day, file, line, reason."""
 
     source: str
     days: DayRange
-    refused: pa.Table
+    rejected: pa.Table
 
     def reasons(self) -> str:
-        return format_reasons(Counter(self.refused["reason"].to_pylist()))
+        return format_reasons(Counter(self.rejected["reason"].to_pylist()))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the lines that were refused before, and which lines are refused that were not."""
+    """What became of the lines that were rejected before the replay, and how many lines it newly rejects, by reason."""
 
-    refused_before: int
+    rejected_before: int
     accepted: int
     duplicates: int
-    still_refused: Mapping[str, int]
-    newly_refused: Mapping[str, int]
+    still_rejected: Mapping[str, int]
+    newly_rejected: Mapping[str, int]
 
     def __str__(self) -> str:
         moved = self.accepted + self.duplicates
-        still = f"; still refused: {format_reasons(self.still_refused)}" if self.still_refused else ""
-        newly = f"\nrefused now, but not before: {format_reasons(self.newly_refused)}" if self.newly_refused else ""
+        still = f"; still rejected: {format_reasons(self.still_rejected)}" if self.still_rejected else ""
+        newly = f"\nnewly rejected: {format_reasons(self.newly_rejected)}" if self.newly_rejected else ""
         return (
-            f"of {self.refused_before:,} refused lines {moved:,} moved: {self.accepted:,} to events, "
+            f"of {self.rejected_before:,} rejected lines {moved:,} moved: {self.accepted:,} to events, "
             f"{self.duplicates:,} are duplicates{still}{newly}"
         )
 
 
 def plan_replay(catalog: "Catalog", source: str, reason: str | None, first: date | None) -> Replay | None:
-    """Return what to run again: from the first day that has refused lines to the newest; None if no line is refused.
+    """Return the days from the first with rejected lines to the newest; None if no line is rejected.
 
-    The newest day, since lines that move change every later day: its sequences, its profiles, and whose copy is whose.
-    An earlier day comes along where copies that arrived since filled its events: a line that moves may come before
-    them.
+    All later days run again, since a line that becomes an event changes their sequences, profiles and duplicates.
+    The range begins earlier where later copies filled nulls of earlier events: the line may be an earlier copy itself.
 
-    reason: begin with the first day on which it was a reason; by default any but the rules by which the TOML itself
-    sets lines aside. first: begin on this day, whatever is refused.
+    reason: begin on the first day with this reason; by default any reason except the TOML's own rules ([reject_when]).
+    first: begin on this day, whether or not it has rejected lines.
 
-    Raises InputError if the source or the days from `first` on were never cleaned, or the reason is none.
+    Raises InputError if the source or the days from `first` on were never cleaned, or the reason does not occur.
     """
     release = newest_release(catalog, None)
     cleaned = read_table(catalog, release, "runs", ("source", "day"), equals("step", "clean")).to_pylist()
@@ -78,34 +77,34 @@ def plan_replay(catalog: "Catalog", source: str, reason: str | None, first: date
     newest = max(row["day"] for row in cleaned)
     if first and first > newest:
         raise InputError(f"no lines to replay from {first} on: the newest day in the release is {newest}")
-    refused = _refused(catalog, release, source, first or min(own_days))
+    rejected = _rejected(catalog, release, source, first or min(own_days))
     if first is None:
-        if reason and refused.num_rows:
-            wanted = of_reason(refused, reason)
+        if reason and rejected.num_rows:
+            wanted = of_reason(rejected, reason)
         else:
-            wanted = refused.filter(pc.field("reason").isin(REASONS))
+            wanted = rejected.filter(pc.field("reason").isin(REASONS))
         if not wanted.num_rows:
             return None
         first = pc.min(wanted["arrival_day"]).as_py()
     first = max(_first_filled_since(catalog, release, first), min(own_days))
-    return Replay(source, DayRange(first, newest), _refused(catalog, release, source, first))
+    return Replay(source, DayRange(first, newest), _rejected(catalog, release, source, first))
 
 
 def outcome(catalog: "Catalog", replay: Replay) -> Outcome:
-    """Compare the newest release with what was refused before the replay."""
+    """Compare the rejected lines of the newest release with those before the replay."""
     release = newest_release(catalog, None)
-    now = _refused(catalog, release, replay.source, replay.days.first)
-    moved = replay.refused.join(now, PLACE, join_type="left anti")
+    now = _rejected(catalog, release, replay.source, replay.days.first)
+    moved = replay.rejected.join(now, PLACE, join_type="left anti")
     days = {day.isoformat() for day in moved["arrival_day"].to_pylist()}
-    where_they_would_be = both(equals("source", replay.source), is_among("arrival_day", days))
-    events = _read(catalog, release, "events", PLACES, where_they_would_be)
+    of_their_days = both(equals("source", replay.source), is_among("arrival_day", days))
+    events = _read(catalog, release, "events", PLACES, of_their_days)
     accepted = moved.join(events, PLACE, join_type="left semi").num_rows
     return Outcome(
-        refused_before=replay.refused.num_rows,
+        rejected_before=replay.rejected.num_rows,
         accepted=accepted,
         duplicates=moved.num_rows - accepted,
-        still_refused=Counter(now.join(replay.refused, PLACE, join_type="left semi")["reason"].to_pylist()),
-        newly_refused=Counter(now.join(replay.refused, PLACE, join_type="left anti")["reason"].to_pylist()),
+        still_rejected=Counter(now.join(replay.rejected, PLACE, join_type="left semi")["reason"].to_pylist()),
+        newly_rejected=Counter(now.join(replay.rejected, PLACE, join_type="left anti")["reason"].to_pylist()),
     )
 
 
@@ -114,20 +113,20 @@ def format_reasons(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in by_count) or "none"
 
 
-def _refused(catalog: "Catalog", release: Release, source: str, first: date) -> pa.Table:
+def _rejected(catalog: "Catalog", release: Release, source: str, first: date) -> pa.Table:
     of_source = both(equals("source", source), is_from("arrival_day", first))
-    return _read(catalog, release, "rejects", REFUSED, of_source)
+    return _read(catalog, release, "rejects", REJECTED, of_source)
 
 
 def _read(
     catalog: "Catalog", release: Release, name: str, schema: pa.Schema, row_filter: BooleanExpression
 ) -> pa.Table:
-    """Return columns in these very types: without rows, text comes as another type, which Arrow does not join."""
+    """Return columns in the types of `schema`. Uncast, an empty table has large strings, which do not join."""
     return read_table(catalog, release, name, schema.names, row_filter).select(schema.names).cast(schema)
 
 
 def _first_filled_since(catalog: "Catalog", release: Release, day: date) -> date:
-    """Return the earliest arrival day of the events before `day` that have copies since, else `day`."""
+    """Return the earliest arrival day before `day` with an event that has a copy from `day` or later, else `day`."""
     has_copies_since = both(is_until("arrival_day", day - timedelta(days=1)), is_from("last_copy_on", day))
     filled = read_table(catalog, release, "events", ("arrival_day",), has_copies_since)
     return pc.min(filled["arrival_day"]).as_py() or day

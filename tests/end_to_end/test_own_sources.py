@@ -177,7 +177,7 @@ def test_a_broken_toml_leaves_all_as_it_was(wishes: Wishes, toml: str, message: 
 def test_a_dry_run_tells_and_does_nothing(wishes: Wishes) -> None:
     run = wishes.newest_run()
     told = wishes.replay("--dry-run")
-    assert "refused lines of shop from 2026-01-06 on: 9 unknown_event_type, 1 unparsable" in told
+    assert "rejected lines of shop from 2026-01-06 on: 9 unknown_event_type, 1 unparsable" in told
     assert "would run mend, clean, sessions, sequences, score, profiles, publish for 2026-01-06 to 2026-01-07" in told
     assert wishes.in_force.read_text() == TOML
     assert wishes.newest_run() == run
@@ -199,7 +199,7 @@ def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
     (wishes.in_force.parent / "mended").mkdir(exist_ok=True)
     (wishes.in_force.parent / "mended" / "replay_of_a_killed_run.toml").write_text("half a")
     told = wishes.replay("--reason", "unknown_event_type")
-    assert "of 10 refused lines 9 moved: 8 to events, 1 are duplicates; still refused: 1 unparsable" in told
+    assert "of 10 rejected lines 9 moved: 8 to events, 1 are duplicates; still rejected: 1 unparsable" in told
     assert wishes.outcomes() == {
         "lines": 122, "accepted": 120, "duplicates": 1, "rejects": 1, "events": 120, "refused": 1,
     }  # fmt: skip

@@ -1,6 +1,6 @@
-"""Every view answers its question; a case is a folder `tests/sql/<view>/<what it shows>/`.
+"""Every view returns the expected rows of its cases. A case is a folder `tests/sql/<view>/<what it shows>/`.
 
-It holds `<table>.jsonl` per table, with the columns that matter, and `expect.csv`, with the columns it is about.
+It holds `<table>.jsonl` per table, with the columns that matter, and `expect.csv`, with the columns to compare.
 """
 
 import csv
@@ -22,7 +22,7 @@ CASES = sorted(Path(__file__).parent.glob("*/*/expect.csv"))
 
 
 @pytest.mark.parametrize("expected", CASES, ids=lambda file: "-".join(file.parts[-3:-1]))
-def test_a_view_answers_as_its_case_expects(expected: Path) -> None:
+def test_a_view_returns_what_its_case_expects(expected: Path) -> None:
     def open_table(name: str) -> ds.Dataset:
         return ds.dataset(rows_of(expected.parent / f"{name}.jsonl", name))
 
@@ -47,7 +47,7 @@ def test_every_view_has_a_case(view: str) -> None:
     assert view in {case.parts[-3] for case in CASES}, f"add tests/sql/{view}/<what it shows>/expect.csv and its tables"
 
 
-def test_every_case_is_of_a_view_there_is() -> None:
+def test_every_case_is_of_an_existing_view() -> None:
     assert {case.parts[-3] for case in CASES} <= set(view_names())
 
 

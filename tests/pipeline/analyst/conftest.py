@@ -30,13 +30,13 @@ def schema(table: str) -> pa.Schema:
 
 @dataclass
 class Warehouse:
-    """Tables of `interest`, written the way a night does it: append, then publish."""
+    """Tables of `interest`, written as a night writes them: append, then publish."""
 
     catalog: SqlCatalog
     published: int = field(default=0)
 
     def append(self, table: str, *rows: Row) -> None:
-        """Append rows; required columns that a row leaves out get a value of no meaning."""
+        """Append rows; required columns that a row lacks get a placeholder."""
         columns = declared_columns(table)
         filled = [
             {one.name: row.get(one.name, _some(one.type) if one.is_required else None) for one in columns}
@@ -84,7 +84,7 @@ def empty_warehouse(folder: Path) -> Warehouse:
 
 
 def write_night(warehouse: Warehouse) -> Warehouse:
-    """Publish one night: Ann's session about jazz, a robot, two refused lines, one late arrival."""
+    """Publish one night: Ann's session about jazz, a bot, two rejected lines, one late arrival."""
     clean = {"accepted": 5, "duplicates": 1, "rejects": 2}
     gate = [{"rule": "unique(event_id)", "broken_count": 0}, {"rule": "between(share)", "broken_count": 3}]
     step = {"day": DAY, "run_id": "run-1", "seconds": 2.0, "gate": gate}
@@ -95,8 +95,10 @@ def write_night(warehouse: Warehouse) -> Warehouse:
         {**step, "step": "sequences", "rows_in": 3, "rows_out": {"sequences": 1}},
         {**step, "step": "profiles", "rows_in": 1, "rows_out": {"profiles": 1}},
     )
-    refused = {"source": "shop", "file": "log.jsonl", "reason": "unparsable", "detail": "no JSON"}
-    warehouse.append("rejects", {**refused, "line": 4, "text": "[red]oops\x1b[31m" + "x" * 200}, {**refused, "line": 7})
+    rejected = {"source": "shop", "file": "log.jsonl", "reason": "unparsable", "detail": "no JSON"}
+    warehouse.append(
+        "rejects", {**rejected, "line": 4, "text": "[red]oops\x1b[31m" + "x" * 200}, {**rejected, "line": 7}
+    )
     event = {"source": "shop", "event_type": "view", "bot_class": "human", "tags": ["jazz"], "item_id": "1"}
     warehouse.append(
         "events",
@@ -161,12 +163,12 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 @pytest.fixture(scope="session")
 def three_nights(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Nights 1, 2, 4, then 2 again, each with one item more, and an item of a night in the making; only for reading."""
+    """Nights 1, 2, 4, then 2 again, each with one item more, and an item of an unpublished night; only for reading."""
     warehouse = empty_warehouse(tmp_path_factory.mktemp("three_nights"))
     for number, day in enumerate((1, 2, 4, 2)):
         warehouse.append("items", {"item_id": f"item-{number}"})
         warehouse.publish(date(2026, 1, day))
-    warehouse.append("items", {"item_id": "of a night in the making"})
+    warehouse.append("items", {"item_id": "of an unpublished night"})
     return warehouse
 
 

@@ -1,4 +1,4 @@
-"""`explain` tells why the numbers are what they are."""
+"""`explain day` and `explain user` show what the numbers are made of."""
 
 from datetime import date
 from typing import Any
@@ -13,23 +13,23 @@ DAY = date(2026, 1, 31)
 ANN, BOT = "a" * 64, "b" * 64
 
 
-def test_a_day_shows_that_nothing_is_lost(night: Any, shown: Any) -> None:
+def test_a_day_accounts_for_every_line(night: Any, shown: Any) -> None:
     text = shown(explain_day(night.catalog, DAY))
     assert "shop: 8 lines in = 5 accepted + 1 duplicates + 2 rejects ✓" in text
-    assert "unparsable" in text and "line 4: [red]oops [31mxxx" in text
+    assert "unparsable" in text and "line 4: [red]oops\\x1b[31mxxx" in text
     assert "x" * 101 not in text and "\x1b" not in text
     late = next(line for line in text.splitlines() if "labelled late" in line)
     assert late.split("│")[1:3] == [" 4         ", " 1      "]
     assert "declared" in text and "human" in text
-    assert "✓ 2 rules passed" in text and "between(share): 3 rows within what is allowed" in text
+    assert "✓ 2 rules passed" in text and "between(share): 3 broken rows, within the limit" in text
     assert "2 sessions" in text and "1 sequences" in text and "1 profiles" in text
 
 
 @pytest.mark.parametrize(
-    ("lines_in", "rejects", "told"), [(8, 2, "2 rejects ✓"), (9, 2, "✗ 1 lines are lost"), (7, 2, "✗ 1 lines too many")]
+    ("lines_in", "rejects", "end"), [(8, 2, "2 rejects ✓"), (9, 2, "✗ 1 lines are lost"), (7, 2, "✗ 1 lines too many")]
 )
-def test_the_equation_marks_what_does_not_add_up(lines_in: int, rejects: int, told: str) -> None:
-    assert equation("shop", lines_in, {"accepted": 5, "duplicates": 1, "rejects": rejects}).endswith(told)
+def test_the_equation_marks_lost_and_extra_lines(lines_in: int, rejects: int, end: str) -> None:
+    assert equation("shop", lines_in, {"accepted": 5, "duplicates": 1, "rejects": rejects}).endswith(end)
 
 
 def test_an_empty_day_says_so(own_night: Any, shown: Any) -> None:
@@ -40,21 +40,21 @@ def test_an_empty_day_says_so(own_night: Any, shown: Any) -> None:
     assert "nothing landed: an empty day ✓" in text and "no late arrivals" in text
 
 
-def test_an_unknown_day_names_those_there_are(own_night: Any) -> None:
+def test_an_unknown_day_lists_the_known_ones(own_night: Any) -> None:
     own_night.append("runs", {"step": "clean", "day": date(2026, 2, 1)})  # not published
     with pytest.raises(InputError, match="2026-02-01 is not in the release of 2026-01-31: days there are: 2026-01-31"):
         explain_day(own_night.catalog, date(2026, 2, 1))
 
 
-def test_a_user_shows_interests_evidence_and_what_does_not_count(night: Any, shown: Any) -> None:
+def test_a_user_shows_interests_evidence_and_events_that_do_not_count(night: Any, shown: Any) -> None:
     text = shown(explain_user(night.catalog, ANN))
     assert "1 sessions" in text and "counts-1" in text and "2026-01-31" in text
     assert "██████████░░░░░░░░░░ 0.500" in text and "↑ +0.250" in text and "new" in text and "↓ -0.125" in text
     assert "jazz, because of" in text
     assert "session s1: 2026-01-31 10:00 to 2026-01-31 10:09 UTC, 3 events" in text
     assert "2026-01-31 10:05:00  view  1  Blue Train" in text and "and 1 other events" in text
-    assert "session s0: cut anew since, when a late event arrived" in text
-    assert "chess: a guess from popularity" in text
+    assert "session s0: replaced when a late event arrived" in text
+    assert "chess: estimated from popularity" in text
     assert "Not counted: 1 of 4 events known by this day" in text and "no consent" in text
 
 
@@ -65,20 +65,20 @@ def test_the_newest_profile_is_explained(own_night: Any, shown: Any) -> None:
     assert "newer" in text and "no interests" in text and "Items to show next" not in text
 
 
-def test_an_unknown_user_is_told_what_to_check_but_not_the_id(night: Any) -> None:
-    with pytest.raises(InputError, match="hashed under this installation's key, so check its spelling") as told:
+def test_an_unknown_user_gets_advice_without_the_id(night: Any) -> None:
+    with pytest.raises(InputError, match="hashed under this installation's key, so check its spelling") as caught:
         explain_user(night.catalog, "raw-id-given-by-mistake")
-    assert "raw-id" not in str(told.value)
+    assert "raw-id" not in str(caught.value)
 
 
-def test_a_user_without_a_profile_is_told_why(night: Any) -> None:
-    with pytest.raises(InputError, match=r"1 events but no profile .*: 1 a robot by its own user agent"):
+def test_a_user_without_a_profile_gets_the_reason(night: Any) -> None:
+    with pytest.raises(InputError, match=r"1 events but no profile .*: 1 a bot by its user agent"):
         explain_user(night.catalog, BOT)
 
 
-@pytest.mark.parametrize(("trend", "told"), [(0.001, "→ +0.001"), (0.1, "↑ +0.100"), (-0.1, "↓ -0.100")])
-def test_arrows(trend: float, told: str) -> None:
-    assert arrow(trend) == told
+@pytest.mark.parametrize(("trend", "expected"), [(0.001, "→ +0.001"), (0.1, "↑ +0.100"), (-0.1, "↓ -0.100")])
+def test_arrows(trend: float, expected: str) -> None:
+    assert arrow(trend) == expected
 
 
 @pytest.mark.parametrize(("share", "filled"), [(0.0, 0), (1.0, 20), (1.2, 20)])

@@ -1,4 +1,4 @@
-"""A fingerprint tells what a table says, not which run wrote it."""
+"""A fingerprint depends on the content of a table, not on the run that wrote it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -42,7 +42,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(name: str) -> None:
     assert fingerprint(table.select(sorted(table.column_names)), name) == hashed(ANN, BOB, name=name)
 
 
-def test_how_often_a_row_comes_matters() -> None:
+def test_the_number_of_equal_rows_matters() -> None:
     assert len({hashed(), hashed(ANN), hashed(ANN, ANN)}) == 3
 
 
@@ -74,7 +74,7 @@ def test_a_changed_value_matters(change: dict[str, Any], name: str) -> None:
     assert hashed({**ANN, **change}, name=name) != hashed(ANN, name=name)
 
 
-def test_floats_are_exact_but_for_profiles() -> None:
+def test_floats_are_rounded_only_in_profiles() -> None:
     nearly = {**ANN, "return_probability": 0.3 + 1e-9, "embedding": [1.0 + 1e-6, 0.0]}
     assert hashed(nearly, name="profiles") == hashed(ANN, name="profiles")
     assert hashed(nearly, name="sequences") != hashed(ANN, name="sequences")

@@ -1,4 +1,4 @@
-"""SQL over one release: what may be named, what is read, and what a query cannot reach."""
+"""SQL over one release: the names in it, what is scanned, and what a query cannot reach."""
 
 import re
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def open_rows(name: str) -> ds.Dataset:
     return ds.dataset(ROWS)
 
 
-def test_later_nights_do_not_show_before_they_are_published(own_night: Any) -> None:
+def test_a_night_is_visible_only_after_its_publication(own_night: Any) -> None:
     sql = "SELECT count(*) AS n FROM events"
     before = query(sql, own_night.catalog)
     own_night.append("events", {"event_id": "e9", "user_id": "c"})
@@ -56,7 +56,7 @@ def test_names_may_carry_the_namespace(night: Any, name: str) -> None:
     assert query(f"SELECT cohort FROM {name}", night.catalog).to_pydict() == {"cohort": ["1"]}
 
 
-def test_views_find_what_they_need(night: Any) -> None:
+def test_a_view_reads_its_tables_and_views(night: Any) -> None:
     found = query("SELECT tag, expected_user_count FROM interest.tag_audience ORDER BY tag", night.catalog)
     assert found.to_pydict() == {"tag": ["chess", "jazz"], "expected_user_count": [0.25, 0.5]}
 
@@ -116,7 +116,7 @@ def test_the_late_ledger_scans_four_narrow_columns_of_events() -> None:
         ("SELECT CAST('x' AS INT) FROM profiles", "Could not convert string 'x' to INT32"),
     ],
 )
-def test_wrong_sql_is_one_line_with_the_names_there_are(sql: str, message: str) -> None:
+def test_wrong_sql_lists_the_tables_and_views(sql: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         answer(sql, TABLES, open_rows)
     first, *rest = str(caught.value).splitlines()

@@ -1,4 +1,4 @@
-"""Analysts see the newest release, whatever was written since."""
+"""Analysts see a release, whatever was written after it."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
     ("as_of", "run_id"),
     [(None, "run-4"), (SECOND, "run-4"), (FIRST, "run-1"), (date(2026, 1, 3), "run-4"), (date(2026, 3, 1), "run-3")],
 )
-def test_the_release_is_the_one_published_last_or_that_of_the_day_or_before(
+def test_the_release_is_the_newest_or_the_last_one_up_to_a_day(
     three_nights: Any, as_of: date | None, run_id: str
 ) -> None:
     assert newest_release(three_nights.catalog, as_of).run_id == run_id
@@ -81,7 +81,7 @@ def test_a_table_without_rows_is_an_empty_dataset(own_night: Any) -> None:
 
 
 def test_rows_are_counted_at_the_snapshot_of_the_release(three_nights: Any) -> None:
-    """Not those of later nights, and not the one that a night in the making has written."""
+    """Rows of later nights and of an unpublished night are not counted."""
     first, newest = newest_release(three_nights.catalog, FIRST), newest_release(three_nights.catalog, None)
     assert [row_count(three_nights.catalog, release, "items") for release in (first, newest)] == [1, 4]
     assert row_count(three_nights.catalog, first, "releases") == 4
@@ -101,12 +101,12 @@ def test_a_day_before_all_releases_names_the_oldest(three_nights: Any) -> None:
         newest_release(three_nights.catalog, date(2025, 12, 31))
 
 
-def test_a_table_that_the_release_does_not_name_lists_those_it_does(three_nights: Any) -> None:
+def test_an_unknown_table_lists_the_known_ones(three_nights: Any) -> None:
     with pytest.raises(InputError, match="no table 'events': it has items, releases"):
         read_table(three_nights.catalog, newest_release(three_nights.catalog, None), "events")
 
 
-def test_a_snapshot_that_an_erasure_removed_is_told(warehouse: Any) -> None:
+def test_a_removed_snapshot_is_an_error(warehouse: Any) -> None:
     for day in (FIRST, SECOND):
         warehouse.append("items", {"item_id": f"{day}"})
         warehouse.publish(day)
@@ -117,7 +117,7 @@ def test_a_snapshot_that_an_erasure_removed_is_told(warehouse: Any) -> None:
         read_table(warehouse.catalog, oldest, "items")
 
 
-def test_the_catalog_is_found_by_the_environment_or_the_message_says_how(tmp_path: Path) -> None:
+def test_the_catalog_is_configured_by_the_environment(tmp_path: Path) -> None:
     """In a process of its own, since PyIceberg reads its settings once."""
     code = "from pipeline.analyst.release import open_catalog; print(open_catalog().name)"
     environment = {**os.environ, "PYICEBERG_HOME": str(tmp_path), "HOME": str(tmp_path)}

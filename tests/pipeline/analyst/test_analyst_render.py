@@ -1,4 +1,4 @@
-"""Answers as people and programs want them."""
+"""Query results as tables, CSV, JSON and Parquet."""
 
 import csv
 import io
@@ -50,14 +50,14 @@ def test_csv_has_a_header_and_json_in_nested_cells() -> None:
     assert (first["is_new"], first["title"], second["title"], second["best"]) == ("true", 'a, "b"', "", "")
 
 
-def test_parquet_comes_back_equal() -> None:
+def test_parquet_is_read_back_equal() -> None:
     file = render(ANSWER, "parquet")
     assert isinstance(file, bytes)
     equal_to_itself = ANSWER.drop_columns(["share"])  # NaN is not
     assert pq.read_table(io.BytesIO(file)).drop_columns(["share"]).equals(equal_to_itself)
 
 
-def test_a_table_shortens_lists_and_structs(shown: Any) -> None:
+def test_a_table_shortens_lists_and_texts(shown: Any) -> None:
     text = shown(render(ANSWER, "table"))
     assert "[jazz, [red], chess, … 4 in all]" in text
     assert "tag=jazz affinity=0.1235" in text
@@ -66,14 +66,14 @@ def test_a_table_shortens_lists_and_structs(shown: Any) -> None:
 
 def test_a_long_table_says_how_many_rows_there_are(shown: Any) -> None:
     text = shown(render(pa.table({"n": range(1000, 1101)}), "table"))
-    assert "the first 100 of 101 rows; all of them: --format csv, json or parquet" in text
+    assert "the first 100 of 101 rows; for all of them: --format csv, json or parquet" in text
     assert "1099" in text and "1100" not in text
 
 
-def test_two_columns_of_one_name_both_show() -> None:
+def test_two_columns_of_the_same_name_are_both_rendered() -> None:
     assert render(pa.Table.from_arrays([[1], [2]], names=["n", "n"]), "csv") == "n,n\n1,2\n"
 
 
-def test_an_unknown_format_names_those_there_are() -> None:
+def test_an_unknown_format_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown format 'xml': expected one of table, csv, json, parquet"):
         render(ANSWER, "xml")

@@ -1,4 +1,4 @@
-"""Which days a replay runs again, and how it tells what became of the refused lines."""
+"""A replay: the days that it runs again, and what became of the rejected lines."""
 
 from datetime import date
 from typing import Any
@@ -19,7 +19,7 @@ def reject(day: date, line: int, reason: str = "unparsable", **more: Any) -> dic
 
 @pytest.fixture
 def four_days(warehouse: Any) -> Any:
-    """Four days of `shop`: lines are refused on the second (unparsable) and the third (unknown event type)."""
+    """Four days of `shop`: lines are rejected on the second (unparsable) and the third (unknown event type)."""
     days = [{"step": "clean", "day": day, "source": "shop", "rows_in": 9} for day in (D1, D2, D3, D4)]
     warehouse.append("runs", *days, {"step": "clean", "day": D4, "source": "blog", "rows_in": 9})
     other = reject(D1, 1, source="blog")
@@ -39,7 +39,7 @@ def four_days(warehouse: Any) -> Any:
         (None, date(2020, 1, 1), D1, "2 unparsable, 1 unknown_event_type"),
     ],
 )
-def test_a_replay_runs_from_the_first_refused_line_to_the_newest_day(
+def test_a_replay_runs_from_the_first_rejected_line_to_the_newest_day(
     four_days: Any, reason: str | None, first: date | None, begins_on: date, reasons: str
 ) -> None:
     replay = plan_replay(four_days.catalog, "shop", reason, first)
@@ -48,21 +48,21 @@ def test_a_replay_runs_from_the_first_refused_line_to_the_newest_day(
     assert replay.reasons() == reasons
 
 
-def test_a_day_whose_events_were_filled_since_comes_along(four_days: Any) -> None:
+def test_a_replay_begins_earlier_where_later_copies_filled_events(four_days: Any) -> None:
     four_days.append("events", {**EVENT, "event_id": "e2", "arrival_day": D1, "line": 6, "last_copy_on": D3})
     four_days.publish(D4)
     replay = plan_replay(four_days.catalog, "shop", "unknown_event_type", None)
     assert replay is not None and replay.days == DayRange(D1, D4)
 
 
-def test_lines_set_aside_by_a_rule_of_the_toml_begin_a_replay_only_if_asked_for(four_days: Any) -> None:
+def test_lines_rejected_by_a_rule_of_the_toml_begin_a_replay_only_with_that_reason(four_days: Any) -> None:
     four_days.append("rejects", reject(D1, 8, "static_asset"))
     four_days.publish(D4)
     begins = [plan_replay(four_days.catalog, "shop", reason, None) for reason in (None, "static_asset")]
     assert [replay and replay.days.first for replay in begins] == [D2, D1]
 
 
-def test_without_refused_lines_there_is_nothing_to_replay(four_days: Any) -> None:
+def test_without_rejected_lines_there_is_nothing_to_replay(four_days: Any) -> None:
     four_days.append("runs", {"step": "clean", "day": D1, "source": "calm", "rows_in": 9})
     four_days.publish(D4)
     assert plan_replay(four_days.catalog, "calm", None, None) is None
@@ -76,7 +76,7 @@ def test_without_refused_lines_there_is_nothing_to_replay(four_days: Any) -> Non
         ("shop", None, date(2026, 2, 1), "no lines to replay from 2026-02-01 on: the newest day in the release is"),
     ],
 )
-def test_what_cannot_be_replayed_is_told(
+def test_an_impossible_replay_is_an_error(
     four_days: Any, source: str, reason: str | None, first: date | None, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -89,18 +89,18 @@ def test_the_outcome_follows_each_line(four_days: Any) -> None:
     four_days.catalog.load_table(("interest", "rejects")).delete("source = 'shop' AND reason = 'unparsable'")
     four_days.append("rejects", reject(D4, 7, "missing_user"))
     four_days.append("events", {**EVENT, "event_id": "moved", "arrival_day": D2, "line": 1})
-    four_days.append("events", {**EVENT, "source": "blog", "event_id": "of another", "arrival_day": D3, "line": 3})
+    four_days.append("events", {**EVENT, "source": "blog", "event_id": "other source", "arrival_day": D3, "line": 3})
     four_days.publish(D4)
     found = outcome(four_days.catalog, replay)
-    assert (found.refused_before, found.accepted, found.duplicates) == (3, 1, 1)
-    assert (found.still_refused, found.newly_refused) == ({"unknown_event_type": 1}, {"missing_user": 1})
+    assert (found.rejected_before, found.accepted, found.duplicates) == (3, 1, 1)
+    assert (found.still_rejected, found.newly_rejected) == ({"unknown_event_type": 1}, {"missing_user": 1})
     assert str(found).splitlines() == [
-        "of 3 refused lines 2 moved: 1 to events, 1 are duplicates; still refused: 1 unknown_event_type",
-        "refused now, but not before: 1 missing_user",
+        "of 3 rejected lines 2 moved: 1 to events, 1 are duplicates; still rejected: 1 unknown_event_type",
+        "newly rejected: 1 missing_user",
     ]
 
 
-def test_an_outcome_in_which_nothing_moved(four_days: Any) -> None:
+def test_the_outcome_when_no_line_moved(four_days: Any) -> None:
     replay = plan_replay(four_days.catalog, "shop", None, D4)
     assert replay is not None
-    assert str(outcome(four_days.catalog, replay)) == "of 0 refused lines 0 moved: 0 to events, 0 are duplicates"
+    assert str(outcome(four_days.catalog, replay)) == "of 0 rejected lines 0 moved: 0 to events, 0 are duplicates"

@@ -1,4 +1,4 @@
-"""What `rejects replay` says and leaves behind, with a night of which only the end is made up."""
+"""What `rejects replay` prints and leaves behind; the night itself is replaced by a function."""
 
 import io
 from collections.abc import Callable
@@ -31,7 +31,7 @@ REPLACED = f'{TOML}[event_types.wish]\nas = "like"\n'
 
 
 class NoLease:
-    """A lease of which only the taking and freeing is written down."""
+    """A lease that records who holds it."""
 
     held: ClassVar[list[str]] = []
 
@@ -50,16 +50,16 @@ class NoLease:
 
 @pytest.fixture
 def zone(tmp_path: Path, warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> LandingZone:
-    """A landed source `shop`, of which a line is refused, and one named `calm`, of which none is."""
+    """A landed source `shop` with a rejected line, and one named `calm` without."""
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
     monkeypatch.setattr(pipeline.runner.replay, "open_catalog", lambda console: warehouse.catalog)
-    monkeypatch.setattr(pipeline.runner.replay, "Lease", NoLease)
+    monkeypatch.setattr(pipeline.runner.replay, "open_lease", NoLease)
     for source in ("calm", "shop"):
         (tmp_path / "landing" / source).mkdir(parents=True)
         (tmp_path / "landing" / source / "source.toml").write_text(TOML.replace("shop", source))
         warehouse.append("runs", {"step": "clean", "day": DAY, "source": source, "rows_in": 9})
-    refused = {"source": "shop", "file": "log", "line": 1, "reason": "unparsable", "arrival_day": DAY}
-    warehouse.append("rejects", refused)
+    rejected = {"source": "shop", "file": "log", "line": 1, "reason": "unparsable", "arrival_day": DAY}
+    warehouse.append("rejects", rejected)
     warehouse.append("events", {"source": "shop", "arrival_day": date(2026, 1, 3), "last_copy_on": date(2026, 1, 3)})
     warehouse.publish(DAY)
     return LandingZone(tmp_path / "landing")
@@ -67,7 +67,7 @@ def zone(tmp_path: Path, warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> Lan
 
 @pytest.fixture
 def replay(tmp_path: Path, zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Return the function that replays with a night of its own, and returns what was printed."""
+    """Return a function that replays with `night` in the place of the real one, and returns what was printed."""
 
     def run(night: Callable[[str], None], toml: str = REPLACED, is_dry_run: bool = False) -> str:
         def run_night(steps: Any, days: Any, run_id: str, *rest: Any, before: Any) -> None:
@@ -87,19 +87,19 @@ def replay(tmp_path: Path, zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -
 
 
 def must_not_run(run_id: str) -> None:
-    raise AssertionError("no night was to run")
+    raise AssertionError("a night ran")
 
 
-def test_a_dry_run_says_what_would_run(zone: LandingZone, replay: Callable[..., str]) -> None:
-    told = replay(must_not_run, is_dry_run=True)
-    assert "refused lines of shop from 2026-01-02 on: 1 unparsable" in told
-    assert "would run replace_source, clean, sessions, sequences, score, profiles, publish for 2026-01-02:" in told
+def test_a_dry_run_prints_the_plan(zone: LandingZone, replay: Callable[..., str]) -> None:
+    printed = replay(must_not_run, is_dry_run=True)
+    assert "rejected lines of shop from 2026-01-02 on: 1 unparsable" in printed
+    assert "would run replace_source, clean, sessions, sequences, score, profiles, publish for 2026-01-02:" in printed
 
 
-def test_nothing_refused_is_nothing_to_replay(zone: LandingZone, replay: Callable[..., str]) -> None:
-    told = replay(must_not_run, REPLACED.replace("shop", "calm"))
-    assert told.startswith("nothing to replay: no line of calm is refused, but for what rules")
-    assert "to judge all lines from a day on by this TOML, --from DAY" in told
+def test_without_rejected_lines_there_is_nothing_to_replay(zone: LandingZone, replay: Callable[..., str]) -> None:
+    printed = replay(must_not_run, REPLACED.replace("shop", "calm"))
+    assert printed.startswith("nothing to replay: calm has no rejected lines but those of its own rules")
+    assert "to replay from a day, add --from DAY" in printed
     assert NoLease.held == []
 
 
@@ -107,30 +107,30 @@ def test_a_failed_night_leaves_the_former_toml(zone: LandingZone, replay: Callab
     def fail(run_id: str) -> None:
         assert "wish" in LandingZone(zone.root, run_id).sources()["shop"].event_types
         assert "wish" not in zone.sources()["shop"].event_types
-        raise StepFailed(1, "funnel: 1 broken")
+        raise StepFailed(1, "lines: 1 broken")
 
-    with pytest.raises(StepFailed) as told:
+    with pytest.raises(StepFailed) as caught:
         replay(fail)
-    assert str(told.value) == "funnel: 1 broken\n  nothing was published, and shop keeps the TOML that it had"
-    assert told.value.exit_code == 1
+    assert str(caught.value) == "lines: 1 broken\n  nothing was published, and shop keeps its former TOML"
+    assert caught.value.exit_code == 1
     assert (zone.root / "shop" / "source.toml").read_text() == TOML
     assert zone.replaced_files("shop") == [] and NoLease.held == []
 
 
-def test_a_publication_that_did_not_end_says_which_toml_is_in_force(
-    zone: LandingZone, replay: Callable[..., str]
-) -> None:
+def test_an_unfinished_publication_names_the_toml_in_force(zone: LandingZone, replay: Callable[..., str]) -> None:
     def die_in_publish(run_id: str) -> None:
         LandingZone(zone.root, run_id).take_over_replaced()
         raise StepFailed(3, "killed by signal 9")
 
-    with pytest.raises(StepFailed, match="the mended TOML is in force, but its publication did not end: give this"):
+    with pytest.raises(StepFailed, match="the corrected TOML is in force, but its publication did not end: run this"):
         replay(die_in_publish)
     assert (zone.root / "shop" / "source.toml").read_text() == REPLACED
     assert NoLease.held == []
 
 
-def test_what_a_killed_replay_left_is_dropped(zone: LandingZone, replay: Callable[..., str], tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_replay_are_deleted(
+    zone: LandingZone, replay: Callable[..., str], tmp_path: Path
+) -> None:
     (tmp_path / "my.toml").write_text(REPLACED)
     zone.replace_source(tmp_path / "my.toml", "replay_that_was_killed")
     seen: list[str] = []
@@ -139,7 +139,7 @@ def test_what_a_killed_replay_left_is_dropped(zone: LandingZone, replay: Callabl
         seen.extend(file.stem for file in zone.replaced_files("shop"))
         LandingZone(zone.root, run_id).take_over_replaced()
 
-    told = replay(end_well)
+    printed = replay(end_well)
     assert len(seen) == 1 and seen[0].startswith("replay_shop_2")
-    assert "of 1 refused lines 0 moved: 0 to events, 0 are duplicates; still refused: 1 unparsable" in told
-    assert f"Land further logs of shop with {tmp_path / 'my.toml'}" in told
+    assert "of 1 rejected lines 0 moved: 0 to events, 0 are duplicates; still rejected: 1 unparsable" in printed
+    assert f"Land later logs of shop with {tmp_path / 'my.toml'}" in printed
