@@ -117,10 +117,10 @@ def train(
         require_run_id(run_id)
         # Threads that wait by spinning slow each other down where cores are shared: 2 minutes instead of 25 s.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        from model.transformer.distributed import is_for_ranks, run_by_ranks
+        from model.transformer.distributed import launch_ranks, should_launch_ranks
 
-        if is_for_ranks(ranks):
-            run_by_ranks(ranks, sys.argv[1:])
+        if should_launch_ranks(ranks):
+            launch_ranks(ranks, sys.argv[1:])
             return
         from model.training.weekly import TrainingRequest, train_week
 

@@ -26,7 +26,7 @@ def has_spare_core() -> bool:
 
     On a CPU a network of this size is trained by one core; a second thread gains nothing (measured).
     """
-    return Runtime.found() == Runtime() and torch.get_num_threads() > 1
+    return Runtime.detect() == Runtime() and torch.get_num_threads() > 1
 
 
 @dataclass

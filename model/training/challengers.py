@@ -148,7 +148,7 @@ class TrainedTransformer:
 
     def parameters(self) -> Mapping[str, Any]:
         settings = self.model.settings()
-        return {"size": settings["size"]["name"], "networks": settings["networks"], **_plain(settings["recipe"])}
+        return {"size": settings["size"], "networks": settings["networks"], **_plain(settings["training"])}
 
     def as_json(self) -> Mapping[str, Any]:
         return self.kept.model.facts
@@ -169,7 +169,7 @@ class TransformerChallenger:
     steps: int = 2
 
     def ahead(self, training_data: TrainingData) -> BackgroundRefit[SavedModel]:
-        return BackgroundRefit(partial(_train_with_newest_week, self.model, training_data), self.model.watch)
+        return BackgroundRefit(partial(_train_with_newest_week, self.model, training_data), self.model.on_step)
 
     def learn(self, training_data: TrainingData, told: ProgressCallback) -> TrainedTransformer:
         """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.
@@ -184,9 +184,9 @@ class TransformerChallenger:
         ranker = self.model.fit(TrainingData(windows, past, training_data.cutoff))
         told("calibrating the Transformer")
         held_out = HeldOut(
-            taught=windows[-1],
-            asked=newest.of_users(_is_held_out_U(newest.past)),
-            paths=ranker.paths.as_of(self.model.paths, newest.past, newest.cutoff),
+            train=windows[-1],
+            test=newest.of_users(_is_held_out_U(newest.past)),
+            features=ranker.features.as_of(self.model.stacked_models, newest.past, newest.cutoff),
         )
         stated = _model(ranker, UNCALIBRATED, {})
         calibrations, report = calibrate(stated, held_out)
@@ -201,7 +201,7 @@ class TransformerChallenger:
 
 def _train_with_newest_week(model: TransformerModel, training_data: TrainingData, watch: Watch) -> SavedTransformer:
     """Train on the weeks of the schooling, the judging one among them; nothing is calibrated."""
-    watched = replace(model, watch=watch)
+    watched = replace(model, on_step=watch)
     ranker = watched.fit(training_data)
     return SavedTransformer(_model(ranker, UNCALIBRATED, {}))
 
@@ -212,7 +212,7 @@ def _is_held_out_U(past: History) -> Bools:
 
 def _model(ranker: FittedTransformer, calibrations: Calibrations, facts: Mapping[str, Any]) -> InterestModel:
     networks = tuple(network.eval().requires_grad_(False) for network in ranker.networks)
-    return InterestModel(ranker.size, ranker.vocabulary, networks, ranker.paths.rankers, calibrations, facts)
+    return InterestModel(ranker.config, ranker.vocabulary, networks, ranker.features.models, calibrations, facts)
 
 
 def _plain(settings: Mapping[str, Any]) -> Mapping[str, Any]:

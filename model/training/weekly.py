@@ -22,7 +22,7 @@ from model.registry import Registry, Training, Version, newest_promoted, unused_
 from model.training.challengers import BoostingChallenger, Challenger, TransformerChallenger
 from model.training.promotion import Challenge, challenge, last_line, results_table, seen_week_message, steps_of
 from model.transformer.config import SIZES
-from model.transformer.distributed import leads
+from model.transformer.distributed import is_main_rank
 from model.transformer.fit import WEEKLY_TRANSFORMER
 from model.transformer.progress import StepCallback as Watch
 from model.transformer.progress import plain_lines
@@ -44,7 +44,7 @@ CHALLENGERS: Mapping[str, Callable[[TrainingContext], Challenger]] = MappingProx
     {
         "boosting": lambda at: BoostingChallenger(),
         "transformer": lambda at: TransformerChallenger(
-            replace(WEEKLY_TRANSFORMER, watch=at.watch, workdir=at.workdir, size=at.size)
+            replace(WEEKLY_TRANSFORMER, on_step=at.watch, workdir=at.workdir, size=at.size)
         ),
     }
 )
@@ -88,9 +88,9 @@ def train_week(order: TrainingRequest, home: Path) -> str | None:
     versions = registry.versions()
     champion = newest_promoted(versions, weeks.judged)
     tries = WorkDir(home / "exchange" / f".{order.run_id}.training")
-    if leads():
+    if is_main_rank():
         tries.clear(but=str(sequences.snapshot_id))
-    console = Console(stderr=True, highlight=False, quiet=not leads())
+    console = Console(stderr=True, highlight=False, quiet=not is_main_rank())
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("reading sequences")
         watch: Watch = plain_lines(console)
@@ -107,7 +107,7 @@ def train_week(order: TrainingRequest, home: Path) -> str | None:
             [(champion.name, load(champion, registry))] if champion else [],
             lambda doing: progress.update(task, advance=1, description=doing),
         )
-    if not leads():
+    if not is_main_rank():
         return None
     console.print(results_table(outcome))
     for peeping in _leaking_versions(versions, weeks):

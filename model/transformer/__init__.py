@@ -1,1 +1,1 @@
-"""The cross-session interest Transformer: what a user did over all sessions, read to what they will turn to next."""
+"""The cross-session interest Transformer: predicts the interests of a user from the events of all sessions."""

@@ -1,4 +1,4 @@
-"""A training on disk: written whole or not at all, and read back by the same training alone."""
+"""The checkpoint of a training: written atomically, and read back by the same training only."""
 
 import json
 import os
@@ -18,37 +18,37 @@ from model.errors import InputError
 from model.transformer.config import TrainingConfig
 from model.transformer.dataset import TrainingSet
 from model.transformer.network import InterestTransformer
-from model.transformer.tensors import leaves
+from model.transformer.tensors import flatten
 
-PROBED = 64  # users of a source whose questions are read to tell it from another
+SAMPLED_USERS = 64  # of a training set, whose batches are hashed
 
 Fingerprint = dict[str, str]
 
 
-def fingerprint(network: InterestTransformer, sources: Sequence[TrainingSet], recipe: TrainingConfig) -> Fingerprint:
-    """Return what tells a training from another: every setting, the shapes of the network and the data.
+def fingerprint(network: InterestTransformer, sets: Sequence[TrainingSet], config: TrainingConfig) -> Fingerprint:
+    """Return what identifies a training: every setting, the shapes of the network, and hashes of the data.
 
-    Of the data it reads the lengths of all users and the questions of some, evenly spread.
+    The hash of a training set covers the lengths of all users and the batches of some, evenly spread.
     """
     shapes = {name: list(weight.shape) for name, weight in network.state_dict().items()}
-    settings = {"recipe": recipe.as_json(), "size": asdict(network.encoder.size)}
-    told = {f"{group}.{name}": json.dumps(value) for group, part in settings.items() for name, value in part.items()}
-    told |= {f"shape of {name}": json.dumps(shape) for name, shape in shapes.items()}
-    return told | {f"source {number}": _digest(source) for number, source in enumerate(sources)}
+    settings = {"training": config.as_json(), "network": asdict(network.encoder.config)}
+    values = {f"{group}.{name}": json.dumps(value) for group, part in settings.items() for name, value in part.items()}
+    values |= {f"shape of {name}": json.dumps(shape) for name, shape in shapes.items()}
+    return values | {f"training set {number}": _digest(one) for number, one in enumerate(sets)}
 
 
-def _digest(source: TrainingSet) -> str:
-    lengths_U = source.lengths_U().astype(np.int64)
-    told = sha256(lengths_U.tobytes())
-    for user in np.unique(np.linspace(0, len(lengths_U) - 1, PROBED).astype(np.int64)):
-        for name, tensor in leaves(source.question(user[None])).items():
-            told.update(name.encode() + tensor.numpy().tobytes())
-    return f"{len(lengths_U)} users, sha256 {told.hexdigest()[:16]}"
+def _digest(training_set: TrainingSet) -> str:
+    lengths_U = training_set.lengths_U().astype(np.int64)
+    digest = sha256(lengths_U.tobytes())
+    for user in np.unique(np.linspace(0, len(lengths_U) - 1, SAMPLED_USERS).astype(np.int64)):
+        for name, tensor in flatten(training_set.batch(user[None])).items():
+            digest.update(name.encode() + tensor.numpy().tobytes())
+    return f"{len(lengths_U)} users, sha256 {digest.hexdigest()[:16]}"
 
 
 @dataclass
 class Checkpoint:
-    """The file that a killed training goes on from. Its clock tells when to write, never what."""
+    """The file from which a killed training resumes. The clock decides only when it is written."""
 
     file: Path
     every_seconds: float = 60.0
@@ -62,38 +62,38 @@ class Checkpoint:
     def is_due(self) -> bool:
         return self.clock() - self.written_at >= self.every_seconds
 
-    def write(self, of: Fingerprint, state: dict[str, Any]) -> None:
+    def write(self, training: Fingerprint, state: dict[str, Any]) -> None:
         partial = self.file.with_name(f"{self.file.name}.partial")
         with partial.open("wb") as out:
-            torch.save({"of": of, "state": state}, out)
+            torch.save({"training": training, "state": state}, out)
             out.flush()
             os.fsync(out.fileno())
         partial.replace(self.file)
         self.written_at = self.clock()
 
-    def read(self, of: Fingerprint) -> dict[str, Any] | None:
-        """Return what was written, None if nothing was.
+    def read(self, training: Fingerprint) -> dict[str, Any] | None:
+        """Return the state that was written, None if there is no file.
 
-        Raises InputError if the file is no checkpoint, or that of another training.
+        Raises InputError if the file is not a checkpoint, or is one of another training.
         """
         if not self.file.exists():
             return None
         try:
             if not is_zipfile(self.file):
-                raise pickle.UnpicklingError("no archive")  # torch would read on, and fail in any way there is
-            told = torch.load(self.file, map_location="cpu", weights_only=True)
-            found, state = dict(told["of"]), dict(told["state"])
+                raise pickle.UnpicklingError("not a zip archive")  # torch.load raises various errors on such a file
+            saved = torch.load(self.file, map_location="cpu", weights_only=True)
+            found, state = dict(saved["training"]), dict(saved["state"])
         except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError) as error:
             raise InputError(
-                f"{self.file} cannot be read as a checkpoint ({type(error).__name__}): expected one that a training "
-                f"wrote, which is whole or not there; remove the file to begin anew"
+                f"{self.file} is not a checkpoint of this version ({type(error).__name__}): remove the file to start "
+                f"the training again"
             ) from error
-        differing = [name for name in {**of, **found} if found.get(name) != of.get(name)]
+        differing = [name for name in {**training, **found} if found.get(name) != training.get(name)]
         if differing:
             name = differing[0]
             raise InputError(
-                f"{self.file} is the checkpoint of another training: {name} is {found.get(name)} there and "
-                f"{of.get(name)} here ({len(differing)} differences); go on as it was begun, or remove the file to "
-                f"begin anew"
+                f"{self.file} is the checkpoint of another training: {name} is {found.get(name)} in the checkpoint and "
+                f"{training.get(name)} in this training ({len(differing)} differences); resume with the same settings "
+                f"and data, or remove the file to start again"
             )
         return state

@@ -1,6 +1,7 @@
-"""Asks the memory what a user will turn to: by learned interest queries, or tag by tag.
+"""The decoders: learned interest queries, or a sequence of tags emitted one by one, read from the encoder's memory.
 
-Shape letters: B users, L tokens, C cuts, K interests, J tags emitted so far, Q queries, D width, H heads, T tags.
+Shape letters: B users, L tokens, C cutoffs, K interests, J emitted tags, Q queries of all cutoffs, D width, H heads,
+T tags.
 """
 
 from dataclasses import dataclass
@@ -14,54 +15,57 @@ from model.transformer.masks import memory_mask_BCL, newest_session_BC
 from model.transformer.tokens import TokenBatch
 
 HIDDEN = -float("inf")
-STANDARD_DEVIATION = 0.02
+INITIAL_STD = 0.02
 
 
 class CrossStack(nn.Module):
-    """Queries of several cuts beside each other; those of one cut see each other and what stood before it."""
+    """A stack of cross-attention blocks for the queries of several cutoffs.
 
-    def __init__(self, size: NetworkConfig) -> None:
+    The queries of a cutoff see each other and the memory before the cutoff, nothing of other cutoffs.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.size = size
-        self.age = AgeBias(size.heads) if size.has_time_bias else None
-        self.blocks = nn.ModuleList(CrossBlock(size) for _ in range(size.decoder_blocks))
-        self.norm = nn.RMSNorm(size.width)
+        self.config = config
+        self.age = AgeBias(config.heads) if config.has_time_bias else None
+        self.blocks = nn.ModuleList(CrossBlock(config) for _ in range(config.decoder_blocks))
+        self.norm = nn.RMSNorm(config.width)
 
-    def forward(self, asked_BCKD: Tensor, memory_BLD: Tensor, batch: TokenBatch, is_causal: bool) -> Tensor:
-        """Return (B, C, K, D). is_causal: query k sees queries 0..k of its cut, else all of them."""
-        among_BHQQ, memory_BHQL = self._biases(asked_BCKD, batch, is_causal)
-        asked_BQD = asked_BCKD.flatten(1, 2)
+    def forward(self, query_BCKD: Tensor, memory_BLD: Tensor, batch: TokenBatch, is_causal: bool) -> Tensor:
+        """Return (B, C, K, D). is_causal: query k sees queries 0..k of its cutoff, else all of them."""
+        among_BHQQ, memory_BHQL = self._biases(query_BCKD, batch, is_causal)
+        query_BQD = query_BCKD.flatten(1, 2)
         for block in self.blocks:
-            asked_BQD = block(asked_BQD, memory_BLD, among_BHQQ, memory_BHQL)
-        return self.norm(asked_BQD).unflatten(1, asked_BCKD.shape[1:3])
+            query_BQD = block(query_BQD, memory_BLD, among_BHQQ, memory_BHQL)
+        return self.norm(query_BQD).unflatten(1, query_BCKD.shape[1:3])
 
-    def attention_BCKL(self, asked_BCKD: Tensor, memory_BLD: Tensor, batch: TokenBatch) -> Tensor:
-        """Return how much each query takes from each token in the last block, the mean over heads."""
-        among_BHQQ, memory_BHQL = self._biases(asked_BCKD, batch, is_causal=False)
-        asked_BQD = asked_BCKD.flatten(1, 2)
+    def attention_BCKL(self, query_BCKD: Tensor, memory_BLD: Tensor, batch: TokenBatch) -> Tensor:
+        """Return the attention weights of the last block, the mean over its heads."""
+        among_BHQQ, memory_BHQL = self._biases(query_BCKD, batch, is_causal=False)
+        query_BQD = query_BCKD.flatten(1, 2)
         *earlier, last = self.blocks
         for block in earlier:
-            asked_BQD = block(asked_BQD, memory_BLD, among_BHQQ, memory_BHQL)
+            query_BQD = block(query_BQD, memory_BLD, among_BHQQ, memory_BHQL)
         assert isinstance(last, CrossBlock)
-        asked_BQD = last.attention_norm(last.among_queries(asked_BQD, among_BHQQ))
-        weights_BHQL = last.attention.weights_BHQL(asked_BQD, memory_BLD, memory_BHQL)
-        cutoffs, queries = asked_BCKD.shape[1:3]
+        query_BQD = last.attention_norm(last.among_queries(query_BQD, among_BHQQ))
+        weights_BHQL = last.attention.weights_BHQL(query_BQD, memory_BLD, memory_BHQL)
+        cutoffs, queries = query_BCKD.shape[1:3]
         return weights_BHQL.mean(1).view(len(memory_BLD), cutoffs, queries, -1)
 
-    def _biases(self, asked_BCKD: Tensor, batch: TokenBatch, is_causal: bool) -> tuple[Tensor, Tensor]:
-        """Return what queries see of each other and of the memory (B, H, Q, Q) and (B, H, Q, L)."""
-        cutoffs, queries = asked_BCKD.shape[1:3]
-        asked_BQD = asked_BCKD.flatten(1, 2)
-        cutoff_Q = torch.arange(cutoffs, device=asked_BQD.device).repeat_interleave(queries)
-        is_peer_QQ = cutoff_Q[:, None] == cutoff_Q[None, :]
+    def _biases(self, query_BCKD: Tensor, batch: TokenBatch, is_causal: bool) -> tuple[Tensor, Tensor]:
+        """Return the attention biases among queries (B, H, Q, Q) and to the memory (B, H, Q, L)."""
+        cutoffs, queries = query_BCKD.shape[1:3]
+        query_BQD = query_BCKD.flatten(1, 2)
+        cutoff_Q = torch.arange(cutoffs, device=query_BQD.device).repeat_interleave(queries)
+        is_visible_QQ = cutoff_Q[:, None] == cutoff_Q[None, :]
         if is_causal:
-            is_peer_QQ = is_peer_QQ.tril()
-        among_BHQQ = self._bias(is_peer_QQ.expand(len(asked_BQD), -1, -1), asked_BQD)
-        mask_BQL = memory_mask_BCL(batch, self.size.is_hierarchical)[:, cutoff_Q]
-        return among_BHQQ, self._bias(mask_BQL, asked_BQD, self._age_BHQL(batch, cutoff_Q))
+            is_visible_QQ = is_visible_QQ.tril()
+        among_BHQQ = self._bias(is_visible_QQ.expand(len(query_BQD), -1, -1), query_BQD)
+        mask_BQL = memory_mask_BCL(batch, self.config.is_hierarchical)[:, cutoff_Q]
+        return among_BHQQ, self._bias(mask_BQL, query_BQD, self._age_BHQL(batch, cutoff_Q))
 
     def _age_BHQL(self, batch: TokenBatch, cutoff_Q: Tensor) -> Tensor | None:
-        """Return the bias of age as seen from each query's cut."""
+        """Return the bias by the age of each token at the cutoff of each query."""
         if self.age is None:
             return None
         newest_BC = newest_session_BC(batch)
@@ -71,16 +75,16 @@ class CrossStack(nn.Module):
     def _bias(self, mask_BQL: Tensor, like: Tensor, bias_BHQL: Tensor | None = None) -> Tensor:
         mask_BHQL = mask_BQL[:, None]
         start = like.new_zeros(mask_BHQL.shape) if bias_BHQL is None else bias_BHQL
-        return start.masked_fill(~mask_BHQL, HIDDEN).expand(-1, self.size.heads, -1, -1)
+        return start.masked_fill(~mask_BHQL, HIDDEN).expand(-1, self.config.heads, -1, -1)
 
 
 @dataclass(frozen=True, eq=False)
 class Interests:
-    """What the queries found."""
+    """The interests of each user at each cutoff, a mixture of distributions over the tags."""
 
     vector_BCKD: Tensor
-    log_share_BCK: Tensor  # of each interest in the mixture
-    log_tag_BCKT: Tensor  # log probability of each tag by each interest alone
+    log_share_BCK: Tensor  # log weight of each interest in the mixture
+    log_tag_BCKT: Tensor  # log probability of each tag under each interest
 
     def log_mixture_BCT(self) -> Tensor:
         """Return the log probability of each tag as the next one touched."""
@@ -88,19 +92,23 @@ class Interests:
 
 
 class InterestDecoder(nn.Module):
-    """Learned queries -> self-attention -> cross-attention -> a softmax over the tags by each, mixed."""
+    """Learned queries read interests from the memory; each interest is a softmax over the tags, and they are mixed.
 
-    def __init__(self, size: NetworkConfig, tags: int) -> None:
+    Sources: learned queries, DETR (Carion et al. 2020); several interests per user, ComiRec (Cen et al. 2020); mixture
+    of softmaxes (Yang et al. 2018).
+    """
+
+    def __init__(self, config: NetworkConfig, tags: int) -> None:
         super().__init__()
-        self.query_KD = nn.Parameter(torch.randn(size.interests, size.width) * STANDARD_DEVIATION)
-        self.stack = CrossStack(size)
-        self.share = nn.Linear(size.width, 1)
+        self.query_KD = nn.Parameter(torch.randn(config.interests, config.width) * INITIAL_STD)
+        self.stack = CrossStack(config)
+        self.share = nn.Linear(config.width, 1)
         self.tag_bias_T = nn.Parameter(torch.zeros(tags))
 
     def forward(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor) -> Interests:
-        """tag_TD: the vectors of the tags, which the queries are compared with."""
-        asked_BCKD = self.query_KD.expand(*batch.cutoff_BC.shape, -1, -1)
-        vector_BCKD = self.stack(asked_BCKD, memory_BLD, batch, is_causal=False)
+        """tag_TD: the tag embeddings, with which the interest vectors are compared."""
+        query_BCKD = self.query_KD.expand(*batch.cutoff_BC.shape, -1, -1)
+        vector_BCKD = self.stack(query_BCKD, memory_BLD, batch, is_causal=False)
         return Interests(
             vector_BCKD,
             self.share(vector_BCKD).squeeze(-1).log_softmax(-1),
@@ -108,35 +116,38 @@ class InterestDecoder(nn.Module):
         )
 
     def attention_BCKL(self, memory_BLD: Tensor, batch: TokenBatch) -> Tensor:
-        """Return how much each interest rests on each token of the memory: the last cross-attention, over all heads."""
-        asked_BCKD = self.query_KD.expand(*batch.cutoff_BC.shape, -1, -1)
-        return self.stack.attention_BCKL(asked_BCKD, memory_BLD, batch)
+        """Return how much each interest attends to each token in the last cross-attention, the mean over heads."""
+        query_BCKD = self.query_KD.expand(*batch.cutoff_BC.shape, -1, -1)
+        return self.stack.attention_BCKL(query_BCKD, memory_BLD, batch)
 
 
 class TagSequenceDecoder(nn.Module):
-    """The paper's literal reading: emits interest tags one by one, each knowing those before it."""
+    """Emits interest tags one by one; each depends on the tags before it.
 
-    def __init__(self, size: NetworkConfig, tags: int) -> None:
+    Source: the encoder-decoder Transformer (Vaswani et al. 2017, section 3.1), with tags as output tokens.
+    """
+
+    def __init__(self, config: NetworkConfig, tags: int) -> None:
         super().__init__()
-        self.first_D = nn.Parameter(torch.randn(size.width) * STANDARD_DEVIATION)
-        self.stack = CrossStack(size)
+        self.first_D = nn.Parameter(torch.randn(config.width) * INITIAL_STD)
+        self.stack = CrossStack(config)
         self.tag_bias_T = nn.Parameter(torch.zeros(tags))
 
     def forward(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor, emitted_BCJ: Tensor) -> Tensor:
-        """Return (B, C, J + 1, T): entry j is the log probability of the tag after the first j of `emitted_BCJ`."""
+        """Return (B, C, J + 1, T): entry j is the log probability of each tag after the first j of `emitted_BCJ`."""
         first_BC1D = self.first_D.expand(*batch.cutoff_BC.shape, 1, -1)
-        asked_BCJD = torch.cat([first_BC1D, tag_TD[emitted_BCJ]], dim=2)
-        vector_BCJD = self.stack(asked_BCJD, memory_BLD, batch, is_causal=True)
+        query_BCJD = torch.cat([first_BC1D, tag_TD[emitted_BCJ]], dim=2)
+        vector_BCJD = self.stack(query_BCJD, memory_BLD, batch, is_causal=True)
         return (vector_BCJD @ tag_TD.T + self.tag_bias_T).log_softmax(-1)
 
     @torch.no_grad()
     def emit(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor, count: int) -> Tensor:
-        """Return (B, C, count): the likeliest tag, then the likeliest of the others after it, and so on.
+        """Return (B, C, count) tags by greedy decoding without repetition.
 
         Raises ValueError if there are fewer tags than `count`.
         """
         if count > len(tag_TD):
-            raise ValueError(f"{count} different tags asked for, {len(tag_TD)} known: ask for at most that many")
+            raise ValueError(f"cannot emit {count} different tags: the vocabulary has {len(tag_TD)}")
         emitted_BCJ = batch.cutoff_BC.new_empty((*batch.cutoff_BC.shape, 0))
         for _ in range(count):
             log_tag_BCT = self(memory_BLD, batch, tag_TD, emitted_BCJ)[:, :, -1]

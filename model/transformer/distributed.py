@@ -1,12 +1,12 @@
-"""Where a network runs: a training in one process or several (torchrun), on CPUs or GPUs; a scoring in threads.
+"""The runtime of a network: CPU or GPU, one process or several ranks, and the threads of scoring.
 
-A training by several processes of this machine: each walks through the same command, and they share every step of a
-network. The first of them tells, keeps and promotes.
-
-Several machines are started by `torchrun` itself, which this leaves alone.
+A training by several ranks on this machine is started by `launch_ranks`: each rank runs the same command, and they
+share the work of every step. The main rank prints, saves and promotes. A training on several machines is started by
+`torchrun`.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,104 +15,101 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-import sys
-
 from model.errors import ANYTHING_ELSE
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 Precision = Literal["32-true", "bf16-mixed"]
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """One process on one CPU, unless told otherwise.
+    """Where a training runs; by default one process on one CPU.
 
-    On CPUs bf16 wins nothing where they have AVX512_BF16 and takes seven times as long where not (both measured), and
-    a network of this size repays no compilation, so both are for GPUs.
+    bf16 and compilation are for GPUs only. On CPUs bf16 is no faster with AVX512_BF16 and seven times slower without
+    (both measured), and a network of this size does not repay its compilation.
     """
 
     accelerator: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "32-true"
     is_compiled: bool = False
-    ranks_here: int = 1  # on each node
+    ranks_per_node: int = 1
     nodes: int = 1
 
     @classmethod
-    def found(cls, environment: Mapping[str, str] = os.environ) -> "Runtime":
-        """Return the machine that this process runs on: GPUs where there are any, as many ranks as torchrun started."""
-        ranks_here = int(environment.get("LOCAL_WORLD_SIZE", 1))
-        nodes = int(environment.get("WORLD_SIZE", 1)) // ranks_here
+    def detect(cls, environment: Mapping[str, str] = os.environ) -> "Runtime":
+        """Return the runtime of this process: a GPU if there is one, and the ranks that torchrun started."""
+        ranks_per_node = int(environment.get("LOCAL_WORLD_SIZE", 1))
+        nodes = int(environment.get("WORLD_SIZE", 1)) // ranks_per_node
         if not torch.cuda.is_available():
-            return cls(ranks_here=ranks_here, nodes=nodes)
+            return cls(ranks_per_node=ranks_per_node, nodes=nodes)
         precision: Precision = "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-        return cls("cuda", precision, True, ranks_here, nodes)
+        return cls("cuda", precision, True, ranks_per_node, nodes)
 
     def fabric(self) -> "Fabric":
-        """Join the other ranks, where there are any, and return what moves, averages and casts."""
-        # Importing it takes seconds, which scoring need not wait for.
+        """Join the other ranks, if any, and return the fabric that moves data and averages gradients."""
+        # The import takes seconds, and scoring does not need it.
         from lightning_fabric import Fabric
         from lightning_fabric.strategies.ddp import DDPStrategy
 
-        is_alone = self.ranks_here * self.nodes == 1
+        is_single = self.ranks_per_node * self.nodes == 1
         fabric = Fabric(
             accelerator=self.accelerator,
-            devices=self.ranks_here,
+            devices=self.ranks_per_node,
             num_nodes=self.nodes,
             precision=self.precision,
-            # A part that the loss does not ask, such as the decoder of tag sequences, has no gradient to wait for.
-            strategy="auto" if is_alone else DDPStrategy(find_unused_parameters=True),
+            # Some parameters get no gradient on a rank whose batch lacks the labels of a part of the loss.
+            strategy="auto" if is_single else DDPStrategy(find_unused_parameters=True),
         )
         fabric.launch()
         return fabric
 
-    def readied(self, network: nn.Module) -> None:
-        """Have the network compiled at its first call, where that pays; its weights keep their names."""
+    def compile(self, network: nn.Module) -> None:
+        """Compile the network at its first call if `is_compiled`. Its weights keep their names."""
         if self.is_compiled:
             network.compile(dynamic=True)
 
 
 def scoring_device() -> torch.device:
-    """Return where a trained network scores: on the first GPU that this process sees, else on the CPU."""
+    """Return the first visible GPU, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def cores() -> int:
-    """Return how many cores this process may use, which may be fewer than the machine has."""
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def scoring_threads(count: int | None = None) -> ThreadPoolExecutor:
-    """Return a pool of `count` threads, by default one a core of this process, in each of which torch computes alone.
+    """Return a pool of threads, by default one per available core; torch uses one core in each.
 
-    What is asked of a few hundred users is too small for the cores to share, so each core takes users of its own.
+    Batches of a few hundred users are too small to be shared by cores, so each core scores its own users.
     """
-    return ThreadPoolExecutor(count or cores(), initializer=torch.set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(count or available_cores(), initializer=torch.set_num_threads, initargs=(1,))
 
 
-LOOPBACK = "127.0.0.1"
-
-
-def leads() -> bool:
-    """Return whether this process is the first of its ranks, or the only one."""
+def is_main_rank() -> bool:
+    """Return whether this process is rank 0, or the only process."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def is_for_ranks(ranks: int) -> bool:
-    """Return whether this process is to start ranks, rather than to be one."""
+def should_launch_ranks(ranks: int) -> bool:
+    """Return whether this process should start ranks, instead of being one."""
     return ranks > 1 and "WORLD_SIZE" not in os.environ
 
 
-def run_by_ranks(ranks: int, arguments: list[str]) -> None:
-    """Run `python -m model` with the arguments as so many ranks, to their end.
+def launch_ranks(ranks: int, arguments: list[str]) -> None:
+    """Run `python -m model` with the arguments on several ranks and wait for them.
 
-    Exits with the code of the rank that failed first, if any did; its own words came before.
+    Exits with the code of the first rank that failed, if any. That rank has printed its message.
     """
-    # They take a second to import, which one process need not wait for.
+    # These imports take a second, and a training on one process does not need them.
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // ranks)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // ranks)))
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     config = LaunchConfig(

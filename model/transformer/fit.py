@@ -1,8 +1,9 @@
-"""The training of one network from end to end: convex fits, steps, a convex fit again.
+"""The Transformer as a `Model`: fitted to the windows that ended by a cutoff, with stacked features of other models.
 
-The Transformer before the referee: trained on the windows that ended by the cut, beside its paths.
+`train_network` trains one network: convex fits, steps, a convex fit again. `TransformerModel.fit` prepares the training
+set and trains one or several networks of different seeds. `FittedTransformer` scores by their mean probability.
 
-Shape letters: U users, B users of a batch, T tags asked about, V tags of the vocabulary.
+Shape letters: U users, B users of a batch, T tags of a history, V tags of the vocabulary.
 """
 
 import json
@@ -14,7 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from model.baselines.next_tag import NextTagByTransition
 from model.baselines.simple import OwnCounts
@@ -24,85 +24,74 @@ from model.data.arrays import Floats
 from model.data.history import History
 from model.data.users import lowest_hash_users_U
 from model.interfaces import CurvePoint, Model, TrainingData
-from model.transformer.config import SIZES, LossWeights, NetworkConfig, TrainingConfig
-from model.transformer.dataset import InferenceSet, TrainingSet, batches, dense_windows
+from model.transformer.config import SIZES, NetworkConfig, TrainingConfig
+from model.transformer.dataset import (
+    INFERENCE_TOKENS_PER_BATCH,
+    InferenceSet,
+    TrainingSet,
+    batch_by_length,
+    dense_windows,
+)
 from model.transformer.distributed import Runtime
-from model.transformer.heads import ReturnStart
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import StepCallback, no_progress
 from model.transformer.stacked_features import MIN_PROBABILITY, CrossFittedFeatures, StackedFeatures, fit_stacked_models
 from model.transformer.tokens import Vocabulary
 from model.transformer.trainer import Trainer
-from model.transformer.warm_start import fit_of_affinity, fit_of_paths, fit_of_return
+from model.transformer.warm_start import WarmStart, fit_affinity_scale
 from model.transformer.workdir import IN_MEMORY, WorkDir
 
-
-@dataclass(frozen=True)
-class WarmStart:
-    """The fits with which networks of any seed begin."""
-
-    weight_P: Tensor | None  # None where there is no path
-    returning: ReturnStart
-
-    @classmethod
-    def of(cls, window: TrainingSet, weights: LossWeights) -> "WarmStart":
-        has_paths = window.stacked_UCTP.shape[-1] > 0
-        return cls(fit_of_paths(window, weights) if has_paths else None, fit_of_return(window))
+# Stacked features in a training set, 4 bytes each. Above it the network is trained on fewer users; the stacked models
+# are fitted to all of them.
+MAX_FEATURES = 1_000_000_000
 
 
 def train_network(
-    windows: Sequence[TrainingSet],
+    sets: Sequence[TrainingSet],
     start: WarmStart,
     vocabulary: Vocabulary,
-    size: NetworkConfig,
-    recipe: TrainingConfig,
-    told: StepCallback,
+    config: NetworkConfig,
+    training_config: TrainingConfig,
+    on_step: StepCallback,
     checkpoint: Path | None = None,
 ) -> tuple[InterestTransformer, Sequence[CurvePoint]]:
-    """Return the trained network and its curve; the newest of the windows tells it how sure to be.
+    """Return the trained network and its loss curve. The affinity scale is fitted to the last training set.
 
     checkpoint: see `Trainer.run`.
-
-    Raises ValueError if there is nothing to learn from.
+    Raises ValueError if there is no training set.
     """
-    torch.manual_seed(recipe.seed)
-    known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-    network = InterestTransformer(size, *known, paths=windows[-1].stacked_UCTP.shape[-1])
+    torch.manual_seed(training_config.seed)
+    names = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
+    network = InterestTransformer(config, *names, features=sets[-1].stacked_UCTP.shape[-1])
     if start.weight_P is not None:
-        network.start_from(start.weight_P)
-    network.returning.start_from(start.returning)
-    trainer = Trainer(network, windows, recipe, machine=Runtime.found())
-    network = trainer.run(told, checkpoint)
-    network.affinity_scale.start_from(fit_of_affinity(network, windows[-1]))
-    return network, trainer.curves
-
-
-TOKENS_AT_ONCE = 16_384  # when nothing is learnt
-# That paths say of the users from whom a network learns, 4 bytes each. Where many tags are asked about at many cuts,
-# fewer users teach it; what the paths learn from is all of them.
-MOST_NUMBERS = 1_000_000_000
+        network.initialize_mixture(start.weight_P)
+    network.return_head.initialize(start.return_fit)
+    trainer = Trainer(network, sets, training_config, Runtime.detect())
+    network = trainer.run(on_step, checkpoint)
+    network.affinity_scale.initialize(fit_affinity_scale(network, sets[-1]))
+    return network, trainer.curve.points
 
 
 @dataclass(frozen=True, eq=False)
 class FittedTransformer:
-    """A Ranker: the mean probability of some networks."""
+    """A FittedModel: the mean probability of some networks."""
 
     networks: tuple[InterestTransformer, ...]
     vocabulary: Vocabulary
-    paths: StackedFeatures
-    size: NetworkConfig
+    features: StackedFeatures
+    config: NetworkConfig
     cutoff: int  # moment
-    curves: tuple[Sequence[CurvePoint], ...] = ()  # how each network was trained, where that was kept
+    curves: tuple[Sequence[CurvePoint], ...] = ()  # of each network
 
     @torch.no_grad()
     def scores_UT(self, past: History) -> Floats:
-        """Return the probability that the user touches the tag in the window; next to nothing for an unknown tag."""
-        asked = InferenceSet.of(past, self.cutoff, self.vocabulary, self.paths, self.size)
+        """Return the probability that the user touches the tag in the window; MIN_PROBABILITY for an unknown tag."""
+        inference_set = InferenceSet.of(past, self.cutoff, self.vocabulary, self.features, self.config)
         scores_UV = np.full((past.users, len(self.vocabulary.tags)), MIN_PROBABILITY)
-        for user_B in batches(asked.lengths_U(), TOKENS_AT_ONCE):
-            batch, stacked_BCTP = asked.batch(user_B)
-            told = [torch.sigmoid(network(batch, stacked_BCTP).affinity_BCT[:, 0]) for network in self.networks]
-            scores_UV[user_B] = torch.stack(told).mean(0).numpy()
+        for user_B in batch_by_length(inference_set.lengths_U(), INFERENCE_TOKENS_PER_BATCH):
+            batch, stacked_BCTP = inference_set.inputs(user_B)
+            predicted = [torch.sigmoid(network(batch, stacked_BCTP).affinity_BCT[:, 0]) for network in self.networks]
+            scores_UV[user_B] = torch.stack(predicted).mean(0).numpy()
         code_T = self.vocabulary.tag_codes(past.tag_T)
         with_unknown = np.column_stack([np.full(past.users, MIN_PROBABILITY), scores_UV])
         return with_unknown[:, code_T]
@@ -110,66 +99,77 @@ class FittedTransformer:
 
 @dataclass(frozen=True)
 class TransformerModel(Model):
-    """A Contestant: so many networks of one size, each from another seed, beside the same paths."""
+    """A Model: networks of one size and different seeds, with the same stacked features."""
 
     name: ClassVar[str] = "transformer"
     predicts_probabilities: ClassVar[bool] = True
-    size: str = "laptop"
+    size: str = "laptop"  # of SIZES
     networks: int = 1
-    cutoffs_per_window: int = 1  # at how many moments in the length of a window a user is asked in training
-    recipe: TrainingConfig = field(default_factory=TrainingConfig)
-    paths: tuple[Model, ...] = ()
-    watch: StepCallback = field(default=no_progress, compare=False)  # is told of every step of a training
-    workdir: WorkDir = field(default=IN_MEMORY, compare=False)  # a training that is killed goes on from there
+    cutoffs_per_window: int = 1  # training cutoffs within the length of a window
+    training_config: TrainingConfig = field(default_factory=TrainingConfig)
+    stacked_models: tuple[Model, ...] = ()
+    on_step: StepCallback = field(default=no_progress, compare=False)
+    workdir: WorkDir = field(default=IN_MEMORY, compare=False)  # a killed training resumes from it
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The network of `size`, with a tag sequence decoder if the loss has a weight for it."""
+        return replace(SIZES[self.size], has_tag_sequence_decoder=self.training_config.weights.sequence > 0)
 
     def settings(self) -> Mapping[str, Any]:
-        paths = [{"name": path.name, **path.settings()} for path in self.paths]
         return {
-            "size": {"name": self.size, **asdict(SIZES[self.size])},
+            "size": self.size,
+            "network": asdict(self.config),
             "networks": self.networks,
             "cutoffs_per_window": self.cutoffs_per_window,
-            "recipe": self.recipe.as_json(),
-            "paths": paths,
+            "training": self.training_config.as_json(),
+            "stacked_models": [{"name": one.name, **one.settings()} for one in self.stacked_models],
         }
 
     def __getstate__(self) -> Mapping[str, Any]:
-        return {**self.__dict__, "watch": no_progress}  # who watches stays in this process
+        return {**self.__dict__, "on_step": no_progress}  # a callback cannot be sent to another process
 
     def for_leakage_check(self) -> "TransformerModel":
-        """Return one network of one epoch: all paths, windows and cuts are laid out and read as for the whole one."""
-        paths = tuple(path.for_leakage_check() for path in self.paths)
-        return replace(self, networks=1, recipe=replace(self.recipe, epochs=1), paths=paths)
+        """Return one network of one epoch. It reads the same stacked models, windows and cutoffs as the full model."""
+        stacked_models = tuple(one.for_leakage_check() for one in self.stacked_models)
+        training_config = replace(self.training_config, epochs=1)
+        return replace(self, networks=1, training_config=training_config, stacked_models=stacked_models)
 
     def fit(self, data: TrainingData) -> FittedTransformer:
         """Train on the windows of `data` and on those between them.
 
-        Raises ValueError if there is no window to learn from.
+        Raises ValueError if there is no window.
         """
-        past = data.past
-        size, vocabulary = SIZES[self.size], Vocabulary.of(past)
+        past, config = data.past, self.config
+        vocabulary = Vocabulary.of(past)
         windows = dense_windows(data.windows, past, self.cutoffs_per_window)
-        crossed = CrossFittedFeatures.of(self.paths, data)
-        read = past
-        most_users = MOST_NUMBERS // (len(windows) * len(vocabulary.tags) * max(1, crossed.numbers))
-        if past.users > most_users:
-            read = past.of_users(lowest_hash_users_U(past.user_id_U, most_users))
-            windows = [one.of_users(np.isin(one.past.user_id_U, read.user_id_U)) for one in windows]
+        crossed = CrossFittedFeatures.of(self.stacked_models, data)
+        max_users = MAX_FEATURES // (len(windows) * len(vocabulary.tags) * max(1, crossed.count))
+        if past.users > max_users:
+            past = past.of_users(lowest_hash_users_U(past.user_id_U, max_users))
+            windows = [one.of_users(np.isin(one.past.user_id_U, past.user_id_U)) for one in windows]
         workdir = self.workdir.part(f"{data.cutoff}-{self._digest()}")
-        window = TrainingSet.of(read, windows, vocabulary, crossed, size, workdir)
-        start = WarmStart.of(window, self.recipe.weights)
-        recipes = [replace(self.recipe, seed=self.recipe.seed + number) for number in range(self.networks)]
+        training_set = TrainingSet.of(past, windows, vocabulary, crossed, config, workdir)
+        start = WarmStart.of(training_set, self.training_config.weights)
+        first = self.training_config.seed
         trained = [
             train_network(
-                [window], start, vocabulary, size, recipe, self.watch, workdir.file(f"network-{recipe.seed}.pt")
+                [training_set],
+                start,
+                vocabulary,
+                config,
+                replace(self.training_config, seed=seed),
+                self.on_step,
+                workdir.file(f"network-{seed}.pt"),
             )
-            for recipe in recipes
+            for seed in range(first, first + self.networks)
         ]
         networks, curves = zip(*trained, strict=True)
-        paths = fit_stacked_models(self.paths, data)
-        return FittedTransformer(networks, vocabulary, paths, size, data.cutoff, curves)
+        features = fit_stacked_models(self.stacked_models, data)
+        return FittedTransformer(networks, vocabulary, features, config, data.cutoff, curves)
 
     def _digest(self) -> str:
-        """Name what this contestant trains, so that another one does not go on from it."""
+        """Return a hash of the settings, so that a training with other settings does not resume this one."""
         return sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -177,7 +177,7 @@ WEEKLY_TRANSFORMER = TransformerModel(
     size="laptop",
     networks=1,
     cutoffs_per_window=7,
-    paths=(
+    stacked_models=(
         OwnCounts(is_tuned=True),
         BoostedRanking(
             LambdaMart(trees=100, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)

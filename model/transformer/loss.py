@@ -1,127 +1,126 @@
-"""The ranking loss of a large catalogue: touched tags against a sample that all users of a batch share.
+"""The training loss: ranking of the window's tags, their probabilities, the next event's tags, and the return.
 
-Shape letters: B users, C cuts, T tags of the vocabulary, K sampled tags.
-
-What the network is taught.
-
-Shape letters: B users, C cuts, T tags, L tokens, G tags of a token, J places of a sequence.
+Shape letters: B users, C cutoffs, T tags, L tokens, G tags of a token, N rows (a user at a cutoff) or labels, K sampled
+tags, J places in a tag sequence.
 """
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, nll_loss
 
 from model.transformer.config import LossWeights
 from model.transformer.dataset import Batch
-from model.transformer.network import Answer, InterestTransformer
+from model.transformer.network import InterestTransformer, NetworkOutput
 from model.transformer.tokens import EVENT, PADDING
 
-
-def drawn(tags: int, count: int, generator: torch.Generator | None = None) -> Tensor:
-    """Return (K,) different tags, each as likely as any other. Raises ValueError if there are fewer than `count`."""
-    if not 0 < count <= tags:
-        raise ValueError(f"{count} negatives asked for, {tags} tags known: draw from 1 to {tags}, or take them all")
-    return torch.randperm(tags, generator=generator)[:count]
+MAX_SEQUENCE_TAGS = 5  # of a window, for the tag sequence decoder
 
 
-def sampled_ranking_loss(affinity_BCT: Tensor, touched_BCT: Tensor, negatives_K: Tensor) -> Tensor:
-    """Return the mean cross entropy of the touched tags, over the users and cuts that have any; 0 where none has.
+def total_loss(network: InterestTransformer, output: NetworkOutput, batch: Batch, weights: LossWeights) -> Tensor:
+    """Return the weighted loss of a batch, a scalar: the mean over the users and cutoffs with labels.
 
-    touched_BCT: 0 for a tag that was not touched, else how much of the user's share it gets.
-
-    The softmax is over a user's touched tags and those of the sample that were not touched, which stand for all
-    untouched ones: each counts log(untouched / sampled untouched) more, so that the sum of the exponentials is right
-    on average. No other tag gets a gradient.
-
-    Source: Bengio and Senécal 2008, importance sampling of the softmax, here from the uniform distribution.
-    """
-    is_touched_BCT = touched_BCT > 0
-    touched_BC = is_touched_BCT.sum(-1)
-    is_asked_BC = touched_BC > 0
-    is_hit_BCK = is_touched_BCT[..., negatives_K]
-    sampled_BC = (~is_hit_BCK).sum(-1)
-    stands_for_BC = torch.log((affinity_BCT.shape[-1] - touched_BC) / sampled_BC.clamp(min=1))
-    negative_BCK = affinity_BCT[..., negatives_K] + stands_for_BC[..., None]
-    strengths = [
-        affinity_BCT.masked_fill(~is_touched_BCT, -torch.inf),
-        negative_BCK.masked_fill(is_hit_BCK, -torch.inf),
-    ]
-    # Who touched nothing is not asked, and would have nothing to sum.
-    total_N = torch.logsumexp(torch.cat(strengths, -1)[is_asked_BC], -1)
-    wanted_BC = touched_BCT.sum(-1)
-    mean_N = torch.where(is_touched_BCT, affinity_BCT * touched_BCT, 0.0).sum(-1)[is_asked_BC] / wanted_BC[is_asked_BC]
-    return (total_N - mean_N).sum() / is_asked_BC.sum().clamp(min=1)
-
-
-MOST_IN_SEQUENCE = 5  # tags of a window that are taught one by one
-
-
-def loss_of(network: InterestTransformer, answer: Answer, question: Batch, weights: LossWeights) -> Tensor:
-    """Return the weighted loss of a batch, a scalar: means over the users and cuts that are asked.
-
-    Targets are dense: all tags that the user touches in the window after the cut, not the next click.
+    Labels are dense: all tags that the user touches in the window after the cutoff, not the next click.
     Source: PinnerFormer (Pancha et al. 2022), the dense all-action loss.
+    Raises ValueError if `weights.sequence` is set and the network has no tag sequence decoder.
     """
-    is_asked_BC = question.is_asked_BC
-    touched_NT = question.touched_BCT[is_asked_BC]
-    wanted_NT = torch.where(touched_NT > 0, touched_NT**weights.power, 0.0)
-    affinity_NT = answer.affinity_BCT[is_asked_BC]
-    log_share_NT = answer.log_share_BCT[is_asked_BC]
+    has_labels_BC = batch.has_labels_BC
+    touches_NT = batch.touches_BCT[has_labels_BC]
+    target_NT = torch.where(touches_NT > 0, touches_NT**weights.power, 0.0)
+    affinity_NT = output.affinity_BCT[has_labels_BC]
 
-    def ranked(told_NT: Tensor) -> Tensor:
-        tags = told_NT.shape[-1]
-        if tags > weights.most_tags:
-            return sampled_ranking_loss(told_NT[None], wanted_NT[None], drawn(tags, weights.negatives))
-        return ranking_loss(told_NT, wanted_NT) / (touched_NT.sum(-1) > 0).sum().clamp(min=1)
+    def mean_ranking_loss(score_NT: Tensor) -> Tensor:
+        tags = score_NT.shape[-1]
+        if tags > weights.max_softmax_tags:
+            return sampled_ranking_loss(score_NT[None], target_NT[None], sample_tags(tags, weights.negatives))
+        return ranking_loss(score_NT, target_NT) / (touches_NT.sum(-1) > 0).sum().clamp(min=1)
 
-    # Summed over the tags, most of which nobody touches, so that it does not shrink as the catalogue grows.
+    # Summed over tags: most tags are not touched, so a mean would shrink as the number of tags grows.
     probability = (
-        binary_cross_entropy_with_logits(affinity_NT, (touched_NT > 0).to(affinity_NT.dtype), reduction="none")
+        binary_cross_entropy_with_logits(affinity_NT, (touches_NT > 0).to(affinity_NT.dtype), reduction="none")
         .sum(-1)
         .mean()
     )
-    returning = binary_cross_entropy_with_logits(answer.return_BC[is_asked_BC], question.has_returned_BC[is_asked_BC])
+    returning = binary_cross_entropy_with_logits(output.return_BC[has_labels_BC], batch.has_returned_BC[has_labels_BC])
     total = (
-        ranked(log_share_NT)
-        + weights.mixture * ranked(answer.interests.log_mixture_BCT()[is_asked_BC])
+        mean_ranking_loss(output.log_share_BCT[has_labels_BC])
+        + weights.mixture * mean_ranking_loss(output.interests.log_mixture_BCT()[has_labels_BC])
         + weights.probability * probability
         + weights.returning * returning
-        + weights.next_tags * next_tags_loss(network, answer.memory_BLD, question)
+        + weights.next_tags * next_tags_loss(network, output.memory_BLD, batch)
     )
     if weights.sequence:
-        total = total + weights.sequence * sequence_loss(network, answer.memory_BLD, question)
+        total = total + weights.sequence * sequence_loss(network, output.memory_BLD, batch)
     return total
 
 
-def ranking_loss(told_NT: Tensor, wanted_NT: Tensor) -> Tensor:
-    """Return the softmax cross entropy of each row's shares, summed over the rows; nothing for a row of zeros."""
-    share_NT = wanted_NT / wanted_NT.sum(-1, keepdim=True).clamp(min=1)
-    return -(share_NT * log_softmax(told_NT, -1)).sum()
+def ranking_loss(score_NT: Tensor, target_NT: Tensor) -> Tensor:
+    """Return the softmax cross entropy, summed over rows; a row without targets contributes 0.
 
-
-def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, question: Batch) -> Tensor:
-    """Return the cross entropy of the tags of each event, told by the token before it; 0 where no event has tags."""
-    batch = question.batch
-    tag_BLG = batch.tag_BLG[:, 1:]
-    is_told_BLG = (tag_BLG > 0) & (batch.kind_BL[:, 1:, None] == EVENT) & (batch.kind_BL[:, :-1, None] != PADDING)
-    if not is_told_BLG.any():
-        return memory_BLD.new_zeros(())
-    place_N3 = torch.nonzero(is_told_BLG)
-    told_ND = memory_BLD[:, :-1][place_N3[:, 0], place_N3[:, 1]]
-    logit_NT = told_ND @ network.tag_TD.T + network.interests.tag_bias_T
-    return torch.nn.functional.cross_entropy(logit_NT, tag_BLG[is_told_BLG] - 1)
-
-
-def sequence_loss(network: InterestTransformer, memory_BLD: Tensor, question: Batch) -> Tensor:
-    """Return the cross entropy of each tag of the window, told after those before it; 0 where nobody touched any.
-
-    The tags stand by falling number of touches, equals by code. The truth goes before each tag, not what the network
-    would have emitted: teacher forcing (Williams and Zipser 1989).
+    target_NT: non-negative; normalised to sum to 1 in each row.
     """
-    touches_BCT, order_BCT = question.touched_BCT.sort(dim=-1, descending=True, stable=True)
-    touches_BCJ, tag_BCJ = touches_BCT[..., :MOST_IN_SEQUENCE], order_BCT[..., :MOST_IN_SEQUENCE]
-    is_told_BCJ = (touches_BCJ > 0) & question.is_asked_BC[..., None]
-    if not is_told_BCJ.any():
+    share_NT = target_NT / target_NT.sum(-1, keepdim=True).clamp(min=1)
+    return -(share_NT * log_softmax(score_NT, -1)).sum()
+
+
+def sample_tags(tags: int, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Return (K,) different tags, uniformly drawn. Raises ValueError unless `count` is from 1 to `tags`."""
+    if not 0 < count <= tags:
+        raise ValueError(f"cannot sample {count} negatives from {tags} tags: expected 1 to {tags}")
+    return torch.randperm(tags, generator=generator)[:count]
+
+
+def sampled_ranking_loss(score_BCT: Tensor, target_BCT: Tensor, negatives_K: Tensor) -> Tensor:
+    """Return the mean softmax cross entropy over the users and cutoffs with a target; 0 if there is none.
+
+    The softmax is over a user's touched tags and the sampled tags that the user did not touch. These stand for all
+    untouched tags: log(untouched / sampled untouched) is added to the score of each, so the sum of exponentials is
+    unbiased. No other tag gets a gradient.
+    Source: importance sampling of the softmax (Bengio and Senécal 2008), here from the uniform distribution.
+
+    target_BCT: 0 for a tag that was not touched, else its weight in the user's target.
+    negatives_K: one sample for all users of the batch.
+    """
+    is_touched_BCT = target_BCT > 0
+    touched_BC = is_touched_BCT.sum(-1)
+    has_target_BC = touched_BC > 0
+    is_hit_BCK = is_touched_BCT[..., negatives_K]
+    sampled_BC = (~is_hit_BCK).sum(-1)
+    correction_BC = torch.log((score_BCT.shape[-1] - touched_BC) / sampled_BC.clamp(min=1))
+    negative_BCK = score_BCT[..., negatives_K] + correction_BC[..., None]
+    scores = [
+        score_BCT.masked_fill(~is_touched_BCT, -torch.inf),
+        negative_BCK.masked_fill(is_hit_BCK, -torch.inf),
+    ]
+    # Rows without a target are left out, since their sum may be empty.
+    total_N = torch.logsumexp(torch.cat(scores, -1)[has_target_BC], -1)
+    weight_BC = target_BCT.sum(-1)
+    mean_BC = torch.where(is_touched_BCT, score_BCT * target_BCT, 0.0).sum(-1)
+    return (total_N - mean_BC[has_target_BC] / weight_BC[has_target_BC]).sum() / has_target_BC.sum().clamp(min=1)
+
+
+def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, batch: Batch) -> Tensor:
+    """Return the cross entropy of the tags of each event, predicted from the token before it; 0 without any tag."""
+    tokens = batch.tokens
+    tag_BLG = tokens.tag_BLG[:, 1:]
+    is_label_BLG = (tag_BLG > 0) & (tokens.kind_BL[:, 1:, None] == EVENT) & (tokens.kind_BL[:, :-1, None] != PADDING)
+    if not is_label_BLG.any():
         return memory_BLD.new_zeros(())
-    log_tag_BCJT = network.tag_sequence(memory_BLD, question.batch, network.tag_TD, tag_BCJ[..., :-1])
-    return torch.nn.functional.nll_loss(log_tag_BCJT[is_told_BCJ], tag_BCJ[is_told_BCJ])
+    index_N3 = torch.nonzero(is_label_BLG)
+    memory_ND = memory_BLD[:, :-1][index_N3[:, 0], index_N3[:, 1]]
+    logit_NT = memory_ND @ network.tag_TD.T + network.interest_decoder.tag_bias_T
+    return cross_entropy(logit_NT, tag_BLG[is_label_BLG] - 1)
+
+
+def sequence_loss(network: InterestTransformer, memory_BLD: Tensor, batch: Batch) -> Tensor:
+    """Return the cross entropy of each tag of the window given the tags before it; 0 without any tag.
+
+    The tags are ordered by falling number of touches, ties by code. The true previous tags are the input: teacher
+    forcing (Williams and Zipser 1989).
+    """
+    touches_BCT, order_BCT = batch.touches_BCT.sort(dim=-1, descending=True, stable=True)
+    touches_BCJ, tag_BCJ = touches_BCT[..., :MAX_SEQUENCE_TAGS], order_BCT[..., :MAX_SEQUENCE_TAGS]
+    is_label_BCJ = (touches_BCJ > 0) & batch.has_labels_BC[..., None]
+    if not is_label_BCJ.any():
+        return memory_BLD.new_zeros(())
+    log_tag_BCJT = network.log_tag_sequence(memory_BLD, batch.tokens, tag_BCJ[..., :-1])
+    return nll_loss(log_tag_BCJT[is_label_BCJ], tag_BCJ[is_label_BCJ])

@@ -1,4 +1,4 @@
-"""How fast a training goes at each step, and the average of its weights over time."""
+"""The learning rate schedule, and the moving average of the weights."""
 
 import copy
 import math
@@ -10,30 +10,31 @@ from torch import nn
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def lr_schedule(step: int, steps: int, warm_up_steps: int) -> float:
-    """Return the share of the learning rate: a straight rise, under a cosine that falls to 0 at the end.
+def lr_schedule(step: int, steps: int, warmup_steps: int) -> float:
+    """Return the factor of the learning rate: a linear warm-up times a cosine that falls to 0 at the last step.
 
+    Source: cosine annealing without restarts (Loshchilov and Hutter 2017).
     step: from 0.
     """
-    warm = min(1.0, (step + 1) / warm_up_steps)
-    return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+    warmup = min(1.0, (step + 1) / warmup_steps)
+    return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
 class WeightAverage(Generic[Network]):
-    """The exponential average of a network's weights, as a network of its own.
+    """An exponential moving average of the weights of a network, held in a copy of it.
 
     Source: Polyak and Juditsky 1992, in the exponential form.
     """
 
-    def __init__(self, network: Network, keep: float) -> None:
-        """keep: what the average keeps of itself a step, 0 to 1."""
-        self.keep, self.steps = keep, 0
+    def __init__(self, network: Network, decay: float) -> None:
+        """decay: the weight of the previous average in each step, 0 to 1."""
+        self.decay, self.steps = decay, 0
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def take(self, network: Network) -> None:
-        """Take the weights of one more step in."""
-        # The first steps are forgotten faster, else the start would stay in a short training's average.
-        keep = min(self.keep, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - keep)
+    def update(self, network: Network) -> None:
+        """Add the weights after one more step."""
+        # A smaller decay in the first steps, so that the initial weights vanish from the average of a short training.
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
         self.steps += 1

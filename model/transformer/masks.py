@@ -1,4 +1,7 @@
-"""Who may see whom, as booleans. Shape letters: B users, L tokens (as queries M), C cuts."""
+"""Attention masks: which positions each token and each cutoff may see.
+
+Shape letters: B users, L tokens, M tokens as queries, C cutoffs.
+"""
 
 import torch
 from torch import Tensor
@@ -7,24 +10,24 @@ from model.transformer.tokens import END, PADDING, TokenBatch
 
 
 def encoder_mask_BML(batch: TokenBatch, is_hierarchical: bool) -> Tensor:
-    """Return which token may read which: itself and those before it.
+    """Return which tokens each token may see: itself and the tokens before it.
 
-    is_hierarchical: of older sessions their end tokens alone.
+    is_hierarchical: of older sessions only the end tokens.
     """
     length = batch.kind_BL.shape[1]
     is_before_ML = torch.ones(length, length, dtype=torch.bool, device=batch.kind_BL.device).tril()
     mask_BML = is_before_ML.expand(len(batch.kind_BL), -1, -1)
     if not is_hierarchical:
         return mask_BML
-    is_own_BML = batch.session_BL[:, :, None] == batch.session_BL[:, None, :]
-    return mask_BML & (is_own_BML | (batch.kind_BL == END)[:, None, :])
+    is_same_session_BML = batch.session_BL[:, :, None] == batch.session_BL[:, None, :]
+    return mask_BML & (is_same_session_BML | (batch.kind_BL == END)[:, None, :])
 
 
 def memory_mask_BCL(batch: TokenBatch, is_hierarchical: bool) -> Tensor:
-    """Return which tokens stand before each cut.
+    """Return which tokens lie before each cutoff.
 
-    The end token of a session that goes on past a cut stands where its last event does, so that cut does not see it.
-    is_hierarchical: all tokens of the newest session before the cut, of older ones their end tokens alone.
+    The end token has the moment of the last event, so a cutoff within a session does not see the session's end token.
+    is_hierarchical: all tokens of the newest session before the cutoff, and only the end tokens of older sessions.
     """
     is_token_BL = batch.kind_BL != PADDING
     mask_BCL = (batch.at_BL[:, None, :] < batch.cutoff_BC[:, :, None]) & is_token_BL[:, None, :]
@@ -35,6 +38,6 @@ def memory_mask_BCL(batch: TokenBatch, is_hierarchical: bool) -> Tensor:
 
 
 def newest_session_BC(batch: TokenBatch) -> Tensor:
-    """Return the ordinal of the last session that began before each cut, -1 where none did."""
+    """Return the index of the last session that began before each cutoff, -1 if there is none."""
     is_before_BCL = (batch.at_BL[:, None, :] < batch.cutoff_BC[:, :, None]) & (batch.kind_BL != PADDING)[:, None, :]
     return torch.where(is_before_BCL, batch.session_BL[:, None, :], -1).amax(-1)

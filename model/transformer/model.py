@@ -1,10 +1,10 @@
-"""A trained Transformer as it is kept: networks, what they know by name, the paths beside them, its calibration.
+"""A trained Transformer, and its folder of plain data. Reading it runs no code from its files.
 
-Keeps an interest model as a folder of plain data; reading it runs no code of its files.
+model.json                          config, vocabulary, calibrations, and facts about the training
+network-N.safetensors               weights of network N
+stacked-N.ubj, stacked-N.npz        arrays of stacked model N, if it has any
 
-model.json                 sizes, names, calibration, how training went
-networks-N.safetensors     weights of network N
-path-N.ubj, path-N.npz     what path N has learnt, where it has
+Shape letter: N predictions.
 """
 
 import json
@@ -29,20 +29,23 @@ from model.transformer.stacked_features import no_users, read_stacked_model, sta
 from model.transformer.tokens import Vocabulary
 
 KIND = "transformer-1"
+DESCRIPTION = "model.json"
+FORMAT = 3  # raised whenever this code would misread an older folder
+REMEDY = "train again, or score with --model none"
 LOG_ODDS = "log_odds"
 
 
 @dataclass(frozen=True)
 class Calibrations:
-    """From log-odds of the networks to probabilities, fitted to a week of users of which these had not learnt."""
+    """From log-odds of the networks to probabilities, fitted to a week of users whose labels were held out."""
 
     affinity: LogisticFormula
-    bent: Calibration  # applied to what the formula of the affinity says
-    returning: LogisticFormula | None  # None where counts-1 foretells better who comes back
+    isotonic: Calibration  # applied to the probabilities of the formula
+    returning: LogisticFormula | None  # None if counts-1 predicts the return better
 
     def affinity_N(self, log_odds_N: Floats) -> Floats:
-        """Return the probability of each; it rises with the log-odds, so no ranking changes."""
-        return self.bent.apply(self.affinity.probability_N(log_odds_N[:, None]))
+        """Return the probability of each prediction. It rises with the log-odds, so no ranking changes."""
+        return self.isotonic.apply(self.affinity.probability_N(log_odds_N[:, None]))
 
 
 IDENTITY_LINE = LogisticFormula(0.0, {LOG_ODDS: 1.0})
@@ -51,105 +54,97 @@ UNCALIBRATED = Calibrations(IDENTITY_LINE, IDENTITY, None)
 
 @dataclass(frozen=True, eq=False)
 class InterestModel:
-    """What is of a day (what was popular, the fit of counts-1) is no part of it; see `Anchored`."""
+    """A trained model without the state of a day (popularity, the fit of counts-1); see `AsOfPredictor`."""
 
-    size: NetworkConfig
+    config: NetworkConfig
     vocabulary: Vocabulary
     networks: tuple[InterestTransformer, ...]
-    paths: tuple[FittedModel, ...]  # as of the end of training
+    stacked_models: tuple[FittedModel, ...]  # fitted at the end of training
     calibrations: Calibrations
-    facts: Mapping[str, Any]  # what it was trained on and how it did, as JSON
+    facts: Mapping[str, Any]  # training data and results, as JSON
 
     @property
     def device(self) -> torch.device:
-        """Where its networks compute."""
+        """The device of its networks."""
         return next(self.networks[0].parameters()).device
 
 
-DESCRIPTION = "model.json"
-FORMAT = 2  # another number for whatever this code would misread
-
-
 def write_model(model: InterestModel, folder: Path) -> None:
-    """Write the files of a model into an existing folder. Raises ValueError if a path of it cannot be kept."""
+    """Write the files of a model into an existing folder. Raises ValueError if a stacked model cannot be saved."""
     calibrations = model.calibrations
-    told = {
+    description = {
         "format": FORMAT,
-        "size": asdict(model.size),
+        "config": asdict(model.config),
         "networks": len(model.networks),
-        "paths": [write_stacked_model(path, folder, number) for number, path in enumerate(model.paths)],
-        "calibrations": {
-            "affinity": asdict(calibrations.affinity),
-            "bent": {"stated": calibrations.bent.predicted, "observed": calibrations.bent.observed},
-            "returning": calibrations.returning and asdict(calibrations.returning),
-        },
+        "stacked_models": [
+            write_stacked_model(fitted, folder, number) for number, fitted in enumerate(model.stacked_models)
+        ],
+        "calibrations": asdict(calibrations),
         "facts": model.facts,
         "vocabulary": model.vocabulary.as_json(),
     }
-    (folder / DESCRIPTION).write_text(json.dumps(told) + "\n")
+    (folder / DESCRIPTION).write_text(json.dumps(description) + "\n")
     for number, network in enumerate(model.networks):
         save_file(network.state_dict(), _weights(folder, number))
 
 
 def read_model(folder: Path) -> InterestModel:
-    """Read what `write_model` wrote, the networks onto a GPU where there is one.
+    """Read what `write_model` wrote, with the networks on a GPU if there is one.
 
     Raises InputError if another version of this code wrote it.
     """
-    told = json.loads((folder / DESCRIPTION).read_text())
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        found = told.get("format") if isinstance(told, dict) else None
+    saved = json.loads((folder / DESCRIPTION).read_text())
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+        found = saved.get("format") if isinstance(saved, dict) else None
         raise InputError(
-            f"the model in {folder} is of the format {found}, expected {FORMAT}: another version made it; train again, "
-            f"or score with --model none"
+            f"the model in {folder} has format {found}, expected {FORMAT}: another version wrote it; {REMEDY}"
         )
-    vocabulary, standing_in = Vocabulary.from_json(told["vocabulary"]), Counts1(0, UNTUNED, no_users())
-    paths = tuple(read_stacked_model(path, folder, number, standing_in) for number, path in enumerate(told["paths"]))
+    config, vocabulary = _config(saved["config"], folder), Vocabulary.from_json(saved["vocabulary"])
+    placeholder = Counts1(0, UNTUNED, no_users())
+    stacked_models = tuple(
+        read_stacked_model(one, folder, number, placeholder) for number, one in enumerate(saved["stacked_models"])
+    )
+    features = stack(stacked_models).count
     return InterestModel(
-        size=_size(told["size"], folder),
+        config=config,
         vocabulary=vocabulary,
         networks=tuple(
-            _network(_size(told["size"], folder), vocabulary, stack(paths).numbers, _weights(folder, number))
-            for number in range(told["networks"])
+            _network(config, vocabulary, features, _weights(folder, number)) for number in range(saved["networks"])
         ),
-        paths=paths,
-        calibrations=_calibrations(told["calibrations"]),
-        facts=told["facts"],
+        stacked_models=stacked_models,
+        calibrations=_calibrations(saved["calibrations"]),
+        facts=saved["facts"],
     )
 
 
-def _calibrations(told: Mapping[str, Any]) -> Calibrations:
-    bent, returning = told["bent"], told["returning"]
+def _calibrations(saved: Mapping[str, Any]) -> Calibrations:
+    returning = saved["returning"]
     return Calibrations(
-        LogisticFormula(**told["affinity"]),
-        Calibration(tuple(bent["stated"]), tuple(bent["observed"])),
+        LogisticFormula(**saved["affinity"]),
+        Calibration(**{name: tuple(values) for name, values in saved["isotonic"].items()}),
         LogisticFormula(**returning) if returning else None,
     )
 
 
-def _size(told: Mapping[str, Any], folder: Path) -> NetworkConfig:
+def _config(saved: Mapping[str, Any], folder: Path) -> NetworkConfig:
     try:
-        return NetworkConfig(**told)
-    except TypeError as unlike:
-        raise InputError(
-            f"the size of the model in {folder} is not told as this version does ({unlike}): train again, or "
-            f"score with --model none"
-        ) from None
+        return NetworkConfig(**saved)
+    except TypeError as error:
+        raise InputError(f"the config of the model in {folder} does not fit this version ({error}): {REMEDY}") from None
 
 
-def _network(size: NetworkConfig, vocabulary: Vocabulary, paths: int, weights: Path) -> InterestTransformer:
-    known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-    network = InterestTransformer(size, *known, paths=paths)
+def _network(config: NetworkConfig, vocabulary: Vocabulary, features: int, weights: Path) -> InterestTransformer:
+    names = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
+    network = InterestTransformer(config, *names, features=features)
     try:
         network.load_state_dict(load_file(weights))
-    except (RuntimeError, SafetensorError, FileNotFoundError) as unlike:
-        found = str(unlike).splitlines()[0]
+    except (RuntimeError, SafetensorError, FileNotFoundError) as error:
+        found = str(error).splitlines()[0]
         raise InputError(
-            f"{weights} does not hold the weights of a network that this version builds ({found}): train again, or "
-            f"score with --model none"
+            f"{weights} does not hold the weights of a network of this version ({found}): {REMEDY}"
         ) from None
     return network.eval().requires_grad_(False).to(scoring_device())
 
 
 def _weights(folder: Path, number: int) -> Path:
-    return folder / f"networks-{number}.safetensors"
+    return folder / f"network-{number}.safetensors"

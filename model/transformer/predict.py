@@ -1,11 +1,8 @@
-"""Interests of users as a table of fixed width, which can be filled in any order of users.
+"""Predictions of a trained model as of a moment, for batches of users, and the table that collects their interests.
 
-Shape letters: U users, I interests of a user by rank, V evidence; R interests and V evidence end to end.
-
-An interest model at a moment, asked about some users at a time.
-
-Shape letters: U users, W users with an event, T tags asked about, V tags of the vocabulary, P pairs of user and tag,
-N networks, K interests, D width.
+Shape letters: U users, W users with an event, B users of a batch, T tags of a history, V tags of the vocabulary, N
+networks, K interests of a network, D width, I published interests of a user by rank, E evidence sessions of an
+interest; R all published interests, X all evidence sessions.
 """
 
 from collections.abc import Iterator
@@ -20,26 +17,28 @@ from model.counts.model import Counts1
 from model.counts.publish import Published
 from model.data.arrays import AnyArray, Floats, Ints, Texts
 from model.data.history import History
-from model.data.pairs import OwnTags, Pairs, candidates, own_tags
+from model.data.pairs import Pairs, candidates, own_tags
 from model.data.scores import EVIDENCE_PER_INTEREST, INTERESTS_PER_USER
-from model.transformer.dataset import MAX_TOKENS, InferenceSet, batches
+from model.transformer.dataset import INFERENCE_TOKENS_PER_BATCH, MAX_TOKENS, InferenceSet, batch_by_length
 from model.transformer.model import InterestModel
-from model.transformer.network import Answer
+from model.transformer.network import NetworkOutput
 from model.transformer.stacked_features import MIN_PROBABILITY, StackedFeatures, stack, stacked_model_as_of
-from model.transformer.tensors import on
+from model.transformer.tensors import to_device
 from model.transformer.tokens import TokenBatch, Tokens
 
 NO_TAG = -1
+NO_SCORE = -np.inf
+MAX_USERS_PER_BATCH = 256  # bounds the memory of scores of every tag
 
 
 @dataclass(frozen=True, eq=False)
 class InterestTable:
-    """The strongest interests of each user first, then NO_TAG; of an interest the strongest sessions, then None."""
+    """The interests of each user, the best first, then NO_TAG; and the evidence of each, the best first, then None."""
 
     tag_UI: Ints
     affinity_UI: Floats
     trend_UI: Floats
-    session_id_UIV: Texts
+    session_id_UIE: Texts
 
     @classmethod
     def empty(cls, users: int) -> "InterestTable":
@@ -51,144 +50,141 @@ class InterestTable:
             np.full((*shape, EVIDENCE_PER_INTEREST), None, dtype=object),
         )
 
-    def put(self, user_B: Ints, some: "InterestTable") -> None:
-        """Take over what is told of some users."""
-        self.tag_UI[user_B] = some.tag_UI
-        self.affinity_UI[user_B] = some.affinity_UI
-        self.trend_UI[user_B] = some.trend_UI
-        self.session_id_UIV[user_B] = some.session_id_UIV
+    def put(self, user_B: Ints, rows: "InterestTable") -> None:
+        """Set the rows of some users."""
+        self.tag_UI[user_B] = rows.tag_UI
+        self.affinity_UI[user_B] = rows.affinity_UI
+        self.trend_UI[user_B] = rows.trend_UI
+        self.session_id_UIE[user_B] = rows.session_id_UIE
 
     def published(self) -> Published:
         user_R, rank_R = np.nonzero(self.tag_UI != NO_TAG)
-        session_id_RV = self.session_id_UIV[user_R, rank_R]
-        has_session_RV = np.asarray(session_id_RV != None, dtype=bool)  # noqa: E711  # numpy compares one by one
+        session_id_RE = self.session_id_UIE[user_R, rank_R]
+        has_session_RE = np.asarray(session_id_RE != None, dtype=bool)  # noqa: E711  # numpy compares elementwise
         return Published(
             user_R=user_R,
             tag_R=self.tag_UI[user_R, rank_R],
             affinity_R=self.affinity_UI[user_R, rank_R],
             trend_R=self.trend_UI[user_R, rank_R],
-            evidence_count_R=has_session_RV.sum(axis=1),
-            session_id_V=session_id_RV[has_session_RV],
+            evidence_count_R=has_session_RE.sum(axis=1),
+            session_id_V=session_id_RE[has_session_RE],
         )
 
 
-def strongest_UI(affinity_UT: Floats) -> Ints:
-    """Return the strongest tags of each user, of equals the first by name; NO_TAG where nothing more is told."""
+def top_tags_UI(affinity_UT: Floats) -> Ints:
+    """Return the tags of highest affinity of each user, ties by name; NO_TAG where there is no further score."""
     order_UI = np.argsort(-affinity_UT, axis=1, kind="stable")[:, :INTERESTS_PER_USER]
-    is_published_UI = np.isfinite(np.take_along_axis(affinity_UT, order_UI, axis=1))
+    has_score_UI = np.isfinite(np.take_along_axis(affinity_UT, order_UI, axis=1))
     missing = INTERESTS_PER_USER - order_UI.shape[1]
-    return np.pad(np.where(is_published_UI, order_UI, NO_TAG), ((0, 0), (0, missing)), constant_values=NO_TAG)
+    return np.pad(np.where(has_score_UI, order_UI, NO_TAG), ((0, 0), (0, missing)), constant_values=NO_TAG)
 
 
-def of_tags_UI(value_UT: AnyArray, tag_UI: Ints) -> Floats:
-    """Return the value of each listed tag, 0 where there is no tag."""
+def values_of_tags_UI(value_UT: AnyArray, tag_UI: Ints) -> Floats:
+    """Return the value of each tag, 0 for NO_TAG."""
     return np.where(tag_UI == NO_TAG, 0.0, np.take_along_axis(value_UT, np.maximum(tag_UI, 0), axis=1))
 
 
-TOKENS_AT_ONCE = 16_384
-USERS_AT_ONCE = 256  # bounds what is held of every tag at once
-NO_SCORE = -np.inf
-
-
 @dataclass(frozen=True, eq=False)
-class Reading:
-    """What the networks found in some users' events."""
+class ForwardPass:
+    """The inputs and outputs of all networks for some users with events."""
 
-    asked: InferenceSet
-    batch: TokenBatch  # on the device of the networks, as are the answers
-    answers: tuple[Answer, ...]  # one a network
+    inputs: InferenceSet
+    batch: TokenBatch  # on the device of the networks, as the outputs are
+    outputs: tuple[NetworkOutput, ...]  # one per network
 
     def log_odds_WV(self) -> Floats:
-        """Return the log-odds of the mean probability of the networks, before any calibration."""
-        told_NWV = torch.stack([torch.sigmoid(answer.affinity_BCT[:, 0].double()) for answer in self.answers])
-        return np.asarray(logit(np.clip(told_NWV.mean(0).cpu().numpy(), MIN_PROBABILITY, 1 - MIN_PROBABILITY)))
+        """Return the log-odds of the mean probability of the networks, not calibrated."""
+        predicted_NWV = torch.stack([torch.sigmoid(output.affinity_BCT[:, 0].double()) for output in self.outputs])
+        return np.asarray(logit(np.clip(predicted_NWV.mean(0).cpu().numpy(), MIN_PROBABILITY, 1 - MIN_PROBABILITY)))
 
     def return_log_odds_W(self) -> Floats:
-        told_NW = torch.stack([answer.return_BC[:, 0].double() for answer in self.answers])
-        return np.asarray(told_NW.mean(0).cpu().numpy())
+        predicted_NW = torch.stack([output.return_BC[:, 0].double() for output in self.outputs])
+        return np.asarray(predicted_NW.mean(0).cpu().numpy())
 
     def embedding_WD(self) -> NDArray[np.float32]:
-        """Return the mean of the interests, each by its share. Of the first network: each has a space of its own."""
-        interests = self.answers[0].interests
+        """Return the mean of the interest vectors, weighted by their shares.
+
+        Of the first network only, since each network has a vector space of its own.
+        """
+        interests = self.outputs[0].interests
         share_WK1 = interests.log_share_BCK[:, 0].exp()[..., None]
         return np.asarray((share_WK1 * interests.vector_BCKD[:, 0]).sum(1).float().cpu().numpy())
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model says of some users."""
+    """The predictions of a model for some users."""
 
-    affinity_UT: Floats  # NO_SCORE where nothing is told
+    affinity_UT: Floats  # NO_SCORE where neither the networks nor counts-1 predict
     user_W: Ints
-    reading: Reading | None  # of the users with an event; None where there is none
+    forward_pass: ForwardPass | None  # of the users with an event; None if there is none
 
 
 @dataclass(frozen=True, eq=False)
 class AsOfPredictor:
-    """An interest model as of `moment`, with the counts-1 of a day."""
+    """An interest model at `moment`, with the counts-1 of a day."""
 
     model: InterestModel
-    paths: StackedFeatures
+    features: StackedFeatures
     counts: Counts1
     moment: int
 
     @classmethod
     def at(cls, model: InterestModel, counts: Counts1, moment: int) -> "AsOfPredictor":
-        return cls(
-            model, stack(tuple(stacked_model_as_of(path, counts, moment) for path in model.paths)), counts, moment
-        )
+        fitted = tuple(stacked_model_as_of(one, counts, moment) for one in model.stacked_models)
+        return cls(model, stack(fitted), counts, moment)
 
-    def pairs_of_counts(self, some: History) -> Pairs:
-        """Return the pairs that counts-1 speaks of, as the networks cannot: own and popular tags that are not in the
-        vocabulary, and the popular ones of users without an event."""
-        popular_T = np.searchsorted(some.tag_T, self.counts.popularity.popular_tags())
-        pairs = candidates(own_tags(some), some.users, popular_T)
-        is_foreign_T = self.model.vocabulary.tag_codes(some.tag_T) == 0
-        is_empty_U = some.event_counts_U() == 0
-        return Pairs(pairs.key_P[is_foreign_T[pairs.tag_P] | is_empty_U[pairs.user_P]], pairs.tags)
+    def counts_pairs(self, users: History) -> Pairs:
+        """Return the pairs of user and tag that counts-1 predicts instead of the networks.
 
-    def tell(self, some: History, of_counts: Pairs) -> Predictions:
-        """Return the calibrated probability of each tag of the vocabulary and of `of_counts`.
-
-        some: nothing lies at the moment or after it; its vocabulary has every popular tag and that of the model.
+        These are own and popular tags that are not in the vocabulary, and the popular tags of users without events.
         """
-        affinity_UT = np.full((some.users, len(some.tag_T)), NO_SCORE)
-        has_event_U = some.event_counts_U() > 0
+        popular_T = np.searchsorted(users.tag_T, self.counts.popularity.popular_tags())
+        pairs = candidates(own_tags(users), users.users, popular_T)
+        is_unknown_T = self.model.vocabulary.tag_codes(users.tag_T) == 0
+        is_empty_U = users.event_counts_U() == 0
+        return Pairs(pairs.key_P[is_unknown_T[pairs.tag_P] | is_empty_U[pairs.user_P]], pairs.tags)
+
+    def predict(self, users: History, counts_pairs: Pairs) -> Predictions:
+        """Return the calibrated probability of each tag of the vocabulary and of `counts_pairs`.
+
+        users: no event at the moment or later; the vocabulary has every popular tag and every tag of the model.
+        """
+        affinity_UT = np.full((users.users, len(users.tag_T)), NO_SCORE)
+        has_event_U = users.event_counts_U() > 0
         user_W = np.flatnonzero(has_event_U)
-        reading = self.read(some.of_users(has_event_U)) if len(user_W) else None
-        if reading:
-            place_V = np.searchsorted(some.tag_T, self.model.vocabulary.tags)
-            log_odds_WV = reading.log_odds_WV()
+        forward_pass = self.forward(users.of_users(has_event_U)) if len(user_W) else None
+        if forward_pass:
+            column_V = np.searchsorted(users.tag_T, self.model.vocabulary.tags)
+            log_odds_WV = forward_pass.log_odds_WV()
             calibrated = self.model.calibrations.affinity_N(log_odds_WV.ravel())
-            affinity_UT[np.ix_(user_W, place_V)] = calibrated.reshape(log_odds_WV.shape)
-        own, share_T = own_tags(some), self.counts.popularity.share_of(some.tag_T)
-        affinity_P = self._affinity_by_counts_P(some, own, of_counts, share_T)
-        affinity_UT[of_counts.user_P, of_counts.tag_P] = affinity_P
-        return Predictions(affinity_UT, user_W, reading)
+            affinity_UT[np.ix_(user_W, column_V)] = calibrated.reshape(log_odds_WV.shape)
+        share_T = self.counts.popularity.share_of(users.tag_T)
+        affinity_UT[counts_pairs.user_P, counts_pairs.tag_P] = self.counts.fitted.affinity_P(
+            users, own_tags(users), counts_pairs, share_T, self.moment
+        )
+        return Predictions(affinity_UT, user_W, forward_pass)
 
     @torch.no_grad()
-    def read(self, some: History) -> Reading:
-        """some: users with an event each."""
-        asked = InferenceSet.of(some, self.moment, self.model.vocabulary, self.paths, self.model.size)
-        batch, stacked_BCTP = asked.batch(np.arange(some.users))
-        batch, stacked_BCTP = on(batch, self.model.device), stacked_BCTP.to(self.model.device)
-        return Reading(asked, batch, tuple(network(batch, stacked_BCTP) for network in self.model.networks))
-
-    def _affinity_by_counts_P(self, some: History, own: OwnTags, pairs: Pairs, share_T: Floats) -> Floats:
-        return self.counts.fitted.affinity_P(some, own, pairs, share_T, self.moment)
+    def forward(self, users: History) -> ForwardPass:
+        """Run the networks. users: with at least one event each."""
+        inputs = InferenceSet.of(users, self.moment, self.model.vocabulary, self.features, self.model.config)
+        batch, stacked_BCTP = inputs.inputs(np.arange(users.users))
+        batch, stacked_BCTP = to_device(batch, self.model.device), stacked_BCTP.to(self.model.device)
+        return ForwardPass(inputs, batch, tuple(network(batch, stacked_BCTP) for network in self.model.networks))
 
 
-def user_batches(known: History) -> Iterator[tuple[Ints, History]]:
-    """Yield users of like lengths and their history, so many at a time as can be asked about at once."""
-    length_U = np.clip(known.event_counts_U() + 2 * known.session_counts_U(), 1, MAX_TOKENS)
-    for users in batches(length_U, TOKENS_AT_ONCE):
-        for first in range(0, len(users), USERS_AT_ONCE):
-            user_B = np.sort(users[first : first + USERS_AT_ONCE])
-            yield user_B, known.of_users(np.isin(np.arange(known.users), user_B))
+def user_batches(history: History) -> Iterator[tuple[Ints, History]]:
+    """Yield batches of users of similar length, and their histories."""
+    length_U = np.clip(history.event_counts_U() + 2 * history.session_counts_U(), 1, MAX_TOKENS)
+    for users in batch_by_length(length_U, INFERENCE_TOKENS_PER_BATCH):
+        for first in range(0, len(users), MAX_USERS_PER_BATCH):
+            user_B = np.sort(users[first : first + MAX_USERS_PER_BATCH])
+            yield user_B, history.of_users(np.isin(np.arange(history.users), user_B))
 
 
 def session_ids_US(tokens: Tokens) -> Texts:
-    """Return the name of each session by user and ordinal, oldest first; None where a user has fewer."""
+    """Return the id of each session by user and index, oldest first; None where a user has fewer."""
     id_US = np.full((tokens.users, int(tokens.session_N.max()) + 1), None, dtype=object)
     id_US[tokens.user_N, tokens.session_N] = tokens.session_id_N
     return id_US

@@ -1,4 +1,4 @@
-"""How far a training is, told on the terminal: a bar, or plain lines where nobody watches it being drawn."""
+"""The progress of a training on the terminal: a bar, or plain lines if the output is no terminal."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ PLAIN_SECONDS = 10.0  # between two plain lines
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands."""
+    """The state of a training after a step."""
 
     step: int
-    steps: int  # expected over all epochs; another mixture may make it one or two more or less
+    steps: int  # expected over all epochs; the true number may differ by one or two
     loss: float
     events_per_second: float = 0.0  # since this process began
     seconds_left: float = 0.0
@@ -32,50 +32,50 @@ class Progress:
 StepCallback = Callable[[Progress], None]
 
 
-def no_progress(told: Progress) -> None:
-    """Nobody is told."""
+def no_progress(progress: Progress) -> None:
+    """Ignore the progress."""
 
 
 @dataclass
 class Meter:
-    """Reckons how fast a training goes since this process took it up."""
+    """Measures the speed of a training in this process."""
 
     first_step: int
     steps: int
     clock: Callable[[], float] = time.monotonic
     events: int = 0
-    began: float = field(init=False)
+    started_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.began = self.clock()
+        self.started_at = self.clock()
 
     def progress(self, step: int, loss: float, events: int) -> Progress:
-        """Take in a step that read so many events, and return where the training stands after it."""
+        """Count the events of a step and return the progress after it."""
         self.events += events
-        seconds = max(self.clock() - self.began, 1e-9)
+        seconds = max(self.clock() - self.started_at, 1e-9)
         per_step = seconds / (step - self.first_step)
         return Progress(step, self.steps, loss, self.events / seconds, max(0, self.steps - step) * per_step)
 
 
 @contextmanager
 def console_progress(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Iterator[StepCallback]:
-    """Give the function that draws progress as one line that changes, on no terminal as a new line now and then."""
+    """Yield a callback that shows progress as a bar, or as a line every `plain_seconds` if there is no terminal."""
     if console.is_terminal:
         with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
-            task = bar.add_task("begins", total=None)
-            yield lambda told: bar.update(task, total=told.steps, completed=told.step, description=told.line)
+            task = bar.add_task("starting", total=None)
+            yield lambda now: bar.update(task, total=now.steps, completed=now.step, description=now.line)
         return
     yield plain_lines(console, plain_seconds)
 
 
 def plain_lines(console: Console, plain_seconds: float = PLAIN_SECONDS) -> StepCallback:
-    """Return the function that prints a line now and then."""
-    told_at = time.monotonic()
+    """Return a callback that prints a line at most every `plain_seconds`."""
+    printed_at = time.monotonic()
 
-    def plainly(told: Progress) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= plain_seconds:
-            told_at = time.monotonic()
-            console.print(told.line, soft_wrap=True)
+    def print_line(progress: Progress) -> None:
+        nonlocal printed_at
+        if time.monotonic() - printed_at >= plain_seconds:
+            printed_at = time.monotonic()
+            console.print(progress.line, soft_wrap=True)
 
-    return plainly
+    return print_line

@@ -1,15 +1,12 @@
-"""What other models say of each user and tag, as numbers that the network adds to its own.
+"""Stacked features: the predictions of other models for each user and tag, as inputs of the network.
 
-The network learns beside its paths, so a path must say of a user in training what it would say of a stranger: it is
-taught by the other half of the users. Source: stacked generalisation (Wolpert 1992).
+The network is trained beside these features, so in training a model must predict a user as it would predict a new one:
+it is fitted to the other half of the users. Source: stacked generalization (Wolpert 1992).
 
-Shape letters: U users, T tags asked about, P numbers about a user and tag.
+A saved Transformer keeps its stacked models as plain data: counts-1, boosted ranking and transition. V-SKNN cannot be
+saved, since it remembers other users' sessions, which an erasure request would not reach there.
 
-The paths that a night can walk: those that can be kept as plain data and told what is popular today.
-
-V-SKNN is none of them: it remembers other users' sessions, which would lie in a file that no erasure reaches.
-
-Shape letters: V tags learnt of, F features.
+Shape letters: U users, T tags of a history, P stacked features, V tags of the transition, F features of the transition.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,39 +32,40 @@ from model.data.users import stable_hash
 from model.errors import InputError
 from model.interfaces import FittedModel, Model, TrainingData
 
-MIN_PROBABILITY = 1e-6  # of a probability, so that its logarithm stays within what a network can add up
-MIN_SCORE = 1e-2  # of any other strength: what lies below is told apart by its rank
+MIN_PROBABILITY = 1e-6  # lower bound of a probability, so that its log-odds stay in a range that a network can add up
+MIN_SCORE = 1e-2  # lower bound of a score that is no probability; its rank distinguishes lower scores
+COUNTS, BOOSTING, TRANSITION = "counts-1", "boosted-ranking", "transition"
 
 
 @runtime_checkable
 class RefittableModel(Protocol):
-    """A Ranker that was taught by lessons and can be asked at other cuts with what it has learnt."""
+    """A fitted model that can predict at other cutoffs without its labels."""
 
     def as_of(self, past: History, cutoff: int) -> FittedModel: ...
 
 
 @dataclass(frozen=True, eq=False)
 class StackedFeatures:
-    """Models as of one cut, and whether the strength that each gives is meant as a probability."""
+    """Fitted models at one cutoff, and which of them predict probabilities."""
 
-    rankers: tuple[FittedModel, ...]
-    state_probabilities: tuple[bool, ...]
+    models: tuple[FittedModel, ...]
+    is_probability: tuple[bool, ...]
 
     @property
-    def numbers(self) -> int:
-        """Return how many numbers the paths say of a user and tag: a rank, too, where it is no probability."""
-        return sum(1 if is_probability else 2 for is_probability in self.state_probabilities)
+    def count(self) -> int:
+        """Return P: one feature for a probability, two for another score."""
+        return sum(1 if is_probability else 2 for is_probability in self.is_probability)
 
     def predicted_UTP(self, past: History) -> NDArray[np.float32]:
-        """Return what the paths say of every tag of `past.tag_T`, higher is stronger.
+        """Return the features of every tag of `past.tag_T`; higher is stronger.
 
-        Of a probability the log-odds. Other strengths have no scale that holds from one fit to the next, so of them
-        the order counts too: the tag of rank r, from 1 on, gets -log r beside its log-odds, which are cut at the foot.
+        A probability gives its log-odds. Another score has no scale that holds from one fit to the next, so it gives
+        its bounded log-odds and also -log(1 + rank), with rank 0 for the best tag.
         """
-        predicted_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
+        predicted_UTP = np.empty((past.users, len(past.tag_T), self.count), np.float32)
         column = 0
-        for ranker, is_probability in zip(self.rankers, self.state_probabilities, strict=True):
-            scores_UT = ranker.scores_UT(past)
+        for model, is_probability in zip(self.models, self.is_probability, strict=True):
+            scores_UT = model.scores_UT(past)
             least = MIN_PROBABILITY if is_probability else MIN_SCORE
             predicted_UTP[..., column] = logit(np.clip(scores_UT, least, 1 - least))
             if not is_probability:
@@ -77,32 +75,29 @@ class StackedFeatures:
         return predicted_UTP
 
     def as_of(self, models: Sequence[Model], past: History, cutoff: int) -> "StackedFeatures":
-        """Return the same models at another cut, with what they have learnt; what learns from no lesson begins anew."""
+        """Return the same fits at another cutoff. A model without labels is fitted again."""
         return replace(
             self,
-            rankers=tuple(
-                ranker.as_of(past, cutoff)
-                if isinstance(ranker, RefittableModel)
+            models=tuple(
+                fitted.as_of(past, cutoff)
+                if isinstance(fitted, RefittableModel)
                 else model.fit(TrainingData((), past, cutoff))
-                for ranker, model in zip(self.rankers, models, strict=True)
+                for fitted, model in zip(self.models, models, strict=True)
             ),
         )
 
 
 def fit_stacked_models(models: Sequence[Model], data: TrainingData) -> StackedFeatures:
     """Fit each of the models to `data`."""
-    return StackedFeatures(
-        tuple(one.fit(data) for one in models),
-        tuple(one.predicts_probabilities for one in models),
-    )
+    return StackedFeatures(tuple(one.fit(data) for one in models), tuple(one.predicts_probabilities for one in models))
 
 
 @dataclass(frozen=True, eq=False)
 class CrossFittedFeatures:
-    """Each path twice, taught by either half of the users, who are told apart by their hash."""
+    """Each model fitted twice, once to the labels of either half of the users. The user's hash decides the half."""
 
     models: tuple[Model, ...]
-    taught_by_half: tuple[StackedFeatures, StackedFeatures]
+    by_half: tuple[StackedFeatures, StackedFeatures]  # by the half whose labels were used
 
     @classmethod
     def of(cls, models: Sequence[Model], data: TrainingData) -> "CrossFittedFeatures":
@@ -111,25 +106,25 @@ class CrossFittedFeatures:
         return cls(tuple(models), (first, second))
 
     @property
-    def numbers(self) -> int:
-        return self.taught_by_half[0].numbers
+    def count(self) -> int:
+        return self.by_half[0].count
 
     def predicted_UTP(self, past: History, cutoff: int) -> NDArray[np.float32]:
-        """Return what `Paths.told_UTP` does, at `cutoff`, of each user by those who were taught by the other half.
+        """Return the features at `cutoff`, each user's by the models that were fitted to the other half.
 
-        past: everybody known at the cut, nothing at the cut or after it.
+        past: all users known at the cutoff, no event at the cutoff or after it.
         """
-        first, second = self.taught_by_half
-        of_first = first.as_of(self.models, past, cutoff)
+        first, second = self.by_half
+        by_first = first.as_of(self.models, past, cutoff)
         is_second_U = _is_second_half_U(past)
-        predicted_UTP = np.empty((past.users, len(past.tag_T), self.numbers), np.float32)
-        predicted_UTP[is_second_U] = of_first.predicted_UTP(past.of_users(is_second_U))
-        # What learns from no lesson is the same for both halves, and costly.
-        rankers = tuple(
-            ranker.as_of(past, cutoff) if isinstance(ranker, RefittableModel) else same
-            for ranker, same in zip(second.rankers, of_first.rankers, strict=True)
+        predicted_UTP = np.empty((past.users, len(past.tag_T), self.count), np.float32)
+        predicted_UTP[is_second_U] = by_first.predicted_UTP(past.of_users(is_second_U))
+        # A model without labels is the same for both halves, and its fit is costly.
+        models = tuple(
+            fitted.as_of(past, cutoff) if isinstance(fitted, RefittableModel) else same
+            for fitted, same in zip(second.models, by_first.models, strict=True)
         )
-        predicted_UTP[~is_second_U] = replace(second, rankers=rankers).predicted_UTP(past.of_users(~is_second_U))
+        predicted_UTP[~is_second_U] = replace(second, models=models).predicted_UTP(past.of_users(~is_second_U))
         return predicted_UTP
 
 
@@ -137,80 +132,81 @@ def _is_second_half_U(past: History) -> Bools:
     return stable_hash(past.user_id_U) % 2 == 1
 
 
-COUNTS, BOOSTING, TRANSITION = "counts-1", "boosted-ranking", "transition"
+def stack(models: tuple[FittedModel, ...]) -> StackedFeatures:
+    """Return the stacked features of models that can be saved; only counts-1 predicts probabilities."""
+    return StackedFeatures(models, tuple(isinstance(one, CountsRanker) for one in models))
 
 
-def stack(rankers: tuple[FittedModel, ...]) -> StackedFeatures:
-    """Return rankers as paths; of those that a night can walk, counts-1 alone states probabilities."""
-    return StackedFeatures(rankers, tuple(isinstance(ranker, CountsRanker) for ranker in rankers))
+def stacked_model_as_of(fitted: FittedModel, counts: Counts1, moment: int) -> FittedModel:
+    """Return a stacked model at a moment, with the popularity and the fit of that day's counts-1.
 
-
-def stacked_model_as_of(path: FittedModel, counts: Counts1, moment: int) -> FittedModel:
-    """Return a path as of a moment, by the popularity and the fit of the counts-1 of the day.
-
-    Raises ValueError if it is no path that a night can walk.
+    Raises ValueError if the model cannot be saved.
     """
     popularity = counts.popularity
-    match path:
+    match fitted:
         case CountsRanker():
             return CountsRanker(counts.fitted, popularity, moment)
         case BoostedRanker():
-            return replace(path, popularity=popularity, cutoff=moment)
+            return replace(fitted, popularity=popularity, cutoff=moment)
         case NextTagRanker(following=Transition()):
             return replace(
-                path, share_V=scores_of_tags(path.tag_V, popularity.tag_T, popularity.share_T, otherwise=0.0)
+                fitted, share_V=scores_of_tags(fitted.tag_V, popularity.tag_T, popularity.share_T, otherwise=0.0)
             )
-    raise ValueError(f"{type(path).__name__} cannot be kept; expected the ranker of {COUNTS}, {BOOSTING}, {TRANSITION}")
+    raise _cannot_be_saved(fitted)
 
 
-def write_stacked_model(path: FittedModel, folder: Path, number: int) -> Mapping[str, Any]:
-    """Write what a path has learnt, and return what is to be told of it in JSON.
-
-    Raises ValueError if it is no path that a night can walk.
-    """
-    match path:
+def write_stacked_model(fitted: FittedModel, folder: Path, number: int) -> Mapping[str, Any]:
+    """Write the arrays of a stacked model and return the rest as JSON. Raises ValueError if it cannot be saved."""
+    match fitted:
         case CountsRanker():
             return {"kind": COUNTS}
         case BoostedRanker():
-            path.trees.save_model(_trees(folder, number))
-            return {"kind": BOOSTING, "actions": path.actions}
+            fitted.trees.save_model(_trees(folder, number))
+            return {"kind": BOOSTING, "actions": fitted.actions}
         case NextTagRanker(following=Transition(bags=bags, weight_FV=weight_FV)):
             np.savez(_weights(folder, number), allow_pickle=False, weight_FV=weight_FV)
-            return {"kind": TRANSITION, "tags": path.tag_V.tolist(), "bags": [asdict(bag) for bag in bags]}
-    raise ValueError(f"{type(path).__name__} cannot be kept; expected the ranker of {COUNTS}, {BOOSTING}, {TRANSITION}")
+            return {"kind": TRANSITION, "tags": fitted.tag_V.tolist(), "bags": [asdict(bag) for bag in bags]}
+    raise _cannot_be_saved(fitted)
 
 
-def read_stacked_model(told: Mapping[str, Any], folder: Path, number: int, counts: Counts1) -> FittedModel:
-    """Read what `write_stacked_model` wrote. Raises InputError if it is of a kind that this code does not know.
+def _cannot_be_saved(fitted: FittedModel) -> ValueError:
+    return ValueError(
+        f"{type(fitted).__name__} cannot be saved as a stacked model: expected that of {COUNTS}, {BOOSTING} or "
+        f"{TRANSITION}"
+    )
 
-    counts: stands in for that of a day until `stacked_model_as_of` is told one.
+
+def read_stacked_model(saved: Mapping[str, Any], folder: Path, number: int, counts: Counts1) -> FittedModel:
+    """Read what `write_stacked_model` wrote. Raises InputError if the kind is unknown.
+
+    counts: a placeholder until `stacked_model_as_of` sets that of the day.
     """
-    match told["kind"]:
+    match saved["kind"]:
         case "counts-1":
             return CountsRanker(counts.fitted, counts.popularity, counts.end)
         case "boosted-ranking":
             trees = xgboost.Booster()
             trees.load_model(_trees(folder, number))
-            return BoostedRanker(trees, tuple(told["actions"]), counts.popularity, counts.end)
+            return BoostedRanker(trees, tuple(saved["actions"]), counts.popularity, counts.end)
         case "transition":
             with np.load(_weights(folder, number), allow_pickle=False) as arrays:
-                following = Transition(tuple(Bag(**bag) for bag in told["bags"]), arrays["weight_FV"])
-            return NextTagRanker(np.array(told["tags"], dtype=object), np.zeros(len(told["tags"])), following)
+                following = Transition(tuple(Bag(**bag) for bag in saved["bags"]), arrays["weight_FV"])
+            return NextTagRanker(np.array(saved["tags"], dtype=object), np.zeros(len(saved["tags"])), following)
     raise InputError(
-        f"the model in {folder} has a path of the kind {told['kind']!r}, expected {COUNTS}, {BOOSTING} or "
-        f"{TRANSITION}: a newer version made it; train again, or score with --model none"
+        f"the model in {folder} has a stacked model of the kind {saved['kind']!r}, expected {COUNTS}, {BOOSTING} or "
+        f"{TRANSITION}: a newer version wrote it; train again, or score with --model none"
     )
 
 
 def no_users() -> Popularity:
-    """Return what is popular where nobody was seen."""
+    """Return the popularity of an empty history."""
     none = np.empty(0, np.int64)
     return Popularity(np.empty(0, object), np.empty(0), 0.5, none, none, np.empty(0))
 
 
 def _trees(folder: Path, number: int) -> Path:
-    return folder / f"path-{number}.ubj"
+    return folder / f"stacked-{number}.ubj"
 
 
 def _weights(folder: Path, number: int) -> Path:
-    return folder / f"path-{number}.npz"
+    return folder / f"stacked-{number}.npz"

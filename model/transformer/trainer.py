@@ -1,8 +1,7 @@
-"""Draws the curves of a training as it goes; a resumed one goes on where the killed one stood.
+"""The training of a network from the first step to the last, with checkpoints, on one process or several ranks.
 
-Takes the steps of a training: on one process or as one rank of several, and averages the weights over time.
-
-A training from its first step to its last: epochs, checkpoints to go on from.
+`TrainState` holds the network, its moving average and the optimizer, and takes single steps. `Trainer` runs the epochs,
+reports progress, and writes and reads the checkpoint. `TrainingCurve` collects the losses.
 """
 
 from collections.abc import Sequence
@@ -18,27 +17,28 @@ from model.data.arrays import Ints
 from model.interfaces import CurvePoint
 from model.transformer.checkpoint import Checkpoint, Fingerprint, fingerprint
 from model.transformer.config import TrainingConfig
-from model.transformer.dataset import Batch, TrainingSet, plan, share
+from model.transformer.dataset import Batch, TrainingSet, plan_epoch, users_of_rank
 from model.transformer.distributed import Runtime
-from model.transformer.loss import loss_of
+from model.transformer.loss import total_loss
 from model.transformer.lr_schedule import WeightAverage
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import Meter, StepCallback, no_progress
-from model.transformer.tensors import leaves, moved, rebuilt
+from model.transformer.tensors import flatten, move, unflatten
 from model.transformer.tokens import EVENT
 
-POINTS = 200  # of the loss, in a whole training
+CURVE_POINTS = 200  # of a whole training
+MAX_GRADIENT_NORM = 1.0
 
 
 class TrainingCurve:
-    """Points so far, and the losses since the last of them."""
+    """The points of the loss curve, and the losses since the last point."""
 
     def __init__(self, steps: int) -> None:
-        self.every = max(1, steps // POINTS)
+        self.every = max(1, steps // CURVE_POINTS)
         self.points: list[CurvePoint] = []
         self.losses: list[float] = []
 
-    def trained(self, step: int, loss: float, learning_rate: float) -> None:
+    def add(self, step: int, loss: float, learning_rate: float) -> None:
         self.losses.append(loss)
         if step % self.every == 0:
             self.points.append(CurvePoint(step, sum(self.losses) / len(self.losses), learning_rate))
@@ -52,154 +52,149 @@ class TrainingCurve:
         self.losses = list(state["losses"])
 
 
-STEADY_GRADIENT = 1.0  # longer gradients are cut to this length
-
-
 class LossModule(nn.Module):
-    """A network and what it is taught, as one module: ranks average the gradients of what happens inside its call."""
+    """A network and its loss as one module, since ranks average the gradients of one module's `forward`."""
 
-    def __init__(self, network: InterestTransformer, recipe: TrainingConfig) -> None:
+    def __init__(self, network: InterestTransformer, config: TrainingConfig) -> None:
         super().__init__()
-        self.network, self.weights = network, recipe.weights
+        self.network, self.weights = network, config.weights
 
-    def forward(self, of_name: dict[str, Tensor]) -> Tensor:
-        """Return the loss of the question that has these leaves, a scalar."""
-        question = rebuilt(Batch, of_name)
-        return loss_of(self.network, self.network(question.batch, question.stacked_BCTP), question, self.weights)
+    def forward(self, by_name: dict[str, Tensor]) -> Tensor:
+        """Return the loss, a scalar. by_name: a flattened `Batch`."""
+        batch = unflatten(Batch, by_name)
+        return total_loss(self.network, self.network(batch.tokens, batch.stacked_BCTP), batch, self.weights)
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What came of a step."""
-
-    loss: float  # of this rank's share
+class StepResult:
+    loss: float  # of this rank's users
     learning_rate: float
-    events: int  # that all ranks read for it
+    events: int  # read by all ranks
 
 
-class Learner:
-    """A network, its average over time and its optimizer, on the device of the machine."""
+class TrainState:
+    """A network, its moving average and its optimizer, on the device of the runtime."""
 
-    def __init__(self, network: InterestTransformer, recipe: TrainingConfig, machine: Runtime) -> None:
-        self.network, self.recipe = network, recipe
-        self.fabric = machine.fabric()
-        machine.readied(network)
+    def __init__(self, network: InterestTransformer, config: TrainingConfig, runtime: Runtime) -> None:
+        self.network, self.config = network, config
+        self.fabric = runtime.fabric()
+        runtime.compile(network)
         self.optimizer = torch.optim.AdamW(
             network.parameters(),
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
             betas=(0.9, 0.98),
             fused=True,
         )
-        self.window, self.stepper = self.fabric.setup(LossModule(network, recipe), self.optimizer)
-        self.over_time = WeightAverage(network, recipe.averaging)
+        self.loss_module, self.wrapped_optimizer = self.fabric.setup(LossModule(network, config), self.optimizer)
+        self.moving_average = WeightAverage(network, config.ema_decay)
 
     @property
     def average(self) -> InterestTransformer:
         """The network of the averaged weights."""
-        return self.over_time.network
+        return self.moving_average.network
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the rank that writes; so is the only one."""
+    def is_main_rank(self) -> bool:
+        """Whether this rank writes the checkpoint."""
         return bool(self.fabric.is_global_zero)
 
-    def take(self, source: TrainingSet, user_B: Ints, step: int, steps: int) -> Taken:
-        """Learn from this rank's share of the users."""
+    def take_step(self, training_set: TrainingSet, user_B: Ints, step: int, steps: int) -> StepResult:
+        """Update the weights by this rank's share of the users."""
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
-        told = leaves(source.question(share(user_B, rank, ranks)))
-        events = int((told["batch.kind_BL"] == EVENT).sum()) * ranks
-        learning_rate = self.recipe.lr_schedule(step, steps)
+        by_name = flatten(training_set.batch(users_of_rank(user_B, rank, ranks)))
+        events = int((by_name["tokens.kind_BL"] == EVENT).sum()) * ranks
+        learning_rate = self.config.learning_rate_at(step, steps)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        torch.manual_seed(self.recipe.noise(step, rank))
-        loss: Tensor = self.window(moved(told, self.fabric.device))
+        torch.manual_seed(self.config.dropout_seed(step, rank))
+        loss: Tensor = self.loss_module(move(by_name, self.fabric.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), STEADY_GRADIENT)
-        self.stepper.step()
-        self.over_time.take(self.network)
-        return Taken(float(loss.detach()), learning_rate, events)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+        self.wrapped_optimizer.step()
+        self.moving_average.update(self.network)
+        return StepResult(float(loss.detach()), learning_rate, events)
 
     def state(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "averaged_steps": self.over_time.steps,
+            "averaged_steps": self.moving_average.steps,
             "optimizer": self.optimizer.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
-        self.over_time.steps = state["averaged_steps"]
+        self.moving_average.steps = state["averaged_steps"]
 
 
 class Trainer:
-    """A network on its way. Two trainers of the same recipe, network and sources make the same weights, bit for bit."""
+    """Trains a network. Trainers with the same configuration, network and training sets give equal weights, bit for
+    bit."""
 
     def __init__(
         self,
         network: InterestTransformer,
-        sources: Sequence[TrainingSet],
-        recipe: TrainingConfig,
-        machine: Runtime | None = None,
+        sets: Sequence[TrainingSet],
+        config: TrainingConfig,
+        runtime: Runtime | None = None,
     ) -> None:
-        """machine: None for one process on one CPU. Of several ranks each learns from its share of every batch.
+        """runtime: None for one process on one CPU. With several ranks each reads its share of every batch.
 
-        Raises ValueError if there is nothing to learn from.
+        Raises ValueError if there is no training set.
         """
-        if not sources:
-            raise ValueError("a network needs one window at least to learn from, found none: train through a later day")
-        self.network, self.sources, self.recipe = network, sources, recipe
-        self.learner = Learner(network, recipe, machine or Runtime())
-        self.epoch = self.batch = self.step = 0  # epochs done, batches done of the next one, batches done over all
-        # Other noise may mix other batches, so their number is that of the first epoch, which paces the cosine.
-        self.steps = recipe.epochs * len(self._plan(0))
+        if not sets:
+            raise ValueError("a network needs at least one window to train on, found none: train through a later day")
+        self.network, self.sets, self.config = network, sets, config
+        self.train_state = TrainState(network, config, runtime or Runtime())
+        self.epoch = self.batch = self.step = 0  # finished epochs, batches of the current epoch, and steps overall
+        # The number of batches may differ between epochs. That of the first sets the length of the schedule.
+        self.steps = config.epochs * len(self._plan(0))
         self.curve = TrainingCurve(self.steps)
 
-    @property
-    def curves(self) -> Sequence[CurvePoint]:
-        return self.curve.points
+    def run(
+        self, on_step: StepCallback = no_progress, checkpoint: Checkpoint | Path | None = None
+    ) -> InterestTransformer:
+        """Train to the end, from the checkpoint if the file exists, and return the averaged network.
 
-    def run(self, told: StepCallback = no_progress, checkpoint: Checkpoint | Path | None = None) -> InterestTransformer:
-        """Train to the end, from the checkpoint if it is there; return the averaged network.
-
-        checkpoint: written when it is due and after each epoch, so that a killed training goes on from it: with as
-        many ranks as before to the same weights, bit for bit. Ranks on several nodes need it on a disk that all see.
+        checkpoint: written when it is due and after each epoch. A killed training resumes from it; with the same number
+        of ranks it ends with the same weights, bit for bit. Ranks on several nodes need it on a shared disk.
 
         Raises InputError if the checkpoint is of another training.
         """
-        kept = Checkpoint(checkpoint) if isinstance(checkpoint, Path) else checkpoint
-        of = fingerprint(self.network, self.sources, self.recipe) if kept else {}
-        if kept:
-            self._resume(kept, of)
+        saved = Checkpoint(checkpoint) if isinstance(checkpoint, Path) else checkpoint
+        training = fingerprint(self.network, self.sets, self.config) if saved else {}
+        if saved:
+            self._resume(saved, training)
         meter = Meter(self.step, self.steps)
         self.network.train()
-        while self.epoch < self.recipe.epochs:
-            for source, user_B in self._plan(self.epoch)[self.batch :]:
-                taken = self.learner.take(source, user_B, self.step, self.steps)
+        while self.epoch < self.config.epochs:
+            for training_set, user_B in self._plan(self.epoch)[self.batch :]:
+                result = self.train_state.take_step(training_set, user_B, self.step, self.steps)
                 self.step, self.batch = self.step + 1, self.batch + 1
-                self.curve.trained(self.step, taken.loss, taken.learning_rate)
-                told(meter.progress(self.step, taken.loss, taken.events))
-                if kept and kept.is_due:
-                    self._save(kept, of)
+                self.curve.add(self.step, result.loss, result.learning_rate)
+                on_step(meter.progress(self.step, result.loss, result.events))
+                if saved and saved.is_due:
+                    self._save(saved, training)
             self.epoch, self.batch = self.epoch + 1, 0
-            if kept:
-                self._save(kept, of)
-        return self.learner.average.cpu()
+            if saved:
+                self._save(saved, training)
+        return self.train_state.average.cpu()
 
     def _plan(self, epoch: int) -> list[tuple[TrainingSet, Ints]]:
-        return plan(self.sources, self.recipe.tokens_at_once, np.random.default_rng([self.recipe.seed, epoch]))
+        return plan_epoch(self.sets, self.config.tokens_per_batch, np.random.default_rng([self.config.seed, epoch]))
 
-    def _save(self, kept: Checkpoint, of: Fingerprint) -> None:
-        if self.learner.leads:
-            parts = {name: getattr(self, name).state() for name in ("learner", "curve")}
-            kept.write(of, {"stands": [self.epoch, self.batch, self.step], **parts})
+    def _save(self, checkpoint: Checkpoint, training: Fingerprint) -> None:
+        if self.train_state.is_main_rank:
+            position = [self.epoch, self.batch, self.step]
+            state = {"position": position, "train_state": self.train_state.state(), "curve": self.curve.state()}
+            checkpoint.write(training, state)
 
-    def _resume(self, kept: Checkpoint, of: Fingerprint) -> None:
-        state = kept.read(of)
+    def _resume(self, checkpoint: Checkpoint, training: Fingerprint) -> None:
+        state = checkpoint.read(training)
         if state:
-            self.epoch, self.batch, self.step = state["stands"]
-            for name in ("learner", "curve"):
-                getattr(self, name).restore(state[name])
+            self.epoch, self.batch, self.step = state["position"]
+            self.train_state.restore(state["train_state"])
+            self.curve.restore(state["curve"])

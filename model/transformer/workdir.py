@@ -1,4 +1,4 @@
-"""Where a training keeps what is too large for memory, and what a killed one goes on from."""
+"""The working folder of a training: large arrays, and checkpoints from which a killed training resumes."""
 
 import shutil
 from dataclasses import dataclass
@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class WorkDir:
-    """A folder of one training; made when something is kept."""
+    """The folder of one training. It is created when it is first used."""
 
-    folder: Path | None = None  # None: all is kept in memory, and there is nothing to go on from
+    folder: Path | None = None  # None: arrays stay in memory, and there are no checkpoints
 
     def part(self, name: str) -> "WorkDir":
         return WorkDir(self.folder / name) if self.folder else self
 
     def zeros(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return zeros to be written to, on disk if there is a folder; the space is free again when they are let go,
-        or the process ends, in whatever way."""
+        """Return a writable array of zeros, memory-mapped if there is a folder.
+
+        Its file has no name, so its space is freed with the array or when the process ends for whatever reason.
+        """
         if not self.folder or 0 in shape:
             return np.zeros(shape, np.float32)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -28,14 +30,14 @@ class WorkDir:
             return np.memmap(file, np.float32, "w+", shape=shape)
 
     def file(self, name: str) -> Path | None:
-        """Return where something may be kept from one try to the next; None where nothing is."""
+        """Return the path of a file that outlives the process; None if there is no folder."""
         if not self.folder:
             return None
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / name
 
     def clear(self, but: str | None = None) -> None:
-        """Remove all that is kept, except a part."""
+        """Remove all parts except `but`, and the folder itself if `but` is None."""
         if not self.folder or not self.folder.is_dir():
             return
         for part in self.folder.iterdir():

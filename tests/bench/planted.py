@@ -238,7 +238,7 @@ class Bench:
             PATHLESS_TWIN: partial(self.course, laptop, ()),
             "without session tokens": partial(self.course, replace(laptop, has_session_tokens=False)),
             "without time bias": partial(self.course, replace(laptop, has_time_bias=False)),
-            "without its pointer head": partial(self.course, replace(laptop, has_own_tags=False)),
+            "without its pointer head": partial(self.course, replace(laptop, has_pointer_head=False)),
             "hierarchical memory": partial(self.course, replace(laptop, is_hierarchical=True)),
         }
         newest = perturbed(self.test_set, last_sessions(self.test_set.asked, 1))
@@ -257,7 +257,7 @@ class Bench:
         """Both decoders of the paper, of one network without stacked features: a softmax over tags for each interest,
         and the tags one by one."""
         self.recipe = replace(self.recipe, weights=replace(self.recipe.weights, sequence=SEQUENCE_WEIGHT))
-        course = self.course(SIZES["laptop"], ())
+        course = self.course(replace(SIZES["laptop"], has_tag_sequence_decoder=True), ())
         network, seconds = self.trained("both decoders", course, self.seeds[0])
         mixture, one_by_one = (
             self.planted.values(predict_top_k(PathlessRanker(course.ranker(network), is_tag_by_tag), self.test_set))

@@ -1,6 +1,6 @@
 """A Transformer's training on the planted world, with its parts: training data, stacked features, network.
 
-Shape letters: U users, T tags, P paths.
+Shape letters: U users, T tags, P stacked features.
 """
 
 import time
@@ -20,12 +20,12 @@ from model.evaluation.holdout import TestSet
 from model.interfaces import Model, TrainingData
 from model.transformer.config import NetworkConfig, TrainingConfig
 from model.transformer.dataset import TrainingSet, dense_windows
-from model.transformer.fit import FittedTransformer, WarmStart, train_network
+from model.transformer.fit import FittedTransformer, train_network
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import StepCallback
 from model.transformer.stacked_features import CrossFittedFeatures, StackedFeatures, fit_stacked_models
 from model.transformer.tokens import Vocabulary
-from model.transformer.warm_start import fit_of_paths
+from model.transformer.warm_start import WarmStart, fit_feature_weights
 from tests.bench.perturbed_histories import last_sessions
 
 Read = list[tuple[History, list[LabeledWindow]]]  # a history, and the labels that one pass over it predicts
@@ -37,8 +37,8 @@ class PlantedTraining:
 
     windows: Sequence[TrainingSet]
     vocabulary: Vocabulary
-    paths: StackedFeatures
-    size: NetworkConfig
+    features: StackedFeatures
+    config: NetworkConfig
     cutoff: int  # moment
     seconds: float  # to prepare it, stacked features included
     processor_seconds: float  # of these
@@ -51,14 +51,14 @@ class PlantedTraining:
         test_set: TestSet,
         models: Sequence[Model],
         cutoffs_per_window: int,
-        size: NetworkConfig,
+        config: NetworkConfig,
     ) -> "PlantedTraining":
         past, train = test_set.everybody, TrainingWindows(known, split).by(known, split.test)
 
         def read() -> Read:
             return [(past, dense_windows(train, past, cutoffs_per_window))]
 
-        return cls._prepared(models, train, past, read, Vocabulary.of(past), size, test_set.moment)
+        return cls._prepared(models, train, past, read, Vocabulary.of(past), config, test_set.moment)
 
     @classmethod
     def of_last_sessions(
@@ -68,7 +68,7 @@ class PlantedTraining:
         test_set: TestSet,
         models: Sequence[Model],
         cutoffs_per_window: int,
-        size: NetworkConfig,
+        config: NetworkConfig,
     ) -> "PlantedTraining":
         """The network and its stacked features read only each user's newest session before each cutoff."""
         past = test_set.everybody
@@ -85,7 +85,7 @@ class PlantedTraining:
             return [(window.past, [window]) for window in windows]
 
         newest = last_sessions(past, 1)
-        return cls._prepared(models, short, newest, read, Vocabulary.of(past), size, test_set.moment)
+        return cls._prepared(models, short, newest, read, Vocabulary.of(past), config, test_set.moment)
 
     @classmethod
     def _prepared(
@@ -95,41 +95,41 @@ class PlantedTraining:
         past: History,
         read: Callable[[], Read],
         vocabulary: Vocabulary,
-        size: NetworkConfig,
+        config: NetworkConfig,
         moment: int,
     ) -> "PlantedTraining":
         """train, past: data of the stacked features. read: returns the data of the network."""
         started, worked = time.perf_counter(), time.process_time()
         crossed = CrossFittedFeatures.of(models, TrainingData(train, past, moment))
-        windows = [TrainingSet.of(seen, windows, vocabulary, crossed, size) for seen, windows in read()]
-        paths = fit_stacked_models(models, TrainingData(train, past, moment))
+        windows = [TrainingSet.of(seen, windows, vocabulary, crossed, config) for seen, windows in read()]
+        features = fit_stacked_models(models, TrainingData(train, past, moment))
         took = (time.perf_counter() - started, time.process_time() - worked)
-        return cls(windows, vocabulary, paths, size, moment, *took)
+        return cls(windows, vocabulary, features, config, moment, *took)
 
-    def trained(self, recipe: TrainingConfig, progress: StepCallback) -> tuple[InterestTransformer, float]:
+    def trained(self, training_config: TrainingConfig, progress: StepCallback) -> tuple[InterestTransformer, float]:
         """Return the network and its training seconds, without `self.seconds`."""
         started = time.perf_counter()
-        start = WarmStart.of(self.windows[-1], recipe.weights)
-        network, _ = train_network(self.windows, start, self.vocabulary, self.size, recipe, progress)
+        start = WarmStart.of(self.windows[-1], training_config.weights)
+        network, _ = train_network(self.windows, start, self.vocabulary, self.config, training_config, progress)
         return network, time.perf_counter() - started
 
     def ranker(self, *networks: InterestTransformer) -> FittedTransformer:
-        return FittedTransformer(networks, self.vocabulary, self.paths, self.size, self.cutoff)
+        return FittedTransformer(networks, self.vocabulary, self.features, self.config, self.cutoff)
 
 
 @dataclass(frozen=True, eq=False)
 class FeaturesRanker:
     """The stacked features added up with the weights that a network starts from, without a network."""
 
-    paths: StackedFeatures
+    features: StackedFeatures
     weight_P: Floats
 
     @classmethod
-    def of(cls, course: PlantedTraining, recipe: TrainingConfig) -> "FeaturesRanker":
-        return cls(course.paths, fit_of_paths(course.windows[-1], recipe.weights).numpy())
+    def of(cls, course: PlantedTraining, training_config: TrainingConfig) -> "FeaturesRanker":
+        return cls(course.features, fit_feature_weights(course.windows[-1], training_config.weights).numpy())
 
     def scores_UT(self, past: History) -> Floats:
-        return np.asarray(softmax(self.paths.predicted_UTP(past) @ self.weight_P, axis=1), np.float64)
+        return np.asarray(softmax(self.features.predicted_UTP(past) @ self.weight_P, axis=1), np.float64)
 
 
 def _of_last_session(past: History, dense: LabeledWindow) -> LabeledWindow:

@@ -28,7 +28,8 @@ def save_transformer(home: Path) -> str:
     past = history_of(made_up_users(0, USERS, LAST_DAY, np.random.default_rng(2)))
     cutoffs = [end - number * week for number in range(WEEKS, 0, -1)]
     windows = [label_window_between(past, past, cutoff, cutoff + week) for cutoff in cutoffs]
-    model = replace(WEEKLY_TRANSFORMER, cutoffs_per_window=1, recipe=replace(WEEKLY_TRANSFORMER.recipe, epochs=EPOCHS))
+    training_config = replace(WEEKLY_TRANSFORMER.training_config, epochs=EPOCHS)
+    model = replace(WEEKLY_TRANSFORMER, cutoffs_per_window=1, training_config=training_config)
     trained = TransformerChallenger(model).learn(TrainingData(windows, past, end), lambda doing: None)
     registry = Registry(home)
     training = Training(

@@ -88,7 +88,7 @@ def evaluate_seeds(
     whole = fit_as_of(replace(model, networks=each * ENSEMBLES), windows, windows.known, test.cutoff)
     assert isinstance(whole, FittedTransformer)
     return {
-        model.recipe.seed + first: evaluate_at(
+        model.training_config.seed + first: evaluate_at(
             test, chosen, replace(whole, networks=whole.networks[first : first + each])
         )
         for first in range(0, each * ENSEMBLES, each)
@@ -98,11 +98,11 @@ def evaluate_seeds(
 def bench_tag_by_tag(windows: TrainingWindows, test: TestSet, model: TransformerModel) -> Result:
     """Train one network with the loss of the tag-by-tag decoder; return the F1@5 of both its outputs."""
     recipe = replace(
-        model.recipe,
+        model.training_config,
         epochs=SEQUENCE_EPOCHS,
-        weights=replace(model.recipe.weights, sequence=SEQUENCE_WEIGHT),
+        weights=replace(model.training_config.weights, sequence=SEQUENCE_WEIGHT),
     )
-    ranker = fit_as_of(replace(model, networks=1, recipe=recipe), windows, windows.known, test.cutoff)
+    ranker = fit_as_of(replace(model, networks=1, training_config=recipe), windows, windows.known, test.cutoff)
     assert isinstance(ranker, FittedTransformer)
     value_of = {
         name: _f1_at_5_of(predict_top_k(PathlessRanker(ranker, is_tag_by_tag), test))

@@ -88,7 +88,7 @@ def train_net(
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), STEADY_GRADIENT, foreach=True)
             optimizer.step()
-            average.take(net)
+            average.update(net)
             step, tokens = step + 1, tokens + len(window.target_R)
             progress(
                 ItemProgress(

@@ -45,12 +45,19 @@ WEIGHTS = LossWeights(power=0.5)
 # 800 users are few: in one epoch the network changes none of the first ten tags, after four epochs it ranks worse
 # (nDCG@10 .0076 above counts-1 instead of .0093 on the two newest days).
 TRANSFORMERS = (
-    TransformerModel(networks=3, paths=PATHS, recipe=TrainingConfig(epochs=1, learning_rate=3e-3, weights=WEIGHTS)),
+    TransformerModel(
+        networks=3, stacked_models=PATHS, training_config=TrainingConfig(epochs=1, learning_rate=3e-3, weights=WEIGHTS)
+    ),
 )
 TAOBAO_GRIDS: Mapping[str, Sequence[Model]] = MappingProxyType(
     {**GRIDS, STACKED.name: (STACKED,), "transformer": TRANSFORMERS}
 )
 # For a trial that only shows that all models run.
 TRIAL_GRIDS: Mapping[str, Sequence[Model]] = MappingProxyType(
-    {**GRIDS, "transformer": (TransformerModel(paths=(OwnCounts(is_tuned=False),), recipe=TrainingConfig(epochs=1)),)}
+    {
+        **GRIDS,
+        "transformer": (
+            TransformerModel(stacked_models=(OwnCounts(is_tuned=False),), training_config=TrainingConfig(epochs=1)),
+        ),
+    }
 )

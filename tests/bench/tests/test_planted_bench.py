@@ -37,7 +37,7 @@ def test_set(known: Histories) -> TestSet:
 def test_the_bench_trains_the_same_network_as_the_model(known: Histories, test_set: TestSet) -> None:
     train = TrainingWindows(known, SPLIT).by(known, SPLIT.test)
     paths = (PATHS[0], PATHS[2])  # trees take long
-    model = TransformerModel(cutoffs_per_window=2, recipe=QUICK, paths=paths)
+    model = TransformerModel(cutoffs_per_window=2, training_config=QUICK, stacked_models=paths)
     expected = model.fit(TrainingData(train, test_set.everybody, test_set.moment))
     course = PlantedTraining.of(known, SPLIT, test_set, paths, 2, SIZES["laptop"])
     network, _ = course.trained(QUICK, lambda progress: None)

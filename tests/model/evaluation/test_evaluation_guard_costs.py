@@ -65,21 +65,23 @@ def test_a_dear_contestant_that_leaks_is_caught(known: Histories, windows: Split
 
 
 def small(**changes: Any) -> TransformerModel:
-    return TransformerModel(networks=2, recipe=TrainingConfig(epochs=3), paths=(OwnCounts(is_tuned=False),), **changes)
+    return TransformerModel(
+        networks=2, training_config=TrainingConfig(epochs=3), stacked_models=(OwnCounts(is_tuned=False),), **changes
+    )
 
 
 def test_the_guard_asks_one_network_of_one_epoch_with_all_else_the_same() -> None:
     whole = small(cutoffs_per_window=7)
     cheap = whole.for_leakage_check()
-    assert (cheap.networks, cheap.recipe.epochs) == (1, 1)
-    assert replace(cheap, networks=2, recipe=whole.recipe) == whole
+    assert (cheap.networks, cheap.training_config.epochs) == (1, 1)
+    assert replace(cheap, networks=2, training_config=whole.training_config) == whole
 
 
 def test_the_guard_asks_one_small_forest_of_a_stack_that_is_a_path() -> None:
     stacked = StackedRanking(
         LambdaMart(200, 3, 0.05, 20.0, "topk", 10), forests=5, methods=(OwnCounts(is_tuned=False),)
     )
-    (cheap,) = replace(small(), paths=(stacked,)).for_leakage_check().paths
+    (cheap,) = replace(small(), stacked_models=(stacked,)).for_leakage_check().stacked_models
     assert isinstance(cheap, StackedRanking)
     assert (cheap.forests, cheap.lambda_mart.trees) == (1, 20)
     assert replace(cheap, forests=5, lambda_mart=stacked.lambda_mart) == stacked
@@ -101,6 +103,6 @@ def few(history: History) -> History:
 
 def test_a_transformer_that_leaks_is_caught_after_its_one_epoch(known: Histories, windows: Split) -> None:
     some = {day: few(history) for day, history in known.items()}
-    tiny = replace(small(), networks=1, recipe=TrainingConfig(epochs=1))
+    tiny = replace(small(), networks=1, training_config=TrainingConfig(epochs=1))
     with pytest.raises(LeakError, match="transformer has seen the future"):
         evaluate(some, windows, {"transformer": [PeekingTransformer(**vars(tiny), whole=some[windows.last])]})

@@ -1,4 +1,4 @@
-"""A small network over a small history, in double precision, so that equal means equal."""
+"""A small history and networks in double precision, and a trained Transformer."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ from model.training.challengers import TrainedTransformer, TransformerChallenger
 from model.transformer.config import NetworkConfig, TrainingConfig
 from model.transformer.fit import TransformerModel
 from model.transformer.network import InterestTransformer
-from model.transformer.tokens import TokenBatch, Tokens, Vocabulary, layout, token_batch
+from model.transformer.tokens import TokenBatch, Tokens, Vocabulary, token_batch, tokenize
 
 SMALL = NetworkConfig(width=16, heads=2, encoder_blocks=2, decoder_blocks=2, interests=3)
 DAY = 86_400_000_000
@@ -30,7 +30,7 @@ DAY = 86_400_000_000
 
 @pytest.fixture(scope="session")
 def history(world: Any) -> History:
-    """The first 40 users of the made-up world with five sessions at least."""
+    """Return the first 40 users of the synthetic world with at least five sessions."""
     whole = history_of(world.until(world.last_day))
     rich = np.flatnonzero(whole.session_counts_U() >= 5)[:40]
     return whole.of_users(np.isin(np.arange(whole.users), rich))
@@ -43,33 +43,35 @@ def vocabulary(history: History) -> Vocabulary:
 
 @pytest.fixture(scope="session")
 def tokens(history: History, vocabulary: Vocabulary) -> Tokens:
-    return layout(history, vocabulary)
+    return tokenize(history, vocabulary)
 
 
 @pytest.fixture(scope="session")
 def cutoffs(history: History) -> list[int]:
-    """Two moments in the middle of the history, and its end."""
+    """Return two moments in the middle of the history, and its end."""
     last = int(history.at_E.max())
     return [last - 20 * DAY, last - 6 * DAY, last + 1]
 
 
 @pytest.fixture(scope="session")
 def batch(tokens: Tokens, cutoffs: list[int]) -> TokenBatch:
-    return token_batch(tokens, np.arange(8), [cutoffs] * 8, most_tokens=400)
+    return token_batch(tokens, np.arange(8), [cutoffs] * 8, max_tokens=400)
 
 
 @pytest.fixture(scope="session")
 def make_network(vocabulary: Vocabulary) -> Callable[..., InterestTransformer]:
-    """Return the function that makes a network whose every part says something, ready to be asked."""
+    """Return a function that makes a network in which every part changes the output."""
 
-    def make(paths: int = 0, content_VK: torch.Tensor | None = None, **changes: Any) -> InterestTransformer:
+    def make(features: int = 0, content_VK: torch.Tensor | None = None, **changes: Any) -> InterestTransformer:
         torch.manual_seed(5)
         known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-        network = InterestTransformer(replace(SMALL, **changes), *known, paths=paths, content_VK=content_VK).double()
+        network = InterestTransformer(
+            replace(SMALL, **changes), *known, features=features, content_VK=content_VK
+        ).double()
         with torch.no_grad():
             for weight in network.parameters():
                 weight.add_(torch.randn_like(weight) * 0.2)
-            network.embedding.items.own.weight[0] = 0
+            network.embedding.items.learned.weight[0] = 0
             network.embedding.tags.weight[0] = 0
         return network.eval()
 
@@ -83,7 +85,7 @@ def network(make_network: Callable[..., InterestTransformer]) -> InterestTransfo
 
 @pytest.fixture(scope="session")
 def weeks(world: Any) -> dict[int, History]:
-    """What was known of 150 users 3, 2, 1 and 0 weeks before the last day."""
+    """Return the histories of 150 users as known 3, 2, 1 and 0 weeks before the last day."""
     days = {number: world.last_day - timedelta(days=7 * number) for number in range(4)}
     known = {number: history_of(world.until(day)) for number, day in days.items()}
     few = sorted(known[0].user_id_U)[:150]
@@ -92,7 +94,7 @@ def weeks(world: Any) -> dict[int, History]:
 
 @pytest.fixture(scope="session")
 def training_data(world: Any, weeks: dict[int, History]) -> TrainingData:
-    """Two weeks to learn from, through the week before the last day."""
+    """Return two labeled weeks, the second of which ends a week before the last day."""
     ends = {number: end_of_day(world.last_day) - number * 7 * DAY for number in weeks}
     windows = [
         label_window_between(weeks[number], weeks[number - 1], ends[number], ends[number - 1]) for number in (3, 2)
@@ -102,30 +104,32 @@ def training_data(world: Any, weeks: dict[int, History]) -> TrainingData:
 
 @pytest.fixture(scope="session")
 def challenger() -> TransformerChallenger:
-    """All paths that a night can walk, and a network that is hardly trained."""
+    """Return a challenger with every stacked model that can be saved, and two networks of one epoch."""
     few_trees = BoostedRanking(
         LambdaMart(trees=20, depth=2, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
     )
-    paths = (OwnCounts(is_tuned=True), few_trees, NextTagByTransition(TransitionSettings()))
-    return TransformerChallenger(TransformerModel(networks=2, recipe=TrainingConfig(epochs=1), paths=paths))
+    stacked_models = (OwnCounts(is_tuned=True), few_trees, NextTagByTransition(TransitionSettings()))
+    return TransformerChallenger(
+        TransformerModel(networks=2, training_config=TrainingConfig(epochs=1), stacked_models=stacked_models)
+    )
 
 
 @pytest.fixture(scope="session")
-def learnt(challenger: TransformerChallenger, training_data: TrainingData) -> TrainedTransformer:
-    return challenger.learn(training_data, lambda doing: None)
+def trained(challenger: TransformerChallenger, training_data: TrainingData) -> TrainedTransformer:
+    return challenger.learn(training_data, lambda message: None)
 
 
 @pytest.fixture(scope="session")
 def counts(world: Any, weeks: dict[int, History]) -> Counts1:
-    """counts-1 of the last day."""
+    """Return counts-1 of the last day."""
     return fit_counts_to_history(weeks[0], world.last_day)
 
 
-def doubled(batch: TokenBatch) -> TokenBatch:
+def to_double(batch: TokenBatch) -> TokenBatch:
     return replace(batch, number_BLF=batch.number_BLF.double())
 
 
 @pytest.fixture(scope="session")
-def asked(batch: TokenBatch) -> TokenBatch:
-    """The batch as a network in double precision reads it."""
-    return doubled(batch)
+def double_batch(batch: TokenBatch) -> TokenBatch:
+    """Return the batch for a network in double precision."""
+    return to_double(batch)

@@ -1,4 +1,4 @@
-"""transformer-1 on disk: the same again, and nothing that this code would misread."""
+"""transformer-1 on disk: written, read back, and refused if another version wrote it."""
 
 import json
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from model.baselines.next_tag import NextTagBySessions
 from model.baselines.vsknn import VsknnSettings
@@ -25,65 +26,79 @@ from model.transformer.stacked_features import stacked_model_as_of, write_stacke
 
 
 @pytest.fixture
-def folder(learnt: TrainedTransformer, tmp_path: Path) -> Path:
-    learnt.kept.save(tmp_path)
+def folder(trained: TrainedTransformer, tmp_path: Path) -> Path:
+    trained.kept.save(tmp_path)
     return tmp_path
 
 
-def test_what_is_read_back_scores_the_same_and_is_plain_data(
-    learnt: TrainedTransformer, folder: Path, weeks: dict[int, History], counts: Counts1
+def test_a_saved_model_scores_the_same_and_is_plain_data(
+    trained: TrainedTransformer, folder: Path, weeks: dict[int, History], counts: Counts1
 ) -> None:
-    told, again = (kept.scorer("t", counts).score(weeks[0]) for kept in (learnt.kept, SavedTransformer.read(folder)))
+    before, after = (kept.scorer("t", counts).score(weeks[0]) for kept in (trained.kept, SavedTransformer.read(folder)))
     for field in fields(Scores):
-        assert np.array_equal(getattr(told, field.name), getattr(again, field.name)), field.name
+        assert np.array_equal(getattr(before, field.name), getattr(after, field.name)), field.name
     assert sorted(file.name for file in folder.iterdir()) == [
-        "model.json", "networks-0.safetensors", "networks-1.safetensors", "path-1.ubj", "path-2.npz",
+        "model.json", "network-0.safetensors", "network-1.safetensors", "stacked-1.ubj", "stacked-2.npz",
     ]  # fmt: skip
+
+
+def test_saved_weights_have_no_optional_parts(folder: Path) -> None:
+    names = set(load_file(folder / "network-0.safetensors"))
+    assert {name.split(".")[0] for name in names} == {
+        "embedding", "encoder", "interest_decoder", "pointer_head", "mixture_head", "affinity_scale", "return_head",
+    }  # fmt: skip
+    assert not any("content" in name for name in names)
 
 
 Change = Callable[[dict[str, Any]], Any]
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        (lambda told: told.update(format=3), "is of the format 3, expected 2: another version made it; train again"),
-        (lambda told: told.pop("format"), "is of the format None, expected 2"),
-        (lambda told: told["size"].update(depth=3), "the size of the model in .* is not told as this version does"),
-        (lambda told: told["size"].update(width=32), "does not hold the weights of a network that this version builds"),
-        (lambda told: told["paths"][0].update(kind="vsknn"), "has a path of the kind 'vsknn', expected counts-1, boos"),
+        (
+            lambda saved: saved.update(format=2),
+            "has format 2, expected 3: another version wrote it; train again, or score",
+        ),
+        (lambda saved: saved.pop("format"), "has format None, expected 3"),
+        (lambda saved: saved["config"].update(depth=3), "the config of the model in .* does not fit this version"),
+        (lambda saved: saved["config"].update(width=32), "does not hold the weights of a network of this version"),
+        (
+            lambda saved: saved["stacked_models"][0].update(kind="vsknn"),
+            "a stacked model of the kind 'vsknn', expected counts-1",
+        ),
     ],
 )
-def test_what_another_version_wrote_is_refused(change: Change, says: str, folder: Path) -> None:
-    told = json.loads((folder / "model.json").read_text())
-    change(told)
-    (folder / "model.json").write_text(json.dumps(told))
-    with pytest.raises(InputError, match=says):
+def test_a_model_of_another_version_is_refused(change: Change, message: str, folder: Path) -> None:
+    saved = json.loads((folder / "model.json").read_text())
+    change(saved)
+    (folder / "model.json").write_text(json.dumps(saved))
+    with pytest.raises(InputError, match=message):
         SavedTransformer.read(folder)
 
 
-def test_half_a_file_of_weights_is_refused(folder: Path) -> None:
-    weights = folder / "networks-1.safetensors"
+def test_truncated_weights_are_refused(folder: Path) -> None:
+    weights = folder / "network-1.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"networks-1.safetensors does not hold the weights"):
+    with pytest.raises(InputError, match=r"network-1.safetensors does not hold the weights"):
         SavedTransformer.read(folder)
 
 
-def test_the_registry_gives_it_back_and_refuses_an_altered_one(learnt: TrainedTransformer, tmp_path: Path) -> None:
+def test_the_registry_loads_a_model_and_refuses_changed_files(trained: TrainedTransformer, tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     training = Training("t", {}, {}, date(2026, 3, 24), 1, {})
-    version = registry.register(learnt.kept.kind, training, registry.record(training), learnt.kept.save, True)
+    version = registry.register(trained.kept.kind, training, registry.record(training), trained.kept.save, True)
     assert version.name == "transformer-1.20260324"
     assert isinstance(load(version, registry), SavedTransformer)
-    weights = tmp_path / "mlruns" / "models" / version.name / "networks-0.safetensors"
-    perturbed = bytearray(weights.read_bytes())
-    perturbed[-1] ^= 1
-    weights.write_bytes(perturbed)
+    weights = tmp_path / "mlruns" / "models" / version.name / "network-0.safetensors"
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
     with pytest.raises(InputError, match=r"is not the one registered as transformer-1\.20260324: found sha256"):
         load(version, registry)
 
 
-def test_a_kind_from_the_future_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     training = Training("t", {}, {}, date(2026, 3, 24), 1, {})
     made = registry.register("oracle-9", training, registry.record(training), lambda to: None, True)
@@ -91,12 +106,12 @@ def test_a_kind_from_the_future_is_refused(tmp_path: Path) -> None:
         load(made, registry)
 
 
-def test_a_path_that_remembers_other_users_is_not_kept(
-    training_data: TrainingData, learnt: TrainedTransformer, counts: Counts1, tmp_path: Path
+def test_a_stacked_model_that_remembers_other_users_cannot_be_saved(
+    training_data: TrainingData, trained: TrainedTransformer, counts: Counts1, tmp_path: Path
 ) -> None:
-    voting = NextTagBySessions(VsknnSettings()).fit(training_data)
-    with pytest.raises(ValueError, match="NextTagRanker cannot be kept; expected the ranker of counts-1"):
-        SavedTransformer(replace(learnt.kept.model, paths=(voting,))).save(tmp_path)
-    with pytest.raises(ValueError, match="cannot be kept"):
-        stacked_model_as_of(voting, counts, counts.end)
-    assert write_stacked_model(learnt.kept.model.paths[0], tmp_path, 0) == {"kind": "counts-1"}
+    vsknn = NextTagBySessions(VsknnSettings()).fit(training_data)
+    with pytest.raises(ValueError, match="NextTagRanker cannot be saved as a stacked model: expected that of counts-1"):
+        SavedTransformer(replace(trained.kept.model, stacked_models=(vsknn,))).save(tmp_path)
+    with pytest.raises(ValueError, match="cannot be saved"):
+        stacked_model_as_of(vsknn, counts, counts.end)
+    assert write_stacked_model(trained.kept.model.stacked_models[0], tmp_path, 0) == {"kind": "counts-1"}

@@ -60,7 +60,7 @@ def with_another_week(past: History, cutoff: int) -> History:
 
 
 def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
-    challenger: TransformerChallenger, learnt: TrainedTransformer, training_data: TrainingData
+    challenger: TransformerChallenger, trained: TrainedTransformer, training_data: TrainingData
 ) -> None:
     newest = training_data.windows[-1]
     is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
@@ -71,9 +71,9 @@ def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
         past=with_another_week(training_data.past, newest.cutoff),
     )
     again = challenger.learn(other, lambda doing: None).kept.model
-    for one, same in zip(learnt.kept.model.networks, again.networks, strict=True):
+    for one, same in zip(trained.kept.model.networks, again.networks, strict=True):
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
-    assert again.calibrations != learnt.kept.model.calibrations
+    assert again.calibrations != trained.kept.model.calibrations
 
 
 def test_the_simplest_curve_that_none_certainly_betters_is_taken() -> None:
@@ -90,7 +90,7 @@ def test_the_simplest_curve_that_none_certainly_betters_is_taken() -> None:
     assert line.coefficients["log_odds"] == pytest.approx(0.5, abs=0.1)
     assert line.intercept == pytest.approx(-1, abs=0.1)
     assert bent == IDENTITY
-    assert errors["line"] is not None and errors["as_stated"] is not None and errors["line"] < errors["as_stated"] / 3
+    assert errors["platt"] is not None and errors["predicted"] is not None and errors["platt"] < errors["predicted"] / 3
     crooked_N = np.where(log_odds_N > 0, 0.9, 0.1)
     (line, bent), errors = fitted(crooked_N)
     by_line_N = line.probability_N(log_odds_N[:, None])
@@ -98,7 +98,7 @@ def test_the_simplest_curve_that_none_certainly_betters_is_taken() -> None:
         expected_calibration_error(predicted_N, crooked_N) for predicted_N in (bent.apply(by_line_N), by_line_N)
     )
     assert error < 0.7 * of_line
-    assert errors["bent"] is not None and errors["line"] is not None and errors["bent"] < errors["line"]
+    assert errors["isotonic"] is not None and errors["platt"] is not None and errors["isotonic"] < errors["platt"]
     only_half = PublishedTags(log_odds_N, random.uniform(size=8000) < straight_N, user_N, user_N < 0)
     assert fit_affinity_calibration(only_half) == ((IDENTITY_LINE, IDENTITY), dict.fromkeys(errors))
 
@@ -115,38 +115,38 @@ def test_a_few_users_who_did_more_than_was_stated_by_chance_bend_nothing() -> No
 
 
 def test_a_network_that_is_too_sure_of_itself_is_made_honest(
-    challenger: TransformerChallenger, learnt: TrainedTransformer, training_data: TrainingData
+    challenger: TransformerChallenger, trained: TrainedTransformer, training_data: TrainingData
 ) -> None:
     *older, newest = training_data.windows
     is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
-    paths = fit_stacked_models(challenger.model.paths, TrainingData(older, newest.past, newest.cutoff))
+    paths = fit_stacked_models(challenger.model.stacked_models, TrainingData(older, newest.past, newest.cutoff))
     held_out = HeldOut(newest.of_users(~is_held_out_U), newest.of_users(is_held_out_U), paths)
-    sure = deepcopy(learnt.kept.model.networks)
+    sure = deepcopy(trained.kept.model.networks)
     for network in sure:
         network.affinity_scale.bias += 6
-    calibrations, report = calibrate(replace(learnt.kept.model, networks=sure, calibrations=UNCALIBRATED), held_out)
-    assert report["ece"]["as_stated"] > 0.2
-    assert min(report["ece"]["line"], report["ece"]["bent"]) < report["ece"]["as_stated"] / 2
+    calibrations, report = calibrate(replace(trained.kept.model, networks=sure, calibrations=UNCALIBRATED), held_out)
+    assert report["ece"]["predicted"] > 0.2
+    assert min(report["ece"]["platt"], report["ece"]["isotonic"]) < report["ece"]["predicted"] / 2
     assert calibrations.affinity.intercept < 0
     assert report["return_auc"] == {"networks": None, "counts-1": None}  # 30 users: too few stayed away to tell
     assert report["return_by"] == "counts-1" and calibrations.returning is None
 
 
 def test_refitting_learns_anew_and_keeps_the_calibration(
-    challenger: TransformerChallenger, learnt: TrainedTransformer, training_data: TrainingData
+    challenger: TransformerChallenger, trained: TrainedTransformer, training_data: TrainingData
 ) -> None:
     told: list[int] = []
-    watched = replace(challenger, model=replace(challenger.model, watch=lambda now: told.append(now.step)))
-    here = learnt.refit(training_data, replace(watched.ahead(training_data), is_beside=False).outcome())
+    watched = replace(challenger, model=replace(challenger.model, on_step=lambda now: told.append(now.step)))
+    here = trained.refit(training_data, replace(watched.ahead(training_data), is_beside=False).outcome())
     assert told, "what is trained here is watched"
     told.clear()
     with replace(watched.ahead(training_data), is_beside=True) as begun:
-        refit = learnt.refit(training_data, begun.outcome()).model
+        refit = trained.refit(training_data, begun.outcome()).model
     assert told, "what is trained beside is watched as well"
     for one, same in zip(here.model.networks, refit.networks, strict=True):
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
-    assert refit.calibrations == learnt.kept.model.calibrations
-    weight, before = (model.networks[0].interests.query_KD for model in (refit, learnt.kept.model))
+    assert refit.calibrations == trained.kept.model.calibrations
+    weight, before = (model.networks[0].interest_decoder.query_KD for model in (refit, trained.kept.model))
     assert not torch.equal(weight, before)  # the held-out users have taught it now
 
 
@@ -183,11 +183,11 @@ def turned(kept: SavedTransformer) -> SavedTransformer:
 
 
 def test_the_best_of_those_that_win_is_the_one_refitted_and_a_worse_one_never_is(
-    learnt: TrainedTransformer, weeks: dict[int, History], world: Any
+    trained: TrainedTransformer, weeks: dict[int, History], world: Any
 ) -> None:
     known = {world.last_day - timedelta(days=7 * number): history for number, history in weeks.items()}
     weeks_of = plan(world.last_day, world.last_day - timedelta(days=27))
-    good, bad = Ready(learnt.kept, "transformer-1"), Ready(turned(learnt.kept), "turned-1")
+    good, bad = Ready(trained.kept, "transformer-1"), Ready(turned(trained.kept), "turned-1")
 
     def judged(**named: Ready) -> Challenge:
         champions = [("bad one", bad.kept)]
@@ -214,7 +214,9 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
             LambdaMart(trees=50, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
         ),
     )
-    small = TransformerChallenger(TransformerModel(networks=1, recipe=TrainingConfig(epochs=1), paths=paths))
+    small = TransformerChallenger(
+        TransformerModel(networks=1, training_config=TrainingConfig(epochs=1), stacked_models=paths)
+    )
     catalog = new_catalog(tmp_path)
     sequences = catalog.load_table(SEQUENCES_TABLE)
     for number in (4, 3, 2, 1, 0):
@@ -233,7 +235,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
             if len(tries) == 1 and tries[0].count(1) == 2:
                 raise RuntimeError("killed as it learnt a week later")
 
-        return replace(small, model=replace(small.model, watch=watch, workdir=at.workdir, size=at.size))
+        return replace(small, model=replace(small.model, on_step=watch, workdir=at.workdir, size=at.size))
 
     weekly_challengers = weekly.CHALLENGERS
     monkeypatch.setattr(weekly, "CHALLENGERS", {"transformer": challenger})

@@ -1,4 +1,4 @@
-"""How a history becomes tokens, counted by hand."""
+"""The tokens of a small history, compared with values by hand."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.data.history import history_of
-from model.transformer.tokens import END, EVENT, NUMBERS, START, Vocabulary, layout, token_batch
+from model.transformer.tokens import END, EVENT, NUMBERS, START, Vocabulary, token_batch, tokenize
 
 
 @pytest.fixture
@@ -24,20 +24,20 @@ def two_users(sequences_of: Any) -> Any:
     )
 
 
-def test_each_session_stands_between_its_tokens(two_users: Any) -> None:
-    tokens = layout(two_users, Vocabulary.of(two_users))
+def test_each_session_is_between_its_start_and_end_token(two_users: Any) -> None:
+    tokens = tokenize(two_users, Vocabulary.of(two_users))
     assert tokens.kind_N.tolist() == [START, EVENT, EVENT, END, START, EVENT, END, START, EVENT, END]
     assert tokens.user_N.tolist() == [0] * 7 + [1] * 3
     assert tokens.session_N.tolist() == [0, 0, 0, 0, 1, 1, 1, 0, 0, 0]
-    assert tokens.place_N.tolist() == [0, 1, 2, 3, 0, 1, 2, 0, 1, 2]
+    assert tokens.position_N.tolist() == [0, 1, 2, 3, 0, 1, 2, 0, 1, 2]
     assert tokens.item_N.tolist() == [0, 1, 2, 0, 0, 1, 0, 0, 3, 0]
     assert tokens.action_N.tolist() == [0, 2, 1, 0, 0, 2, 0, 0, 2, 0]
     assert [sorted(row) for row in tokens.tag_NG.tolist()][1:3] == [[1, 2], [0, 2]]
     assert set(tokens.session_id_N[:4]) == {"anna:2026-03-02"}
 
 
-def test_tokens_tell_gaps_length_duration_and_clock(two_users: Any) -> None:
-    tokens = layout(two_users, Vocabulary.of(two_users))
+def test_token_numbers_are_gaps_session_length_duration_and_clock(two_users: Any) -> None:
+    tokens = tokenize(two_users, Vocabulary.of(two_users))
     number = {name: tokens.number_NF[:, column] for column, name in enumerate(NUMBERS)}
     minutes, hours = 60, 3600
     to_wednesday = (2 * 24 + 9) * hours - 10 * minutes
@@ -49,18 +49,21 @@ def test_tokens_tell_gaps_length_duration_and_clock(two_users: Any) -> None:
     assert monday == pytest.approx((np.sin(2 * np.pi * 0.375 / 7), np.cos(2 * np.pi * 0.375 / 7)), abs=0.4)
 
 
-def test_without_session_tokens_events_are_all_there_is(two_users: Any) -> None:
-    tokens = layout(two_users, Vocabulary.of(two_users), has_session_tokens=False)
+def test_without_session_tokens_there_are_only_events(two_users: Any) -> None:
+    tokens = tokenize(two_users, Vocabulary.of(two_users), has_session_tokens=False)
     assert tokens.kind_N.tolist() == [EVENT] * 4
     assert tokens.session_N.tolist() == [0, 0, 1, 0]
 
 
-def test_what_training_did_not_know_has_code_0(two_users: Any) -> None:
+def test_an_unknown_name_has_code_0(two_users: Any) -> None:
     anna = two_users.of_users(np.array([True, False]))
-    tokens = layout(two_users, Vocabulary.of(anna))
+    tokens = tokenize(two_users, Vocabulary.of(anna))
     assert tokens.item_N[tokens.user_N == 1].tolist() == [0, 0, 0]
-    vocabulary = Vocabulary.of(two_users, fewest_events_of_item=2)
-    assert vocabulary.items.tolist() == [5]
+
+
+def test_a_vocabulary_is_restored_from_json(two_users: Any) -> None:
+    vocabulary = Vocabulary.of(two_users)
+    assert vocabulary.items.tolist() == [5, 6, 9]
     again = Vocabulary.from_json(vocabulary.as_json())
     assert (again.items.tolist(), again.tags.tolist(), again.actions.tolist()) == (
         vocabulary.items.tolist(), vocabulary.tags.tolist(), vocabulary.actions.tolist(),
@@ -68,13 +71,15 @@ def test_what_training_did_not_know_has_code_0(two_users: Any) -> None:
 
 
 def test_a_batch_keeps_the_newest_tokens(two_users: Any) -> None:
-    tokens = layout(two_users, Vocabulary.of(two_users))
-    batch = token_batch(tokens, np.array([1, 0]), [[0], [0]], most_tokens=4)
+    tokens = tokenize(two_users, Vocabulary.of(two_users))
+    batch = token_batch(tokens, np.array([1, 0]), [[0], [0]], max_tokens=4)
     assert batch.kind_BL.tolist() == [[START, EVENT, END, 0], [END, START, EVENT, END]]
 
 
-def test_a_user_without_a_token_cannot_be_read(two_users: Any) -> None:
+def test_a_user_without_tokens_is_refused(two_users: Any) -> None:
     later = two_users.since(int(two_users.at_E[two_users.user_E == 1][0]) + 1)
-    tokens = layout(later, Vocabulary.of(two_users))
-    with pytest.raises(ValueError, match=r"nothing to read of users \[1\] of 2: expected one event before the cut"):
-        token_batch(tokens, np.array([0, 1]), [[0], [0]], most_tokens=4)
+    tokens = tokenize(later, Vocabulary.of(two_users))
+    with pytest.raises(
+        ValueError, match=r"users \[1\] of 2 have no tokens: expected at least one event before the cutoff"
+    ):
+        token_batch(tokens, np.array([0, 1]), [[0], [0]], max_tokens=4)

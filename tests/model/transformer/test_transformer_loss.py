@@ -1,4 +1,4 @@
-"""The parts of the loss against values by hand, on two users and three tags."""
+"""Parts of the loss, compared with values by hand on two users and three tags."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,16 +11,16 @@ import torch
 from model.data.history import history_of
 from model.transformer.config import LossWeights, NetworkConfig
 from model.transformer.dataset import Batch
-from model.transformer.loss import loss_of, next_tags_loss
+from model.transformer.loss import next_tags_loss, total_loss
 from model.transformer.network import InterestTransformer
-from model.transformer.tokens import END, EVENT, PADDING, START, Vocabulary, layout, token_batch
+from model.transformer.tokens import END, EVENT, PADDING, START, Vocabulary, token_batch, tokenize
 
 WIDTH = 8
 RANKING_ALONE = LossWeights(probability=0.0, mixture=0.0, next_tags=0.0, returning=0.0)
 
 
 @pytest.fixture
-def question(sequences_of: Callable[..., Any]) -> Batch:
+def batch(sequences_of: Callable[..., Any]) -> Batch:
     """Ann has two sessions, the first of three events: one with two tags, one with none, one with one. Bob has one."""
     history = history_of(
         sequences_of(
@@ -33,8 +33,8 @@ def question(sequences_of: Callable[..., Any]) -> Batch:
             ]
         )
     )
-    tokens = layout(history, Vocabulary.of(history))
-    batch = token_batch(tokens, np.array([0, 1]), [[int(history.at_E.max()) + 1]] * 2, most_tokens=20)
+    tokens = tokenize(history, Vocabulary.of(history))
+    batch = token_batch(tokens, np.array([0, 1]), [[int(history.at_E.max()) + 1]] * 2, max_tokens=20)
     assert batch.kind_BL.tolist() == [
         [START, EVENT, EVENT, EVENT, END, START, EVENT, END],
         [START, EVENT, END, *[PADDING] * 5],
@@ -42,8 +42,8 @@ def question(sequences_of: Callable[..., Any]) -> Batch:
     return Batch(
         replace(batch, number_BLF=batch.number_BLF.double()),
         stacked_BCTP=torch.empty(2, 1, 3, 0),
-        is_asked_BC=torch.ones(2, 1, dtype=torch.bool),
-        touched_BCT=torch.zeros(2, 1, 3),
+        has_labels_BC=torch.ones(2, 1, dtype=torch.bool),
+        touches_BCT=torch.zeros(2, 1, 3),
         has_returned_BC=torch.zeros(2, 1, dtype=torch.float64),
     )
 
@@ -51,42 +51,42 @@ def question(sequences_of: Callable[..., Any]) -> Batch:
 @pytest.fixture
 def network() -> InterestTransformer:
     torch.manual_seed(5)
-    size = NetworkConfig(width=WIDTH, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
-    made = InterestTransformer(size, items=1, tags=3, actions=1).double().eval()
+    config = NetworkConfig(width=WIDTH, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
+    made = InterestTransformer(config, items=1, tags=3, actions=1).double().eval()
     with torch.no_grad():
-        made.interests.tag_bias_T.copy_(torch.tensor([0.5, -0.25, 1.0]))
+        made.interest_decoder.tag_bias_T.copy_(torch.tensor([0.5, -0.25, 1.0]))
     return made
 
 
-def test_each_token_is_asked_for_the_tags_of_the_event_after_it(network: InterestTransformer, question: Batch) -> None:
+def test_each_token_predicts_the_tags_of_the_next_event(network: InterestTransformer, batch: Batch) -> None:
     memory_BLD = torch.randn(2, 8, WIDTH).double().requires_grad_()
     cups, jazz, tea = 0, 1, 2
-    asked = [(0, 0, cups), (0, 0, jazz), (0, 2, tea), (0, 5, jazz), (1, 0, tea)]  # user, place, tag of the next event
+    labels = [(0, 0, cups), (0, 0, jazz), (0, 2, tea), (0, 5, jazz), (1, 0, tea)]  # user, position, next tag
     by_hand = [
-        -(memory_BLD[user, place] @ network.tag_TD.T + network.interests.tag_bias_T).log_softmax(-1)[tag]
-        for user, place, tag in asked
+        -(memory_BLD[user, position] @ network.tag_TD.T + network.interest_decoder.tag_bias_T).log_softmax(-1)[tag]
+        for user, position, tag in labels
     ]
 
-    loss = next_tags_loss(network, memory_BLD, question)
+    loss = next_tags_loss(network, memory_BLD, batch)
 
     torch.testing.assert_close(loss, sum(by_hand) / len(by_hand))
     (gradient_BLD,) = torch.autograd.grad(loss, memory_BLD)
-    has_gradient = {tuple(place) for place in torch.nonzero(gradient_BLD.abs().sum(-1)).tolist()}
-    assert has_gradient == {(user, place) for user, place, _ in asked}
+    has_gradient = {tuple(index) for index in torch.nonzero(gradient_BLD.abs().sum(-1)).tolist()}
+    assert has_gradient == {(user, position) for user, position, _ in labels}
 
 
-# Of the touches [3, 1, 0]: what share of the user's ranking the first and the second tag have.
+# For the touches [3, 1, 0]: the target shares of the first and the second tag.
 @pytest.mark.parametrize(("power", "shares"), [(0.0, (1 / 2, 1 / 2)), (1.0, (3 / 4, 1 / 4)), (2.0, (9 / 10, 1 / 10))])
-def test_a_tag_counts_in_the_ranking_as_often_as_it_was_touched(
-    network: InterestTransformer, question: Batch, power: float, shares: tuple[float, float]
+def test_the_target_of_a_tag_is_its_number_of_touches_to_a_power(
+    network: InterestTransformer, batch: Batch, power: float, shares: tuple[float, float]
 ) -> None:
-    """Bob touched nothing: he has no part in the sum, nor in the number of users that it is divided by."""
+    """Bob touched no tag, so he is not in the mean."""
     log_share_BCT = torch.tensor([[[0.2, -0.5, 1.0]], [[3.0, 0.0, 0.0]]]).double()
-    touched_BCT = torch.tensor([[[3.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]]])
-    asked = replace(question, touched_BCT=touched_BCT)
-    answer = replace(network(asked.batch), log_share_BCT=log_share_BCT)
+    touches_BCT = torch.tensor([[[3.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]]])
+    labeled = replace(batch, touches_BCT=touches_BCT)
+    output = replace(network(labeled.tokens), log_share_BCT=log_share_BCT)
 
-    loss = loss_of(network, answer, asked, replace(RANKING_ALONE, power=power))
+    loss = total_loss(network, output, labeled, replace(RANKING_ALONE, power=power))
 
     total = np.log(np.exp(0.2) + np.exp(-0.5) + np.exp(1.0))
     assert float(loss.detach()) == pytest.approx(shares[0] * (total - 0.2) + shares[1] * (total + 0.5))

@@ -1,4 +1,4 @@
-"""transformer-1 as a Scorer: what is in a profile, why, and what must not change it."""
+"""transformer-1 as a Scorer: the contents of a profile, its evidence, and what must not change it."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -24,8 +24,8 @@ Rows = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def model(learnt: TrainedTransformer) -> InterestModel:
-    return learnt.kept.model
+def model(trained: TrainedTransformer) -> InterestModel:
+    return trained.kept.model
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +49,17 @@ def affinities(row: dict[str, Any]) -> dict[str, float]:
     return {interest["tag"]: interest["affinity"] for interest in row["interests"]}
 
 
-def test_everybody_has_ten_interests_by_falling_affinity(rows: Rows, weeks: dict[int, History]) -> None:
+def test_every_user_has_ten_interests_by_falling_affinity(rows: Rows, weeks: dict[int, History]) -> None:
     assert len(rows) == weeks[0].users
     for row in rows.values():
-        told = [interest["affinity"] for interest in row["interests"]]
-        assert len(told) == 10 and told == sorted(told, reverse=True)
-        assert all(0 < affinity < 1 for affinity in told) and 0 < row["return_probability"] < 1
+        affinities_of_user = [interest["affinity"] for interest in row["interests"]]
+        assert len(affinities_of_user) == 10
+        assert affinities_of_user == sorted(affinities_of_user, reverse=True)
+        assert all(0 < affinity < 1 for affinity in affinities_of_user) and 0 < row["return_probability"] < 1
         assert len(row["embedding"]) == 64 and len(row["top_items"]) == 10
 
 
-def test_affinities_are_as_likely_as_they_say(weeks: dict[int, History], scores: Scores, world: Any) -> None:
+def test_affinities_are_calibrated(weeks: dict[int, History], scores: Scores, world: Any) -> None:
     users = weeks[0].user_id_U[scores.user_R]
     truth_R = np.array([world.truth(user, tag) for user, tag in zip(users, scores.tag_R, strict=True)])
     assert expected_calibration_error(scores.affinity_R, truth_R) < 0.06
@@ -101,13 +102,13 @@ def test_evidence_is_the_users_own_sessions_up_to_the_day(rows: Rows, world: Any
             assert all(one.startswith(f"{user}:") and one[-10:] <= str(world.last_day) for one in sessions)
 
 
-def test_sessions_that_no_interest_looks_at_are_no_evidence(
+def test_sessions_without_attention_are_no_evidence(
     model: InterestModel, counts: Counts1, weeks: dict[int, History], scores: Scores
 ) -> None:
-    """Plant: the decoder is made blind to the newest session of everybody who has another one to look at."""
+    """A strong bias hides the newest session of every user with several sessions."""
     blind = deepcopy(model.networks)
     for network in blind:
-        network.interests.stack.age.by_sessions.weight[0] = -1e9
+        network.interest_decoder.stack.age.by_sessions.weight[0] = -1e9
     history = weeks[0]
     last_event_U = np.searchsorted(history.user_E, np.arange(history.users), "right") - 1
     has_others_U = history.session_counts_U() > 1
@@ -117,7 +118,7 @@ def test_sessions_that_no_interest_looks_at_are_no_evidence(
     assert not newest & set(seen.session_id_V) and len(seen.session_id_V)
 
 
-def test_trend_is_against_the_same_history_a_week_before_by_the_popularity_of_today(
+def test_trend_compares_with_a_week_earlier_at_the_popularity_of_today(
     model: InterestModel, counts: Counts1, weeks: dict[int, History], rows: Rows, world: Any
 ) -> None:
     before = replace(counts, end=counts.end - WEEK)
@@ -135,52 +136,53 @@ def test_trend_is_against_the_same_history_a_week_before_by_the_popularity_of_to
     assert compared > 500 and any(interest["trend"] for row in rows.values() for interest in row["interests"])
 
 
-def test_a_tag_that_came_up_after_the_training_is_told_by_counts(
+def test_a_tag_that_appeared_after_the_training_is_predicted_by_counts(
     model: InterestModel, counts: Counts1, world: Any, sequences_of: Callable[..., pa.Table], rows: Rows
 ) -> None:
     user = next(iter(rows))
     at = datetime.combine(world.last_day, datetime.min.time(), UTC) + timedelta(hours=23)
     touches = [touch for touch in world.touches if touch[0] == user]
-    history = history_of(sequences_of([*touches, *((user, at, "unheard", 1, 1.0) for _ in range(9))]))
-    told, by_counts = (
+    history = history_of(sequences_of([*touches, *((user, at, "unseen", 1, 1.0) for _ in range(9))]))
+    by_model, by_counts = (
         profiles(scorer.score(history), history, world.last_day)[user]
         for scorer in (Transformer1("t", model, counts), counts)
     )
-    (unheard,) = (interest for interest in told["interests"] if interest["tag"] == "unheard")
-    assert unheard["affinity"] == affinities(by_counts)["unheard"]
-    assert unheard["is_new"] and unheard["evidence"] == [f"{user}:{world.last_day}"]
+    (unseen,) = (interest for interest in by_model["interests"] if interest["tag"] == "unseen")
+    assert unseen["affinity"] == affinities(by_counts)["unseen"]
+    assert unseen["is_new"] and unseen["evidence"] == [f"{user}:{world.last_day}"]
 
 
-def test_a_user_without_events_is_told_what_is_popular(
+def test_a_user_without_events_gets_popular_tags(
     model: InterestModel, counts: Counts1, weeks: dict[int, History], world: Any, rows: Rows
 ) -> None:
-    nobody = weeks[0].since(counts.end)
-    assert not nobody.event_counts_U().any()
-    told, by_counts = (
-        profiles(scorer.score(nobody), nobody, world.last_day) for scorer in (Transformer1("t", model, counts), counts)
+    without_events = weeks[0].since(counts.end)
+    assert not without_events.event_counts_U().any()
+    by_model, by_counts = (
+        profiles(scorer.score(without_events), without_events, world.last_day)
+        for scorer in (Transformer1("t", model, counts), counts)
     )
-    for user, row in told.items():
+    for user, row in by_model.items():
         assert row["interests"] == by_counts[user]["interests"]
         assert row["return_probability"] == by_counts[user]["return_probability"]
         assert row["embedding"] == [0.0] * 64 and row["session_count"] == 0
         assert not any(interest["evidence"] for interest in row["interests"])
 
 
-def test_who_comes_back_is_told_by_whom_the_training_found_better(
+def test_the_return_is_predicted_by_the_model_that_the_calibration_chose(
     model: InterestModel, counts: Counts1, weeks: dict[int, History]
 ) -> None:
     by_counts = counts.score(weeks[0]).return_probability_U
     line = replace(model.calibrations.affinity, intercept=0.0, coefficients={"log_odds": 1.0})
     for returning in (None, line):
         calibrations = replace(model.calibrations, returning=returning)
-        told = Transformer1("t", replace(model, calibrations=calibrations), counts).score(weeks[0])
-        assert np.array_equal(told.return_probability_U, by_counts) is (returning is None)
+        scores = Transformer1("t", replace(model, calibrations=calibrations), counts).score(weeks[0])
+        assert np.array_equal(scores.return_probability_U, by_counts) is (returning is None)
 
 
-def test_before_the_referee_it_says_what_it_publishes(
+def test_the_ranker_of_evaluations_has_the_published_affinities(
     model: InterestModel, counts: Counts1, weeks: dict[int, History], scores: Scores
 ) -> None:
     scores_UT = SavedTransformer(model).fitted_as_of(counts).scores_UT(weeks[0])
     assert scores_UT.shape == (weeks[0].users, len(weeks[0].tag_T))
-    told_R = scores_UT[scores.user_R, np.searchsorted(weeks[0].tag_T, scores.tag_R)]
-    np.testing.assert_allclose(told_R, scores.affinity_R, atol=1e-6)
+    affinity_R = scores_UT[scores.user_R, np.searchsorted(weeks[0].tag_T, scores.tag_R)]
+    np.testing.assert_allclose(affinity_R, scores.affinity_R, atol=1e-6)

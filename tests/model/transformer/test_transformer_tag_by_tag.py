@@ -1,4 +1,4 @@
-"""The decoder that emits tags one by one: its loss, and that it learns what users turn to."""
+"""The tag sequence decoder: its loss and its training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,19 +14,20 @@ from model.data.labels import LabeledWindow, label_window
 from model.interfaces import TrainingData
 from model.transformer.config import LossWeights, NetworkConfig, TrainingConfig
 from model.transformer.dataset import Batch, TrainingSet
-from model.transformer.loss import loss_of, sequence_loss
+from model.transformer.fit import TransformerModel
+from model.transformer.loss import sequence_loss, total_loss
 from model.transformer.network import InterestTransformer
 from model.transformer.stacked_features import CrossFittedFeatures
 from model.transformer.tokens import Vocabulary
 from model.transformer.trainer import Trainer
 
-TINY = NetworkConfig(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
+TINY = NetworkConfig(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2, has_tag_sequence_decoder=True)
 WEEK = 7 * MICROS_PER_DAY
 
 
 @pytest.fixture(scope="module")
 def windows(world: Any) -> list[LabeledWindow]:
-    """Three weeks in a row of 120 users, the last of them to be foretold."""
+    """Return three consecutive weeks of 120 users, oldest first."""
     history = history_of(world.until(world.last_day))
     history = history.of_users(np.arange(history.users) < 120)
     return [
@@ -41,8 +42,8 @@ def vocabulary(windows: Sequence[LabeledWindow]) -> Vocabulary:
 
 
 @pytest.fixture(scope="module")
-def window_of(windows: Sequence[LabeledWindow], vocabulary: Vocabulary) -> Callable[..., TrainingSet]:
-    """Return the function that asks everybody at the cuts of some lessons."""
+def training_set_of(windows: Sequence[LabeledWindow], vocabulary: Vocabulary) -> Callable[..., TrainingSet]:
+    """Return a function that makes the training set of some windows, with all users."""
 
     def of(some: Sequence[LabeledWindow]) -> TrainingSet:
         past = some[-1].past
@@ -54,9 +55,22 @@ def window_of(windows: Sequence[LabeledWindow], vocabulary: Vocabulary) -> Calla
 
 
 @pytest.fixture(scope="module")
-def question(window_of: Callable[..., TrainingSet], windows: Sequence[LabeledWindow]) -> Batch:
-    window = window_of(windows[:2])
-    return window.question(np.flatnonzero(window.lengths_U() > 0)[:20])
+def batch(training_set_of: Callable[..., TrainingSet], windows: Sequence[LabeledWindow]) -> Batch:
+    training_set = training_set_of(windows[:2])
+    return training_set.batch(np.flatnonzero(training_set.lengths_U() > 0)[:20])
+
+
+def test_the_loss_needs_a_network_with_the_decoder(vocabulary: Vocabulary, batch: Batch) -> None:
+    config = replace(TINY, has_tag_sequence_decoder=False)
+    network = InterestTransformer(config, len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
+    with pytest.raises(ValueError, match="this network has no tag sequence decoder"):
+        total_loss(network, network(batch.tokens), batch, LossWeights(sequence=0.5))
+
+
+def test_a_model_has_the_decoder_if_its_loss_has_a_weight() -> None:
+    assert not TransformerModel().config.has_tag_sequence_decoder
+    with_weight = TransformerModel(training_config=TrainingConfig(weights=LossWeights(sequence=0.5)))
+    assert with_weight.config.has_tag_sequence_decoder
 
 
 def untrained(vocabulary: Vocabulary) -> InterestTransformer:
@@ -64,57 +78,56 @@ def untrained(vocabulary: Vocabulary) -> InterestTransformer:
     return InterestTransformer(TINY, len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions)).eval()
 
 
-def test_a_tag_is_told_by_those_of_more_touches(vocabulary: Vocabulary, question: Batch) -> None:
-    """The loss is that of a loop over users and cuts which feeds the decoder one true tag after the other."""
+def test_the_loss_of_a_tag_is_given_the_tags_of_more_touches(vocabulary: Vocabulary, batch: Batch) -> None:
+    """The loss equals that of a loop over users and cutoffs that feeds the decoder one true tag after another."""
     network = untrained(vocabulary)
-    memory_BLD = network.encode(question.batch)
+    memory_BLD = network.encode(batch.tokens)
     losses = []
-    for user, cutoff in torch.nonzero(question.is_asked_BC).tolist():
-        touches = question.touched_BCT[user, cutoff].tolist()
+    for user, cutoff in torch.nonzero(batch.has_labels_BC).tolist():
+        touches = batch.touches_BCT[user, cutoff].tolist()
         tags = sorted((tag for tag, count in enumerate(touches) if count), key=lambda tag: (-touches[tag], tag))[:5]
-        for place, tag in enumerate(tags):
-            emitted = torch.zeros(*question.batch.cutoff_BC.shape, place, dtype=torch.long)
-            emitted[user, cutoff] = torch.tensor(tags[:place], dtype=torch.long)
-            told = network.tag_sequence(memory_BLD, question.batch, network.tag_TD, emitted)
-            losses.append(-float(told[user, cutoff, -1, tag]))
-    assert float(sequence_loss(network, memory_BLD, question)) == pytest.approx(np.mean(losses), rel=1e-4)
+        for length, tag in enumerate(tags):
+            emitted = torch.zeros(*batch.tokens.cutoff_BC.shape, length, dtype=torch.long)
+            emitted[user, cutoff] = torch.tensor(tags[:length], dtype=torch.long)
+            log_tag_BCJT = network.log_tag_sequence(memory_BLD, batch.tokens, emitted)
+            losses.append(-float(log_tag_BCJT[user, cutoff, -1, tag]))
+    assert float(sequence_loss(network, memory_BLD, batch)) == pytest.approx(np.mean(losses), rel=1e-4)
 
 
-def test_its_loss_counts_what_its_weight_says_and_nothing_where_nobody_is_asked(
-    vocabulary: Vocabulary, question: Batch
-) -> None:
+def test_the_weight_scales_the_loss_which_is_0_without_labels(vocabulary: Vocabulary, batch: Batch) -> None:
     network = untrained(vocabulary)
-    answer = network(question.batch)
-    off, on = (loss_of(network, answer, question, LossWeights(sequence=weight)) for weight in (0.0, 0.5))
-    alone = sequence_loss(network, answer.memory_BLD, question)
+    output = network(batch.tokens)
+    off, on = (total_loss(network, output, batch, LossWeights(sequence=weight)) for weight in (0.0, 0.5))
+    alone = sequence_loss(network, output.memory_BLD, batch)
     assert float(on - off) == pytest.approx(0.5 * float(alone), rel=1e-4)
-    nobody = replace(question, is_asked_BC=torch.zeros_like(question.is_asked_BC))
-    assert float(sequence_loss(network, answer.memory_BLD, nobody)) == 0.0
+    unlabeled = replace(batch, has_labels_BC=torch.zeros_like(batch.has_labels_BC))
+    assert float(sequence_loss(network, output.memory_BLD, unlabeled)) == 0.0
 
 
-def test_without_its_weight_training_leaves_the_decoder_as_it_was(vocabulary: Vocabulary, question: Batch) -> None:
+def test_without_a_weight_the_decoder_gets_no_gradient(vocabulary: Vocabulary, batch: Batch) -> None:
     network = untrained(vocabulary)
-    for weight, is_taught in ((0.0, False), (0.5, True)):
+    assert network.tag_sequence_decoder is not None
+    for weight, has_gradient in ((0.0, False), (0.5, True)):
         network.zero_grad()
-        loss_of(network, network(question.batch), question, LossWeights(sequence=weight)).backward()  # type: ignore[no-untyped-call]
-        assert (network.tag_sequence.first_D.grad is not None) == is_taught
+        total_loss(network, network(batch.tokens), batch, LossWeights(sequence=weight)).backward()  # type: ignore[no-untyped-call]
+        assert (network.tag_sequence_decoder.first_D.grad is not None) == has_gradient
 
 
-def test_after_a_short_training_the_emitted_tags_are_touched_more_often(
-    window_of: Callable[..., TrainingSet], windows: Sequence[LabeledWindow], vocabulary: Vocabulary
+def test_a_short_training_raises_the_hit_rate_of_emitted_tags(
+    training_set_of: Callable[..., TrainingSet], windows: Sequence[LabeledWindow], vocabulary: Vocabulary
 ) -> None:
-    """Of the week after the one that it learnt from."""
-    recipe = TrainingConfig(
-        epochs=8, tokens_at_once=2048, learning_rate=1e-2, warm_up_steps=5, weights=LossWeights(sequence=1.0)
+    """The hit rate is that of the week after the training windows."""
+    config = TrainingConfig(
+        epochs=8, tokens_per_batch=2048, learning_rate=1e-2, warmup_steps=5, weights=LossWeights(sequence=1.0)
     )
-    learnt = Trainer(untrained(vocabulary), [window_of(windows[:2])], recipe).run().eval()
-    later = window_of(windows[2:])
-    asked = later.question(np.flatnonzero(later.lengths_U() > 0))
+    trained = Trainer(untrained(vocabulary), [training_set_of(windows[:2])], config).run().eval()
+    later = training_set_of(windows[2:])
+    labeled = later.batch(np.flatnonzero(later.lengths_U() > 0))
 
-    def hit_share(network: InterestTransformer) -> float:
-        emitted_BCJ = network.emit_tags(asked.batch, 5)
+    def hit_rate(network: InterestTransformer) -> float:
+        emitted_BCJ = network.emit_tags(labeled.tokens, 5)
         assert all(len(set(emitted)) == 5 for emitted in emitted_BCJ[:, 0].tolist())
-        return float((asked.touched_BCT.gather(2, emitted_BCJ) > 0)[asked.is_asked_BC].float().mean())
+        return float((labeled.touches_BCT.gather(2, emitted_BCJ) > 0)[labeled.has_labels_BC].float().mean())
 
-    before, after = hit_share(untrained(vocabulary)), hit_share(learnt)
+    before, after = hit_rate(untrained(vocabulary)), hit_rate(trained)
     assert after > 1.5 * before

@@ -150,9 +150,9 @@ def test_an_average_of_weights_forgets_its_start() -> None:
     average = WeightAverage(network, keep=0.9)
     with torch.no_grad():
         network.weight.fill_(7.0)
-    average.take(network)
+    average.update(network)
     assert not torch.allclose(average.network.weight, network.weight)
     for _ in range(200):
-        average.take(network)
+        average.update(network)
     torch.testing.assert_close(average.network.weight, network.weight)
     assert not average.network.weight.requires_grad

@@ -20,4 +20,4 @@ def test_the_stack_uses_settings_from_the_grids_of_the_baselines() -> None:
 
 def test_a_trial_trains_one_network_for_one_epoch() -> None:
     (trial,) = TRIAL_GRIDS["transformer"]
-    assert (trial.settings()["networks"], trial.settings()["recipe"]["epochs"]) == (1, 1)
+    assert (trial.settings()["networks"], trial.settings()["training"]["epochs"]) == (1, 1)

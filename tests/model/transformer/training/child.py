@@ -20,9 +20,9 @@ from model.transformer.trainer import Trainer
 
 def main(folder: Path, seconds_per_step: float) -> None:
     network, training_set, config = pickle.loads((folder / "training.pickle").read_bytes())
-    trainer = Trainer(network, [training_set], config, Runtime.found())
+    trainer = Trainer(network, [training_set], config, Runtime.detect())
     average = trainer.run(lambda progress: time.sleep(seconds_per_step), Checkpoint(folder / "checkpoint.pt", 0.0))
-    torch.save(average.state_dict(), folder / f"weights.{trainer.learner.fabric.global_rank}.pt")
+    torch.save(average.state_dict(), folder / f"weights.{trainer.train_state.fabric.global_rank}.pt")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A training small enough to be done many times over: 80 users, one block each way, three epochs."""
+"""A small training: 80 users, one encoder and one decoder block, three epochs."""
 
 import os
 import sys
@@ -35,15 +35,15 @@ class Small:
 
     training_set: TrainingSet
     later_week: TrainingSet
-    known: tuple[int, int, int]  # items, tags, actions
+    names: tuple[int, int, int]  # items, tags, actions
     recipe: TrainingConfig
 
     def network(self, seed: int = 1) -> InterestTransformer:
         torch.manual_seed(seed)
-        return InterestTransformer(SMALL, *self.known, paths=1)
+        return InterestTransformer(SMALL, *self.names, features=1)
 
-    def trainer(self, machine: Any = None, **changes: Any) -> Trainer:
-        return Trainer(self.network(), [self.training_set], replace(self.recipe, **changes), machine)
+    def trainer(self, runtime: Any = None, **changes: Any) -> Trainer:
+        return Trainer(self.network(), [self.training_set], replace(self.config, **changes), runtime)
 
 
 @pytest.fixture(scope="session")
@@ -53,17 +53,17 @@ def small(world: Any) -> Small:
     cutoffs = [end_of_day(world.last_day) - number * WEEK for number in (3, 2, 1)]
     windows = [label_window(history, cutoff, cutoff + WEEK) for cutoff in cutoffs]
     vocabulary = Vocabulary.of(windows[-1].past)
-    paths = CrossFittedFeatures.of(
+    features = CrossFittedFeatures.of(
         [OwnCounts(is_tuned=True)], TrainingData(windows[:1], windows[1].past, windows[1].cutoff)
     )
-    training_set, later_week = (TrainingSet.of(one.past, [one], vocabulary, paths, SMALL) for one in windows[1:])
+    training_set, later_week = (TrainingSet.of(one.past, [one], vocabulary, features, SMALL) for one in windows[1:])
     known = (len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions))
-    return Small(training_set, later_week, known, TrainingConfig(epochs=3, tokens_at_once=1024, warm_up_steps=5))
+    return Small(training_set, later_week, known, TrainingConfig(epochs=3, tokens_per_batch=1024, warmup_steps=5))
 
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Let torch add up in the order in which a child with one thread does."""
+    """Use one thread, as the child process does, so that sums have the same order."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -72,23 +72,23 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def child(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[list[str], dict[str, Any]]]:
-    """Return the function that tells how `child.py` is started, on so many ranks."""
-    compiled = str(tmp_path_factory.mktemp("compiled"))  # by the first for the others, which begin seconds sooner
+    """Return a function that returns the command and the options to start `child.py` on some ranks."""
+    compiled = str(tmp_path_factory.mktemp("compiled"))  # compiled once for all children
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
-    def started(*arguments: object, ranks: int = 1) -> tuple[list[str], dict[str, Any]]:
+    def command(*arguments: object, ranks: int = 1) -> tuple[list[str], dict[str, Any]]:
         several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
         line = [sys.executable, *several, str(CHILD), *map(str, arguments)]
         own = {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": compiled, "OMP_NUM_THREADS": "1"}
-        machine = {"GLOO_SOCKET_IFNAME": "lo", "CUDA_VISIBLE_DEVICES": ""}
-        return line, {"env": {**environment, **own, **machine}, "cwd": ROOT}
+        devices = {"GLOO_SOCKET_IFNAME": "lo", "CUDA_VISIBLE_DEVICES": ""}
+        return line, {"env": {**environment, **own, **devices}, "cwd": ROOT}
 
-    return started
+    return command
 
 
 @pytest.fixture(scope="session")
 def same_weights() -> Callable[[Any, Any], bool]:
-    """Return the function that tells whether two states are equal bit for bit."""
+    """Return a function that compares two states bit for bit."""
 
     def compare(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
         return list(one) == list(other) and all(torch.equal(one[name], weight) for name, weight in other.items())

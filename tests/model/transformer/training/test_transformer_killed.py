@@ -10,31 +10,31 @@ from typing import Any
 import pytest
 import torch
 
-from model.transformer.dataset import batches
-from model.transformer.loss import loss_of
+from model.transformer.dataset import batch_by_length
+from model.transformer.loss import total_loss
 from model.transformer.network import InterestTransformer
 
 PATIENCE_SECONDS = 120
 
 
 def prepare(small: Any, folder: Path) -> None:
-    (folder / "training.pickle").write_bytes(pickle.dumps((small.network(), small.training_set, small.recipe)))
+    (folder / "training.pickle").write_bytes(pickle.dumps((small.network(), small.training_set, small.config)))
 
 
 def position(folder: Path) -> tuple[int, int, int]:
-    """Return the finished epochs, the finished batches of the next one, and the steps in the checkpoint."""
+    """Return the finished epochs, the finished batch_by_length of the next one, and the steps in the checkpoint."""
     file = folder / "checkpoint.pt"
-    return tuple(torch.load(file, weights_only=True)["state"]["stands"]) if file.exists() else (0, 0, 0)
+    return tuple(torch.load(file, weights_only=True)["state"]["position"]) if file.exists() else (0, 0, 0)
 
 
 @torch.no_grad()
 def later_loss(small: Any, network: InterestTransformer) -> float:
     """Return the mean loss per user in the week after the training set."""
     later, total, users = small.later_week, 0.0, 0
-    for user_B in batches(later.lengths_U(), small.recipe.tokens_at_once):
-        batch = later.question(user_B)
-        output = network(batch.batch, batch.stacked_BCTP)
-        total += float(loss_of(network, output, batch, small.recipe.weights)) * len(user_B)
+    for user_B in batch_by_length(later.lengths_U(), small.config.tokens_per_batch):
+        batch = later.batch(user_B)
+        output = network(batch.tokens, batch.stacked_BCTP)
+        total += float(total_loss(network, output, batch, small.config.weights)) * len(user_B)
         users += len(user_B)
     return total / users
 

@@ -1,4 +1,4 @@
-"""One process or several, CPU or GPU; in what order and by whom users are read."""
+"""The runtime, the plan of an epoch, and the users of each rank."""
 
 import os
 from collections.abc import Callable
@@ -8,76 +8,76 @@ import numpy as np
 import pytest
 import torch
 
-from model.transformer.dataset import plan, share
-from model.transformer.distributed import Runtime, cores, scoring_threads
-from model.transformer.tensors import leaves, moved, rebuilt
+from model.transformer.dataset import plan_epoch, users_of_rank
+from model.transformer.distributed import Runtime, available_cores, scoring_threads
+from model.transformer.tensors import flatten, move, unflatten
 
 RANKS = {"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}
 
 
-def test_without_a_gpu_it_is_one_process_in_single_precision_or_what_torchrun_started() -> None:
-    assert Runtime.found({}) == Runtime("cpu", "32-true", False, 1, 1)
-    assert Runtime.found(RANKS) == Runtime("cpu", "32-true", False, 4, 2)
+def test_without_a_gpu_the_runtime_has_single_precision_and_the_ranks_of_torchrun() -> None:
+    assert Runtime.detect({}) == Runtime("cpu", "32-true", False, 1, 1)
+    assert Runtime.detect(RANKS) == Runtime("cpu", "32-true", False, 4, 2)
 
 
 @pytest.mark.parametrize(("has_bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_a_gpu_computes_in_bf16_where_it_can(monkeypatch: pytest.MonkeyPatch, has_bf16: bool, precision: Any) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
-    assert Runtime.found(RANKS) == Runtime("cuda", precision, True, 4, 2)
+    assert Runtime.detect(RANKS) == Runtime("cuda", precision, True, 4, 2)
 
 
-def test_bf16_gives_like_weights_but_not_the_same(small: Any, same_weights: Callable[..., bool]) -> None:
+def test_bf16_gives_similar_weights_but_not_the_same(small: Any, same_weights: Callable[..., bool]) -> None:
     single = small.trainer(epochs=1).run().state_dict()
-    mixed = small.trainer(epochs=1, machine=Runtime(precision="bf16-mixed")).run().state_dict()
+    mixed = small.trainer(epochs=1, runtime=Runtime(precision="bf16-mixed")).run().state_dict()
     assert not same_weights(single, mixed)
     for name, weight in single.items():
         torch.testing.assert_close(mixed[name], weight, rtol=0.1, atol=0.02)
 
 
-def test_only_where_it_pays_is_a_network_compiled(monkeypatch: pytest.MonkeyPatch, small: Any) -> None:
+def test_only_a_compiled_runtime_compiles_the_network(monkeypatch: pytest.MonkeyPatch, small: Any) -> None:
     compiled: list[Any] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda network, dynamic: compiled.append((network, dynamic)))
     network = small.network()
-    Runtime().readied(network)
+    Runtime().compile(network)
     assert compiled == []
-    Runtime("cuda", is_compiled=True).readied(network)
+    Runtime("cuda", is_compiled=True).compile(network)
     assert compiled == [(network, True)]
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system tells a process nothing of its cores")
-def test_it_scores_on_the_cores_that_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no CPU affinity")
+def test_scoring_uses_the_available_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {2, 5, 7})
-    assert cores() == 3
+    assert available_cores() == 3
     with scoring_threads() as threads:
         assert threads._max_workers == 3
 
 
-def test_an_epoch_asks_every_user_of_every_source_once_in_an_order_of_its_own(small: Any) -> None:
-    sources = [small.training_set, small.later_week]
+def test_an_epoch_has_every_user_of_every_set_once_in_its_own_order(small: Any) -> None:
+    sets = [small.training_set, small.later_week]
     orders = []
     for epoch in (0, 1, 0):
-        told = plan(sources, 1024, np.random.default_rng([1, epoch]))
-        for source in sources:
-            users = np.concatenate([user_B for one, user_B in told if one is source])
-            assert sorted(users.tolist()) == list(range(len(source.lengths_U())))
-        orders.append([user_B.tolist() for _, user_B in told])
+        planned = plan_epoch(sets, 1024, np.random.default_rng([1, epoch]))
+        for training_set in sets:
+            users = np.concatenate([user_B for one, user_B in planned if one is training_set])
+            assert sorted(users.tolist()) == list(range(len(training_set.lengths_U())))
+        orders.append([user_B.tolist() for _, user_B in planned])
     assert orders[0] == orders[2] != orders[1]
 
 
 @pytest.mark.parametrize("users", [1, 2, 3, 10])
-def test_ranks_share_a_batch_and_none_is_without_users(users: int) -> None:
+def test_ranks_share_a_batch_and_each_has_users(users: int) -> None:
     user_B = np.arange(100, 100 + users)
-    shares = [share(user_B, rank, 3) for rank in range(3)]
+    shares = [users_of_rank(user_B, rank, 3) for rank in range(3)]
     assert {user for shared in shares for user in shared.tolist()} == set(user_B.tolist())
     assert max(map(len, shares)) - min(map(len, shares)) <= 1 and min(map(len, shares)) >= 1
-    assert share(user_B, 0, 1).tolist() == user_B.tolist()
+    assert users_of_rank(user_B, 0, 1).tolist() == user_B.tolist()
 
 
-def test_a_question_is_taken_apart_by_its_fields_and_put_together_again(small: Any) -> None:
-    question = small.training_set.question(np.array([3, 1]))
-    told = leaves(question)
-    assert set(told) >= {"batch.kind_BL", "stacked_BCTP", "touched_BCT"}
-    again = rebuilt(type(question), moved(told, torch.device("cpu")))
-    assert again.batch.kind_BL is question.batch.kind_BL and again.touched_BCT is question.touched_BCT
-    assert moved(told, torch.device("meta"))["batch.kind_BL"].is_meta
+def test_a_batch_is_flattened_by_its_fields_and_restored(small: Any) -> None:
+    batch = small.training_set.batch(np.array([3, 1]))
+    by_name = flatten(batch)
+    assert set(by_name) >= {"tokens.kind_BL", "stacked_BCTP", "touches_BCT"}
+    restored = unflatten(type(batch), move(by_name, torch.device("cpu")))
+    assert restored.tokens.kind_BL is batch.tokens.kind_BL and restored.touches_BCT is batch.touches_BCT
+    assert move(by_name, torch.device("meta"))["tokens.kind_BL"].is_meta

@@ -1,4 +1,4 @@
-"""Where a training stands, told to who waits for it."""
+"""The progress of a training: its measurement and its output on a terminal and elsewhere."""
 
 import io
 from typing import Any
@@ -9,36 +9,36 @@ from rich.console import Console
 from model.transformer.progress import Meter, Progress, console_progress
 
 
-def test_a_meter_counts_from_where_this_process_took_up_the_training() -> None:
+def test_a_meter_counts_from_the_first_step_of_this_process() -> None:
     now = [100.0]
     meter = Meter(first_step=40, steps=100, clock=lambda: now[0])
     now[0] = 102.0
     meter.progress(41, 3.0, events=500)
     now[0] = 104.0
-    told = meter.progress(42, 2.5, events=700)
-    assert told == Progress(42, 100, 2.5, events_per_second=300.0, seconds_left=2.0 * 58)
+    progress = meter.progress(42, 2.5, events=700)
+    assert progress == Progress(42, 100, 2.5, events_per_second=300.0, seconds_left=2.0 * 58)
     assert meter.progress(101, 2.5, events=0).seconds_left == 0
 
 
 def test_on_a_terminal_it_is_one_line_with_loss_speed_and_time_left() -> None:
     out = io.StringIO()
-    with console_progress(Console(file=out, force_terminal=True, width=120)) as told:
-        told(Progress(3, 10, 2.34567, 12345.0, 83.0))
+    with console_progress(Console(file=out, force_terminal=True, width=120)) as callback:
+        callback(Progress(3, 10, 2.34567, 12345.0, 83.0))
     assert "step 3 of 10, loss 2.3457, 12,345 events/s, 1:23 left" in out.getvalue()
 
 
 @pytest.mark.parametrize(("plain_seconds", "lines"), [(0.0, 3), (1e9, 0)])
-def test_elsewhere_it_is_a_plain_line_now_and_then(plain_seconds: float, lines: int) -> None:
+def test_without_a_terminal_it_is_a_plain_line_now_and_then(plain_seconds: float, lines: int) -> None:
     out = io.StringIO()
-    with console_progress(Console(file=out), plain_seconds) as told:
+    with console_progress(Console(file=out), plain_seconds) as callback:
         for step in range(3):
-            told(Progress(step, 10, 2.0, 100.0, 5.0))
+            callback(Progress(step, 10, 2.0, 100.0, 5.0))
     assert out.getvalue().count("events/s, 0:05 left") == lines and "\x1b" not in out.getvalue()
 
 
-def test_a_training_tells_events_and_the_time_left(small: Any) -> None:
-    told: list[Progress] = []
-    small.trainer(epochs=1).run(told.append)
-    assert [progress.step for progress in told] == list(range(1, len(told) + 1))
-    assert all(progress.events_per_second > 0 for progress in told)
-    assert told[0].seconds_left > told[-1].seconds_left == 0
+def test_a_training_reports_speed_and_the_time_left(small: Any) -> None:
+    reports: list[Progress] = []
+    small.trainer(epochs=1).run(reports.append)
+    assert [progress.step for progress in reports] == list(range(1, len(reports) + 1))
+    assert all(progress.events_per_second > 0 for progress in reports)
+    assert reports[0].seconds_left > reports[-1].seconds_left == 0

@@ -1,4 +1,4 @@
-"""`model train` by two ranks of this machine: one training, told, kept and promoted once."""
+"""`model train` with two ranks on this machine: one training, printed, saved and promoted once."""
 
 import os
 import re
@@ -21,7 +21,7 @@ Trained = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def trained(shop: Any, tmp_path: Path) -> Trained:
-    """Return the function that trains the Transformer on a few of the shop's users by so many ranks."""
+    """Return a function that trains the Transformer with two ranks on a few users of the shop."""
     sequences = new_catalog(tmp_path).load_table(SEQUENCES_TABLE)
     few = replace(shop, touches=[touch for touch in shop.touches if touch[0] < "user0100"])
     for number in (4, 3, 2, 1, 0):
@@ -42,21 +42,19 @@ def trained(shop: Any, tmp_path: Path) -> Trained:
     return train
 
 
-def test_two_ranks_train_together_and_one_of_them_keeps_what_came_of_it(
-    trained: Trained, shop: Any, tmp_path: Path
-) -> None:
-    told = trained(str(shop.last_day))
-    assert told.returncode == 0, told.stderr
-    (line,) = told.stdout.splitlines()
+def test_two_ranks_train_together_and_one_saves_the_model(trained: Trained, shop: Any, tmp_path: Path) -> None:
+    result = trained(str(shop.last_day))
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stdout.splitlines()
     assert re.fullmatch(r"transformer-1\.\d+ (not )?promoted: nDCG@10 .*", line)
-    assert len(re.findall("counts-1", told.stderr)) == 1, "one of them tells"
+    assert len(re.findall("counts-1", result.stderr)) == 1, "only one rank prints"
     client = Registry(tmp_path)._client()
     (experiment,) = [one for one in client.search_experiments() if one.name == "interest-training"]
     assert len(client.search_runs([experiment.experiment_id])) == 1
     assert list((tmp_path / "exchange").iterdir()) == []
 
 
-def test_what_ranks_could_not_read_is_told_with_its_exit_code(trained: Trained, shop: Any) -> None:
-    told = trained(str(shop.last_day - timedelta(days=14)))
-    assert told.returncode == 1
-    assert "model: too little history to train through" in told.stderr
+def test_an_error_of_the_ranks_is_printed_with_its_exit_code(trained: Trained, shop: Any) -> None:
+    result = trained(str(shop.last_day - timedelta(days=14)))
+    assert result.returncode == 1
+    assert "model: too little history to train through" in result.stderr
