@@ -22,6 +22,7 @@ time.tzset()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
+ICEBERG = sorted((ROOT / ".throughline" / "jars" / "jars").glob("org.apache.iceberg_iceberg-spark-runtime-*.jar"))
 LOOPBACK = "127.0.0.1,::1,localhost"
 Row = Mapping[str, Any]
 
@@ -38,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
-    """Return the one session of the run: two cores, no catalog, no jars, no ports beyond loopback."""
+    """Return the one session of the run: two cores, no catalog, loopback only; Iceberg if it has been fetched."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -47,6 +48,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     os.environ["SPARK_CONF_DIR"] = str(folder)  # an empty one: nobody's catalog, nobody's jars
     options = {
         "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraClassPath": ":".join(map(str, ICEBERG)),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",

@@ -1,4 +1,4 @@
-"""Create the tables that are not there yet; the first Spark start of an installation, which also fetches the jars.
+"""Create missing tables and columns. This is the first Spark start of an installation, which also fetches the jars.
 
 spark-submit pipeline/jobs/tables.py
 """

@@ -1,49 +1,51 @@
-"""Names that the terminal, the orchestrator and the jobs agree on, without importing Spark.
+"""The tables of `sql/ddl`: their names, their creation, and the columns that an existing one lacks.
 
-The tables, as `sql/ddl` declares them.
+Names of branches and runs are here too. Spark is imported only by the functions that need it, since the terminal and
+the orchestrator use the names.
 """
 
+import json
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import UsageError
+from pipeline.errors import InputError, UsageError
 from pipeline.settings import ROOT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.types import DataType, StructType
 
 BRANCH_PREFIX = "night_"
-
-
-def branch_of(day: date) -> str:
-    """Return the branch on which the night of `day` (a range: its last day) works."""
-    return f"{BRANCH_PREFIX}{day:%Y%m%d}"
-
-
-def default_run_id(day: date) -> str:
-    """Return the run id under which steps typed one by one in a terminal find each other."""
-    return f"terminal_{day:%Y%m%d}"
-
-
-def clusters_run_id(through: date) -> str:
-    """Return the run id under which item clusters are trained, by default."""
-    return f"clusters_{through:%Y%m%d}"
-
-
-def require_run_id(run_id: str) -> str:
-    """Return a run id that can name a folder. Raises UsageError saying what it may be made of."""
-    if not run_id or not all(letter.isalnum() or letter in "_.-" for letter in run_id):
-        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only")
-    return run_id
-
-
 NAMESPACE = "interest"
-# Written on the branch of a night and published together.
+# Written on the branch of a run and published together.
 NIGHT_TABLES = (
     "events", "rejects", "items", "item_clusters", "device_users", "sessions", "sequences", "profiles", "runs",
 )  # fmt: skip
 DDL = ROOT / "sql" / "ddl"
+
+
+def branch_of(day: date) -> str:
+    """Return the branch that a run of `day` (of a range: its last day) writes to."""
+    return f"{BRANCH_PREFIX}{day:%Y%m%d}"
+
+
+def default_run_id(day: date) -> str:
+    """Return the run id that steps typed one by one in a terminal share."""
+    return f"terminal_{day:%Y%m%d}"
+
+
+def clusters_run_id(through: date) -> str:
+    """Return the default run id of a training of item clusters."""
+    return f"clusters_{through:%Y%m%d}"
+
+
+def require_run_id(run_id: str) -> str:
+    """Return the run id. Raises UsageError if it cannot name a folder."""
+    if not run_id or not all(letter.isalnum() or letter in "_.-" for letter in run_id):
+        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only")
+    return run_id
 
 
 def table(name: str) -> str:
@@ -54,11 +56,66 @@ def ddl_files() -> list[Path]:
     return sorted(DDL.glob("*.sql"))
 
 
-def create_tables(spark: "SparkSession") -> None:
-    """Create the namespace and the tables that are not there yet, each with a first, empty snapshot to branch from."""
+def create_tables(spark: "SparkSession", files: list[Path] | None = None) -> None:
+    """Create the namespace and the missing tables, and add the missing columns to the others. Call it on main.
+
+    files: the CREATE TABLE statements, one a file, named for their tables; by default all of `sql/ddl`.
+
+    Raises InputError if a table has a column with another type than its statement declares.
+    """
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {NAMESPACE}")
-    there = {row.tableName for row in spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}
-    for file in ddl_files():
-        if file.stem not in there:
-            spark.sql(file.read_text())
-            spark.table(table(file.stem)).limit(0).writeTo(table(file.stem)).append()
+    existing = {row.tableName for row in spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}
+    for file in files or ddl_files():
+        name = table(file.stem)
+        if file.stem not in existing:
+            spark.sql(file.read_text(encoding="utf-8"))
+        elif not _add_missing_columns(spark, file):
+            continue
+        # An empty snapshot: the first has a branch to start from, a later one reads with the new columns.
+        spark.table(name).limit(0).writeTo(name).append()
+
+
+def declared_schema(spark: "SparkSession", statement: str) -> "StructType":
+    """Return the columns of a CREATE TABLE statement, as Spark's own parser reads them."""
+    from pyspark.sql.types import StructType
+
+    plan = spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
+    return StructType.fromJson(json.loads(plan.tableSchema().json()))
+
+
+def _add_missing_columns(spark: "SparkSession", file: Path) -> bool:
+    """Add the declared columns that a table lacks, nullable and in the declared order; return whether any was added."""
+    name = table(file.stem)
+    declared = declared_schema(spark, file.read_text(encoding="utf-8"))
+    missing = list(_missing(declared, spark.table(name).schema, (), file))
+    if missing:
+        spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({', '.join(missing)})")
+        print(f"table {name}: added {', '.join(column.split(' ', 1)[0] for column in missing)}", flush=True)
+    return bool(missing)
+
+
+def _missing(declared: "DataType", found: "DataType", path: tuple[str, ...], file: Path) -> Iterator[str]:
+    """Yield the column definitions that `found` lacks, those inside its structs included."""
+    from pyspark.sql.types import ArrayType, MapType, StructField, StructType
+
+    if isinstance(declared, StructType) and isinstance(found, StructType):
+        before = "FIRST"
+        for field in declared:
+            inside = (*path, field.name)
+            if field.name in found.names:
+                yield from _missing(field.dataType, found[field.name].dataType, inside, file)
+            else:
+                nullable = StructType([StructField(field.name, field.dataType, True, field.metadata)])
+                yield f"{'.'.join((*path, nullable.toDDL()))} {before}"
+            before = f"AFTER {field.name}"
+    elif isinstance(declared, ArrayType) and isinstance(found, ArrayType):
+        yield from _missing(declared.elementType, found.elementType, (*path, "element"), file)
+    elif isinstance(declared, MapType) and isinstance(found, MapType):
+        yield from _missing(declared.keyType, found.keyType, (*path, "key"), file)
+        yield from _missing(declared.valueType, found.valueType, (*path, "value"), file)
+    elif declared != found:
+        raise InputError(
+            f"table {table(file.stem)}: column {'.'.join(path)} is {found.simpleString()}, but {file.name} declares "
+            f"{declared.simpleString()}: the type of an existing column cannot change. Was the table made by another "
+            f"version? Use that version, or land the logs in a new THROUGHLINE_HOME"
+        )

@@ -1,0 +1,129 @@
+"""Existing tables follow `sql/ddl`, on real Iceberg tables of Spark in a folder, read back by Spark and PyIceberg."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyiceberg.table import StaticTable
+
+from pipeline.errors import InputError
+from pipeline.warehouse.tables import create_tables, ddl_files, declared_schema, table
+
+OLD = """
+CREATE TABLE interest.notes (
+    day    DATE   NOT NULL COMMENT 'day of the note',
+    marks  ARRAY<STRUCT<tag: STRING COMMENT 'interest tag'>> NOT NULL COMMENT 'marks'
+) USING iceberg PARTITIONED BY (day)
+"""
+NEW = """
+CREATE TABLE IF NOT EXISTS interest.notes (
+    day    DATE   NOT NULL COMMENT 'day of the note',
+    author STRING NOT NULL COMMENT 'the user''s pseudonym, "hex"',
+    marks  ARRAY<STRUCT<
+        place: STRUCT<x: INT COMMENT 'column'> COMMENT 'where',
+        tag: STRING COMMENT 'interest tag',
+        score: DOUBLE COMMENT 'from 0 to 1'
+    >>            NOT NULL COMMENT 'marks'
+) USING iceberg PARTITIONED BY (day)
+"""
+DAY = date(2026, 1, 31)
+
+
+@pytest.fixture
+def iceberg(spark: Any, tmp_path: Path) -> Any:
+    """A Spark session whose current catalog is one of Iceberg in a folder."""
+    if not spark.conf.get("spark.driver.extraClassPath"):
+        pytest.skip("no Iceberg in .throughline/jars: `throughline setup` fetches it")
+    session = spark.newSession()
+    settings = {"": "org.apache.iceberg.spark.SparkCatalog", ".type": "hadoop", ".warehouse": str(tmp_path / "tables")}
+    for key, value in settings.items():
+        session.conf.set(f"spark.sql.catalog.scratch{key}", value)
+    session.sql("USE scratch")
+    return session
+
+
+def ddl(folder: Path, statement: str) -> list[Path]:
+    file = folder / "notes.sql"
+    file.write_text(statement, encoding="utf-8")
+    return [file]
+
+
+@pytest.fixture
+def notes(iceberg: Any, tmp_path: Path) -> Any:
+    """The table as the former statement makes it, with one row."""
+    create_tables(iceberg, ddl(tmp_path, OLD))
+    rows = iceberg.createDataFrame([(DAY, [("jazz",)])], iceberg.table(table("notes")).schema)
+    rows.writeTo(table("notes")).append()
+    return iceberg
+
+
+def test_a_table_gets_the_columns_that_it_lacks(notes: Any, tmp_path: Path) -> None:
+    create_tables(notes, ddl(tmp_path, NEW))
+    found, declared = notes.table(table("notes")).schema, declared_schema(notes, NEW)
+    assert found.simpleString() == declared.simpleString()
+    assert [field.metadata for field in found] == [field.metadata for field in declared]
+    assert found["author"].metadata["comment"] == 'the user\'s pseudonym, "hex"'
+    marks = found["marks"].dataType.elementType
+    assert [field.metadata["comment"] for field in marks] == ["where", "interest tag", "from 0 to 1"]
+    assert marks["place"].dataType["x"].metadata["comment"] == "column"
+    assert found["author"].nullable
+    [row] = notes.table(table("notes")).collect()
+    assert row.asDict(recursive=True) == {
+        "day": DAY, "author": None, "marks": [{"place": None, "tag": "jazz", "score": None}],
+    }  # fmt: skip
+
+
+def test_rows_of_both_schemas_are_read_by_pyiceberg(notes: Any, tmp_path: Path) -> None:
+    before = metadata(tmp_path).current_snapshot()
+    create_tables(notes, ddl(tmp_path, NEW))
+    rows = notes.createDataFrame([(DAY, "a" * 64, [(None, "chess", 0.5)])], notes.table(table("notes")).schema)
+    rows.writeTo(table("notes")).append()
+    kept = metadata(tmp_path)
+    assert before is not None
+    assert kept.scan(snapshot_id=before.snapshot_id).to_arrow().to_pylist() == [
+        {"day": DAY, "marks": [{"tag": "jazz"}]}
+    ]
+    found = sorted(kept.scan().to_arrow().to_pylist(), key=lambda row: row["marks"][0]["tag"])
+    assert found == [
+        {"day": DAY, "author": "a" * 64, "marks": [{"place": None, "tag": "chess", "score": 0.5}]},
+        {"day": DAY, "author": None, "marks": [{"place": None, "tag": "jazz", "score": None}]},
+    ]
+
+
+def metadata(folder: Path) -> StaticTable:
+    files = (folder / "tables" / "interest" / "notes" / "metadata").glob("v*.metadata.json")
+    newest = max(files, key=lambda file: int(file.name[1:].split(".")[0]))
+    return StaticTable.from_metadata(str(newest))
+
+
+def test_the_newest_snapshot_has_the_added_columns(notes: Any, tmp_path: Path) -> None:
+    create_tables(notes, ddl(tmp_path, NEW))
+    newest = notes.sql("SELECT snapshot_id FROM interest.notes.refs WHERE name = 'main'").first().snapshot_id
+    assert "author" in notes.read.option("versionAsOf", newest).table(table("notes")).columns
+
+
+def test_a_table_that_lacks_nothing_keeps_its_snapshot(notes: Any, tmp_path: Path) -> None:
+    create_tables(notes, ddl(tmp_path, NEW))
+    once = metadata(tmp_path).metadata
+    create_tables(notes, ddl(tmp_path, NEW))
+    assert metadata(tmp_path).metadata == once
+
+
+@pytest.mark.parametrize(
+    ("former", "column"), [("DATE ", "day is date"), ("tag: STRING", "marks.element.tag is string")]
+)
+def test_a_column_of_another_type_is_an_error(notes: Any, tmp_path: Path, former: str, column: str) -> None:
+    changed = NEW.replace(former, former.replace("DATE", "STRING").replace(": STRING", ": INT"))
+    with pytest.raises(InputError, match=f"interest.notes: column {column}, but notes.sql declares"):
+        create_tables(notes, ddl(tmp_path, changed))
+    assert notes.table(table("notes")).columns == ["day", "marks"]
+
+
+def test_all_tables_can_be_created_twice(iceberg: Any) -> None:
+    create_tables(iceberg)
+    create_tables(iceberg)
+    for file in ddl_files():
+        found = iceberg.table(table(file.stem)).schema
+        assert found == declared_schema(iceberg, file.read_text(encoding="utf-8")), file.name
+        assert iceberg.sql(f"SELECT count(*) AS n FROM {table(file.stem)}.snapshots").first().n == 1
