@@ -1,9 +1,9 @@
-"""Do in small what the steps of a night do, so that the JVM can keep the classes which they need.
+"""Run the steps on a small log, so that the JVM can archive the classes that they load.
 
     spark-submit --driver-java-options -XX:ArchiveClassesAtExit=FILE pipeline/jobs/classes.py
 
-A few made-up people through clean, sessions and sequences, on tables of a catalog in a folder that goes away. Nothing
-of the installation is read or written. See `pipeline/local/spark_config.py`.
+Runs clean, sessions and sequences for some generated users, on tables of a catalog in a temporary folder. It neither
+reads nor writes the tables of the installation. See `pipeline/local/spark_config.py`.
 """
 
 from pathlib import Path
@@ -16,7 +16,8 @@ from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.errors import exit_with_message
 from pipeline.landing.arrival import arrival_days
-from pipeline.landing.zone import LandingZone, stage_files
+from pipeline.landing.staging import stage_files
+from pipeline.landing.zone import LandingZone
 from pipeline.quality import gates
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
@@ -34,11 +35,11 @@ CATALOG = "scratch"
 def main() -> None:
     gates.load_in_background()
     with TemporaryDirectory(prefix="throughline-classes-") as folder:
-        night_in_small(Path(folder))
+        run_steps(Path(folder))
 
 
-def night_in_small(folder: Path) -> None:
-    """Clean a made-up log, cut sessions, build sequences, and write each to its table in `folder`."""
+def run_steps(folder: Path) -> None:
+    """Clean a generated log, build sessions and sequences, and write each to its table in `folder`."""
     spark = SparkSession.builder.appName("classes").getOrCreate()
     catalog = f"spark.sql.catalog.{CATALOG}"
     for key, value in (("", "org.apache.iceberg.spark.SparkCatalog"), (".type", "hadoop"), (".warehouse", folder)):
@@ -52,16 +53,16 @@ def night_in_small(folder: Path) -> None:
     staged = stage_files([first_day], LandingZone(folder / "landing"), source.name, source.reader, folder / "staging")
     lines = spark.read.parquet(*[str(file.lines_file) for file in staged])
     lines = arrival_days(lines.withColumn("source", F.lit(source.name)), source)
-    judged = validate(lines, source, b"nobody's", settings).persist()
-    cleaned = clean(judged, spark.table(table("events")), PLAN.first_day, settings)
+    validated = validate(lines, source, b"a key of no home", settings).persist()
+    cleaned = clean(validated, spark.table(table("events")), PLAN.first_day, settings)
     for name, made in (("events", cleaned.events), ("rejects", cleaned.rejects)):
         made.select(spark.table(table(name)).columns).writeTo(table(name)).overwrite(F.lit(True))
 
     rules, events = Rules.of({source.name: source}), spark.table(table("events"))
     owners = device_owners(spark.table(table("device_users")), {})
-    cut = sessionize(owned(events, owners, F.lit(PLAN.first_day)), rules)
-    cut = sessions_of(cut, rules, F.lit(PLAN.first_day)).localCheckpoint()
-    cut.select(spark.table(table("sessions")).columns).writeTo(table("sessions")).overwrite(F.lit(True))
+    sessionized = sessionize(owned(events, owners, F.lit(PLAN.first_day)), rules)
+    sessions = sessions_of(sessionized, rules, F.lit(PLAN.first_day)).localCheckpoint()
+    sessions.select(spark.table(table("sessions")).columns).writeTo(table("sessions")).overwrite(F.lit(True))
     made = sequences(events, owners, [PLAN.first_day], rules, settings.sequence_length)
     made.select(spark.table(table("sequences")).columns).writeTo(table("sequences")).overwrite(F.lit(True))
     gates.check(events.where("bot_class = 'human'"), "events")

@@ -1,4 +1,4 @@
-"""Take a log into the landing zone, every line kept, by arrival day.
+"""Land a log: copy every line into the landing zone, by arrival day.
 
 spark-submit pipeline/jobs/land.py --source demo [--arrival-day 2026-01-31] PATH...
 """
@@ -13,7 +13,8 @@ from pipeline.days import format_days, parse_day
 from pipeline.errors import exit_with_message
 from pipeline.files import write_whole
 from pipeline.landing.arrival import land_events, land_items
-from pipeline.landing.zone import LandingZone, input_files, sort_files, stage_files
+from pipeline.landing.staging import input_files, sort_files, stage_files
+from pipeline.landing.zone import SOURCE_FILE, LandingZone
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
@@ -36,24 +37,24 @@ def main() -> None:
     check_items(spark, source, toml)
 
     staging = home / "staging" / source.name
-    shutil.rmtree(staging, ignore_errors=True)  # what a killed run left
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed run
     try:
         logs = stage_files(found.logs, zone, source.name, source.reader, staging)
         item_reader = source.items.reader if source.items else source.reader
         catalogues = stage_files(found.catalogues, zone, source.name, item_reader, staging)
         days = land_events(spark, zone, source, logs, arguments.arrival_day, staging) if logs else []
         land_items(zone, source.name, catalogues)
-        write_whole(zone.root / source.name / "source.toml", toml.read_text(encoding="utf-8"))
+        write_whole(zone.root / source.name / SOURCE_FILE, toml.read_text(encoding="utf-8"))
         for staged in [*logs, *catalogues]:
-            zone.remember(source.name, staged)
+            zone.remember(source.name, staged.sha256, staged.landed)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     lines = sum(staged.lines for staged in logs)
     print(f"landed {lines:,} lines of {len(logs)} files on {len(days)} arrival days ({format_days(days) or 'none'})")
     if catalogues:
         print(f"landed {len(catalogues)} catalogue files")
-    if found.passed_over:
-        print(f"passed over, since neither files nor items.files of the TOML matches: {', '.join(found.passed_over)}")
+    if found.skipped:
+        print(f"skipped, since neither files nor items.files of the TOML matches: {', '.join(found.skipped)}")
 
 
 if __name__ == "__main__":

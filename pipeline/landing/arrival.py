@@ -1,4 +1,4 @@
-"""On which day each line arrived, and its way into the folder of that day (DESIGN.md 5.6)."""
+"""The arrival day of each line, and the move of staged lines into the folder of that day."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,21 +9,22 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
-from pipeline.landing.zone import LandingZone, StagedFile
+from pipeline.landing.staging import StagedFile
+from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Source
 from pipeline.transforms.canonical import canonical_lines
 
 
 def arrival_days(lines: DataFrame, source: Source) -> DataFrame:
-    """Add `arrival_day` to landed lines: UTC date of received_at, else of event_at, else that of the line before.
+    """Add `arrival_day` to lines: the UTC date of received_at, else of event_at, else the day of the line before.
 
-    Lines before the first readable time of a file take that one's day; in a file without any the day is null.
+    Lines before the first readable time of a file get the day of that time. In a file without any, the day is null.
 
     lines: one row per line; needs `source`, `file`, `line`, `text`, `header`.
     """
     canonical = canonical_lines(lines.withColumn("arrival_day", F.lit(None).cast("date")), source)
     own_day = canonical.select("file", "line", F.to_date(F.coalesce("received_at", "event_at")).alias("own_day"))
-    # Backwards is a second sort, but a frame that looks ahead would visit every later line for every line.
+    # A second, descending sort: a window frame of all later lines would cost quadratic time.
     forwards, backwards = (Window.partitionBy("file").orderBy(order) for order in (F.asc("line"), F.desc("line")))
     day_before = F.last("own_day", ignorenulls=True).over(forwards)
     day_after = F.last("own_day", ignorenulls=True).over(backwards)
@@ -41,7 +42,9 @@ def land_events(
 ) -> list[date]:
     """Move staged lines into the folders of their arrival days and close these; return the days, oldest first.
 
-    Raises InputError if there is no line and no `arrival_day` to close as an empty day, or no line tells its time.
+    arrival_day: the day of all lines, if it is known; without lines it is closed as an empty day.
+
+    Raises InputError if there are no lines and no `arrival_day`, or if a file has no line with a readable time.
     """
     if not any(staged.lines for staged in logs) and not arrival_day:
         raise InputError(

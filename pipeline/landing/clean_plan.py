@@ -1,4 +1,4 @@
-"""Which arrival days a night has to clean."""
+"""Which arrival days a run has to clean."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pipeline.landing.zone import LandedDay
 
 @dataclass(frozen=True)
 class CleanPlan:
-    """Landed days to clean, oldest first; `empty_days` were asked for, but nothing landed on them."""
+    """Landed days to clean, oldest first, and the requested days on which nothing landed."""
 
     landed: list[LandedDay]
     empty_days: list[date]
@@ -31,26 +31,26 @@ def plan_cleaning(
     cleaned: Mapping[tuple[str, date], str],
     first_filled_since: Callable[[date], date | None],
 ) -> CleanPlan:
-    """Return the days that cleaning `wanted` has to clean, so that the outcome does not depend on the order of runs.
+    """Return the days to clean for `wanted`, so that the result does not depend on the order of runs.
 
-    Wanted days are cleaned in any case, and so is every earlier day that landed since, or grew. Copies of their events
-    may lie in days cleaned later, and what those filled in would be lost, so these are then cleaned again too. And
-    where a day lands late or grows, its own copies come before those of later days, so the events that these filled
-    are made anew as well.
+    These are the wanted days and each earlier day that is new or has changed since it was cleaned. Days cleaned after
+    the first of them are cleaned again, since copies there may fill columns of its events. If a cleaned day comes after
+    a new or changed one, days with earlier events that have copies since then are cleaned again too, since the new
+    copies precede those that filled the events before.
 
     landed: closed days by source. cleaned: digest by source and day, as of the last cleaning.
-    first_filled_since: tells of a day the earliest arrival day of the events before it that have copies since.
+    first_filled_since: returns for a day the earliest arrival day of the events before it with copies since, if any.
 
     Raises InputError if nothing has landed, or a wanted day lies after the newest landed day.
     """
     all_landed = [day for days in landed.values() for day in days.values()]
     if not all_landed:
-        raise InputError("nothing has landed yet: expected a log; land one by `throughline land --source NAME PATH`")
+        raise InputError("nothing has landed yet: expected a log; land one with `throughline land --source NAME PATH`")
     newest = max(day.day for day in all_landed)
     if wanted.last > newest:
         raise InputError(
             f"day {wanted.last} has not landed: the newest landed day is {newest}; "
-            f"land the day's log by `throughline land`, or run an earlier day"
+            f"land the day's log with `throughline land`, or run an earlier day"
         )
     changed = [day for day in all_landed if day.day <= wanted.last and cleaned.get((day.source, day.day)) != day.sha256]
     first = min([wanted.first, *[day.day for day in changed]])

@@ -1,4 +1,4 @@
-"""Has a day landed, and for whom is there to wait?"""
+"""Whether a day has landed, and which sources to wait for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from datetime import date, timedelta
 
 from pipeline.landing.zone import LandedDay
 
-SILENT_DAYS = 7  # a source silent for longer is not waited for
+SILENT_DAYS = 7  # a source that has landed nothing for longer is not waited for
 
 
 @dataclass(frozen=True)
 class Landing:
-    """What is known of a day's landing.
+    """The landing status of a day.
 
-    awaited: sources that landed something in the days before, but not yet this day or a later one.
-    has_landed: some source has closed the day or a later one, so that an unmarked day is an empty one.
-    has_ended: nobody has landed anything for so long that there is nobody to wait for.
+    awaited: sources that landed a day in the SILENT_DAYS before, but not yet this day or a later one.
+    has_landed: a source has closed the day or a later one, so a day that is not closed is empty.
+    has_ended: no source has landed anything for longer, so there is none to wait for.
     """
 
     awaited: list[str]
@@ -25,25 +25,25 @@ class Landing:
 
 
 def look_for(day: date, landed: Mapping[str, Mapping[date, LandedDay]]) -> Landing:
-    """Judge a day by the closed days of each source.
+    """Return the landing status of a day, by the closed days of each source.
 
-    Where nothing has ever landed there is something to wait for: the first log.
+    If nothing has ever landed, the first log is awaited.
     """
     newest = {source: max(days) for source, days in landed.items() if days}
     earliest = day - timedelta(days=SILENT_DAYS)
     awaited = sorted(source for source, last in newest.items() if earliest <= last < day)
     has_landed = any(last >= day for last in newest.values())
-    told = ", ".join(f"{source} through {last}" for source, last in sorted(newest.items())) or "nothing yet"
+    newest_days = ", ".join(f"{source} through {last}" for source, last in sorted(newest.items())) or "nothing yet"
     if not newest:
-        return Landing(["the first source"], False, False, f"day {day} has not landed: {told}; {_advice(day)}")
+        return Landing(["the first source"], False, False, f"day {day} has not landed: {newest_days}; {_advice(day)}")
     if awaited:
-        message = f"day {day} has not landed for {', '.join(awaited)} (landed: {told}); {_advice(day)}"
+        message = f"day {day} has not landed for {', '.join(awaited)} (landed: {newest_days}); {_advice(day)}"
     elif has_landed:
-        message = f"day {day} has landed ({told})"
+        message = f"day {day} has landed ({newest_days})"
     else:
-        message = f"day {day} has not landed, and no source landed in the {SILENT_DAYS} days before ({told})"
+        message = f"day {day} has not landed, and no source landed in the {SILENT_DAYS} days before ({newest_days})"
     return Landing(awaited, has_landed, not awaited and not has_landed, message)
 
 
 def _advice(day: date) -> str:
-    return f"land it by `throughline land --source NAME PATH`, or close it as empty with `--arrival-day {day}`"
+    return f"land it with `throughline land --source NAME PATH`, or close it as empty with `--arrival-day {day}`"

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from pipeline.days import DayRange
 from pipeline.files import write_whole
 from pipeline.landing.arrival import land_events
-from pipeline.landing.zone import LandingZone, stage_file
+from pipeline.landing.staging import stage_file
+from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.preflight import run_preflight
 from pipeline.runner.commands import step_commands, step_environment, tables_command
@@ -52,9 +53,9 @@ class BenchHome:
         lines = 0
         for day, file, count in write_log(plan, self.home / "log"):
             staging = self.home / "staging"
-            staged = stage_file(file, zone, source.name, source.reader, staging)
+            staged = stage_file(file, zone.landed_files(source.name), source.reader, staging)
             land_events(None, zone, source, [staged], day, staging)  # type: ignore[arg-type]
-            zone.remember(source.name, staged)
+            zone.remember(source.name, staged.sha256, staged.landed)
             file.unlink()
             lines += count
             landed(lines)

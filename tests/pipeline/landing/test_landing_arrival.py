@@ -1,4 +1,4 @@
-"""On which day a line arrived: by received_at, else event_at, else the line before; and its way into its folder."""
+"""The arrival day of a line, by received_at, else event_at, else the line before; and its folder."""
 
 from datetime import date
 from pathlib import Path
@@ -8,14 +8,15 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.landing.arrival import arrival_days, land_events
 from pipeline.landing.clean_plan import CleanPlan
-from pipeline.landing.zone import LandingZone, stage_file
+from pipeline.landing.staging import stage_file
+from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Source
 from pipeline.transforms.parse import landed_lines
 
 SOURCE = Source.model_validate(
     {
         "name": "web",
-        "time_zone": "Asia/Shanghai",  # arrival days are days in UTC all the same
+        "time_zone": "Asia/Shanghai",  # arrival days are days in UTC nevertheless
         "reader": {"format": "csv", "columns": ["user", "at", "received"]},
         "columns": {
             "user_id": "user", "event_at": "to_timestamp(at)", "received_at": "to_timestamp(received)",
@@ -26,7 +27,7 @@ SOURCE = Source.model_validate(
 )  # fmt: skip
 LINES = "source STRING, file STRING, line BIGINT, text STRING, header STRING"
 
-# file, line, day that it arrived on
+# file, line, arrival day
 LOG = [
     ("a", "no time yet", "2026-01-05"),
     ("a", "u,nor here,", "2026-01-05"),
@@ -61,11 +62,11 @@ def stage_all(zone: LandingZone, folder: Path, contents: dict[str, str]) -> list
     for name, content in contents.items():
         file = folder / name
         file.write_text(content, encoding="utf-8")
-        staged.append(stage_file(file, zone, "web", SOURCE.reader, folder / "staging"))
+        staged.append(stage_file(file, zone.landed_files("web"), SOURCE.reader, folder / "staging"))
     return staged
 
 
-def test_lines_land_in_the_folders_of_their_days_and_come_back_whole(spark, zone: LandingZone, tmp_path: Path) -> None:
+def test_lines_land_in_the_folders_of_their_days_unchanged(spark, zone: LandingZone, tmp_path: Path) -> None:
     contents = {file: "".join(f"{text}\n" for name, text, _ in LOG if name == file) for file in ("a", "b")}
     logs = stage_all(zone, tmp_path, contents)
     days = land_events(spark, zone, SOURCE, logs, None, tmp_path / "staging")
@@ -80,13 +81,13 @@ def test_lines_land_in_the_folders_of_their_days_and_come_back_whole(spark, zone
     assert [row.line for row in lines] == [*range(1, 9), 1, 2]
 
 
-def test_all_lines_land_on_the_day_that_one_says(spark, zone: LandingZone, tmp_path: Path) -> None:
+def test_all_lines_land_on_a_given_day(spark, zone: LandingZone, tmp_path: Path) -> None:
     logs = stage_all(zone, tmp_path, {"a": "no time\nu,2026-01-04T12:00:00Z,\n"})
     assert land_events(spark, zone, SOURCE, logs, date(2026, 2, 1), tmp_path / "staging") == [date(2026, 2, 1)]
     assert zone.days("web")[date(2026, 2, 1)].lines == 2
 
 
-def test_an_empty_file_closes_an_empty_day_if_one_says_which(spark, zone: LandingZone, tmp_path: Path) -> None:
+def test_an_empty_file_closes_a_given_day_as_empty(spark, zone: LandingZone, tmp_path: Path) -> None:
     logs = stage_all(zone, tmp_path, {"a": ""})
     with pytest.raises(InputError, match="no lines for web"):
         land_events(spark, zone, SOURCE, logs, None, tmp_path / "staging")
@@ -94,9 +95,7 @@ def test_an_empty_file_closes_an_empty_day_if_one_says_which(spark, zone: Landin
     assert zone.days("web")[date(2026, 2, 1)].lines == 0
 
 
-def test_a_file_in_which_no_line_tells_its_time_is_an_error_that_says_what_to_do(
-    spark, zone: LandingZone, tmp_path: Path
-) -> None:
+def test_a_file_without_a_readable_time_is_an_error_with_advice(spark, zone: LandingZone, tmp_path: Path) -> None:
     logs = stage_all(zone, tmp_path, {"a": "no time\n"})
     with pytest.raises(InputError, match=r"readable time.*--arrival-day"):
         land_events(spark, zone, SOURCE, logs, None, tmp_path / "staging")

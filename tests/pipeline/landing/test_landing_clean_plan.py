@@ -1,4 +1,4 @@
-"""Which days a night cleans: the outcome must not depend on the order of runs."""
+"""Which days a run cleans: the result must not depend on the order of runs."""
 
 from datetime import date
 
@@ -15,11 +15,11 @@ def day(number: int) -> date:
 
 
 def never(_: date) -> None:
-    """No event has copies from a later day."""
+    """Return None: no event has copies from a later day."""
 
 
 def landed(**sources: dict[int, str]) -> dict[str, dict[date, LandedDay]]:
-    """Return closed days by source, told as day of the month to digest."""
+    """Return closed days by source, given as digests by day of the month."""
     return {
         source: {day(number): LandedDay(source, day(number), 10, digest) for number, digest in days.items()}
         for source, days in sources.items()
@@ -73,8 +73,8 @@ def test_the_days_to_clean(plan) -> None:
     assert (made.first, made.last) == (min(days), max(days))
 
 
-def test_a_late_day_takes_back_what_later_copies_filled_in() -> None:
-    """The events are made anew whose copies came on or after the late day; for a mere repetition nothing is."""
+def test_days_filled_by_later_copies_are_cleaned_again_after_a_late_day() -> None:
+    """Events with copies on or after the late day are cleaned again; a mere repetition cleans no other day."""
     there, done = landed(web=WEB), cleaned(web={5: "a", 6: "b", 8: "d"})
     asked = []
 
@@ -88,19 +88,19 @@ def test_a_late_day_takes_back_what_later_copies_filled_in() -> None:
     assert ([one.day for one in again.landed], asked) == ([day(7), day(8)], [day(7)])
 
 
-def test_cleaning_twice_ends_where_it_began() -> None:
-    """What a plan cleans is clean afterwards: the next night has only its own day."""
+def test_a_second_plan_has_only_the_wanted_day() -> None:
+    """After a plan is carried out, the next run has only its own day."""
     there = landed(web=WEB)
     made = plan_cleaning(DayRange(day(7), day(7)), there, {}, never)
     done = {(one.source, one.day): one.sha256 for one in made.landed}
     assert [one.day for one in plan_cleaning(DayRange(day(8), day(8)), there, done, never).landed] == [day(8)]
 
 
-def test_nothing_landed_is_an_error_that_says_how_to_land() -> None:
+def test_an_empty_landing_zone_is_an_error_with_advice() -> None:
     with pytest.raises(InputError, match=r"nothing has landed yet.*throughline land"):
         plan_cleaning(DayRange(day(5), day(5)), {"web": {}}, {}, never)
 
 
-def test_a_day_after_the_newest_is_an_error_that_names_both() -> None:
+def test_a_day_after_the_newest_is_an_error_with_both_days() -> None:
     with pytest.raises(InputError, match=r"2026-01-09 has not landed.*2026-01-08"):
         plan_cleaning(DayRange(day(7), day(9)), landed(web=WEB), {}, never)

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.landing.zone import LINES, LandingZone, StagedFile, input_files, sort_files, stage_file, stage_files
+from pipeline.landing.formats import LINES
+from pipeline.landing.staging import StagedFile, input_files, sort_files, stage_file, stage_files
+from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Reader, Source
 
 JSON = Reader(format="jsonl", fields="user STRING")
@@ -37,9 +39,13 @@ def stage(tmp_path: Path, zone: LandingZone) -> Stage:
         file = tmp_path / "in" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-        return stage_file(file, zone, "web", reader, tmp_path / "staging")
+        return stage_file(file, zone.landed_files("web"), reader, tmp_path / "staging")
 
     return write_and_stage
+
+
+def land(zone: LandingZone, staged: StagedFile) -> None:
+    zone.remember("web", staged.sha256, staged.landed)
 
 
 def lines_of(staged: StagedFile) -> list[tuple[int, str]]:
@@ -80,13 +86,13 @@ def test_lines_are_read_in_the_encoding_of_the_source(stage: Stage) -> None:
     assert lines_of(stage("käse,1\n".encode("latin-1"), reader=reader)) == [(1, "käse,1")]
 
 
-def test_an_encoding_in_which_lines_cannot_be_told_apart_is_refused() -> None:
+def test_an_encoding_without_a_newline_byte_is_refused() -> None:
     with pytest.raises(ValueError, match="convert the log to utf-8 first"):
         Reader(format="csv", columns=["user", "item"], encoding="utf-16")
 
 
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "with BOM"])
-def test_a_header_is_kept_beside_each_line_and_counts_for_the_numbering(bom: bytes, stage: Stage) -> None:
+def test_a_header_is_kept_with_each_line_and_has_number_1(bom: bytes, stage: Stage) -> None:
     staged = stage(bom + b"user,item\r\nu,1\r\nv,2\r\n", "log.csv", WITH_HEADER)
     assert lines_of(staged) == [(2, "u,1"), (3, "v,2")]
     assert pq.read_table(staged.lines_file)["header"].to_pylist() == ["user,item"] * 2
@@ -118,7 +124,7 @@ def test_a_file_of_one_endless_line_is_refused_before_it_fills_the_memory(stage:
     tracemalloc.start()
     try:
         with pytest.raises(
-            InputError, match=r"log\.jsonl\.gz: line 1 is longer than 64 MiB; expected one event a line"
+            InputError, match=r"log\.jsonl\.gz: line 1 is longer than 64 MiB; expected one event per line"
         ):
             stage((tmp_path / "zeros.gz").read_bytes(), "log.jsonl.gz")
         assert tracemalloc.get_traced_memory()[1] < 100 << 20
@@ -126,13 +132,15 @@ def test_a_file_of_one_endless_line_is_refused_before_it_fills_the_memory(stage:
         tracemalloc.stop()
 
 
-def test_a_header_that_is_no_header_is_refused(stage: Stage) -> None:
-    with pytest.raises(InputError, match=r"its first line has 1,048,577 letters; expected a header line.*Has the file"):
+def test_a_header_that_is_too_long_is_refused(stage: Stage) -> None:
+    with pytest.raises(
+        InputError, match=r"its first line has 1,048,577 characters; expected a header line.*If the file"
+    ):
         stage(b"a" * ((1 << 20) + 1) + b"\nu,1\n", "log.csv", WITH_HEADER)
 
 
 def test_long_lines_are_written_in_small_batches(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.landing.zone.LETTERS_PER_BATCH", 1_000)
+    monkeypatch.setattr("pipeline.landing.formats.CHARACTERS_PER_BATCH", 1_000)
     staged = stage(b"user,item\n" + b"\n".join([b"x" * 300] * 10), "log.csv", WITH_HEADER)
     assert len(lines_of(staged)) == 10
     assert pq.read_metadata(staged.lines_file).num_row_groups == 3
@@ -158,20 +166,20 @@ def test_a_zstd_of_several_frames_is_read_to_its_end(stage: Stage, tmp_path: Pat
         with pa.output_stream(str(tmp_path / "frame.zst"), compression="zstd") as stream:
             stream.write(content)
         frames.append((tmp_path / "frame.zst").read_bytes())
-    skipped = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"  # what parallel packers put between their frames
+    skipped = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"  # parallel compressors write it between frames
     content = frames[0] + skipped + b"".join(frames[1:])
     assert lines_of(stage(content, "log.jsonl.zst")) == [(1, "a"), (2, "bc"), (3, "d")]
 
 
 @pytest.mark.parametrize("ending", ["gz", "zst"])
-def test_a_file_that_was_cut_is_refused(ending: str, stage: Stage, tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(ending: str, stage: Stage, tmp_path: Path) -> None:
     packed = tmp_path / f"packed.{ending}"
     with pa.output_stream(str(packed), compression={"gz": "gzip", "zst": "zstd"}[ending]) as stream:
         stream.write("".join(f"line {number * 7919 % 10007}\n" for number in range(5000)).encode())
     whole = packed.read_bytes()
-    with pytest.raises(InputError, match="cannot be read") as told:
+    with pytest.raises(InputError, match="cannot be read") as raised:
         stage(whole[: len(whole) // 2], f"log.jsonl.{ending}")
-    assert "Check that it is whole" in str(told.value)
+    assert "Check that it is complete" in str(raised.value)
 
 
 def test_a_file_that_is_no_gzip_is_refused(stage: Stage) -> None:
@@ -188,7 +196,7 @@ def test_rows_of_parquet_are_lines_of_json(stage: Stage, tmp_path: Path) -> None
     ]  # fmt: skip
 
 
-def test_values_that_json_or_python_cannot_say_are_kept_as_they_are_stored(stage: Stage, tmp_path: Path) -> None:
+def test_values_without_a_json_or_python_form_are_kept_as_stored(stage: Stage, tmp_path: Path) -> None:
     far = pa.array([2**62, 0], pa.timestamp("us"))
     columns = {
         "user": pa.array([b"\xffu", b"v"]).view(pa.string()),
@@ -221,7 +229,7 @@ def test_a_file_that_is_no_parquet_is_refused(stage: Stage) -> None:
 
 
 def test_the_same_bytes_are_refused_under_any_name(stage: Stage, zone: LandingZone) -> None:
-    zone.remember("web", stage(b"a\nb\n"))
+    land(zone, stage(b"a\nb\n"))
     with pytest.raises(InputError, match=r"renamed\.jsonl: the same bytes landed already, as log\.jsonl \(2 lines\)"):
         stage(b"a\nb\n", "renamed.jsonl")
 
@@ -231,15 +239,15 @@ def test_a_file_that_did_not_land_may_come_again(stage: Stage) -> None:
     assert lines_of(stage(b"a\n")) == [(1, "a")]
 
 
-def test_other_bytes_of_the_same_name_get_a_name_of_their_own(stage: Stage, zone: LandingZone) -> None:
-    zone.remember("web", stage(b"a\n"))
+def test_other_bytes_with_the_same_name_get_another_name(stage: Stage, zone: LandingZone) -> None:
+    land(zone, stage(b"a\n"))
     other = stage(b"b\n")
     assert other.name == f"log.jsonl~{other.sha256[:8]}"
     assert lines_of(other) == [(1, "b")]
 
 
-def test_two_files_of_one_name_in_one_landing_get_names_of_their_own(tmp_path: Path) -> None:
-    """`throughline land monday/ tuesday/`, each with a log.jsonl: file and line name one line."""
+def test_two_files_with_one_name_in_one_landing_get_different_names(tmp_path: Path) -> None:
+    """`throughline land monday/ tuesday/`, each with a log.jsonl: file and line identify one line."""
     for day, content in (("monday", "a\n"), ("tuesday", "b\n"), ("wednesday", "b\n")):
         (tmp_path / day).mkdir()
         (tmp_path / day / "log.jsonl").write_text(content)
@@ -251,7 +259,7 @@ def test_two_files_of_one_name_in_one_landing_get_names_of_their_own(tmp_path: P
         stage_files(logs, zone, "web", reader, tmp_path / "staging")
 
 
-def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such file or folder"):
         input_files([tmp_path / "nowhere"])
 
@@ -263,7 +271,7 @@ def test_a_folder_without_logs_is_an_error(tmp_path: Path) -> None:
         input_files([tmp_path])
 
 
-def test_files_of_a_folder_come_in_order_and_hidden_ones_do_not(tmp_path: Path) -> None:
+def test_files_of_a_folder_are_sorted_without_hidden_ones(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a.jsonl", "deep/c.jsonl", ".d.jsonl", "_e.jsonl"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("a\n")
@@ -272,7 +280,7 @@ def test_files_of_a_folder_come_in_order_and_hidden_ones_do_not(tmp_path: Path) 
 
 
 def source_of(files: str, catalogues: str | None = None) -> Source:
-    """Return a source whose logs, and catalogues if it has any, have such names."""
+    """Return a source with these patterns for logs and, if given, catalogues."""
     toml = {
         "name": "web",
         "files": files,
@@ -289,7 +297,7 @@ LOG, CATALOGUE, PICTURE = Path("in/log.jsonl"), Path("in/catalogue.jsonl"), Path
 
 
 @pytest.mark.parametrize(
-    ("source", "logs", "catalogues", "passed_over"),
+    ("source", "logs", "catalogues", "skipped"),
     [
         (source_of("*"), [LOG, CATALOGUE, PICTURE], [], []),
         (source_of("*", "catalogue*"), [LOG, PICTURE], [CATALOGUE], []),
@@ -299,20 +307,20 @@ LOG, CATALOGUE, PICTURE = Path("in/log.jsonl"), Path("in/catalogue.jsonl"), Path
     ],
     ids=["logs only", "a catalogue is no log", "both by name", "no catalogues", "catalogues only"],
 )
-def test_each_file_is_a_log_or_a_catalogue_or_is_named_as_passed_over(
-    source: Source, logs: list[Path], catalogues: list[Path], passed_over: list[str]
+def test_each_file_is_a_log_a_catalogue_or_skipped(
+    source: Source, logs: list[Path], catalogues: list[Path], skipped: list[str]
 ) -> None:
     found = sort_files([LOG, CATALOGUE, PICTURE], source)
-    assert (found.logs, found.catalogues, found.passed_over) == (logs, catalogues, passed_over)
+    assert (found.logs, found.catalogues, found.skipped) == (logs, catalogues, skipped)
 
 
-def test_files_of_which_none_matches_are_an_error_that_names_the_pattern_and_what_was_found() -> None:
+def test_files_without_a_match_are_an_error_with_pattern_and_names() -> None:
     message = r"none of 2 files is one of web: expected names like files = 'event\*'.*found log\.jsonl, logo\.png"
     with pytest.raises(InputError, match=message):
         sort_files([LOG, PICTURE], source_of("event*", "catalogue*"))
 
 
-def test_closing_a_day_counts_its_lines_and_tells_when_it_grew(zone: LandingZone, stage: Stage) -> None:
+def test_closing_a_day_counts_its_lines_and_changes_its_digest(zone: LandingZone, stage: Stage) -> None:
     def put(content: bytes, name: str) -> Any:
         folder = zone.day_folder("web", DAY)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Has a day landed, and for whom is there to wait?"""
+"""Whether a day has landed, and which sources are awaited."""
 
 from datetime import date
 
@@ -20,24 +20,24 @@ def landed(**newest: str) -> dict[str, dict[date, LandedDay]]:
     ("zone", "awaited", "has_landed", "has_ended"),
     [
         (landed(shop="2026-01-31"), [], True, False),
-        (landed(shop="2026-02-03"), [], True, False),  # unmarked before the newest marker: an empty day
+        (landed(shop="2026-02-03"), [], True, False),  # not closed, but a later day is: an empty day
         (landed(shop="2026-01-30"), ["shop"], False, False),
         (landed(shop="2026-01-24"), ["shop"], False, False),
-        (landed(shop="2026-01-23"), [], False, True),  # silent for more than a week
+        (landed(shop="2026-01-23"), [], False, True),  # nothing landed for more than a week
         (landed(shop="2026-01-31", app="2026-01-30"), ["app"], True, False),
         (landed(shop="2026-01-31", old="2017-12-03"), [], True, False),
         ({}, ["the first source"], False, False),
         ({"shop": {}}, ["the first source"], False, False),
     ],
 )
-def test_whom_a_night_waits_for(
+def test_awaited_sources(
     zone: dict[str, dict[date, LandedDay]], awaited: list[str], has_landed: bool, has_ended: bool
 ) -> None:
     look = look_for(DAY, zone)
     assert (look.awaited, look.has_landed, look.has_ended) == (awaited, has_landed, has_ended)
 
 
-def test_it_says_what_landed_and_what_to_do() -> None:
+def test_the_message_has_the_landed_days_and_advice() -> None:
     message = look_for(DAY, landed(shop="2026-01-30")).message
     assert "day 2026-01-31 has not landed for shop (landed: shop through 2026-01-30)" in message
     assert "`throughline land --source NAME PATH`" in message

@@ -1,4 +1,4 @@
-"""A mended TOML is read by its own run alone, until that takes it over."""
+"""A replaced TOML is read by its own run alone, until that run is published."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_only_the_run_itself_reads_it(root: Path, toml: Path) -> None:
     assert [file.read_text() for file in LandingZone(root, "replay_1").source_files()][1] == REPLACED
 
 
-def test_taken_over_it_is_everybodys(root: Path, toml: Path) -> None:
+def test_every_run_reads_it_once_it_is_taken_over(root: Path, toml: Path) -> None:
     zone = LandingZone(root, "replay_1")
     zone.replace_source(toml, "replay_1")
     LandingZone(root, "night_1").take_over_replaced()
@@ -58,7 +58,7 @@ def test_taken_over_it_is_everybodys(root: Path, toml: Path) -> None:
     assert zone.replaced_files("web") == []
 
 
-def test_what_a_killed_run_left_is_found_and_no_landed_day(root: Path, toml: Path) -> None:
+def test_a_file_left_by_a_killed_run_is_found_and_is_no_landed_day(root: Path, toml: Path) -> None:
     zone = LandingZone(root)
     zone.replace_source(toml, "replay_1")
     assert zone.replaced_files("web") == [zone.replaced_file("web", "replay_1")]
@@ -74,20 +74,20 @@ def test_what_a_killed_run_left_is_found_and_no_landed_day(root: Path, toml: Pat
         (
             'format = "csv"\ncolumns = ["user", "at", "type"]',
             'format = "parquet"\nfields = "user STRING, at STRING, type STRING"',
-            "key 'reader.format' = 'parquet', but the files of web were cut into lines by 'lines of text'",
+            "key 'reader.format' = 'parquet', but the files of web were split into lines by 'lines of text'",
         ),
     ],
     ids=["another_name", "header", "encoding", "parquet"],
 )
-def test_a_toml_that_does_not_fit_what_landed_is_refused(
+def test_a_toml_that_does_not_fit_the_landed_files_is_refused(
     root: Path, toml: Path, before: str, after: str, message: str
 ) -> None:
     toml.write_text(REPLACED.replace(before, after))
     with pytest.raises(SourceError, match=message):
         LandingZone(root).replace_source(toml, "replay_1")
-    assert not list(root.rglob("*/mended/*"))
+    assert not list(root.rglob("*/replaced/*"))
 
 
-def test_another_reader_of_the_same_lines_is_no_obstacle(root: Path, toml: Path) -> None:
+def test_a_reader_that_keeps_the_lines_is_accepted(root: Path, toml: Path) -> None:
     toml.write_text(REPLACED.replace('format = "csv"', 'format = "csv"\nseparator = ";"'))
     LandingZone(root).replace_source(toml, "replay_1")
