@@ -2,9 +2,10 @@
 
     spark-submit pipeline/jobs/clean.py --day 2026-01-31 [--run-id ID]
 
-Reads the landing zone: the day, and every landed day before it that was never cleaned. Begins the night: takes the
-lease, makes its branches. Fails when lines in are not accepted + duplicates + rejects, when too many are rejects, or
-when most events are robots'. Then look at the table `rejects`: reason, detail and text of every refused line.
+Reads the landing zone: the day, and each earlier landed day that was never cleaned. As the first step of a run, it
+takes the lease and creates the branches. Fails when lines in are not accepted + duplicates + rejects, when too many
+lines are rejected, or when most events are of bots. The table `rejects` has reason, detail and text of each rejected
+line.
 """
 
 from functools import partial
@@ -15,7 +16,7 @@ from pipeline.days import format_days
 from pipeline.errors import exit_with_message
 from pipeline.landing.clean_plan import plan_cleaning
 from pipeline.quality import gates
-from pipeline.transforms.clean import clean, validate_all, with_cluster_tags
+from pipeline.transforms.clean import clean, validate_sources, with_cluster_tags
 from pipeline.transforms.deduplicate import first_filled_since
 from pipeline.transforms.device_stitching import most_users
 from pipeline.transforms.items import catalogues_of
@@ -39,10 +40,10 @@ def main() -> None:
         catalogues = catalogues_of(spark, zone)
         lines = landed_lines(spark, zone, plan)
         sources = zone.sources()
-        judged = validate_all(lines, sources, catalogues, step.settings)
-        judged = with_cluster_tags(judged, spark.table(table("item_clusters")), sources).persist()
+        validated = validate_sources(lines, sources, catalogues, step.settings)
+        validated = with_cluster_tags(validated, spark.table(table("item_clusters")), sources).persist()
         known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)
-        cleaned = clean(judged, known, plan.first, step.settings)
+        cleaned = clean(validated, known, plan.first, step.settings)
         write_events(spark, plan, cleaned)
         write_items(spark, plan, list(catalogues.values()))
         write_device_users(spark, plan, most_users(sources))
@@ -51,7 +52,7 @@ def main() -> None:
         events = spark.table(table("events")).where(days)
         accounts = count_outcomes(lines, events, cleaned.copies, spark.table(table("rejects")).where(days))
         require_nothing_lost(accounts, plan.landed)
-        gate = gates.check(gate_frame(spark, accounts), "funnel") + gates.check(events, "events")
+        gate = gates.check(gate_frame(spark, accounts), "line_accounting") + gates.check(events, "events")
         run_log.record(spark, "clean", step.run_id, step_rows(plan, accounts), gate, step.clock)
 
 

@@ -1,10 +1,11 @@
-"""Train a version of item clusters, which stand in for tags in the days after.
+"""Train a version of item clusters, which serve as tags for the days after.
 
     spark-submit pipeline/jobs/clusters.py --through 2026-01-31 [--run-id ID]
 
-Reads the sessions known through the day of every source whose TOML has [clusters]. Works like a night of its own, under
-the lease and on a branch that is merged at the end; analysts see the table `item_clusters` with the next release.
-A version never changes: training through the same day again does nothing. Fails when too few items are touched often.
+Reads the sessions known through the day, of every source whose TOML has [clusters]. Holds the lease and writes to a
+branch of its own, to which main moves at the end; analysts see the table `item_clusters` with the next release. A
+version never changes: a second training through the same day does nothing. Fails when too few items have enough
+sessions.
 """
 
 import argparse
@@ -21,11 +22,11 @@ from pipeline.warehouse.tables import clusters_run_id, table
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="clusters")
-    parser.add_argument("--through", required=True, help="the last day to know, such as 2026-01-31")
-    parser.add_argument("--run-id", help="names the training; one per day by default")
-    told = parser.parse_args()
-    through = parse_day(told.through)
-    run_id = told.run_id or clusters_run_id(through)
+    parser.add_argument("--through", required=True, help="the last day of the training data, such as 2026-01-31")
+    parser.add_argument("--run-id", help="run id of the training; by default clusters_ and the day")
+    arguments = parser.parse_args()
+    through = parse_day(arguments.through)
+    run_id = arguments.run_id or clusters_run_id(through)
 
     with run_step("clusters", ["--day", str(through), "--run-id", run_id], is_first_step=True) as step:
         spark, sources = step.spark, step.zone.sources()
@@ -34,7 +35,7 @@ def main() -> None:
         newest_cleaned = run_log.newest_cleaned_day(spark.table(table("runs")))
         wanted = sources_to_train(sources, newest, through, newest_cleaned)
         if not wanted:
-            print(f"{version_of(through)} exists already: nothing is changed", flush=True)
+            print(f"{version_of(through)} exists already: nothing to do", flush=True)
         for name in wanted:
             sessions = spark.table(table("sessions")).where(f"source = '{name}'")
             before = newest_tags(clusters, name, newest).localCheckpoint()
@@ -44,9 +45,7 @@ def main() -> None:
             print(f"{version_of(through)} of {name}: {made.count()} items have a tag", flush=True)
         if wanted and newest_cleaned and newest_cleaned > through:
             days = f"--from {through + timedelta(days=1)} --to {newest_cleaned}"
-            print(
-                f"days after {through} are cleaned without it: `throughline run {days}` gives them its tags", flush=True
-            )
+            print(f"days after {through} were cleaned without it: `throughline run {days}` adds its tags", flush=True)
         step.lease.require_held()
         spark.conf.unset("spark.wap.branch")
         branches.fast_forward(spark, step.branch)

@@ -1,9 +1,9 @@
-"""Take the scores that the model left in the exchange folder into the profiles table.
+"""Write the scores of the model from the exchange folder to the table `profiles`.
 
     spark-submit pipeline/jobs/profiles.py --day 2026-01-31 [--run-id ID]
 
-Reads what the step `score` wrote under this run id. Fails when that is missing or of another schema, or when a rule of
-`pipeline/quality/suites/profiles.json` is broken.
+Reads the files that the step `score` of this run wrote. Fails when they are missing or have another schema, or when a
+rule of `pipeline/quality/suites/profiles.json` is broken.
 """
 
 from pyspark.sql import functions as F

@@ -1,9 +1,10 @@
-"""Publish a night: move main of every table to its branch, then add the row of `releases` that readers go by.
+"""Publish a run: move main of every table to its branch, then add the row to `releases` that readers use.
 
     spark-submit pipeline/jobs/publish.py --day 2026-01-31 [--run-id ID]
 
-A TOML that was mended for this run is everybody's from then on. Ends the night: drops its branches, frees the lease.
-Repeating it after a crash is harmless. Fails when a step of this run is missing: run the night again from `clean`.
+A TOML that was replaced for this run becomes that of its source. As the last step of a run, it drops the branches and
+frees the lease. It may be repeated after a crash. Fails when a step of this run is missing: then run again from
+`clean`.
 """
 
 from datetime import UTC, datetime

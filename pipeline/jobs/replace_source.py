@@ -1,9 +1,9 @@
-"""Check a mended TOML and keep it for a run, which then cleans by it; `publish` makes it everybody's.
+"""Check a new TOML of a landed source and keep it for a run, which cleans by it; `publish` makes it the source's own.
 
     spark-submit pipeline/jobs/replace_source.py --source my.toml --run-id replay_my_20260131T040000
 
 The first job of `throughline rejects replay`. Writes to no table. Fails when the source has not landed, when an
-expression is wrong, or when the TOML would cut the landed files into other lines; the TOML in force stays as it is.
+expression is invalid, or when the TOML would split the landed files into other lines; the current TOML stays.
 """
 
 import argparse

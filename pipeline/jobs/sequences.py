@@ -1,8 +1,8 @@
-"""Build the sequence of every user with news, as of each day of the night.
+"""Build the sequence of every user with new events, as of each day of the run.
 
     spark-submit pipeline/jobs/sequences.py --day 2026-01-31 [--run-id ID]
 
-Reads the events known by then, over all sessions, robots and those without consent left out; keeps the newest 512.
+Reads the events known by then, over all sessions, without those of bots or without consent; keeps the newest 512.
 Fails when a rule of `pipeline/quality/suites/sequences.json` is broken.
 """
 
@@ -22,7 +22,7 @@ from pipeline.warehouse.writes import for_gate, sequences_by_day
 def main() -> None:
     with run_step("sequences") as step:
         spark = step.spark
-        # Days that were cleaned along with the night have news as well, and may never be run by themselves.
+        # Other days that this run cleaned have new events too, and may never be run by themselves.
         days = sorted({*step.days, *run_log.days_of_run(spark, "clean", step.run_id)})
         known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
         sources = step.zone.sources()

@@ -1,9 +1,9 @@
-"""Cut the events of users with news into sessions.
+"""Build the sessions of new and changed events.
 
     spark-submit pipeline/jobs/sessions.py --day 2026-01-31 [--run-id ID]
 
-Reads the events that are new or changed, and the sessions that they touch, which are cut again from what they hold;
-all other sessions and their ids are left alone.
+Reads the new and changed events and the sessions that they affect, which are computed again from their own events. All
+other sessions and their ids stay.
 Fails when a rule of `pipeline/quality/suites/sessions.json` is broken.
 """
 
@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pipeline.errors import exit_with_message
 from pipeline.quality import gates
 from pipeline.transforms.device_stitching import device_owners, most_users, moved_devices, owned
-from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
+from pipeline.transforms.incremental_sessions import affected_sessions, changed_by, events_to_sessionize
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
 from pipeline.warehouse import run_log
 from pipeline.warehouse.branches import table_before
@@ -37,11 +37,11 @@ def main() -> None:
 
         moved = moved_devices(owners, owners_before, newest, newest_before) if shares else None
         changed = changed_by(events, before, cleaned, moved)
-        # Cut loose from the table that they are about to change.
-        touched = touched_sessions(sessions, changed, rules).localCheckpoint()
-        cut = sessionize(events_to_cut(touched, changed), rules)
-        made = sessions_of(cut, rules, newest).localCheckpoint()
-        written = replace_sessions(spark, made, touched)
+        # Checkpoints, since both are read after the table that they come from is overwritten.
+        affected = affected_sessions(sessions, changed, rules).localCheckpoint()
+        sessionized = sessionize(events_to_sessionize(affected, changed), rules)
+        made = sessions_of(sessionized, rules, newest).localCheckpoint()
+        written = replace_sessions(spark, made, affected)
 
         gate = gates.check(written, "sessions")
         rows = sessions_by_day(written, events, cleaned)

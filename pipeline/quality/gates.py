@@ -1,6 +1,6 @@
-"""Quality gates: Great Expectations suites, run as the last act of a step.
+"""Quality gates: Great Expectations suites, checked at the end of a step.
 
-A suite is `expectations/<name>.json`: a list of rules, each with its `why`, which the failure message quotes.
+A suite is `suites/<name>.json`: a list of rules, each with `meta.why`, which the failure message quotes.
 """
 
 import json
@@ -20,7 +20,7 @@ SUITES = Path(__file__).parent / "suites"
 
 @dataclass(frozen=True)
 class RuleResult:
-    """One rule of a suite, checked."""
+    """The result of one rule of a suite."""
 
     rule: str
     is_passed: bool
@@ -30,23 +30,21 @@ class RuleResult:
 
 
 def load_in_background() -> None:
-    """Begin to import Great Expectations, which takes seconds, while Spark starts or works in another process."""
+    """Import Great Expectations in a thread: it takes seconds, in which Spark starts in another process."""
     threading.Thread(target=_great_expectations, daemon=True, name="gates").start()
 
 
 def check(frame: DataFrame, suite: str) -> list[RuleResult]:
-    """Check a frame against a suite; return one result a rule.
+    """Check a frame against a suite; return one result per rule.
 
     Raises GateError quoting the rule, the count and its why if a rule is broken.
-    Raises InputError if a rule of the suite cannot be built or was not run: a typo must not switch a check off.
+    Raises InputError if a rule of the suite cannot be built or was not run: a typo must not disable a check.
     """
     rules = load_suite(suite)
-    # Great Expectations keeps the whole frame in memory, so it gets no more than it looks at.
+    # Great Expectations keeps the frame in memory, so it gets only the columns of the rules.
     results = _validate(frame.select(*_columns(rules, frame)), suite, rules)
     if len(results) != len(rules):
-        raise InputError(
-            f"suite {suite}: {len(rules)} rules were asked for, {len(results)} were run; is a name misspelt?"
-        )
+        raise InputError(f"suite {suite}: {len(rules)} rules declared, but {len(results)} run; is a name misspelt?")
     broken = [result for result in results if not result.is_passed]
     if broken:
         lines = [f"  {one.rule}: {one.broken_count} of {one.row_count} rows. {one.why}" for one in broken]
@@ -62,12 +60,12 @@ def load_suite(suite: str) -> list[dict[str, Any]]:
     rules: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     for rule in rules:
         if not rule.get("meta", {}).get("why"):
-            raise InputError(f"{file}: {rule.get('type')} has no meta.why: a rule must say why it is there")
+            raise InputError(f"{file}: {rule.get('type')} has no meta.why: each rule must give its reason")
     return rules
 
 
 def _columns(rules: list[dict[str, Any]], frame: DataFrame) -> list[str]:
-    """Return the columns of the frame that the rules name; one that is not there is told when its rule is run."""
+    """Return the columns of the frame that the rules name. A missing one is an error later, when its rule runs."""
     named = set()
     for rule in rules:
         kwargs = rule["kwargs"]
@@ -84,14 +82,14 @@ def _validate(frame: DataFrame, suite: str, rules: list[dict[str, Any]]) -> list
     context.variables.progress_bars = {"globally": False}
     try:
         expectations = [ExpectationConfiguration(**rule).to_domain_obj() for rule in rules]
-    except Exception as error:  # GX raises many kinds for a rule that it does not know
+    except Exception as error:  # GX raises errors of many types for an unknown rule
         raise InputError(f"suite {suite}: a rule cannot be built: {error}") from error
     source = context.data_sources.add_spark(suite)
     batch = (
         source.add_dataframe_asset(suite).add_batch_definition_whole_dataframe(suite).get_batch({"dataframe": frame})
     )
-    told = batch.validate(gx.ExpectationSuite(name=suite, expectations=expectations), result_format="SUMMARY")
-    return [_result(one) for one in told.results]
+    outcome = batch.validate(gx.ExpectationSuite(name=suite, expectations=expectations), result_format="SUMMARY")
+    return [_result(one) for one in outcome.results]
 
 
 def _great_expectations() -> Any:
@@ -102,16 +100,16 @@ def _great_expectations() -> Any:
     return great_expectations
 
 
-def _result(told: Any) -> RuleResult:
-    configuration, result = told.expectation_config, told.result
+def _result(outcome: Any) -> RuleResult:
+    configuration, result = outcome.expectation_config, outcome.result
     kwargs = {key: value for key, value in configuration.kwargs.items() if key != "batch_id"}
-    about = kwargs.get("column") or "+".join(kwargs.get("column_list", [])) or kwargs.get("column_A") or "rows"
-    exception = next(iter(told.exception_info.values()), None) if told.exception_info else None
+    column = kwargs.get("column") or "+".join(kwargs.get("column_list", [])) or kwargs.get("column_A") or "rows"
+    exception = next(iter(outcome.exception_info.values()), None) if outcome.exception_info else None
     if isinstance(exception, dict) and exception.get("raised_exception"):
-        raise InputError(f"{configuration.type}({about}) could not be run: {exception.get('exception_message')}")
+        raise InputError(f"{configuration.type}({column}) could not be run: {exception.get('exception_message')}")
     return RuleResult(
-        rule=f"{configuration.type}({about})",
-        is_passed=bool(told.success),
+        rule=f"{configuration.type}({column})",
+        is_passed=bool(outcome.success),
         broken_count=int(result.get("unexpected_count") or 0),
         row_count=int(result.get("element_count") or 0),
         why=configuration.meta["why"],

@@ -1,4 +1,4 @@
-"""A source: how its lines are read and which expression fills which canonical column (DESIGN.md 5.3)."""
+"""The model of a source's TOML: how its lines are read, and which expression fills which canonical column."""
 
 import codecs
 import re
@@ -14,7 +14,7 @@ from pipeline.errors import SourceError
 BUILT_IN = Path(__file__).parent
 
 Expression = Annotated[str, Field(min_length=1)]
-# Why the pipeline refuses a line of itself; every other reason is a rule of the source's `[reject_when]`.
+# The pipeline's own reasons for rejecting a line; all others are rules of the source's `[reject_when]`.
 REASONS = (
     "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future"
 )  # fmt: skip
@@ -25,17 +25,17 @@ class _Part(BaseModel):
 
 
 def group_numbers(pattern: str) -> dict[str, int]:
-    """Return the named groups of a Java pattern with their numbers, read by Python, which writes them (?P<name>...)."""
+    """Return the numbers of the named groups of a Java pattern; Python writes them (?P<name>...)."""
     return dict(re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern)).groupindex)
 
 
 class Reader(_Part):
-    """How one line becomes named fields.
+    """How a line is split into named fields.
 
-    jsonl and parquet name their fields in `fields`, a Spark DDL; csv and tsv in `columns`; regex in the named groups of
-    `pattern`. All other fields than those of `fields` are strings. With `header = true` each file's first line says in
-    which order its columns come; one of `columns` that a file lacks is null there, and empty values at the end of a
-    line that the header has no names for are let be.
+    The fields are those of `fields`, a Spark DDL, for jsonl and parquet; of `columns` for csv and tsv; and the named
+    groups of `pattern` for regex. Only `fields` has types; all other fields are strings. With `header = true` the first
+    line of each file has the order of its columns; one of `columns` that a file lacks is null there, and trailing empty
+    values beyond the header are ignored.
     """
 
     format: Literal["jsonl", "csv", "tsv", "parquet", "regex"]
@@ -48,7 +48,7 @@ class Reader(_Part):
 
     @property
     def delimiter(self) -> str:
-        """What separates fields: `separator`, else what the format is named for."""
+        """The text between fields: `separator`, else a comma for csv and a tab for tsv."""
         return self.separator or ("\t" if self.format == "tsv" else ",")
 
     @model_validator(mode="after")
@@ -73,7 +73,7 @@ class Reader(_Part):
         except LookupError:
             raise ValueError("no such encoding; expected a name such as 'utf-8' or 'latin-1'") from None
         if "\n".encode(name) != b"\n":
-            raise ValueError("lines cannot be told apart in it before decoding; convert the log to utf-8 first")
+            raise ValueError("its newline is not one byte, so lines cannot be split; convert the log to utf-8 first")
         return name
 
     @field_validator("pattern")
@@ -84,9 +84,9 @@ class Reader(_Part):
         try:
             groups = group_numbers(value)
         except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
+            raise ValueError(f"invalid regular expression: {error}") from None
         if "(?P<" in value or not groups or not all(re.fullmatch("[A-Za-z][A-Za-z0-9]*", name) for name in groups):
-            raise ValueError("expected groups named as Java does, (?<name>...), of letters and digits only")
+            raise ValueError("expected groups with names in Java syntax, (?<name>...), of letters and digits only")
         return value
 
 
@@ -111,23 +111,25 @@ class Columns(_Part):
     consent: Expression | None = None
 
     @model_validator(mode="after")
-    def _tells_who_and_when(self) -> "Columns":
+    def _has_user_and_time(self) -> "Columns":
         if not (self.user_id or self.device_id):
-            raise ValueError("needs 'user_id' or 'device_id': whose event is it?")
+            raise ValueError("needs 'user_id' or 'device_id': who is the user?")
         if not (self.event_at or self.created_at):
-            raise ValueError("needs 'event_at', or 'created_at' (best with 'sent_at' and 'received_at'): when was it?")
+            raise ValueError(
+                "needs 'event_at', or 'created_at' (best with 'sent_at' and 'received_at'): when was the event?"
+            )
         return self
 
 
 class EventType(_Part):
-    """What a value of the source's event type means, and how much it says about interest (a view is 1)."""
+    """The canonical name of an event type, and its weight as a sign of interest (a view is 1)."""
 
     canonical: str = Field(alias="as", pattern="^[a-z][a-z_]*$")
     weight: float = Field(1.0, ge=0)
 
 
 class SessionRules(_Part):
-    """When a run of events is cut (DESIGN.md 5.5.4). Each rule can be switched off by false or 0."""
+    """When a new session begins. Each rule is switched off by false or 0."""
 
     inactivity_gap_minutes: float = Field(30.0, ge=0)
     cap_hours: float = Field(24.0, ge=0)
@@ -135,14 +137,14 @@ class SessionRules(_Part):
 
 
 class DeviceRules(_Part):
-    """Whether events before log-in go to the user who logs in on the device, and how many users may share one."""
+    """Whether events before log-in belong to the user who logs in on the device, and how many users may share one."""
 
     join: bool = False
     most_users: int = Field(1, ge=1)
 
 
 class ClusterRules(_Part):
-    """Whether clusters of items stand in for tags; 0 or false: they do not."""
+    """How many clusters of items serve as tags; 0 or false: none."""
 
     count: int = Field(0, ge=0)
     least_sessions: int = Field(5, ge=1)
@@ -151,12 +153,12 @@ class ClusterRules(_Part):
     @classmethod
     def _is_more_than_one(cls, value: int) -> int:
         if value == 1:
-            raise ValueError("one cluster tells no interests apart; expected 2 or more, or 0 for none")
+            raise ValueError("one cluster separates no interests; expected 2 or more, or 0 for none")
         return value
 
 
 class Items(_Part):
-    """A catalogue of items; the newest record of an item wins."""
+    """A catalogue of items. The newest record of an item is used."""
 
     files: str
     reader: Reader
@@ -183,24 +185,24 @@ class Source(_Part):
     items: Items | None = None
 
     @model_validator(mode="after")
-    def _has_devices_to_join(self) -> "Source":
+    def _has_columns_of_devices(self) -> "Source":
         if self.devices.join and not (self.columns.device_id and self.columns.user_id):
             raise ValueError(
-                "[devices] join = true needs columns.device_id and columns.user_id: who uses which device?"
+                "[devices] join = true needs columns.device_id and columns.user_id: which user uses which device?"
             )
         return self
 
     @model_validator(mode="after")
-    def _has_items_to_cluster(self) -> "Source":
+    def _has_column_of_clusters(self) -> "Source":
         if self.clusters.count and not self.columns.item_id:
-            raise ValueError("[clusters] count needs columns.item_id: what is to be clustered?")
+            raise ValueError("[clusters] count needs columns.item_id: which items should be clustered?")
         return self
 
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
         if value not in available_timezones():
-            raise ValueError(f"{value!r} is no time zone; expected a name such as 'Europe/Berlin'")
+            raise ValueError(f"{value!r} is not a time zone; expected a name such as 'Europe/Berlin'")
         return value
 
     @field_validator("reject_when")
@@ -208,14 +210,14 @@ class Source(_Part):
     def _has_codes_of_its_own(cls, value: dict[str, str]) -> dict[str, str]:
         for code in value:
             if code in REASONS:
-                raise ValueError(f"{code!r} is a reason of the pipeline itself; call the rule by another name")
+                raise ValueError(f"{code!r} is a reason of the pipeline itself; choose another name")
             if not re.fullmatch("[a-z][a-z_]*", code):
-                raise ValueError(f"{code!r} is no reason code; expected a-z and _, such as 'static_asset'")
+                raise ValueError(f"{code!r} is not a reason code; expected a-z and _, such as 'static_asset'")
         return value
 
 
 def source_file(name_or_toml: str) -> Path:
-    """Return the TOML of a built-in source, or the path that was given.
+    """Return the TOML of a built-in source, or the given path of a TOML.
 
     Raises SourceError naming the built-in sources if there is no such file.
     """
@@ -229,7 +231,7 @@ def source_file(name_or_toml: str) -> Path:
 def load_source(file: Path) -> Source:
     """Read a source's TOML.
 
-    Raises SourceError naming the file and the key if the TOML is broken, has an unknown key or lacks a needed one.
+    Raises SourceError naming file and key if the TOML is malformed, has an unknown key or lacks a required one.
     Expressions are checked later, by Spark (`pipeline.transforms.canonical.check_expressions`).
     """
     try:
@@ -247,7 +249,7 @@ def _problem(file: Path, error: object) -> str:
     assert isinstance(error, dict)
     key = ".".join(str(part) for part in error["loc"]) or "(top level)"
     if error["type"] == "extra_forbidden":
-        return f"{file}: unknown key {key!r}; see template.toml for the keys there are"
+        return f"{file}: unknown key {key!r}; see template.toml for all keys"
     if error["type"] == "missing":
         return f"{file}: the key {key!r} is missing; see template.toml for an example"
     return f"{file}: key {key!r} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"

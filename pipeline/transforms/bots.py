@@ -1,4 +1,4 @@
-"""Which users were robots on which day, by what they say of themselves and by how they behave."""
+"""Bots: which users were bots on which day, by their user agents and by their behaviour."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,20 +13,20 @@ VERSION = "bots-1"
 
 @dataclass(frozen=True)
 class BotRules:
-    """From where on behaviour is no person's. Each rule needs many events, so that a short visit is never judged."""
+    """Thresholds above which behaviour is not human. Each rule needs many events, so a short visit is never classed."""
 
     events_in_one_hour: int = 600
     regular_from_events: int = 100
-    regular_below_variation: float = 0.2  # standard deviation of the gaps by their mean; people are above 1
+    regular_below_variation: float = 0.2  # coefficient of variation of the gaps; people are above 1
     hours_active_in_a_day: int = 21
     hours_active_from_events: int = 200
 
 
 @cache
 def declared_pattern() -> str:
-    """Return one expression that matches the user agents of robots that name themselves.
+    """Return one regular expression that matches the user agents of declared bots.
 
-    From the list of `crawler-user-agents`, which its maintainers keep up to date.
+    Source: the maintained list of the package `crawler-user-agents`.
     """
     from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
@@ -34,7 +34,7 @@ def declared_pattern() -> str:
 
 
 def with_declared_bots(events: DataFrame) -> DataFrame:
-    """Add `is_declared`: whether the user agent of the event names a robot.
+    """Add `is_declared`: whether the user agent of the event is that of a declared bot.
 
     The pattern has over a thousand branches, so it is matched once per distinct user agent, not per event.
 
@@ -42,19 +42,19 @@ def with_declared_bots(events: DataFrame) -> DataFrame:
     """
     # The checkpoint keeps Spark from pushing the match below `distinct`, to every event.
     agents = events.select("user_agent").where("user_agent IS NOT NULL").distinct().localCheckpoint()
-    robots = agents.where(F.col("user_agent").rlike(declared_pattern())).withColumn("names_a_robot", F.lit(True))
-    known = events.join(F.broadcast(robots), "user_agent", "left")
-    return known.withColumn("is_declared", F.coalesce("names_a_robot", F.lit(False))).drop("names_a_robot")
+    bots = agents.where(F.col("user_agent").rlike(declared_pattern())).withColumn("is_bot", F.lit(True))
+    known = events.join(F.broadcast(bots), "user_agent", "left")
+    return known.withColumn("is_declared", F.coalesce("is_bot", F.lit(False))).drop("is_bot")
 
 
 def find_bots(events: DataFrame, rules: BotRules) -> DataFrame:
-    """Return one row per user and known_on that is a robot's: `bot_class` (declared, behavioural) and `bot_evidence`.
+    """Return one row per user and known_on that is a bot: `bot_class` (declared, behavioural) and `bot_evidence`.
 
-    Only events known on that very day count, so a class never changes by what comes later.
+    Only events of that `known_on` count, so later events never change a class.
 
-    events: one row per event; needs `user_id`, `known_on`, `event_at`, `is_declared` (its user agent names a robot).
+    events: one row per event; needs `user_id`, `known_on`, `event_at`, `is_declared` (see `with_declared_bots`).
     """
-    # Every rule of behaviour needs many events, which few people have on a day.
+    # Each behavioural rule needs many events, which few users have in a day.
     fewest = min(rules.events_in_one_hour, rules.regular_from_events, rules.hours_active_from_events)
     busy = events.groupBy("user_id", "known_on").agg(F.count("*").alias("n"), F.max("is_declared").alias("named"))
     suspects = broadcast_if_small(busy.where((F.col("n") >= fewest) | F.col("named")).select("user_id", "known_on"))
@@ -98,5 +98,5 @@ def find_bots(events: DataFrame, rules: BotRules) -> DataFrame:
     return classed.where("bot_evidence IS NOT NULL")
 
 
-def _evidence(column: str, what: str) -> Column:
-    return F.concat(F.lit(f"{VERSION}: "), F.col(column).cast("string"), F.lit(f" {what}"))
+def _evidence(column: str, unit: str) -> Column:
+    return F.concat(F.lit(f"{VERSION}: "), F.col(column).cast("string"), F.lit(f" {unit}"))

@@ -1,12 +1,12 @@
-"""Joins with few rows: sent to every task, so that the many rows on the other side stay where they are."""
+"""Broadcast joins: a small side is sent to every task, so that the large side is not shuffled."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-MOST_ROWS = 1_000_000  # of an id or two each; beyond, sending them would cost more than it saves
+MAX_BROADCAST_ROWS = 1_000_000  # of one or two ids each; more rows cost more to send than the shuffle
 
 
 def broadcast_if_small(rows: DataFrame) -> DataFrame:
-    """Compute the rows, and tell Spark to send them to every task if they are few."""
+    """Compute the rows, and mark them for a broadcast join if there are few of them."""
     computed = rows.localCheckpoint()
-    return F.broadcast(computed) if computed.count() <= MOST_ROWS else computed
+    return F.broadcast(computed) if computed.count() <= MAX_BROADCAST_ROWS else computed

@@ -1,4 +1,4 @@
-"""From the fields of a source to canonical columns, and to a reason where a line must be refused."""
+"""From the fields of a source to canonical columns, and the reason for which a line is rejected."""
 
 from pathlib import Path
 
@@ -28,13 +28,13 @@ TYPES = {
     "ip": "string",
     "consent": "boolean",
 }
-EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside is a broken clock, not a time
+EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside comes from a broken clock
 
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
-    """Return one row per line: its own columns, `problem`, `rule` and the canonical columns, null where unreadable.
+    """Return one row per line: its own columns, `problem`, `rule` and the canonical columns, null if unreadable.
 
-    rule: the first rule of `[reject_when]` that is true for the line.
+    rule: name of the first rule of `[reject_when]` that is true for the line.
 
     lines: one row per landed line; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
     """
@@ -48,9 +48,9 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
 
 
 def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
-    """Raise SourceError naming file and key if an expression is wrong or names a field that is not there.
+    """Raise SourceError naming file and key if an expression is invalid or names an unknown field.
 
-    A rule of `[reject_when]` must be true or false.
+    A rule of `[reject_when]` must be a condition.
     """
     no_lines = spark.createDataFrame([], "text string, header string")
     try:
@@ -59,7 +59,7 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
         raise SourceError(f"{file}: key 'reader.fields': {_first_line(error)}") from None
     for name in TYPES:
         try:
-            parsed.select("__text", _column(source.columns, name))  # beside a column, an aggregate is refused
+            parsed.select("__text", _column(source.columns, name))  # selected with a column, an aggregate is refused
         except (AnalysisException, ParseException) as error:
             raise SourceError(
                 f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}"
@@ -75,7 +75,7 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
 
 
 def check_items(spark: SparkSession, source: Source, file: Path) -> None:
-    """Raise SourceError naming file and key if an expression of `[items]` is wrong."""
+    """Raise SourceError naming file and key if an expression of `[items]` is invalid."""
     if source.items is None:
         return
     parsed = parse_lines(spark.createDataFrame([], "text string, header string"), source.items.reader)
@@ -88,7 +88,7 @@ def check_items(spark: SparkSession, source: Source, file: Path) -> None:
 
 
 def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_days: int) -> DataFrame:
-    """Add `reason` and `detail` (null for an acceptable line), and map the event type to its canonical name and weight.
+    """Add `reason` and `detail` (null if the line is accepted) and `weight`; make the event type canonical.
 
     canonical: as `canonical_lines` returns it.
     """
@@ -111,8 +111,8 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
     for code, is_broken, explanation in reversed(rules):
         reason = F.when(is_broken, code).otherwise(reason)
         detail = F.when(is_broken, explanation).otherwise(detail)
-    judged = canonical.withColumns({"reason": reason, "detail": detail})
-    return judged.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
+    rated = canonical.withColumns({"reason": reason, "detail": detail})
+    return rated.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
 
 
 def _column(columns: Columns, name: str) -> Column:
@@ -121,7 +121,7 @@ def _column(columns: Columns, name: str) -> Column:
     if TYPES[name] == "string":
         column = F.nullif(F.trim(column), F.lit(""))
     if TYPES[name] == "timestamp":
-        column = _sane(column)
+        column = _plausible(column)
     if name == "tags":
         trimmed = F.transform(column, lambda tag: F.trim(tag))
         column = F.coalesce(F.array_distinct(F.filter(trimmed, lambda tag: tag != "")), F.array().cast("array<string>"))
@@ -129,19 +129,20 @@ def _column(columns: Columns, name: str) -> Column:
 
 
 def _with_event_time(canonical: DataFrame) -> DataFrame:
-    """Correct the clock of the device: event time = received - (sent - created), where all three are known."""
+    """Correct the clock of the device: event time = received - (sent - created), if all three are known."""
     micros = F.unix_micros("received_at") - (F.unix_micros("sent_at") - F.unix_micros("created_at"))
     corrected = F.timestamp_micros(micros)
+    plausible = _plausible(corrected)
     seconds = (F.unix_micros("received_at") - F.unix_micros("sent_at")) / 1e6
     return canonical.withColumns(
         {
-            "event_at": F.when(corrected.isNotNull(), _sane(corrected)).otherwise(F.coalesce("event_at", "created_at")),
+            "event_at": F.when(corrected.isNotNull(), plausible).otherwise(F.coalesce("event_at", "created_at")),
             "clock_correction_seconds": F.when(corrected.isNotNull(), seconds),
         }
     )
 
 
-def _sane(time: Column) -> Column:
+def _plausible(time: Column) -> Column:
     return F.when(time.between(F.lit(EARLIEST).cast("timestamp"), F.lit(LATEST).cast("timestamp")), time)
 
 

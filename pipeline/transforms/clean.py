@@ -20,11 +20,11 @@ from pipeline.transforms.pseudonymize import pseudonymize
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What became of a batch of lines; every line is in exactly one of the first three.
+    """The outcomes of a batch of lines. Every line is in exactly one of the first three frames.
 
-    events: one row per new event, as `sql/ddl/events.sql`. rejects: one row per refused line.
-    copies: one row per duplicate line. filled: earlier events that a copy completes.
-    reclassed: earlier events whose user turns out to be a robot on that day.
+    events: one row per new event, as `sql/ddl/events.sql`. rejects: one row per rejected line.
+    copies: one row per duplicate line. filled: earlier events with columns that a copy filled.
+    reclassed: earlier events whose user got another bot class on that day.
     """
 
     events: DataFrame
@@ -34,55 +34,55 @@ class Cleaned:
     reclassed: DataFrame
 
 
-def validate_all(
+def validate_sources(
     lines: DataFrame, sources: Mapping[str, Source], catalogues: Mapping[str, DataFrame], settings: Settings
 ) -> DataFrame:
-    """Judge the lines of all sources, each by its own TOML and catalogue; see `validate`.
+    """Validate the lines of all sources, each by its own TOML and catalogue; see `validate`.
 
-    Only refused lines keep their `text`, of others nobody needs it any more.
+    Only rejected lines keep their `text`, since no later step needs that of the others.
     """
     key = pseudonym_key(settings)
-    judged = [
+    validated = [
         with_catalogue_tags(validate(lines.where(F.col("source") == name), source, key, settings), catalogues.get(name))
         for name, source in sources.items()
     ]
-    all_judged = reduce(lambda left, right: left.unionByName(right), judged)
-    return all_judged.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
+    all_lines = reduce(lambda left, right: left.unionByName(right), validated)
+    return all_lines.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
 
 
 def validate(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:
-    """Return one row per line: canonical columns under pseudonyms, and `reason` and `detail` where it must be refused.
+    """Return one row per line: canonical columns under pseudonyms, and `reason` and `detail` of a rejected line.
 
     lines: one row per landed line of one source; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
     """
-    judged = with_reason(canonical_lines(lines, source), source.event_types, settings.future_days)
-    hidden = pseudonymize(judged, key)
+    with_reasons = with_reason(canonical_lines(lines, source), source.event_types, settings.future_days)
+    hidden = pseudonymize(with_reasons, key)
     made_id = fingerprint_id(*[F.col(name) for name in ("user_id", "device_id", "event_at", "event_type", "item_id")])
     return hidden.withColumn("event_id", F.coalesce("event_id", made_id)).drop("header", "problem", "rule")
 
 
-def with_catalogue_tags(judged: DataFrame, catalogue: DataFrame | None) -> DataFrame:
-    """Give events without tags of their own those of their item in the catalogue."""
+def with_catalogue_tags(validated: DataFrame, catalogue: DataFrame | None) -> DataFrame:
+    """Give events without tags the tags of their item in the catalogue."""
     if catalogue is None:
-        return judged
+        return validated
     tags = catalogue.select("item_id", F.col("tags").alias("item_tags"))
-    known = judged.join(F.broadcast(tags), "item_id", "left")
+    known = validated.join(F.broadcast(tags), "item_id", "left")
     own_or_items = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("item_tags", "tags"))
     return known.withColumn("tags", own_or_items).drop("item_tags")
 
 
-def with_cluster_tags(judged: DataFrame, clusters: DataFrame, sources: Mapping[str, Source]) -> DataFrame:
-    """Give events that have no tags even so the tag of their item's cluster, where their source asks for clusters.
+def with_cluster_tags(validated: DataFrame, clusters: DataFrame, sources: Mapping[str, Source]) -> DataFrame:
+    """Give events that still have no tags the tag of their item's cluster, if their source has `[clusters]`.
 
-    The version that counts is the newest trained through a day before the event's arrival day, so it is the same
-    whenever that day is cleaned. An item that this version does not know stays without tags.
+    The newest version trained through a day before the event's arrival day applies, so the result does not depend on
+    when that day is cleaned. An item that this version does not know stays without tags.
 
     clusters: one row per version, source and item, as `sql/ddl/item_clusters.sql`.
     """
-    asking = [name for name, source in sources.items() if source.clusters.count]
-    if not asking:
-        return judged
-    own = clusters.where(F.col("source").isin(asking))
+    with_clusters = [name for name, source in sources.items() if source.clusters.count]
+    if not with_clusters:
+        return validated
+    own = clusters.where(F.col("source").isin(with_clusters))
     in_order = Window.partitionBy("source").orderBy("trained_through")
     versions = own.select("source", "trained_through").distinct()
     versions = versions.withColumn("counts_through", F.lead("trained_through").over(in_order))
@@ -97,20 +97,20 @@ def with_cluster_tags(judged: DataFrame, clusters: DataFrame, sources: Mapping[s
         F.col("counts_through").isNull() | (F.col("arrival_day") <= F.col("counts_through"))
     )
     is_same = (F.col("source") == F.col("cluster_source")) & (F.col("item_id") == F.col("cluster_item"))
-    tagged = judged.join(tags, is_same & is_in_time, "left")
+    tagged = validated.join(tags, is_same & is_in_time, "left")
     own_or_clusters = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("cluster_tags", "tags"))
     return tagged.withColumn("tags", own_or_clusters).drop(*tags.columns)
 
 
-def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settings) -> Cleaned:
-    """Sort a batch of judged lines into events, duplicates and rejects, and label lateness and bots.
+def clean(validated: DataFrame, known: DataFrame, first_day: date, settings: Settings) -> Cleaned:
+    """Split a batch of validated lines into events, duplicates and rejects; label lateness and bots.
 
-    judged: lines of the arrival days from `first_day` on. known: the events of earlier arrival days.
+    validated: lines of the arrival days from `first_day` on. known: the events of earlier arrival days.
     """
-    rejects = judged.where("reason IS NOT NULL").select(
+    rejects = validated.where("reason IS NOT NULL").select(
         "source", "arrival_day", "file", "line", "reason", "detail", "text"
     )
-    arrived = judged.where("reason IS NULL").drop("reason", "detail", "text")
+    arrived = validated.where("reason IS NULL").drop("reason", "detail", "text")
     parts = deduplicate(arrived, known, first_day, settings.duplicate_days)
 
     event_on = F.to_date("event_at")
@@ -123,7 +123,7 @@ def clean(judged: DataFrame, known: DataFrame, first_day: date, settings: Settin
         }
     )
     dated = with_declared_bots(dated)
-    # Events whose day of being known comes only now, since their clock ran ahead.
+    # Earlier events that become known only now: they are dated after their arrival day.
     waiting = known.where(F.col("known_on") >= F.lit(first_day)).withColumn(
         "is_declared", F.col("bot_class") == "declared"
     )

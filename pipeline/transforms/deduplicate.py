@@ -1,4 +1,4 @@
-"""Copies of an event: the first landed owns it, later ones only fill what it left empty (DESIGN.md 5.5.2)."""
+"""Copies of an event: the first landed copy is the event; later copies only fill its null columns."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from pipeline.transforms.broadcast import broadcast_if_small
 
-# A copy never changes whose event it is, when it was or what it was about.
+# A copy never changes user, time, type or item of the event.
 FILLED_BY_COPIES = (
     "device_id", "received_at", "sent_at", "created_at", "clock_correction_seconds",
     "dwell_seconds", "url", "referrer", "consent", "refused_on",
@@ -19,9 +19,10 @@ IDENTITY = ("source", "event_id", "arrival_day", "file", "line")
 
 @dataclass(frozen=True)
 class Deduplicated:
-    """What became of acceptable lines.
+    """The outcomes of accepted lines.
 
-    owners: one row per new event. copies: one row per duplicate line. filled: earlier events that a copy completes.
+    owners: one row per new event. copies: one row per duplicate line. filled: earlier events with columns that a copy
+    filled.
     """
 
     owners: DataFrame
@@ -30,17 +31,17 @@ class Deduplicated:
 
 
 def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate_days: int) -> Deduplicated:
-    """Tell new events from copies of events that came before them.
+    """Separate new events from copies of earlier ones.
 
     A copy is a duplicate if an earlier copy arrived at most `duplicate_days` before it; else it begins a new event.
-    Order is that of landing: arrival day, file, line. `refused_on` is the arrival day of the line that refused
-    consent, the event's own or the first copy's that told: sequences of the days before may hold the event.
+    Copies are ordered by landing: arrival day, file, line. `refused_on` is the arrival day of the first line that
+    refused consent, the event's own or a copy's: sequences of the days before may contain the event.
 
-    arrived: acceptable lines of the arrival days from `first_day` on, one row a line.
-    known: events of earlier arrival days, one row an event, with `last_copy_on`.
+    arrived: accepted lines of the arrival days from `first_day` on, one row per line.
+    known: events of earlier arrival days, one row per event, with `last_copy_on`.
     """
     columns = [*IDENTITY, *FILLED_BY_COPIES]
-    # What later days told of the last copy must not count when their turn comes again.
+    # Copies from `first_day` on are counted again, so their dates must not count yet.
     last_copy_before = F.least("last_copy_on", F.date_sub(F.lit(first_day), 1))
     earlier = known.where(F.col("last_copy_on") >= F.date_sub(F.lit(first_day), duplicate_days)).select(
         *columns, last_copy_before.alias("copied_on"), F.lit(True).alias("is_known")
@@ -60,7 +61,7 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
 
     in_order = Window.partitionBy("source", "event_id").orderBy(F.desc("is_known"), "arrival_day", "file", "line")
     days_since = F.date_diff("copied_on", F.lag("copied_on").over(in_order))
-    # Known copies are apart already: each of them is an event.
+    # Each known copy is an event of its own already.
     is_new = F.col("is_known") | days_since.isNull() | (days_since > duplicate_days)
     numbered = copies.withColumn("copy_group", F.sum(is_new.cast("int")).over(in_order))
 
@@ -76,7 +77,7 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
             **{name: F.first(name, ignorenulls=True).over(whole_group) for name in FILLED_BY_COPIES},
         }
     )
-    # All three parts are read from it, some after the table that it reads has been written.
+    # All three parts read it, some after the table that it reads was overwritten.
     grouped = filled.withColumn("refused_on", F.when(~F.col("consent"), F.col("refused_on"))).localCheckpoint()
     helpers = ("copied_on", "is_known", "copy_group", "copy_number", "group_size")
     is_first = F.col("copy_number") == 1
@@ -89,20 +90,20 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
 
 
 def _repeated(later: DataFrame, earlier: DataFrame) -> DataFrame:
-    """Return the ids that arrived and were there before, in this batch or among the known: few, as a rule."""
+    """Return the ids of arrived lines that occur more than once, in this batch or among known events; usually few."""
     ids = later.select(*ID, "is_known").unionAll(earlier.select(*ID, "is_known"))
     counted = ids.groupBy(*ID).agg(F.count("*").alias("lines"), F.min("is_known").alias("is_known"))
     return broadcast_if_small(counted.where((F.col("lines") > 1) & ~F.col("is_known")).select(*ID))
 
 
 def first_filled_since(events: DataFrame, day: date) -> date | None:
-    """Return the earliest arrival day of the events from before `day` that have copies from that day on, if any."""
+    """Return the earliest arrival day of the events before `day` with copies from that day on, if any."""
     filled = events.where((F.col("arrival_day") < F.lit(day)) & (F.col("last_copy_on") >= F.lit(day)))
     row = filled.agg(F.min("arrival_day").alias("day")).first()
     return row.day if row else None
 
 
 def fingerprint_id(user: Column, device: Column, at: Column, kind: Column, item: Column) -> Column:
-    """Return an event id for a source that has none: the same five facts are the same event."""
+    """Return an event id for a source without ids: equal user, device, time, type and item are the same event."""
     parts = [F.coalesce(part.cast("string"), F.lit("")) for part in (user, device, F.unix_micros(at), kind, item)]
     return F.substring(F.sha2(F.concat_ws("\x1f", *parts), 256), 1, 32)

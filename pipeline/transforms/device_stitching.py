@@ -1,8 +1,8 @@
-"""Whose events a device's are: those before log-in go to the user who logs in on it (DESIGN.md 5.3, `device_id`).
+"""Device stitching: events before log-in belong to the user who logs in on the device.
 
-Opt-in per source (`[devices]` of its TOML). A device on which more users log in than its source allows is shared, and
-merges nobody. Events keep the pseudonym that they landed with; the owner is worked out as of a day, so that a log-in
-alters nothing of the days before it became known.
+Opt-in per source (`[devices]` of its TOML). If more users log in on a device than the source allows, the device is
+shared and its events stay with the device. Events keep the pseudonym that they landed with. The owner is computed as of
+a day, so that a log-in changes no day before it became known.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ OWNERS = "source string, device_id string, owner_id string, from_on date, until_
 
 
 def most_users(sources: Mapping[str, Source]) -> dict[str, int]:
-    """Return how many users may share a device, by source, for the sources that join devices to users."""
+    """Return how many users may share a device, by source, for the sources with `[devices] join`."""
     return {name: source.devices.most_users for name, source in sources.items() if source.devices.join}
 
 
 def device_users(events: DataFrame, most_users: Mapping[str, int]) -> DataFrame:
-    """Return one row per device, user who was logged in on it, and arrival day; see `sql/ddl/device_users.sql`.
+    """Return one row per device, user logged in on it, and arrival day; see `sql/ddl/device_users.sql`.
 
     events: one row per event; needs `source`, `device_id`, `user_id`, `arrival_day`, `known_on`, `event_at`.
     """
@@ -36,11 +36,11 @@ def device_users(events: DataFrame, most_users: Mapping[str, int]) -> DataFrame:
 
 
 def device_owners(device_users: DataFrame, most_users: Mapping[str, int]) -> DataFrame:
-    """Return one row per device and stretch of days: `owner_id`, whose its events before log-in are from `from_on` on
-    and before `until_on` (null: no end on that side).
+    """Return one row per device and period: `owner_id` owns its events before log-in from `from_on` on and before
+    `until_on` (null: unbounded on that side).
 
-    The owner is the user who was there first, among those known by then; while nobody is known, or more than
-    `most_users` are, it is the device itself.
+    The owner is the known user with the first event on the device. While no user is known, or more than `most_users`,
+    the device is its own owner.
 
     device_users: as the function of that name returns it.
     """
@@ -64,7 +64,7 @@ def device_owners(device_users: DataFrame, most_users: Mapping[str, int]) -> Dat
 
 
 def under_owners(events: DataFrame, owners: DataFrame) -> DataFrame:
-    """Return events once for each of their owners, who is now their `user_id`; `is_owned(day)` tells when.
+    """Return events once per owner, with the owner as `user_id`; `is_owned(day)` selects the owner of a day.
 
     events: one row per event; needs `source`, `user_id`, `device_id`. owners: as `device_owners` returns them.
     """
@@ -76,18 +76,18 @@ def under_owners(events: DataFrame, owners: DataFrame) -> DataFrame:
 
 
 def is_owned(day: Column) -> Column:
-    """True where the `user_id` of an event is its owner as of a day; needs `from_on`, `until_on`."""
+    """Return whether the `user_id` of an event is its owner as of a day; needs `from_on`, `until_on`."""
     is_begun = F.coalesce(F.col("from_on") <= day, F.lit(True))
     return is_begun & F.coalesce(day < F.col("until_on"), F.lit(True))
 
 
 def owned(events: DataFrame, owners: DataFrame, day: Column) -> DataFrame:
-    """Put each event under whose it is as of `day`, and add `is_counted`."""
+    """Set the `user_id` of each event to its owner as of `day`, and add `is_counted`."""
     return under_owners(events, owners).where(is_owned(day)).withColumn("is_counted", is_counted())
 
 
 def moved_devices(owners: DataFrame, owners_before: DataFrame, day: Column, day_before: Column) -> DataFrame:
-    """Return the devices whose events before log-in have another owner as of `day` than they had as of `day_before`."""
+    """Return the devices whose owner as of `day` differs from the owner as of `day_before`."""
     now = owners.where(is_owned(day)).select(*DEVICE, "owner_id")
     before = owners_before.where(is_owned(day_before)).select(*DEVICE, F.col("owner_id").alias("former_id"))
     former = F.coalesce("former_id", "device_id")

@@ -1,7 +1,7 @@
-"""Which sessions a night's news touch, so that only these are cut again, from what they hold themselves.
+"""Incremental sessions: which sessions new and changed events affect, so that only these are computed again.
 
-Sessions hold their events, so the history of events is not read again: the work follows the news, and the length of
-the runs that the news fall into.
+Sessions contain their events, so the history of events is not read. The cost grows with the number of changed events
+and the length of their runs, not with the history.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,15 +16,15 @@ from pipeline.transforms.device_stitching import DEVICE
 from pipeline.transforms.sessions import LISTED_COLUMNS, NEVER, OWNER, Rules, per_source
 
 KEY = ("source", "event_id", "arrival_day")  # of an event
-MOST_DAYS = 60  # of news; beyond, one stretch of time is as good a filter as a list of days
+MAX_DAYS = 60  # with changes; for more days, the filter is one period of time instead of a list
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Events that are new or not what they were: `now`, and as they were `before`; one row each.
+    """New and changed events as they are `now` and as they were `before` this run; one row per event.
 
-    Needs `source`, `user_id`, `is_counted`, and all of TOLD. An event may be missing in `before` if only its being
-    counted has changed.
+    Both have `source`, `user_id`, `is_counted` and the columns LISTED_COLUMNS. An event may be missing in `before` if
+    only its `is_counted` has changed.
     """
 
     now: DataFrame
@@ -34,10 +34,10 @@ class Changed:
 def changed_by(
     events: DataFrame, events_before: DataFrame, cleaned_days: Sequence[date], moved: DataFrame | None = None
 ) -> Changed:
-    """Return the events that cleaning these days made, filled or classed anew, and those whose owner has changed.
+    """Return the events that cleaning these days added, filled or reclassed, and those whose owner has changed.
 
-    events: all events, as of now, under their owners. events_before: the same before this night.
-    moved: devices whose events before log-in have another owner now, if any.
+    events: all events as of now, with their owners as `user_id`. events_before: the same before this run.
+    moved: devices that have another owner now, if any.
     """
     days = list(cleaned_days)
     is_changed = F.col("arrival_day").isin(days) | F.col("known_on").isin(days) | F.col("last_copy_on").isin(days)
@@ -53,16 +53,17 @@ def changed_by(
     return Changed(changed(events), changed(events_before))
 
 
-def touched_sessions(sessions: DataFrame, changed: Changed, rules: Rules) -> DataFrame:
-    """Return the sessions, as they were before this night, of all runs that the changes reach; and the open ones'.
+def affected_sessions(sessions: DataFrame, changed: Changed, rules: Rules) -> DataFrame:
+    """Return the sessions of all runs that a changed event may join, and those of runs with open sessions.
 
-    A run is returned whole, since its length decides whether it is cut. An open session may close without news.
+    Runs are returned whole, since the length of a run decides whether it is split. An open session may close without
+    new events.
 
-    sessions: one row per session, as before this night; needs the columns of `sql/ddl/sessions.sql`.
+    sessions: one row per session, as before this run; needs the columns of `sql/ddl/sessions.sql`.
     """
     columns = ["source", "user_id", "event_at"]
     points = changed.now.select(columns).unionAll(changed.before.select(columns))
-    # What counted may count no longer, and the other way round, so both kinds of sessions are reached.
+    # `is_counted` of an event may have changed, so both kinds of sessions are affected.
     both_kinds = F.explode(F.array(F.lit(True), F.lit(False))).alias("is_counted")
     spans = (
         points.select("*", both_kinds)
@@ -84,15 +85,15 @@ def touched_sessions(sessions: DataFrame, changed: Changed, rules: Rules) -> Dat
     return sessions.where(_is_on(F.col("run_started_at"), starts)).join(runs, run, "left_semi")
 
 
-def events_to_cut(touched: DataFrame, changed: Changed) -> DataFrame:
-    """Return the events of the runs to cut again: those in touched sessions, and the changed ones as they are now."""
-    held = touched.select(*OWNER, F.explode("events").alias("event")).select(*OWNER, "event.*")
+def events_to_sessionize(affected: DataFrame, changed: Changed) -> DataFrame:
+    """Return the events to compute sessions from: those of affected sessions, and the changed ones as they are now."""
+    held = affected.select(*OWNER, F.explode("events").alias("event")).select(*OWNER, "event.*")
     keys = changed.now.select(*KEY).unionAll(changed.before.select(*KEY)).distinct()
     return held.join(keys, list(KEY), "left_anti").unionByName(changed.now)
 
 
 def _is_near(days: Sequence[tuple[str, date]], rules: Rules) -> Column:
-    """A filter that files can be skipped by: sessions that an event of one of these sources and days could reach."""
+    """Return a filter that lets Spark skip files: sessions that an event of one of these sources and days may join."""
     if not days:
         return F.lit(False)
     if any(rules.gap_micros[source] == NEVER for source, _ in days):
@@ -101,7 +102,7 @@ def _is_near(days: Sequence[tuple[str, date]], rules: Rules) -> Column:
     for source, day in days:
         gap = timedelta(microseconds=rules.gap_micros[source])
         spans.append((_midnight(day) - gap, _midnight(day) + timedelta(days=1) + gap))
-    if len(spans) > MOST_DAYS:
+    if len(spans) > MAX_DAYS:
         spans = [(min(start for start, _ in spans), max(end for _, end in spans))]
     return _any(
         (F.col("ended_at") >= F.lit(start)) & (F.col("started_at") <= F.lit(end)) for start, end in sorted(set(spans))
@@ -112,7 +113,7 @@ def _is_on(time: Column, days: Sequence[date]) -> Column:
     if not days:
         return F.lit(False)
     spans = [(_midnight(day), _midnight(day) + timedelta(days=1)) for day in days]
-    if len(spans) > MOST_DAYS:
+    if len(spans) > MAX_DAYS:
         spans = [(spans[0][0], spans[-1][1])]
     return _any((time >= F.lit(start)) & (time < F.lit(end)) for start, end in spans)
 

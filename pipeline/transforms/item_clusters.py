@@ -1,8 +1,7 @@
-"""What to call clusters of items, so that a topic keeps its name when clusters are made anew.
+"""Clusters of items that occur in the same sessions. They serve as tags for a log without tags.
 
-Clusters of items that are touched in the same sessions: they stand in as tags where a log has none.
-
-An item's vector is what Word2Vec learns of it from the items around it in sessions. KMeans clusters the directions.
+Word2Vec (Mikolov et al. 2013) fits a vector per item from the items around it in sessions; KMeans clusters the vectors
+by direction. A cluster that persists from one version to the next keeps its tag.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +16,21 @@ from pyspark.sql import functions as F
 from pipeline.errors import InputError
 from pipeline.sources.schema import ClusterRules
 
+SEED = 20260131
+VECTOR_SIZE = 32
+PASSES = 30  # a small log has few occurrences per item; 10 passes found half as much on Taobao
+WINDOW = 10  # items before and after, so that both ends of a usual session are in one window
+MAX_SESSIONS = 200_000  # the newest; Word2Vec reads them in one thread, since only then are two runs equal
+MAX_TITLE_CHARACTERS = 40  # of a title in a tag
+
 
 def cluster_tags(typical: Mapping[int, Sequence[str]], before: Mapping[int, Mapping[str, int]]) -> dict[int, str]:
     """Return the tag of each cluster; no two are equal.
 
-    A cluster takes over an old tag if most of its items that had a tag had this one; of several such clusters the one
-    with most of these items takes it. All others are called after their typical items.
+    A cluster keeps an old tag if more than half of its items with a tag had it. If several clusters qualify, the one
+    with most of these items keeps it. The others are named after their typical items.
 
-    typical: the names of each cluster's most typical items. before: how many of its items had which tag.
+    typical: titles of each cluster's most typical items. before: number of its items by former tag.
     """
     tags = dict[int, str]()
     for _, cluster, old in sorted(_claims(before)):
@@ -36,7 +42,7 @@ def cluster_tags(typical: Mapping[int, Sequence[str]], before: Mapping[int, Mapp
 
 
 def _claims(before: Mapping[int, Mapping[str, int]]) -> list[tuple[int, int, str]]:
-    """Return which cluster may take over which tag, the strongest claim first."""
+    """Return (-items, cluster, tag) for each cluster that may keep a tag."""
     return [
         (-count, cluster, old)
         for cluster, counts in before.items()
@@ -53,30 +59,22 @@ def _not_among(taken: set[str], wanted: str) -> str:
     return tag
 
 
-SEED = 20260131
-VECTOR_SIZE = 32
-PASSES = 30  # a log of a laptop's size says each thing a few times only; 10 found half as much on Taobao's
-WINDOW = 10  # items before and after; with less, the ends of a session would not know of each other
-MOST_SESSIONS = 200_000  # the newest; Word2Vec goes through them in one thread, or no two runs would be equal
-MOST_LETTERS = 40  # of a title in a tag
-
-
 def item_clusters(
     sessions: DataFrame, items: DataFrame, before: DataFrame, through: date, rules: ClusterRules
 ) -> DataFrame:
-    """Return one row per item of one source that is touched often enough: `item_id`, `tag`, `cluster`, `similarity`,
-    `session_count`.
+    """Return one row per item of one source with at least `rules.least_sessions` sessions: `item_id`, `tag`, `cluster`,
+    `similarity`, `session_count`.
 
     sessions: one row per session of the source; see `items_of_sessions`. items: one row per item; needs `item_id`,
-    `title`. before: the source's version before this one, `item_id` and `tag`; its tags go on where clusters persist.
+    `title`. before: `item_id` and `tag` of the source's version before; clusters that persist keep their tags.
 
-    Raises InputError if fewer items than clusters are touched often enough.
+    Raises InputError if there are fewer such items than clusters.
     """
     item_lists = items_of_sessions(sessions, through).localCheckpoint()
     counts = session_counts(item_lists, rules.least_sessions).localCheckpoint()
     if (found := counts.count()) < rules.count:
         raise InputError(
-            f"{found} items are touched in {rules.least_sessions} or more sessions known through {through}, fewer "
+            f"{found} items occur in {rules.least_sessions} or more sessions known through {through}, fewer "
             f"than clusters.count = {rules.count}: land more of the log, or lower clusters.least_sessions or "
             f"clusters.count in the source's TOML"
         )
@@ -92,7 +90,7 @@ def item_clusters(
 def items_of_sessions(sessions: DataFrame, through: date) -> DataFrame:
     """Return one row per session with at least two items known through a day: `started_at`, `session_id`, `items`.
 
-    An item counts once a session, where it first stands: reading a page again says nothing of other pages.
+    An item counts once per session, at its first position.
 
     sessions: one row per session; needs `session_id`, `started_at`, `is_counted` and `events`.
     """
@@ -111,28 +109,28 @@ def items_of_sessions(sessions: DataFrame, through: date) -> DataFrame:
 
 
 def session_counts(item_lists: DataFrame, least_sessions: int) -> DataFrame:
-    """Return one row per item that stands in at least so many sessions: `item_id`, `session_count`."""
+    """Return one row per item of at least `least_sessions` sessions: `item_id`, `session_count`."""
     counted = item_lists.select(F.explode("items").alias("item_id")).groupBy("item_id")
     return counted.agg(F.count("*").cast("int").alias("session_count")).where(F.col("session_count") >= least_sessions)
 
 
 def item_vectors(item_lists: DataFrame, least_sessions: int) -> DataFrame:
-    """Return one row per item that stands in at least so many sessions: `item_id`, `vector` of length 1.
+    """Return one row per item of at least `least_sessions` sessions: `item_id`, `vector` of length 1.
 
-    Equal sessions give equal vectors, to the last digit: they are gone through in one order, by one thread.
+    Equal sessions give exactly equal vectors: they are read in one order, by one thread.
 
     item_lists: one row per session; needs `started_at`, `session_id`, `items`.
     """
-    newest = item_lists.orderBy(F.desc("started_at"), "session_id").limit(MOST_SESSIONS)
+    newest = item_lists.orderBy(F.desc("started_at"), "session_id").limit(MAX_SESSIONS)
     in_order = newest.repartition(1).sortWithinPartitions("started_at", "session_id")
     word2vec = Word2Vec(
         vectorSize=VECTOR_SIZE, windowSize=WINDOW, maxIter=PASSES, minCount=least_sessions, numPartitions=1, seed=SEED,
         inputCol="items", outputCol="mean",
     )  # fmt: skip
-    learned = word2vec.fit(in_order).getVectors().repartition(1).sortWithinPartitions("word")
-    # What all items have in common tells none of them apart.
-    centred = StandardScaler(withMean=True, withStd=False, inputCol="vector", outputCol="centred").fit(learned)
-    directions = Normalizer(inputCol="centred", outputCol="direction").transform(centred.transform(learned))
+    fitted = word2vec.fit(in_order).getVectors().repartition(1).sortWithinPartitions("word")
+    # The mean vector is common to all items and separates none.
+    centred = StandardScaler(withMean=True, withStd=False, inputCol="vector", outputCol="centred").fit(fitted)
+    directions = Normalizer(inputCol="centred", outputCol="direction").transform(centred.transform(fitted))
     return directions.select(F.col("word").alias("item_id"), F.col("direction").alias("vector")).localCheckpoint()
 
 
@@ -157,7 +155,7 @@ def clustered(vectors: DataFrame, count: int) -> DataFrame:
 
 
 def typical_items(members: DataFrame, items: DataFrame) -> Mapping[int, list[str]]:
-    """Return the titles (else ids) of the items of each cluster that are touched most and lie nearest to its centre.
+    """Return the titles (else ids) of the two most typical items of each cluster: many sessions, near its centre.
 
     members: one row per item; needs `item_id`, `cluster`, `similarity`, `session_count`.
     """
@@ -166,7 +164,8 @@ def typical_items(members: DataFrame, items: DataFrame) -> Mapping[int, list[str
     )
     typical = members.withColumn("place", F.row_number().over(typical_first)).where("place <= 2")
     title = F.coalesce(F.expr("nullif(trim(title), '')"), "item_id")
-    short = F.when(F.length(title) > MOST_LETTERS, F.concat(F.substring(title, 1, MOST_LETTERS - 1), F.lit("…")))
+    shortened = F.concat(F.substring(title, 1, MAX_TITLE_CHARACTERS - 1), F.lit("…"))
+    short = F.when(F.length(title) > MAX_TITLE_CHARACTERS, shortened)
     titled = typical.join(items.select("item_id", "title"), "item_id", "left")
     rows = titled.select("cluster", "place", F.coalesce(short, title).alias("title")).orderBy("cluster", "place")
     titles: dict[int, list[str]] = {}
@@ -176,7 +175,7 @@ def typical_items(members: DataFrame, items: DataFrame) -> Mapping[int, list[str
 
 
 def tags_before(members: DataFrame, before: DataFrame) -> Mapping[int, Mapping[str, int]]:
-    """Return for each cluster how many of its items had which tag in the version before."""
+    """Return by cluster the number of its items per tag of the version before."""
     shared = members.join(before.select("item_id", F.col("tag").alias("old")), "item_id").groupBy("cluster", "old")
     counts: dict[int, dict[str, int]] = {}
     for row in shared.count().collect():

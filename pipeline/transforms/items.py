@@ -1,4 +1,4 @@
-"""Items, from the catalogue and from the events that touch them."""
+"""Items, from catalogues and from events."""
 
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -12,7 +12,7 @@ def catalogue(lines: DataFrame, items: Items) -> DataFrame:
     """Return one row per item of a catalogue: `item_id`, `title`, `tags`, `content`; the newest record wins.
 
     lines: landed catalogue lines; needs `file_order` (files in the order of landing), `line`, `text`, `header`.
-    Lines that cannot be parsed are left out.
+    Lines that cannot be parsed are dropped.
     """
     parsed = parse_lines(lines.withColumnRenamed("file_order", "arrival_day"), items.reader).where("__problem IS NULL")
     none = "CAST(NULL AS STRING)"
@@ -38,7 +38,7 @@ def catalogue(lines: DataFrame, items: Items) -> DataFrame:
 
 
 def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame]:
-    """Return the catalogues that have landed, by source."""
+    """Return the landed catalogues by source, as `catalogue` returns them."""
     landed = {}
     for name, source in zone.sources().items():
         files = sorted(str(file) for file in zone.items_folder(name).glob("*.parquet"))
@@ -49,8 +49,8 @@ def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame
     return landed
 
 
-def touched_items(events: DataFrame) -> DataFrame:
-    """Return one row per item that events touch: tags of its newest event, first and last touch.
+def items_of_events(events: DataFrame) -> DataFrame:
+    """Return one row per item of the events: `tags` of its newest event, `first_seen_at`, `last_seen_at`.
 
     events: one row per event; needs `item_id`, `event_at`, `event_id`, `tags`.
     """

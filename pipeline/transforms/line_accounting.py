@@ -1,4 +1,4 @@
-"""Nothing is lost: lines in = accepted + duplicates + rejects, for every file and day (DESIGN.md 5.5.2)."""
+"""Line accounting: no line is lost. For each file and day, lines in = accepted + duplicates + rejects."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ OUTCOMES = ("accepted", "duplicates", "rejects")
 
 @dataclass(frozen=True)
 class FileAccount:
-    """What became of the lines of one file on one arrival day.
+    """The lines of one file on one arrival day, by outcome.
 
-    set_aside: those of the rejects that a rule of the TOML refused on purpose.
+    excluded: the rejects that a rule of `[reject_when]` excluded on purpose.
     """
 
     source: str
@@ -29,18 +29,18 @@ class FileAccount:
     file: str
     lines_in: int
     outcomes: dict[str, int]
-    set_aside: int = 0
+    excluded: int = 0
 
 
 def count_outcomes(
     lines: DataFrame, accepted: DataFrame, duplicates: DataFrame, rejects: DataFrame
 ) -> list[FileAccount]:
-    """Count lines and fates per source, arrival day and file.
+    """Count the lines by outcome, per source, arrival day and file.
 
-    lines: landed lines. accepted, duplicates, rejects: one row a line, as they were written; rejects with `reason`.
+    lines: landed lines. accepted, duplicates, rejects: one row per line, as written; rejects need `reason`.
     """
-    set_aside = rejects.where(~F.col("reason").isin(*REASONS))
-    kinds = {"lines": lines, "accepted": accepted, "duplicates": duplicates, "rejects": rejects, "set_aside": set_aside}
+    excluded = rejects.where(~F.col("reason").isin(*REASONS))
+    kinds = {"lines": lines, "accepted": accepted, "duplicates": duplicates, "rejects": rejects, "excluded": excluded}
     by_kind = [
         frame.select("source", "arrival_day", "file", F.lit(kind).alias("kind")) for kind, frame in kinds.items()
     ]
@@ -56,7 +56,7 @@ def count_outcomes(
             row.file,
             row.lines,
             {outcome: row[outcome] for outcome in OUTCOMES},
-            row.set_aside,
+            row.excluded,
         )
         for row in counted.collect()
     ]
@@ -67,9 +67,9 @@ def require_nothing_lost(accounts: Iterable[FileAccount], landed: Iterable[Lande
     accounts = list(accounts)
     for one in accounts:
         if one.lines_in != sum(one.outcomes.values()):
-            told = " + ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
+            counts = " + ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
             raise GateError(
-                f"lines were lost: {one.source} {one.day} {one.file} has {one.lines_in} lines in, but {told}; "
+                f"lines were lost: {one.source} {one.day} {one.file} has {one.lines_in} lines in, but {counts}; "
                 f"nothing was published. This is a fault of the pipeline: please report it with this line"
             )
     for day in landed:
@@ -77,22 +77,23 @@ def require_nothing_lost(accounts: Iterable[FileAccount], landed: Iterable[Lande
         if found != day.lines:
             raise GateError(
                 f"lines were lost: {day.source} {day.day} was closed with {day.lines} lines, {found} are there; "
-                f"nothing was published. Was a file taken from the landing folder? Put it back, or land the day again"
+                f"nothing was published. Was a file removed from the landing folder? Put it back, or land the day again"
             )
 
 
 def gate_frame(spark: SparkSession, accounts: Iterable[FileAccount]) -> DataFrame:
-    """Return the funnels per source and day, for the gate `account`: lines_in, each fate, accounted, reject_share.
+    """Return a row per source and day for the gate `line_accounting`: `lines_in`, a count per outcome, `accounted`
+    (their sum) and `reject_share`.
 
-    reject_share: of the lines that no rule of the TOML set aside, how many were refused.
+    reject_share: rejected share of the lines that no rule of `[reject_when]` excluded.
     """
-    counts = ("lines_in", *OUTCOMES, "set_aside")
+    counts = ("lines_in", *OUTCOMES, "excluded")
     per_file = spark.createDataFrame(
-        [(one.source, one.day, one.lines_in, *one.outcomes.values(), one.set_aside) for one in accounts],
+        [(one.source, one.day, one.lines_in, *one.outcomes.values(), one.excluded) for one in accounts],
         f"source string, day date, {', '.join(f'{name} long' for name in counts)}",
     )
     per_day = per_file.groupBy("source", "day").agg(*[F.sum(name).alias(name) for name in counts])
-    unexpected, considered = F.col("rejects") - F.col("set_aside"), F.col("lines_in") - F.col("set_aside")
+    unexpected, considered = F.col("rejects") - F.col("excluded"), F.col("lines_in") - F.col("excluded")
     return per_day.withColumns(
         {
             "accounted": F.col("accepted") + F.col("duplicates") + F.col("rejects"),
@@ -102,7 +103,7 @@ def gate_frame(spark: SparkSession, accounts: Iterable[FileAccount]) -> DataFram
 
 
 def step_rows(plan: CleanPlan, accounts: Iterable[FileAccount]) -> list[StepRow]:
-    """Return the row of `runs` of each planned source and day, empty days included."""
+    """Return the rows of `runs` for the planned sources and days, empty days included."""
     accounts = list(accounts)
     rows = [StepRow(day, 0, dict.fromkeys(OUTCOMES, 0)) for day in plan.empty_days]
     for day in plan.landed:

@@ -1,7 +1,4 @@
-"""Read landed lines into Spark.
-
-From the text of a line to named fields, by the reader of its source.
-"""
+"""From landed lines to named fields, by the reader of their source."""
 
 import csv
 from functools import reduce
@@ -15,6 +12,10 @@ from pipeline.sources.schema import Reader, group_numbers
 
 SCHEMA = "file string, line long, text string, header string"
 DAY_IN_PATH = r"/(\d{4}-\d{2}-\d{2})/[^/]*$"
+BROKEN = "__broken"  # Spark puts the text of a line here that it cannot parse
+MAX_FIELDS = 20_000
+MAX_NAMES = 2_000
+OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
 
 
 def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> DataFrame:
@@ -30,14 +31,8 @@ def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> Dat
     return lines
 
 
-BROKEN = "__broken"  # filled by Spark with the text of a line that it could not parse
-MOST_FIELDS = 20_000
-MOST_NAMES = 2_000
-OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
-
-
 def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
-    """Return the reader's fields, and under `__` the line's own columns and `__problem`: null, or why it is unreadable.
+    """Return the reader's fields, the line's own columns under `__`, and `__problem`: why it is unreadable, else null.
 
     lines: one row per landed line; needs `text`, and `header` for readers with a header line.
     """
@@ -53,8 +48,8 @@ def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
 def _parse_json(lines: DataFrame, reader: Reader) -> DataFrame:
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN}
     fields = F.from_json("text", f"{reader.fields}, {BROKEN} STRING", options)
-    # from_json stops after the first object and would lose what follows it. A line whose only } is at its end has
-    # nothing after it; of others the whole is read once more, as a list.
+    # from_json reads only the first object of a line. If the only } is at the end, there is one object. Other lines are
+    # parsed once more, as a list, to count their objects.
     is_flat = F.instr(F.rtrim("text"), "}") == F.length(F.rtrim("text"))
     objects = F.coalesce(F.json_array_length(F.concat(F.lit("["), "text", F.lit("]"))), F.lit(0))
     is_object = F.col("text").rlike(r"^\s*\{") & F.when(is_flat, F.lit(True)).otherwise(objects == 1)
@@ -66,15 +61,15 @@ def _parse_separated(lines: DataFrame, text: Column, reader: Reader, columns: li
     quoting = {"quote": "", "escape": ""} if reader.format == "tsv" else {"quote": '"', "escape": '"'}
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": BROKEN, "sep": separator, **quoting}
     schema = ", ".join(f"`{column.replace('`', '``')}` STRING" for column in [*columns, BROKEN])
-    # Spark's parser ends the job at 20,480 fields, whatever the mode.
-    fields = F.from_csv(F.when(_separators(text, separator) < MOST_FIELDS, text), F.lit(schema), options)
+    # Spark's parser fails the job at 20,480 fields, in every mode.
+    fields = F.from_csv(F.when(_separators(text, separator) < MAX_FIELDS, text), F.lit(schema), options)
     return _with_fields(lines, fields, F.lit(True), f"expected {len(columns)} fields: {separator.join(columns)}")
 
 
 def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
     """Parse each line by the header line of its own file, since columns change over time.
 
-    Lines that landed without one, before the TOML spoke of a header, have the columns of the TOML in its order.
+    Lines that landed without a header, before the TOML had `header = true`, have the columns of the TOML in its order.
     """
     headers = [row.header for row in lines.select("header").distinct().orderBy("header").collect()]
     parts = [
@@ -88,7 +83,7 @@ def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
 
 
 def _within_header(reader: Reader, names: int) -> Column:
-    """Return the text of a line without the empty values at its end that its header has no names for."""
+    """Return the text of a line without the trailing empty values that its header does not name."""
     text, separator = F.col("text"), reader.delimiter
     unquoted = text if reader.format == "tsv" else F.regexp_replace(text, '"[^"]*"', "")
     surplus = _separators(unquoted, separator) - F.lit(names - 1)
@@ -103,22 +98,21 @@ def _separators(text: Column, separator: str) -> Column:
 
 
 def _names(header: str, reader: Reader) -> list[str]:
-    """Return the names of a header line, made to differ: of two alike, the first keeps its name.
+    """Return the names of a header line, made unique: of two equal names, the first keeps it.
 
-    Names that begin with __ are the pipeline's own.
-    A line that is no header, by its quotes or its length, names one column that no expression knows.
+    Names that begin with __ are reserved. A line that cannot be a header gives one column that no expression uses.
     """
-    stand_in = "\x1f"  # the csv module takes separators of one letter only
+    stand_in = "\x1f"  # the csv module takes separators of one character only
     row = header.replace(reader.delimiter, stand_in)
     try:
         found = row.split(stand_in) if reader.format == "tsv" else next(csv.reader([row], delimiter=stand_in), [])
     except csv.Error:
         found = []
     names: dict[str, str] = {}
-    for position, name in enumerate(found[:MOST_NAMES] or [""], 1):
-        told = name.replace(stand_in, reader.delimiter).strip()
-        is_usable = told and not told.startswith("__") and told.lower() not in names  # upper and lower case are one
-        unique = told if is_usable else f"unnamed_{position}"
+    for position, name in enumerate(found[:MAX_NAMES] or [""], 1):
+        plain = name.replace(stand_in, reader.delimiter).strip()
+        is_usable = plain and not plain.startswith("__") and plain.lower() not in names  # Spark ignores case
+        unique = plain if is_usable else f"unnamed_{position}"
         names[unique.lower()] = unique
     return list(names.values())
 

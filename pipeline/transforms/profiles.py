@@ -1,4 +1,4 @@
-"""From a model's scores to rows of the profiles table."""
+"""From the scores of a model to rows of the table `profiles`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
 
-# What a model writes to `exchange/<run>/profiles/*.parquet`; model/data/profiles.py declares the same.
+# The columns of `exchange/<run>/profiles/*.parquet`. tests/contract compares them with model/data/profiles.py.
 SCORES = """
     user_id STRING, as_of DATE,
     interests ARRAY<STRUCT<
@@ -25,25 +25,25 @@ SCORES = """
 def read_scores(spark: SparkSession, exchange: Path, days: Sequence[date]) -> tuple[DataFrame, dict[str, int]]:
     """Return the scores of a run's days, one row per user and as-of day, and the snapshots that the model read.
 
-    The folder may hold further days: an earlier run of the same name left them, and they are none of this night's.
+    The folder may contain other days, left by an earlier run with the same id; they are ignored.
 
-    Raises InputError if the model has not finished its step of the run for all these days.
+    Raises InputError if the step `score` of the run has not written all these days.
     """
     manifest = exchange / "manifest.json"
     if not manifest.is_file():
         raise InputError(f"no scores in {exchange}: the step `score` of this run has not ended; run it first")
-    told = json.loads(manifest.read_text())
-    missing = sorted({str(day) for day in days} - set(told["days"]))
+    content = json.loads(manifest.read_text())
+    missing = sorted({str(day) for day in days} - set(content["days"]))
     if missing:
         raise InputError(f"no scores of {', '.join(missing)} in {exchange}: run the step `score` of this run for them")
     scores = spark.read.schema(SCORES).parquet(*[str(exchange / "profiles" / f"as_of={day}.parquet") for day in days])
-    return scores, {name: int(one) for name, one in told["input_snapshots"].items()}
+    return scores, {name: int(one) for name, one in content["input_snapshots"].items()}
 
 
 def profiles(
     scores: DataFrame, items: DataFrame, run_id: str, snapshots: Mapping[str, int], code_version: str, config_hash: str
 ) -> DataFrame:
-    """Name the recommended items, and say of every row where it comes from.
+    """Add `item_id` and `title` to the recommended items, and the provenance columns to every row.
 
     scores: one row per user and as-of day. items: one row per item; needs `item`, `item_id`, `title`.
     """
@@ -74,10 +74,10 @@ def profiles(
 
 
 def for_gate(made: DataFrame, has_clusters: bool) -> DataFrame:
-    """Return what the gate `profiles` checks of each row.
+    """Return the columns that the gate `profiles` checks, one row per profile.
 
-    has_clusters: whether clusters stand in for tags. Then there are none until the first are trained, and later none of
-    what was touched before, so a profile without interests is no sign of a fault: its `interest_count` is null.
+    has_clusters: whether a source has `[clusters]`. Then events before the first training have no tags, so a profile
+    without interests is no fault: its `interest_count` is null.
     """
     count = F.size("interests")
     affinities = F.expr("transform(interests, one -> one.affinity)")

@@ -1,4 +1,4 @@
-"""User and device ids become pseudonyms before anything is stored, without a Python UDF."""
+"""Replace user and device ids by pseudonyms before anything is stored, without a Python UDF."""
 
 import hashlib
 
@@ -11,8 +11,8 @@ BLOCK_BYTES = 64  # of SHA-256
 def pseudonymize(events: DataFrame, key: bytes) -> DataFrame:
     """Replace `user_id` and `device_id` by hex HMAC-SHA256 of their UTF-8 text under `key`.
 
-    An event before log-in gets the pseudonym of its device as its user.
-    The key comes in as data, from a table of one row: a literal would show in plans and logs.
+    An event before log-in gets the pseudonym of its device as `user_id`.
+    The key is data, a frame of one row: a literal would appear in query plans and logs.
 
     events: one row per event; needs `user_id`, `device_id`.
     """
@@ -26,7 +26,7 @@ def pseudonymize(events: DataFrame, key: bytes) -> DataFrame:
 
 
 def _hmac(text: Column) -> Column:
-    """HMAC as RFC 2104 defines it: H(outer || H(inner || text))."""
+    """Return the HMAC of RFC 2104: H(outer || H(inner || text))."""
     inner_hash = F.unhex(F.sha2(F.concat("inner_pad", F.encode(text, "UTF-8")), 256))
     return F.sha2(F.concat("outer_pad", inner_hash), 256)
 

@@ -1,4 +1,4 @@
-"""Sequences: what was known of a user by the end of a day, over all sessions (DESIGN.md 5.5.3, 5.5.7)."""
+"""Sequences: the events of a user known by the end of a day, over all sessions."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -14,12 +14,12 @@ from pipeline.transforms.sessions import IN_ORDER, Rules, is_counted_on, session
 def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], rules: Rules, length: int) -> DataFrame:
     """Return one row per user and as-of day on which an event of the user became known.
 
-    A row is a function of exactly the counted events with `known_on` up to its day: of the newest `length` of them,
-    cut into sessions anew, so that an event which came later, or lies further back, leaves the row alone. A session
-    that began before these begins with the first of them.
+    A row depends only on the counted events with `known_on` up to its day. It holds the newest `length` of them, with
+    session ids computed from these alone: a session that began before them begins with the first of them. Events that
+    arrive later change no row.
 
     events: one row per event, `known_on` up to the last of the days; the columns of `sql/ddl/events.sql`.
-    owners: whose the events of devices are; see `pipeline.transforms.device_stitching.device_owners`.
+    owners: the owners of devices; see `pipeline.transforms.device_stitching.device_owners`.
     """
     events = under_owners(events, owners)
     known_on = F.col("known_on")
@@ -42,7 +42,7 @@ def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], 
             "first_event_at": F.min("event_at").over(life),
         }
     ).where(F.col("place") > F.col("event_count") - length)
-    cut = sessionize(ranked.withColumn("is_counted", F.lit(True)), rules, per=("as_of",))
+    sessionized = sessionize(ranked.withColumn("is_counted", F.lit(True)), rules, per=("as_of",))
 
     item = F.when(F.col("item_id").isNull(), F.lit(0)).otherwise(F.xxhash64("item_id"))
     entry = F.struct(
@@ -54,7 +54,7 @@ def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], 
         "event_at",
         "session_id",
     )
-    grouped = cut.groupBy("user_id", "as_of").agg(
+    grouped = sessionized.groupBy("user_id", "as_of").agg(
         F.array_sort(F.collect_list(entry)).alias("entries"),
         F.first("event_count").alias("event_count"),
         F.first("first_event_at").alias("first_event_at"),

@@ -1,4 +1,4 @@
-"""Sessions: runs of events of one user, cut where the rules of the source say (DESIGN.md 5.5.4)."""
+"""Sessions: runs of events of one user, split by the rules of the source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +8,15 @@ from pyspark.sql import functions as F
 
 from pipeline.sources.schema import Source
 
-OWNER = ("source", "user_id", "is_counted")  # bots' events and those without consent form sessions of their own
-IN_ORDER = ("event_at", "event_id", "arrival_day")  # two events of one id arrived on different days
-LISTED_COLUMNS = (
-    "event_id",
-    "event_at",
-    "arrival_day",
-    "event_type",
-    "item_id",
-    "tags",
-)  # what a session tells of an event
-NEVER = 1 << 61  # microseconds; a rule that is switched off
+OWNER = ("source", "user_id", "is_counted")  # events of bots or without consent form sessions of their own
+IN_ORDER = ("event_at", "event_id", "arrival_day")  # two events with one id differ in their arrival day
+LISTED_COLUMNS = ("event_id", "event_at", "arrival_day", "event_type", "item_id", "tags")  # of the events of a session
+NEVER = 1 << 61  # microseconds; of a rule that is switched off
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Session rules per source, in the units that the transform computes with."""
+    """Session rules by source, with times in microseconds."""
 
     gap_micros: Mapping[str, int]
     cap_micros: Mapping[str, int]
@@ -42,12 +35,12 @@ class Rules:
 
 
 def is_counted() -> Column:
-    """True for events that say something about a person's interests: no robot's, and none without consent."""
+    """Return whether an event counts for interests: neither of a bot nor without consent."""
     return (F.col("bot_class") == "human") & F.coalesce(F.col("consent"), F.lit(True))
 
 
 def is_counted_on(day: Column) -> Column:
-    """The same as of a day: a refusal of consent that a copy brought later leaves the days before alone."""
+    """Return the same as of a day: a refusal of consent counts from the arrival day of the line that brought it."""
     is_refused = ~F.coalesce(F.col("consent"), F.lit(True)) & F.coalesce(F.col("refused_on") <= day, F.lit(True))
     return (F.col("bot_class") == "human") & ~is_refused
 
@@ -55,13 +48,13 @@ def is_counted_on(day: Column) -> Column:
 def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> DataFrame:
     """Add `session_id`, `session_started_at`, `run_started_at`, `is_cut_by_day` and `split_reason` to every event.
 
-    A run is a series of one owner's events in which each follows the one before by at most the gap. A run longer
-    than the cap is cut at every midnight of the source's zone; with the day split, every run is. The id of a session
-    depends only on its user and its first event, so a late event leaves the sessions it does not touch alone.
+    A run is a sequence of one owner's events without a gap longer than the inactivity gap. A run longer than the cap is
+    split at every midnight of the source's time zone; with the day split, every run is. The id of a session depends
+    only on its source, its user and its first event, so a late event changes no other session.
 
     events: one row per event; needs `source`, `user_id`, `is_counted`, `event_id`, `event_at` (UTC), `arrival_day`.
-    Runs must be whole: with an event of a run, all others of it.
-    per: further columns that keep histories apart, such as `as_of`.
+    Runs must be complete: with one event of a run, all its events.
+    per: further columns that separate histories, such as `as_of`.
     """
     owner = [*per, *OWNER]
     in_order = Window.partitionBy(*owner).orderBy(*IN_ORDER)
@@ -75,7 +68,7 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
         }
     ).withColumn("run", F.sum(F.col("is_new_run").cast("int")).over(in_order))
 
-    # From here on ordered by run as well, which is the same order, so that Spark sorts no more.
+    # The same order with `run` first, so that Spark need not sort again.
     in_order = Window.partitionBy(*owner).orderBy("run", *IN_ORDER)
     of_run = Window.partitionBy(*owner, "run").orderBy(*IN_ORDER)
     whole_run = of_run.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
@@ -85,17 +78,17 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
     reason = F.when(F.col("is_new_run"), "gap").when(
         is_cut_by_day & F.col("is_new_day"), F.when(is_day_split, "day").otherwise("midnight")
     )
-    # Hashed where a session begins, not for each of its events.
+    # Hashed once per session, not once per event.
     session_id = F.substring(F.sha2(F.concat_ws("\x1f", "source", "user_id", "event_id"), 256), 1, 32)
     begins = F.struct(session_id.alias("session_id"), "event_at", reason.alias("reason"))
-    cut = runs.withColumns(
+    marked = runs.withColumns(
         {
             "run_started_at": F.first("event_at").over(whole_run),
             "is_cut_by_day": is_cut_by_day,
             "begins": F.when(reason.isNotNull(), begins),
         }
     ).withColumn("begun", F.last("begins", ignorenulls=True).over(in_order))
-    return cut.withColumns(
+    return marked.withColumns(
         {
             "session_id": F.col("begun.session_id"),
             "session_started_at": F.col("begun.event_at"),
@@ -105,11 +98,11 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
 
 
 def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> DataFrame:
-    """Return one row per session, as `sql/ddl/sessions.sql` describes it.
+    """Return one row per session, with the columns of `sql/ddl/sessions.sql`.
 
     events: as `sessionize` returns them; needs `event_type`, `item_id`, `tags` too.
-    last_known_day: the newest cleaned arrival day. A session is open while an event after that day's end could join it:
-    within the gap, and not beyond a midnight at which its run is cut.
+    last_known_day: the newest cleaned arrival day. A session is open while an event after the end of that day could
+    join it: within the gap, and before a midnight at which its run is split.
     """
     in_order = [*IN_ORDER, *[name for name in LISTED_COLUMNS if name not in IN_ORDER]]
     grouped = events.groupBy("session_id", *OWNER).agg(
@@ -121,7 +114,7 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
         F.array_sort(F.collect_list(F.struct(*in_order))).alias("entries"),
         F.first("split_reason").alias("split_reason"),
     )
-    told = F.transform("entries", lambda one: F.struct(*[one[name].alias(name) for name in LISTED_COLUMNS]))
+    listed = F.transform("entries", lambda one: F.struct(*[one[name].alias(name) for name in LISTED_COLUMNS]))
     end_of_day = F.date_add(last_known_day, 1).cast("timestamp")
     in_reach = F.unix_micros("ended_at") + per_source(rules.gap_micros) >= F.unix_micros(end_of_day)
     local_day, next_local_day = (
@@ -133,11 +126,11 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
         "session_id", "source", "user_id",
         F.to_date("started_at").alias("started_on"), "started_at", "ended_at", "run_started_at",
         seconds.alias("duration_seconds"),
-        "event_count", told.alias("events"), F.array_sort(F.array_distinct(F.flatten("entries.tags"))).alias("tags"),
+        "event_count", listed.alias("events"), F.array_sort(F.array_distinct(F.flatten("entries.tags"))).alias("tags"),
         (in_reach & ~is_past_cut).alias("is_open"), "is_counted", "split_reason",
     )  # fmt: skip
 
 
 def per_source(values: Mapping[str, object]) -> Column:
-    """Return the value of each row's source."""
+    """Return the column with the value of each row's source."""
     return F.create_map(*[F.lit(part) for pair in values.items() for part in pair])[F.col("source")]

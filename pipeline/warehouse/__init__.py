@@ -1,1 +1,1 @@
-"""Iceberg tables, the branch that a night works on, the lease that lets one night write at a time, and publication."""
+"""Iceberg tables, the branch that a run writes to, the lease that lets one run write at a time, and publication."""

@@ -1,4 +1,4 @@
-"""Write, audit, publish: a night works on a branch of each table, and main moves only when all gates have passed."""
+"""Write, audit, publish: a run writes to a branch of each table, and main moves only when all gates have passed."""
 
 from datetime import date
 from typing import Any
@@ -13,7 +13,7 @@ MAIN = "main"
 
 
 def recreate(spark: SparkSession, branch: str) -> None:
-    """Branch every table from main, and drop what other nights left behind."""
+    """Create the branch of every table from main, and drop branches that other runs left."""
     for name in NIGHT_TABLES:
         refs, change = _refs(spark, name), _loaded(spark, name).manageSnapshots()
         for leftover in refs:
@@ -24,18 +24,18 @@ def recreate(spark: SparkSession, branch: str) -> None:
 
 
 def resume(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
-    """See that a later step has its branch. One of a night that is published already goes on from main.
+    """Check that a later step has its branch. If the run is published already, create the branch from main again.
 
-    Raises InputError if there is no branch and main has nothing of this run: its first step has not run, or another
-    night ran since.
+    Raises InputError if there is no branch and main has no rows of this run: its first step has not run, or another
+    run came in between.
     """
     missing = [name for name in NIGHT_TABLES if branch not in _refs(spark, name)]
     if not missing:
         return
     if day not in run_log.days_of_run(spark, "clean", run_id):
         raise InputError(
-            f"no branch {branch} of {', '.join(missing)}: the night's first step has not run, or another night ran "
-            f"since; run the night again from `clean`"
+            f"no branch {branch} of {', '.join(missing)}: the first step of the run has not ended, or another run "
+            f"came in between; run again from `clean`"
         )
     recreate(spark, branch)
 
@@ -43,7 +43,7 @@ def resume(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
 def fast_forward(spark: SparkSession, branch: str) -> dict[str, int]:
     """Move main of every table to the branch; return the snapshot id of each.
 
-    Repeating it after a crash is harmless. Readers see nothing of it: they open the snapshots of a release.
+    It may be repeated after a crash. Readers are not affected: they open the snapshots of a release.
     """
     for name in NIGHT_TABLES:
         change = _loaded(spark, name).manageSnapshots()
@@ -61,7 +61,7 @@ def drop(spark: SparkSession, branch: str) -> None:
 
 
 def table_before(spark: SparkSession, name: str) -> DataFrame:
-    """Read a table as it was before this night began."""
+    """Return a table as it was before this run."""
     return spark.read.option("versionAsOf", _refs(spark, name)[MAIN]).table(table(name))
 
 
@@ -72,6 +72,6 @@ def _refs(spark: SparkSession, name: str) -> dict[str, int]:
 
 
 def _loaded(spark: SparkSession, name: str) -> Any:
-    """Return the table as Iceberg's own object: to ask it costs a file, and in SQL a Spark job of each table."""
+    """Return the table as Iceberg's Java object. Its refs cost one file to read; SQL would cost a Spark job."""
     jvm: Any = spark._jvm
     return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, table(name))

@@ -1,4 +1,4 @@
-"""Versions of item clusters: which may be trained, and how they are written."""
+"""Versions of item clusters: which to train, and how to write them."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -24,28 +24,28 @@ def newest_versions(clusters: DataFrame) -> dict[str, date]:
 def sources_to_train(
     sources: Mapping[str, Source], newest: Mapping[str, date], through: date, newest_cleaned: date | None
 ) -> list[str]:
-    """Return the sources that ask for clusters and have no version of this day yet.
+    """Return the sources with `[clusters]` that have no version trained through this day.
 
-    Raises InputError if none asks, if the day is not there yet, or if a version knows later days already.
+    Raises InputError if no source has `[clusters]`, if the day is not published, or if a version is of a later day.
     """
-    asking = sorted(name for name, source in sources.items() if source.clusters.count)
-    if not asking:
+    with_clusters = sorted(name for name, source in sources.items() if source.clusters.count)
+    if not with_clusters:
         raise InputError(
-            f"no source asks for clusters: expected [clusters] with count = 50 or so in the TOML of one of "
-            f"{', '.join(sorted(sources)) or '(nothing landed)'}; add it and land a file of that source by it"
+            f"no source has clusters: expected [clusters] with count = 50 or so in the TOML of one of "
+            f"{', '.join(sorted(sources)) or '(nothing landed)'}; add it and land a file of that source with it"
         )
     if newest_cleaned is None or through > newest_cleaned:
         raise InputError(
-            f"clusters through {through} would lack days: the newest published day is {newest_cleaned or 'none'}; "
+            f"clusters through {through} lack days: the newest published day is {newest_cleaned or 'none'}; "
             f"run the days up to {through} first, or train through an earlier one"
         )
-    for name in asking:
+    for name in with_clusters:
         if name in newest and newest[name] > through:
             raise InputError(
-                f"{version_of(newest[name])} of {name} knows days after {through} already: a version before it would "
-                f"change the tags of days that are cleaned; train through {newest[name]} or later"
+                f"{version_of(newest[name])} of {name} is trained on days after {through}: an earlier version would "
+                f"change the tags of cleaned days; train through {newest[name]} or later"
             )
-    return [name for name in asking if newest.get(name) != through]
+    return [name for name in with_clusters if newest.get(name) != through]
 
 
 def newest_tags(clusters: DataFrame, source: str, newest: Mapping[str, date]) -> DataFrame:

@@ -1,7 +1,7 @@
-"""The warehouse lease: one night writes at a time (DESIGN.md 5.5.8).
+"""The warehouse lease: one run writes at a time.
 
-A row in PostgreSQL names the run that holds it. Every step of the run renews it while it works; a lease that has
-been silent for too long is taken over. The clock is the server's, so machines need not agree on the time.
+A row in PostgreSQL names the run that holds the lease. Each step of the run renews it while it works. A lease that was
+not renewed for `lease_silence_seconds` may be taken over. All times are of the server's clock.
 """
 
 import threading
@@ -36,18 +36,18 @@ HOLDER = "SELECT run_id, day, now() - heartbeat_at FROM throughline_lease"
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has the lease."""
+    """The run that holds the lease."""
 
     run_id: str
     day: date
     silent_for: timedelta
 
     def __str__(self) -> str:
-        return f"run {self.run_id} of {self.day}, last heard of {self.silent_for.total_seconds():.0f} s ago"
+        return f"run {self.run_id} of {self.day}, last renewed {self.silent_for.total_seconds():.0f} s ago"
 
 
 class Lease:
-    """The lease, seen from one run."""
+    """The lease, from the point of view of one run."""
 
     def __init__(self, settings: Settings, run_id: str, day: date) -> None:
         self.run_id = run_id
@@ -58,32 +58,32 @@ class Lease:
         self._execute(CREATE)
 
     def take(self, poll_seconds: float = 2.0) -> None:
-        """Take the lease, or keep it; wait while another run holds it, and say for whom.
+        """Take the lease, or keep it. While another run holds it, print which one and wait.
 
-        Raises ThroughlineError if the other run does not end within the set time.
+        Raises ThroughlineError if the other run still holds it after `lease_wait_seconds`.
         """
         until = time.monotonic() + self._settings.lease_wait_seconds
-        is_told = False
+        has_printed = False
         while holder := self.try_take():
             if time.monotonic() >= until:
                 raise ThroughlineError(
                     f"the warehouse is still leased to {holder}, after waiting {self._settings.lease_wait_seconds} s: "
                     f"try again when it has ended; a dead run frees it after {self._settings.lease_silence_seconds} s"
                 )
-            if not is_told:
-                print(f"waiting for {holder}: one night writes at a time", flush=True)
-                is_told = True
+            if not has_printed:
+                print(f"waiting for {holder}: one run writes at a time", flush=True)
+                has_printed = True
             time.sleep(poll_seconds)
 
     def try_take(self) -> Holder | None:
-        """Take the lease, or keep it, and return nothing; or return who has it."""
+        """Take the lease, or keep it, and return None; or return its holder if that is another run."""
         while not self._execute(TAKE):
             if row := self._execute(HOLDER):
                 return Holder(*row)
         return None
 
     def free(self) -> None:
-        """Give the lease back, if this run has it."""
+        """Free the lease, if this run holds it."""
         self._execute(FREE)
 
     @contextmanager
@@ -96,7 +96,7 @@ class Lease:
                 try:
                     self._execute(RENEW)
                 except psycopg.Error:
-                    continue  # the server may be back by the next beat; silence for too long loses the lease
+                    continue  # the server may be back at the next attempt; after too long a silence the lease is lost
 
         thread = threading.Thread(target=renew, daemon=True, name="lease")
         thread.start()
@@ -107,11 +107,9 @@ class Lease:
             thread.join()
 
     def require_held(self) -> None:
-        """Raise ThroughlineError if the lease went to another run, which may have dropped this run's work."""
+        """Raise ThroughlineError if another run took the lease, since it may have dropped this run's branches."""
         if not self._execute(RENEW):
-            raise ThroughlineError(
-                f"run {self.run_id} lost the warehouse lease to another run: run the night again from `clean`"
-            )
+            raise ThroughlineError(f"run {self.run_id} lost the warehouse lease to another run: run again from `clean`")
 
     def _execute(self, statement: str) -> tuple[Any, ...] | None:
         with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:

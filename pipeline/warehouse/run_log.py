@@ -1,4 +1,4 @@
-"""What each step did, for `explain day` and `night_health`."""
+"""The table `runs`: rows in and out, gate results and time of each step, for `explain day` and `night_health`."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from pipeline.warehouse.tables import table
 
 @dataclass(frozen=True)
 class StepRow:
-    """What one step did on one day: rows in, and rows out by fate."""
+    """A row of `runs` for one step and day: rows in, and rows out by outcome."""
 
     day: date
     rows_in: int
@@ -25,7 +25,7 @@ class StepRow:
 
 @dataclass
 class StepClock:
-    """Counts the seconds of a step from its making."""
+    """Measures the seconds of a step since this object was created."""
 
     started: float = field(default_factory=time.monotonic)
 
@@ -36,7 +36,7 @@ class StepClock:
 def record(
     spark: SparkSession, step: str, run_id: str, rows: Sequence[StepRow], gate: Sequence[RuleResult], clock: StepClock
 ) -> None:
-    """Replace the rows of these days of the step; they become visible with the night's publication."""
+    """Replace the step's rows of these days, on the branch of the run."""
     if not rows:
         return
     gate_rows = [(result.rule, result.broken_count) for result in gate]
@@ -59,23 +59,23 @@ def record(
     frame = spark.createDataFrame(values, schema=spark.table(table("runs")).schema)
     is_replaced = (F.col("step") == step) & F.col("day").isin(sorted({row.day for row in rows}))
     kept = spark.table(table("runs")).where(~is_replaced)
-    # One small table, so it is rewritten whole: a filter of single rows is no file boundary that Iceberg could drop.
+    # The table is small, so it is rewritten: Iceberg could not overwrite single rows within a file.
     kept.unionByName(frame).coalesce(1).writeTo(table("runs")).overwrite(F.lit(True))
 
 
 def cleaned_days(spark: SparkSession) -> dict[tuple[str, date], str]:
-    """Return source and arrival day of all days cleaned so far, with the digest of the files they were cleaned from."""
+    """Return the digest of the landed files by source and arrival day, for all days cleaned so far."""
     rows = spark.table(table("runs")).where("step = 'clean'").select("source", "day", "input_sha256").collect()
     return {(row.source, row.day): row.input_sha256 for row in rows}
 
 
 def newest_cleaned_day(runs: DataFrame) -> date | None:
-    """Return the newest arrival day that is cleaned, if any is. runs: the table, now or as it was."""
+    """Return the newest cleaned arrival day, if any. runs: the table `runs`, as of now or before."""
     row = runs.where("step = 'clean'").agg(F.max("day").alias("day")).first()
     return row.day if row else None
 
 
 def days_of_run(spark: SparkSession, step: str, run_id: str) -> list[date]:
-    """Return the days that a step of this run worked on, oldest first."""
+    """Return the days with rows of this step and run, oldest first."""
     is_own = (F.col("step") == step) & (F.col("run_id") == run_id)
     return sorted(row.day for row in spark.table(table("runs")).where(is_own).select("day").distinct().collect())

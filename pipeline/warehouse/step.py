@@ -1,4 +1,4 @@
-"""What every job that writes begins and ends with: a Spark session on the night's branch, under the lease."""
+"""The frame of every job that writes tables: a Spark session on the branch of the run, under the lease."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from pipeline.warehouse.tables import branch_of, create_tables, default_run_id, 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of one night, at work."""
+    """A running step."""
 
     spark: SparkSession
     settings: Settings
@@ -39,10 +39,10 @@ class Step:
 def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: bool = False) -> Iterator[Step]:
     """Open a step: parse `--day D` or `--from A --to B` and `--run-id`, take the lease, work on the branch.
 
-    The first step makes the branch anew from main. All reads and writes of `interest.*` in the block go to the
-    branch. Main is as it was whatever happens in it. Where no retry can help, the lease is freed at once; after another
-    failure it stays with the run, whose retry would find its branch dropped if others came in between. Whoever does not
-    retry frees it: the terminal, or Airflow when the last try has failed. Else it falls silent.
+    The first step creates missing tables and columns, and the branch from main. All reads and writes of `interest.*` in
+    the block go to the branch, so main does not change. An InputError frees the lease at once, since no retry can help.
+    After another error the run keeps the lease, so that no other run drops its branch before a retry. The terminal, or
+    Airflow after the last try, then frees it; otherwise it expires.
     """
     days, run_id = _parse(step, arguments)
     gates.load_in_background()

@@ -1,9 +1,4 @@
-"""Write what cleaning made: events, rejects, items, and who logged in on which device.
-
-Write sessions, and count them for `runs`.
-
-Count sequences for `runs`.
-"""
+"""Write events, rejects, items, device users and sessions to their tables, and count rows for `runs`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -16,13 +11,13 @@ from pipeline.landing.clean_plan import CleanPlan
 from pipeline.transforms.clean import Cleaned
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES, IDENTITY
 from pipeline.transforms.device_stitching import device_users
-from pipeline.transforms.items import touched_items
+from pipeline.transforms.items import items_of_events
 from pipeline.warehouse.run_log import StepRow
 from pipeline.warehouse.tables import table
 
 
 def write_events(spark: SparkSession, plan: CleanPlan, cleaned: Cleaned) -> None:
-    """Replace the planned arrival days in `events` and `rejects`, and complete earlier events by their copies."""
+    """Replace the planned arrival days in `events` and `rejects`, and update earlier events by copies and bot class."""
     days = F.col("arrival_day").between(plan.first, plan.last)
     events = cleaned.events.select(*spark.table(table("events")).columns)
     events.sortWithinPartitions("user_id", "event_at").writeTo(table("events")).overwrite(days)
@@ -32,21 +27,21 @@ def write_events(spark: SparkSession, plan: CleanPlan, cleaned: Cleaned) -> None
 
 
 def write_device_users(spark: SparkSession, plan: CleanPlan, most_users: Mapping[str, int]) -> None:
-    """Replace the planned arrival days in `device_users` by what their events tell."""
+    """Replace the planned arrival days in `device_users` by the log-ins of their events."""
     days = F.col("arrival_day").between(plan.first, plan.last)
-    told = device_users(spark.table(table("events")).where(days), most_users)
-    told.select(*spark.table(table("device_users")).columns).writeTo(table("device_users")).overwrite(days)
+    found = device_users(spark.table(table("events")).where(days), most_users)
+    found.select(*spark.table(table("device_users")).columns).writeTo(table("device_users")).overwrite(days)
 
 
 def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataFrame]) -> None:
-    """Add the items of the catalogues and of the planned days' events, or bring them up to date."""
-    touched = touched_items(spark.table(table("events")).where(F.col("arrival_day").between(plan.first, plan.last)))
+    """Insert or update the items of the catalogues and of the planned days' events."""
+    of_events = items_of_events(spark.table(table("events")).where(F.col("arrival_day").between(plan.first, plan.last)))
     listed = reduce(
         lambda left, right: left.unionByName(right),
         catalogues,
-        spark.createDataFrame([], "item_id string, title string, tags array<string>, content array<float>"),
+        spark.table(table("items")).select("item_id", "title", "tags", "content").limit(0),
     ).withColumnRenamed("tags", "listed_tags")
-    new = touched.join(listed, "item_id", "full").alias("new")
+    new = of_events.join(listed, "item_id", "full").alias("new")
     listed_tags = "CASE WHEN size(new.listed_tags) > 0 THEN new.listed_tags"
     is_newer = "new.last_seen_at >= coalesce(items.last_seen_at, new.last_seen_at)"
     renewed = {
@@ -81,24 +76,24 @@ def _update(changed: DataFrame, identity: Sequence[str], columns: Sequence[str])
     changed.alias("new").mergeInto(table("events"), F.expr(is_same)).whenMatched().update(assignments).merge()
 
 
-def replace_sessions(spark: SparkSession, made: DataFrame, touched: DataFrame) -> DataFrame:
-    """Put the sessions made in the place of the touched ones; return all sessions of the days that hold any of them.
+def replace_sessions(spark: SparkSession, made: DataFrame, affected: DataFrame) -> DataFrame:
+    """Replace the affected sessions by those made; return all sessions of the days that either start on.
 
-    These days are written anew. made, touched: cut loose from the table, which is about to change.
+    made, affected: checkpoints, since the days that they start on are overwritten.
     """
-    began = made.select("started_on").unionAll(touched.select("started_on")).distinct().collect()
+    days = made.select("started_on").unionAll(affected.select("started_on")).distinct().collect()
     sessions = spark.table(table("sessions"))
-    is_renewed = F.col("started_on").isin([row.started_on for row in began])
-    if not began:
+    is_renewed = F.col("started_on").isin([row.started_on for row in days])
+    if not days:
         return sessions.where(is_renewed)
-    kept = sessions.where(is_renewed).join(touched.select("session_id"), "session_id", "left_anti")
+    kept = sessions.where(is_renewed).join(affected.select("session_id"), "session_id", "left_anti")
     renewed = kept.select(*sessions.columns).unionByName(made.select(*sessions.columns))
     renewed.writeTo(table("sessions")).overwrite(is_renewed)
     return spark.table(table("sessions")).where(is_renewed)
 
 
 def sessions_by_day(made: DataFrame, events: DataFrame, days: Sequence[date]) -> list[StepRow]:
-    """Return per day how many events arrived on it, and how many sessions that start on it were made or renewed."""
+    """Return per day how many events arrived on it, and how many sessions start on it, among those written."""
     arrived = _count_by_day(events.where(F.col("arrival_day").isin(list(days))), "arrival_day")
     started = _count_by_day(made, "started_on")
     return [StepRow(day, arrived.get(day, 0), {"sessions": started.get(day, 0)}) for day in days]
@@ -109,7 +104,7 @@ def _count_by_day(frame: DataFrame, column: str) -> dict[date, int]:
 
 
 def sequences_by_day(made: DataFrame, days: Sequence[date]) -> list[StepRow]:
-    """Return per as-of day how many sequences were written, and how many events they hold."""
+    """Return per as-of day how many sequences were written, and how many events they contain."""
     counted = made.groupBy("as_of").agg(F.count("*").alias("sequences"), F.sum(F.size("item")).alias("events"))
     by_day = {row.as_of: row for row in counted.collect()}
     return [
@@ -121,7 +116,7 @@ def sequences_by_day(made: DataFrame, days: Sequence[date]) -> list[StepRow]:
 
 
 def for_gate(made: DataFrame, length: int) -> DataFrame:
-    """Return what the gate `sequences` checks of each row: its key, its length and whether its lists are aligned."""
+    """Return the columns that the gate `sequences` checks, one row per sequence: key, length, alignment, order."""
     sizes = [F.size(name) for name in ("item", "tags", "action", "weight", "event_at", "session_id")]
     is_in_order = F.expr("event_at = array_sort(event_at)")
     return made.select(

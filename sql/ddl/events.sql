@@ -1,10 +1,10 @@
--- One row per accepted event. A copy of an event is no row of its own: it only fills what the first copy left empty.
+-- One row per accepted event. A copy of an event has no row of its own: it only fills columns that the first left null.
 CREATE TABLE IF NOT EXISTS interest.events (
-    source                   STRING        NOT NULL COMMENT 'name of the source TOML that read the line',
+    source                   STRING        NOT NULL COMMENT 'name of the source',
     event_id                 STRING        NOT NULL COMMENT 'id from the source, else a fingerprint of user, device, time, type and item',
     user_id                  STRING        NOT NULL COMMENT 'pseudonym: hex HMAC-SHA256 of the id in the source, or of the device before log-in',
     device_id                STRING                 COMMENT 'pseudonym of the device: hex HMAC-SHA256',
-    event_at                 TIMESTAMP     NOT NULL COMMENT 'when it happened, UTC, microseconds; corrected for the clock of the device where the source tells',
+    event_at                 TIMESTAMP     NOT NULL COMMENT 'when it happened, UTC, microseconds; corrected for the clock of the device where the source has the times for it',
     received_at              TIMESTAMP              COMMENT 'when the collector received it, UTC',
     sent_at                  TIMESTAMP              COMMENT 'when the device sent it, by the clock of the device, UTC',
     created_at               TIMESTAMP              COMMENT 'when it happened by the clock of the device, UTC',
@@ -16,14 +16,14 @@ CREATE TABLE IF NOT EXISTS interest.events (
     dwell_seconds            DOUBLE                 COMMENT 'time spent, seconds',
     url                      STRING                 COMMENT 'page address',
     referrer                 STRING                 COMMENT 'address of the page before',
-    consent                  BOOLEAN                COMMENT 'false keeps the event out of sequences; null means the source does not say',
-    refused_on               DATE                   COMMENT 'arrival day of the line that refused consent, which may be that of a copy; null where none did',
+    consent                  BOOLEAN                COMMENT 'false keeps the event out of sequences; null means unknown, which counts as consent',
+    refused_on               DATE                   COMMENT 'arrival day of the first line, of the event or a copy, that refused consent; null where none did',
     arrival_day              DATE          NOT NULL COMMENT 'UTC day on which the line landed',
     known_on                 DATE          NOT NULL COMMENT 'first as-of day that may use the event: the later of arrival day and UTC date of event_at',
     lateness_days            INT           NOT NULL COMMENT 'days from the UTC date of event_at to the arrival day, 0 or more',
     is_late                  BOOLEAN       NOT NULL COMMENT 'true where lateness_days is above the allowed lateness; a label, never a filter',
     bot_class                STRING        NOT NULL COMMENT 'human, declared or behavioural; one class per user and known_on',
-    bot_evidence             STRING                 COMMENT 'what gave the bot away, and the version of the rules; null for human',
+    bot_evidence             STRING                 COMMENT 'version of the rules, and the rule that identified the bot; null for human',
     last_copy_on             DATE          NOT NULL COMMENT 'arrival day of the newest copy; a copy up to 7 days after it is a duplicate',
     file                     STRING        NOT NULL COMMENT 'landed file that holds the line',
     line                     BIGINT        NOT NULL COMMENT 'line number in that file, from 1'

@@ -1,6 +1,6 @@
--- One row per refused line, with its whole text, so that it can be replayed once the TOML is mended.
+-- One row per rejected line, with its whole text, so that it can be replayed once the TOML is fixed.
 CREATE TABLE IF NOT EXISTS interest.rejects (
-    source      STRING NOT NULL COMMENT 'name of the source TOML that read the line',
+    source      STRING NOT NULL COMMENT 'name of the source',
     arrival_day DATE   NOT NULL COMMENT 'UTC day on which the line landed',
     file        STRING NOT NULL COMMENT 'landed file that holds the line',
     line        BIGINT NOT NULL COMMENT 'line number in that file, from 1',
@@ -9,5 +9,5 @@ CREATE TABLE IF NOT EXISTS interest.rejects (
     text        STRING NOT NULL COMMENT 'the line as it landed'
 ) USING iceberg
 PARTITIONED BY (arrival_day)
-COMMENT 'Refused lines, one row each, replayable'
+COMMENT 'Rejected lines, one row each; they can be replayed'
 TBLPROPERTIES ('write.wap.enabled' = 'true', 'format-version' = '2')

@@ -1,11 +1,11 @@
--- One row per publication. The row is the publication: readers open the snapshots that the newest one names.
+-- One row per release. The row publishes: readers open the table snapshots that the newest row names.
 CREATE TABLE IF NOT EXISTS interest.releases (
-    as_of        DATE                NOT NULL COMMENT 'day of the night that was published',
+    as_of        DATE                NOT NULL COMMENT 'newest day of the published run',
     published_at TIMESTAMP           NOT NULL COMMENT 'clock time of publication, UTC; the newest is current',
     run_id       STRING              NOT NULL COMMENT 'run that published',
-    snapshots    MAP<STRING, BIGINT> NOT NULL COMMENT 'table to snapshot id',
+    snapshots    MAP<STRING, BIGINT> NOT NULL COMMENT 'snapshot id by table',
     code_version STRING              NOT NULL COMMENT 'version of this software',
     config_hash  STRING              NOT NULL COMMENT 'hash of the source TOMLs and of the settings that change results'
 ) USING iceberg
-COMMENT 'Publications, one row each'
+COMMENT 'Releases, one row each'
 TBLPROPERTIES ('format-version' = '2')

@@ -1,4 +1,4 @@
--- What is each user interested in, by the newest profile at the release?
+-- What is each user interested in, by the newest profile of the release?
 -- One row per user.
 SELECT
     profiles.user_id,

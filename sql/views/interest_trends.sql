@@ -1,6 +1,6 @@
--- How does interest in each tag move from day to day, among the users who were scored on that day?
--- One row per as-of day and tag. A day scores the users with news and a seventh of the others, so compare shares and
--- means from day to day rather than counts.
+-- How does interest in each tag move from day to day, among the users scored on that day?
+-- One row per as-of day and tag. A day scores the users with new events and a seventh of the others, so compare
+-- shares and means between days, not counts.
 SELECT
     scored.as_of,
     scored.interest.tag AS tag,

@@ -1,6 +1,6 @@
 -- Which as-of days missed events that arrived later, and how many?
--- One row per arrival day and as-of day before it, of the as-of days that there are. An event is missed by each of them
--- from its UTC date on until the day before it arrived; one whose clock ran ahead, so that it waits for its date, by none.
+-- One row per arrival day and earlier as-of day with sequences. An event is missed by the as-of days from its UTC date to
+-- the day before it arrived. An event dated after its arrival day is missed by none.
 SELECT
     late.arrival_day,
     nights.as_of,

@@ -1,5 +1,5 @@
--- Was each night whole: what came in, what became of it, what was made of it, and how long did it take?
--- One row per day. A night over several days names the time of the whole night on each of them.
+-- Was each day complete: lines in, outcomes, rows made, and how long did it take?
+-- One row per day. Each day of a run over several days shows the time of the whole run.
 SELECT
     step_days.day,
     CAST(sum(CASE WHEN step_days.step = 'clean' THEN step_days.rows_in ELSE 0 END) AS BIGINT) AS lines_in_count,
@@ -11,7 +11,7 @@ SELECT
     CAST(sum(coalesce(step_days.rows_out['sessions'], 0)) AS BIGINT) AS session_count,
     CAST(sum(coalesce(step_days.rows_out['sequences'], 0)) AS BIGINT) AS sequence_count,
     CAST(sum(coalesce(step_days.rows_out['profiles'], 0)) AS BIGINT) AS profile_count,
-    -- Each source has a row of its own for `clean`, all with the time of the one step.
+    -- `clean` has a row per source; each shows the time of the whole step.
     sum(step_days.seconds / step_days.rows_of_step) AS seconds
 FROM (
     SELECT step, day, rows_in, rows_out, seconds, count(*) OVER (PARTITION BY day, step) AS rows_of_step

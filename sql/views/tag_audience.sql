@@ -1,4 +1,4 @@
--- Who can be reached by each tag: how many users have it, and how many are expected to touch it in the next 7 days?
+-- How large is the audience of each tag: how many users have it, and how many of them should show it within 7 days?
 -- One row per tag over the newest profiles. Affinities are calibrated probabilities, so their sum is the expected count.
 SELECT
     tag,

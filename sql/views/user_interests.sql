@@ -1,5 +1,5 @@
--- Which tags is each user likely to touch within 7 days, how sure are we, and is it rising?
--- One row per user and tag of the newest profiles; the strongest has rank 1.
+-- Which tags is each user interested in, with what probability within 7 days, and is it rising?
+-- One row per user and tag of the newest profiles; the highest affinity has rank 1.
 SELECT
     user_id,
     as_of,

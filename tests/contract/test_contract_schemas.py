@@ -1,6 +1,6 @@
-"""The schemas that pipeline and model share are declared on both sides; these tests compare them.
+"""Columns are declared in `sql/ddl`; these tests compare every other declaration of them with it.
 
-The declaration in `sql/ddl` is what analysts read. A score of a model differs from it only in its items, on purpose.
+A score of a model differs from it only in its items, on purpose.
 """
 
 import pyarrow as pa
@@ -8,7 +8,11 @@ import pytest
 
 from model.data.profiles import PROFILES
 from model.data.sequences import SEQUENCES
+from pipeline.landing.formats import LINES
+from pipeline.transforms.canonical import TYPES
+from pipeline.transforms.parse import SCHEMA
 from pipeline.transforms.profiles import SCORES
+from pipeline.transforms.sessions import LISTED_COLUMNS
 from tests.ddl import declared_columns, parse_ddl
 
 # The columns of provenance that the pipeline adds to a score.
@@ -44,10 +48,7 @@ def test_model_and_pipeline_agree_on_the_columns_of_a_score() -> None:
 
 
 def test_the_ddl_of_scores_is_parsed_as_spark_parses_it(spark) -> None:
-    from pyspark.sql.pandas.types import to_arrow_schema
-    from pyspark.sql.types import StructType
-
-    assert columns_of(to_arrow_schema(StructType.fromDDL(SCORES))) == scores()
+    assert spark_columns(SCORES) == scores()
 
 
 def test_a_score_becomes_a_row_of_profiles() -> None:
@@ -69,3 +70,29 @@ def test_the_model_reads_sequences_as_they_are_declared() -> None:
 @pytest.mark.parametrize("table", ["sequences", "profiles"])
 def test_columns_that_both_sides_share_are_required(table: str) -> None:
     assert [column.name for column in declared_columns(table) if not column.is_required] == []
+
+
+def spark_columns(ddl: str) -> dict[str, pa.DataType]:
+    """Return the columns of a Spark DDL. Needs a running session."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+    from pyspark.sql.types import StructType
+
+    return columns_of(to_arrow_schema(StructType.fromDDL(ddl)))
+
+
+def test_landed_lines_are_read_with_the_schema_that_they_are_written_with(spark) -> None:
+    assert spark_columns(SCHEMA) == columns_of(LINES)
+
+
+def test_canonical_columns_have_the_types_of_events(spark) -> None:
+    canonical = spark_columns(", ".join(f"{name} {kind}" for name, kind in TYPES.items()))
+    events = declared("events")
+    assert set(canonical) - set(events) == {"user_agent", "ip"}  # dropped after cleaning
+    assert {name: kind for name, kind in canonical.items() if name in events and kind != events[name]} == {}
+
+
+def test_sessions_list_columns_of_events() -> None:
+    listed = declared("sessions")["events"].value_type
+    assert tuple(field.name for field in listed) == LISTED_COLUMNS
+    events = declared("events")
+    assert {field.name: field.type for field in listed} == {name: events[name] for name in LISTED_COLUMNS}

@@ -40,7 +40,7 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def failure(run_of: Any) -> dict[str, Any]:
-    text = "Cannot execute: spark-submit. Error code is: 1.\nthroughline: funnel: 1 broken of 2 rules"
+    text = "Cannot execute: spark-submit. Error code is: 1.\nthroughline: line_accounting: 1 broken of 2 rules"
     task = SimpleNamespace(task_id="clean", log_url="http://127.0.0.1/log")
     return {"ti": task, "dag_run": run_of("scheduled", run_id="monday"), "exception": Exception(text)}
 
@@ -53,7 +53,7 @@ def test_a_failed_task_is_posted_with_its_reason(posted: list[dict[str, Any]], f
             "dag": "a_dag",
             "run": "monday",
             "task": "clean",
-            "why": "funnel: 1 broken of 2 rules",
+            "why": "line_accounting: 1 broken of 2 rules",
             "log": "http://127.0.0.1/log",
         }
     ]
@@ -67,7 +67,7 @@ def test_a_missed_deadline_is_posted(posted: list[dict[str, Any]]) -> None:
 def test_without_a_webhook_an_alert_is_logged(failure: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         task_failed(failure)
-    assert "funnel: 1 broken of 2 rules" in caplog.text
+    assert "line_accounting: 1 broken of 2 rules" in caplog.text
 
 
 def test_an_unreachable_webhook_is_logged_without_its_address(

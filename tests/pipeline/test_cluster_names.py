@@ -1,4 +1,4 @@
-"""What clusters of items are called, and how their names last."""
+"""Tags of clusters of items, and how they persist."""
 
 import pytest
 
@@ -23,10 +23,10 @@ TYPICAL = {0: ["spade", "trowel"], 1: ["pan", "pot"]}
         "a tie goes to the first", "a name that is taken",
     ],
 )  # fmt: skip
-def test_a_cluster_keeps_the_tag_of_the_one_that_it_continues(before, expected) -> None:
+def test_a_persisting_cluster_keeps_its_tag(before, expected) -> None:
     assert cluster_tags(TYPICAL, before) == expected
 
 
-def test_clusters_with_equal_titles_are_told_apart() -> None:
+def test_clusters_with_equal_titles_have_different_tags() -> None:
     named = cluster_tags({0: ["spade"], 1: ["spade"], 2: ["spade"]}, {})
     assert list(named.values()) == ["like spade", "like spade (2)", "like spade (3)"]

@@ -1,4 +1,4 @@
-"""Days and ranges of days, as they are typed and as they are told."""
+"""Days and ranges of days: parsed and formatted."""
 
 from datetime import date
 
@@ -15,7 +15,7 @@ def test_a_day_is_an_iso_date() -> None:
 
 
 @pytest.mark.parametrize("text", ["yesterday", "31.01.2026", "2026-02-30", "2026-1-31", ""])
-def test_what_is_no_day_is_told_with_what_one_looks_like(text: str) -> None:
+def test_an_invalid_day_is_an_error_with_an_example(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_day(text)
     assert str(caught.value) == f"{text!r} is not a day: expected a date such as 2026-01-31"
@@ -39,7 +39,7 @@ def test_one_day_is_a_range_of_one() -> None:
     assert list(days) == [SATURDAY] and str(days) == "2026-01-31"
 
 
-def test_a_range_is_told_by_its_ends() -> None:
+def test_a_range_is_formatted_by_its_ends() -> None:
     assert str(day_range(None, "2026-01-30", "2026-02-01")) == "2026-01-30 to 2026-02-01"
 
 
@@ -58,7 +58,7 @@ def test_neither_and_both_are_refused(day: str | None, first: str | None, last: 
         day_range(day, first, last)
 
 
-def test_days_are_told_as_unbroken_runs() -> None:
+def test_days_are_formatted_as_consecutive_ranges() -> None:
     assert format_days([]) == ""
     assert format_days([SATURDAY]) == "2026-01-31"
     assert format_days([SUNDAY, FRIDAY, SATURDAY]) == "2026-01-30 to 2026-02-01"

@@ -1,4 +1,4 @@
-"""One night writes at a time: the lease in a real PostgreSQL, seen from two runs."""
+"""One run writes at a time: the lease in a real PostgreSQL, held by one of two runs."""
 
 import socket
 import time
@@ -19,7 +19,7 @@ MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
-    """Settings of a home with its PostgreSQL up; another night is waited for one second.
+    """Settings of a home with a running PostgreSQL; a run waits one second for another one.
 
     The home is not among pytest's folders: another run of pytest would shut those to the account of PostgreSQL.
     """
@@ -33,7 +33,7 @@ def settings() -> Iterator[Settings]:
         postgres.stop(made)
 
 
-def test_another_night_waits_and_says_for_whom(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_run_waits_and_prints_the_holder(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     monday, tuesday = Lease(settings, "run_of_monday", MONDAY), Lease(settings, "run_of_tuesday", TUESDAY)
     monday.take()
     with pytest.raises(ThroughlineError, match="still leased to run run_of_monday of 2026-01-05"):
@@ -45,7 +45,7 @@ def test_another_night_waits_and_says_for_whom(settings: Settings, capsys: pytes
 
 
 def test_a_lease_that_another_run_holds_is_not_freed(settings: Settings) -> None:
-    """A night that failed while it waited frees its own lease, which it does not have."""
+    """A run that failed while it waited frees only its own lease, which it does not hold."""
     monday, tuesday = Lease(settings, "run_of_monday", MONDAY), Lease(settings, "run_of_tuesday", TUESDAY)
     monday.take()
     tuesday.free()
@@ -57,7 +57,7 @@ def test_a_lease_that_another_run_holds_is_not_freed(settings: Settings) -> None
     tuesday.free()
 
 
-def test_the_next_step_of_a_night_keeps_its_lease(settings: Settings) -> None:
+def test_the_next_step_of_a_run_keeps_its_lease(settings: Settings) -> None:
     Lease(settings, "run_of_monday", MONDAY).take()
     next_step = Lease(settings, "run_of_monday", MONDAY)
     next_step.take()
@@ -65,7 +65,7 @@ def test_the_next_step_of_a_night_keeps_its_lease(settings: Settings) -> None:
     next_step.free()
 
 
-def test_a_silent_lease_is_taken_over_and_its_run_is_told(settings: Settings) -> None:
+def test_a_silent_lease_is_taken_over_and_its_run_gets_an_error(settings: Settings) -> None:
     impatient = settings.model_copy(update={"lease_silence_seconds": 1})
     dead, living = Lease(impatient, "dead_run", MONDAY), Lease(impatient, "living_run", TUESDAY)
     dead.take()

@@ -1,4 +1,4 @@
-"""A source's TOML: what there is loads, and each mistake is one line that names the file and the key."""
+"""A source's TOML: the built-in ones load, and each mistake is one line that names the file and the key."""
 
 import re
 import tomllib
@@ -64,7 +64,7 @@ def written(tmp_path: Path) -> Written:
 
 
 def examples_in_template() -> list[str]:
-    """Return the blocks that stand there without a blank after `#`, each as the TOML that it would be."""
+    """Return the blocks of lines without a blank after `#`, each as TOML."""
     blocks: list[list[str]] = [[]]
     for line in TEMPLATE.read_text(encoding="utf-8").splitlines():
         if re.match(r"#[a-z\[]", line):
@@ -98,7 +98,7 @@ def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: st
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "told"),
+    ("good", "bad", "parts"),
     [
         ("[reader]", "[reader]\nformt = 'csv'", ["unknown key 'reader.formt'", "template.toml"]),
         ("time_zone =", "zone =", ["unknown key 'zone'", "template.toml"]),
@@ -108,7 +108,7 @@ def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: st
         ('as = "view"', "", ["the key 'event_types.look.as' is missing"]),
         ('item_id = "item"', "", ["the key 'items.item_id' is missing"]),
         ('"shop"', '"My Shop"', ["key 'name' = 'My Shop'", "pattern"]),
-        ("Europe/Berlin", "Berlin", ["key 'time_zone' = 'Berlin'", "no time zone", "'Europe/Berlin'"]),
+        ("Europe/Berlin", "Berlin", ["key 'time_zone' = 'Berlin'", "not a time zone", "'Europe/Berlin'"]),
         ("1.5", "-1", ["key 'event_types.look.weight' = -1", "greater than or equal to 0"]),
         ("1.5", '"much"', ["key 'event_types.look.weight' = 'much'", "valid number"]),
         ('"view"', '"Page View"', ["key 'event_types.look.as' = 'Page View'"]),
@@ -118,7 +118,7 @@ def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: st
         ('user_id = "user"', 'user_id = ""', ["key 'columns.user_id' = ''", "at least 1 character"]),
         ('event_at = "to_timestamp(time)"', "", ["key 'columns'", "needs 'event_at'"]),
         ("[sessions]", "[reject_when]\nbad = ''\n[sessions]", ["key 'reject_when.bad' = ''", "at least 1 character"]),
-        ("[sessions]", "[reject_when]\n'404' = 'x'\n[sessions]", ["key 'reject_when'", "'404' is no reason code"]),
+        ("[sessions]", "[reject_when]\n'404' = 'x'\n[sessions]", ["key 'reject_when'", "'404' is not a reason code"]),
         (
             "[sessions]",
             "[reject_when]\nunparsable = 'x'\n[sessions]",
@@ -127,28 +127,28 @@ def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: st
         ('fields = "item STRING"', "", ["key 'items.reader'", "format 'jsonl' needs the key 'fields'"]),
     ],
 )
-def test_a_mistake_is_one_line_that_names_file_and_key(written: Written, good: str, bad: str, told: list[str]) -> None:
+def test_a_mistake_is_one_line_that_names_file_and_key(written: Written, good: str, bad: str, parts: list[str]) -> None:
     assert good in GOOD
     file = written(GOOD.replace(good, bad, 1))
     with pytest.raises(SourceError) as caught:
         load_source(file)
     message = str(caught.value)
     assert message.startswith(f"{file}: ") and len(message.splitlines()) == 1
-    assert [part for part in told if part not in message] == []
+    assert [part for part in parts if part not in message] == []
 
 
 CLUSTERED = GOOD.replace('event_type = "type"', 'event_type = "type"\nitem_id = "item"') + "\n[clusters]\n"
 
 
-@pytest.mark.parametrize(("told", "count"), [("count = 50", 50), ("count = 0", 0), ("count = false", 0), ("", 0)])
-def test_clusters_are_switched_on_by_their_count(written: Written, told: str, count: int) -> None:
-    assert load_source(written(CLUSTERED + told)).clusters == ClusterRules(count=count, least_sessions=5)
+@pytest.mark.parametrize(("toml", "count"), [("count = 50", 50), ("count = 0", 0), ("count = false", 0), ("", 0)])
+def test_clusters_are_switched_on_by_their_count(written: Written, toml: str, count: int) -> None:
+    assert load_source(written(CLUSTERED + toml)).clusters == ClusterRules(count=count, least_sessions=5)
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "expected"),
     [
-        (CLUSTERED + "count = 1", "key 'clusters.count' = 1: one cluster tells no interests apart; expected 2 or more"),
+        (CLUSTERED + "count = 1", "key 'clusters.count' = 1: one cluster separates no interests; expected 2 or more"),
         (CLUSTERED + "count = -5", "key 'clusters.count' = -5: Input should be greater than or equal to 0"),
         (CLUSTERED + "count = 'many'", "key 'clusters.count' = 'many': Input should be a valid integer"),
         (CLUSTERED + "least_sessions = 0", "key 'clusters.least_sessions' = 0"),
@@ -156,15 +156,15 @@ def test_clusters_are_switched_on_by_their_count(written: Written, told: str, co
         (GOOD + "\n[clusters]\ncount = 50", "[clusters] count needs columns.item_id"),
     ],
 )
-def test_clusters_that_cannot_be_are_told_with_file_and_key(written: Written, toml: str, told: str) -> None:
+def test_invalid_clusters_are_an_error_with_file_and_key(written: Written, toml: str, expected: str) -> None:
     file = written(toml)
     with pytest.raises(SourceError) as caught:
         load_source(file)
-    assert str(caught.value).startswith(f"{file}: ") and told in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ") and expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("reader", "told"),
+    ("reader", "expected"),
     [
         ("format = 'jsonl'", "format 'jsonl' needs the key 'fields'"),
         ("format = 'parquet'", "format 'parquet' needs the key 'fields'"),
@@ -175,31 +175,31 @@ def test_clusters_that_cannot_be_are_told_with_file_and_key(written: Written, to
         ("format = 'csv'\ncolumns = ['a']\npattern = '(?<a>.)'", "format 'csv' has no use for the key 'pattern'"),
     ],
 )
-def test_a_reader_says_what_its_format_needs(written: Written, reader: str, told: str) -> None:
+def test_a_reader_without_a_required_key_is_an_error(written: Written, reader: str, expected: str) -> None:
     file = written(GOOD.replace('format = "jsonl"\nfields = "user STRING, time STRING, type STRING"', reader))
     with pytest.raises(SourceError) as caught:
         load_source(file)
-    assert str(caught.value).startswith(f"{file}: key 'reader' = ") and told in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: key 'reader' = ") and expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "expected"),
     [
-        ("pattern", "(?<user", "not a regular expression"),
-        ("pattern", "(?P<user>.*)", "expected groups named as Java does"),
+        ("pattern", "(?<user", "invalid regular expression"),
+        ("pattern", "(?P<user>.*)", "expected groups with names in Java syntax"),
         ("pattern", "(?<user_id>.*)", "of letters and digits only"),
-        ("pattern", "no group", "expected groups named as Java does"),
+        ("pattern", "no group", "expected groups with names in Java syntax"),
         ("encoding", "utf-99", "no such encoding"),
     ],
 )
-def test_a_pattern_or_encoding_that_cannot_be_used_is_named(written: Written, key: str, value: str, told: str) -> None:
+def test_an_invalid_pattern_or_encoding_is_an_error(written: Written, key: str, value: str, expected: str) -> None:
     lines = {"format": "regex", "pattern": "(?<user>.*)", key: value}
     reader = "\n".join(f"{name} = '{text}'" for name, text in lines.items())
     file = written(GOOD.replace('format = "jsonl"\nfields = "user STRING, time STRING, type STRING"', reader))
     with pytest.raises(SourceError) as caught:
         load_source(file)
     assert str(caught.value).startswith(f"{file}: key 'reader.{key}' = {value!r}: ")
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_source_without_event_types_is_refused(written: Written) -> None:
@@ -218,7 +218,7 @@ def test_two_mistakes_are_two_lines_that_each_name_file_and_key(written: Written
 
 
 @pytest.mark.parametrize("broken", [b"name = ", b"[reader\n", b'name = "sh\xf6p"\n'])
-def test_a_file_that_is_no_toml_is_named(tmp_path: Path, broken: bytes) -> None:
+def test_a_malformed_toml_is_an_error_with_its_file(tmp_path: Path, broken: bytes) -> None:
     file = tmp_path / "broken.toml"
     file.write_bytes(broken)
     with pytest.raises(SourceError) as caught:
@@ -227,7 +227,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, broken: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["taobo", "no/such/file.toml"])
-def test_a_source_that_is_not_there_is_told_with_those_that_are(name: str) -> None:
+def test_an_unknown_source_is_an_error_with_the_known_ones(name: str) -> None:
     with pytest.raises(SourceError) as caught:
         source_file(name)
     message = str(caught.value)
@@ -261,12 +261,12 @@ def test_the_template_has_an_example_of_every_format() -> None:
 
 
 @pytest.mark.parametrize("example", OTHER_LOGS, ids=lambda block: tomllib.loads(block)["reader"]["format"])
-def test_an_example_of_the_template_loads_when_it_takes_the_place_of_the_first(written: Written, example: str) -> None:
+def test_an_example_of_the_template_loads_in_place_of_the_first(written: Written, example: str) -> None:
     load_source(written(f'name = "shop"\n{example}\n[event_types.look]\nas = "view"\n'))
 
 
 def test_the_other_examples_of_the_template_load_where_they_stand(written: Written) -> None:
-    lines = TEMPLATE.read_text(encoding="utf-8").partition("# ---- Other logs")[0].splitlines()
+    lines = TEMPLATE.read_text(encoding="utf-8").partition("# ---- Other formats")[0].splitlines()
     source = load_source(written("\n".join(re.sub(r"^#(?=[a-z\[])", "", line) for line in lines)))
     assert source.items is not None and source.items.files == "catalogue*"
     assert source.columns.consent == "cast(consent AS BOOLEAN)"

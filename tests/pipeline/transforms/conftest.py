@@ -1,4 +1,4 @@
-"""What tests of transforms share: session rules of cases, logs as cleaned, and whole nights on lists of rows."""
+"""Shared by tests of transforms: session rules of cases, cleaned logs, and whole runs on lists of rows."""
 
 import tomllib
 from collections.abc import Callable, Sequence
@@ -15,13 +15,14 @@ import pytest
 from pipeline.days import DayRange
 from pipeline.landing.arrival import arrival_days
 from pipeline.landing.clean_plan import CleanPlan, plan_cleaning
-from pipeline.landing.zone import LandedDay, LandingZone, StagedFile, stage_files
+from pipeline.landing.staging import StagedFile, stage_files
+from pipeline.landing.zone import LandedDay, LandingZone
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
 from pipeline.transforms.clean import Cleaned, clean, validate
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES, IDENTITY
 from pipeline.transforms.device_stitching import device_owners, device_users, most_users, moved_devices, owned
-from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
+from pipeline.transforms.incremental_sessions import affected_sessions, changed_by, events_to_sessionize
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
 from tests.ddl import declared_columns
@@ -39,10 +40,10 @@ MINIMAL = {
 
 @pytest.fixture(scope="session")
 def rules_by_source() -> Callable[[dict[str, dict[str, Any]]], Rules]:
-    """Return the function that makes session rules of what each source's TOML says: `time_zone`, `[sessions]`."""
+    """Return the function that makes session rules of the TOML of each source: `time_zone`, `[sessions]`."""
 
-    def make(told: dict[str, dict[str, Any]]) -> Rules:
-        return Rules.of({name: Source.model_validate({"name": name, **MINIMAL, **one}) for name, one in told.items()})
+    def make(tomls: dict[str, dict[str, Any]]) -> Rules:
+        return Rules.of({name: Source.model_validate({"name": name, **MINIMAL, **one}) for name, one in tomls.items()})
 
     return make
 
@@ -53,14 +54,14 @@ def rules_of_case(
 ) -> Callable[[Path], tuple[Rules, dict[str, Any]]]:
     """Return the function that reads a case's `rules.toml`: tables are sources (default: one, `web`), the rest options.
 
-    Default: one source `web` as it comes, and no options.
+    Default: one source `web` with default rules, and no options.
     """
 
     def read(case: Path) -> tuple[Rules, dict[str, Any]]:
         file = case / "rules.toml"
-        told = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        sources = {name: one for name, one in told.items() if isinstance(one, dict)} or {"web": {}}
-        return rules_by_source(sources), {name: one for name, one in told.items() if name not in sources}
+        content = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        sources = {name: one for name, one in content.items() if isinstance(one, dict)} or {"web": {}}
+        return rules_by_source(sources), {name: one for name, one in content.items() if name not in sources}
 
     return read
 
@@ -78,7 +79,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Nights:
-    """A warehouse of one source, and what the jobs of a night do to it, with lists of rows in the place of Iceberg."""
+    """A warehouse of one source and the steps of a run, with lists of rows instead of Iceberg tables."""
 
     spark: "SparkSession"
     settings: Settings
@@ -119,15 +120,17 @@ class Nights:
             for day in plan.landed
             for number, text in enumerate(self.landed[day.day], 1)
         ]
-        judged = validate(self._lines(rows), self.source, b"key", self.settings).localCheckpoint()
+        validated = validate(self._lines(rows), self.source, b"key", self.settings).localCheckpoint()
         earlier = [row for row in self.tables["events"] if row["arrival_day"] < plan.first]
-        made = clean(judged, self._frame("events", earlier), plan.first, self.settings)
+        made = clean(validated, self._frame("events", earlier), plan.first, self.settings)
         self._replace("events", made.events, lambda row: plan.first <= row["arrival_day"] <= plan.last)
         self._replace("rejects", made.rejects, lambda row: plan.first <= row["arrival_day"] <= plan.last)
         self._update(made.filled, IDENTITY, (*FILLED_BY_COPIES, "last_copy_on"))
         self._update(made.reclassed, ("source", "event_id", "arrival_day"), ("bot_class", "bot_evidence"))
-        told = device_users(self._frame("events", self.tables["events"]), most_users({self.source.name: self.source}))
-        self._replace("device_users", told, lambda _: True)
+        log_ins = device_users(
+            self._frame("events", self.tables["events"]), most_users({self.source.name: self.source})
+        )
+        self._replace("device_users", log_ins, lambda _: True)
 
     def _cut(self, cleaned: list[date], before: dict[str, list[Row]], newest_before: date | None) -> None:
         from pyspark.sql import functions as F
@@ -142,9 +145,9 @@ class Nights:
         events_before = owned(self._frame("events", before["events"]), owners_before, then)
         moved = moved_devices(owners, owners_before, newest, then) if shares else None
         changed = changed_by(events, events_before, cleaned, moved)
-        touched = touched_sessions(self._frame("sessions", self.tables["sessions"]), changed, rules).localCheckpoint()
-        gone = {row.session_id for row in touched.collect()}
-        made = sessions_of(sessionize(events_to_cut(touched, changed), rules), rules, newest)
+        affected = affected_sessions(self._frame("sessions", self.tables["sessions"]), changed, rules).localCheckpoint()
+        gone = {row.session_id for row in affected.collect()}
+        made = sessions_of(sessionize(events_to_sessionize(affected, changed), rules), rules, newest)
         self._replace("sessions", made, lambda row: row["session_id"] in gone)
 
     def _read_histories(self, days: list[date]) -> None:
@@ -186,25 +189,25 @@ def nights_of(spark, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sour
 
 @dataclass(frozen=True)
 class CleanedLog:
-    """Files of a source as they landed, judged, and on demand cleaned as if nothing had landed before."""
+    """Landed files of a source, validated, and on demand cleaned as the first files of the source."""
 
     staged: Sequence[StagedFile]
-    judged: "DataFrame"
+    validated: "DataFrame"
     settings: Settings
 
     @cached_property
     def cleaned(self) -> Cleaned:
         from pyspark.sql import functions as F
 
-        own = ", ".join(f"`{name}` {kind}" for name, kind in self.judged.drop("reason", "detail", "text").dtypes)
+        own = ", ".join(f"`{name}` {kind}" for name, kind in self.validated.drop("reason", "detail", "text").dtypes)
         schema = f"{own}, known_on DATE, bot_class STRING, last_copy_on DATE, refused_on DATE"
-        known = self.judged.sparkSession.createDataFrame([], schema)
-        (first,) = self.judged.agg(F.min("arrival_day").alias("day")).collect()
-        return clean(self.judged, known, first.day, self.settings)
+        known = self.validated.sparkSession.createDataFrame([], schema)
+        (first,) = self.validated.agg(F.min("arrival_day").alias("day")).collect()
+        return clean(self.validated, known, first.day, self.settings)
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """Accepted lines, duplicates and rejects by their reason; these are all lines."""
+        """Accepted lines, duplicates, and rejects by reason: together, all lines."""
         reasons = {row.reason: row["count"] for row in self.cleaned.rejects.groupBy("reason").count().collect()}
         found = {"accepted": self.cleaned.events.count(), "duplicates": self.cleaned.copies.count(), **reasons}
         assert sum(found.values()) == self.lines_in, "a line was lost or made up"
@@ -217,7 +220,7 @@ class CleanedLog:
 
 @pytest.fixture
 def cleaned_log(spark, tmp_path: Path) -> Callable[..., CleanedLog]:
-    """Return the function that stages files, finds the days on which their lines arrived, and judges them.
+    """Return the function that stages files, finds the arrival days of their lines, and validates them.
 
     arrival_day: that of all lines, instead of what they say.
     """

@@ -1,4 +1,4 @@
-"""However a log arrives and whatever is run, the tables are equal (DESIGN.md 5.5.1): Hypothesis, through real Spark.
+"""The tables do not depend on the order of arrival and of runs : Hypothesis, through real Spark.
 
 Each example is a log of many lives with every quirk at once, so that few examples, which are whole nights, show much.
 """
@@ -19,17 +19,17 @@ from pipeline.sources.schema import DeviceRules, Source, load_source, source_fil
 
 START = datetime(2026, 3, 27, tzinfo=UTC)
 DAYS = [START.date() + timedelta(days=number) for number in range(4)]
-ROBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 EXAMPLES = settings(
     max_examples=3, deadline=None, derandomize=True, database=None,
-    phases=[Phase.generate],  # to shrink an example would take many nights more
+    phases=[Phase.generate],  # shrinking an example would take many more runs
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class History:
-    """In which order days land, and what is run after each: a day that has landed, or a range up to it."""
+    """The order in which days land, and the run after each: a landed day, or a range up to it."""
 
     landings: tuple[date, ...]
     runs: tuple[tuple[date, date], ...]
@@ -47,7 +47,7 @@ def histories(draw: st.DrawFn) -> History:
 
 
 def log_of(seed: int) -> dict[date, list[str]]:
-    """Lives of people, devices and robots, every line on an arrival day of chance: early, late, copied, broken."""
+    """Return random lines of people, devices and bots on random arrival days: early, late, copied, broken."""
     random = np.random.default_rng(seed)
     log: dict[date, list[str]] = {day: [] for day in DAYS}
     for person in range(30):
@@ -62,9 +62,9 @@ def log_of(seed: int) -> dict[date, list[str]]:
                 "created": at.isoformat(),
                 "type": "page_view",
                 "item": f"i{random.integers(6)}",
-                "ua": ROBOT if person % 7 == 6 and random.random() < 0.3 else "Firefox",
+                "ua": BOT if person % 7 == 6 and random.random() < 0.3 else "Firefox",
             }
-            for _ in range(1 + int(random.random() < 0.3)):  # copies differ in what they tell
+            for _ in range(1 + int(random.random() < 0.3)):  # copies differ in their columns
                 more = {"dwell": str(random.integers(9))} if random.random() < 0.5 else {}
                 consent = {"consent": str(random.random() < 0.5).lower()} if random.random() < 0.3 else {}
                 log[DAYS[random.integers(len(DAYS))]].append(json.dumps({**event, **more, **consent}))

@@ -1,4 +1,4 @@
-"""Robots are told from people by what they say of themselves and by how they behave, per user and day."""
+"""Bots are found by their user agents and by their behaviour, per user and day."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -21,19 +21,19 @@ def at(seconds: Iterable[float]) -> list[datetime]:
 
 
 def people() -> dict[str, list[datetime]]:
-    """Return users by what they show; their times all lie on one day unless said otherwise."""
+    """Return the times of events by user, who is named for the behaviour; all on one day, if not stated otherwise."""
     random = np.random.default_rng(3)
 
     def irregular(count: int, hours: float, start: float = 0.0) -> Iterable[float]:
         return start * HOUR + np.sort(random.uniform(0, hours * HOUR, count))
 
     def alternating(seconds: int) -> Iterable[float]:
-        """Return 101 times, whose 100 gaps are a minute by turns longer and shorter by so many seconds."""
+        """Return 101 times, with 100 gaps of a minute, alternately longer and shorter by so many seconds."""
         return np.concatenate([[0], np.cumsum([60 - seconds, 60 + seconds] * 50)])
 
     bursts = np.concatenate([hour * HOUR + random.uniform(0, 900, 40) for hour in (9, 10, 13, 14, 20, 21)])
     return {
-        "busy human": at(np.sort(bursts)),  # 240 events, none of them a robot's
+        "busy human": at(np.sort(bursts)),  # 240 events, none of them a bot's
         "a tick short of the rate": at(irregular(599, 1)),
         "rate": at(irregular(600, 1)),
         "rate over two hours": at(irregular(700, 2)),
@@ -51,7 +51,7 @@ def people() -> dict[str, list[datetime]]:
     }
 
 
-ROBOTS = {"rate", "regular", "gaps vary by 11 s of a minute", "span", "awake for 21 hours"}
+BOTS = {"rate", "regular", "gaps vary by 11 s of a minute", "span", "awake for 21 hours"}
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,9 @@ def classes(frame_of) -> dict[tuple[str, str], Any]:
 
 
 @pytest.mark.parametrize("user", people())
-def test_behaviour_tells_robots_from_people(user: str, classes) -> None:
+def test_behaviour_separates_bots_from_people(user: str, classes) -> None:
     row = classes.get((user, "Monday"))
-    assert (row.bot_class if row else "human") == ("behavioural" if user in ROBOTS else "human")
+    assert (row.bot_class if row else "human") == ("behavioural" if user in BOTS else "human")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_behaviour_tells_robots_from_people(user: str, classes) -> None:
         ("declared", "bots-1: the user agent names a robot"),
     ],
 )
-def test_the_evidence_says_what_gave_the_robot_away(user: str, evidence: str, classes) -> None:
+def test_the_evidence_names_the_rule(user: str, evidence: str, classes) -> None:
     assert evidence in classes[(user, "Monday")].bot_evidence
 
 
@@ -104,7 +104,7 @@ def test_a_class_is_of_one_day(classes) -> None:
     assert ("rate", "Tuesday") not in classes
 
 
-def test_robots_are_known_by_their_user_agent(frame_of) -> None:
+def test_declared_bots_are_found_by_their_user_agent(frame_of) -> None:
     agents = [GOOGLEBOT, CHROME, SAFARI, None, "", "curl/8.9.1", "python-requests/2.33"]
     rows = [{"user_id": f"{number}", "user_agent": agent} for number, agent in enumerate(agents * 2)]
     found = with_declared_bots(frame_of(rows, "user_id STRING, user_agent STRING")).collect()

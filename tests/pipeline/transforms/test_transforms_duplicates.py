@@ -22,7 +22,7 @@ ALIKE = {"source": "web", "user_id": "u", "event_at": "2026-01-05T10:00:00", "ev
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_copies_are_told_as_the_case_expects(case: Path, frame_of, read_csv, golden) -> None:
+def test_copies_are_found_as_the_case_expects(case: Path, frame_of, read_csv, golden) -> None:
     arrived = [{**ALIKE, **row} for row in read_csv(case / "arrived.csv")]
     known = [{**ALIKE, **row} for row in read_csv(case / "known.csv")]
     first_day = date.fromisoformat(min(row["arrival_day"] for row in arrived))

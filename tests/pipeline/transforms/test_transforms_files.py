@@ -1,4 +1,4 @@
-"""From the bytes of a file to events: spreadsheets, encodings, packers, columns that change over time, huge lines."""
+"""From the bytes of a file to events: spreadsheets, encodings, compression, changing columns, huge lines."""
 
 import gzip
 import hmac
@@ -38,8 +38,8 @@ def write(tmp_path: Path) -> Write:
 
 
 def source_of(**reader: Any) -> Source:
-    told = {"name": "web", "reader": reader, "columns": COLUMNS, "event_types": TYPES}
-    return Source.model_validate(told)
+    toml = {"name": "web", "reader": reader, "columns": COLUMNS, "event_types": TYPES}
+    return Source.model_validate(toml)
 
 
 def pseudonym(user: str) -> str:
@@ -47,7 +47,7 @@ def pseudonym(user: str) -> str:
 
 
 def test_a_csv_of_a_spreadsheet_keeps_ids_quotes_and_commas_exactly(write: Write, cleaned_log) -> None:
-    """A BOM, CRLF, quoted commas and quotes, ids at the ends of 64 bits and beyond, separators at the ends of rows."""
+    """A BOM, CRLF, quoted commas and quotes, ids at the limits of 64 bits and beyond, trailing separators."""
     users = ["9223372036854775807", "-9223372036854775808", "18446744073709551615", "00042", "-1", "1e3"]
     rows = [f'{user},{AT},pv,{user},"a, ""b"" ; c",x|y,,' for user in users]
     content = ("\ufeff" + "\r\n".join(["user,at,type,item,title,topics", *rows]) + "\r\n").encode()
@@ -75,7 +75,7 @@ def test_text_in_another_encoding_is_read_as_the_toml_says_or_kept_as_bytes(
     spoken = {"K\\xe4se f\\xfcr 5": "Käse für 5", "KÃ¤se": "Käse"}.get(title, title)
     content = f"u,{AT},pv,i,{spoken},x\nv,{AT},pv,i,plain,x\n".encode(written_in)
     source = source_of(format="csv", columns=NAMES, encoding=read_in)
-    rows = cleaned_log(source, write("log.csv", content), arrival_day=DAY).judged.orderBy("line").collect()
+    rows = cleaned_log(source, write("log.csv", content), arrival_day=DAY).validated.orderBy("line").collect()
     assert [(row.url, row.reason) for row in rows] == [(title, None), ("plain", None)]
 
 
@@ -85,7 +85,7 @@ def test_a_file_of_two_bytes_a_letter_is_refused_line_by_line(encoding: str, wri
     file = write("log.jsonl", content)
     log = cleaned_log(source_of(format="jsonl", fields=FIELDS), file, arrival_day=DAY)
     assert log.lines_in == content.count(b"\n") + (not content.endswith(b"\n")) > 4
-    assert [row.reason for row in log.judged.collect()] == ["unparsable"] * log.lines_in
+    assert [row.reason for row in log.validated.collect()] == ["unparsable"] * log.lines_in
 
 
 def zstd(content: bytes, scratch: Path) -> bytes:
@@ -95,7 +95,7 @@ def zstd(content: bytes, scratch: Path) -> bytes:
 
 
 def test_columns_of_a_csv_may_be_new_gone_or_in_another_order(write: Write, cleaned_log, tmp_path: Path) -> None:
-    """Three months of one source: as it was, packed by gzip in two members; then by zstd in two frames; then plain."""
+    """Three months of one source: gzip of two members, zstd of two frames, plain text."""
     january = [f"user,at,type,item,title,topics\nu1,{AT},pv,i1,hat,a|b\n".encode(), f"u2,{AT},pv,i2,cap,c\n".encode()]
     february = [f"type,price,user,title,at,item\npv,9,u3,hat,{AT},i3\n".encode(), f"pv,,u4,cap,{AT},i4\n".encode()]
     march = f'"at","user","type","campaign ""x"", y"\n{AT},u5,pv,spring\n{AT},u6\n'.encode()
@@ -131,7 +131,7 @@ def test_keys_of_json_lines_may_be_new_gone_in_another_order_or_of_another_type(
     ).encode()
     file = write("log.jsonl.gz", gzip.compress(content))
     log = cleaned_log(source_of(format="jsonl", fields=FIELDS), file, arrival_day=DAY)
-    rows = log.judged.orderBy("line").collect()
+    rows = log.validated.orderBy("line").collect()
     assert [row.reason for row in rows] == [None] * len(versions)
     assert [(row.item_id, row.url) for row in rows] == [expected for _, expected in versions]
 
@@ -140,7 +140,7 @@ def test_keys_of_json_lines_may_be_new_gone_in_another_order_or_of_another_type(
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_a_line_of_nineteen_megabytes_is_an_event_like_any_other(format: str, write: Write, cleaned_log) -> None:
-    title = "a b" * 6_400_000  # Spark's reader of JSON takes values of 20 million letters at most
+    title = "a b" * 6_400_000  # Spark's reader of JSON takes values of at most 20 million characters
     if format == "jsonl":
         texts = [json.dumps({"user": user, "at": AT, "type": "pv", "title": title}) for user in ("u", "v")]
         source = source_of(format="jsonl", fields=FIELDS)

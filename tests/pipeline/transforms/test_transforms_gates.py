@@ -1,4 +1,4 @@
-"""Gates: every suite there is builds, passes a good frame, and names what is broken in a bad one."""
+"""Gates: every suite accepts a good frame, and names each broken rule of a bad one."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from pipeline.quality.gates import SUITES, check, load_suite
 USER = "a" * 64
 ALL_SUITES = sorted(file.stem for file in SUITES.glob("*.json"))
 
-# Per suite: the frame's columns, a good row, and what to change in it; each change breaks the rules named.
+# Per suite: the frame's columns, a good row, and changes to it, each with the rules that it breaks.
 FRAMES: dict[str, tuple[str, dict[str, Any], list[tuple[dict[str, Any], list[str]]]]] = {
     "events": (
         "source STRING, file STRING, line BIGINT, arrival_day DATE, user_id STRING, device_id STRING, "
@@ -37,7 +37,7 @@ FRAMES: dict[str, tuple[str, dict[str, Any], list[tuple[dict[str, Any], list[str
             ),
         ],
     ),
-    "funnel": (
+    "line_accounting": (
         "source STRING, day DATE, lines_in BIGINT, accounted BIGINT, reject_share DOUBLE",
         {"source": "web", "day": "2026-01-05", "lines_in": 10, "accounted": 10, "reject_share": 0.1},
         [({"accounted": 9, "reject_share": 0.21}, ["(lines_in): 1 of", "(reject_share): 1 of"])],
@@ -118,12 +118,12 @@ def test_a_good_frame_passes_every_rule(suite: str, frame_of) -> None:
 
 
 @pytest.mark.parametrize("suite", ALL_SUITES)
-def test_a_bad_frame_is_told_rule_by_rule(suite: str, frame_of) -> None:
+def test_a_bad_frame_is_reported_rule_by_rule(suite: str, frame_of) -> None:
     columns, good, changes = FRAMES[suite]
     rows = [good, *({**good, **change} for change, _ in changes)]
-    with pytest.raises(GateError) as told:
+    with pytest.raises(GateError) as raised:
         check(frame_of(rows, columns), suite)
-    first, *lines = str(told.value).splitlines()
+    first, *lines = str(raised.value).splitlines()
     wanted = [rule for _, rules in changes for rule in rules]
     assert first == f"{suite}: {len(wanted)} broken of {len(load_suite(suite))} rules; nothing was published"
     whys = {rule["meta"]["why"] for rule in load_suite(suite)}
@@ -134,13 +134,13 @@ def test_a_bad_frame_is_told_rule_by_rule(suite: str, frame_of) -> None:
 
 @pytest.mark.parametrize("suite", ALL_SUITES)
 def test_an_empty_frame_passes(suite: str, frame_of) -> None:
-    """An empty day is no fault (DESIGN.md 5.6)."""
+    """An empty day is no fault."""
     assert all(one.is_passed for one in check(frame_of([], FRAMES[suite][0]), suite))
 
 
 @pytest.fixture
 def suite_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Return the function that writes a suite of one's own, and returns its name."""
+    """Return the function that writes a suite of given rules and returns its name."""
 
     def write(*rules: dict[str, Any]) -> str:
         (tmp_path / "own.json").write_text(json.dumps(rules))
@@ -154,7 +154,7 @@ def rule(kind: str, why: str | None = "it matters", **kwargs: Any) -> dict[str, 
     return {"type": kind, "kwargs": kwargs, "meta": {"why": why} if why else {}}
 
 
-def test_a_rule_whose_type_is_misspelt_is_an_error_and_not_a_check_less(suite_of, frame_of) -> None:
+def test_a_rule_of_a_misspelt_type_is_an_error(suite_of, frame_of) -> None:
     suite = suite_of(rule("expect_column_values_to_not_be_nul", column="a"))
     with pytest.raises(InputError, match=r"suite own: a rule cannot be built.*expect_column_values_to_not_be_nul"):
         check(frame_of([{"a": "x"}], "a STRING"), suite)
@@ -166,7 +166,7 @@ def test_a_rule_with_a_misspelt_keyword_is_an_error(suite_of, frame_of) -> None:
         check(frame_of([{"a": -1}], "a BIGINT"), suite)
 
 
-def test_a_rule_on_a_column_that_is_not_there_is_an_error(suite_of, frame_of) -> None:
+def test_a_rule_on_a_missing_column_is_an_error(suite_of, frame_of) -> None:
     suite = suite_of(rule("expect_column_values_to_not_be_null", column="b"))
     with pytest.raises(InputError, match=r"expect_column_values_to_not_be_null\(b\) could not be run"):
         check(frame_of([{"a": "x"}], "a STRING"), suite)
@@ -178,7 +178,7 @@ def test_a_rule_without_why_is_an_error_that_names_file_and_rule(suite_of) -> No
         load_suite(suite)
 
 
-def test_mostly_lets_some_rows_break_a_rule_and_counts_them(suite_of, frame_of) -> None:
+def test_mostly_tolerates_broken_rows_and_counts_them(suite_of, frame_of) -> None:
     suite = suite_of(rule("expect_column_values_to_not_be_null", column="a", mostly=0.5))
     (result,) = check(frame_of([{"a": "x"}, {"a": None}], "a STRING"), suite)
     assert (result.is_passed, result.broken_count, result.row_count) == (True, 1, 2)

@@ -1,4 +1,4 @@
-"""The rules of sessions and sequences as invariants on random lives, all in a few Spark jobs."""
+"""The rules of sessions and sequences as invariants on random events, all in a few Spark jobs."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipeline.transforms.device_stitching import device_owners, device_users, moved_devices, owned
-from pipeline.transforms.incremental_sessions import changed_by, events_to_cut, touched_sessions
+from pipeline.transforms.incremental_sessions import affected_sessions, changed_by, events_to_sessionize
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
 
@@ -38,7 +38,7 @@ EVENTS = """
 
 @dataclass(frozen=True)
 class Event:
-    """One made-up event; time in microseconds since START."""
+    """A random event; times in microseconds since START."""
 
     source: str
     user: str
@@ -79,7 +79,7 @@ class Event:
 
 
 def random_events(seed: int) -> list[Event]:
-    """Lives of every source's users: bursts, pauses, ties, gaps at the very edge, and late arrivals."""
+    """Return random events of users of each source: bursts, pauses, ties, gaps at the threshold, late arrivals."""
     random = np.random.default_rng(seed)
     events: list[Event] = []
     for number in range(USERS):
@@ -121,7 +121,7 @@ def frame(frame_of):
 
 @pytest.fixture(scope="module")
 def late_ones(events) -> dict[str, Event]:
-    """One late event a user, anywhere in the log."""
+    """One late event per user, anywhere in the log."""
     random = np.random.default_rng(6)
     first = {event.user: event for event in reversed(events)}
     return {
@@ -139,7 +139,7 @@ def late_ones(events) -> dict[str, Event]:
 
 @pytest.fixture(scope="module")
 def cut(events, late_ones, frame, rules) -> dict[str, dict[tuple[str, str], Any]]:
-    """Sessions of three variants of the log, from one job: as it is, its rows shuffled, and with the late events."""
+    """Sessions of three variants of the log, from one job: unchanged, shuffled, and with the late events."""
     shuffled = [events[place] for place in np.random.default_rng(7).permutation(len(events))]
     variants = {"as_is": events, "shuffled": shuffled, "with_late": [*events, *late_ones.values()]}
     together = [replace(event, variant=name) for name, some in variants.items() for event in some]
@@ -166,7 +166,7 @@ def gap_of(source: str) -> float:
 
 
 def runs_of(life: list[Event]) -> list[list[Event]]:
-    """Cut a life at its gaps, by the book."""
+    """Split the events of an owner at gaps, by a plain loop."""
     runs = [[life[0]]]
     for before, after in pairwise(life):
         if after.at - before.at > gap_of(after.source):
@@ -180,7 +180,7 @@ def local_day(event: Event) -> Any:
     return (START + timedelta(microseconds=event.at)).astimezone(zone).date()
 
 
-def test_neighbours_share_a_session_exactly_when_the_rules_say(events, cut) -> None:
+def test_neighbours_share_a_session_exactly_if_the_rules_allow(events, cut) -> None:
     for (_, source, *_), life in lives_of(events).items():
         session_rules = SOURCES[source].get("sessions", {})
         cap = session_rules.get("cap_hours", 24) * HOUR or float("inf")
@@ -216,7 +216,7 @@ def test_the_order_of_rows_does_not_matter(cut) -> None:
     assert as_is == shuffled
 
 
-def test_a_late_event_leaves_the_ids_of_runs_it_does_not_reach_alone(events, late_ones, cut) -> None:
+def test_a_late_event_changes_no_ids_of_other_runs(events, late_ones, cut) -> None:
     left_alone = 0
     for (_, source, user, is_counted), life in lives_of(events).items():
         late = late_ones[user]
@@ -231,14 +231,14 @@ def test_a_late_event_leaves_the_ids_of_runs_it_does_not_reach_alone(events, lat
     assert left_alone > 500
 
 
-def test_what_becomes_known_after_a_day_alters_no_sequence_as_of_it(events, frame, rules) -> None:
+def test_events_known_later_change_no_sequence(events, frame, rules) -> None:
     day, random = 4, np.random.default_rng(8)
     altered = []
     for event in events:
         if event.known <= day:
             altered.append(replace(event, variant="altered"))
         elif random.random() < 0.7:
-            # Whatever may come: another time (earlier too), another item, no consent any more.
+            # Any change is allowed: another time (also earlier), another item, no consent.
             at = int(random.integers(0, DAYS * DAY))
             altered.append(
                 replace(
@@ -247,37 +247,37 @@ def test_what_becomes_known_after_a_day_alters_no_sequence_as_of_it(events, fram
             )
     both = [*(replace(event, variant="as_is") for event in events), *altered]
     rows = frame([replace(event, user=f"{event.variant}-{event.user}") for event in both])
-    nobody = device_owners(rows, {})
-    made = sequences(rows, nobody, [START.date() + timedelta(days=day)], rules, length=12).collect()
+    no_owners = device_owners(rows, {})
+    made = sequences(rows, no_owners, [START.date() + timedelta(days=day)], rules, length=12).collect()
 
-    told: dict[str, dict[str, Any]] = {"as_is": {}, "altered": {}}
+    by_variant: dict[str, dict[str, Any]] = {"as_is": {}, "altered": {}}
     for row in made:
         variant, _, user = row.user_id.partition("-")
         sessions = list(dict.fromkeys(row.session_id))
-        told[variant][user] = (
+        by_variant[variant][user] = (
             row.item, row.tags, row.event_at, [sessions.index(one) for one in row.session_id], row.event_count,
             row.first_event_at, row.last_event_at,
         )  # fmt: skip
-    assert told["as_is"] == told["altered"]
+    assert by_variant["as_is"] == by_variant["altered"]
 
-    # And each row is what one gets by hand: the newest counted events that were known.
+    # And each row equals the newest counted known events, computed by a plain loop.
     news = {event.user for event in events if event.is_counted and event.known == day}
-    assert set(told["as_is"]) == news and len(news) > 20
+    assert set(by_variant["as_is"]) == news and len(news) > 20
     for user in news:
         known = [event for event in events if event.user == user and event.is_counted and event.known <= day]
         newest = sorted(known, key=lambda event: event.order)[-12:]
-        assert told["as_is"][user][1] == [[event.item or "none"] for event in newest]
-        assert told["as_is"][user][4] == len(known)
+        assert by_variant["as_is"][user][1] == [[event.item or "none"] for event in newest]
+        assert by_variant["as_is"][user][4] == len(known)
 
 
-def test_cutting_only_what_the_news_touch_equals_cutting_all_again(frame, rules, spark) -> None:
-    """Two nights: what the second leaves and makes are the sessions that one pass over everything makes."""
+def test_incremental_sessions_equal_sessions_computed_from_all_events(frame, rules, spark) -> None:
+    """Two runs: kept and new sessions of the second equal the sessions of one pass over all events."""
     everything = random_events(seed=1)
-    split = DAYS // 2  # the second night brings the arrival days from here on
+    split = DAYS // 2  # the second run has the arrival days from here on
     random = np.random.default_rng(2)
     before, after = [], []
     for event in everything:
-        # A class may change on a day that the night cleans; a copy may bring a refusal of consent.
+        # A class may change on a day that the run cleans; a copy may bring a refusal of consent.
         is_reclassed = event.known >= split and random.random() < 0.5
         is_refused = random.random() < 0.03
         if event.arrived < split:
@@ -296,11 +296,11 @@ def test_cutting_only_what_the_news_touch_equals_cutting_all_again(frame, rules,
     schema = full(events_before, first_newest).schema
     sessions = spark.createDataFrame(had, schema).persist()
     changed = changed_by(events, events_before, cleaned)
-    touched = touched_sessions(sessions, changed, rules).persist()
-    made = sessions_of(sessionize(events_to_cut(touched, changed), rules), rules, newest).collect()
+    affected = affected_sessions(sessions, changed, rules).persist()
+    made = sessions_of(sessionize(events_to_sessionize(affected, changed), rules), rules, newest).collect()
     wanted = {row.session_id: row for row in full(events, newest).collect()}
-    gone = {row.session_id for row in touched.collect()}
-    for one in (events, events_before, sessions, touched):
+    gone = {row.session_id for row in affected.collect()}
+    for one in (events, events_before, sessions, affected):
         one.unpersist()
 
     found = {row.session_id: row for row in had if row.session_id not in gone}
@@ -311,8 +311,8 @@ def test_cutting_only_what_the_news_touch_equals_cutting_all_again(frame, rules,
     assert [key for key in wanted if found[key] != wanted[key]] == []
 
 
-def test_a_log_in_moves_what_the_device_did_before_exactly_as_one_pass_over_everything(frame, rules, spark) -> None:
-    """Day by day, with devices whose events before log-in go to their one user, and shared ones that merge nobody."""
+def test_incremental_log_ins_equal_one_pass_over_all_events(frame, rules, spark) -> None:
+    """Day by day, with devices whose events before log-in belong to their one user, and with shared devices."""
     random = np.random.default_rng(9)
     first_log_in = random.integers(0, DAYS, USERS)
     events = []
@@ -340,9 +340,9 @@ def test_a_log_in_moves_what_the_device_did_before_exactly_as_one_pass_over_ever
         moves += moved.count()
         cleaned = [START.date() + timedelta(days=number) for number in range(first + 1, last + 1)]
         changed = changed_by(now, before, cleaned, moved)
-        touched = touched_sessions(sessions, changed, rules).localCheckpoint()
-        made = sessions_of(sessionize(events_to_cut(touched, changed), rules), rules, day)
-        kept = sessions.join(touched, "session_id", "left_anti")
+        affected = affected_sessions(sessions, changed, rules).localCheckpoint()
+        made = sessions_of(sessionize(events_to_sessionize(affected, changed), rules), rules, day)
+        kept = sessions.join(affected, "session_id", "left_anti")
         sessions = kept.select(*made.columns).unionByName(made).localCheckpoint()
     wanted = {row.session_id: row for row in sessions_of(sessionize(now, rules), rules, day).collect()}
     found = sessions.collect()

@@ -1,4 +1,4 @@
-"""Clusters of items on a made-up log with planted groups, and as tags of events that have none."""
+"""Clusters of items of a generated log with planted groups, and as tags of events without tags."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -26,15 +26,15 @@ Row = dict[str, Any]
 
 
 def session(name: str, items: list[str | None], at: datetime, arrival_day: date | None = None, **more: Any) -> Row:
-    touched = [
+    events = [
         {"event_at": at + timedelta(minutes=number), "arrival_day": arrival_day or at.date(), "item_id": item}
         for number, item in enumerate(items)
     ]
-    return {"session_id": name, "started_at": at, "is_counted": True, "events": touched, **more}
+    return {"session_id": name, "started_at": at, "is_counted": True, "events": events, **more}
 
 
 def planted(seed: int) -> list[Row]:
-    """Sessions that stay within a group of items but for one step in ten; one item is rare, one is a robot's."""
+    """Return sessions that stay in one group of items, except one event in ten; one item is rare, one is a bot's."""
     random = np.random.default_rng(seed)
     made = []
     for number in range(SESSIONS):
@@ -46,7 +46,7 @@ def planted(seed: int) -> list[Row]:
         made.append(session(f"s{number:03d}", [*items, "rare"] if number < 2 else items, at))
     for number in range(9):
         at = datetime(2026, 1, 20, number, tzinfo=UTC)
-        made.append(session(f"robot{number}", ["g0-1", "robots-own"], at, is_counted=False))
+        made.append(session(f"bot{number}", ["g0-1", "bots-own"], at, is_counted=False))
     return made
 
 
@@ -81,11 +81,11 @@ def test_clusters_are_the_planted_groups(first_version) -> None:
     assert all(-1 <= row["similarity"] <= 1 + 1e-9 for row in first_version)
 
 
-def test_rare_items_and_those_of_robots_have_no_tag(first_version) -> None:
-    assert {row["item_id"] for row in first_version} & {"rare", "robots-own"} == set()
+def test_rare_items_and_those_of_bots_have_no_tag(first_version) -> None:
+    assert {row["item_id"] for row in first_version} & {"rare", "bots-own"} == set()
 
 
-def test_a_tag_is_made_of_the_two_most_typical_items_and_is_of_one_cluster_only(first_version) -> None:
+def test_a_tag_names_the_two_most_typical_items_and_is_unique(first_version) -> None:
     tags = {(row["cluster"], row["tag"]) for row in first_version}
     assert len(tags) == len({tag for _, tag in tags}) == GROUPS
     for cluster, tag in tags:
@@ -99,8 +99,8 @@ def test_the_same_sessions_in_any_order_give_the_same_version(frame_of, first_ve
     assert rows(item_clusters(mixed, no_titles, none_before, THROUGH, RULES)) == first_version
 
 
-def test_a_version_made_anew_keeps_the_tags_of_clusters_that_persist(frame_of, first_version, none_before) -> None:
-    """Other sessions, and titles by now: the groups are the same, so their names are."""
+def test_a_new_version_keeps_the_tags_of_clusters_that_persist(frame_of, first_version, none_before) -> None:
+    """Other sessions, and now with titles: the groups are the same, so their tags are too."""
     more = frame_of([*planted(1), *({**row, "session_id": f"new-{row['session_id']}"} for row in planted(2))], SESSION)
     titles = frame_of([{"item_id": row["item_id"], "title": f"the {row['item_id']}"} for row in first_version],
                       "item_id STRING, title STRING")  # fmt: skip
@@ -112,7 +112,7 @@ def test_a_version_made_anew_keeps_the_tags_of_clusters_that_persist(frame_of, f
     assert all(row["tag"].startswith("like the g") for row in fresh)
 
 
-def test_an_item_counts_once_a_session_and_only_what_is_known_through_the_day(frame_of) -> None:
+def test_an_item_counts_once_per_session_and_only_if_known_through_the_day(frame_of) -> None:
     last = datetime(2026, 1, 31, 23, 58, tzinfo=UTC)
     found = items_of_sessions(
         frame_of(
@@ -131,7 +131,7 @@ def test_an_item_counts_once_a_session_and_only_what_is_known_through_the_day(fr
     }  # fmt: skip
 
 
-def test_too_few_items_are_an_error_that_says_what_to_lower(sessions, no_titles, none_before) -> None:
+def test_too_few_items_are_an_error_with_advice(sessions, no_titles, none_before) -> None:
     rules = ClusterRules(count=50, least_sessions=3)
     with pytest.raises(InputError, match=r"32 items .* 3 or more sessions .* clusters.count = 50: .* lower"):
         item_clusters(sessions, no_titles, none_before, THROUGH, rules)
@@ -171,7 +171,7 @@ def test_an_event_has_the_tag_of_the_newest_version_trained_before_it_arrived(fr
     assert [row.tags for row in found.collect()] == [tags]
 
 
-def test_the_newest_version_of_a_source_is_the_one_that_names_go_on_from(frame_of) -> None:
+def test_tags_are_kept_from_the_newest_version(frame_of) -> None:
     clusters = frame_of(KNOWN, VERSIONS)
     newest = newest_versions(clusters)
     assert newest == {"shop": date(2026, 1, 20), "tv": date(2026, 1, 15), "off": date(2026, 1, 10)}
@@ -186,15 +186,15 @@ def test_which_sources_are_trained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "newest", "newest_cleaned", "told"),
+    ("counts", "newest", "newest_cleaned", "message"),
     [
-        ({"off": 0}, {}, THROUGH, r"no source asks for clusters: expected \[clusters\].* of off"),
-        ({"shop": 4}, {}, date(2026, 1, 30), r"through 2026-01-31 would lack days: the newest .* 2026-01-30"),
+        ({"off": 0}, {}, THROUGH, r"no source has clusters: expected \[clusters\].* of off"),
+        ({"shop": 4}, {}, date(2026, 1, 30), r"through 2026-01-31 lack days: the newest .* 2026-01-30"),
         ({"shop": 4}, {}, None, r"the newest published day is none"),
         ({"shop": 4}, {"shop": date(2026, 2, 1)}, date(2026, 2, 1),
-         r"clusters-1\.20260201 of shop knows days after 2026-01-31 already.*train through 2026-02-01 or later"),
+         r"clusters-1\.20260201 of shop is trained on days after 2026-01-31.*train through 2026-02-01 or later"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_trained_is_told(counts, newest, newest_cleaned, told) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_training_that_cannot_be_done_is_an_error(counts, newest, newest_cleaned, message) -> None:
+    with pytest.raises(InputError, match=message):
         sources_to_train(asking(**counts), newest, THROUGH, newest_cleaned)

@@ -1,8 +1,8 @@
-"""Catalogues, and the items that events touch."""
+"""Items of catalogues and of events."""
 
 from pipeline.sources.schema import Items
 from pipeline.transforms.clean import with_catalogue_tags
-from pipeline.transforms.items import catalogue, touched_items
+from pipeline.transforms.items import catalogue, items_of_events
 
 ITEMS = Items.model_validate(
     {
@@ -51,7 +51,7 @@ def test_an_event_without_tags_of_its_own_has_those_of_its_item(frame_of) -> Non
     assert found == [("", []), ("i", ["listed"]), ("i", ["own"]), ("other", [])]
 
 
-def test_a_touched_item_has_the_tags_of_its_newest_event(frame_of) -> None:
+def test_an_item_has_the_tags_of_its_newest_event(frame_of) -> None:
     events = [
         {"item_id": "i", "event_id": "a", "event_at": "2026-01-05T10:00:00", "tags": "old"},
         {"item_id": "i", "event_id": "c", "event_at": "2026-01-05T11:00:00", "tags": "new"},
@@ -59,5 +59,5 @@ def test_a_touched_item_has_the_tags_of_its_newest_event(frame_of) -> None:
         {"item_id": None, "event_id": "d", "event_at": "2026-01-05T12:00:00", "tags": "none"},
     ]
     frame = frame_of(events, "item_id STRING, event_id STRING, event_at TIMESTAMP, tags ARRAY<STRING>")
-    (row,) = touched_items(frame).collect()
+    (row,) = items_of_events(frame).collect()
     assert (row.item_id, row.tags, row.last_seen_at > row.first_seen_at) == ("i", ["new"], True)

@@ -1,4 +1,4 @@
-"""Ten thousand malformed lines per reader, as bytes of a file: each is counted once, and none ends the job."""
+"""Ten thousand malformed lines per reader, as bytes of a file: each is counted once, and none fails the job."""
 
 import json
 import random
@@ -92,7 +92,7 @@ def of_any_bytes(rng: random.Random, line: bytes, _: bytes) -> bytes:
 
 
 def malformations(separator: bytes) -> list[tuple[Malform, int]]:
-    """Return what may befall a line, and how often."""
+    """Return the ways to damage a line, and how often each is used."""
     return [
         (cut, 20), (glued, 10), (part_twice, 10), (shuffled, 3), (of_any_bytes, 5),
         (inserted(CONTROLS), 10), (inserted(NO_UTF8), 10), (inserted(LINE_ENDS), 10), (inserted(QUOTES), 15),
@@ -105,7 +105,7 @@ def malformations(separator: bytes) -> list[tuple[Malform, int]]:
 
 
 def malformed(valid: Sequence[bytes], separator: bytes, count: int = MALFORMED) -> list[bytes]:
-    """Return `count` lines that were valid before up to three things befell them, and a few that are huge."""
+    """Return `count` lines that were valid before up to three damages, and a few huge ones."""
     rng = random.Random(5)
     ways, weights = zip(*malformations(separator), strict=True)
     lines = []
@@ -179,28 +179,28 @@ READERS: dict[str, tuple[dict[str, Any], str, Callable[[int], str], str]] = {
 }  # fmt: skip
 
 
-def source_of(told: dict[str, Any]) -> Source:
-    return Source.model_validate({"name": "web", **told}) if told else load_source(source_file("combined"))
+def source_of(toml: dict[str, Any]) -> Source:
+    return Source.model_validate({"name": "web", **toml}) if toml else load_source(source_file("combined"))
 
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_of_ten_thousand_malformed_lines_each_is_counted_once(reader: str, cleaned_log, tmp_path: Path) -> None:
-    told, separator, render, header = READERS[reader]
+    toml, separator, render, header = READERS[reader]
     valid = [render(number).encode() for number in range(VALID)]
     lines = [*([header.encode()] if header else []), *valid, *malformed(valid, separator.encode())]
     content = b"\n".join(lines)
     (tmp_path / "log").write_bytes(content)
 
-    source = source_of(told)
+    source = source_of(toml)
     log = cleaned_log(source, tmp_path / "log", arrival_day=DAY)
     landed = content.removesuffix(b"\n").split(b"\n")[bool(header) :]
     texts = [line.removesuffix(b"\r").decode(source.reader.encoding, "backslashreplace") for line in landed]
     assert log.lines_in == len(texts) > MALFORMED
-    judged = log.judged.select("line", "text", "reason").orderBy("line").collect()
-    assert [row.text for row in judged] == texts
-    assert [row.reason for row in judged[:VALID]] == [None] * VALID
+    validated = log.validated.select("line", "text", "reason").orderBy("line").collect()
+    assert [row.text for row in validated] == texts
+    assert [row.reason for row in validated[:VALID]] == [None] * VALID
     assert log.counts["accepted"] >= VALID and log.counts["unparsable"] > MALFORMED / 10
     assert set(log.counts) - {"accepted", "duplicates"} <= {*REASONS, *source.reject_when}
 
@@ -208,7 +208,7 @@ def test_of_ten_thousand_malformed_lines_each_is_counted_once(reader: str, clean
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_of_ten_thousand_malformed_rows_of_parquet_each_is_counted_once(cleaned_log, tmp_path: Path) -> None:
-    """Text that is no UTF-8, times beyond the calendar, numbers that are none: Parquet itself lets all of that in."""
+    """Parquet can store text that is not UTF-8, times beyond the calendar and NaN."""
     rng = random.Random(6)
     valid = [str(number).encode() for number in range(VALID)]
     users = [*valid, *malformed([json_line(number).encode() for number in range(VALID)], b",")]
@@ -242,12 +242,12 @@ def test_of_ten_thousand_malformed_rows_of_parquet_each_is_counted_once(cleaned_
         source_of({"reader": reader, "columns": of_fields, **TYPES}), tmp_path / "log.parquet", arrival_day=DAY
     )
     assert log.lines_in == len(users) > MALFORMED
-    judged = log.judged.select("line", "text", "reason").orderBy("line").collect()
-    assert [row.line for row in judged] == list(range(1, len(users) + 1))
-    assert [json.loads(row.text)["user"] for row in judged] == [
+    validated = log.validated.select("line", "text", "reason").orderBy("line").collect()
+    assert [row.line for row in validated] == list(range(1, len(users) + 1))
+    assert [json.loads(row.text)["user"] for row in validated] == [
         user.decode(errors="backslashreplace") for user in users
     ]
-    assert [row.reason for row in judged[:VALID]] == [None] * VALID
+    assert [row.reason for row in validated[:VALID]] == [None] * VALID
     assert log.counts["accepted"] > MALFORMED / 10
     assert {*log.counts} - {"accepted", "duplicates"} == {
         "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type",

@@ -1,4 +1,4 @@
-"""Whole nights: a case is `tests/cases/nights/<what it shows>/`, of a log of the demo's source and what becomes of it.
+"""Whole runs: a case is `tests/cases/nights/<what it shows>/`, with a log of the demo's source and the expected tables.
 
 `<arrival day>.jsonl` are the lines of a day; `expect_<table>.csv` the rows after one night over all of the days.
 """

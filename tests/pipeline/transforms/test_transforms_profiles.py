@@ -1,4 +1,4 @@
-"""From what a model left in the exchange folder to rows of the profiles table."""
+"""From the files of a model in the exchange folder to rows of the table `profiles`."""
 
 import json
 from datetime import UTC, date, datetime
@@ -20,7 +20,7 @@ SUNDAY, MONDAY = date(2026, 1, 4), date(2026, 1, 5)
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Path:
-    """Scores of Monday, and of a Sunday that an earlier run of the same name left behind."""
+    """Scores of Monday, and of a Sunday left by an earlier run with the same id."""
     (tmp_path / "profiles").mkdir()
     for day in (SUNDAY, MONDAY):
         pq.write_table(scores_of(day), tmp_path / "profiles" / f"as_of={day}.parquet")

@@ -1,4 +1,4 @@
-"""Pseudonyms are HMAC-SHA256, and the key shows nowhere."""
+"""Pseudonyms are HMAC-SHA256, and the key appears in no plan."""
 
 import hmac
 import io
@@ -43,12 +43,12 @@ def test_an_event_before_login_has_the_pseudonym_of_its_device(frame_of) -> None
 @pytest.mark.parametrize("key", [b"a secret of thirty-two letters!!", b"z" * 70], ids=["short", "long"])
 def test_no_plan_shows_the_key(key: bytes, frame_of) -> None:
     made = pseudonymize(frame_of([{"user_id": "u", "device_id": "d"}], "user_id STRING, device_id STRING"), key)
-    hidden = made.where("user_id > 'a'").groupBy("user_id").count()  # the optimizer has something to move about
-    told = io.StringIO()
-    with redirect_stdout(told):
+    hidden = made.where("user_id > 'a'").groupBy("user_id").count()  # so that the optimizer rewrites the plan
+    printed = io.StringIO()
+    with redirect_stdout(printed):
         for mode in ("extended", "formatted", "cost", "codegen"):
             hidden.explain(mode=mode)
-    text = told.getvalue() + hidden._jdf.queryExecution().toString() + made._jdf.queryExecution().toString()
+    text = printed.getvalue() + hidden._jdf.queryExecution().toString() + made._jdf.queryExecution().toString()
     assert "Physical Plan" in text
 
     block = (sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")

@@ -1,4 +1,4 @@
-"""Lines of every format become canonical columns, or are refused with a reason; each line is judged exactly once."""
+"""Lines of every format become canonical columns, or are rejected with a reason; each line exactly once."""
 
 import json
 from collections.abc import Callable
@@ -53,7 +53,7 @@ event_at = "to_timestamp(at)"
 {TYPES}"""
 GOOD = {"user": "u", "at": "2026-01-05T10:00:00Z", "type": "pv"}
 
-Judged = Callable[..., list[Any]]
+Validate = Callable[..., list[Any]]
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def source_of(tmp_path: Path) -> Callable[[str], Source]:
 
 
 @pytest.fixture
-def judged(frame_of, source_of) -> Judged:
-    """Return the function that judges texts, or (text, header) pairs, by a TOML; one row a line, in their order."""
+def rows_of(frame_of, source_of) -> Validate:
+    """Return the function that validates texts, or (text, header) pairs, by a TOML, one row per line in order."""
 
-    def judge_texts(toml: str, texts: list[Any]) -> list[Any]:
+    def validate_texts(toml: str, texts: list[Any]) -> list[Any]:
         source = source_of(toml)
         rows = [
             {"source": "web", "arrival_day": ARRIVAL_DAY, "file": f"log{header}", "line": number, "text": text,
@@ -84,7 +84,7 @@ def judged(frame_of, source_of) -> Judged:
         assert all((row.reason is None) == (row.detail is None) for row in collected)
         return collected
 
-    return judge_texts
+    return validate_texts
 
 
 def utc(moment: datetime) -> str:
@@ -95,7 +95,7 @@ def line(**changed: Any) -> str:
     return json.dumps({**GOOD, **changed}, ensure_ascii=False)
 
 
-def test_json_lines_are_read(judged: Judged) -> None:
+def test_json_lines_are_read(rows_of: Validate) -> None:
     texts = [
         line(id=" e1 ", item="i", tags=[" a ", "", "b", "a", None], more={"dwell": 1.5, "agent": "x"}, consent=False),
         line(unknown={"deep": [1]}),
@@ -107,7 +107,7 @@ def test_json_lines_are_read(judged: Judged) -> None:
         line(user="käse 用户 🦆"),
         "  " + line() + " ",
     ]
-    rows = judged(JSON, texts)
+    rows = rows_of(JSON, texts)
     assert [row.reason for row in rows] == [None] * len(texts)
     first = rows[0]
     assert (first.event_id, first.item_id, first.tags, first.dwell_seconds, first.user_agent, first.consent) == (
@@ -122,7 +122,7 @@ def test_json_lines_are_read(judged: Judged) -> None:
 
 
 @pytest.mark.parametrize("group", ["parse", "content"])
-def test_json_lines_are_refused_for_what_is_wrong(group: str, judged: Judged) -> None:
+def test_json_lines_are_refused_for_what_is_wrong(group: str, rows_of: Validate) -> None:
     unparsable = {
         "cut": line()[:-5], "empty": "", "blank": "   ", "array": "[]", "array of objects": f"[{line()}]",
         "number": "42", "text": '"x"', "null": "null", "no json": "GET / HTTP/1.1",
@@ -140,23 +140,23 @@ def test_json_lines_are_refused_for_what_is_wrong(group: str, judged: Judged) ->
         "event_in_future": line(at="2026-01-07T00:00:00Z"),
     }
     if group == "parse":
-        rows = judged(JSON, list(unparsable.values()))
+        rows = rows_of(JSON, list(unparsable.values()))
         found = {name: row.reason for name, row in zip(unparsable, rows, strict=True)}
         assert found == dict.fromkeys(unparsable, "unparsable")
     else:
-        rows = judged(JSON, list(wrong.values()))
+        rows = rows_of(JSON, list(wrong.values()))
         assert [row.reason for row in rows] == list(wrong)
         assert "heartbeat" in rows[4].detail and "[event_types]" in rows[4].detail
         assert "2026-01-07" in rows[5].detail and "2026-01-05" in rows[5].detail
 
 
 @pytest.mark.parametrize("rest", [line(user="lost"), '{"user": "lo', " and more"])
-def test_what_follows_the_object_on_its_line_is_not_lost_in_silence(rest: str, judged: Judged) -> None:
-    (row,) = judged(JSON, [line() + rest])
+def test_text_after_the_object_makes_the_line_unparsable(rest: str, rows_of: Validate) -> None:
+    (row,) = rows_of(JSON, [line() + rest])
     assert row.reason == "unparsable"
 
 
-def test_times_are_read_to_the_microsecond_and_broken_clocks_refused(judged: Judged) -> None:
+def test_times_are_read_to_the_microsecond_and_broken_clocks_refused(rows_of: Validate) -> None:
     times = {
         "2026-01-05T10:00:00.123456Z": "2026-01-05T10:00:00.123456",
         "2026-01-05T10:00:00+09:00": "2026-01-05T01:00:00",
@@ -170,12 +170,12 @@ def test_times_are_read_to_the_microsecond_and_broken_clocks_refused(judged: Jud
         "31.01.2026 08:15": None,
         "": None,
     }
-    rows = judged(JSON, [line(at=at) for at in times])
+    rows = rows_of(JSON, [line(at=at) for at in times])
     assert [row.event_at and utc(row.event_at) for row in rows] == list(times.values())
     assert [row.reason for row in rows] == [None if at else "missing_event_at" for at in times.values()]
 
 
-def test_the_clock_of_the_device_is_corrected_where_all_three_times_are_known(judged: Judged) -> None:
+def test_the_clock_of_the_device_is_corrected_where_all_three_times_are_known(rows_of: Validate) -> None:
     toml = JSON.replace(
         "event_at = ", 'sent_at = "to_timestamp(sent)"\nreceived_at = "to_timestamp(received)"\ncreated_at = '
     )
@@ -186,7 +186,7 @@ def test_the_clock_of_the_device_is_corrected_where_all_three_times_are_known(ju
         line(at=created, received=received),
         line(at="no time", sent=sent, received=received),
     ]
-    rows = judged(toml, texts)
+    rows = rows_of(toml, texts)
     assert [row.event_at and utc(row.event_at) for row in rows] == [
         "2026-01-05T12:00:00", "2026-01-05T15:00:00", "2026-01-05T15:00:00", None,
     ]  # fmt: skip
@@ -194,18 +194,18 @@ def test_the_clock_of_the_device_is_corrected_where_all_three_times_are_known(ju
     assert [row.reason for row in rows] == [None, None, None, "missing_event_at"]
 
 
-def test_a_corrected_time_outside_the_calendar_is_no_time(judged: Judged) -> None:
-    """The clock jumped between making and sending: what comes out is 1918."""
+def test_a_corrected_time_outside_the_calendar_is_null(rows_of: Validate) -> None:
+    """The clock jumped between creation and sending: the corrected time is in 1918."""
     toml = JSON.replace(
         "event_at = ", 'sent_at = "to_timestamp(sent)"\nreceived_at = "to_timestamp(received)"\ncreated_at = '
     )
-    (row,) = judged(
+    (row,) = rows_of(
         toml, [line(at="1991-01-01T00:00:00Z", sent="2099-01-01T00:00:00Z", received="2026-01-05T12:00:00Z")]
     )
     assert row.reason == "missing_event_at"
 
 
-def test_csv_is_read_with_quotes_and_refused_where_fields_lack_or_abound(judged: Judged) -> None:
+def test_csv_is_read_with_quotes_and_refused_where_fields_lack_or_abound(rows_of: Validate) -> None:
     texts = [
         'u,i,"a, ""b""",pv,2026-01-05 10:00:00',
         "u,,,buy,2026-01-05 10:00:00",
@@ -216,7 +216,7 @@ def test_csv_is_read_with_quotes_and_refused_where_fields_lack_or_abound(judged:
         "-9223372036854775808,i,t,pv,2026-01-05 10:00:00",
         "",
     ]
-    rows = judged(SEPARATED, texts)
+    rows = rows_of(SEPARATED, texts)
     assert [row.reason for row in rows] == [
         None, None, "unparsable", "unparsable", "missing_user", "unparsable", None, "unparsable",
     ]  # fmt: skip
@@ -226,12 +226,12 @@ def test_csv_is_read_with_quotes_and_refused_where_fields_lack_or_abound(judged:
     assert rows[6].user_id == "-9223372036854775808"
 
 
-def test_a_csv_line_of_thirty_thousand_fields_is_refused_and_ends_no_job(judged: Judged) -> None:
-    rows = judged(SEPARATED, ["," * 30_000, "u,i,t,pv,2026-01-05 10:00:00"])
+def test_a_csv_line_of_thirty_thousand_fields_is_refused_and_fails_no_job(rows_of: Validate) -> None:
+    rows = rows_of(SEPARATED, ["," * 30_000, "u,i,t,pv,2026-01-05 10:00:00"])
     assert [row.reason for row in rows] == ["unparsable", None]
 
 
-def test_columns_of_a_header_may_change_between_files(judged: Judged) -> None:
+def test_columns_of_a_header_may_change_between_files(rows_of: Validate) -> None:
     toml = SEPARATED.replace("columns = [", "header = true\ncolumns = [")
     january, february = "user,item,type,at", 'at,"user",title,type,,item'
     texts = [
@@ -240,21 +240,21 @@ def test_columns_of_a_header_may_change_between_files(judged: Judged) -> None:
         ("2026-01-05 11:00:00,u2,hat,buy", february),
         ("u3,i3,pv,2026-01-05 12:00:00", january),
     ]
-    rows = judged(toml, texts)
+    rows = rows_of(toml, texts)
     assert [row.reason for row in rows] == [None, None, "unparsable", None]
     assert [(row.user_id, row.item_id, row.url) for row in rows if not row.reason] == [
         ("u1", "i1", None), ("u2", "i2", "hat"), ("u3", "i3", None),
     ]  # fmt: skip
 
 
-def test_a_header_may_have_quoted_names_with_the_separator_in_them(judged: Judged) -> None:
+def test_a_header_may_have_quoted_names_with_the_separator_in_them(rows_of: Validate) -> None:
     toml = SEPARATED.replace("columns = [", "header = true\ncolumns = [")
-    (row,) = judged(toml, [("u1,i1,99,hat,pv,2026-01-05 10:00:00", 'user,item,"price, EUR",title,type,at')])
+    (row,) = rows_of(toml, [("u1,i1,99,hat,pv,2026-01-05 10:00:00", 'user,item,"price, EUR",title,type,at')])
     assert (row.reason, row.user_id, row.url) == (None, "u1", "hat")
 
 
-def test_empty_values_beyond_the_header_are_let_be(judged: Judged) -> None:
-    """As exports write them whose rows end in separators; a value there is still one too many."""
+def test_trailing_empty_values_beyond_the_header_are_ignored(rows_of: Validate) -> None:
+    """Some exports end each row in separators. A value there still makes the line unparsable."""
     header = "user,item,title,type,at"
     texts = [
         'u1,i1,"a, ""b"",",pv,2026-01-05 10:00:00,,',
@@ -263,11 +263,11 @@ def test_empty_values_beyond_the_header_are_let_be(judged: Judged) -> None:
         ",,,,,,,",
         'u1,i1,"never closed,pv,2026-01-05 10:00:00,,',
     ]
-    rows = judged(SEPARATED.replace("columns = [", "header = true\ncolumns = ["), [(text, header) for text in texts])
+    rows = rows_of(SEPARATED.replace("columns = [", "header = true\ncolumns = ["), [(text, header) for text in texts])
     assert [row.reason for row in rows] == [None, None, "unparsable", "missing_user", "unparsable"]
     assert [row.url for row in rows[:2]] == ['a, "b",', None]
     toml = SEPARATED.replace('"csv"', '"csv"\nseparator = "::"\nheader = true')
-    (row,) = judged(toml, [("u::i::t::pv::2026-01-05 10:00:00::::", header.replace(",", "::"))])
+    (row,) = rows_of(toml, [("u::i::t::pv::2026-01-05 10:00:00::::", header.replace(",", "::"))])
     assert (row.reason, row.url) == (None, "t")
 
 
@@ -286,30 +286,30 @@ def test_empty_values_beyond_the_header_are_let_be(judged: Judged) -> None:
     ],
     ids=["twice", "backtick", "our names", "empty", "quote", "binary", "three thousand", "huge", "CR"],
 )
-def test_a_header_that_is_none_ends_no_job(header: str, reasons: list[str | None], judged: Judged) -> None:
+def test_an_invalid_header_fails_no_job(header: str, reasons: list[str | None], rows_of: Validate) -> None:
     toml = SEPARATED.replace("columns = [", "header = true\ncolumns = [")
     texts = ["u1,x,i1,,hat,pv,2026-01-05 10:00:00", "u2,x,i2,,hat,buy,2026-01-05 10:00:00"]
     if "__" in header:
         texts = ["u1,i1,hat,pv,2026-01-05 10:00:00,x,", "u2,i2,hat,buy,2026-01-05 10:00:00,,y"]
-    rows = judged(toml, [(text, header) for text in texts])
+    rows = rows_of(toml, [(text, header) for text in texts])
     assert [row.reason for row in rows] == reasons
     assert [(row.user_id, row.item_id) for row in rows if not row.reason] in ([], [("u1", "i1"), ("u2", "i2")])
 
 
-def test_lines_that_landed_before_the_toml_spoke_of_a_header_have_its_columns(judged: Judged) -> None:
+def test_lines_landed_without_a_header_have_the_columns_of_the_toml(rows_of: Validate) -> None:
     toml = SEPARATED.replace("columns = [", "header = true\ncolumns = [")
-    rows = judged(toml, ["u1,i1,hat,pv,2026-01-05 10:00:00", ("hat,u2,pv,2026-01-05 10:00:00", "title,user,type,at")])
+    rows = rows_of(toml, ["u1,i1,hat,pv,2026-01-05 10:00:00", ("hat,u2,pv,2026-01-05 10:00:00", "title,user,type,at")])
     assert [(row.user_id, row.url, row.reason) for row in rows] == [("u1", "hat", None), ("u2", "hat", None)]
 
 
-def test_a_column_that_a_header_lacks_is_null(judged: Judged) -> None:
+def test_a_column_that_a_header_lacks_is_null(rows_of: Validate) -> None:
     toml = SEPARATED.replace("columns = [", "header = true\ncolumns = [")
-    (row,) = judged(toml, [("u1,i1,hat,pv,2026-01-05 10:00:00", "usr,item,title,type,at")])
+    (row,) = rows_of(toml, [("u1,i1,hat,pv,2026-01-05 10:00:00", "usr,item,title,type,at")])
     assert (row.reason, row.item_id, row.url) == ("missing_user", "i1", "hat")
 
 
-def test_tsv_takes_quotes_and_commas_as_they_are(judged: Judged) -> None:
-    rows = judged(
+def test_tsv_takes_quotes_and_commas_as_they_are(rows_of: Validate) -> None:
+    rows = rows_of(
         SEPARATED.replace('"csv"', '"tsv"'),
         ['u\ti\t"half, a \\quote\tpv\t2026-01-05 10:00:00', "u\ti\tt\tpv", "u\t\t\tpv\t2026-01-05 10:00:00"],
     )
@@ -317,14 +317,14 @@ def test_tsv_takes_quotes_and_commas_as_they_are(judged: Judged) -> None:
     assert rows[0].url == '"half, a \\quote'
 
 
-def test_another_separator(judged: Judged) -> None:
-    (row,) = judged(
+def test_another_separator(rows_of: Validate) -> None:
+    (row,) = rows_of(
         SEPARATED.replace('format = "csv"', 'format = "csv"\nseparator = "::"'), ["u::i::t::pv::2026-01-05 10:00:00"]
     )
     assert (row.reason, row.user_id, row.url) == (None, "u", "t")
 
 
-def test_lines_are_read_by_the_named_groups_of_a_pattern(judged: Judged) -> None:
+def test_lines_are_read_by_the_named_groups_of_a_pattern(rows_of: Validate) -> None:
     toml = f"""
 name = "web"
 [reader]
@@ -336,7 +336,7 @@ event_at = "to_timestamp(time, 'dd/MMM/yyyy:HH:mm:ss Z')"
 event_type = "if(status < 400, 'pv', 'error')"
 url = "path"
 {TYPES}"""
-    rows = judged(
+    rows = rows_of(
         toml,
         [
             'a.example - - [05/Jan/2026:10:00:00 -0500] "GET /x?q=1 HTTP/1.0" 200 12',
@@ -351,19 +351,19 @@ url = "path"
 
 RULES = """
 [reject_when]
-robot = "lower(more.agent) LIKE '%bot%'"
+bot = "lower(more.agent) LIKE '%bot%'"
 untimed = "at = 'never'"
 staff = "user LIKE 'staff-%' OR device = 'kiosk'"
 """
 
 
-def test_lines_are_set_aside_by_the_first_rule_of_the_toml_that_is_true(judged: Judged) -> None:
-    robot = {"agent": "GoodBot/1.0"}
+def test_lines_are_excluded_by_the_first_rule_that_is_true(rows_of: Validate) -> None:
+    bot = {"agent": "GoodBot/1.0"}
     texts = {
         line(): None,
-        line(more=robot): "robot",
+        line(more=bot): "bot",
         line(user="staff-1"): "staff",
-        line(user="staff-1", more=robot): "robot",
+        line(user="staff-1", more=bot): "bot",
         line(at="never", user=None): "untimed",
         line(at="n/a", device="kiosk"): "staff",
         line(at="n/a"): "missing_event_at",
@@ -371,7 +371,7 @@ def test_lines_are_set_aside_by_the_first_rule_of_the_toml_that_is_true(judged: 
         line(user="staff-3")[:-1]: "unparsable",
         "": "unparsable",
     }
-    rows = judged(JSON + RULES, list(texts))
+    rows = rows_of(JSON + RULES, list(texts))
     assert [row.reason for row in rows] == list(texts.values())
     assert rows[2].detail == "set aside by the rule reject_when.staff of the TOML"
 
@@ -402,9 +402,9 @@ def test_a_wrong_expression_is_an_error_that_names_file_and_key(
     file = Path("shop/web.toml")
     source = source_of(JSON.replace(found, instead))
     check = check_items if key.startswith("items.") else check_expressions
-    with pytest.raises(SourceError) as told:
+    with pytest.raises(SourceError) as raised:
         check(spark, source, file)
-    assert str(file) in str(told.value) and key in str(told.value)
+    assert str(file) in str(raised.value) and key in str(raised.value)
 
 
 def test_a_wrong_pattern_is_an_error_that_names_file_and_key(source_of: Callable[[str], Source]) -> None:
@@ -425,8 +425,8 @@ def test_a_time_beyond_all_calendars_refuses_its_line_only(epoch: str, frame_of)
     rows = [
         {"source": "taobao", "arrival_day": date(2017, 11, 26), "file": "log", "line": 1, "text": f"1,2,3,pv,{epoch}"}
     ]
-    judged = with_reason(canonical_lines(frame_of(rows, LINES), source), source.event_types, 1)
-    assert [row.reason for row in judged.collect()] == ["missing_event_at"]
+    validated = with_reason(canonical_lines(frame_of(rows, LINES), source), source.event_types, 1)
+    assert [row.reason for row in validated.collect()] == ["missing_event_at"]
 
 
 SPOILERS = [
@@ -452,7 +452,7 @@ SPOILERS = [
 
 
 def mutated(texts: list[str], count: int, seed: int) -> list[str]:
-    """Return lines with up to four of their places cut, doubled, swapped or spoilt."""
+    """Return lines of which up to four parts are deleted, doubled, swapped or damaged."""
     random = np.random.default_rng(seed)
     lines = []
     for _ in range(count):
@@ -485,9 +485,9 @@ def test_ten_thousand_mutated_lines_are_each_judged_once(frame_of, tmp_path: Pat
             {"source": name, "arrival_day": day, "file": "log", "line": number, "text": text}
             for number, text in enumerate(lines, 1)
         ]
-        judged = validate(frame_of(rows, LINES), load_source(source_file(name)), b"key", settings).collect()
-        assert sorted(row.line for row in judged) == list(range(1, len(lines) + 1))
-        for row in judged:
+        validated = validate(frame_of(rows, LINES), load_source(source_file(name)), b"key", settings).collect()
+        assert sorted(row.line for row in validated) == list(range(1, len(lines) + 1))
+        for row in validated:
             assert row.text == lines[row.line - 1]
             if row.reason:
                 assert row.reason in REASONS and row.detail
@@ -499,5 +499,5 @@ def test_ten_thousand_mutated_lines_are_each_judged_once(frame_of, tmp_path: Pat
                     row.weight,
                     row.tags,
                 )
-        outcomes = {row.reason for row in judged}
+        outcomes = {row.reason for row in validated}
         assert {None, "unparsable", "missing_event_at", "unknown_event_type"} <= outcomes

@@ -1,4 +1,4 @@
-"""The web events of Snowplow: the sessions that our rules make of them beside those that Snowplow's own model made.
+"""The web events of Snowplow: our sessions compared with those of Snowplow's own model.
 
 What theirs count, from `expected/snowplow_web_sessions_expected.csv`:
 - A session is what their tracker's cookie calls one, `domain_sessionid`; a session goes on for three days at most.
@@ -26,7 +26,7 @@ KEY = b"key"  # of the pseudonyms of `cleaned_log`
 BEFORE_A_PING = timedelta(seconds=5)
 PAGE_VIEW_ID = "get_json_object(contexts_com_snowplowanalytics_snowplow_web_page_1_0_0, '$[0].id')"
 
-# The first letters of a `domain_sessionid`, and the rule by which our sessions and theirs differ.
+# The first characters of each `domain_sessionid` that differs from our sessions, and the rule that explains it.
 DIFFERENT = {"2bfc2c": "10 days without a silence of 3: theirs ends after 3 days, ours is cut at every midnight"}
 OF_A_PING_ALONE = {"0b0c7b...d", "0b0c7b...e", "0b5d42...8"}
 WITHOUT_PAGE = "no page view with an id: theirs need one"
@@ -37,7 +37,7 @@ NOT_THEIRS = {WITHOUT_PAGE: 27, TOO_LATE: 1, BEGUN_ANEW: 1}
 
 @dataclass(frozen=True)
 class Counted:
-    """What the comparison is about."""
+    """The compared values of a session."""
 
     start: datetime
     end: datetime
@@ -136,16 +136,18 @@ def test_17_of_18_sessions_are_theirs_when_a_session_is_what_their_cookie_calls_
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_by_the_rules_for_people_10_of_18_are_theirs(real_data: Path, cleaned_log) -> None:
-    """The built-in source: a user's run of events without a silence of 30 minutes, whatever the cookie calls it."""
+    """The built-in source: a user's run of events without a gap of 30 minutes, whatever its cookie."""
     folder = real_data / "snowplow-web"
     source = load_source(source_file("snowplow-web"))
     log = cleaned_log(source, folder / "source" / "snowplow_web_events.csv")
     assert log.counts == {"accepted": 157, "duplicates": 3}
     ours = [counted_like_theirs(session) for session in sessions_by(source, log.cleaned.events)]
     times = {(one.start, one.end, one.events) for one in ours}
-    different = {one[:6] for one, told in theirs(folder).items() if (told.start, told.end, told.events) not in times}
+    different = {
+        one[:6] for one, session in theirs(folder).items() if (session.start, session.end, session.events) not in times
+    }
     assert different == {
-        *("2bfc2c", "540b6c"),  # silent for a day
-        *("cde5b9", "93c111", "df2bf4", "6f19f1"),  # two cookies' sessions of one user at one time are one
-        *("37b340", "79831f"),  # the log calls the user otherwise at every event
+        *("2bfc2c", "540b6c"),  # a gap of a day
+        *("cde5b9", "93c111", "df2bf4", "6f19f1"),  # simultaneous sessions of two cookies of one user are one
+        *("37b340", "79831f"),  # the log has another user id at every event
     }

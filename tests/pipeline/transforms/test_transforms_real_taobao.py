@@ -1,4 +1,4 @@
-"""The real log of Taobao: what its README says of it."""
+"""The real log of Taobao has the counts that its README states."""
 
 from datetime import date
 from pathlib import Path
@@ -21,13 +21,13 @@ def test_taobao_has_the_events_and_sessions_that_it_is_known_for(real_data: Path
     texts = (real_data / "taobao" / "UserBehavior.csv").read_text(encoding="utf-8").splitlines()
     alike = {"source": "taobao", "arrival_day": date(2017, 12, 4), "file": "log"}
     lines = frame_of([{**alike, "line": number, "text": text} for number, text in enumerate(texts, 1)], LINES)
-    judged = with_reason(canonical_lines(lines, source), source.event_types, 1).persist()
-    assert {row.reason: row["count"] for row in judged.groupBy("reason").count().collect()} == {
+    validated = with_reason(canonical_lines(lines, source), source.event_types, 1).persist()
+    assert {row.reason: row["count"] for row in validated.groupBy("reason").count().collect()} == {
         None: 73_098, "unparsable": 1,
     }  # fmt: skip
-    assert [row.line for row in judged.where("reason IS NOT NULL").collect()] == [len(texts)]
+    assert [row.line for row in validated.where("reason IS NOT NULL").collect()] == [len(texts)]
 
-    events = judged.where("reason IS NULL").withColumns(
+    events = validated.where("reason IS NULL").withColumns(
         {
             "event_id": F.col("line").cast("string"),
             "is_counted": F.lit(True),
@@ -35,5 +35,5 @@ def test_taobao_has_the_events_and_sessions_that_it_is_known_for(real_data: Path
     )
     cut = sessionize(events, Rules.of({"taobao": source}))
     found = cut.agg(F.count_distinct("session_id").alias("sessions"), F.count("*").alias("events")).first()
-    judged.unpersist()
+    validated.unpersist()
     assert found is not None and (found.sessions, found.events) == (12_253, 73_098)

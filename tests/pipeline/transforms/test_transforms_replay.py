@@ -1,4 +1,4 @@
-"""Replay is identity: days in any order, in one range or day by day, once or twice, give equal events (DESIGN 5.5.1).
+"""Replay is identity: days in any order, in one range or day by day, once or twice, give equal events.
 
 The tables are lists of rows here; what the jobs do to them is in `conftest.py`.
 """
@@ -22,7 +22,7 @@ def line(id: str, user: str, at: str, **more: Any) -> str:
 LOG = {
     MONDAY: [
         line("e1", "ann", "2026-01-05T10:00:00Z"),
-        line("ahead", "ben", "2026-01-06T01:00:00Z"),  # its clock ran ahead, so it becomes known on Tuesday
+        line("ahead", "ben", "2026-01-06T01:00:00Z"),  # dated after its arrival day, so it becomes known on Tuesday
         line("e2", "ann", "2026-01-02T10:00:00Z", dwell="1"),
         "broken",
     ],
@@ -73,7 +73,7 @@ def test_a_day_that_lands_late_counts_as_if_it_had_been_there(demo, in_one_range
 
 
 def test_copies_of_a_day_that_lands_late_come_before_those_of_later_days(demo) -> None:
-    """The middle day brings the dwell and a refusal that the last day's copies had filled in otherwise."""
+    """The middle day brings a dwell and a refusal of consent, for which copies of the last day had other values."""
     first, second, third = (
         [line("e1", "ann", "2026-01-05T10:00:00Z", **more)]
         for more in ({}, {"dwell": "7", "consent": "false"}, {"dwell": "5", "consent": "true"})

@@ -38,10 +38,10 @@ def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules
     name_of[0] = "0"
     events.unpersist()
 
-    told = []
+    listed = []
     for row in made.orderBy("user_id", "as_of").collect():
         sessions = list(dict.fromkeys(row.session_id))
-        told.append({
+        listed.append({
             **row.asDict(),
             "items": [name_of[item] for item in row.item],
             "tags": "|".join("+".join(sorted(tags)) for tags in row.tags),
@@ -49,4 +49,4 @@ def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules
             "weights": row.weight,
             "sessions": [sessions.index(one) + 1 for one in row.session_id],
         })  # fmt: skip
-    golden(case / "expect.csv", told)
+    golden(case / "expect.csv", listed)

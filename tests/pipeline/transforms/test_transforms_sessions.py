@@ -28,11 +28,11 @@ def test_events_are_cut_as_the_case_expects(case: Path, frame_of, read_csv, rule
     events = frame_of(rows, EVENTS).withColumn("is_counted", is_counted())
     made = sessions_of(sessionize(events, rules), rules, F.lit(newest).cast("date"))
 
-    told = []
+    listed = []
     for row in made.orderBy("source", "user_id", "started_at", "ended_at", F.desc("is_counted")).collect():
         ids = [event.event_id for event in row.events]
-        told.append({**row.asDict(), "first_event": ids[0], "last_event": ids[-1], "events": ids})
+        listed.append({**row.asDict(), "first_event": ids[0], "last_event": ids[-1], "events": ids})
         assert row.event_count == len(ids)
         assert (row.started_at, row.ended_at) == (row.events[0].event_at, row.events[-1].event_at)
-    assert len({row["session_id"] for row in told}) == len(told)
-    golden(case / "expect.csv", told)
+    assert len({row["session_id"] for row in listed}) == len(listed)
+    golden(case / "expect.csv", listed)

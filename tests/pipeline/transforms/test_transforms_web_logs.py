@@ -1,4 +1,4 @@
-"""The logs of web servers: pages and forms are events; pictures, errors and other methods are set aside by rules."""
+"""The logs of web servers: pages and forms are events; pictures, errors and other methods are excluded by rules."""
 
 from datetime import UTC, date
 from pathlib import Path
@@ -39,12 +39,12 @@ COMBINED = {
 LINES = "source STRING, arrival_day DATE, file STRING, line BIGINT, text STRING, header STRING"
 
 
-def test_a_combined_log_is_read_and_what_shows_no_page_is_set_aside(frame_of) -> None:
+def test_a_combined_log_is_read_and_requests_without_a_page_are_excluded(frame_of) -> None:
     source = load_source(source_file("combined"))
     alike = {"source": "combined", "arrival_day": date(2026, 1, 5), "file": "access.log"}
     lines = frame_of([{**alike, "line": number, "text": text} for number, text in enumerate(COMBINED, 1)], LINES)
-    judged = with_reason(canonical_lines(lines, source), source.event_types, 1)
-    rows = judged.orderBy("line").collect()
+    validated = with_reason(canonical_lines(lines, source), source.event_types, 1)
+    rows = validated.orderBy("line").collect()
     assert {row.text: row.reason for row in rows} == COMBINED
 
     first, ann, ann_lee, cafe, home, _, _, said, *_ = rows

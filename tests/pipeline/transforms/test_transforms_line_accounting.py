@@ -1,4 +1,4 @@
-"""Nothing is lost: lines in = accepted + duplicates + rejects, for every file and day."""
+"""Line accounting: lines in = accepted + duplicates + rejects, for each file and day."""
 
 from datetime import date
 
@@ -26,24 +26,24 @@ def account(
     duplicates: int,
     rejects: int,
     file: str = "a",
-    set_aside: int = 0,
+    excluded: int = 0,
     source: str = "web",
 ) -> FileAccount:
     outcomes = {"accepted": accepted, "duplicates": duplicates, "rejects": rejects}
-    return FileAccount(source, DAY, file, lines_in, outcomes, set_aside)
+    return FileAccount(source, DAY, file, lines_in, outcomes, excluded)
 
 
-def test_fates_are_counted_per_file_and_day(frame_of) -> None:
+def test_outcomes_are_counted_per_file_and_day(frame_of) -> None:
     all_lines = lines(1, 2, 3, 4) + lines(1, file="b") + lines(5, day=NEXT)
     accepted, duplicates = lines(1, 2) + lines(5, day=NEXT), lines(3)
     rejects = lines(4, reason="unparsable") + lines(1, file="b", reason="static_asset")
     found = count_outcomes(*[frame_of(rows, LINE) for rows in (all_lines, accepted, duplicates, rejects)])
-    assert found[:2] == [account(4, 2, 1, 1), account(1, 0, 0, 1, "b", set_aside=1)]
+    assert found[:2] == [account(4, 2, 1, 1), account(1, 0, 0, 1, "b", excluded=1)]
     assert (found[2].day, found[2].lines_in, found[2].outcomes["accepted"]) == (NEXT, 1, 1)
     require_nothing_lost(found, [LandedDay("web", DAY, 5, ""), LandedDay("web", NEXT, 1, "")])
 
 
-def test_fates_of_two_sources_are_counted_apart_even_where_their_files_share_a_name(frame_of) -> None:
+def test_outcomes_are_counted_per_source_even_if_files_share_a_name(frame_of) -> None:
     rows = lines(1, 2) + lines(1, 2, 3, source="tv")
     found = count_outcomes(
         frame_of(rows, LINE), frame_of(rows[:-1], LINE), frame_of(rows[-1:], LINE), frame_of([], LINE)
@@ -52,45 +52,45 @@ def test_fates_of_two_sources_are_counted_apart_even_where_their_files_share_a_n
 
 
 @pytest.mark.parametrize("one", [account(4, 2, 1, 0), account(4, 3, 1, 1), account(0, 1, 0, 0)])
-def test_a_line_that_is_lost_or_made_up_is_an_error_that_tells_the_counts(one: FileAccount) -> None:
+def test_a_lost_or_extra_line_is_an_error_with_the_counts(one: FileAccount) -> None:
     with pytest.raises(GateError, match=f"lines were lost: web 2026-01-05 a has {one.lines_in} lines in, but"):
         require_nothing_lost([one], [])
 
 
-def test_a_day_that_lacks_lines_is_an_error_that_says_what_to_do() -> None:
+def test_a_day_that_lacks_lines_is_an_error_with_advice() -> None:
     with pytest.raises(GateError, match=r"closed with 5 lines, 4 are there.*Put it back"):
         require_nothing_lost([account(4, 4, 0, 0)], [LandedDay("web", DAY, 5, "")])
 
 
-def test_lines_of_one_source_do_not_make_up_for_those_that_another_lacks() -> None:
-    """Both closed the day: 5 lines of the web and 3 of the tv; found are 4 and 4."""
+def test_extra_lines_of_one_source_do_not_hide_missing_lines_of_another() -> None:
+    """`web` closed the day with 5 lines and `tv` with 3; 4 and 4 are found."""
     landed = [LandedDay("web", DAY, 5, ""), LandedDay("tv", DAY, 3, "")]
     require_nothing_lost([account(5, 5, 0, 0), account(3, 3, 0, 0, source="tv")], landed)
     with pytest.raises(GateError, match="web 2026-01-05 was closed with 5 lines, 4 are there"):
         require_nothing_lost([account(4, 4, 0, 0), account(4, 4, 0, 0, source="tv")], landed)
 
 
-def test_the_gate_sees_a_row_per_source_and_day(spark) -> None:
+def test_the_gate_has_a_row_per_source_and_day(spark) -> None:
     (row,) = gate_frame(spark, [account(4, 2, 1, 1), account(6, 2, 1, 1, "b")]).collect()
     assert (row.lines_in, row.accounted, row.reject_share) == (10, 8, 0.2)
 
 
-def test_the_gate_sees_two_sources_of_a_day_apart(spark) -> None:
-    """A source that is broken does not hide behind a larger one that is whole."""
+def test_the_gate_has_a_row_for_each_of_two_sources(spark) -> None:
+    """A large sound source does not hide a broken one."""
     rows = gate_frame(spark, [account(90, 90, 0, 0), account(10, 0, 2, 8, source="tv")]).collect()
     found = {row.source: (row.lines_in, row.accounted, row.reject_share) for row in rows}
     assert found == {"web": (90, 90, 0.0), "tv": (10, 10, 0.8)}
 
 
-def test_what_rules_of_the_toml_set_aside_is_no_part_of_the_reject_share(spark) -> None:
-    """A web server's log is mostly pictures: 90 of 100 lines, and of the other ten, one is broken."""
-    (row,) = gate_frame(spark, [account(100, 9, 0, 91, set_aside=90)]).collect()
+def test_excluded_lines_do_not_count_for_the_reject_share(spark) -> None:
+    """Of 100 lines of a web server, 90 are excluded pictures; of the other ten, one is broken."""
+    (row,) = gate_frame(spark, [account(100, 9, 0, 91, excluded=90)]).collect()
     assert (row.lines_in, row.accounted, row.reject_share) == (100, 100, 0.1)
-    (row,) = gate_frame(spark, [account(5, 0, 0, 5, set_aside=5)]).collect()
+    (row,) = gate_frame(spark, [account(5, 0, 0, 5, excluded=5)]).collect()
     assert (row.accounted, row.reject_share) == (5, 0.0)
 
 
-def test_every_planned_day_has_a_row_and_so_has_an_empty_one() -> None:
+def test_every_planned_day_has_a_row_even_an_empty_one() -> None:
     plan = CleanPlan([LandedDay("web", DAY, 4, "digest")], [NEXT])
     empty, day = step_rows(plan, [account(4, 2, 1, 1)])
     assert (empty.day, empty.rows_in, sum(empty.rows_out.values())) == (NEXT, 0, 0)
@@ -98,7 +98,7 @@ def test_every_planned_day_has_a_row_and_so_has_an_empty_one() -> None:
     assert day.rows_out == {"accepted": 2, "duplicates": 1, "rejects": 1}
 
 
-def test_each_source_of_a_day_has_a_row_of_its_own_lines() -> None:
+def test_each_source_of_a_day_has_a_row_with_its_own_lines() -> None:
     plan = CleanPlan([LandedDay("tv", DAY, 3, "of tv"), LandedDay("web", DAY, 10, "of web")], [])
     web = [account(4, 2, 1, 1), account(6, 6, 0, 0, "b")]
     tv, both_files = step_rows(plan, [*web, account(3, 1, 2, 0, source="tv")])
