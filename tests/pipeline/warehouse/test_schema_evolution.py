@@ -1,12 +1,14 @@
 """Existing tables follow `sql/ddl`, on real Iceberg tables of Spark in a folder, read back by Spark and PyIceberg."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyiceberg.table import StaticTable
 
+from pipeline.analyst.release import Release, open_dataset
 from pipeline.errors import InputError
 from pipeline.warehouse.tables import create_tables, ddl_files, declared_schema, table
 
@@ -89,6 +91,27 @@ def test_rows_of_both_schemas_are_read_by_pyiceberg(notes: Any, tmp_path: Path) 
         {"day": DAY, "author": "a" * 64, "marks": [{"place": None, "tag": "chess", "score": 0.5}]},
         {"day": DAY, "author": None, "marks": [{"place": None, "tag": "jazz", "score": None}]},
     ]
+
+
+def test_analysts_read_both_the_former_and_the_new_release(notes: Any, tmp_path: Path) -> None:
+    before = metadata(tmp_path).current_snapshot()
+    create_tables(notes, ddl(tmp_path, NEW))
+    after = metadata(tmp_path).current_snapshot()
+    assert before is not None
+    assert after is not None
+    catalog: Any = SimpleNamespace(load_table=lambda _: metadata(tmp_path))
+    rows = {
+        one.snapshot_id: open_dataset(catalog, release_of(one.snapshot_id), "notes").to_table().to_pylist()
+        for one in (before, after)
+    }
+    assert rows == {
+        before.snapshot_id: [{"day": DAY, "marks": [{"tag": "jazz"}]}],
+        after.snapshot_id: [{"day": DAY, "author": None, "marks": [{"place": None, "tag": "jazz", "score": None}]}],
+    }
+
+
+def release_of(snapshot: int) -> Release:
+    return Release(DAY, datetime(2026, 2, 1, tzinfo=UTC), "run-1", {"notes": snapshot})
 
 
 def metadata(folder: Path) -> StaticTable:
