@@ -62,7 +62,7 @@ GRIDS: Mapping[str, Sequence[Model]] = MappingProxyType(
 )
 
 RETURN_GRID = tuple(
-    ReturnBoosting(learning_rate=0.05, trees=trees, leaves=leaves, fewest_users_in_leaf=20)
+    ReturnBoosting(learning_rate=0.05, trees=trees, leaves=leaves, least_weight_in_leaf=5.0)
     for trees in (25, 50, 100)
     for leaves in (3, 7)
 )

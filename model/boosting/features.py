@@ -1,7 +1,9 @@
-"""What boosting-1 looks at, for each pair of a user and a candidate tag.
+"""The features of boosting-1, for each pair of a user and a candidate tag.
 
 Shape letters: U users, P pairs of user and tag, O own pairs (touched ones), T tags, E events, M touches, F features.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,13 +11,15 @@ from model.counts.features import count
 from model.data.arrays import Bools, Floats, Ints, sum_by_group
 from model.data.days import DAYS_SEEN, MICROS_PER_DAY
 from model.data.history import History, fading_E
+from model.data.labels import LabeledWindow
 from model.data.pairs import OwnTags, Pairs, own_tags
 
 HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
 HALF_LIVES_BY_ACTION_DAYS = (2.0, 14.0)
-# What is counted without fading looks back so far only: else it would grow with the age of the log, and a model
-# learnt from a young log would misjudge everybody in an older one.
+# Counts without decay look back this far only. Otherwise they would grow with the age of the log, and a model trained
+# on a young log would be wrong on an older one.
 LOOK_BACK_DAYS = 14
+MAX_ACTIONS = 8
 OF_THE_PAIR = (
     "is_own",
     "days_since_last_touch",
@@ -32,6 +36,13 @@ OF_THE_USER = (
     "log_session_count",
     "log_own_tag_count",
 )
+
+
+def usual_actions(windows: Sequence[LabeledWindow]) -> tuple[str, ...]:
+    """Name the most frequent actions before the cutoffs of the windows, most frequent first."""
+    names = np.concatenate([window.past.action_A[window.past.action_E] for window in windows])
+    action_A, events_A = np.unique(names, return_counts=True)
+    return tuple(str(action) for action in action_A[np.lexsort((action_A, -events_A))][:MAX_ACTIONS])
 
 
 def feature_names(actions: tuple[str, ...]) -> tuple[str, ...]:
@@ -52,7 +63,7 @@ def features_PF(
     """Return one row per pair, columns as in `feature_names`. A user's rows depend on that user and the shares only.
 
     history: all its events lie before `moment`. own: that of the history. share_T: popularity, no share may be 0.
-    actions: those counted one by one; the others count in the sums over all.
+    actions: those with a count of their own; the others count in the sums over all actions.
     """
     user_P = pairs.user_P
     by_half_life = [count(history, own, pairs, moment, days) for days in HALF_LIVES_DAYS]
@@ -117,10 +128,10 @@ def _of_the_user(history: History, moment: int) -> list[Floats]:
 
 
 def _distinct_of_touches(own: OwnTags, item_M: Ints, is_counted_M: Bools) -> Floats:
-    """Count the different things that the counted touches of each own pair lie in."""
-    things = int(item_M.max(initial=0)) + 1
-    cells = np.unique((own.pair_M * things + item_M)[is_counted_M])
-    return np.bincount(cells // things, minlength=len(own.pairs)).astype(np.float64)
+    """Count the distinct items of the counted touches of each own pair."""
+    items = int(item_M.max(initial=0)) + 1
+    cells = np.unique((own.pair_M * items + item_M)[is_counted_M])
+    return np.bincount(cells // items, minlength=len(own.pairs)).astype(np.float64)
 
 
 def _share(part_O: Floats, whole_O: Floats) -> Floats:

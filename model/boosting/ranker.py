@@ -1,10 +1,6 @@
-"""Gradient boosted trees that learn to rank: LambdaMART.
+"""boosted-ranking: LambdaMART on decayed counts of several half-lives and by action.
 
 Source: Burges 2010, as XGBoost 3 builds it (`rank:ndcg`).
-
-Shape letters: P pairs of user and tag, F features.
-
-Gradient boosting that learns to rank: LambdaMART on decayed counts of several half-lives and by action.
 
 Shape letters: U users, T tags, P pairs of user and tag, F features.
 """
@@ -17,8 +13,8 @@ import numpy as np
 import xgboost
 from scipy.special import expit
 
-from model.boosting.features import features_PF
-from model.boosting.model import usual_actions
+from model.boosting.features import features_PF, usual_actions
+from model.boosting.trees import SEED, THREADS, margin_N
 from model.counts.candidates import candidates_of
 from model.data.arrays import Bools, Floats, Ints
 from model.data.history import History
@@ -26,13 +22,12 @@ from model.data.labels import LabeledWindow
 from model.data.popularity import Popularity, fit_popularity
 from model.interfaces import Model, TrainingData
 
-THREADS = 2
 PairMethod = Literal["mean", "topk"]
 
 
 @dataclass(frozen=True, eq=False)
 class RankingExamples:
-    """Pairs that are ranked within each user of each lesson."""
+    """Pairs that are ranked within each user of a window."""
 
     rows_PF: Floats
     is_touched_P: Bools
@@ -42,24 +37,24 @@ class RankingExamples:
 
 @dataclass(frozen=True)
 class LambdaMart:
-    """Settings, as XGBoost names them where it does."""
+    """Settings of the trees."""
 
     trees: int
     depth: int
     learning_rate: float
     least_weight_in_leaf: float
-    # mean: each touched tag is compared with so many others, drawn at random; topk: the first so many places are
-    # compared with all others, so that the trees care for the top of the list.
+    # mean: each touched tag is compared with `pairs` others, drawn at random. topk: the first `pairs` places are
+    # compared with all others, which favours the top of the ranking.
     pair_method: PairMethod
     pairs: int
-    share_of_rows: float = 1.0  # that a tree sees, drawn anew for each
-    share_of_features: float = 1.0  # that a split chooses from
+    share_of_rows: float = 1.0  # drawn for each tree
+    share_of_features: float = 1.0  # drawn for each split
 
     def settings(self) -> dict[str, Any]:
         return asdict(self)
 
     def grow(self, examples: Sequence[RankingExamples], seed: int) -> xgboost.Booster:
-        """Learn from all examples, each user of each of them a group of its own."""
+        """Return the trees fitted to all examples. Each user of each window is a query group."""
         first = np.cumsum([0, *(one.users for one in examples)])
         rows = xgboost.DMatrix(
             np.concatenate([one.rows_PF for one in examples]),
@@ -84,46 +79,40 @@ class LambdaMart:
         }
 
 
-def require_touched(taught: Sequence[LabeledWindow]) -> None:
-    """Raise ValueError if no lesson has a touched candidate."""
-    if not any(window.is_touched_P.any() for window in taught):
+def require_touched(windows: Sequence[LabeledWindow]) -> None:
+    """Raise ValueError if no window has a touched candidate."""
+    if not any(window.is_touched_P.any() for window in windows):
         raise ValueError(
-            f"boosted ranking has nothing to learn from: found {len(taught)} lessons before the cut and no touched "
-            f"candidate in them, expected one at least; begin the evaluation later, or leave this contestant out"
+            f"boosted ranking has nothing to train on: found {len(windows)} training windows before the cutoff and no "
+            f"touched candidate in them, expected at least one; evaluate a later day, or leave this model out"
         )
-
-
-def margin_P(trees: xgboost.Booster, rows_PF: Floats) -> Floats:
-    """Return what the trees say of each row, without a scale."""
-    return np.asarray(trees.inplace_predict(rows_PF, predict_type="margin"), dtype=np.float64)
-
-
-SEED = 1
 
 
 @dataclass(frozen=True, eq=False)
 class BoostedRanker:
-    """A Ranker."""
+    """A FittedModel."""
 
     trees: xgboost.Booster
-    actions: tuple[str, ...]  # counted one by one
+    actions: tuple[str, ...]  # with a count of their own among the features
     popularity: Popularity
     cutoff: int  # moment
 
     def as_of(self, past: History, cutoff: int) -> "BoostedRanker":
-        """Return what it is at another cut, with what it has learnt. past: everybody known then."""
+        """Return the same trees at another cutoff. past: all users known then."""
         return replace(self, popularity=fit_popularity(past, cutoff), cutoff=cutoff)
 
     def scores_UT(self, past: History) -> Floats:
-        """Return what the trees say of own and popular tags, bent into 0 to 1; of all others less, by popularity."""
-        asked = candidates_of(past, self.popularity)
-        rows_PF = features_PF(asked.past, asked.own, asked.pairs, asked.share_T, self.cutoff, self.actions)
-        return asked.filled_up_UT(np.asarray(expit(margin_P(self.trees, rows_PF))))
+        """Return the trees' scores of own and popular tags, 0 to 1; all other tags are below, by popularity."""
+        candidates = candidates_of(past, self.popularity)
+        rows_PF = features_PF(
+            candidates.past, candidates.own, candidates.pairs, candidates.share_T, self.cutoff, self.actions
+        )
+        return candidates.filled_up_UT(np.asarray(expit(margin_N(self.trees, rows_PF))))
 
 
 @dataclass(frozen=True)
 class BoostedRanking(Model):
-    """A Contestant."""
+    """The method `boosted-ranking`."""
 
     name: ClassVar[str] = "boosted-ranking"
     predicts_probabilities: ClassVar[bool] = False

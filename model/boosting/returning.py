@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
+import xgboost
 
-from model.data.arrays import AnyArray, Floats, sum_by_group
+from model.boosting.trees import BoostingSettings, grow_trees, probability_N, training_rows
+from model.data.arrays import Floats, sum_by_group
 from model.data.days import DAYS_SEEN, MICROS_PER_DAY
 from model.data.history import History, fading_E
 from model.data.labels import LabeledWindow
 
 HALF_LIVES_DAYS = (0.5, 2.0, 7.0, 28.0)
-# What is counted without fading looks back so far only, so that it does not grow with the age of the log.
+# Counts without decay look back this far only, so that they do not grow with the age of the log.
 LOOK_BACK_DAYS = 14
-SEED = 1
 FEATURES = (
     "days_since_last_event",
     "days_since_first_event",
@@ -30,20 +30,19 @@ FEATURES = (
 
 @dataclass(frozen=True, eq=False)
 class Returning:
-    """Fitted trees; or the one share that everything seen agrees on."""
+    """Fitted trees, or one share where all users of the training did the same."""
 
-    trees: HistGradientBoostingClassifier | None
-    share: float  # of the users learnt from who came back
+    trees: xgboost.Booster | None
+    share: float  # of the users in training who came back
 
     def return_probability_U(self, past: History, cutoff: int) -> Floats:
         """Return the probability that each user has any event in the window after `cutoff`.
 
-        past: nothing in it lies at `cutoff` or after. A user's answer does not depend on who else is asked about.
+        past: nothing in it lies at `cutoff` or after. A user's probability does not depend on the other users.
         """
         if self.trees is None or not past.users:
             return np.full(past.users, self.share)
-        probability_UC: AnyArray = self.trees.predict_proba(return_features_UF(past, cutoff))
-        return probability_UC[:, 1]
+        return probability_N(self.trees, return_features_UF(past, cutoff))
 
 
 @dataclass(frozen=True)
@@ -53,30 +52,25 @@ class ReturnBoosting:
     learning_rate: float = 0.05
     trees: int = 100
     leaves: int = 7
-    fewest_users_in_leaf: int = 20
+    least_weight_in_leaf: float = 5.0
 
     def fit(self, windows: Sequence[LabeledWindow]) -> Returning:
-        """Learn from every user of every lesson; windows of one length.
+        """Fit to every user of every window; the windows have one length.
 
-        Raises ValueError if the lessons have no user.
+        Raises ValueError if the windows have no user.
         """
         users = sum(window.past.users for window in windows)
         if not users:
-            raise ValueError(f"nobody to learn a return from: found {len(windows)} lessons with 0 users, expected one")
+            raise ValueError(f"no user to fit a return to: found {len(windows)} windows with 0 users, expected one")
         has_returned_U = np.concatenate([window.has_returned_U for window in windows])
         share = float(has_returned_U.mean())
         if share in (0.0, 1.0):
             return Returning(None, share)
-        trees = HistGradientBoostingClassifier(
-            learning_rate=self.learning_rate,
-            max_iter=self.trees,
-            max_leaf_nodes=self.leaves,
-            min_samples_leaf=self.fewest_users_in_leaf,
-            early_stopping=False,
-            random_state=SEED,
+        settings = BoostingSettings(
+            self.learning_rate, self.leaves, self.least_weight_in_leaf, penalty=0.0, trees=self.trees
         )
         features_UF = np.concatenate([return_features_UF(window.past, window.cutoff) for window in windows])
-        return Returning(trees.fit(features_UF, has_returned_U), share)
+        return Returning(grow_trees(settings, training_rows(features_UF, has_returned_U)), share)
 
 
 def return_features_UF(past: History, cutoff: int) -> Floats:

@@ -12,18 +12,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from model.boosting.features import usual_actions
 from model.boosting.model import KIND as BOOSTING
 from model.boosting.model import (
     SETTINGS_GRID,
-    BoostingSettings,
     Examples,
     SavedForest,
     TriedSettings,
     examples,
     grow,
     try_settings,
-    usual_actions,
 )
+from model.boosting.trees import BoostingSettings
 from model.data.arrays import Bools
 from model.data.history import History
 from model.data.users import stable_hash

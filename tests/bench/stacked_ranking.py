@@ -14,9 +14,9 @@ import numpy as np
 import xgboost
 from scipy.special import expit
 
-from model.boosting.features import features_PF
-from model.boosting.model import usual_actions
-from model.boosting.ranker import LambdaMart, RankingExamples, margin_P, require_touched
+from model.boosting.features import features_PF, usual_actions
+from model.boosting.ranker import LambdaMart, RankingExamples, require_touched
+from model.boosting.trees import margin_N
 from model.counts.candidates import candidates_of
 from model.data.arrays import Floats, places_UT
 from model.data.history import History
@@ -59,7 +59,7 @@ class StackedRanker:
             self.fitted,
             self.actions,
         )
-        margin_mean_P = np.mean([margin_P(forest, rows_PF) for forest in self.forests], axis=0)
+        margin_mean_P = np.mean([margin_N(forest, rows_PF) for forest in self.forests], axis=0)
         return replace(candidates, pairs=pairs).filled_up_UT(np.asarray(expit(margin_mean_P)))
 
 

@@ -8,19 +8,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from model.boosting.features import feature_names, features_PF
+from model.boosting.features import feature_names, features_PF, usual_actions
 from model.boosting.model import (
     SETTINGS_GRID,
     Boosting1,
-    BoostingSettings,
     Forest,
     examples,
     grow,
     read_forest,
     try_settings,
-    usual_actions,
     write_forest,
 )
+from model.boosting.trees import BoostingSettings
 from model.counts.model import fit_counts_to_history
 from model.data.days import HORIZON_DAYS, end_of_day
 from model.data.history import history_of
@@ -31,7 +30,7 @@ from model.errors import InputError
 from model.metrics import expected_calibration_error
 
 SequencesOf = Callable[..., pa.Table]
-SMALL = BoostingSettings(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=30)
+SMALL = BoostingSettings(learning_rate=0.1, leaves=7, least_weight_in_leaf=5.0, penalty=1.0, trees=30)
 WEEK = timedelta(days=HORIZON_DAYS)
 
 
@@ -134,7 +133,7 @@ def test_a_forest_read_back_is_the_same_and_no_pickle(forest: Forest, world: Any
     known = world.until(world.last_day)
     kept = scores(read_forest(tmp_path), known, known, world.last_day)
     assert np.array_equal(kept.affinity_R, scores(forest, known, known, world.last_day).affinity_R)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "trees.npz"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "trees.ubj"]
 
 
 def test_a_forest_of_other_features_is_refused(forest: Forest, tmp_path: Path) -> None:
@@ -143,3 +142,17 @@ def test_a_forest_of_other_features_is_refused(forest: Forest, tmp_path: Path) -
     (tmp_path / "model.json").write_text(told.replace('"is_own"', '"is_mine"'))
     with pytest.raises(InputError, match=r"other features than this version computes \(is_mine, is_own\): train again"):
         read_forest(tmp_path)
+
+
+def test_a_forest_of_the_old_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"actions": ["view"], "baseline": 0.1}')
+    with pytest.raises(InputError, match="is saved in format 1, expected 2: another release wrote it; train again"):
+        read_forest(tmp_path)
+
+
+def test_the_same_examples_grow_the_same_forest(forest: Forest, world: Any) -> None:
+    again = grow(
+        SMALL, [examples(window_at(world, world.last_day - n * WEEK), forest.actions) for n in (3, 2)], forest.actions
+    )
+    assert again.trees.save_raw("json") == forest.trees.save_raw("json")
+    assert again.calibration == forest.calibration

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import model.training.challengers as boosting
-from model.boosting.model import BoostingSettings, Forest, SavedForest
+from model.boosting.model import Forest, SavedForest
+from model.boosting.trees import BoostingSettings
+from model.calibration import Calibration
 from model.counts.model import Counts1
 from model.data.cutoffs import plan
 from model.data.days import HORIZON_DAYS, end_of_day
@@ -23,7 +25,7 @@ from model.metrics import Difference
 from model.training.challengers import BoostingChallenger, ProgressCallback, TrainedForest
 from model.training.promotion import Challenge, ChallengeResult, Verdict, challenge, last_line, steps_of, verdict
 
-SMALL = (BoostingSettings(learning_rate=0.1, leaves=7, fewest_pairs_in_leaf=50, penalty=1.0, trees=40),)
+SMALL = (BoostingSettings(learning_rate=0.1, leaves=7, least_weight_in_leaf=5.0, penalty=1.0, trees=40),)
 WEEK = timedelta(days=HORIZON_DAYS)
 
 
@@ -64,9 +66,7 @@ def test_a_planted_worse_challenger_is_not_promoted(shop: Any, monkeypatch: pyte
     grow = boosting.grow
 
     def worse(*args: Any) -> Forest:
-        forest = grow(*args)
-        trees = replace(forest.trees, value_N=-forest.trees.value_N)
-        return replace(forest, trees=trees)
+        return replace(grow(*args), calibration=Calibration((0.0, 1.0), (1.0, 0.0)))  # ranks in reverse
 
     monkeypatch.setattr(boosting, "grow", worse)
     lost = run(shop)
@@ -103,8 +103,7 @@ def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothi
     known = {**known_of(shop), shop.last_day: history_of(sequences_of([*shop.touches, *planted]))}
     run(shop, known)
     assert grown[0].actions == first.actions
-    assert np.array_equal(grown[0].trees.threshold_N, first.trees.threshold_N)
-    assert np.array_equal(grown[0].trees.value_N, first.trees.value_N)
+    assert grown[0].trees.save_raw("json") == first.trees.save_raw("json")
     assert grown[0].calibration == first.calibration
 
 

@@ -58,7 +58,7 @@ def test_boosting_learns_what_counts_cannot_tell_apart(shop: Any) -> None:
 @pytest.mark.parametrize("model", [BOOSTED, STACKED], ids=lambda one: one.name)
 def test_boosting_without_a_lesson_is_refused(world: Any, model: Model) -> None:
     past = windows_of(world)[-1].past
-    with pytest.raises(ValueError, match="found 0 lessons before the cut and no touched candidate"):
+    with pytest.raises(ValueError, match="found 0 training windows before the cutoff and no touched candidate"):
         model.fit(TrainingData([], past, end_of_day(world.last_day - timedelta(days=7))))
 
 

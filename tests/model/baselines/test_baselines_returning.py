@@ -84,5 +84,5 @@ def test_where_everybody_did_the_same_that_is_the_answer_and_nobody_at_all_is_re
     history = history_of(sequences_of(log))
     all_came = ReturnBoosting().fit([label_window(history, cutoff, cutoff + WEEK)])
     assert all_came.return_probability_U(history.before(cutoff), cutoff).tolist() == [1.0, 1.0, 1.0]
-    with pytest.raises(ValueError, match="found 1 lessons with 0 users"):
+    with pytest.raises(ValueError, match="found 1 windows with 0 users"):
         ReturnBoosting().fit([label_window(history, cutoff - 30 * MICROS_PER_DAY, cutoff)])
