@@ -1,4 +1,7 @@
-"""What counts-1 looks at. Shape letters: U users, P pairs of user and tag, T tags, F features, M touches."""
+"""The features of counts-1.
+
+Shape letters: U users, P pairs of user and tag, T tags, F features, M touches.
+"""
 
 from dataclasses import dataclass
 
@@ -15,7 +18,7 @@ RETURN_FEATURES = ("log_activity", "days_since_last_event", "log_session_count",
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """A history counted at a moment."""
+    """Decayed counts of a history as of a moment."""
 
     count_P: Floats  # decayed weight of the user's touches of the tag
     is_own_P: Bools
@@ -24,7 +27,7 @@ class Counts:
 
 
 def count(history: History, own: OwnTags, pairs: Pairs, moment: int, half_life_days: float) -> Counts:
-    """Count for each of `pairs`; `own` is that of `history`, all of whose events lie before `moment`."""
+    """Return the counts for each of `pairs`; `own` is that of `history`, all of whose events lie before `moment`."""
     weight_E = decayed_weight_E(history, moment, half_life_days)
     own_count = own.sum_over_touches(weight_E[history.event_M])
     at_P, is_own_P = own.pairs.find(pairs)

@@ -1,12 +1,9 @@
-"""All that counts-1 learns, and what it is before it has learnt. Shape letters: P pairs of user and tag, T tags.
+"""counts-1: affinities from decayed own counts and popularity, by a fitted formula.
 
-How fast interests fade, found by which half-life ranks best.
+A fit picks the half-life that ranks best, fits a logistic formula for affinity and one for the return, and calibrates
+the affinity where that helps. `Counts1` is the model of one day: fitted parameters and the popularity of that day.
 
-Learns the parameters of counts-1 from a lesson. Shape letters: U users, P pairs of user and tag, F features.
-
-counts-1 as of one day: the fitted parameters and what was popular. Shape letters: see model/interfaces.py; P pairs.
-
-Fits counts-1 as of a day to what was known by its end.
+Shape letters: U users, P pairs of user and tag, T tags, F features, N predictions.
 """
 
 from collections.abc import Mapping
@@ -31,18 +28,21 @@ from model.data.users import MAX_USERS, sample_users, stable_hash
 from model.metrics import expected_calibration_error, ndcg_at
 
 VERSION = "counts-1"
-UNTUNED_HALF_LIFE_DAYS = 2.0  # what own counts do best with on Taobao (MODEL.md 3)
+UNTUNED_HALF_LIFE_DAYS = 2.0  # the best half-life of own counts on Taobao
+HALF_LIVES_DAYS = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
+MIN_USERS = 50  # with a past; fewer users are too few to fit to
+ONE_HELD_OUT_OF = 5
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """What the parameters were learnt from and how they did; figures are None where they could not be measured."""
+    """The size of the training and the quality of the fit; a figure is None where it could not be measured."""
 
     users: int
-    ndcg_at_10: float | None = None  # of the affinities, on the users learnt from
+    ndcg_at_10: float | None = None  # of the affinities, on the users of the training
     untuned_ndcg_at_10: float | None = None  # of UNTUNED on the same users
-    held_out_ece: float | None = None  # of the formula alone, over the ten highest affinities of users not learnt from
-    held_out_ece_calibrated: float | None = None  # of the same, bent by an isotonic regression
+    held_out_ece: float | None = None  # of the formula, over the ten highest affinities of held-out users
+    held_out_ece_calibrated: float | None = None  # of the same, after isotonic regression
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Counts1Parameters:
         return asdict(self)
 
 
-# For a log too young to learn from.
+# For a log that is too young to fit to.
 UNTUNED = Counts1Parameters(
     half_life_days=UNTUNED_HALF_LIFE_DAYS,
     affinity=LogisticFormula(
@@ -85,13 +85,11 @@ UNTUNED = Counts1Parameters(
     report=FitReport(users=0),
 )
 
-HALF_LIVES_DAYS = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
-
 
 def best_half_life(window: LabeledWindow) -> float:
-    """Return the half-life of which the own counts, filled up by popularity, rank the touched tags best (nDCG@10).
+    """Return the half-life whose own counts, filled up by popularity, have the highest nDCG@10.
 
-    The shortest of equals; UNTUNED_HALF_LIFE_DAYS where no user has both a past and a touched tag.
+    The shortest of equals. UNTUNED_HALF_LIFE_DAYS where no user has both a past and a touched tag.
     """
     if not window.touched_tags_U.any():
         return UNTUNED_HALF_LIFE_DAYS
@@ -100,17 +98,13 @@ def best_half_life(window: LabeledWindow) -> float:
 
 def _ndcg_of_half_life(window: LabeledWindow, half_life_days: float) -> float:
     counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
-    below_own = 2.0  # a share is about 1 at most, so every popular tag stands behind every own one
+    below_own = 2.0  # a share is about 1 at most, so every own tag ranks above every other one
     score_P = np.where(counts.is_own_P, counts.count_P, window.share_T[window.pairs.tag_P] - below_own)
     return ndcg_at(10, window.pairs.user_P, score_P, window.pairs.tag_P, window.is_touched_P, window.touched_tags_U)
 
 
-MIN_USERS = 50  # with a past; fewer teach nothing
-ONE_HELD_OUT_OF = 5
-
-
 def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
-    """Return the parameters that the lesson teaches; those of UNTUNED where it is too small or all of one class."""
+    """Return the parameters fitted to a window; UNTUNED where it has too few users or labels of one class only."""
     if window.past.users < MIN_USERS or _is_one_class(window.is_touched_P):
         return UNTUNED
     half_life_days = best_half_life(window)
@@ -142,28 +136,31 @@ def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
 
 
 def affinities_at_cutoff(window: LabeledWindow, parameters: Counts1Parameters) -> Floats:
-    """Return what a model of these parameters would have said of every pair at the cut."""
+    """Return the affinity of every pair at the cutoff, by these parameters."""
     return parameters.affinity_P(window.past, window.own, window.pairs, window.share_T, window.cutoff)
 
 
 def _held_out_errors(window: LabeledWindow, features_PF: Floats) -> tuple[float | None, float | None]:
-    """Return the calibration error on a fifth of the users of a formula learnt from the others, as stated and bent."""
+    """Return the calibration error on a fifth of the users, fitted to the others: predicted, then calibrated."""
     is_held_out_P = (stable_hash(window.past.user_id_U) % ONE_HELD_OUT_OF == 0)[window.pairs.user_P]
     if _is_one_class(window.is_touched_P[~is_held_out_P]):
         return None, None
     formula = fit_logistic(AFFINITY_FEATURES, features_PF[~is_held_out_P], window.is_touched_P[~is_held_out_P])
     probability_P = formula.probability_N(features_PF)
     published = _published(window, probability_P)
-    taught, held_out = published[~is_held_out_P[published]], published[is_held_out_P[published]]
-    if not len(taught) or not len(held_out):
+    training, held_out = published[~is_held_out_P[published]], published[is_held_out_P[published]]
+    if not len(training) or not len(held_out):
         return None, None
-    bent: Calibration = fit_calibration(probability_P[taught], window.is_touched_P[taught])
-    stated, touched = probability_P[held_out], window.is_touched_P[held_out]
-    return expected_calibration_error(stated, touched), expected_calibration_error(bent.apply(stated), touched)
+    calibration = fit_calibration(probability_P[training], window.is_touched_P[training])
+    predicted, is_touched = probability_P[held_out], window.is_touched_P[held_out]
+    return (
+        expected_calibration_error(predicted, is_touched),
+        expected_calibration_error(calibration.apply(predicted), is_touched),
+    )
 
 
 def _published(window: LabeledWindow, probability_P: Floats) -> Ints:
-    """Return the pairs that would be in a profile; what is said of the others, nobody reads."""
+    """Return the pairs that a profile would publish."""
     return top(INTERESTS_PER_USER, window.pairs.user_P, probability_P, window.pairs.tag_P)
 
 
@@ -177,7 +174,7 @@ def _is_one_class(is_true_N: Bools) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Counts1:
-    """A Scorer. Events at `end` or later do not exist for it."""
+    """A Scorer. It ignores events at `end` or later."""
 
     end: int  # moment at which the as-of day is over
     fitted: Counts1Parameters
@@ -191,7 +188,7 @@ class Counts1:
         return self.fitted.as_json()
 
     def score(self, history: History) -> Scores:
-        """Return the scores of every user; a user with no events gets what is popular."""
+        """Return the scores of every user; a user without events gets popular tags."""
         fitted = self.fitted
         return scores_by(fitted.affinity_P, history, self.end, self.popularity, fitted.half_life_days, fitted.returning)
 
@@ -205,7 +202,7 @@ def fit_counts(known: pa.Table, as_of: date) -> Counts1:
 
 
 def fit_counts_to_history(history: History, as_of: date) -> Counts1:
-    """Learn from the 7 days up to the end of `as_of` and all before them; nothing later exists."""
+    """Fit to the 7 days up to the end of `as_of` and all before them; later events are ignored."""
     end = end_of_day(as_of)
     parameters = fit_parameters(label_window(history, end - HORIZON_DAYS * MICROS_PER_DAY, end))
     return Counts1(end, parameters, fit_popularity(history.before(end), end))

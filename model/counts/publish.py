@@ -1,12 +1,10 @@
-"""Why a tag: the sessions that speak for it.
+"""From affinities of pairs to the scores of a profile, for all models that score pairs.
 
-Shape letters: P pairs of user and tag, R chosen pairs, V evidence, M touches.
+A profile has its interests with trend and evidence, its top items and its return probability.
 
-What to show next. Shape letters: U users, T tags, I items, R interests, K top items, E events.
-
-From an affinity of pairs to everything a profile tells: the part that models which rank pairs have in common.
-
-Shape letters: see model/interfaces.py; P pairs of user and tag, T tags, U users.
+Shape letters: U users, P pairs of user and tag, R interests (a user's together, by rank), V evidence (an interest's
+together, highest weight first), T tags, I items, K top items (a user's together, best first), E events, M touches,
+D dimensions.
 """
 
 from dataclasses import dataclass
@@ -29,10 +27,10 @@ from model.data.scores import EVIDENCE_PER_INTEREST, INTERESTS_PER_USER, ITEMS_P
 def strongest_sessions(
     history: History, own: OwnTags, pairs: Pairs, chosen_R: Ints, moment: int, half_life_days: float
 ) -> tuple[Ints, Ints]:
-    """Return the number of sessions for each chosen pair, and the sessions themselves, strongest first.
+    """Return the number of evidence sessions of each chosen pair, and these sessions, highest weight first.
 
-    A session's strength is its decayed weight on the tag, the later session first among equals; a pair without
-    touches has none.
+    The weight of a session is its decayed weight on the tag; the later session is first among equals. A pair without
+    touches has no evidence.
 
     chosen_R: indices into `pairs`, in the order wanted.
     """
@@ -44,14 +42,14 @@ def strongest_sessions(
     event_M = history.event_M[is_chosen_M]
     sessions = len(history.session_id_S) + 1
     cell, cell_M = np.unique(interest_M[is_chosen_M] * sessions + history.session_E[event_M], return_inverse=True)
-    strength = sum_by_group(decayed_weight_E(history, moment, half_life_days)[event_M], cell_M, len(cell))
+    weight = sum_by_group(decayed_weight_E(history, moment, half_life_days)[event_M], cell_M, len(cell))
     interest, session = cell // sessions, cell % sessions
-    chosen_V = top(EVIDENCE_PER_INTEREST, interest, strength, -session)
+    chosen_V = top(EVIDENCE_PER_INTEREST, interest, weight, -session)
     return np.bincount(interest[chosen_V], minlength=len(chosen_R)), session[chosen_V]
 
 
 def is_new_P(history: History, own: OwnTags, pairs: Pairs, since: int) -> Bools:
-    """Return whether the first listed touch of the pair lies at `since` or later; False for a pair never touched.
+    """Return whether the first touch of the pair in the history is at `since` or later; False without a touch.
 
     pairs: in any order.
     """
@@ -96,7 +94,7 @@ def top_items(
 
 
 class AffinityOfPairs(Protocol):
-    """How sure a model is of each pair; what it says of one user does not depend on the others."""
+    """The affinity of pairs by some model. A user's affinities do not depend on the other users."""
 
     def __call__(self, history: History, own: OwnTags, pairs: Pairs, share_T: Floats, moment: int) -> Floats:
         """Return a probability for each of `pairs`; `own` is that of `history`, all of it before `moment`."""
@@ -110,7 +108,7 @@ def scores_by(
     half_life_days: float,
     returning: LogisticFormula,
 ) -> Scores:
-    """Return the scores of every user; a user with no events gets what is popular. Nothing from `end` on exists.
+    """Return the scores of every user; a user without events gets popular tags. Events from `end` on are ignored.
 
     half_life_days: of the evidence, the items and the return features.
     """
@@ -147,7 +145,7 @@ def scores_by(
 
 @dataclass(frozen=True, eq=False)
 class Published:
-    """The interests of some users, a user's together, strongest first."""
+    """The interests of some users, a user's together, highest affinity first."""
 
     user_R: Ints
     tag_R: Ints
@@ -166,9 +164,9 @@ def scores_of(
     return_probability_U: Floats,
     embedding_UD: NDArray[np.float32],
 ) -> Scores:
-    """Add to the interests what does not depend on the model: names, which tags are new, items.
+    """Add all that does not depend on the model to the interests: tag names, which tags are new, top items.
 
-    known: nothing in it lies at `end` or after; its vocabulary has every tag of `popularity`.
+    known: all of it before `end`; its vocabulary has every tag of `popularity`.
     """
     user_R, tag_R, affinity_R = published.user_R, published.tag_R, published.affinity_R
     chosen = Pairs(user_R * len(known.tag_T) + tag_R, len(known.tag_T))
@@ -190,7 +188,7 @@ def scores_of(
 
 
 def return_probability_U(known: History, end: int, half_life_days: float, returning: LogisticFormula) -> Floats:
-    """Return what counts-1 says of who comes back; nothing in `known` lies at `end` or after."""
+    """Return the return probability by counts-1; all of `known` is before `end`."""
     own = own_tags(known)
     return returning.probability_N(return_features_UF(known, count(known, own, own.pairs, end, half_life_days)))
 
@@ -198,9 +196,9 @@ def return_probability_U(known: History, end: int, half_life_days: float, return
 def _trend_P(
     affinity_of: AffinityOfPairs, past: History, pairs: Pairs, share_T: Floats, moment: int, affinity_P: Floats
 ) -> Floats:
-    """Return the affinities less those of the same history cut a week before; 0 for users who had none then.
+    """Return the affinities minus those of the same history a week before; 0 for users without events then.
 
-    Both by the popularity of today, so that a trend tells of the user and not of the crowd.
+    Both use the popularity of today, so that a trend shows the user and not all users.
     """
     was_known_P = (past.event_counts_U() > 0)[pairs.user_P]
     return np.where(was_known_P, affinity_P - affinity_of(past, own_tags(past), pairs, share_T, moment), 0.0)
