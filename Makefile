@@ -1,4 +1,4 @@
-# `make help` lists what there is. Everything is set up on first use; nothing is installed outside this folder.
+# `make help` lists the targets. The first use sets everything up; nothing is installed outside this folder.
 SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -7,13 +7,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 SOURCE ?= demo
 ON_BOTH_CORES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
-# Images often switch this on. Every step is a process that would compile its libraries anew: a sixth of a small step's
-# processor time, most of the start of an Airflow task.
+# Images often set this. Then every process compiles its libraries again, which takes a sixth of a small step's processor
+# time and most of the start of an Airflow task.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-help: ## what there is
+help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 $(UV):
@@ -26,40 +26,40 @@ $(READY): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --frozen --python $(PYTHON)
 	@touch $(READY)
 
-setup: $(READY) ## the virtual environment, as uv.lock says
+setup: $(READY) ## install the virtual environment from uv.lock
 
-demo: $(READY) ## a shop's log of our own making, from lines to profiles; or yours: make demo LOG=path SOURCE=name-or-toml
+demo: $(READY) ## run the pipeline on a made-up log; on yours: make demo LOG=path SOURCE=name-or-toml
 	@$(BIN)/throughline demo $(if $(LOG),--log "$(LOG)" --source "$(SOURCE)") $(if $(NIGHTS),--nights "$(NIGHTS)")
 
-test: $(READY) ## all tests, those with a real Airflow, Spark and PostgreSQL included
+test: $(READY) ## run all tests, also those with a real Airflow, Spark and PostgreSQL
 	@$(BIN)/pytest $(ON_BOTH_CORES)
 
-lint: $(READY) ## format, lint, types, imports
+lint: $(READY) ## check format, lint, types and imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-check: lint ## what CI runs first: lint and the fast tests
+check: lint ## run lint and the fast tests, as CI does first
 	@$(BIN)/pytest $(ON_BOTH_CORES) -m "not end_to_end and not slow"
 
-format: $(READY) ## write the code as `make check` wants it
+format: $(READY) ## format the code and fix what ruff can fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-# The second word of `make bench data` is the benchmark, no target of its own.
+# The second word of `make bench data` names the benchmark and is not a target.
 ifeq (bench,$(firstword $(MAKECMDGOALS)))
 BENCH ?= $(or $(word 2,$(MAKECMDGOALS)),data)
 $(eval $(or $(word 2,$(MAKECMDGOALS)),data): ; @:)
 endif
 
-bench: $(READY) ## make bench data|nights: the data steps; planted|taobao|movielens|baselines: the models; rectools: beside RecTools; scoring, training: memory by users; OPTIONS=--quick tries it out
+bench: $(READY) ## make bench data|nights: data steps; planted|taobao|movielens|baselines: models; rectools: RecTools; scoring|training: memory; OPTIONS=--quick
 	@$(BIN)/python -m tests.bench.$(BENCH) $(OPTIONS)
 
-up: $(READY) ## Airflow in the background: scheduler, triggerer, DAG processor, web UI; on this machine only
+up: $(READY) ## start Airflow in the background, on this machine only
 	@$(BIN)/throughline up
 
-down: $(READY) ## stop Airflow and the embedded PostgreSQL; data stays
+down: $(READY) ## stop Airflow and the local PostgreSQL; data stays
 	@$(BIN)/throughline down
 
 .PHONY: help setup demo test lint check format bench up down

@@ -1,4 +1,4 @@
-"""What all tests share: a clock zone, no sockets beyond loopback, one Spark session, golden files, real logs."""
+"""What all tests share: a time zone, no sockets beyond loopback, one Spark session, golden files, real logs."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     folder = tmp_path_factory.mktemp("spark")
-    os.environ["SPARK_CONF_DIR"] = str(folder)  # an empty one: nobody's catalog, nobody's jars
+    os.environ["SPARK_CONF_DIR"] = str(folder)  # an empty one: no catalog, no jars
     options = {
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraClassPath": ":".join(map(str, ICEBERG)),
@@ -57,7 +57,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.ansi.enabled": "false",
-        "spark.sql.codegen.wholeStage": "false",  # small frames cost more to compile for than to go through
+        "spark.sql.codegen.wholeStage": "false",  # on small frames compiling costs more than running
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "2",
@@ -68,7 +68,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    logging.getLogger("py4j").setLevel(logging.WARNING)  # importing Airflow turns on its words at the very end
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # importing Airflow turns on its log lines
     yield session
     session.stop()
 
@@ -141,7 +141,7 @@ def golden_text(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(found, encoding="utf-8")
         elif not file.is_file():
-            pytest.fail(f"{file} is missing: write it by hand, or look hard at what --update-golden writes")
+            pytest.fail(f"{file} is missing: write it by hand, or check what --update-golden writes")
         assert found.splitlines() == file.read_text(encoding="utf-8").splitlines()
 
     return compare
@@ -155,25 +155,25 @@ def golden(golden_text: Callable[[Path, str], None]) -> Callable[[Path, list[Row
     """
 
     def compare(file: Path, rows: list[Row]) -> None:
-        is_there = file.is_file()
-        header = file.read_text(encoding="utf-8").splitlines()[0].split(",") if is_there else list(rows[0])
+        has_header = file.is_file()
+        header = file.read_text(encoding="utf-8").splitlines()[0].split(",") if has_header else list(rows[0])
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([_told(row[name]) for name in header] for row in rows)
+        writer.writerows([_as_text(row[name]) for name in header] for row in rows)
         golden_text(file, out.getvalue())
 
     return compare
 
 
-def _told(value: object) -> str:
+def _as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat()  # Spark hands out the machine's clock time
-    return " ".join(_told(one) for one in value) if isinstance(value, list) else str(value)
+    return " ".join(_as_text(one) for one in value) if isinstance(value, list) else str(value)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Lets the embedded Airflow backfill some nights, and shows how far they are."""
+"""Let the local Airflow backfill some nights, and show their progress."""
 
 import time
 
@@ -18,9 +18,9 @@ POLL_SECONDS = 2.0
 
 
 def run_nights(days: DayRange, settings: Settings, console: Console) -> None:
-    """Start Airflow where it is down, switch the nightly DAG on and backfill `days`; return when all runs are green.
+    """Start Airflow if it is down, unpause the nightly DAG and backfill `days`; return when all runs have succeeded.
 
-    Raises ThroughlineError naming the failed tasks and where their logs are.
+    Raises ThroughlineError naming the failed tasks and their logs.
     """
     start_airflow(settings, console)
     api = AirflowApi(settings)
@@ -33,7 +33,7 @@ def run_nights(days: DayRange, settings: Settings, console: Console) -> None:
             )
         time.sleep(POLL_SECONDS)
     api.unpause(NIGHTLY)
-    console.print(f"Airflow backfills {days}; look on at {address(settings)}")
+    console.print(f"Airflow backfills {days}; watch it at {address(settings)}")
     for day, run_id in zip(days, api.backfill(NIGHTLY, days), strict=True):
         started = time.monotonic()
         _wait(api, run_id, f"night of {day}", settings, console)
@@ -45,20 +45,22 @@ def _wait(api: AirflowApi, run_id: str, label: str, settings: Settings, console:
         TextColumn(label),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[now]}"),
+        TextColumn("{task.fields[running]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(label, total=None, now="")
+        bar = progress.add_task(label, total=None, running="")
         while (state := api.run_state(NIGHTLY, run_id)) in ("queued", "running"):
             tasks = api.task_states(NIGHTLY, run_id)
-            now = next((task for task, of_task in tasks.items() if of_task in ("running", "deferred", "queued")), "")
+            running = next(
+                (task for task, of_task in tasks.items() if of_task in ("running", "deferred", "queued")), ""
+            )
             done = sum(of_task == "success" for of_task in tasks.values())
-            progress.update(bar, total=len(tasks), completed=done, now=now)
+            progress.update(bar, total=len(tasks), completed=done, running=running)
             time.sleep(POLL_SECONDS)
     if state != "success":
         failed = [task for task, of_task in api.task_states(NIGHTLY, run_id).items() if of_task == "failed"]
         raise ThroughlineError(
-            f"the {label} failed in {', '.join(failed) or 'no task'}: its log says why, in the web UI at "
+            f"the {label} failed in {', '.join(failed) or 'no task'}: its log gives the reason, in the web UI at "
             f"{address(settings)} or in {logs_folder(settings)}/dag_id={NIGHTLY}/run_id={run_id}"
         )

@@ -1,4 +1,4 @@
-"""Robots: those that say so, and those that pass for people."""
+"""Bots: crawlers that name themselves, and scrapers that pass for people."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from pipeline.demo.plan import DAY_MS, HOUR_MS, DemoPlan, Floats
 from pipeline.demo.visits import VIEW, Touches
 
 CRAWLER_HITS_PER_DAY = 35
-USERS_PER_SCRAPER = 750  # for each so many people there is one robot that passes for one; at least two
+USERS_PER_SCRAPER = 750  # one scraper for so many people, and at least two
 SCRAPER_ACTIVE_DAYS = 4
-# Each pace gives itself away otherwise: even gaps, no night, more than anyone can read.
+# How a scraper can be detected: even gaps, no sleep at night, more views than a person can read.
 PACES = ("even", "sleepless", "hasty")
 
 
 @dataclass(frozen=True)
 class Bot:
-    """A robot; `user` is None for one that never logs in, which the crawlers do not."""
+    """A bot. user: None for a crawler, which never logs in."""
 
     user: str | None
     device: Device
@@ -30,11 +30,11 @@ class Bot:
 
 
 def make_bots(plan: DemoPlan) -> list[Bot]:
-    """Make one robot per crawler that names itself, and a few scrapers that log in and look like a browser."""
+    """Make one bot per user agent in CRAWLERS, and a few scrapers that log in and send a browser's user agent."""
     rng = plan.rng("bots")
     crawlers = [Bot(None, make_devices(rng, 1, user_agent)[0], "crawler") for user_agent in CRAWLERS]
     scrapers = max(2, plan.users // USERS_PER_SCRAPER)
-    names = rng.choice(90_000, size=scrapers, replace=False) + 10_000  # five digits: no person's
+    names = rng.choice(90_000, size=scrapers, replace=False) + 10_000  # five digits: no person has such a name
     return crawlers + [
         Bot(f"u-{name}", make_devices(rng, 1)[0], PACES[number % len(PACES)]) for number, name in enumerate(names)
     ]
@@ -43,7 +43,7 @@ def make_bots(plan: DemoPlan) -> list[Bot]:
 def make_bot_touches(
     plan: DemoPlan, catalogue: Catalogue, bots: list[Bot], first_actor: int, first_visit: int
 ) -> Touches:
-    """Return the hits of all robots: each day of each is one visit, a walk through the catalogue in order."""
+    """Return the hits of all bots. A day of a bot is one visit, which views the catalogue in order."""
     rng = plan.rng("bot touches")
     days = [
         (actor, plan.start_ms + day * DAY_MS + _hits_ms(rng, bot.pace))

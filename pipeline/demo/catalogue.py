@@ -1,7 +1,4 @@
-"""The words that the demo's shop and its visitors are made of.
-
-The items of the demo's shop, and how popular each is.
-"""
+"""The items of the demo's shop, how popular each is, and the words in its log."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +7,7 @@ import numpy as np
 
 from pipeline.demo.plan import DAY_MS, DemoPlan, Floats, Ints
 
-# Within a theme one interest leads to the next: who is into running takes up trail running, then a marathon.
+# Within a theme one interest leads to the next: from running to trail running, then to a marathon.
 THEMES = (
     ("running", "trail-running", "marathon", "triathlon", "recovery"),
     ("hiking", "camping", "bushcraft", "climbing", "ski-touring"),
@@ -30,7 +27,7 @@ QUALITIES = (
     "Light", "Sturdy", "Compact", "Classic", "Quiet", "Foldable", "Everyday", "Handmade", "Refurbished", "Weatherproof",
     "First", "Complete", "Slim", "Portable", "Bright",
 )  # fmt: skip
-THINGS = (
+PRODUCTS = (
     "Starter Kit", "Guide", "Case", "Toolset", "Stand", "Bag", "Handbook", "Sampler", "Spare Parts", "Upgrade",
     "Gift Box", "Organiser", "Cover", "Course", "Bundle", "Monitor", "Timer", "Set for Two",
 )  # fmt: skip
@@ -56,7 +53,7 @@ CRAWLERS = (
     "Safari/605.1.15 (Applebot/0.1; +http://www.apple.com/go/applebot)",
 )
 
-# Reserved for documentation (RFC 5737): no one's addresses.
+# Addresses reserved for documentation (RFC 5737).
 NETWORKS = ("192.0.2", "198.51.100", "203.0.113")
 
 ITEMS_PER_TAG = 25
@@ -72,10 +69,11 @@ THEME_SIZE = len(THEMES[0])
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Items by number; tags are places in TAGS.
+    """Items by number. A tag is an index into TAGS.
 
-    first_tag, second_tag: per item; second_tag is -1 where there is none. items_by_tag: (tag, rank in the tag),
-    the most popular first, by first_tag. tag_popularity: share of each tag. updated_ms: per item.
+    titles, first_tag, second_tag, updated_ms: per item; second_tag is -1 for an item of one tag.
+    items_by_tag: (tag, rank), items by first_tag, the most popular first. tag_popularity: share of each tag.
+    revised: items that also have an outdated record.
     """
 
     titles: tuple[str, ...]
@@ -88,7 +86,7 @@ class Catalogue:
 
     @property
     def item_popularity(self) -> Floats:
-        """Return each item's share of the touches by people who only follow what is popular."""
+        """Return each item's share of the events that follow popularity alone."""
         shares = np.zeros(len(self.titles))
         shares[self.items_by_tag] = self.tag_popularity[:, None] * rank_shares(ITEMS_PER_TAG)[None, :]
         return shares
@@ -104,7 +102,7 @@ def item_name(item: int) -> str:
 
 
 def next_in_theme(tag: int) -> int:
-    """Return the interest that typically follows after this one."""
+    """Return the interest that usually follows this one."""
     theme, place = divmod(tag, THEME_SIZE)
     return theme * THEME_SIZE + (place + 1) % THEME_SIZE
 
@@ -117,7 +115,7 @@ def rank_shares(ranks: int, exponent: float = ITEM_POPULARITY_EXPONENT) -> Float
 
 
 def make_catalogue(plan: DemoPlan) -> Catalogue:
-    """Make the items: every one has a main tag, less than half a second one, mostly of the same theme."""
+    """Make the items. Each has a main tag; less than half have a second one, mostly of the same theme."""
     rng = plan.rng("catalogue")
     items = ITEMS_PER_TAG * len(TAGS)
     order = rng.permutation(items)
@@ -142,7 +140,7 @@ def make_catalogue(plan: DemoPlan) -> Catalogue:
 
 
 def catalogue_lines(catalogue: Catalogue) -> list[str]:
-    """Return the lines of the catalogue file: outdated records first (another title, no second tag), then all items."""
+    """Return the lines of the catalogue file: outdated records (another title, no second tag), then all items."""
     old = [_line(catalogue, int(item), is_old=True) for item in catalogue.revised]
     return old + [_line(catalogue, item, is_old=False) for item in range(len(catalogue.titles))]
 
@@ -159,5 +157,5 @@ def _line(catalogue: Catalogue, item: int, *, is_old: bool) -> str:
 
 
 def _title(rng: np.random.Generator, tag: str) -> str:
-    quality, thing = QUALITIES[rng.integers(len(QUALITIES))], THINGS[rng.integers(len(THINGS))]
-    return f"{quality} {tag.replace('-', ' ').title()} {thing}"
+    quality, product = QUALITIES[rng.integers(len(QUALITIES))], PRODUCTS[rng.integers(len(PRODUCTS))]
+    return f"{quality} {tag.replace('-', ' ').title()} {product}"

@@ -1,4 +1,4 @@
-"""`throughline demo`: from a log to profiles in one go, ending with what to do next."""
+"""`throughline demo`: from a log to profiles in one command, ending with commands to try next."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from pipeline.runner.run import airflow_login_info, open_catalog, prepare_enviro
 from pipeline.settings import Settings
 from pipeline.sources.schema import load_source, source_file
 
-STRONGEST = """
+TOP_INTERESTS = """
     SELECT left(user_id, 12) AS user,
            string_agg(tag || ' ' || printf('%.2f', affinity), ', ' ORDER BY rank) AS interests
     FROM user_interests
@@ -36,12 +36,10 @@ TOTALS = """
 
 
 def run_demo(settings: Settings, log: Path | None, source: str, night_count: int, console: Console) -> None:
-    """Land a log (the made-up shop's where none is given), run its days, show profiles.
+    """Land a log, run its days, and show profiles. Without a log, one of a made-up shop is written.
 
-    The last `night_count` days are nights that Airflow backfills; those before are one range, after which a model is
-    trained.
-
-    An older home is moved aside first, never deleted; its jars come along.
+    The days before the last `night_count` ones run as one range, and then a model is trained. Airflow backfills the
+    last days as nights. An earlier home is moved aside first and never deleted; its jars are reused.
     """
     toml = source_file(source)
     name = load_source(toml).name
@@ -59,12 +57,12 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
         run_nights(nights, settings, console)
 
     catalog = open_catalog(console)
-    console.print("\n[bold]What came of it[/]")
+    console.print("\n[bold]Result[/]")
     console.print(render(query(TOTALS, catalog), "table"))
     console.print(
-        "[bold]Profiles[/]: the strongest interests of eight users, with the probability that they come back to them"
+        "[bold]Profiles[/]: the top interests of eight users, with the probability that the user returns to them"
     )
-    console.print(render(query(STRONGEST, catalog), "table"))
+    console.print(render(query(TOP_INTERESTS, catalog), "table"))
     console.print(_next_steps(nights or history, name), soft_wrap=True)
     if nights:
         console.print("[bold]Airflow[/]")
@@ -72,7 +70,7 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
 
 
 def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | None]:
-    """Return the history, and the nights after it; a log of too few days is all history."""
+    """Return the history and the nights after it. A log of too few days is all history."""
     first_night = days.last - timedelta(days=night_count - 1)
     if night_count == 0 or first_night <= days.first:
         return days, None
@@ -80,7 +78,7 @@ def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | N
 
 
 def _train(through: date, settings: Settings, console: Console) -> None:
-    """Train a challenger; a log that is too short for it is no reason to stop."""
+    """Train a challenger. A log that is too short for training does not stop the demo."""
     try:
         run_all([train_command(through)], settings, console, f"train-{through}")
     except StepFailed as failure:
@@ -90,7 +88,7 @@ def _train(through: date, settings: Settings, console: Console) -> None:
 
 
 def move_aside(settings: Settings, console: Console) -> None:
-    """Rename an older home, so that the tour starts from nothing; keep the jars, which cost a download."""
+    """Rename an earlier home, so that the demo starts with an empty one; keep the downloaded jars."""
     if not (settings.home / "landing").is_dir() and not (settings.home / "warehouse").is_dir():
         return
     stop_airflow(settings)
@@ -100,7 +98,7 @@ def move_aside(settings: Settings, console: Console) -> None:
     settings.home.mkdir()
     if (aside / "jars").is_dir():
         (aside / "jars").rename(settings.home / "jars")
-    console.print(f"an older home was there; it is now {aside}")
+    console.print(f"an earlier home was moved to {aside}")
 
 
 def _made_up_log(folder: Path, console: Console) -> Path:
@@ -110,17 +108,17 @@ def _made_up_log(folder: Path, console: Console) -> Path:
         made = write_demo_log(
             folder, DemoPlan(), lambda done, total: progress.update(task, completed=done, total=total)
         )
-    console.print(f"wrote {made.lines:,} lines of {made.people:,} people and {made.bots} robots to {folder}")
+    console.print(f"wrote {made.lines:,} lines of {made.people:,} people and {made.bots} bots to {folder}")
     return folder
 
 
 def _next_steps(days: DayRange, source: str) -> str:
     example = "throughline explain user u-116850" if source == "demo" else "throughline explain user ID"
     return f"""
-[bold]Next[/] (in this folder, with .venv/bin on the PATH or in front)
+[bold]Next[/] (in this folder, with .venv/bin on the PATH or before the command)
   throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
-  {example}   why that profile
-  throughline explain day {days.last}   what became of the lines of a day
-  throughline doctor   what is installed, reachable, configured
-  make down   stop Airflow and PostgreSQL; make up starts them again
+  {example}   the evidence for a profile
+  throughline explain day {days.last}   what became of a day's lines
+  throughline doctor   check the installation
+  make down   stop Airflow and PostgreSQL; `make up` starts them again
 """

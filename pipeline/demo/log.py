@@ -1,4 +1,4 @@
-"""The whole log in memory: who, what and when, and the lines it becomes."""
+"""The whole log in memory: actors, events and lines."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from pipeline.demo.visits import Touches, join_touches, make_touches, plan_visit
 
 @dataclass(frozen=True)
 class DemoLog:
-    """All there is to write. skewed and before_login: per event of `touches`."""
+    """Everything that `write` needs. skewed, before_login: per event of `touches`."""
 
     plan: DemoPlan
     catalogue: Catalogue
@@ -29,7 +29,7 @@ class DemoLog:
 
 
 def make_log(plan: DemoPlan) -> DemoLog:
-    """Make a log from its plan; the same plan gives the same log."""
+    """Make a log from its plan. The same plan gives the same log."""
     catalogue = make_catalogue(plan)
     people, bots = make_people(plan, catalogue), make_bots(plan)
     visits = plan_visits(plan, people)

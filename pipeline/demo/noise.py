@@ -1,4 +1,4 @@
-"""From events to lines: clocks that are wrong, phones that were offline, copies, and lines that are no good."""
+"""From events to lines, with noise: wrong clocks, phones that were offline, copies, and invalid lines."""
 
 from dataclasses import dataclass, fields
 
@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.demo.plan import DAY_MS, HOUR_MS, SECOND_MS, DemoPlan, Flags, Ints
 from pipeline.demo.visits import VIEW, Touches
 
-# What is wrong with a line.
+# The fault of a line.
 SOUND, BROKEN, OWNERLESS, BAD_TIME, UNKNOWN_TYPE = range(5)
 FAULT_SHARES = {BROKEN: 0.003, OWNERLESS: 0.002, BAD_TIME: 0.002, UNKNOWN_TYPE: 0.002}
 
@@ -18,7 +18,7 @@ COPY_SHARES = {EXACT: 0.005, RESENT: 0.006, RICHER: 0.006}
 SKEWED_SHARE = 0.04  # of devices
 SKEW_MS = 5.0 * HOUR_MS  # standard deviation
 OFFLINE_SHARE = 0.015  # of visits; all their events are sent together, once the phone is back
-LONGEST_OFFLINE_MS = 5 * DAY_MS - 12 * HOUR_MS  # since the end of the visit, so that no event is five days late
+LONGEST_OFFLINE_MS = 5 * DAY_MS - 12 * HOUR_MS  # since the end of the visit; no event is five days late
 LONGEST_RESEND_MS = 5 * DAY_MS
 BEFORE_LOGIN_SHARE, MOST_EVENTS_BEFORE_LOGIN = 0.08, 3  # of visits
 
@@ -27,8 +27,8 @@ BEFORE_LOGIN_SHARE, MOST_EVENTS_BEFORE_LOGIN = 0.08, 3  # of visits
 class Lines:
     """One entry per line, in the order in which the collector writes.
 
-    event: place in the Touches. created_ms, sent_ms: by the clock of the device. received_ms: by the collector's.
-    has_dwell: false on the poorer of two copies. fault and copy: see above.
+    event: index into Touches. created_ms, sent_ms: by the device's clock. received_ms: by the collector's clock.
+    has_dwell: false on an original that a richer copy follows. fault: SOUND to UNKNOWN_TYPE. copy: ORIGINAL to RICHER.
     """
 
     event: Ints
@@ -44,7 +44,7 @@ class Lines:
 
     @property
     def happened_ms(self) -> Ints:
-        """Return when each event happened, as one can tell from its line: received - (sent - created)."""
+        """Return when each event happened, by its line: received - (sent - created)."""
         return self.received_ms - (self.sent_ms - self.created_ms)
 
     def take(self, chosen: Flags | Ints) -> "Lines":
@@ -52,7 +52,7 @@ class Lines:
         return Lines(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
     def delayed(self, by_ms: Ints, copy: int) -> "Lines":
-        """Return copies that were sent and received later; when it happened stays the same."""
+        """Return copies that were sent and received later; the time of the event stays the same."""
         return Lines(
             event=self.event,
             created_ms=self.created_ms,
@@ -65,13 +65,13 @@ class Lines:
 
 
 def make_skew_ms(plan: DemoPlan, devices: int) -> Ints:
-    """Return by how much the clock of each device is ahead; 0 for most, hours for some."""
+    """Return by how much each device's clock is ahead, in milliseconds: 0 for most, hours for some."""
     rng = plan.rng("skew")
     return np.where(rng.random(devices) < SKEWED_SHARE, rng.normal(0, SKEW_MS, devices), 0).astype(np.int64)
 
 
 def events_before_login(plan: DemoPlan, touches: Touches, people: int) -> Flags:
-    """Return for each event whether its person had not logged in yet: the first few of some visits."""
+    """Return for each event whether it came before log-in: the first few events of some visits."""
     rng = plan.rng("log-in")
     visits = int(touches.visit.max()) + 1
     most = np.where(rng.random(visits) < BEFORE_LOGIN_SHARE, rng.integers(1, MOST_EVENTS_BEFORE_LOGIN + 1, visits), 0)
@@ -81,9 +81,9 @@ def events_before_login(plan: DemoPlan, touches: Touches, people: int) -> Flags:
 def make_lines(plan: DemoPlan, touches: Touches, skew_ms: Ints, people: int) -> Lines:
     """Return all lines that the collector receives by the end of the last day.
 
-    skew_ms: per event, by how much the clock of its device is ahead.
+    skew_ms: per event, by how much its device's clock is ahead.
     """
-    rng = plan.rng("dirt")
+    rng = plan.rng("dirt")  # the name of the purpose seeds the generator, so it stays
     events = len(touches)
     sent_ms = _sent_ms(rng, touches, people)
     delay_ms = rng.integers(30, 2 * SECOND_MS, events)
@@ -112,7 +112,7 @@ def make_lines(plan: DemoPlan, touches: Touches, skew_ms: Ints, people: int) -> 
 
 
 def _sent_ms(rng: np.random.Generator, touches: Touches, people: int) -> Ints:
-    """Return when each event was sent, by a clock that is right: at once, or when its phone was online again."""
+    """Return when each event was sent, by a correct clock: at once, or when the phone was online again."""
     visits = int(touches.visit.max()) + 1
     ended_ms = np.zeros(visits, dtype=np.int64)
     np.maximum.at(ended_ms, touches.visit, touches.at_ms)

@@ -1,4 +1,4 @@
-"""Who visits the demo's shop: what they are into, when that changes, and how often they come."""
+"""The people who visit the demo's shop: their interests, how these change, and how often each person comes."""
 
 from dataclasses import dataclass
 
@@ -27,15 +27,15 @@ ALWAYS, NEVER = -(10**6), 10**6  # days before and after every log
 
 @dataclass(frozen=True)
 class Interest:
-    """A tag and its weight from `first_day` to `last_day`, both counted from the first day of the log and included."""
+    """A tag and its weight from `first_day` to `last_day`, both included, counted from the first day of the log."""
 
     tag: int
     weight: float
     first_day: int = ALWAYS
     last_day: int = NEVER
 
-    def strength(self, day: int) -> float:
-        """Return how strong the interest is on a day: it rises and fades within days, and is 0 outside its time."""
+    def weight_on(self, day: int) -> float:
+        """Return the weight on a day: it rises and fades within days, and is 0 outside the interest's time."""
         if not self.first_day <= day <= self.last_day:
             return 0.0
         return self.weight * min(1.0, (day - self.first_day + 1) / RISE_DAYS, (self.last_day - day + 1) / FADE_DAYS)
@@ -43,7 +43,7 @@ class Interest:
 
 @dataclass(frozen=True)
 class Device:
-    """What a browser tells of itself with every event."""
+    """What a browser sends with every event."""
 
     name: str
     user_agent: str
@@ -56,7 +56,7 @@ class Person:
 
     user: str
     devices: tuple[Device, ...]
-    interests: tuple[Interest, ...]  # all of them, past ones too
+    interests: tuple[Interest, ...]  # past ones included
     sessions_per_day: float
     first_day: int
     last_day: int
@@ -64,7 +64,7 @@ class Person:
 
 
 def make_people(plan: DemoPlan, catalogue: Catalogue) -> list[Person]:
-    """Make `plan.users` people: activity is skewed, some join or leave meanwhile, most change their interests."""
+    """Make `plan.users` people. Activity is skewed, some people join or leave, most change their interests."""
     rng = plan.rng("people")
     names = rng.choice(900_000, size=plan.users, replace=False) + 100_000
     spread = rng.lognormal(-(ACTIVITY_SPREAD**2) / 2, ACTIVITY_SPREAD, plan.users)
@@ -84,7 +84,7 @@ def make_people(plan: DemoPlan, catalogue: Catalogue) -> list[Person]:
 
 
 def make_devices(rng: np.random.Generator, count: int, user_agent: str | None = None) -> tuple[Device, ...]:
-    """Return devices with ids of their own, in a browser or under the user agent that is given."""
+    """Return devices with unique ids. user_agent: that of a random browser by default."""
     return tuple(
         Device(
             name=f"d-{rng.bytes(6).hex()}",
@@ -109,7 +109,7 @@ def _first_interests(rng: np.random.Generator, popularity: Floats) -> tuple[Inte
 def _drift(
     rng: np.random.Generator, plan: DemoPlan, popularity: Floats, interests: tuple[Interest, ...]
 ) -> tuple[Interest, ...]:
-    """Let interests end and others begin: mostly what follows in the theme of one that is held."""
+    """End some interests and begin others, which mostly follow in the theme of a current one."""
     earliest, latest = (round(share * plan.days) for share in DRIFT_BETWEEN)
     times = int(rng.choice(len(DRIFT_SHARES), p=DRIFT_SHARES))
     for day in sorted(int(one) for one in rng.choice(np.arange(earliest, latest), size=times, replace=False)):

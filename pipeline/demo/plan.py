@@ -1,4 +1,4 @@
-"""What to make, and what was made."""
+"""The plan of a log, and the summary of the log that was made."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,21 +20,19 @@ MIN_DAYS = 7
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """One plan is one log, byte for byte.
+    """What a log is made from. One plan gives one log, byte for byte.
 
-    Raises ValueError if there are too few users or days for interests to come back and drift.
+    Raises ValueError if there are too few users or days for interests to recur and change.
     """
 
     seed: int = 20260105
     users: int = 3000
-    days: int = 30  # two nights after the four weeks that a first training needs
+    days: int = 30  # the four weeks that a first training needs, and two nights
     first_day: date = date(2026, 1, 5)
 
     def __post_init__(self) -> None:
         if self.users < MIN_USERS:
-            raise ValueError(
-                f"users = {self.users}: expected at least {MIN_USERS}; robots alone would fill a smaller log"
-            )
+            raise ValueError(f"users = {self.users}: expected at least {MIN_USERS}; bots would dominate a smaller log")
         if self.days < MIN_DAYS:
             raise ValueError(f"days = {self.days}: expected at least {MIN_DAYS}; interests have a weekly rhythm")
 
@@ -64,19 +62,19 @@ class DemoPlan:
         return self.day(number).weekday()
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """Return the random numbers of one purpose, so that a change to one part leaves the others as they were."""
+        """Return the random generator of one purpose. A change to one purpose leaves the others unchanged."""
         return np.random.default_rng([self.seed, *purpose.encode()])
 
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """How many of each are in the log. `lines` = `events` + `duplicates` + `rejects`."""
+    """Counts of what the log contains. `lines` = `events` + `duplicates` + `rejects`."""
 
     files: int
     lines: int
-    bytes: int  # of the event files, as they lie on disk
-    events: int  # distinct ids whose line is acceptable
-    exact_copies: int  # the very same line once more
+    bytes: int  # of the event files on disk
+    events: int  # distinct ids with a valid line
+    exact_copies: int  # the same line again
     resent_copies: int  # the same event, sent and received again up to five days later
     richer_copies: int  # the same event again, now with its dwell
     broken_lines: int
@@ -84,7 +82,7 @@ class DemoSummary:
     bad_times: int
     unknown_types: int
     late_events: int  # of `events`: received more than an hour after they happened
-    skewed_events: int  # of `events`: from a device whose clock is wrong by hours
+    skewed_events: int  # of `events`: from a device with a wrong clock
     no_consent_events: int  # of `events`
     declared_bot_events: int  # of `events`
     undeclared_bot_events: int  # of `events`

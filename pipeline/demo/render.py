@@ -1,4 +1,4 @@
-"""The text of the lines."""
+"""The lines as text."""
 
 import json
 from collections.abc import Iterator
@@ -14,23 +14,20 @@ from pipeline.demo.visits import KINDS, SEARCH
 SHOP = "https://shop.example"
 BAD_TIMES = ("n/a", "0000-00-00T00:00:00.000Z", "31.01.2026 08:15", "1970-01-01T00:00:00.000Z", "")
 UNKNOWN_TYPES = ("heartbeat", "debug_ping", "experiment_exposure")
-SHORTEST_CUT = 10  # characters that a broken line keeps at least
+MIN_LENGTH = 10  # least number of characters that a broken line keeps
 
 
 class LineRenderer:
-    """Gives each event its id and writes its lines as JSON."""
+    """Gives each event an id and renders its lines as JSON."""
 
     def __init__(self, log: DemoLog) -> None:
         rng = log.plan.rng("render")
         self._log = log
         self._ids = rng.bytes(16 * len(log.touches)).hex()
-        self._chance = rng.random(len(log.touches))  # what an event needs of chance, so that its copies are alike
+        self._chance = rng.random(len(log.touches))  # one random number per event, so that its copies are alike
 
     def texts(self, chosen: Ints) -> Iterator[str]:
-        """Yield the text of the chosen lines, in order.
-
-        chosen: places in the log's lines.
-        """
+        """Yield the text of the chosen lines, in order. chosen: indices into the log's lines."""
         lines = self._log.lines.take(chosen)
         times = zip(_iso(lines.created_ms), _iso(lines.sent_ms), _iso(lines.received_ms), strict=True)
         states = zip(lines.event.tolist(), lines.fault.tolist(), lines.has_dwell.tolist(), strict=True)
@@ -47,7 +44,7 @@ class LineRenderer:
             if fault == UNKNOWN_TYPE:
                 record["type"] = _pick(UNKNOWN_TYPES, chance)
             text = json.dumps(record, separators=(",", ":"))
-            yield text[: SHORTEST_CUT + int(chance * (len(text) - SHORTEST_CUT - 1))] if fault == BROKEN else text
+            yield (text[: MIN_LENGTH + int(chance * (len(text) - MIN_LENGTH - 1))] if fault == BROKEN else text)
 
     def _event_id(self, event: int) -> str:
         digits = self._ids[32 * event : 32 * event + 32]

@@ -1,7 +1,4 @@
-"""When people come, and which of their interests each visit is about.
-
-What people do on their visits: one entry per event, as it truly happened.
-"""
+"""When people visit, the interest that each visit is about, and the events of each visit as they happened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -15,21 +12,34 @@ from pipeline.demo.plan import DAY_MS, HOUR_MS, DemoPlan, Flags, Floats, Ints
 # Visits by the hour of the day (UTC), and by weekday from Monday on.
 HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 8, 8, 8, 9, 11, 10, 8, 8, 8, 9, 11, 14, 16, 15, 10, 5)
 WEEKDAYS = (0.95, 0.9, 0.9, 0.95, 1.0, 1.1, 1.2)
-# A tag belongs to one of three rhythms, by its number: all week alike, for weekends, for working days.
+# By its number a tag has one of three rhythms: equal on all days, higher at weekends, higher on working days.
 RHYTHMS = ((1.0,) * 7, (0.6,) * 5 + (2.0,) * 2, (1.25,) * 5 + (0.4,) * 2)
 
-IN_ORDER_SHARE = 0.45  # of visits that are about the interest after that of the visit before, by number of tag
-SAME_AGAIN = 0.5  # how much less a visit is about the same interest as the one before
+IN_ORDER_SHARE = 0.45  # of visits about the next interest, in order of tags, after that of the visit before
+SAME_AGAIN = 0.5  # factor on the weight of the interest of the visit before
 SEARCH_FIRST_SHARE = 0.3
 EARLY_DAYS, EARLY_SEARCH_SHARE = 7, 0.5  # a new interest is searched for on the days before it begins
+
+KINDS = ("page_view", "search", "like", "add_to_cart", "share", "purchase")
+VIEW, SEARCH = 0, 1
+ACTIONS = (2, 3, 4, 5)  # each is about the item viewed before
+ACTION_SHARES = (0.45, 0.33, 0.1, 0.12)
+
+EVENTS_PER_VISIT, MOST_EVENTS_PER_VISIT = 5.8, 40
+ACTION_SHARE = 0.13
+LATER_SEARCH_SHARE = 0.04
+NOISE_SHARE = 0.18  # of items that are chosen by popularity alone
+GAP_SECONDS, GAP_SPREAD = 40.0, 1.2  # median, standard deviation of the logarithm
+LONGEST_GAP_SECONDS = 25 * 60.0  # a visit stays one session
+DWELL_SECONDS, NOISE_DWELL_SECONDS = 35.0, 15.0
 
 
 @dataclass(frozen=True)
 class Visits:
     """One entry per visit, in order of person and time.
 
-    start_ms: since 1970. tag: the interest it is about. searched: the tag that is searched for first, else -1.
-    device: 0 or 1, one of the person's.
+    start_ms: since 1970. tag: the interest of the visit. searched: the tag of a first search, else -1.
+    device: 0 or 1, an index into the person's devices.
     """
 
     person: Ints
@@ -40,7 +50,7 @@ class Visits:
 
 
 def rhythm(tag: int, weekday: int) -> float:
-    """Return by how much a tag is sought more (above 1) or less on a weekday."""
+    """Return the factor of a weekday on the weight of a tag."""
     return RHYTHMS[tag % len(RHYTHMS)][weekday]
 
 
@@ -53,7 +63,7 @@ def plan_visits(plan: DemoPlan, people: Sequence[Person]) -> Visits:
 
 
 def _visits_of(rng: np.random.Generator, plan: DemoPlan, number: int, person: Person) -> Ints:
-    """Return an array of five rows: those of Visits."""
+    """Return an array of five rows, the fields of Visits."""
     days = np.arange(person.first_day, person.last_day + 1)
     rates = person.sessions_per_day * np.array([WEEKDAYS[plan.weekday(int(day))] for day in days])
     day_of_visit = np.repeat(days, rng.poisson(rates)) if len(days) else days
@@ -75,11 +85,11 @@ def _visits_of(rng: np.random.Generator, plan: DemoPlan, number: int, person: Pe
 def _choose_interest(
     rng: np.random.Generator, interests: Sequence[Interest], day: int, weekday: int, before: int | None
 ) -> int:
-    strength = {one.tag: one.strength(day) * rhythm(one.tag, weekday) for one in interests if one.strength(day) > 0}
-    tags = sorted(strength)
-    if before in strength and rng.random() < IN_ORDER_SHARE:
+    weight = {one.tag: one.weight_on(day) * rhythm(one.tag, weekday) for one in interests if one.weight_on(day) > 0}
+    tags = sorted(weight)
+    if before in weight and rng.random() < IN_ORDER_SHARE:
         return tags[(tags.index(before) + 1) % len(tags)]
-    weights = [strength[tag] * (SAME_AGAIN if tag == before else 1.0) for tag in tags]
+    weights = [weight[tag] * (SAME_AGAIN if tag == before else 1.0) for tag in tags]
     place = int(np.searchsorted(np.cumsum(weights), rng.random() * sum(weights), side="right"))
     return tags[min(place, len(tags) - 1)]
 
@@ -91,27 +101,13 @@ def _choose_search(rng: np.random.Generator, interests: Sequence[Interest], day:
     return tag if rng.random() < SEARCH_FIRST_SHARE else -1
 
 
-KINDS = ("page_view", "search", "like", "add_to_cart", "share", "purchase")
-VIEW, SEARCH = 0, 1
-ACTIONS = (2, 3, 4, 5)  # each is about the item viewed before
-ACTION_SHARES = (0.45, 0.33, 0.1, 0.12)
-
-EVENTS_PER_VISIT, MOST_EVENTS_PER_VISIT = 5.8, 40
-ACTION_SHARE = 0.13
-LATER_SEARCH_SHARE = 0.04
-NOISE_SHARE = 0.18  # of items touched because they are popular, whatever the visit is about
-GAP_SECONDS, GAP_SPREAD = 40.0, 1.2  # median, standard deviation of the logarithm
-LONGEST_GAP_SECONDS = 25 * 60.0  # a visit stays one session
-DWELL_SECONDS, NOISE_DWELL_SECONDS = 35.0, 15.0
-
-
 @dataclass(frozen=True)
 class Touches:
     """One entry per event.
 
-    actor: a person, or (after all people) a robot. visit: unique over all actors. place: 0 for a visit's first event.
-    kind: place in KINDS. item: -1 for a search. tag: what a search is for, else -1. device: 0 or 1 of the actor's.
-    dwell_seconds: nan but for views.
+    actor: index into the actors, people first, then bots. visit: unique over all actors. place: position in the visit,
+    from 0. kind: index into KINDS. item: -1 for a search. tag: that of a search, else -1. device: index into the
+    actor's devices. dwell_seconds: NaN except for views.
     """
 
     actor: Ints
@@ -133,7 +129,7 @@ class Touches:
 
 
 def join_touches(first: Touches, second: Touches) -> Touches:
-    """Return the events of both; their visits must not share numbers."""
+    """Return the events of both. Their visits must have different numbers."""
     return Touches(
         **{
             field.name: np.concatenate([getattr(first, field.name), getattr(second, field.name)])
@@ -143,7 +139,7 @@ def join_touches(first: Touches, second: Touches) -> Touches:
 
 
 def make_touches(plan: DemoPlan, catalogue: Catalogue, visits: Visits) -> Touches:
-    """Fill the visits with events. Most are about the interest of the visit, some about whatever is popular."""
+    """Make the events of the visits. Most are about the interest of the visit, some about popular items."""
     rng = plan.rng("behaviour")
     lengths = np.minimum(rng.geometric(1 / EVENTS_PER_VISIT, len(visits.person)), MOST_EVENTS_PER_VISIT)
     visit = np.repeat(np.arange(len(lengths)), lengths)
@@ -191,7 +187,7 @@ def _popular_items(rng: np.random.Generator, catalogue: Catalogue, count: int) -
 
 
 def _latest(is_base: Flags) -> Ints:
-    """Return for each event the place of the latest base event up to it; each visit begins with one."""
+    """Return for each event the index of the latest base event up to it. Each visit begins with one."""
     latest: Ints = np.maximum.accumulate(np.where(is_base, np.arange(len(is_base)), 0))
     return latest
 

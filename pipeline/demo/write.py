@@ -1,4 +1,4 @@
-"""Write the demo's log, its catalogue, and the truth behind it."""
+"""Write the demo's log, its catalogue, and the true interests behind it."""
 
 import gzip
 import json
@@ -20,12 +20,12 @@ GZIP_LEVEL = 6
 
 
 def write_demo_log(folder: Path, plan: DemoPlan, progress: Callable[[int, int], None] | None = None) -> DemoSummary:
-    """Write `events-<arrival day>.jsonl[.gz]`, `catalogue.jsonl` and `truth.jsonl` into `folder`; say what they hold.
+    """Write `events-<arrival day>.jsonl[.gz]`, `catalogue.jsonl` and `truth.jsonl` into `folder`; return counts.
 
-    One file per arrival day (UTC date of `received`), in the order of receipt; even days of the month are gzipped.
-    What would be received after the plan's last day is left out. Files of the same names are overwritten.
+    There is one file per arrival day (UTC date of `received`), in order of receipt; even days of the month are gzipped.
+    Lines received after the plan's last day are left out. Existing files are overwritten.
 
-    progress: called with the days written and all days, after each day.
+    progress: called after each day with the number of days written and of all days.
     """
     log = make_log(plan)
     renderer = LineRenderer(log)
@@ -44,12 +44,12 @@ def write_demo_log(folder: Path, plan: DemoPlan, progress: Callable[[int, int], 
 
 
 def event_file(day: date) -> str:
-    """Return the name of the file of an arrival day."""
+    """Return the file name of an arrival day."""
     return f"events-{day}.jsonl{'' if day.day % 2 else '.gz'}"
 
 
 def summarize(log: DemoLog, written_bytes: int, catalogue_line_count: int) -> DemoSummary:
-    """Count what the lines of a log are."""
+    """Count the lines of a log by kind."""
     lines, touches = log.lines, log.touches
     accepted = lines.take((lines.copy == ORIGINAL) & (lines.fault == SOUND))
     actor = touches.actor[accepted.event]
@@ -82,7 +82,7 @@ def summarize(log: DemoLog, written_bytes: int, catalogue_line_count: int) -> De
 
 
 def _write_lines(file: Path, lines: Iterable[str]) -> int:
-    """Write lines, gzipped if the name says so, and return the bytes on disk. The same lines give the same bytes."""
+    """Write lines, gzipped if the name ends in .gz; return the bytes on disk. The same lines give the same bytes."""
     content = "".join(f"{line}\n" for line in lines).encode()
     with file.open("wb") as raw:
         if file.suffix == ".gz":

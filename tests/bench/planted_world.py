@@ -37,7 +37,7 @@ class PlantedWorld:
         planted_UT = np.zeros((len(user_id_U), len(place)))
         for row, user_id in enumerate(user_id_U):
             for one in interests_on(self.log.people[int(user_id[1:])], number):
-                planted_UT[row, place[TAGS[one.tag]]] = one.strength(number)
+                planted_UT[row, place[TAGS[one.tag]]] = one.weight_on(number)
         return planted_UT
 
 

@@ -1,4 +1,4 @@
-"""A real installation in a folder of its own: PostgreSQL, Spark, Iceberg, all by the commands that people type."""
+"""Real installations, each in its own folder: PostgreSQL, Spark and Iceberg, used by the commands that people type."""
 
 import fcntl
 import gzip
@@ -19,16 +19,17 @@ import pytest
 
 from pipeline.demo.plan import DemoPlan, DemoSummary
 from pipeline.demo.write import write_demo_log
+from pipeline.local import postgres
 from pipeline.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 THROUGHLINE = Path(sys.executable).parent / "throughline"
-LONGEST_SECONDS = 900
+TIMEOUT_SECONDS = 900
 PLAN = DemoPlan(users=700, days=16)
-KEY = "the key of both installations, so that they can be compared"
+KEY = "the key of all test homes, so that their tables can be compared"
+SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
 
-
-# Small frames cost more to compile and to plan anew than to go through; the main job of CI runs as people run it.
+# On small frames compiling and replanning costs more than running. The main job of CI runs with Spark's defaults.
 QUICK_SPARK = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -39,30 +40,30 @@ QUICK_SPARK = {
 
 @dataclass(frozen=True)
 class Installation:
-    """A home, and the command that works on it."""
+    """A home, and the environment of the commands that work on it."""
 
     home: Path
     environment: dict[str, str]
 
     def call(self, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, whatever its exit code."""
+        """Run a command to its end; any exit code is accepted."""
         return subprocess.run(
             [str(THROUGHLINE), *map(str, arguments)],
             env={**self.environment, **variables},
             capture_output=True,
             text=True,
-            timeout=LONGEST_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
 
     def do(self, *arguments: str | Path) -> str:
-        """Run a command that must end well; return what it printed."""
+        """Run a command that must succeed; return what it printed."""
         done = self.call(*arguments)
         assert done.returncode == 0, f"{arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def settings(self) -> Settings:
-        """Return the settings that its commands run under."""
+        """Return the settings of its commands."""
         ports = {
             f"{name}_port": int(self.environment[f"THROUGHLINE_{name.upper()}_PORT"])
             for name in ("postgres", "airflow")
@@ -103,22 +104,25 @@ def new_installation(home: Path) -> Installation:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Let one process at a time."""
+    """Let one process at a time run the block."""
     with file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
-def new_home() -> Iterator[Installation]:
-    """Make a home that lasts for many tests; its jars are those of the checkout's own home, so they are fetched once.
+def new_home(variables: Callable[[Path], dict[str, str]] = lambda _: {}) -> Iterator[Installation]:
+    """Make a home for many tests. It shares the jars of the checkout's own home, so they are fetched once.
 
-    It is not among pytest's folders: another run of pytest would shut those to the account of PostgreSQL.
+    variables: returns more variables of its environment, given the folder that holds the home.
+
+    The folder is not one of pytest's: another run of pytest would close those to the account of PostgreSQL.
     """
     jars = ROOT / ".throughline" / "jars"
     jars.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
         made = new_installation(Path(folder) / "throughline")
+        made.environment.update(variables(Path(folder)))
         made.home.mkdir()
         (made.home / "jars").symlink_to(jars)
         with locked(jars / ".lock"):  # the first of two workers fetches them
@@ -137,7 +141,7 @@ def installation() -> Iterator[Installation]:
 
 @pytest.fixture(scope="session")
 def another_installation() -> Iterator[Installation]:
-    """An empty home for Airflow, with the same key, so that the tables of both can be compared."""
+    """An empty home for Airflow."""
     with new_home() as made:
         made.set_key()
         yield made
@@ -145,15 +149,41 @@ def another_installation() -> Iterator[Installation]:
 
 @pytest.fixture(scope="module")
 def own_installation() -> Iterator[Installation]:
-    """An empty home for the tests of one file, which count all that is in it."""
+    """An empty home for the tests of one file."""
     with new_home() as made:
         made.set_key()
         yield made
 
 
+@pytest.fixture(scope="module")
+def remote_installation() -> Iterator[Installation]:
+    """A home with a JDBC catalog in SQLite, and the lease in the PostgreSQL of another home."""
+    with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
+        other = Settings(home=Path(folder) / "other", postgres_port=free_port())
+        postgres.start(other)
+
+        def variables(home_folder: Path) -> dict[str, str]:
+            catalog = {
+                "type": "jdbc",
+                "uri": f"jdbc:sqlite:{home_folder}/catalog.db",
+                "jdbc.schema-version": "V1",
+                "clients": "1",  # SQLite takes one writer at a time
+                "warehouse": f"file://{home_folder}/warehouse",
+            }
+            return {
+                "THROUGHLINE_CATALOG": json.dumps(catalog),
+                "THROUGHLINE_LEASE_URL": postgres.url(other),
+                "THROUGHLINE_SPARK_OPTIONS": json.dumps({**QUICK_SPARK, "spark.jars.packages": SQLITE_DRIVER}),
+            }
+
+        with new_home(variables) as made:
+            yield made
+        postgres.stop(other)
+
+
 @dataclass(frozen=True)
 class Shop:
-    """The log of the made-up shop, of which one day's file was lost on the way."""
+    """The log of the made-up shop without the file of one day, which is lost."""
 
     folder: Path
     made: DemoSummary
@@ -164,9 +194,9 @@ class Shop:
     empty_day: date = PLAN.last_day - timedelta(days=1)
 
     def truth(self) -> dict[str, list[str]]:
-        """Return the planted interests of people by the source's own id, strongest first."""
-        told = [json.loads(line) for line in (self.folder / "truth.jsonl").read_text().splitlines()]
-        return {one["user"]: [each["tag"] for each in one["interests"]] for one in told if not one["is_bot"]}
+        """Return the true interests of people by the source's own id, strongest first."""
+        actors = [json.loads(line) for line in (self.folder / "truth.jsonl").read_text().splitlines()]
+        return {one["user"]: [each["tag"] for each in one["interests"]] for one in actors if not one["is_bot"]}
 
 
 @pytest.fixture(scope="session")
@@ -185,7 +215,7 @@ DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 
 @dataclass(frozen=True)
 class Published:
-    """What an installation has published: a fingerprint of each table, and the profiles of the shop's last day."""
+    """What an installation has published: fingerprints of its tables, and the affinities of the shop's last day."""
 
     fingerprints: dict[str, str]
     affinities: dict[str, float]  # by user and tag
@@ -193,9 +223,9 @@ class Published:
 
 @pytest.fixture(scope="session")
 def published_of(shop: Shop) -> Callable[[Installation], Published]:
-    """Return the function that asks an installation what it has published."""
+    """Return the function that reads what an installation has published."""
 
-    def ask(installation: Installation) -> Published:
+    def read(installation: Installation) -> Published:
         fingerprints = {table: installation.do("fingerprint", table) for table in DATA_TABLES}
         rows = installation.ask(f"""
             SELECT user_id, unnest(interests, recursive := true) FROM (
@@ -203,12 +233,12 @@ def published_of(shop: Shop) -> Callable[[Installation], Published]:
         """)
         return Published(fingerprints, {f"{row['user_id']} {row['tag']}": row["affinity"] for row in rows})
 
-    return ask
+    return read
 
 
 @pytest.fixture(scope="session")
 def published_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file in which whoever has made `nights` tells the other worker of this run what came of them."""
+    """The file in which the worker that made `nights` writes what they published, for the other worker."""
     folder = tmp_path_factory.getbasetemp()
     return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "published.json"
 
@@ -220,12 +250,12 @@ def nights(
     published_file: Path,
     published_of: Callable[[Installation], Published],
 ) -> Installation:
-    """The log landed in a terminal, its history run as one range, its last day as a night."""
+    """The log landed and run in a terminal: its history as one range, its last day as a night."""
     with locked(published_file.with_suffix(".lock")):
         landed = installation.do("land", "--source", "demo", shop.folder)
         assert f"landed {shop.lines:,} lines of {PLAN.days - 1} files" in landed
-        told = installation.do("run", "--from", str(shop.first), "--to", str(shop.empty_day))
-        assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in told
+        printed = installation.do("run", "--from", str(shop.first), "--to", str(shop.empty_day))
+        assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in printed
         installation.do("run", "--day", str(shop.last))
         published_file.write_text(json.dumps(asdict(published_of(installation))))
     return installation
@@ -233,17 +263,17 @@ def nights(
 
 @pytest.fixture(scope="session")
 def published(request: pytest.FixtureRequest, published_file: Path) -> Published:
-    """What `nights` have published, made by this worker or by the other one, which is waited for."""
+    """What `nights` have published, in this worker or in the other one, which is waited for."""
     with locked(published_file.with_suffix(".lock")):
-        is_there = published_file.is_file()
-    if not is_there:
+        is_written = published_file.is_file()
+    if not is_written:
         request.getfixturevalue("nights")
     return Published(**json.loads(published_file.read_text()))
 
 
 @pytest.fixture
 def bare_installation(tmp_path: Path) -> Iterator[Installation]:
-    """A home of its own in which nothing has been started."""
+    """A home in which nothing has been started."""
     made = new_installation(tmp_path / "throughline")
     yield made
     made.call("down")

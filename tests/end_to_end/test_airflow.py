@@ -1,4 +1,4 @@
-"""The night under a real Airflow: scheduler, triggerer, DAG processor, web UI and PostgreSQL.
+"""Nights under a real Airflow: scheduler, triggerer, DAG processor, web UI and PostgreSQL.
 
 The tests share one Airflow, and each begins where the one before ended. Its tables are compared with those that the
 terminal made of the same log.
@@ -22,12 +22,12 @@ from pipeline.local.airflow_client import AirflowApi
 pytestmark = pytest.mark.end_to_end
 
 NIGHTLY = "interest_nightly"
-STEPS = ("wait_for_landing", "clean", "sessions", "sequences", "score", "profiles", "publish")
+TASKS = ("wait_for_landing", "clean", "sessions", "sequences", "score", "profiles", "publish")
 
 
 @dataclass(frozen=True)
 class Airflow:
-    """Airflow on an installation: told by its own command line, asked over its API, since a command costs seconds."""
+    """Airflow on an installation. Its command line changes it; its REST API, which is faster, shows its state."""
 
     installation: Any
 
@@ -39,7 +39,7 @@ class Airflow:
         return str(self.installation.do("airflow", *arguments))
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
-        """Return what a listing prints, without the log lines before it."""
+        """Return the rows that a command prints as JSON, without the log lines before them."""
         printed = self.call(*arguments, "--output", "json")
         rows: list[dict[str, Any]] = json.loads(printed[printed.index("[{") :] if "[{" in printed else "[]")
         return rows
@@ -66,11 +66,11 @@ class Airflow:
         return "\n".join(str(json.loads(line)["event"]) for line in lines if line.startswith("{"))
 
     def wait_for(self, run_ids: list[str], state: str, minutes: float = 25) -> None:
-        """Wait until runs have ended; fail with their tasks' states if they end otherwise."""
+        """Wait until runs have ended; fail with the states of their tasks if they end in another state."""
 
         wait_until(lambda: all(self.state(run_id) in ("success", "failed") for run_id in run_ids), minutes * 60, 2)
-        told = {run_id: self.states(run_id) for run_id in run_ids if self.state(run_id) != state}
-        assert not told, f"not {state}: {told}"
+        others = {run_id: self.states(run_id) for run_id in run_ids if self.state(run_id) != state}
+        assert not others, f"not {state}: {others}"
 
 
 def wait_until(is_so: Callable[[], Any], seconds: float, every: float = 0.5) -> None:
@@ -81,16 +81,16 @@ def wait_until(is_so: Callable[[], Any], seconds: float, every: float = 0.5) -> 
 
 
 def run_id_of(day: Any) -> str:
-    """Return the id of a day's backfilled run: it carries the time after which it runs, a day later."""
+    """Return the id of a day's backfilled run, which names the time after which it runs, one day later."""
     return f"backfill__{datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%S}+00:00"
 
 
 @pytest.fixture(scope="module")
 def airflow(shop: Any, another_installation: Any) -> Airflow:
-    """Airflow up, with the log landed and the nightly DAG switched on."""
+    """Airflow up, with the log landed and the nightly DAG unpaused."""
     another_installation.do("land", "--source", "demo", shop.folder)
-    told = another_installation.do("up")
-    assert "Airflow is up" in told and "user operator" in told
+    printed = another_installation.do("up")
+    assert "Airflow is up" in printed and "user operator" in printed
     made = Airflow(another_installation)
     made.call("dags", "unpause", NIGHTLY, "--yes")
     return made
@@ -98,7 +98,7 @@ def airflow(shop: Any, another_installation: Any) -> Airflow:
 
 @pytest.fixture(scope="module")
 def backfilled(airflow: Airflow, shop: Any) -> Airflow:
-    """Two days backfilled at once; the first Spark process of the first night to reach `sessions` was killed."""
+    """Two days backfilled at once. The first Spark process of `sessions` was killed."""
     days = [shop.empty_day, shop.last]
     airflow.backfill(days[0], days[-1], "--max-active-runs", "2")
     kill_spark(airflow, "sessions")
@@ -107,7 +107,7 @@ def backfilled(airflow: Airflow, shop: Any) -> Airflow:
 
 
 def kill_spark(airflow: Airflow, job: str) -> None:
-    """Kill the Spark process of a step as soon as it works on this home."""
+    """Kill the Spark process of a step as soon as it runs for this home."""
     found: list[psutil.Process] = []
 
     def is_there() -> bool:
@@ -118,13 +118,13 @@ def kill_spark(airflow: Airflow, job: str) -> None:
                 process.info["name"] == "java"
                 and home == str(airflow.installation.home)
                 and f"{job}.py" in " ".join(words)
-                and "org.apache.spark.launcher.Main" not in words  # a JVM of a second, which works out the command line
+                and "org.apache.spark.launcher.Main" not in words  # a short JVM that only makes the command line
             ):
                 found.append(process)
         return bool(found)
 
     wait_until(is_there, 600)
-    time.sleep(4)  # past its start
+    time.sleep(4)  # after its start
     found[0].kill()
 
 
@@ -137,7 +137,7 @@ def test_it_listens_on_loopback_only(airflow: Airflow) -> None:
     records = (airflow.installation.home / "airflow" / "processes").glob("*.json")
     leaders = [psutil.Process(json.loads(record.read_text())["pid"]) for record in records]
     assert len(leaders) == 4
-    assert all(os.getpgid(leader.pid) == leader.pid for leader in leaders), "each leads a group of its own"
+    assert all(os.getpgid(leader.pid) == leader.pid for leader in leaders), "each leads its own group"
     family = [process for leader in leaders for process in (leader, *leader.children(recursive=True))]
     listening = {
         (connection.laddr.ip, connection.laddr.port)
@@ -161,15 +161,15 @@ def test_the_pools_and_the_connection_are_there(airflow: Airflow) -> None:
     assert connection["host"] == "local[*]"
 
 
-def test_the_scheduled_night_of_a_shop_long_closed_is_skipped(airflow: Airflow) -> None:
-    """Switching the DAG on starts yesterday's night; the shop landed nothing in the week before."""
+def test_the_scheduled_night_is_skipped_after_a_week_without_landing(airflow: Airflow) -> None:
+    """Unpausing the DAG starts yesterday's night; the shop landed nothing in the week before."""
 
     def scheduled() -> list[dict[str, Any]]:
         return [run for run in airflow.runs().values() if run["run_id"].startswith("scheduled__")]
 
     wait_until(lambda: scheduled() and scheduled()[0]["state"] == "success", 120, 2)
     states = airflow.states(scheduled()[0]["run_id"])
-    assert states == dict.fromkeys(STEPS, "skipped")
+    assert states == dict.fromkeys(TASKS, "skipped")
 
 
 def test_a_backfill_makes_runs_of_the_right_days(backfilled: Airflow, shop: Any) -> None:
@@ -178,7 +178,7 @@ def test_a_backfill_makes_runs_of_the_right_days(backfilled: Airflow, shop: Any)
     assert sorted(logical_days) == [str(day) for day in days]
     for day in days:
         run_id = run_id_of(day)
-        assert backfilled.states(run_id) == dict.fromkeys(STEPS, "success")
+        assert backfilled.states(run_id) == dict.fromkeys(TASKS, "success")
         assert f"clean.py --day {day} --run-id backfill__" in backfilled.log(run_id, "clean")
         assert f"published {day}: events" in backfilled.log(run_id, "publish")
     assert [row["as_of"] for row in backfilled.installation.ask("SELECT as_of FROM releases ORDER BY as_of")] == [
@@ -187,12 +187,12 @@ def test_a_backfill_makes_runs_of_the_right_days(backfilled: Airflow, shop: Any)
 
 
 def test_one_night_wrote_at_a_time(backfilled: Airflow, shop: Any) -> None:
-    """Two runs started at once, and `max_active_runs` of the DAG binds neither of them: the lease did."""
+    """Two runs start at once, since `max_active_runs` of the DAG does not bind backfills; the lease does."""
     logs = [backfilled.log(run_id_of(day), "clean") for day in (shop.empty_day, shop.last)]
     assert sum("one night writes at a time; the slot is free meanwhile" in log for log in logs) == 1
 
 
-def test_a_killed_spark_process_was_tried_again(backfilled: Airflow, shop: Any) -> None:
+def test_a_killed_spark_process_was_retried(backfilled: Airflow, shop: Any) -> None:
     ids = [run_id_of(day) for day in (shop.empty_day, shop.last)]
     folder = backfilled.installation.home / "logs" / "airflow" / f"dag_id={NIGHTLY}"
     tried_twice = [run_id for run_id in ids if (folder / f"run_id={run_id}/task_id=sessions/attempt=2.log").is_file()]
@@ -201,14 +201,14 @@ def test_a_killed_spark_process_was_tried_again(backfilled: Airflow, shop: Any) 
 
 
 def test_an_empty_day_succeeded_with_a_warning(backfilled: Airflow, shop: Any) -> None:
-    told = backfilled.log(run_id_of(shop.empty_day), "clean")
-    assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in told
+    log = backfilled.log(run_id_of(shop.empty_day), "clean")
+    assert f"warning: nothing landed on {shop.empty_day}; it counts as empty" in log
 
 
-def test_what_is_published_is_what_the_terminal_published(
+def test_airflow_publishes_what_the_terminal_publishes(
     backfilled: Airflow, published: Any, published_of: Callable[[Any], Any]
 ) -> None:
-    """The tables are equal. Both scored the last day as a night: the same users and tags, affinities within 1e-4."""
+    """Equal tables. Both scored the last day as a night: equal users and tags, affinities within 1e-4."""
     found = published_of(backfilled.installation)
     assert found.fingerprints == published.fingerprints
     here, there = found.affinities, published.affinities
@@ -216,17 +216,17 @@ def test_what_is_published_is_what_the_terminal_published(
     assert max(abs(here[key] - there[key]) for key in there) <= 1e-4
 
 
-def test_asset_events_tell_rows_and_snapshots(backfilled: Airflow, shop: Any) -> None:
+def test_asset_events_have_rows_and_snapshots(backfilled: Airflow, shop: Any) -> None:
     release = backfilled.installation.ask(f"SELECT * FROM releases WHERE as_of = DATE '{shop.last}'")[0]
-    told = backfilled.installation.ask("SELECT count(*) AS n FROM sessions", "--as-of", str(shop.last))[0]["n"]
+    rows = backfilled.installation.ask("SELECT count(*) AS n FROM sessions", "--as-of", str(shop.last))[0]["n"]
     extra = asset_event(backfilled, "interest.sessions", run_id_of(shop.last))
     assert extra["as_of"] == str(shop.last)
     assert extra["snapshot_id"] == str(dict(release["snapshots"])["sessions"])
-    assert extra["rows"] == told
+    assert extra["rows"] == rows
 
 
 def asset_event(airflow: Airflow, asset: str, run_id: str) -> dict[str, Any]:
-    """Return what the publication of a run told of an asset, from Airflow's database."""
+    """Return what the publication of a run wrote about an asset, from Airflow's database."""
     import psycopg
 
     port = airflow.installation.environment["THROUGHLINE_POSTGRES_PORT"]
@@ -256,7 +256,7 @@ def test_reprocessing_a_day_doubles_nothing(
     assert doubled["n"] == 0
 
 
-def test_a_task_cleared_in_the_middle_of_a_published_night_ends_well(
+def test_a_cleared_task_of_a_published_night_succeeds(
     backfilled: Airflow, published: Any, published_of: Callable[[Any], Any], shop: Any
 ) -> None:
     before = backfilled.installation.ask("SELECT count(*) AS n FROM releases")[0]["n"]
@@ -275,7 +275,7 @@ def test_a_task_cleared_in_the_middle_of_a_published_night_ends_well(
     assert published_of(backfilled.installation).fingerprints == published.fingerprints
 
 
-def test_a_failed_gate_fails_a_run_by_hand_at_once_and_says_why(
+def test_a_failed_gate_fails_a_run_by_hand_without_retries(
     backfilled: Airflow, shop: Any, tmp_path: Path, good_line: Any
 ) -> None:
     day = shop.last + timedelta(days=1)
@@ -288,12 +288,12 @@ def test_a_failed_gate_fails_a_run_by_hand_at_once_and_says_why(
     backfilled.wait_for(["by_hand:a_bad_day"], "failed")
     states = backfilled.states("by_hand:a_bad_day")
     assert (states["wait_for_landing"], states["clean"]) == ("success", "failed")
-    assert {states[step] for step in STEPS[2:]} == {"upstream_failed"}
-    told = backfilled.log("by_hand:a_bad_day", "clean")
-    assert f"clean.py --day {day} --run-id by_hand-a_bad_day" in told
-    assert "throughline: funnel: 1 broken of 2 rules; nothing was published" in told
-    assert "the collector or the TOML changed" in told
-    assert "alert: {'what': 'task failed'" in told
+    assert {states[step] for step in TASKS[2:]} == {"upstream_failed"}
+    log = backfilled.log("by_hand:a_bad_day", "clean")
+    assert f"clean.py --day {day} --run-id by_hand-a_bad_day" in log
+    assert "throughline: funnel: 1 broken of 2 rules; nothing was published" in log
+    assert "the collector or the TOML changed" in log
+    assert "alert: {'what': 'task failed'" in log
     assert backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases") == release
 
 

@@ -1,4 +1,4 @@
-"""What a newcomer's first commands say when something is missing: one clear line, nothing half-written."""
+"""A newcomer's first commands when something is missing: one clear line, and nothing half-written."""
 
 import socket
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_no_day(bare_installation: Any, arguments: list[str]) -> None:
 
 
 def test_doctor_starts_nothing(bare_installation: Any) -> None:
-    told = bare_installation.do("doctor")
-    assert "not made yet: the first command makes it" in told
-    assert "local PostgreSQL, down" in told
+    printed = bare_installation.do("doctor")
+    assert "not made yet: the first command makes it" in printed
+    assert "local PostgreSQL, down" in printed
     assert not bare_installation.home.exists()

@@ -1,6 +1,6 @@
-"""The main job on a small log of the made-up shop: by real processes, in the order in which an operator meets them.
+"""The main job on a small log of the made-up shop, by real processes.
 
-The tests of this file share one installation, and each begins where the one before ended.
+The tests share one installation, and each begins where the one before ended.
 """
 
 import gzip
@@ -37,15 +37,15 @@ def test_nothing_is_lost(nights: Any, shop: Any) -> None:
 
 
 def test_every_accepted_event_is_in_exactly_one_session(nights: Any) -> None:
-    [told] = nights.ask("""
+    [counts] = nights.ask("""
         WITH placed AS (SELECT unnest(events).event_id AS event_id FROM sessions)
         SELECT (SELECT count(*) FROM events) AS events, count(*) AS placed, count(DISTINCT event_id) AS distinct_placed
         FROM placed
     """)
-    assert told["events"] == told["placed"] == told["distinct_placed"]
+    assert counts["events"] == counts["placed"] == counts["distinct_placed"]
 
 
-def test_profiles_hold_the_planted_interests(nights: Any, shop: Any) -> None:
+def test_profiles_hold_the_true_interests(nights: Any, shop: Any) -> None:
     truth = shop.truth()
     pseudonyms = dict(zip(truth, nights.do("pseudonym", *truth).split(), strict=True))
     top = {
@@ -68,20 +68,20 @@ def test_profiles_hold_the_planted_interests(nights: Any, shop: Any) -> None:
 
 
 def test_only_pseudonyms_are_stored(nights: Any, shop: Any) -> None:
-    [told] = nights.ask("SELECT count(*) AS n FROM events WHERE NOT regexp_full_match(user_id, '[0-9a-f]{64}')")
-    assert told["n"] == 0
+    [other_ids] = nights.ask("SELECT count(*) AS n FROM events WHERE NOT regexp_full_match(user_id, '[0-9a-f]{64}')")
+    assert other_ids["n"] == 0
     key = (nights.home / "pseudonym.key").read_text().strip()
     logs = "".join(file.read_text(errors="replace") for file in (nights.home / "logs").rglob("*.log"))
     assert key not in logs
     assert (nights.home / "pseudonym.key").stat().st_mode & 0o777 == 0o600
 
 
-def test_steps_map_the_classes_that_the_first_start_kept(nights: Any) -> None:
-    """A JVM that may not go on without the archive of classes starts, so the archive fits its class path."""
-    told = spark_defaults(nights.settings())
-    options = told["spark.driver.extraJavaOptions"].split()
+def test_steps_map_the_classes_that_the_first_start_recorded(nights: Any) -> None:
+    """A JVM that requires the archive of classes starts, so the archive matches its class path."""
+    defaults = spark_defaults(nights.settings())
+    options = defaults["spark.driver.extraJavaOptions"].split()
     assert [one for one in options if one.startswith("-XX:SharedArchiveFile=")]
-    command = [str(java()), "-Xshare:on", *options, "-cp", told["spark.driver.extraClassPath"], "-version"]
+    command = [str(java()), "-Xshare:on", *options, "-cp", defaults["spark.driver.extraClassPath"], "-version"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -91,37 +91,37 @@ def test_bots_are_kept_out_of_sequences_but_not_deleted(nights: Any) -> None:
         row["bot_class"]: row["n"] for row in nights.ask("SELECT bot_class, count(*) AS n FROM events GROUP BY ALL")
     }
     assert classes.keys() == {"human", "declared", "behavioural"}
-    [told] = nights.ask("""
+    [of_bots] = nights.ask("""
         SELECT count(*) AS n FROM sequences WHERE user_id IN (
             SELECT user_id FROM events GROUP BY user_id HAVING bool_and(bot_class <> 'human'))
     """)
-    assert told["n"] == 0
+    assert of_bots["n"] == 0
 
 
-def test_explain_day_shows_the_funnel(nights: Any, shop: Any) -> None:
-    told = nights.do("explain", "day", str(shop.last))
+def test_explain_day_accounts_for_the_lines(nights: Any, shop: Any) -> None:
+    printed = nights.do("explain", "day", str(shop.last))
     [step] = nights.ask(f"SELECT rows_in, rows_out FROM runs WHERE step = 'clean' AND day = DATE '{shop.last}'")
     for number in (step["rows_in"], *dict(step["rows_out"]).values()):
-        assert f"{number:,}" in told or str(number) in told
-    assert "accepted" in told
-    assert "duplicates" in told
-    assert "rejects" in told
+        assert f"{number:,}" in printed or str(number) in printed
+    assert "accepted" in printed
+    assert "duplicates" in printed
+    assert "rejects" in printed
 
 
 def test_explain_user_takes_the_id_of_the_source(nights: Any, shop: Any) -> None:
     user, planted = next((user, tags) for user, tags in shop.truth().items() if len(tags) >= 3)
-    told = nights.do("explain", "user", user)
-    assert any(tag in told for tag in planted)
-    assert user not in told
+    printed = nights.do("explain", "user", user)
+    assert any(tag in printed for tag in planted)
+    assert user not in printed
 
 
-def test_each_release_can_be_asked(nights: Any, shop: Any) -> None:
+def test_each_release_can_be_queried(nights: Any, shop: Any) -> None:
     before = nights.ask("SELECT max(as_of) AS newest FROM profiles", "--as-of", str(shop.empty_day))
     assert before[0]["newest"] == str(shop.empty_day)
     assert nights.ask("SELECT max(as_of) AS newest FROM profiles")[0]["newest"] == str(shop.last)
 
 
-def test_the_same_bytes_are_refused(nights: Any, shop: Any) -> None:
+def test_a_file_that_landed_already_is_refused(nights: Any, shop: Any) -> None:
     file = next(shop.folder.glob(f"events-{shop.last}*"))
     done = nights.call("land", "--source", "demo", file)
     assert done.returncode == 1
@@ -136,13 +136,13 @@ def test_a_day_that_has_not_landed(nights: Any, shop: Any) -> None:
     assert f"day {day} has not landed: the newest landed day is {shop.last}" in done.stderr
 
 
-def test_an_unreadable_file_leaves_nothing(nights: Any, tmp_path: Path) -> None:
-    cut = tmp_path / "events-cut.jsonl.gz"
-    cut.write_bytes(gzip.compress(b'{"id": "1"}\n' * 10_000)[:-40])
+def test_an_unreadable_file_leaves_nothing_behind(nights: Any, tmp_path: Path) -> None:
+    truncated = tmp_path / "events-truncated.jsonl.gz"
+    truncated.write_bytes(gzip.compress(b'{"id": "1"}\n' * 10_000)[:-40])
     before = sorted((nights.home / "landing").rglob("*"))
-    done = nights.call("land", "--source", "demo", cut)
+    done = nights.call("land", "--source", "demo", truncated)
     assert done.returncode == 1
-    assert f"{cut}: cannot be read as jsonl" in done.stderr
+    assert f"{truncated}: cannot be read as jsonl" in done.stderr
     assert sorted((nights.home / "landing").rglob("*")) == before
 
 
@@ -157,20 +157,20 @@ def test_a_wrong_expression_names_file_and_key(nights: Any, shop: Any, tmp_path:
     assert not (nights.home / "landing" / "shop").exists()
 
 
-def test_lines_that_vanish_from_the_landing_zone_fail_the_run(nights: Any, shop: Any) -> None:
+def test_lines_lost_from_the_landing_zone_fail_the_run(nights: Any, shop: Any) -> None:
     release = newest_release(nights)
     marker = nights.home / "landing" / "demo" / str(shop.last) / "_LANDED"
     closed = marker.read_text()
-    told = json.loads(closed)
-    marker.write_text(json.dumps({**told, "lines": told["lines"] + 1}))
+    landed = json.loads(closed)
+    marker.write_text(json.dumps({**landed, "lines": landed["lines"] + 1}))
     done = nights.call("clean", "--day", str(shop.last))
     marker.write_text(closed)
     assert done.returncode == 1
-    assert f"was closed with {told['lines'] + 1} lines, {told['lines']} are there" in done.stderr
+    assert f"was closed with {landed['lines'] + 1} lines, {landed['lines']} are there" in done.stderr
     assert newest_release(nights) == release
 
 
-def test_a_bad_batch_fails_its_gate_and_analysts_keep_the_release_before(
+def test_a_bad_batch_fails_its_gate_and_the_release_stays(
     nights: Any, shop: Any, tmp_path: Path, good_line: Any
 ) -> None:
     release = newest_release(nights)

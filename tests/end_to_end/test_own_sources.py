@@ -1,8 +1,8 @@
-"""Two logs with TOMLs of one's own, `shop` and `bare`, in one warehouse, by real processes.
+"""Two logs with their own TOMLs, `shop` and `bare`, in one warehouse, by real processes.
 
-The TOML of `shop` refuses lines: they are seen, it is mended, and a replay moves them. `bare` has items but no topics:
-clusters learnt from its history are the interests of the days after, which the same replay runs again.
-The tests of this file share one installation, and each begins where the one before ended.
+The TOML of `shop` rejects lines. They are listed, the TOML is corrected, and a replay moves them. `bare` has items but
+no tags. Clusters of its items become the tags of later days, which the same replay runs again.
+The tests share one installation, and each begins where the one before ended.
 """
 
 import json
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pipeline.landing.zone import LandingZone
 
 pytestmark = pytest.mark.end_to_end
 
@@ -55,7 +57,7 @@ WISH = '[event_types.wish]\nas = "like"\nweight = 2.0\n'
 
 @dataclass(frozen=True)
 class Wishes:
-    """An installation whose TOML of `shop` does not know the event type `wish`, and the files to mend it with."""
+    """An installation whose TOML of `shop` lacks the event type `wish`, and the files to correct it."""
 
     installation: Any
     folder: Path
@@ -65,37 +67,39 @@ class Wishes:
         return self.folder / "shop.toml"
 
     @property
-    def in_force(self) -> Path:
-        file: Path = self.installation.home / "landing" / "shop" / "source.toml"
-        return file
+    def zone(self) -> LandingZone:
+        return LandingZone(self.installation.home / "landing")
 
-    def replaced(self, content: str = TOML + WISH) -> Path:
-        file = self.folder / "mended.toml"
+    @property
+    def in_force(self) -> Path:
+        return self.zone.root / "shop" / "source.toml"
+
+    def corrected(self, content: str = TOML + WISH) -> Path:
+        file = self.folder / "corrected.toml"
         file.write_text(content)
         return file
 
     def replay(self, *options: str, toml: str = TOML + WISH) -> str:
-        told: str = self.installation.do("rejects", "replay", "--source", self.replaced(toml), *options)
-        return told
+        return str(self.installation.do("rejects", "replay", "--source", self.corrected(toml), *options))
 
     def outcomes(self) -> dict[str, int]:
-        """Return how many lines came in, and what became of them, as the runs and as the tables tell."""
-        [told] = self.installation.ask("""
+        """Return the number of lines and what became of them, by the runs and by the tables."""
+        [counts] = self.installation.ask("""
             SELECT sum(rows_in) AS lines, sum(rows_out['accepted']) AS accepted,
                 sum(rows_out['duplicates']) AS duplicates, sum(rows_out['rejects']) AS rejects,
                 (SELECT count(*) FROM events WHERE source = 'shop') AS events,
                 (SELECT count(*) FROM rejects WHERE source = 'shop') AS refused
             FROM runs WHERE step = 'clean' AND source = 'shop'
         """)
-        return {name: int(count) for name, count in told.items()}
+        return {name: int(count) for name, count in counts.items()}
 
     def newest_run(self) -> str:
-        [told] = self.installation.ask("SELECT run_id FROM releases ORDER BY published_at DESC LIMIT 1")
-        return str(told["run_id"])
+        [release] = self.installation.ask("SELECT run_id FROM releases ORDER BY published_at DESC LIMIT 1")
+        return str(release["run_id"])
 
 
 def log_lines() -> list[str]:
-    """Return three days of 20 users who view; on the last two some wish, one wish comes twice, one line is cut."""
+    """Return three days of 20 users who view. On the last two some wish; one wish comes twice, one line is broken."""
     lines = []
     for day in range(DAYS):
         for number in range(40):
@@ -111,7 +115,7 @@ def log_lines() -> list[str]:
 
 
 def bare_lines() -> list[str]:
-    """Return three days of thirty people, each with two sessions a day among the items of one group."""
+    """Return three days of thirty people, each with two sessions a day on the items of one group."""
     lines = []
     for number in range(DAYS):
         day = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=number)
@@ -127,7 +131,7 @@ def bare_lines() -> list[str]:
 
 @pytest.fixture(scope="module")
 def wishes(own_installation: Any, tmp_path_factory: pytest.TempPathFactory) -> Wishes:
-    """Both logs landed and run, `shop` by a TOML without the event type `wish`: eight lines and a copy are refused."""
+    """Both logs landed and run. The TOML of `shop` lacks the event type `wish`: eight lines and a copy are rejected."""
     made = Wishes(own_installation, tmp_path_factory.mktemp("wishes"))
     made.toml.write_text(TOML)
     (made.folder / "bare.toml").write_text(BARE_TOML)
@@ -138,15 +142,15 @@ def wishes(own_installation: Any, tmp_path_factory: pytest.TempPathFactory) -> W
     return made
 
 
-def test_the_list_shows_what_was_refused_and_why(wishes: Wishes) -> None:
+def test_the_list_shows_rejected_lines_and_reasons(wishes: Wishes) -> None:
     assert wishes.outcomes() == {
         "lines": 122, "accepted": 112, "duplicates": 0, "rejects": 10, "events": 112, "refused": 10,
     }  # fmt: skip
-    told = wishes.installation.do("rejects", "list")
-    assert "unknown_event_type" in told and "unparsable" in told and "2026-01-07" in told
-    assert "event type wish is not in [event_types] of the TOML" in told
-    assert "log.jsonl:61" in told and log_lines()[60][:30] in told
-    assert "throughline rejects replay --source my.toml" in told
+    printed = wishes.installation.do("rejects", "list")
+    assert "unknown_event_type" in printed and "unparsable" in printed and "2026-01-07" in printed
+    assert "event type wish is not in [event_types] of the TOML" in printed
+    assert "log.jsonl:61" in printed and log_lines()[60][:30] in printed
+    assert "throughline rejects replay --source my.toml" in printed
     rows = json.loads(wishes.installation.do("rejects", "list", "--source", "shop", "--format", "json"))
     assert [(row["reason"], row["line_count"]) for row in rows] == [("unknown_event_type", 9), ("unparsable", 1)]
     assert rows[0]["examples"][0]["text"] in log_lines()
@@ -162,23 +166,26 @@ def test_the_list_shows_what_was_refused_and_why(wishes: Wishes) -> None:
     ],
     ids=["expression", "key", "name", "gate"],
 )
-def test_a_broken_toml_leaves_all_as_it_was(wishes: Wishes, toml: str, message: str) -> None:
+def test_a_broken_toml_changes_nothing(wishes: Wishes, toml: str, message: str) -> None:
     run = wishes.newest_run()
-    done = wishes.installation.call("rejects", "replay", "--source", wishes.replaced(toml))
+    done = wishes.installation.call("rejects", "replay", "--source", wishes.corrected(toml))
     assert done.returncode == 1
     assert message in done.stderr
-    if "running mend" in done.stdout:
-        assert "nothing was published, and shop keeps the TOML that it had" in done.stderr
+    if "running replace_source" in done.stdout:
+        assert "nothing was published, and shop keeps its former TOML" in done.stderr
     assert wishes.in_force.read_text() == TOML
-    assert not list(wishes.in_force.parent.glob("mended/*"))
+    assert not wishes.zone.replaced_files("shop")
     assert wishes.newest_run() == run
 
 
-def test_a_dry_run_tells_and_does_nothing(wishes: Wishes) -> None:
+def test_a_dry_run_prints_the_plan_and_changes_nothing(wishes: Wishes) -> None:
     run = wishes.newest_run()
-    told = wishes.replay("--dry-run")
-    assert "rejected lines of shop from 2026-01-06 on: 9 unknown_event_type, 1 unparsable" in told
-    assert "would run mend, clean, sessions, sequences, score, profiles, publish for 2026-01-06 to 2026-01-07" in told
+    printed = wishes.replay("--dry-run")
+    assert "rejected lines of shop from 2026-01-06 on: 9 unknown_event_type, 1 unparsable" in printed
+    assert (
+        "would run replace_source, clean, sessions, sequences, score, profiles, publish for 2026-01-06 to 2026-01-07"
+        in printed
+    )
     assert wishes.in_force.read_text() == TOML
     assert wishes.newest_run() == run
 
@@ -186,20 +193,21 @@ def test_a_dry_run_tells_and_does_nothing(wishes: Wishes) -> None:
 OF_BARE = "user_id IN (SELECT user_id FROM events WHERE source = 'bare')"
 
 
-def test_clusters_are_learnt_from_the_days_before(wishes: Wishes) -> None:
+def test_clusters_are_trained_on_earlier_days(wishes: Wishes) -> None:
     here = wishes.installation
-    [guesses] = here.ask(f"SELECT count(*) AS n, sum(evidence_count) AS told FROM user_interests WHERE {OF_BARE}")
-    assert guesses["n"] > 0 and guesses["told"] == 0, "what is popular in the shop, and nothing of their own"
-    told = here.do("clusters", "--through", TRAINED)
-    assert "clusters-1.20260106 of bare: 12 items have a tag" in told
-    assert f"`throughline run --from {NEXT} --to {NEXT}` gives them its tags" in told
+    [guesses] = here.ask(f"SELECT count(*) AS n, sum(evidence_count) AS evidence FROM user_interests WHERE {OF_BARE}")
+    assert guesses["n"] > 0 and guesses["evidence"] == 0, "popular tags of the shop, without evidence"
+    printed = here.do("clusters", "--through", TRAINED)
+    assert "clusters-1.20260106 of bare: 12 items have a tag" in printed
+    assert f"`throughline run --from {NEXT} --to {NEXT}` gives them its tags" in printed
 
 
 def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
-    (wishes.in_force.parent / "mended").mkdir(exist_ok=True)
-    (wishes.in_force.parent / "mended" / "replay_of_a_killed_run.toml").write_text("half a")
-    told = wishes.replay("--reason", "unknown_event_type")
-    assert "of 10 rejected lines 9 moved: 8 to events, 1 are duplicates; still rejected: 1 unparsable" in told
+    leftover = wishes.zone.replaced_file("shop", "replay_of_a_killed_run")
+    leftover.parent.mkdir(exist_ok=True)
+    leftover.write_text("half a")
+    printed = wishes.replay("--reason", "unknown_event_type")
+    assert "of 10 rejected lines 9 moved: 8 to events, 1 are duplicates; still rejected: 1 unparsable" in printed
     assert wishes.outcomes() == {
         "lines": 122, "accepted": 120, "duplicates": 1, "rejects": 1, "events": 120, "refused": 1,
     }  # fmt: skip
@@ -214,14 +222,14 @@ def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
     )
     assert placed["n"] == 120
     assert wishes.in_force.read_text() == TOML + WISH
-    assert not list(wishes.in_force.parent.glob("mended/*"))
+    assert not wishes.zone.replaced_files("shop")
 
 
-def test_the_profiles_of_the_newest_day_know_the_moved_lines(wishes: Wishes) -> None:
-    [told] = wishes.installation.ask(
+def test_the_newest_profiles_count_the_moved_lines(wishes: Wishes) -> None:
+    [profiles] = wishes.installation.ask(
         f"SELECT sum(event_count) AS events, min(as_of) AS oldest FROM current_profiles WHERE NOT {OF_BARE}"
     )
-    assert (int(told["events"]), told["oldest"]) == (120, "2026-01-07")
+    assert (int(profiles["events"]), profiles["oldest"]) == (120, "2026-01-07")
     hashes = wishes.installation.ask(
         "SELECT DISTINCT config_hash FROM profiles WHERE as_of >= DATE '2026-01-06' "
         "UNION SELECT config_hash FROM (SELECT * FROM releases ORDER BY published_at DESC LIMIT 1)"
@@ -229,7 +237,7 @@ def test_the_profiles_of_the_newest_day_know_the_moved_lines(wishes: Wishes) -> 
     assert len(hashes) == 1
 
 
-def test_clusters_are_the_interests_of_the_days_after(wishes: Wishes) -> None:
+def test_clusters_are_the_interests_of_later_days(wishes: Wishes) -> None:
     here = wishes.installation
     version = here.ask("SELECT tag, list(item_id ORDER BY item_id) AS items FROM item_clusters GROUP BY tag")
     assert sorted(row["items"] for row in version) == sorted(sorted(group) for group in GROUPS)

@@ -1,4 +1,4 @@
-"""Which days of a demo are history, and which are nights under Airflow."""
+"""The days of a demo: history, then nights under Airflow."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def days(text: str) -> DayRange:
         ("2026-01-05 2026-01-05", 2, "2026-01-05 2026-01-05", None),
     ],
 )
-def test_the_last_days_are_nights_where_history_is_left(
+def test_the_last_days_are_nights_if_history_remains(
     all_days: str, night_count: int, history: str, nights: str | None
 ) -> None:
     assert split_days(days(all_days), night_count) == (days(history), days(nights) if nights else None)

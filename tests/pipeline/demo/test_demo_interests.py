@@ -1,4 +1,4 @@
-"""Planted interests can be found by who looks at all visits, not by who looks at the last one; order tells more."""
+"""The true interests can be found from all visits but not from the last one; the order of visits helps."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def log() -> DemoLog:
     return make_log(DemoPlan(users=400))
 
 
-def test_decayed_counts_find_the_planted_interests(log: DemoLog) -> None:
+def test_decayed_counts_find_the_true_interests(log: DemoLog) -> None:
     assert recall_of_top_3(log, decayed_counts(log)) >= 0.75
 
 
@@ -28,7 +28,7 @@ def test_the_last_visit_alone_does_not_find_them(log: DemoLog) -> None:
     assert recall_of_top_3(log, last_visit_counts(log)) <= 0.55
 
 
-def test_counts_without_decay_are_misled_by_past_interests(log: DemoLog) -> None:
+def test_counts_without_decay_keep_past_interests(log: DemoLog) -> None:
     undecayed, decayed = decayed_counts(log, half_life_days=1_000.0), decayed_counts(log)
     assert past_interests_in_top_3(log, undecayed) > past_interests_in_top_3(log, decayed) + 0.1
 
@@ -42,13 +42,13 @@ def test_a_visit_is_mostly_about_one_interest(log: DemoLog) -> None:
 
 
 def test_visits_follow_an_order_that_counts_cannot_see(log: DemoLog) -> None:
-    """Where a person has three interests or more, that of the visit before tells the next better than weights do."""
+    """With three or more interests, that of the visit before predicts the next one better than the weights do."""
     visits = plan_visits(log.plan, log.people)
     in_order, chances = [], []
     for number in range(1, len(visits.tag)):
         person = log.people[visits.person[number]]
         day = int((visits.start_ms[number] - log.plan.start_ms) // DAY_MS)
-        held = {one.tag: one.strength(day) for one in interests_on(person, day)}
+        held = {one.tag: one.weight_on(day) for one in interests_on(person, day)}
         before, tag = int(visits.tag[number - 1]), int(visits.tag[number])
         if visits.person[number - 1] != visits.person[number] or before not in held or len(held) < 3:
             continue
@@ -59,7 +59,7 @@ def test_visits_follow_an_order_that_counts_cannot_see(log: DemoLog) -> None:
     assert np.mean(in_order) > np.mean(chances) + 0.2
 
 
-def test_new_interests_follow_in_the_theme_and_are_searched_for_before(log: DemoLog) -> None:
+def test_new_interests_follow_in_the_theme_after_searches(log: DemoLog) -> None:
     visits = plan_visits(log.plan, log.people)
     begun = [(person, one) for person, of in enumerate(log.people) for one in of.interests if one.first_day > ALWAYS]
     follows = [any(next_in_theme(old.tag) == one.tag for old in log.people[person].interests) for person, one in begun]
@@ -91,7 +91,7 @@ def test_activity_is_skewed_and_popular_items_are_few(log: DemoLog) -> None:
 
 
 def recall_of_top_3(log: DemoLog, scores: Floats) -> float:
-    """Return the mean share of planted interests among each person's three strongest tags.
+    """Return the mean share of true interests among each person's top three tags.
 
     Counts people with ten events or more in the last two weeks. scores: (person, tag); a tag scored 0 is not predicted.
     """
@@ -100,22 +100,25 @@ def recall_of_top_3(log: DemoLog, scores: Floats) -> float:
     recent = np.bincount(touches.actor[is_recent], minlength=len(log.people))
     recalls = []
     for number in np.flatnonzero(recent >= 10):
-        planted = {one.tag for one in interests_on(log.people[number], last_day)}
-        recalls.append(len(planted & top_3(scores[number])) / min(3, len(planted)))
+        true = {one.tag for one in interests_on(log.people[number], last_day)}
+        recalls.append(len(true & top_3(scores[number])) / min(3, len(true)))
     return float(np.mean(recalls))
 
 
 def past_interests_in_top_3(log: DemoLog, scores: Floats) -> float:
-    """Return the share of interests that ended more than a week ago and still are among their person's top three."""
+    """Return the share of interests that ended over a week ago and are still among their person's top three."""
     week_ago = log.plan.days - 8
     ended = [
-        (number, one.tag) for number, who in enumerate(log.people) for one in who.interests if one.last_day < week_ago
+        (number, one.tag)
+        for number, person in enumerate(log.people)
+        for one in person.interests
+        if one.last_day < week_ago
     ]
     return float(np.mean([tag in top_3(scores[number]) for number, tag in ended]))
 
 
 def top_3(scores: Floats) -> set[int]:
-    """Return the places of the three highest scores above 0."""
+    """Return the indices of the three highest scores above 0."""
     return {int(tag) for tag in np.argsort(-scores, kind="stable")[:3] if scores[tag] > 0}
 
 

@@ -1,4 +1,4 @@
-"""The demo's log on disk: the same bytes for the same plan, and as many of each kind of line as the summary says."""
+"""The demo's log on disk: the same bytes for the same plan, and the counts of the summary."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ PLAN = DemoPlan(users=150)
 
 @dataclass(frozen=True)
 class Written:
-    """What lies on disk, read again. lines: (arrival day, text) in order of files and lines."""
+    """The files read back. lines: (arrival day, text) in order of files and lines."""
 
     folder: Path
     summary: DemoSummary
@@ -31,12 +31,12 @@ class Written:
 
     @property
     def records(self) -> list[tuple[date, dict[str, Any]]]:
-        """Return the lines that are whole JSON objects."""
+        """Return the lines that are complete JSON objects."""
         return [(day, json.loads(text)) for day, text in self.lines if text.endswith("}")]
 
     @property
     def accepted(self) -> list[tuple[date, dict[str, Any]]]:
-        """Return the first line of each acceptable event."""
+        """Return the first line of each valid event."""
         by_id: dict[str, tuple[date, dict[str, Any]]] = {}
         for day, record in self.records:
             if has_owner(record) and created_at(record) and record["type"] in known_types():
@@ -66,13 +66,13 @@ def test_another_seed_gives_another_log(tmp_path: Path) -> None:
     assert first != second
 
 
-def test_progress_is_told_after_each_day(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    write_demo_log(tmp_path, DemoPlan(users=20, days=7), lambda done, total: told.append((done, total)))
-    assert told == [(day, 7) for day in range(1, 8)]
+def test_progress_is_reported_after_each_day(tmp_path: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    write_demo_log(tmp_path, DemoPlan(users=20, days=7), lambda done, total: progress.append((done, total)))
+    assert progress == [(day, 7) for day in range(1, 8)]
 
 
-def test_summary_counts_what_is_in_the_files(written: Written) -> None:
+def test_the_summary_counts_lines_as_in_the_files(written: Written) -> None:
     summary, records = written.summary, [record for _, record in written.records]
     assert summary.files == len(list(written.folder.glob("events-*")))
     assert summary.bytes == sum(file.stat().st_size for file in written.folder.glob("events-*"))
@@ -88,7 +88,7 @@ def test_summary_counts_what_is_in_the_files(written: Written) -> None:
     assert summary.items == len({json.loads(line)["item"] for line in lines_of_catalogue})
 
 
-def test_summary_counts_copies_as_the_files_have_them(written: Written) -> None:
+def test_the_summary_counts_copies_as_in_the_files(written: Written) -> None:
     first: dict[str, dict[str, Any]] = {}
     kinds: Counter[str] = Counter()
     for _, record in written.records:
@@ -106,7 +106,7 @@ def test_summary_counts_copies_as_the_files_have_them(written: Written) -> None:
     }
 
 
-def test_summary_counts_robots_and_clocks_as_the_files_have_them(written: Written) -> None:
+def test_the_summary_counts_bots_and_clocks_as_in_the_files(written: Written) -> None:
     bots = {one["user"]: one["is_declared"] for one in truth(written.folder) if one["is_bot"]}
     of_bots = Counter(bots[owner(record)] for _, record in written.accepted if owner(record) in bots)
     assert of_bots == {True: written.summary.declared_bot_events, False: written.summary.undeclared_bot_events}
@@ -122,29 +122,29 @@ def test_summary_counts_robots_and_clocks_as_the_files_have_them(written: Writte
     assert 0 < len(wrong) <= written.summary.skewed_events
 
 
-def test_every_kind_of_dirt_is_there(written: Written) -> None:
+def test_every_kind_of_noise_occurs(written: Written) -> None:
     assert [name for name, count in vars(written.summary).items() if count == 0] == []
 
 
-def test_a_line_lies_in_the_file_of_the_day_it_was_received(written: Written) -> None:
+def test_a_line_is_in_the_file_of_its_arrival_day(written: Written) -> None:
     assert all(moment(record["received"]).date() == day for day, record in written.records)
     received = [record["received"] for _, record in written.records]
     assert all(earlier <= later for earlier, later in pairwise(received))
 
 
-def test_nothing_happens_after_it_was_received(written: Written) -> None:
+def test_events_happen_before_they_are_received(written: Written) -> None:
     lateness = [moment(record["received"]) - event_at(record) for _, record in written.accepted]
     assert min(lateness) > timedelta(0)
     assert timedelta(days=2) < max(lateness) <= timedelta(days=5)
 
 
-def test_some_events_come_before_log_in_and_robots_that_say_so_never_log_in(written: Written) -> None:
+def test_some_events_come_before_log_in_and_crawlers_never_log_in(written: Written) -> None:
     nameless = [record for _, record in written.accepted if record["user"] is None]
     assert any(record["ua"] in BROWSERS for record in nameless)
     assert all(record["user"] is None for _, record in written.accepted if record["ua"] in CRAWLERS)
 
 
-def test_undeclared_robots_look_like_browsers_and_are_too_busy_for_people(written: Written) -> None:
+def test_scrapers_look_like_browsers_and_are_too_busy_for_people(written: Written) -> None:
     scrapers = {one["user"] for one in truth(written.folder) if one["is_bot"] and not one["is_declared"]}
     hits = Counter((day, record["user"]) for day, record in written.accepted if record["user"] in scrapers)
     assert len(scrapers) == 2
@@ -152,9 +152,9 @@ def test_undeclared_robots_look_like_browsers_and_are_too_busy_for_people(writte
     assert {record["ua"] for _, record in written.accepted if record["user"] in scrapers} <= set(BROWSERS)
 
 
-def test_only_crawlers_name_themselves_robots() -> None:
-    listed = pytest.importorskip("crawleruseragents").CRAWLER_USER_AGENTS_DATA
-    declared = re.compile("|".join(f"(?:{entry['pattern']})" for entry in listed))
+def test_only_crawlers_name_themselves_bots() -> None:
+    crawlers = pytest.importorskip("crawleruseragents").CRAWLER_USER_AGENTS_DATA
+    declared = re.compile("|".join(f"(?:{entry['pattern']})" for entry in crawlers))
     assert [user_agent for user_agent in BROWSERS if declared.search(user_agent)] == []
     assert [user_agent for user_agent in CRAWLERS if not declared.search(user_agent)] == []
 
@@ -170,7 +170,7 @@ def test_every_item_has_a_known_tag_and_outdated_records_come_first(written: Wri
     assert {record["item"] for _, record in written.accepted if record["item"]} <= set(seen)
 
 
-def test_truth_names_tags_of_the_catalogue_strongest_first(written: Written) -> None:
+def test_true_interests_are_tags_of_the_catalogue_highest_weight_first(written: Written) -> None:
     for one in truth(written.folder):
         weights = [interest["weight"] for interest in one["interests"]]
         assert {interest["tag"] for interest in one["interests"] + one["history"]} <= set(TAGS)
