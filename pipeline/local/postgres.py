@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-from pipeline.errors import ThroughlineError
+from pipeline.errors import ThroughlineError, UsageError
 from pipeline.files import write_private
 from pipeline.settings import Settings
 
@@ -35,7 +35,15 @@ def password_file(settings: Settings) -> Path:
 
 
 def url(settings: Settings, database: str = CATALOG_DATABASE) -> str:
-    """Return the libpq URL of a database, password included: never print it."""
+    """Return the libpq URL of a database. It holds the password, so never print it.
+
+    Raises UsageError if this home has no local PostgreSQL.
+    """
+    if not password_file(settings).is_file():
+        raise UsageError(
+            f"no local PostgreSQL in {settings.home}: run the step by `throughline`, which starts one, "
+            f"or set THROUGHLINE_LEASE_URL to the PostgreSQL that keeps the lease"
+        )
     password = password_file(settings).read_text().strip()
     return f"postgresql://{USER}:{password}@{HOST}:{settings.postgres_port}/{database}"
 

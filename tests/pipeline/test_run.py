@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from pipeline.errors import UsageError
 from pipeline.local.spark_config import class_archive
 from pipeline.runner import run
 from pipeline.runner.process import StepFailed
 from pipeline.settings import Settings
+from pipeline.warehouse.lease import Lease
 
 REST = {"type": "rest", "uri": "http://127.0.0.1:1"}
 
@@ -55,3 +57,8 @@ def test_the_local_postgres_starts_where_a_run_needs_it(
     settings = Settings(home=tmp_path, **values)
     run.open_lease(settings, "a_run", date(2026, 1, 31))
     assert started == ([settings] if is_started else [])
+
+
+def test_a_lease_without_a_server_says_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no local PostgreSQL in .*set THROUGHLINE_LEASE_URL"):
+        Lease(Settings(home=tmp_path, catalog=REST), "a_run", date(2026, 1, 31))
