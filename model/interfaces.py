@@ -93,6 +93,13 @@ class Scorer(Protocol):
         """Return the scores of every user. A user's scores do not depend on the other users."""
 
 
+ProgressCallback = Callable[[str], None]  # is called with what is done next
+
+
+def no_callback(step: str) -> None:
+    """A ProgressCallback that ignores its steps."""
+
+
 # Returns the scorer of a day, given the newest row of every user known by that day.
 ScorerAsOf = Callable[[pa.Table, date], Scorer]
 

@@ -1,16 +1,10 @@
-"""Which days teach, which choose, which judge: one global split in time.
+"""The cutoffs of an evaluation or a training: one global split in time.
 
-    ... | taught | taught | validation | test |
-                          V            D      D + h
+    ... | train | train | validation | test |
+                        V            T      T + h
 
-A cut is the day before a window of h days; what is touched in the window is what is asked at the cut.
-
-Which weeks teach, which one chooses, which one judges.
-
-    ... | taught | taught | validation | judging week |
-                                                     end of `through`
-
-A cut is the day before a week; the week's touches are what is asked at the cut.
+A cutoff is the day before a window of h days. A model knows what happened by the end of the cutoff and predicts what
+users touch in the window.
 """
 
 from collections.abc import Mapping
@@ -21,23 +15,23 @@ from typing import Any
 from model.data.days import HORIZON_DAYS
 from model.errors import InputError, UsageError
 
-LOOK_BACK_DAYS = 7  # before the oldest cut, else everybody seems to be new
-MAX_TRAIN_CUTOFFS = 4  # cuts before the validation cut; older ones tell of another time
+LOOK_BACK_DAYS = 7  # before the oldest cutoff; without them every user would seem to be new
+MAX_TRAIN_CUTOFFS = 4  # before the validation cutoff; older windows describe another time
 MAX_HORIZON_DAYS = 28
 
 
 @dataclass(frozen=True)
-class Split:
-    """The cuts of one evaluation. Each window begins the day after its cut."""
+class Cutoffs:
+    """Each window begins the day after its cutoff and lasts `horizon_days`."""
 
-    taught: tuple[date, ...]  # oldest first
+    train: tuple[date, ...]  # oldest first
     validation: date
     test: date
-    horizon_days: int
+    horizon_days: int = HORIZON_DAYS
 
     @property
-    def cutoffs(self) -> tuple[date, ...]:
-        return (*self.taught, self.validation, self.test)
+    def all(self) -> tuple[date, ...]:
+        return (*self.train, self.validation, self.test)
 
     @property
     def last(self) -> date:
@@ -48,13 +42,13 @@ class Split:
         """Return the last day of the window of `cutoff`."""
         return cutoff + timedelta(days=self.horizon_days)
 
-    def ended_by(self, cutoff: date) -> tuple[date, ...]:
-        """Return the cuts whose windows have ended by `cutoff`."""
-        return tuple(one for one in self.cutoffs if self.end_of(one) <= cutoff)
+    def ended_by(self, day: date) -> tuple[date, ...]:
+        """Return the cutoffs whose windows have ended by `day`."""
+        return tuple(one for one in self.all if self.end_of(one) <= day)
 
     def as_json(self) -> Mapping[str, Any]:
         return {
-            "taught": [str(cutoff) for cutoff in self.taught],
+            "train": [str(cutoff) for cutoff in self.train],
             "validation": str(self.validation),
             "test": str(self.test),
             "test_window": [str(self.test + timedelta(days=1)), str(self.last)],
@@ -63,16 +57,16 @@ class Split:
 
 
 def min_days(horizon_days: int) -> int:
-    """Return how many days a log needs: a week to look back on, a window to teach, one to choose, one to judge."""
+    """Return how many days a log needs: those to look back on and one window each to train, validate and test."""
     return LOOK_BACK_DAYS + 3 * horizon_days
 
 
-def split(as_of: date, horizon_days: int, oldest: date | None, newest: date | None) -> Split:
-    """Lay out the windows around the test cut `as_of`.
+def evaluation_cutoffs(as_of: date, horizon_days: int, oldest: date | None, newest: date | None) -> Cutoffs:
+    """Return the cutoffs of an evaluation whose test cutoff is `as_of`.
 
     oldest, newest: first and last day known, None where there is none.
-    Raises UsageError if the horizon is no number of days from 1 to 28, InputError if the test window is not over or
-    the log is too young.
+    Raises UsageError if the horizon is not 1 to 28 days, InputError if the test window is not over or the log is too
+    young.
     """
     if not 1 <= horizon_days <= MAX_HORIZON_DAYS:
         raise UsageError(f"--horizon-days {horizon_days}: expected 1 to {MAX_HORIZON_DAYS}, usually 7 or 1")
@@ -84,57 +78,40 @@ def split(as_of: date, horizon_days: int, oldest: date | None, newest: date | No
     earliest = oldest + timedelta(days=min_days(horizon_days) - 1) - horizon
     if as_of + horizon > newest:
         raise InputError(
-            f"the days that judge are not over: --as-of {as_of} asks what came through {as_of + horizon}, and the last "
-            f"day known is {newest}; evaluate as of {newest - horizon} at the latest, or run more days"
+            f"the test window is not over: --as-of {as_of} needs the days through {as_of + horizon}, and the last day "
+            f"known is {newest}; evaluate as of {newest - horizon} at the latest, or run more days"
         )
     if as_of < earliest:
         raise InputError(
             f"too little history to evaluate as of {as_of}: found days in interest.sequences: "
             f"{max((as_of - oldest).days + 1, 0)}, from {oldest}; expected {min_days(horizon_days) - horizon_days} "
-            f"at least, {LOOK_BACK_DAYS} to look back on and {horizon_days} each to learn from and to choose by; "
+            f"at least, {LOOK_BACK_DAYS} to look back on and {horizon_days} each to train and to validate; "
             f"run earlier days, or evaluate as of {earliest} at the earliest"
         )
-    validation = as_of - horizon
-    first_cutoff = oldest + timedelta(days=LOOK_BACK_DAYS - 1)
-    cutoffs = (validation - number * horizon for number in range(MAX_TRAIN_CUTOFFS, 0, -1))
-    return Split(tuple(cutoff for cutoff in cutoffs if cutoff >= first_cutoff), validation, as_of, horizon_days)
+    return _cutoffs(as_of, horizon_days, oldest)
 
 
-WEEK = timedelta(days=HORIZON_DAYS)
-MIN_DAYS = 4 * HORIZON_DAYS  # a week to look back on, one to teach, one to choose by, one to judge by
+def training_cutoffs(through: date, oldest: date | None) -> Cutoffs:
+    """Return the cutoffs of a training: its test window is the week that ends with `through`.
 
-
-@dataclass(frozen=True)
-class Plan:
-    """The cuts of one training."""
-
-    through: date
-    taught: tuple[date, ...]  # oldest first
-    validation: date
-    judged: date
-
-    @property
-    def cutoffs(self) -> tuple[date, ...]:
-        return (*self.taught, self.validation, self.judged)
-
-
-def plan(through: date, oldest: date | None) -> Plan:
-    """Lay out the weeks before the end of `through`.
-
-    oldest: first day of the log, None where there is none.
-    Raises InputError if the log is too young.
+    oldest: first day known, None where there is none. Raises InputError if the log is too young.
     """
     days = 0 if oldest is None else (through - oldest).days + 1
-    if oldest is None or days < MIN_DAYS:
+    expected = min_days(HORIZON_DAYS)
+    if oldest is None or days < expected:
         found = "none" if oldest is None or days <= 0 else f"{days}, from {oldest}"
-        earliest = f" (here {oldest + timedelta(days=MIN_DAYS - 1)} at the earliest)" if oldest else ""
+        earliest = f" (here {oldest + timedelta(days=expected - 1)} at the earliest)" if oldest else ""
         raise InputError(
             f"too little history to train through {through}: found days in interest.sequences: {found}; expected "
-            f"{MIN_DAYS} at least, a week each to look back on, to learn from, to choose by and to judge by; "
+            f"{expected} at least, a week each to look back on, to train, to validate and to test; "
             f"run more days, or train through a later one{earliest}"
         )
-    judged = through - WEEK
-    validation = judged - WEEK
-    first_cutoff = oldest + WEEK - timedelta(days=1)
-    cutoffs = (validation - number * WEEK for number in range(MAX_TRAIN_CUTOFFS, 0, -1))
-    return Plan(through, tuple(cutoff for cutoff in cutoffs if cutoff >= first_cutoff), validation, judged)
+    return _cutoffs(through - timedelta(days=HORIZON_DAYS), HORIZON_DAYS, oldest)
+
+
+def _cutoffs(test: date, horizon_days: int, oldest: date) -> Cutoffs:
+    horizon = timedelta(days=horizon_days)
+    validation = test - horizon
+    first_cutoff = oldest + timedelta(days=LOOK_BACK_DAYS - 1)
+    train = (validation - number * horizon for number in range(MAX_TRAIN_CUTOFFS, 0, -1))
+    return Cutoffs(tuple(cutoff for cutoff in train if cutoff >= first_cutoff), validation, test, horizon_days)

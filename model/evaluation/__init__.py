@@ -1,1 +1,1 @@
-"""The referee: contestants judged on days that none of them has seen (MODEL.md 4)."""
+"""Compares models on days that none of them has seen."""

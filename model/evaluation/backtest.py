@@ -1,10 +1,10 @@
-"""The whole evaluation: tune on the validation cut, refit through the test cut, guard, judge, compare."""
+"""One evaluation: tune at the validation cutoff, fit at the test cutoff, check for leakage, test, compare."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.folds import Histories, TrainingWindows
 from model.evaluation.calibration import fit_calibrator
 from model.evaluation.entrants import Pretrained, Selected, entrants
@@ -21,107 +21,111 @@ from model.evaluation.results import (
     learning_curve_of,
 )
 from model.evaluation.returning import Returning, best_returning, return_auc
-from model.interfaces import FittedModel, Model
+from model.interfaces import FittedModel, Model, ProgressCallback, no_callback
 
-ProgressCallback = Callable[[str], None]
-STEPS_PER_ENTRANT = 3  # how often `told` is called for each entrant; once more at the start and at the end
+STEPS_PER_ENTRANT = 3  # calls of `progress` for each entrant; there is one more at the start and one at the end
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came of it."""
+    """The outcome of an evaluation."""
 
-    split: Split
-    users: int  # asked about at the test cut
+    split: Cutoffs
+    users: int  # in the test set
     test_users: int  # of these, who touched a tag in the test window
     returned_users: int
     tags: int
     leaderboard: Leaderboard
-    tried: Mapping[str, Sequence[Mapping[str, object]]]  # by family
+    tried: Mapping[str, Sequence[Mapping[str, object]]]  # by name of the entrant
     return_auc: Mapping[str, float]
 
 
 def evaluate(
-    known: Histories,
-    split: Split,
-    families: Mapping[str, Sequence[Model]],
-    ready: Sequence[Pretrained] = (),
+    histories: Histories,
+    cutoffs: Cutoffs,
+    search_spaces: Mapping[str, Sequence[Model]],
+    pretrained: Sequence[Pretrained] = (),
     returning: Mapping[str, Sequence[Returning]] | None = None,
-    told: ProgressCallback = lambda doing: None,
+    progress: ProgressCallback = no_callback,
 ) -> Evaluation:
-    """Judge the best setting of each family and every ready model on the test window of `split`.
+    """Test the best setting of each search space and every pretrained model on the test window.
 
-    families: settings of one method by its name. ready: models that come as they are; one that did not exist at the
-    test cut is left out. returning: settings of who foretells who comes back, by name.
-    told: called with what is done before it is, 2 + 3 times the number of entrants.
-    Raises InputError if too few users touched a tag in the test window or in the validation window, LeakError if a
-    contestant breaks a guard, ValueError if nobody is left to judge or two have the same name.
+    search_spaces: settings of one method by its name. pretrained: models without settings; one that did not exist at
+    the test cutoff is left out. returning: settings of the predictors of who returns, by name.
+    progress: called before each step, 2 + 3 times the number of entrants.
+    Raises InputError if too few users touched a tag in the test or the validation window, LeakError if a model fails a
+    leakage check, ValueError if no entrant is left or two have the same name.
     """
-    told("laying out the windows")
-    validation, test = build_test_set(known, split, split.validation), build_test_set(known, split, split.test)
+    progress("building the windows")
+    validation, test = (build_test_set(histories, cutoffs, day) for day in (cutoffs.validation, cutoffs.test))
     require_test_users(validation)
     require_test_users(test)
-    windows = TrainingWindows(known, split)
-    taught = windows.by(known, split.test)  # before anybody's time is taken
-    judged, tried = [], {}
-    for entrant in entrants(families, ready):
-        told(f"tuning {entrant.name}")
-        chosen = entrant.choose(windows, validation)
-        tried[chosen.name] = chosen.tried
-        found = _judged(chosen, known, test, told)
-        if found:
-            judged.append(found)
-    told("comparing")
-    taught_before = windows.by(known, split.validation)
+    windows = TrainingWindows(histories, cutoffs)
+    train_windows = windows.by(histories, cutoffs.test)  # built here, so that no entrant's time includes it
+    results, tried = [], {}
+    for entrant in entrants(search_spaces, pretrained):
+        progress(f"tuning {entrant.name}")
+        selected = entrant.choose(windows, validation)
+        tried[selected.name] = selected.tried
+        result = evaluate_selected(selected, histories, test, progress)
+        if result:
+            results.append(result)
+    progress("comparing")
+    earlier_windows = windows.by(histories, cutoffs.validation)
     return Evaluation(
-        split=split,
+        split=cutoffs,
         users=test.users,
-        test_users=int((test.answers_U > 0).sum()),
+        test_users=test.answering_users,
         returned_users=int(test.has_returned_U.sum()),
         tags=test.tags,
-        leaderboard=build_leaderboard(judged),
+        leaderboard=build_leaderboard(results),
         tried=tried,
         return_auc={
-            name: return_auc(best_returning(grid, taught_before, validation), taught, test)
+            name: return_auc(best_returning(grid, earlier_windows, validation), train_windows, test)
             for name, grid in (returning or {}).items()
         },
     )
 
 
-def _judged(chosen: Selected, known: Histories, test: TestSet, told: ProgressCallback) -> EvaluationResult | None:
-    """Return how the chosen one does at the test cut, None where there is nothing of it yet."""
-    told(f"preparing {chosen.name}")
+def evaluate_selected(
+    selected: Selected, histories: Histories, test: TestSet, progress: ProgressCallback = no_callback
+) -> EvaluationResult | None:
+    """Return the result of one entrant on the test set, None if it did not exist at that cutoff.
+
+    progress: called twice. Raises LeakError if the model fails a leakage check.
+    """
+    progress(f"fitting {selected.name}")
     started = time.perf_counter()
-    ranker = chosen.fit(known, test.cutoff)
+    model = selected.fit(histories, test.cutoff)
     seconds = time.perf_counter() - started
-    told(f"judging {chosen.name}")
-    if ranker is None:
+    progress(f"testing {selected.name}")
+    if model is None:
         return None
 
-    def fit(known: Histories) -> FittedModel:
-        again = chosen.fit_for_leakage_check(known, test.cutoff)
-        assert again is not None, f"{chosen.name} was there at {test.cutoff} and is no more"
+    def fit_again(histories: Histories) -> FittedModel:
+        again = selected.fit_for_leakage_check(histories, test.cutoff)
+        assert again is not None, f"{selected.name} existed at {test.cutoff} a moment ago"
         return again
 
-    require_no_future_leak(chosen.name, fit, known, test.cutoff)
-    require_batch_independence(chosen.name, ranker, test.asked, BATCH_TOLERANCE)
-    top_k = predict_top_k(ranker, test)
+    require_no_future_leak(selected.name, fit_again, histories, test.cutoff)
+    require_batch_independence(selected.name, model, test.asked, BATCH_TOLERANCE)
+    top_k = predict_top_k(model, test)
     return evaluate_top_k(
-        chosen.name,
-        chosen.settings,
+        selected.name,
+        selected.settings,
         top_k,
-        score_reading_of(chosen),
-        chosen.predicts_probabilities,
-        Cost(tuning=chosen.seconds, preparing=seconds, scoring=top_k.seconds),
-        learning_curve_of(ranker),
+        score_reading_of(selected),
+        selected.predicts_probabilities,
+        Cost(tuning=selected.seconds, preparing=seconds, scoring=top_k.seconds),
+        learning_curve_of(model),
     )
 
 
-def score_reading_of(chosen: Selected) -> ScoreReading:
-    """Return how the strengths of an entrant are to be read, by what it said at the validation cut."""
-    if chosen.validation is None:
+def score_reading_of(selected: Selected) -> ScoreReading:
+    """Return the threshold and the calibration fitted to the predictions at the validation cutoff."""
+    if selected.validation is None:
         return ScoreReading(None, None)
     return ScoreReading(
-        threshold=tuned_threshold(chosen.validation),
-        calibrator=fit_calibrator(chosen.validation, chosen.predicts_probabilities),
+        threshold=tuned_threshold(selected.validation),
+        calibrator=fit_calibrator(selected.validation, selected.predicts_probabilities),
     )

@@ -1,4 +1,4 @@
-"""`python -m model evaluate`: from the table of sequences to a page, a report and a run in MLflow."""
+"""`python -m model evaluate`: evaluates models on the table of sequences; writes a page, a report and an MLflow run."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from model.baselines.grids import GRIDS, RETURN_GRID
 from model.counts.model import VERSION as COUNTS
-from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Split, split
+from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Cutoffs, evaluation_cutoffs
 from model.data.folds import read_histories
 from model.data.history import HISTORY_COLUMNS
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
@@ -28,18 +28,18 @@ from model.registry import Registry, TrackedRun
 from model.transformer.fit import WEEKLY_TRANSFORMER
 
 EXPERIMENT = "interest-evaluation"
-NO_METRIC_NAME = re.compile(r"[^A-Za-z0-9_.-]")  # MLflow takes few other characters
-TABLE_WIDTH = 120  # where the output is no terminal too
-# Settings of each method, by its name. counts-1 takes part as every night fits it.
+NOT_IN_METRIC_NAMES = re.compile(r"[^A-Za-z0-9_.-]")  # MLflow refuses most other characters
+TABLE_WIDTH = 120  # also where the output is no terminal
+# Settings of each method, by its name. counts-1 is fitted as in every night, so it is not tuned.
 SEARCH_SPACES: Mapping[str, Sequence[Model]] = {name: grid for name, grid in GRIDS.items() if name != COUNTS}
-# One setting, that of the weekly challenger; on the demo it takes longer than all baselines together.
+# The setting of the weekly challenger. On the demo it takes longer than all baselines together.
 TRANSFORMER: Mapping[str, Sequence[Model]] = {WEEKLY_TRANSFORMER.name: (WEEKLY_TRANSFORMER,)}
 RETURNING: Mapping[str, Sequence[Returning]] = {COUNTS: (CountsReturning(),), "boosting": RETURN_GRID}
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What is asked of one evaluation."""
+    """The arguments of one evaluation."""
 
     as_of: date
     horizon_days: int
@@ -48,74 +48,73 @@ class EvaluationRequest:
     with_transformer: bool = False
 
 
-def run_evaluation(order: EvaluationRequest, home: Path) -> str:
-    """Evaluate as of a day, keep the report, and return who won in one line.
+def run_evaluation(request: EvaluationRequest, home: Path) -> str:
+    """Evaluate as of a day, save the report, and return the best model in one line.
 
-    Raises InputError if the table is missing, the log too young or too quiet, or the test window not over; LeakError
-    if a contestant breaks a guard.
+    Raises InputError if the table is missing, the log is too young or has too few events, or the test window is not
+    over; LeakError if a model fails a leakage check.
     """
     registry = Registry(home)
-    sequences = _sequences(order)
+    sequences = _sequences(request)
     days = sequences.days_with_rows
-    windows = split(order.as_of, order.horizon_days, min(days, default=None), max(days, default=None))
-    ready = _pretrained(registry, windows)
-    families = {**SEARCH_SPACES, **(TRANSFORMER if order.with_transformer else {})}
+    cutoffs = evaluation_cutoffs(request.as_of, request.horizon_days, min(days, default=None), max(days, default=None))
+    pretrained = _pretrained(registry, cutoffs)
+    search_spaces = {**SEARCH_SPACES, **(TRANSFORMER if request.with_transformer else {})}
     console = Console(stderr=True, highlight=False)
     with Progress(console=console, transient=True) as progress:
-        steps = 3 + STEPS_PER_ENTRANT * (len(families) + len(ready))
+        steps = 3 + STEPS_PER_ENTRANT * (len(search_spaces) + len(pretrained))
         task = progress.add_task("reading sequences", total=steps)
-        known = read_histories(sequences, windows)
-        outcome = evaluate(
-            known,
-            windows,
-            families,
-            ready,
+        evaluation = evaluate(
+            read_histories(sequences, cutoffs),
+            cutoffs,
+            search_spaces,
+            pretrained,
             RETURNING,
-            lambda doing: progress.update(task, advance=1, description=doing),
+            lambda step: progress.update(task, advance=1, description=step),
         )
-    for table in terminal_tables(outcome):
+    for table in terminal_tables(evaluation):
         Console(width=TABLE_WIDTH, highlight=False).print(table)
-    settings = configuration(windows, sequences.snapshot_id, families, ready, tuple(RETURNING))
-    html = _save(outcome, settings, order, home, registry)
-    return last_line(outcome, str(html))
+    settings = configuration(cutoffs, sequences.snapshot_id, search_spaces, pretrained, tuple(RETURNING))
+    html = _save(evaluation, settings, request, home, registry)
+    return last_line(evaluation, str(html))
 
 
-def _sequences(order: EvaluationRequest) -> SequencesSnapshot:
-    first_cutoff = order.as_of - timedelta(days=order.horizon_days * (MAX_TRAIN_CUTOFFS + 1))
+def _sequences(request: EvaluationRequest) -> SequencesSnapshot:
+    first_cutoff = request.as_of - timedelta(days=request.horizon_days * (MAX_TRAIN_CUTOFFS + 1))
     schema = sequences_with(HISTORY_COLUMNS)
-    return open_sequences(load_catalog(CATALOG), order.branch, first_day_read(first_cutoff), date.max, schema)
+    return open_sequences(load_catalog(CATALOG), request.branch, first_day_read(first_cutoff), date.max, schema)
 
 
-def _pretrained(registry: Registry, windows: Split) -> list[Pretrained]:
-    found = champion(registry, (windows.validation, windows.test))
+def _pretrained(registry: Registry, cutoffs: Cutoffs) -> list[Pretrained]:
+    found = champion(registry, (cutoffs.validation, cutoffs.test))
     return [PretrainedCounts(), *([found] if found else [])]
 
 
 def _save(
-    outcome: Evaluation, settings: Configuration, order: EvaluationRequest, home: Path, registry: Registry
+    evaluation: Evaluation, settings: Configuration, request: EvaluationRequest, home: Path, registry: Registry
 ) -> Path:
-    """Write the page and the report, track them, and return where the page is."""
-    folder = home / "evaluations" / f"{order.as_of}-{settings.hash[:8]}"
+    """Write the page and the report, track them in MLflow, and return the path of the page."""
+    folder = home / "evaluations" / f"{request.as_of}-{settings.hash[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
     json_file, html_file = folder / "report.json", folder / "report.html"
-    json_file.write_text(json.dumps(report(outcome, settings, order.run_id), indent=2) + "\n")
-    html_file.write_text(render_page(outcome, settings), encoding="utf-8")
+    json_file.write_text(json.dumps(report(evaluation, settings, request.run_id), indent=2) + "\n")
+    html_file.write_text(render_page(evaluation, settings), encoding="utf-8")
     figures = {
-        f"{NO_METRIC_NAME.sub('_', row.judged.name)}/{metric}": value
-        for row in outcome.leaderboard.rows
-        for metric, value in row.judged.figures.items()
-        if value == value  # nan is no metric
+        f"{NOT_IN_METRIC_NAMES.sub('_', row.result.name)}/{metric}": value
+        for row in evaluation.leaderboard.rows
+        for metric, value in row.result.figures.items()
+        if value == value  # MLflow refuses nan
     }
     registry.track(
         TrackedRun(
             experiment=EXPERIMENT,
-            run_id=order.run_id,
+            run_id=request.run_id,
             tags={
-                "as_of": str(order.as_of),
+                "as_of": str(request.as_of),
                 "configuration_hash": settings.hash,
-                "best": outcome.leaderboard.best.name,
+                "best": evaluation.leaderboard.best.name,
             },
-            parameters={"horizon_days": order.horizon_days, "branch": order.branch},
+            parameters={"horizon_days": request.horizon_days, "branch": request.branch},
             metrics=figures,
             artifacts=(json_file, html_file),
         )

@@ -1,41 +1,40 @@
-"""One question and its answer, without a trace of the answer in the question.
+"""The test set of a cutoff, and each model's strongest tags for it.
 
-Shape letters: U asked users, T tags, H answers (a user's together, by tag), M touches.
+The inputs of a test set hold no event and no tag of the window that is predicted.
 
-What a Ranker says, kept small: each user's strongest tags, and the place of each answer among all tags.
-
-Shape letters: U users, B users of a batch, T tags, L listed tags (strongest first), H answers.
+Shape letters: U test users, B users of a batch, T tags, L listed tags (strongest first), H answers (a user's together,
+by tag).
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
 from model.data.arrays import Bools, Floats, Ints
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.days import end_of_day
-from model.data.folds import Histories, window_of
+from model.data.folds import Histories, history_at, window_of
 from model.data.history import History
 from model.errors import InputError
 from model.interfaces import FittedModel
 from model.metrics import nan_mean, ndcg_of_users
 
-MIN_TEST_USERS = 50  # users who touched a tag in the week; of fewer no interval means much
+MIN_TEST_USERS = 50  # users who touched a tag in the window; with fewer the interval is too wide to decide
 
 
 @dataclass(frozen=True, eq=False)
 class TestSet:
-    """What is asked at a cut. The vocabulary is what anybody had touched by then; later tags are in no array."""
+    """Inputs and answers at a cutoff. The vocabulary is the tags touched by then; later tags are in no array."""
 
     cutoff: date
-    moment: int  # at which the cut's day is over
-    everybody: History  # known at the cut, asked or not
-    asked: History  # who is judged, the same vocabulary
+    moment: int  # the end of the cutoff's day
+    all_users: History  # known at the cutoff, in the test or not
+    asked: History  # the test users, same vocabulary
     user_H: Ints
     tag_H: Ints
-    unknown_U: Ints  # answers that no contestant can give: tags that nobody had touched before the cut
+    unknown_U: Ints  # answers that no model can give: tags first touched after the cutoff
     has_returned_U: Bools
 
     @property
@@ -51,17 +50,22 @@ class TestSet:
         """Count the tags that each user touched in the window, unknown ones included."""
         return np.bincount(self.user_H, minlength=self.users) + self.unknown_U
 
+    @property
+    def answering_users(self) -> int:
+        """Count the users who touched a tag in the window."""
+        return int((self.answers_U > 0).sum())
+
     def is_answer(self, tag_UL: Ints) -> Bools:
         """Return for each listed tag of each user whether it was touched in the window."""
         key_UL = np.arange(self.users)[:, None] * self.tags + tag_UL
         return np.isin(key_UL, self.user_H * self.tags + self.tag_H)
 
 
-def build_test_set(known: Histories, split: Split, cutoff: date) -> TestSet:
-    """Lay out the question at the end of `cutoff` and what was touched in its window."""
-    window = window_of(known, split, cutoff)
-    everybody = history_at(known, cutoff)
-    asked = everybody.of_users(np.isin(everybody.user_id_U, window.past.user_id_U))
+def build_test_set(histories: Histories, cutoffs: Cutoffs, cutoff: date) -> TestSet:
+    """Return the users known at the end of `cutoff` and the tags that they touched in its window."""
+    window = window_of(histories, cutoffs, cutoff)
+    all_users = history_at(histories, cutoff)
+    asked = all_users.of_users(np.isin(all_users.user_id_U, window.past.user_id_U))
     code_T = np.searchsorted(asked.tag_T, window.past.tag_T)
     is_known_T = np.isin(window.past.tag_T, asked.tag_T)
     user_H, window_tag_H = window.touched.user_P, window.touched.tag_P
@@ -69,7 +73,7 @@ def build_test_set(known: Histories, split: Split, cutoff: date) -> TestSet:
     return TestSet(
         cutoff=cutoff,
         moment=end_of_day(cutoff),
-        everybody=everybody,
+        all_users=all_users,
         asked=asked,
         user_H=user_H[is_known_H],
         tag_H=code_T[window_tag_H[is_known_H]],
@@ -78,43 +82,35 @@ def build_test_set(known: Histories, split: Split, cutoff: date) -> TestSet:
     )
 
 
-def history_at(known: Histories, cutoff: date) -> History:
-    """Return everybody known at the end of `cutoff`: no later event, no tag that was never touched by then."""
-    past = known[cutoff].before(end_of_day(cutoff))
-    code, tag_M = np.unique(past.tag_M, return_inverse=True)
-    return replace(past, tag_T=past.tag_T[code], tag_M=tag_M)
-
-
 def require_test_users(test_set: TestSet) -> None:
-    """Raise InputError if too few users touched a tag in the window to judge by them."""
-    judges = int((test_set.answers_U > 0).sum())
-    if judges < MIN_TEST_USERS:
+    """Raise InputError if too few users touched a tag in the window to test a model on them."""
+    if test_set.answering_users < MIN_TEST_USERS:
         raise InputError(
-            f"too few users to judge by: found {judges} who were known on {test_set.cutoff} and touched a tag in the "
-            f"days after it, of {test_set.users} known; expected {MIN_TEST_USERS} at least; evaluate as of a busier "
-            f"day, or check why these days have so few events"
+            f"too few test users: found {test_set.answering_users} who were known on {test_set.cutoff} and touched a "
+            f"tag in the days after it, of {test_set.users} known; expected {MIN_TEST_USERS} at least; choose a day "
+            f"with more events, or check why these days have so few"
         )
 
 
 LISTED = 50  # tags of each user that are kept
 PUBLISHED = 10  # of these, what a profile would show
-CELLS_AT_ONCE = 4_000_000  # strengths held in memory
+CELLS_AT_ONCE = 4_000_000  # scores held in memory
 
 
 @dataclass(frozen=True, eq=False)
 class TopK:
-    """Equal strengths stand by rising tag code, which is the order of the tags' names."""
+    """The strongest tags of each user. Equal scores are ordered by tag code, the order of the tags' names."""
 
     test_set: TestSet
     tag_UL: Ints
     scores_UL: Floats
     is_answer_UL: Bools
-    place_H: Ints  # of each answer of the exam among all tags, 0 is the strongest
-    seconds: float  # that the Ranker took
+    place_H: Ints  # of each answer among all tags, 0 is the strongest
+    seconds: float  # spent on scoring
 
     @property
     def unlisted_answers(self) -> int:
-        """Count the known answers that stand in nobody's list."""
+        """Count the known answers that are not listed."""
         return int((self.place_H >= self.tag_UL.shape[1]).sum())
 
     def ndcg_U(self) -> Floats:
@@ -130,10 +126,10 @@ class TopK:
         return nan_mean(self.ndcg_U())
 
 
-def predict_top_k(ranker: FittedModel, test_set: TestSet, cells_at_once: int = CELLS_AT_ONCE) -> TopK:
-    """Ask about every user of the exam, some at a time, so that memory does not grow with their number.
+def predict_top_k(model: FittedModel, test_set: TestSet, cells_at_once: int = CELLS_AT_ONCE) -> TopK:
+    """Score all test users in batches, so that memory does not grow with their number.
 
-    Raises ValueError if the strengths are not finite numbers of shape (users, tags).
+    Raises ValueError if the scores are not finite numbers of shape (users, tags).
     """
     users, tags = test_set.users, test_set.tags
     listed = min(LISTED, tags)
@@ -144,11 +140,11 @@ def predict_top_k(ranker: FittedModel, test_set: TestSet, cells_at_once: int = C
     at_once = max(1, cells_at_once // max(tags, 1))
     for first in range(0, users, at_once):
         batch = slice(first, min(first + at_once, users))
-        is_asked_U = np.zeros(users, dtype=bool)
-        is_asked_U[batch] = True
-        some = test_set.asked.of_users(is_asked_U)
+        is_in_batch_U = np.zeros(users, dtype=bool)
+        is_in_batch_U[batch] = True
+        some = test_set.asked.of_users(is_in_batch_U)
         started = time.perf_counter()
-        scores_BT = ranker.scores_UT(some)
+        scores_BT = model.scores_UT(some)
         seconds += time.perf_counter() - started
         _require_scores(scores_BT, (some.users, tags))
         tag_UL[batch] = strongest(scores_BT, listed)
@@ -159,7 +155,7 @@ def predict_top_k(ranker: FittedModel, test_set: TestSet, cells_at_once: int = C
 
 
 def strongest(scores_BT: Floats, count: int) -> Ints:
-    """Return the `count` strongest tags of each user, strongest first, equals by rising code."""
+    """Return the `count` strongest tags of each user, strongest first, equal ones by tag code."""
     users, tags = scores_BT.shape
     least_B1 = np.partition(scores_BT, tags - count, axis=1)[:, [tags - count]]
     is_above_BT = scores_BT > least_B1
@@ -172,7 +168,7 @@ def strongest(scores_BT: Floats, count: int) -> Ints:
 
 
 def _places(scores_BT: Floats, user_H: Ints, tag_H: Ints, at_once: int) -> Ints:
-    """Return how many tags stand before each answer: the stronger, and the equal ones of lower code."""
+    """Return how many tags rank before each answer: stronger ones, and equal ones of a lower code."""
     place_H = np.empty(len(user_H), np.int64)
     code_T = np.arange(scores_BT.shape[1])
     for first in range(0, len(user_H), at_once):
@@ -186,6 +182,6 @@ def _places(scores_BT: Floats, user_H: Ints, tag_H: Ints, at_once: int) -> Ints:
 
 def _require_scores(scores_BT: Floats, expected: tuple[int, int]) -> None:
     if scores_BT.shape != expected:
-        raise ValueError(f"strength_UT has the shape {scores_BT.shape}, expected {expected}: (users, tags)")
+        raise ValueError(f"scores_UT has the shape {scores_BT.shape}, expected {expected}: (users, tags)")
     if not np.isfinite(scores_BT).all():
-        raise ValueError("scores_UT holds nan or infinite numbers; the weakest tag needs a strength too")
+        raise ValueError("scores_UT holds nan or infinite numbers; every tag needs a finite score")

@@ -1,10 +1,8 @@
-"""Another future for the same past: what the guard against peeking shows to contestants.
+"""Leakage checks, run on every model of every evaluation.
 
-Shape letters: U users, E events, F events of the future (at the moment or later), M touches.
+A model must not depend on events after the cutoff, and a user's scores must not depend on the other users.
 
-What no contestant may do: know the future, or answer about a user differently in other company.
-
-Run on every contestant of every evaluation. Shape letters: U users, T tags.
+Shape letters: U users, T tags, E events, F future events (at the cutoff moment or later), M touches.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,41 +14,40 @@ import numpy as np
 
 from model.data.arrays import AnyArray, Bools, Floats, Ints
 from model.data.days import MICROS_PER_DAY, end_of_day
-from model.data.folds import Histories
+from model.data.folds import Histories, history_at
 from model.data.history import History
 from model.data.users import stable_hash
 from model.errors import ModelError
-from model.evaluation.holdout import history_at
 from model.interfaces import FittedModel
 
-PLANTED_TAG = "\uffff planted by the referee"  # after all names, so that no code of another tag moves
+PLANTED_TAG = "\uffff planted by the leakage check"  # sorts last, so that no code of another tag changes
 KEPT_SHARE = 0.7
 SEED = 20260201
 
 
-def with_perturbed_future(known: Histories, cutoff: date) -> Histories:
-    """Return what would have been known if other things had happened after `cutoff`; the past is untouched.
+def with_perturbed_future(histories: Histories, cutoff: date) -> Histories:
+    """Return the histories with other events after `cutoff`; the past is unchanged.
 
-    Of the events after it some are dropped, the others swap users and tags, and everybody touches a planted tag.
+    Of the later events some are dropped, the others swap users and tags, and each user touches a planted tag.
     """
     random = np.random.default_rng(SEED)
     return {
         day: _perturbed(history, end_of_day(cutoff), random) if day > cutoff else history
-        for day, history in known.items()
+        for day, history in histories.items()
     }
 
 
 @contextmanager
-def shuffled_in_place(known: Histories, cutoff: date) -> Iterator[None]:
-    """Shuffle the tags of all events after `cutoff` in place, and put them back at the end.
+def shuffled_in_place(histories: Histories, cutoff: date) -> Iterator[None]:
+    """Shuffle the tags of all events after `cutoff` in place, and restore them at the end.
 
-    For contestants that hold on to a History that the evaluation reads from, and look into it.
+    This detects a model that keeps a reference to a History of the evaluation and reads later events from it.
     """
     random = np.random.default_rng(SEED)
     moment = end_of_day(cutoff)
     kept = []
     for tag_M, is_future_M in {
-        id(history.tag_M): (history.tag_M, history.at_E[history.event_M] >= moment) for history in known.values()
+        id(history.tag_M): (history.tag_M, history.at_E[history.event_M] >= moment) for history in histories.values()
     }.values():
         kept.append((tag_M, tag_M.copy()))
         tag_M[is_future_M] = random.permutation(tag_M[is_future_M])
@@ -67,7 +64,7 @@ def _perturbed(history: History, moment: int, random: np.random.Generator) -> Hi
     is_kept_M = np.isin(future.event_M, kept_F)
     planted_U = np.arange(history.users)
     planted_session = len(history.session_id_S)
-    # Past, what is kept, what is planted: laid end to end, then sorted as a History is.
+    # Past, kept and planted events are concatenated, then sorted as a History is.
     user_E = np.concatenate([past.user_E, random.permutation(future.user_E[kept_F]), planted_U])
     at_E = np.concatenate([past.at_E, future.at_E[kept_F], _soon_after(moment, history.users, random)])
     event_M = np.concatenate(
@@ -110,58 +107,59 @@ def _soon_after(moment: int, users: int, random: np.random.Generator) -> Ints:
     return moment + random.integers(0, MICROS_PER_DAY, users)
 
 
-CHECKED_USERS = 2_000  # of the lowest hash: a leak shows on them as well as on all
+CHECKED_USERS = 2_000  # of the lowest hashes: a leak shows on them as well as on all
 USERS_AT_ONCE = 200
 USERS_ALONE = 3
-REPEAT_TOLERANCE = 1e-9  # relative: threads may add in another order
-BATCH_TOLERANCE = 1e-4  # single precision adds up differently in batches of another size
+REPEAT_TOLERANCE = 1e-9  # relative: threads may sum in another order
+BATCH_TOLERANCE = 1e-4  # single precision sums differ with the size of a batch
 
 
 class LeakError(ModelError):
-    """A contestant knows what it cannot know; its figures are worth nothing. Trying again cannot help."""
+    """A model depends on data that it must not see, so its figures are invalid. A retry does not help."""
 
     exit_code = 1
 
 
-def require_no_future_leak(name: str, fit: Callable[[Histories], FittedModel], known: Histories, cutoff: date) -> None:
-    """Raise LeakError if other events after `cutoff` change what a contestant says as of it.
+def require_no_future_leak(
+    name: str, fit: Callable[[Histories], FittedModel], histories: Histories, cutoff: date
+) -> None:
+    """Raise LeakError if other events after `cutoff` change the scores of a model at the cutoff.
 
-    It is prepared twice, from what is known of 2,000 users and from the same with another future. Meanwhile the tags
-    of future events are also shuffled in `known` itself, in place: a contestant that keeps a hold on these arrays
-    instead of using what it is given sees them change. What it copied before it came here, no guard can see.
+    The model is fitted twice, to the histories of 2,000 users and to the same with another future. For the second fit
+    the tags of future events are also shuffled in `histories` in place, so that a model that keeps a reference to these
+    arrays sees them change. A copy made before this call goes undetected.
 
-    prepare: from what is known to what the contestant is at the cut; it must be the way that the evaluation goes, if
-    for a dear contestant with less learning, see `CostlyContestant`.
+    fit: fits the model at the cutoff as the evaluation does, or with less training (`Model.for_leakage_check`).
     """
-    some = {day: _lowest_hashes(history, CHECKED_USERS) for day, history in known.items()}
+    some = {day: _lowest_hashes(history, CHECKED_USERS) for day, history in histories.items()}
     past = _lowest_hashes(history_at(some, cutoff), USERS_AT_ONCE)
     predicted_UT = fit(some).scores_UT(past).copy()
-    with shuffled_in_place(known, cutoff):
+    with shuffled_in_place(histories, cutoff):
         again_UT = fit(with_perturbed_future(some, cutoff)).scores_UT(past)
     changed = int((~_equal(predicted_UT, again_UT, REPEAT_TOLERANCE)).any(axis=1).sum())
     if changed:
         raise LeakError(
-            f"{name} has seen the future: what it says as of {cutoff} changed for {changed} of {past.users} users when "
-            f"nothing but events after that day was changed; expected no change. Learn from the lessons and the past "
-            f"given to prepare and from nothing else; if it does, it is not repeatable: fix its seeds and threads"
+            f"{name} has seen the future: its scores as of {cutoff} changed for {changed} of {past.users} users when "
+            f"only events after that day were changed; expected no change. Fit it to the TrainingData it is given and "
+            f"to nothing else; if it does so already, it is not repeatable: fix its seeds and threads"
         )
 
 
-def require_batch_independence(name: str, ranker: FittedModel, past: History, tolerance: float) -> None:
-    """Raise LeakError if what a Ranker says of a user depends on who else is asked about.
+def require_batch_independence(name: str, model: FittedModel, past: History, tolerance: float) -> None:
+    """Raise LeakError if the scores of a user depend on the other users in the batch.
 
-    tolerance: of a strength, relative where it is above 1.
+    tolerance: absolute plus relative difference of a score.
     """
-    company = _lowest_hashes(past, USERS_AT_ONCE)
-    together_UT = ranker.scores_UT(company)
-    for user in range(min(USERS_ALONE, company.users)):
-        alone_UT = ranker.scores_UT(company.of_users(np.arange(company.users) == user))
+    batch = _lowest_hashes(past, USERS_AT_ONCE)
+    together_UT = model.scores_UT(batch)
+    for user in range(min(USERS_ALONE, batch.users)):
+        alone_UT = model.scores_UT(batch.of_users(np.arange(batch.users) == user))
         gap = float(np.abs(alone_UT - together_UT[[user]]).max(initial=0.0))
         if not _equal(alone_UT, together_UT[[user]], tolerance).all():
             raise LeakError(
-                f"{name} says something else of a user asked about alone than of the same user among "
-                f"{company.users}: strengths differ by up to {gap:.2g}, expected {tolerance:.2g} at most. What "
-                f"depends on the crowd is for prepare, never for strength_UT"
+                f"{name} has other scores for a user alone than for the same user among {batch.users}: they differ by "
+                f"up to {gap:.2g}, expected {tolerance:.2g} at most. What depends on other users belongs in fit, never "
+                f"in scores_UT"
             )
 
 

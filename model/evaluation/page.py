@@ -53,7 +53,7 @@ def _leads(evaluation: Evaluation) -> dict[str, Any]:
     best, *others = evaluation.leaderboard.rows
     against_best = others[0].against_best if others else None
     return {
-        "second": others[0].judged.name if others else None,
+        "second": others[0].result.name if others else None,
         "lead": negated(against_best[MAIN]) if against_best else None,
         "lead_over_counts": best.against_counts[MAIN] if best.against_counts else None,
     }
@@ -63,7 +63,7 @@ def _ranking(evaluation: Evaluation) -> dict[str, Any]:
     """Return the chart of intervals, and by metric how many models are significantly below the best."""
     rows = evaluation.leaderboard.rows
     intervals = [
-        {"model": row.judged.name, "metric": LABELS[metric], "mean": one.mean, "low": one.low, "high": one.high}
+        {"model": row.result.name, "metric": LABELS[metric], "mean": one.mean, "low": one.low, "high": one.high}
         for row in rows
         for metric, one in row.intervals.items()
     ]
@@ -78,10 +78,10 @@ def _cohorts(evaluation: Evaluation) -> dict[str, Any]:
     """Return the chart of nDCG@10 by cohort, and the cohorts in which the best model is best and worst."""
     best = evaluation.leaderboard.best
     points = [
-        {"name": row.judged.name, "x": f"{cohort} ({users:,})", "y": value}
+        {"name": row.result.name, "x": f"{cohort} ({users:,})", "y": value}
         for cohort, users in best.users_of.items()
         for row in evaluation.leaderboard.rows[:MAX_LINES]
-        if not isnan(value := row.judged.cohort_figures[cohort][MAIN])
+        if not isnan(value := row.result.cohort_figures[cohort][MAIN])
     ]
     value_of = {cohort: figures[MAIN] for cohort, figures in best.cohort_figures.items() if not isnan(figures[MAIN])}
     ascending = sorted(value_of.items(), key=lambda one: one[1])
@@ -93,10 +93,10 @@ def _repeat_and_new(evaluation: Evaluation) -> Markup:
     """Return a chart of the recall of tags that users had touched before and of tags new to them."""
     panels = {REPEAT: "tags touched before", NEW: "tags new to the user"}
     found = [
-        {"model": row.judged.name, "metric": panel, "mean": value, "low": value, "high": value}
+        {"model": row.result.name, "metric": panel, "mean": value, "low": value, "high": value}
         for row in evaluation.leaderboard.rows
         for metric, panel in panels.items()
-        if not isnan(value := row.judged.figures[metric])
+        if not isnan(value := row.result.figures[metric])
     ]
     return interval_panels(found)
 
@@ -115,7 +115,7 @@ def _calibration(best: EvaluationResult) -> dict[str, Any] | None:
     return {
         "chart": line_chart(points, "predicted probability", "observed share", has_diagonal=True),
         "errors": {name: one.ece for name, one in stages.items() if one},
-        "method": best.learnt.calibrator.as_json()["method"] if best.learnt.calibrator else None,
+        "method": best.reading.calibrator.as_json()["method"] if best.reading.calibrator else None,
         "is_worse": bool(best.before and best.after and best.after.ece > best.before.ece),
     }
 
@@ -123,9 +123,9 @@ def _calibration(best: EvaluationResult) -> dict[str, Any] | None:
 def _learning(evaluation: Evaluation) -> dict[str, Any] | None:
     """Return the chart of learning curves and the last value of each; None where no model has a curve."""
     curves = {
-        row.judged.name: row.judged.learning_curve
+        row.result.name: row.result.learning_curve
         for row in evaluation.leaderboard.rows
-        if row.judged.learning_curve and row.judged.learning_curve.step
+        if row.result.learning_curve and row.result.learning_curve.step
     }
     if not curves:
         return None

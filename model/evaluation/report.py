@@ -1,4 +1,4 @@
-"""An evaluation as JSON: every figure, and a hash of all that decided it."""
+"""An evaluation as JSON: every figure, and a hash of the configuration."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from typing import Any
 
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.users import MAX_USERS
 from model.evaluation.backtest import Evaluation
 from model.evaluation.entrants import Pretrained
@@ -22,7 +22,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchmetrics", "xgboost
 
 @dataclass(frozen=True)
 class Configuration:
-    """What decides an evaluation's figures, apart from the code."""
+    """Everything that determines an evaluation's figures, except the code."""
 
     values: Mapping[str, Any]
 
@@ -33,21 +33,21 @@ class Configuration:
 
 
 def configuration(
-    split: Split,
+    split: Cutoffs,
     sequences_snapshot: int | None,
-    families: Mapping[str, Sequence[Model]],
-    ready: Sequence[Pretrained],
+    search_spaces: Mapping[str, Sequence[Model]],
+    pretrained: Sequence[Pretrained],
     returning: Sequence[str],
 ) -> Configuration:
-    """Gather what is to be hashed."""
+    """Return the configuration of an evaluation."""
     return Configuration(
         {
             "split": split.as_json(),
             "sequences_snapshot": sequences_snapshot,
-            "families": {name: [dict(one.settings()) for one in family] for name, family in families.items()},
-            "ready": [one.name for one in ready],
+            "search_spaces": {name: [dict(one.settings()) for one in models] for name, models in search_spaces.items()},
+            "pretrained": [one.name for one in pretrained],
             "returning": sorted(returning),
-            "most_users": MAX_USERS,
+            "max_users": MAX_USERS,
             "listed": LISTED,
             "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
             "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
@@ -56,8 +56,8 @@ def configuration(
 
 
 def report(evaluation: Evaluation, configuration: Configuration, run_id: str) -> Mapping[str, Any]:
-    """Return the whole as JSON; a figure that is not defined is null."""
-    told: Mapping[str, Any] = _defined(
+    """Return the evaluation as JSON. An undefined figure is null."""
+    whole: Mapping[str, Any] = _defined(
         {
             "run_id": run_id,
             "configuration_hash": configuration.hash,
@@ -67,32 +67,32 @@ def report(evaluation: Evaluation, configuration: Configuration, run_id: str) ->
             "returned_users": evaluation.returned_users,
             "tags": evaluation.tags,
             "best": evaluation.leaderboard.best.name,
-            "contestants": [_contestant(one, evaluation) for one in evaluation.leaderboard.rows],
+            "models": [_model(one, evaluation) for one in evaluation.leaderboard.rows],
             "return_auc": evaluation.return_auc,
         }
     )
-    return told
+    return whole
 
 
-def _contestant(row: LeaderboardRow, evaluation: Evaluation) -> dict[str, Any]:
-    judged = row.judged
+def _model(row: LeaderboardRow, evaluation: Evaluation) -> dict[str, Any]:
+    result = row.result
     return {
-        "name": judged.name,
-        "settings": judged.settings,
-        "tried": evaluation.tried[judged.name],
-        "figures": judged.figures,
+        "name": result.name,
+        "settings": result.settings,
+        "tried": evaluation.tried[result.name],
+        "figures": result.figures,
         "intervals": _differences(row.intervals),
         "against_best": _differences(row.against_best),
         "against_counts": _differences(row.against_counts),
-        "threshold": judged.learnt.threshold,
-        "calibration": judged.learnt.calibrator.as_json() if judged.learnt.calibrator else None,
-        "before_calibration": judged.before.as_json() if judged.before else None,
-        "after_calibration": judged.after.as_json() if judged.after else None,
+        "threshold": result.reading.threshold,
+        "calibration": result.reading.calibrator.as_json() if result.reading.calibrator else None,
+        "before_calibration": result.before.as_json() if result.before else None,
+        "after_calibration": result.after.as_json() if result.after else None,
         "cohorts": {
-            cohort: {"users": judged.users_of[cohort], **figures} for cohort, figures in judged.cohort_figures.items()
+            cohort: {"users": result.users_of[cohort], **figures} for cohort, figures in result.cohort_figures.items()
         },
-        "seconds": asdict(judged.cost),
-        "learning_curve": judged.learning_curve.as_json() if judged.learning_curve else None,
+        "seconds": asdict(result.cost),
+        "learning_curve": result.learning_curve.as_json() if result.learning_curve else None,
     }
 
 
@@ -108,7 +108,7 @@ def _version(library: str) -> str | None:
 
 
 def _defined(value: Any) -> Any:
-    """Replace nan and infinity, which JSON does not know, by null."""
+    """Replace nan and infinity, which JSON does not have, by null."""
     if isinstance(value, Mapping):
         return {str(name): _defined(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

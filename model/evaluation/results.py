@@ -1,8 +1,6 @@
-"""How a contestant got better while it learnt, where it tells.
+"""The result of one model on the test set, and the leaderboard of several models.
 
-How one contestant did on one exam. Shape letters: U users, L listed tags.
-
-Contestants side by side: who leads, and how sure that is.
+Shape letters: U users, L listed tags.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +18,7 @@ from model.metrics import Difference, ReliabilityPoint, mean_of_users, nan_mean,
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """A figure after each of some steps."""
+    """A value after each step of a training."""
 
     step: tuple[float, ...]
     value: tuple[float, ...]
@@ -37,14 +35,14 @@ class LearningCurve:
 
 @runtime_checkable
 class HasLearningCurve(Protocol):
-    """A Ranker that tells how it learnt."""
+    """A FittedModel that keeps its learning curve."""
 
     @property
     def learning_curve(self) -> LearningCurve: ...
 
 
-def learning_curve_of(ranker: FittedModel) -> LearningCurve | None:
-    return ranker.learning_curve if isinstance(ranker, HasLearningCurve) else None
+def learning_curve_of(model: FittedModel) -> LearningCurve | None:
+    return model.learning_curve if isinstance(model, HasLearningCurve) else None
 
 
 MAIN = "ndcg_at_10"
@@ -54,7 +52,7 @@ OF_COHORTS = (MAIN, "recall_at_10", "f1_at_5", "repeat_recall_at_10", "new_recal
 
 @dataclass(frozen=True, eq=False)
 class ScoreReading:
-    """What the validation cut says of how to read a contestant's strengths; None where it did not stand there."""
+    """How to read scores, fitted at the validation cutoff; None for a model that did not exist then."""
 
     threshold: float | None
     calibrator: Calibrator | None
@@ -62,7 +60,7 @@ class ScoreReading:
 
 @dataclass(frozen=True, eq=False)
 class Probabilities:
-    """How true the probabilities of each user's ten strongest tags are."""
+    """Calibration of the probabilities of each user's ten strongest tags."""
 
     ece: float
     brier: float  # over all pairs of a user and a tag
@@ -76,22 +74,22 @@ class Probabilities:
 class Cost:
     """Seconds."""
 
-    tuning: float  # preparing and asking every contestant of the family at the validation cut
-    preparing: float  # the chosen one, at the test cut
-    scoring: float  # all users of the test cut
+    tuning: float  # fit and score every setting at the validation cutoff
+    preparing: float  # fit the selected setting at the test cutoff
+    scoring: float  # score all test users
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """One contestant on the test cut. Ranking figures are means over the users who touched a tag in the window."""
+    """One model on the test set. Ranking figures are means over the users who touched a tag in the window."""
 
     name: str
     settings: Mapping[str, Any]
     value_of: Mapping[str, Floats]  # by metric: one of each user, nan where not defined
     coverage: float
-    before: Probabilities | None  # None where strengths are no probabilities
-    after: Probabilities | None  # None where there was nothing to fit a calibration to
-    learnt: ScoreReading
+    before: Probabilities | None  # of the scores; None if they are no probabilities
+    after: Probabilities | None  # of the calibrated scores; None if nothing could be fitted
+    reading: ScoreReading
     cost: Cost
     users_of: Mapping[str, int]  # by cohort: users who touched a tag
     cohort_figures: Mapping[str, Mapping[str, float]]
@@ -113,17 +111,17 @@ def evaluate_top_k(
     name: str,
     settings: Mapping[str, Any],
     top_k: TopK,
-    learnt: ScoreReading,
+    reading: ScoreReading,
     predicts_probabilities: bool,
     cost: Cost,
     learning_curve: LearningCurve | None = None,
 ) -> EvaluationResult:
-    """Judge what a contestant said at the test cut."""
+    """Return the result of a model's predictions on the test set."""
     test_set = top_k.test_set
     repeat_U, new_U = repeat_and_new_recall(test_set, top_k.place_H, PUBLISHED)
     value_of = {
         **ranking_values(test_set.user_H, top_k.place_H, test_set.answers_U),
-        **(threshold_values(top_k, learnt.threshold) if learnt.threshold is not None else {}),
+        **(threshold_values(top_k, reading.threshold) if reading.threshold is not None else {}),
         "repeat_recall_at_10": repeat_U,
         "new_recall_at_10": new_U,
     }
@@ -134,8 +132,8 @@ def evaluate_top_k(
         value_of=value_of,
         coverage=coverage(top_k.tag_UL, test_set.tags),
         before=_probabilities(top_k.scores_UL, top_k) if predicts_probabilities else None,
-        after=_probabilities(learnt.calibrator.apply(top_k.scores_UL), top_k) if learnt.calibrator else None,
-        learnt=learnt,
+        after=_probabilities(reading.calibrator.apply(top_k.scores_UL), top_k) if reading.calibrator else None,
+        reading=reading,
         cost=cost,
         users_of={cohort: int((is_in_U & (test_set.answers_U > 0)).sum()) for cohort, is_in_U in members.items()},
         cohort_figures={
@@ -147,11 +145,10 @@ def evaluate_top_k(
 
 
 def _probabilities(probability_UL: Floats, top_k: TopK) -> Probabilities:
-    told, is_answer = probability_UL[:, :PUBLISHED].ravel(), top_k.is_answer_UL[:, :PUBLISHED].ravel()
     return Probabilities(
         ece=calibration_error(probability_UL, top_k.is_answer_UL),
         brier=brier_score(probability_UL, top_k),
-        points=reliability(told, is_answer),
+        points=reliability(probability_UL[:, :PUBLISHED].ravel(), top_k.is_answer_UL[:, :PUBLISHED].ravel()),
     )
 
 
@@ -160,43 +157,43 @@ Differences = Mapping[str, Difference]  # by metric
 
 @dataclass(frozen=True, eq=False)
 class LeaderboardRow:
-    """One contestant with its 95 % intervals; what is compared with itself has no difference."""
+    """One model with its 95 % intervals. A model has no difference from itself."""
 
-    judged: EvaluationResult
+    result: EvaluationResult
     intervals: Differences
     against_best: Differences | None
-    against_counts: Differences | None  # None too where counts-1 was not judged
+    against_counts: Differences | None  # None too if counts-1 is no entrant
 
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """Best first by nDCG@10. The best is chosen on the days that judge, so its lead over the next is a little kind."""
+    """Best first by nDCG@10. The best is chosen on the test days themselves, so its lead is slightly optimistic."""
 
     rows: tuple[LeaderboardRow, ...]
 
     @property
     def best(self) -> EvaluationResult:
-        return self.rows[0].judged
+        return self.rows[0].result
 
     def of(self, name: str) -> LeaderboardRow | None:
-        return next((one for one in self.rows if one.judged.name == name), None)
+        return next((one for one in self.rows if one.result.name == name), None)
 
 
-def build_leaderboard(judged: Sequence[EvaluationResult]) -> Leaderboard:
-    """Compare contestants judged on the same users, by resampling users in pairs.
+def build_leaderboard(results: Sequence[EvaluationResult]) -> Leaderboard:
+    """Compare models tested on the same users by a paired bootstrap over users.
 
-    Raises ValueError if there is no contestant, or if two have the same name.
+    Raises ValueError if there is no model, or if two have the same name.
     """
-    names = [one.name for one in judged]
+    names = [one.name for one in results]
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"contestants {names}: expected at least one, each of a name of its own")
-    ranked = sorted(judged, key=lambda one: -one.figures[MAIN])
+        raise ValueError(f"models {names}: expected at least one, each with a different name")
+    ranked = sorted(results, key=lambda one: -one.figures[MAIN])
     best = ranked[0]
     counts = next((one for one in ranked if one.name == COUNTS), None)
     return Leaderboard(
         tuple(
             LeaderboardRow(
-                judged=one,
+                result=one,
                 intervals={metric: one.interval(metric) for metric in WITH_INTERVALS},
                 against_best=_differences(one, best),
                 against_counts=_differences(one, counts),

@@ -1,4 +1,4 @@
-"""Who comes back: judged by the area under the ROC curve. Shape letter: U users."""
+"""Predictors of who returns, compared by the area under the ROC curve. Shape letter: U users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from model.evaluation.holdout import TestSet
 
 
 class Returning(Protocol):
-    """A way to foretell whether a user has any event in the window after a cut."""
+    """A method to predict whether a user has any event in the window after a cutoff."""
 
     def fit(self, windows: Sequence[LabeledWindow]) -> "FittedReturning":
-        """Learn from windows that have ended, oldest first."""
+        """Fit to windows that have ended, oldest first."""
 
 
 class FittedReturning(Protocol):
-    """One that has learnt."""
+    """A fitted predictor."""
 
     def return_probability_U(self, past: History, cutoff: int) -> Floats:
-        """Return the probability of each user, or anything that rises with it.
+        """Return the probability of each user, or a monotonic score.
 
-        past: nothing at the moment `cutoff` or after it.
+        past: no event at the moment `cutoff` or after it.
         """
 
 
 @dataclass(frozen=True)
 class CountsReturning:
-    """The return probability of counts-1, learnt as it is every night: from the newest window."""
+    """The return probability of counts-1, fitted to the newest window as in every night."""
 
     def fit(self, windows: Sequence[LabeledWindow]) -> "FittedCountsReturning":
         return FittedCountsReturning(fit_parameters(windows[-1]))
@@ -53,18 +53,18 @@ class FittedCountsReturning:
         return self.fitted.returning.probability_N(return_features_UF(past, counts))
 
 
-def best_returning(grid: Sequence[Returning], taught: Sequence[LabeledWindow], validation: TestSet) -> Returning:
-    """Return the setting of the highest AUC on the validation cut, the first of equals.
+def best_returning(grid: Sequence[Returning], windows: Sequence[LabeledWindow], validation: TestSet) -> Returning:
+    """Return the setting of the highest AUC at the validation cutoff, the first of equals.
 
-    taught: windows that ended by that cut. Raises ValueError if the grid is empty.
+    windows: those that ended by that cutoff. Raises ValueError if the grid is empty.
     """
     if not grid:
         raise ValueError("empty grid: found no setting to try, expected one at least")
-    return max(grid, key=lambda one: np.nan_to_num(return_auc(one, taught, validation), nan=-1.0))
+    return max(grid, key=lambda one: np.nan_to_num(return_auc(one, windows, validation), nan=-1.0))
 
 
 def return_auc(returning: Returning, windows: Sequence[LabeledWindow], test_set: TestSet) -> float:
-    """Fit to `windows` and return the AUC on the exam, 0 to 1; nan where everybody came back, or nobody."""
+    """Fit to `windows` and return the AUC on the test set, 0 to 1; nan if all users or none returned."""
     has_returned_U = test_set.has_returned_U
     if has_returned_U.all() or not has_returned_U.any():
         return float("nan")

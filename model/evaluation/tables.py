@@ -1,6 +1,6 @@
-"""How an evaluation is told in a terminal and in a README. Numbers as .561, differences as +.028."""
+"""Tables and one-line summaries for terminals and READMEs. Numbers as .561, differences as +.028."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 
 from rich.table import Table
@@ -25,15 +25,15 @@ LABELS = {
 }
 MAIN_LABEL, *OTHER_LABELS = LABELS.values()
 HEADINGS = (
-    "contestant", MAIN_LABEL, "vs best", *OTHER_LABELS,
-    "ECE before", "ECE after", "Brier after", "prepare s", "score s",
+    "model", MAIN_LABEL, "vs best", *OTHER_LABELS,
+    "ECE before", "ECE after", "Brier after", "fit s", "score s",
 )  # fmt: skip
-# Three tables, as one is too wide: what each is called, and its first heading.
+# One table is too wide: the name and the first heading of each of three.
 PARTS = {"": MAIN_LABEL, "more of the ranking": "precision@10", "probabilities and cost": "ECE before"}
 
 
 def rows(evaluation: Evaluation) -> list[list[str]]:
-    """Return a row of texts for each contestant, best first, one per HEADINGS."""
+    """Return one row of texts for each model, best first, with one cell per heading."""
     return [_row(row) for row in evaluation.leaderboard.rows]
 
 
@@ -41,13 +41,13 @@ def title(evaluation: Evaluation) -> str:
     split = evaluation.split
     days = "day" if split.horizon_days == 1 else f"{split.horizon_days} days"
     return (
-        f"as of {split.test}, judged by the {days} through {split.last}: {evaluation.test_users:,} users, "
+        f"as of {split.test}, tested on the {days} through {split.last}: {evaluation.test_users:,} users, "
         f"{evaluation.tags:,} tags"
     )
 
 
 def parts(evaluation: Evaluation) -> list[tuple[str, Sequence[str], list[list[str]]]]:
-    """Return name, headings and rows of the ranking, of more of it, and of what it takes to trust and to run it."""
+    """Return name, headings and rows of three tables: ranking, more of the ranking, probabilities and cost."""
     every_row = rows(evaluation)
     starts = [HEADINGS.index(first) for first in PARTS.values()]
     return [
@@ -65,7 +65,7 @@ def terminal_tables(evaluation: Evaluation) -> list[Table]:
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """Return the table as a README has it."""
+    """Return the table in Markdown, for a README."""
     lines = [
         f"*{title(evaluation)}*",
         "",
@@ -77,15 +77,27 @@ def markdown(evaluation: Evaluation) -> str:
 
 
 def last_line(evaluation: Evaluation, page: str) -> str:
-    """Return who won by how much, and where the page is, in one line."""
+    """Return the best model, its lead and the place of the page in one line."""
     best, *others = evaluation.leaderboard.rows
-    found = f"{best.judged.name} leads as of {evaluation.split.test}: nDCG@10 {share(best.judged.figures[MAIN])}"
+    line = f"{best.result.name} leads as of {evaluation.split.test}: nDCG@10 {share(best.result.figures[MAIN])}"
     if others:
         second = others[0]
         assert second.against_best is not None, "only the best is not compared with the best"
         lead = negated(second.against_best[MAIN])
-        found += f" against {share(second.judged.figures[MAIN])} of {second.judged.name}, difference {interval(lead)}"
-    return f"{found}; see {page}"
+        line += f" against {share(second.result.figures[MAIN])} of {second.result.name}, difference {interval(lead)}"
+    return f"{line}; see {page}"
+
+
+def promotion_table(title: str, figures: Sequence[tuple[str, Mapping[str, float]]]) -> Table:
+    """Return a row of figures for each model, in the given order."""
+    every_row = [[name, *(share(value) for value in values.values())] for name, values in figures]
+    return _table(("model", "nDCG@10", "recall@10", "F1@5", "calibration error"), every_row, title)
+
+
+def promotion_line(outcome: str, ndcg: float, best_ndcg: float, best: str, difference: Difference) -> str:
+    """Return one line such as `boosting-1.20260201 promoted: nDCG@10 .561 against .533 of counts-1, difference +.028`
+    with the interval of the difference."""
+    return f"{outcome}: nDCG@10 {share(ndcg)} against {share(best_ndcg)} of {best}, difference {interval(difference)}"
 
 
 def negated(difference: Difference) -> Difference:
@@ -108,24 +120,24 @@ def interval(difference: Difference) -> str:
 
 
 def _row(row: LeaderboardRow) -> list[str]:
-    judged = row.judged
-    figures = judged.figures
+    result = row.result
+    figures = result.figures
     main, *others = (share(figures.get(metric, float("nan"))) for metric in LABELS)
     return [
-        judged.name,
+        result.name,
         main,
         interval(row.against_best[MAIN]) if row.against_best else "best",
         *others,
-        share(judged.before.ece) if judged.before else "–",
-        share(judged.after.ece) if judged.after else "–",
-        _brier(judged),
-        f"{judged.cost.preparing:.1f}",
-        f"{judged.cost.scoring:.1f}",
+        share(result.before.ece) if result.before else "–",
+        share(result.after.ece) if result.after else "–",
+        _brier(result),
+        f"{result.cost.preparing:.1f}",
+        f"{result.cost.scoring:.1f}",
     ]
 
 
-def _brier(judged: EvaluationResult) -> str:
-    return f"{judged.after.brier:.4f}".replace("0.", ".", 1) if judged.after else "–"
+def _brier(result: EvaluationResult) -> str:
+    return f"{result.after.brier:.4f}".replace("0.", ".", 1) if result.after else "–"
 
 
 def _table(headings: Sequence[str], every_row: Sequence[Sequence[str]], title: str) -> Table:

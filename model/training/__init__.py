@@ -1,1 +1,1 @@
-"""The weekly training: a challenger, its judges, and what becomes of it."""
+"""The weekly training: challengers, their test, and the promotion of the best."""

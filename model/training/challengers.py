@@ -1,11 +1,6 @@
-"""What a model must be able to do to challenge the champion.
+"""The models that a weekly training can promote: boosting-1 and transformer-1."""
 
-boosting-1 as a challenger: some recipes, the newest lesson chooses one.
-
-transformer-1 as a challenger: the Transformer of the referee beside the paths that a night can walk.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -27,66 +22,64 @@ from model.boosting.trees import BoostingSettings
 from model.data.arrays import Bools
 from model.data.history import History
 from model.data.users import stable_hash
-from model.interfaces import CurvePoint, SavedModel, TrainingData
+from model.interfaces import CurvePoint, ProgressCallback, SavedModel, TrainingData
 from model.training.background_refit import BackgroundRefit
 from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, calibrate
 from model.transformer.fit import WEEKLY_TRANSFORMER, FittedTransformer, TransformerModel
 from model.transformer.model import KIND as TRANSFORMER
 from model.transformer.model import UNCALIBRATED, Calibrations, InterestModel
-from model.transformer.progress import StepCallback as Watch
+from model.transformer.progress import StepCallback
 from model.transformer.publish import SavedTransformer
-
-ProgressCallback = Callable[[str], None]
 
 
 class TrainedChallenger(Protocol):
-    """A challenger as it goes before the judges."""
+    """A challenger trained at the test cutoff."""
 
     @property
-    def kept(self) -> SavedModel: ...
+    def saved(self) -> SavedModel: ...
 
     @property
     def curves(self) -> Sequence[CurvePoint]:
-        """Return how the training went; nothing where it has no steps."""
+        """Return the training curve, empty for a method without steps."""
 
     def parameters(self) -> Mapping[str, Any]:
-        """Return the settings that were chosen, each a plain value."""
+        """Return the chosen settings, each a plain value."""
 
     def as_json(self) -> Mapping[str, Any]:
-        """Return how it came to be."""
+        """Return a report of the training."""
 
-    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> SavedModel:
-        """Return the same, learnt with the week that judged as well.
+    def refit(self, data: TrainingData, refitted: SavedModel | None) -> SavedModel:
+        """Return the model refitted with the same settings to `data`, which includes the test week.
 
-        ahead: what came of the challenger's `ahead`, None where it has none.
+        refitted: the outcome of the challenger's `background_refit`, None if it has none.
         """
 
 
 class Challenger(Protocol):
-    """A way to learn a model."""
+    """A method that trains a model for the registry."""
 
     @property
     def kind(self) -> str: ...
 
     @property
     def steps(self) -> int:
-        """How often `learn` calls `told`."""
+        """How often `train` calls `progress`."""
 
-    def ahead(self, training_data: TrainingData) -> BackgroundRefit[SavedModel] | None:
-        """Return what learns with the week that judged, without knowing how the judged one did, so that it may run
-        meanwhile; None where a refit is quick, or depends on what was learnt."""
+    def background_refit(self, data: TrainingData) -> BackgroundRefit[SavedModel] | None:
+        """Return a refit to `data`, the test week included, that can run during the test; None if it has to wait for
+        the settings that `train` chooses."""
 
-    def learn(self, training_data: TrainingData, told: ProgressCallback) -> TrainedChallenger:
-        """Learn from the lessons, of which the newest may choose among settings. Nothing else is known."""
+    def train(self, data: TrainingData, progress: ProgressCallback) -> TrainedChallenger:
+        """Train on `data`; the newest window may choose among settings."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedForest:
-    """A Learnt."""
+    """A TrainedChallenger of boosted trees."""
 
-    kept: SavedForest
+    saved: SavedForest
     actions: tuple[str, ...]
-    choices: tuple[TriedSettings, ...]  # what the newest lesson said of each recipe
+    tried: tuple[TriedSettings, ...]  # with the nDCG@10 of each on the newest window
     chosen: TriedSettings
     rows: Sequence[Examples]
     curves: Sequence[CurvePoint] = ()
@@ -97,22 +90,20 @@ class TrainedForest:
     def as_json(self) -> Mapping[str, Any]:
         return {
             "actions": list(self.actions),
-            "recipes": [
-                {**choice.recipe.as_json(), "validation_ndcg_at_10": choice.ndcg_at_10} for choice in self.choices
-            ],
+            "recipes": [{**one.recipe.as_json(), "validation_ndcg_at_10": one.ndcg_at_10} for one in self.tried],
             "chosen": self.chosen.recipe.as_json(),
             "examples": sum(len(one.is_touched_P) for one in self.rows),  # pairs of user and tag
         }
 
-    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> SavedForest:
-        """Grow by the same recipe from the weeks of the schooling, the judging one among them."""
-        rows = [*self.rows, examples(training_data.windows[-1], self.actions)][-len(training_data.windows) :]
+    def refit(self, data: TrainingData, refitted: SavedModel | None) -> SavedForest:
+        """Grow trees of the chosen settings on the windows of `data`."""
+        rows = [*self.rows, examples(data.windows[-1], self.actions)][-len(data.windows) :]
         return SavedForest(grow(self.chosen.recipe, rows, self.actions))
 
 
 @dataclass(frozen=True)
 class BoostingChallenger:
-    """A Challenger."""
+    """Boosted trees: tries some settings and takes the best on the newest window."""
 
     recipes: tuple[BoostingSettings, ...] = SETTINGS_GRID
     kind: str = BOOSTING
@@ -121,28 +112,28 @@ class BoostingChallenger:
     def steps(self) -> int:
         return len(self.recipes) + 1
 
-    def ahead(self, training_data: TrainingData) -> None:
-        """A refit waits for the recipe."""
+    def background_refit(self, data: TrainingData) -> None:
+        """A refit waits for the chosen settings."""
 
-    def learn(self, training_data: TrainingData, told: ProgressCallback) -> TrainedForest:
-        actions = usual_actions(training_data.windows)
-        rows = [examples(window, actions) for window in training_data.windows]
-        choices: list[TriedSettings] = []
-        told("trying recipes of boosted trees")
-        for choice in try_settings(self.recipes, rows[:-1], rows[-1]):
-            choices.append(choice)
-            reached = f"nDCG@10 {choice.ndcg_at_10:.3f} on the validation week"
-            told(f"tried {len(choices)} of {len(self.recipes)} recipes: {reached}")
-        chosen = max(choices, key=lambda choice: choice.ndcg_at_10)
-        kept = SavedForest(grow(chosen.recipe, rows, actions))
-        return TrainedForest(kept, actions, tuple(choices), chosen, rows)
+    def train(self, data: TrainingData, progress: ProgressCallback) -> TrainedForest:
+        actions = usual_actions(data.windows)
+        rows = [examples(window, actions) for window in data.windows]
+        tried: list[TriedSettings] = []
+        progress("trying settings of boosted trees")
+        for one in try_settings(self.recipes, rows[:-1], rows[-1]):
+            tried.append(one)
+            reached = f"nDCG@10 {one.ndcg_at_10:.3f} on the validation week"
+            progress(f"tried {len(tried)} of {len(self.recipes)} settings: {reached}")
+        chosen = max(tried, key=lambda one: one.ndcg_at_10)
+        saved = SavedForest(grow(chosen.recipe, rows, actions))
+        return TrainedForest(saved, actions, tuple(tried), chosen, rows)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedTransformer:
-    """A Learnt."""
+    """A TrainedChallenger of Transformer networks."""
 
-    kept: SavedTransformer
+    saved: SavedTransformer
     model: TransformerModel
     curves: Sequence[CurvePoint]
 
@@ -151,68 +142,65 @@ class TrainedTransformer:
         return {"size": settings["size"], "networks": settings["networks"], **_plain(settings["training"])}
 
     def as_json(self) -> Mapping[str, Any]:
-        return self.kept.model.facts
+        return self.saved.model.facts
 
-    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> SavedTransformer:
-        """Return `ahead` with the calibration of the judged one: nothing is left that has not taught it."""
-        assert isinstance(ahead, SavedTransformer)
-        judged = self.kept.model
-        return SavedTransformer(replace(ahead.model, calibrations=judged.calibrations, facts=judged.facts))
+    def refit(self, data: TrainingData, refitted: SavedModel | None) -> SavedTransformer:
+        """Return `refitted` with the calibration of the tested model: no users are left to calibrate it on."""
+        assert isinstance(refitted, SavedTransformer)
+        tested = self.saved.model
+        return SavedTransformer(replace(refitted.model, calibrations=tested.calibrations, facts=tested.facts))
 
 
 @dataclass(frozen=True)
 class TransformerChallenger:
-    """A Challenger. Every path of the contestant must be one that `kept_paths` knows."""
+    """A Transformer beside stacked models, each of which `write_stacked_model` can write."""
 
     model: TransformerModel = WEEKLY_TRANSFORMER
     kind: str = TRANSFORMER
     steps: int = 2
 
-    def ahead(self, training_data: TrainingData) -> BackgroundRefit[SavedModel]:
-        return BackgroundRefit(partial(_train_with_newest_week, self.model, training_data), self.model.on_step)
+    def background_refit(self, data: TrainingData) -> BackgroundRefit[SavedModel]:
+        return BackgroundRefit(partial(_refit, self.model, data), self.model.on_step)
 
-    def learn(self, training_data: TrainingData, told: ProgressCallback) -> TrainedTransformer:
-        """Train on all weeks, of a fifth of the users on all but the newest, on which the answers are then calibrated.
+    def train(self, data: TrainingData, progress: ProgressCallback) -> TrainedTransformer:
+        """Train without the newest window of every fifth user, on which the model is then calibrated.
 
-        These users teach until then, as those whom the model will score have taught it on the weeks before.
+        The older windows of these users are trained on, as are those of the users whom the model will score.
         """
-        *older, newest = training_data.windows
-        told("training the Transformer")
+        *older, newest = data.windows
+        progress("training the Transformer")
         windows = [*older, newest.of_users(~_is_held_out_U(newest.past))]
-        past = training_data.past.before_for(_is_held_out_U(training_data.past), newest.cutoff)
+        past = data.past.before_for(_is_held_out_U(data.past), newest.cutoff)
         past = past.of_users(past.event_counts_U() > 0)
-        ranker = self.model.fit(TrainingData(windows, past, training_data.cutoff))
-        told("calibrating the Transformer")
+        fitted = self.model.fit(TrainingData(windows, past, data.cutoff))
+        progress("calibrating the Transformer")
         held_out = HeldOut(
             train=windows[-1],
             test=newest.of_users(_is_held_out_U(newest.past)),
-            features=ranker.features.as_of(self.model.stacked_models, newest.past, newest.cutoff),
+            features=fitted.features.as_of(self.model.stacked_models, newest.past, newest.cutoff),
         )
-        stated = _model(ranker, UNCALIBRATED, {})
-        calibrations, report = calibrate(stated, held_out)
+        calibrations, report = calibrate(_model(fitted, UNCALIBRATED, {}), held_out)
         facts = {
             "settings": dict(self.model.settings()),
-            "weeks": len(training_data.windows),
+            "weeks": len(data.windows),
             "users": past.users,
             "calibration": report,
         }
-        return TrainedTransformer(SavedTransformer(_model(ranker, calibrations, facts)), self.model, ranker.curves[0])
+        return TrainedTransformer(SavedTransformer(_model(fitted, calibrations, facts)), self.model, fitted.curves[0])
 
 
-def _train_with_newest_week(model: TransformerModel, training_data: TrainingData, watch: Watch) -> SavedTransformer:
-    """Train on the weeks of the schooling, the judging one among them; nothing is calibrated."""
-    watched = replace(model, on_step=watch)
-    ranker = watched.fit(training_data)
-    return SavedTransformer(_model(ranker, UNCALIBRATED, {}))
+def _refit(model: TransformerModel, data: TrainingData, watch: StepCallback) -> SavedTransformer:
+    """Return the model fitted to all windows of `data`, not calibrated."""
+    return SavedTransformer(_model(replace(model, on_step=watch).fit(data), UNCALIBRATED, {}))
 
 
 def _is_held_out_U(past: History) -> Bools:
     return np.asarray(stable_hash(past.user_id_U) % ONE_HELD_OUT_OF == 0)
 
 
-def _model(ranker: FittedTransformer, calibrations: Calibrations, facts: Mapping[str, Any]) -> InterestModel:
-    networks = tuple(network.eval().requires_grad_(False) for network in ranker.networks)
-    return InterestModel(ranker.config, ranker.vocabulary, networks, ranker.features.models, calibrations, facts)
+def _model(fitted: FittedTransformer, calibrations: Calibrations, facts: Mapping[str, Any]) -> InterestModel:
+    networks = tuple(network.eval().requires_grad_(False) for network in fitted.networks)
+    return InterestModel(fitted.config, fitted.vocabulary, networks, fitted.features.models, calibrations, facts)
 
 
 def _plain(settings: Mapping[str, Any]) -> Mapping[str, Any]:

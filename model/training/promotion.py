@@ -1,75 +1,36 @@
-"""Judges models on a week that none of them has seen.
+"""Trains challengers, tests them in an evaluation, and refits the one that is promoted.
 
-Shape letters: U judged users, R interests (a user's together, by rank), T tags.
-
-Lets challengers learn and has them judged. Nothing of the judging week reaches them before the verdict.
-
-How a challenge is told: a table for the eye, a line for the log. Numbers as .561, differences as +.028.
+The best challenger whose nDCG@10 lies above that of the best opponent, with a 95 % paired bootstrap interval above
+zero, is promoted. No challenger sees the test week before that decision.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from datetime import date
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from rich.table import Table
-
-from model.counts.model import MIN_USERS, fit_counts_to_history
-from model.counts.model import VERSION as COUNTS
-from model.data.arrays import Bools, Floats
-from model.data.cutoffs import Plan
-from model.data.days import end_of_day
-from model.data.folds import Histories, window_of_week
+from model.counts.model import MIN_USERS
+from model.data.cutoffs import Cutoffs
+from model.data.folds import Histories, TrainingWindows
 from model.data.labels import LabeledWindow
-from model.data.scores import Scores
 from model.errors import InputError
-from model.evaluation.holdout import MIN_TEST_USERS
-from model.interfaces import SavedModel, Scorer, TrainingData
-from model.metrics import (
-    Difference,
-    expected_calibration_error,
-    f1_of_users,
-    nan_mean,
-    ndcg_of_users,
-    paired_difference,
-    recall_of_users,
-)
-from model.training.challengers import Challenger, ProgressCallback, TrainedChallenger
+from model.evaluation.backtest import evaluate_selected
+from model.evaluation.entrants import Fixed, PretrainedCounts, PretrainedVersions, training_data
+from model.evaluation.holdout import build_test_set, require_test_users
+from model.evaluation.results import MAIN, EvaluationResult
+from model.interfaces import ProgressCallback, SavedModel
+from model.metrics import Difference, paired_difference
+from model.training.challengers import Challenger, TrainedChallenger
 
 
 @dataclass(frozen=True, eq=False)
-class ChallengeResult:
-    """How one model did. The ranking figures are means over the users who touched a tag in the week."""
+class Comparison:
+    """A challenger against the best of its opponents, all tested on the same users."""
 
-    name: str
-    ndcg_U: Floats  # at 10; nan for a user who touched nothing
-    recall_at_10: float
-    f1_at_5: float
-    ece: float  # of what is published of all judged users, ten interests at most
-
-    @property
-    def ndcg_at_10(self) -> float:
-        return nan_mean(self.ndcg_U)
-
-    def figures(self) -> dict[str, float]:
-        return {
-            "ndcg_at_10": self.ndcg_at_10,
-            "recall_at_10": self.recall_at_10,
-            "f1_at_5": self.f1_at_5,
-            "ece": self.ece,
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """A challenger against the best of its opponents."""
-
-    challenger: ChallengeResult
-    opponents: tuple[ChallengeResult, ...]
-    best: ChallengeResult
-    difference: Difference  # nDCG@10 of the challenger less that of the best opponent
+    challenger: EvaluationResult
+    opponents: tuple[EvaluationResult, ...]
+    best: EvaluationResult  # opponent of the highest nDCG@10, the first of equals
+    difference: Difference  # nDCG@10 of the challenger minus that of the best opponent
 
     @property
     def is_won(self) -> bool:
@@ -77,207 +38,133 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "figures": {judged.name: judged.figures() for judged in (self.challenger, *self.opponents)},
+            "figures": {result.name: published_figures(result) for result in (self.challenger, *self.opponents)},
             "best_opponent": self.best.name,
             "ndcg_at_10_difference": asdict(self.difference),
             "is_won": self.is_won,
         }
 
 
-def require_enough_users(week: LabeledWindow) -> None:
-    """Raise InputError if too few users touched a tag in the week to judge by them."""
-    judges = int((week.touched_tags_U > 0).sum())
-    if judges < MIN_TEST_USERS:
-        raise InputError(
-            f"too few users to judge a model by: found {judges} who were known before the last 7 days and touched a "
-            f"tag in them, of {week.past.users} known; expected {MIN_TEST_USERS} at least; train through a busier day, "
-            f"or check why these days have so few events"
-        )
-
-
-def evaluate_scores(name: str, scorer: Scorer, week: LabeledWindow) -> ChallengeResult:
-    """Judge a model as of the cut of `week` by what it would have published then."""
-    scores = scorer.score(week.past)
-    is_touched_R = _is_touched_R(scores, week)
-    ranking = (scores.user_R, scores.affinity_R, scores.tag_R, is_touched_R, week.touched_tags_U)
-    return ChallengeResult(
-        name=name,
-        ndcg_U=ndcg_of_users(10, *ranking),
-        recall_at_10=nan_mean(recall_of_users(10, *ranking)),
-        f1_at_5=nan_mean(f1_of_users(5, *ranking)),
-        ece=expected_calibration_error(scores.affinity_R, is_touched_R),
-    )
-
-
-def verdict(challenger: ChallengeResult, opponents: Sequence[ChallengeResult]) -> Verdict:
-    """Compare with the opponent of the highest nDCG@10, the first of equals. All were judged on the same users."""
-    best = max(opponents, key=lambda judged: judged.ndcg_at_10)
-    return Verdict(challenger, tuple(opponents), best, paired_difference(challenger.ndcg_U, best.ndcg_U))
-
-
-def _is_touched_R(scores: Scores, week: LabeledWindow) -> Bools:
-    tag_T = week.past.tag_T
-    code_R = np.minimum(np.searchsorted(tag_T, scores.tag_R), len(tag_T) - 1)
-    is_known_R = tag_T[code_R] == scores.tag_R
-    return np.asarray(is_known_R & np.isin(scores.user_R * len(tag_T) + code_R, week.touched.key_P), dtype=bool)
-
-
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """How one challenger did."""
+    """The test of one challenger."""
 
     kind: str
-    learnt: TrainedChallenger
-    verdict: Verdict
+    trained: TrainedChallenger
+    comparison: Comparison
 
 
 @dataclass(frozen=True, eq=False)
-class Challenge:
-    """What came of a challenge."""
+class Promotion:
+    """The outcome of a training."""
 
-    plan: Plan
-    outcomes: tuple[Outcome, ...]  # one a challenger
-    test_users: int  # who touched a tag in the judging week
-    winner: SavedModel | None  # the leader, refitted through the last day; None where the challenge was lost
+    cutoffs: Cutoffs
+    outcomes: tuple[Outcome, ...]  # one for each challenger
+    test_users: int  # who touched a tag in the test week
+    winner: SavedModel | None = None  # the leader, refitted through the last day; None if no challenger won
 
     @property
     def leader(self) -> Outcome:
-        """Return the one of the highest nDCG@10 among those who won, else among all; the first of equals."""
-        won = [outcome for outcome in self.outcomes if outcome.verdict.is_won]
-        return max(won or self.outcomes, key=lambda outcome: outcome.verdict.challenger.ndcg_at_10)
+        """Return the challenger of the highest nDCG@10 among the winners, or among all if none won."""
+        won = [outcome for outcome in self.outcomes if outcome.comparison.is_won]
+        return max(won or self.outcomes, key=lambda outcome: outcome.comparison.challenger.figures[MAIN])
 
     @property
-    def judged(self) -> list[ChallengeResult]:
-        """Return everybody judged, best first."""
-        verdicts = [outcome.verdict for outcome in self.outcomes]
-        everybody = [*(one.challenger for one in verdicts), *verdicts[0].opponents]
-        return sorted(everybody, key=lambda judged: -judged.ndcg_at_10)
+    def results(self) -> list[EvaluationResult]:
+        """Return the results of challengers and opponents, best first."""
+        challengers = [outcome.comparison.challenger for outcome in self.outcomes]
+        return sorted([*challengers, *self.leader.comparison.opponents], key=lambda result: -result.figures[MAIN])
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "through": str(self.plan.through),
-            "cuts": {
-                "taught": [str(cutoff) for cutoff in self.plan.taught],
-                "validation": str(self.plan.validation),
-                "judged": str(self.plan.judged),
-            },
+            "through": str(self.cutoffs.last),
+            "cutoffs": self.cutoffs.as_json(),
             "test_users": self.test_users,
             "leader": self.leader.kind,
-            "challengers": {
-                outcome.kind: {**outcome.learnt.as_json(), **outcome.verdict.as_json()} for outcome in self.outcomes
-            },
+            "challengers": {one.kind: {**one.trained.as_json(), **one.comparison.as_json()} for one in self.outcomes},
         }
 
 
+def published_figures(result: EvaluationResult) -> dict[str, float]:
+    """Return the figures of a training's table and of its run in MLflow."""
+    assert result.before is not None, "saved models predict probabilities"
+    names = (MAIN, "recall_at_10", "f1_at_5")
+    return {**{name: result.figures[name] for name in names}, "ece": result.before.ece}
+
+
+def compare(challenger: EvaluationResult, opponents: Sequence[EvaluationResult]) -> Comparison:
+    best = max(opponents, key=lambda result: result.figures[MAIN])
+    difference = paired_difference(challenger.value_of[MAIN], best.value_of[MAIN])
+    return Comparison(challenger, tuple(opponents), best, difference)
+
+
 def steps_of(challengers: Sequence[Challenger]) -> int:
-    """Return how often `challenge` tells of a step."""
+    """Return how often `promote` calls `progress`."""
     return sum(challenger.steps for challenger in challengers) + 3
 
 
-def challenge(
+def promote(
     named: Mapping[str, Challenger],
-    plan: Plan,
-    known: Histories,
+    cutoffs: Cutoffs,
+    histories: Histories,
     champions: Sequence[tuple[str, SavedModel]],
-    told: ProgressCallback,
-) -> Challenge:
-    """Let challengers learn through the cut of the judging week, judge them there, and refit the best that wins a week
-    later.
-
-    A challenger wins if it is certainly better than the best of counts-1 and the champions. Of several that win, the
-    one of the highest nDCG@10 is refitted, certain to be better than the other winners or not.
+    progress: ProgressCallback,
+) -> Promotion:
+    """Train challengers at the test cutoff, test them, and refit the best winner at the end of the test week.
 
     named: challengers by the names that they would have as versions.
-    champions: models trained through that cut or earlier, judged beside counts-1.
-    told: called before each of `steps_of` steps, with what it does.
-    Raises InputError if too few users teach or judge.
+    champions: models trained through the test cutoff or earlier; the opponents beside counts-1.
+    progress: called before each of `steps_of` steps.
+    Raises InputError if there are too few users to train or to test.
     """
-    told("laying out the weeks")
-    cutoffs = (*plan.taught, plan.validation)
-    windows = [window_of_week(known, cutoff) for cutoff in cutoffs]
-    week = window_of_week(known, plan.judged)
-    for window, cutoff in zip(windows, cutoffs, strict=True):
+    progress("building the windows")
+    windows = TrainingWindows(histories, cutoffs)
+    data = training_data(windows, histories, cutoffs.test)
+    for window, cutoff in zip(data.windows, cutoffs.all[:-1], strict=True):
         _require_training_users(window, str(cutoff))
-    require_enough_users(week)
-    taught = _training_data(known, plan.judged, windows)
-    # A week later, from as many weeks: what was judged is a model of so many, and one more made none better (measured).
-    newest = _training_data(known, plan.through, [*windows, week][-len(windows) :])
-    with ExitStack() as begun:
-        refits = {name: challenger.ahead(newest) for name, challenger in named.items()}
-        ahead = {name: begun.enter_context(refit) for name, refit in refits.items() if refit}
-        learnt = {name: challenger.learn(taught, told) for name, challenger in named.items()}
+    test = build_test_set(histories, cutoffs, cutoffs.test)
+    require_test_users(test)
+    # The refit uses as many windows as the tested model: one more made no model better (measured).
+    newest = training_data(windows, histories, cutoffs.last, at_most=len(data.windows))
+    with ExitStack() as running:
+        refits = {name: challenger.background_refit(newest) for name, challenger in named.items()}
+        for refit in refits.values():
+            if refit:
+                running.enter_context(refit)
+        trained = {name: challenger.train(data, progress) for name, challenger in named.items()}
 
-        told("judging on the week held out")
-        counts = fit_counts_to_history(known[plan.judged], plan.judged)
-        opponents = [evaluate_scores(COUNTS, counts, week)]
-        opponents += [
-            evaluate_scores(version, champion.scorer(version, counts), week) for version, champion in champions
-        ]
+        progress("testing on the test week")
+
+        def result_of(name: str, saved: SavedModel) -> EvaluationResult:
+            entrant = Fixed(PretrainedVersions(name, {cutoffs.test: saved}))
+            return _tested(evaluate_selected(entrant.selected(), histories, test))
+
+        counts = _tested(evaluate_selected(Fixed(PretrainedCounts()).selected(), histories, test))
+        opponents = [counts, *(result_of(name, saved) for name, saved in champions)]
         outcomes = tuple(
-            Outcome(
-                named[name].kind, one, verdict(evaluate_scores(name, one.kept.scorer(name, counts), week), opponents)
-            )
-            for name, one in learnt.items()
+            Outcome(named[name].kind, one, compare(result_of(name, one.saved), opponents))
+            for name, one in trained.items()
         )
-        outcome = Challenge(plan, outcomes, test_users=int((week.touched_tags_U > 0).sum()), winner=None)
-        leader = outcome.leader
-        told(f"refitting {leader.kind} with the week held out" if leader.verdict.is_won else "done")
-        if not leader.verdict.is_won:
-            return outcome
-        begun_ahead = ahead.get(leader.verdict.challenger.name)
-        refit = begun_ahead.outcome() if begun_ahead else None
-        return replace(outcome, winner=leader.learnt.refit(newest, refit))
+        promotion = Promotion(cutoffs, outcomes, test.answering_users)
+        leader = promotion.leader
+        progress(f"refitting {leader.kind} with the test week" if leader.comparison.is_won else "done")
+        if not leader.comparison.is_won:
+            return promotion
+        refit = refits[leader.comparison.challenger.name]
+        winner = leader.trained.refit(newest, refit.outcome() if refit else None)
+        return Promotion(cutoffs, outcomes, test.answering_users, winner)
 
 
-def _training_data(known: Histories, day: date, windows: Sequence[LabeledWindow]) -> TrainingData:
-    end = end_of_day(day)
-    return TrainingData(windows, known[day].before(end), end)
+def _tested(result: EvaluationResult | None) -> EvaluationResult:
+    assert result is not None, "every model of a training exists at the test cutoff"
+    return result
 
 
 def _require_training_users(window: LabeledWindow, cutoff: str) -> None:
     users, touched = window.past.users, int(window.is_touched_P.sum())
     if users < MIN_USERS or not touched or touched == len(window.is_touched_P):
         raise InputError(
-            f"too little to learn from in the 7 days after {cutoff}: found {users} users known by then, "
+            f"too little training data in the 7 days after {cutoff}: found {users} users known by then, "
             f"{touched} of their {len(window.is_touched_P)} candidate tags touched; expected {MIN_USERS} users at "
-            f"least, and tags both touched and left alone; train through a later day"
+            f"least, and tags both touched and not touched; train through a later day"
         )
-
-
-def results_table(challenge: Challenge) -> Table:
-    """Return the figures of everybody judged, best first."""
-    plan = challenge.plan
-    title = f"judged as of {plan.judged} by the 7 days through {plan.through}, {challenge.test_users:,} users"
-    table = Table("model", title=title)
-    for column in ("nDCG@10", "recall@10", "F1@5", "calibration error"):
-        table.add_column(column, justify="right")
-    for judged in challenge.judged:
-        table.add_row(judged.name, *_figures(judged))
-    return table
-
-
-def last_line(challenge: Challenge, fate: str, name: str) -> str:
-    """Return the outcome in one line, such as `boosting-1.20260201 promoted: nDCG@10 .561 against .533 of counts-1`."""
-    outcome = challenge.leader.verdict
-    difference = outcome.difference
-    return (
-        f"{name} {fate}: nDCG@10 {_share(outcome.challenger.ndcg_at_10)} against "
-        f"{_share(outcome.best.ndcg_at_10)} of {outcome.best.name}, difference {_signed(difference.mean)} "
-        f"[{_signed(difference.low)}, {_signed(difference.high)}]"
-    )
-
-
-def seen_week_message(name: str, trained_through: date) -> str:
-    return f"{name} is no opponent: trained through {trained_through}, it has seen days of the week that judges"
-
-
-def _figures(judged: ChallengeResult) -> list[str]:
-    return [_share(value) for value in judged.figures().values()]
-
-
-def _share(value: float) -> str:
-    return f"{value:.3f}".replace("0.", ".", 1) if 0 <= value < 0.9995 else f"{value:.3f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:+.3f}"

@@ -1,4 +1,4 @@
-"""From the sequences known through a day to a verdict on the challengers, told on the terminal."""
+"""One weekly training: read the sequences, promote the best challenger, and save it in the registry."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,21 +11,22 @@ from pyiceberg.catalog import load_catalog
 from rich.console import Console
 from rich.progress import Progress
 
-from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Plan, plan
+from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Cutoffs, training_cutoffs
 from model.data.days import HORIZON_DAYS
-from model.data.folds import histories
+from model.data.folds import read_histories
 from model.data.history import HISTORY_COLUMNS
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
 from model.errors import UsageError
+from model.evaluation.results import MAIN
+from model.evaluation.tables import promotion_line, promotion_table
 from model.model_selection import load
 from model.registry import Registry, Training, Version, newest_promoted, unused_name
 from model.training.challengers import BoostingChallenger, Challenger, TransformerChallenger
-from model.training.promotion import Challenge, challenge, last_line, results_table, seen_week_message, steps_of
+from model.training.promotion import Promotion, promote, published_figures, steps_of
 from model.transformer.config import SIZES
 from model.transformer.distributed import is_main_rank
 from model.transformer.fit import WEEKLY_TRANSFORMER
-from model.transformer.progress import StepCallback as Watch
-from model.transformer.progress import plain_lines
+from model.transformer.progress import StepCallback, plain_lines
 from model.transformer.workdir import WorkDir
 
 BRANCH = "main"  # what is published
@@ -33,9 +34,9 @@ BRANCH = "main"  # what is published
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What a challenger is given to train with."""
+    """The surroundings of a training."""
 
-    watch: Watch  # is told of every step
+    watch: StepCallback  # called after each step
     workdir: WorkDir
     size: str  # of a network, as SIZES names it
 
@@ -52,7 +53,7 @@ CHALLENGERS: Mapping[str, Callable[[TrainingContext], Challenger]] = MappingProx
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What is asked of one training. Raises UsageError if it names what there is not."""
+    """The arguments of one training. Raises UsageError for an unknown size or challenger."""
 
     through: date
     run_id: str
@@ -63,7 +64,7 @@ class TrainingRequest:
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise UsageError(
-                f"THROUGHLINE_TRANSFORMER_SIZE={self.size}: expected one of {', '.join(SIZES)}, by what the machine is"
+                f"THROUGHLINE_TRANSFORMER_SIZE={self.size}: expected one of {', '.join(SIZES)}, to suit the machine"
             )
         unknown = [name for name in self.challengers if name not in CHALLENGERS]
         if unknown or not self.challengers or len(set(self.challengers)) < len(self.challengers):
@@ -73,48 +74,53 @@ class TrainingRequest:
             )
 
 
-def train_week(order: TrainingRequest, home: Path) -> str | None:
-    """Train, judge, keep and maybe promote challengers; return the outcome of the leading one in one line.
+def train_week(request: TrainingRequest, home: Path) -> str | None:
+    """Train and test challengers, save and maybe promote the winner; return the outcome of the leader in one line.
 
-    A run of the same id goes on where an earlier one was killed, if the table is as it was. Of several ranks the first
-    alone tells and keeps; the others return None.
+    A run of the same id continues where an earlier one was killed, if the table has not changed. With several
+    distributed processes, the first alone prints and saves; the others return None.
 
-    Raises InputError if the log is too young or too quiet, or if the table is missing or of another version.
+    Raises InputError if the log is too young or has too few events, or if the table is missing or of another version.
     """
     started = time.monotonic()
     registry = Registry(home)
-    sequences = _sequences(order.through)
-    weeks = plan(order.through, min(sequences.days_with_rows, default=None))
+    sequences = _sequences(request.through)
+    cutoffs = training_cutoffs(request.through, min(sequences.days_with_rows, default=None))
     versions = registry.versions()
-    champion = newest_promoted(versions, weeks.judged)
-    tries = WorkDir(home / "exchange" / f".{order.run_id}.training")
+    champion = newest_promoted(versions, cutoffs.test)
+    workdir = WorkDir(home / "exchange" / f".{request.run_id}.training")
     if is_main_rank():
-        tries.clear(but=str(sequences.snapshot_id))
+        workdir.clear(but=str(sequences.snapshot_id))
     console = Console(stderr=True, highlight=False, quiet=not is_main_rank())
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("reading sequences")
-        watch: Watch = plain_lines(console)
+        watch: StepCallback = plain_lines(console)
         if console.is_terminal:
-            watch = lambda told: progress.update(task, description=told.line)  # noqa: E731
-        workplace = TrainingContext(watch, tries.part(str(sequences.snapshot_id)), order.size)
-        challengers = [CHALLENGERS[name](workplace) for name in order.challengers]
-        named = {unused_name(one.kind, order.through, versions): one for one in challengers}
+            watch = lambda step: progress.update(task, description=step.line)  # noqa: E731
+        context = TrainingContext(watch, workdir.part(str(sequences.snapshot_id)), request.size)
+        challengers = [CHALLENGERS[name](context) for name in request.challengers]
+        named = {unused_name(one.kind, request.through, versions): one for one in challengers}
         progress.update(task, total=steps_of(challengers) + 1)
-        outcome = challenge(
+        promotion = promote(
             named,
-            weeks,
-            histories(sequences, {*weeks.cutoffs, weeks.through}),
+            cutoffs,
+            read_histories(sequences, cutoffs),
             [(champion.name, load(champion, registry))] if champion else [],
-            lambda doing: progress.update(task, advance=1, description=doing),
+            lambda step: progress.update(task, advance=1, description=step),
         )
     if not is_main_rank():
         return None
-    console.print(results_table(outcome))
-    for peeping in _leaking_versions(versions, weeks):
-        console.print(seen_week_message(peeping.name, peeping.trained_through), soft_wrap=True)
-    told = _save(outcome, order, sequences, registry, time.monotonic() - started)
-    tries.clear()
-    return told
+    title = f"as of {cutoffs.test}, tested on the 7 days through {cutoffs.last}: {promotion.test_users:,} users"
+    console.print(promotion_table(title, [(one.name, published_figures(one)) for one in promotion.results]))
+    for version in _leaking_versions(versions, cutoffs):
+        console.print(
+            f"{version.name} is no opponent: trained through {version.trained_through}, it has seen days of the "
+            f"test week",
+            soft_wrap=True,
+        )
+    line = _save(promotion, request, sequences, registry, time.monotonic() - started)
+    workdir.clear()
+    return line
 
 
 def _sequences(through: date) -> SequencesSnapshot:
@@ -123,49 +129,52 @@ def _sequences(through: date) -> SequencesSnapshot:
     return open_sequences(load_catalog(CATALOG), BRANCH, first_day_read(first_cutoff), through, schema)
 
 
-def _leaking_versions(versions: Sequence[Version], weeks: Plan) -> list[Version]:
-    """Return the promoted versions that have seen days of the judging week."""
-    return [version for version in versions if version.is_promoted and weeks.judged < version.trained_through]
+def _leaking_versions(versions: Sequence[Version], cutoffs: Cutoffs) -> list[Version]:
+    """Return the promoted versions that have seen days of the test week."""
+    return [version for version in versions if version.is_promoted and cutoffs.test < version.trained_through]
 
 
 def _save(
-    outcome: Challenge, order: TrainingRequest, sequences: SequencesSnapshot, registry: Registry, seconds: float
+    promotion: Promotion, request: TrainingRequest, sequences: SequencesSnapshot, registry: Registry, seconds: float
 ) -> str:
     snapshot_id = sequences.snapshot_id
-    assert snapshot_id is not None, "a table without a snapshot has no days, which the plan refuses"
-    leader, winner = outcome.leader, outcome.winner
+    assert snapshot_id is not None, "a table without a snapshot has no days, which training_cutoffs refuses"
+    leader, winner = promotion.leader, promotion.winner
     training = Training(
-        run_id=order.run_id,
+        run_id=request.run_id,
         parameters={
             "kind": leader.kind,
-            **leader.learnt.parameters(),
-            "best_opponent": leader.verdict.best.name,
-            "challengers": ",".join(order.challengers),
+            **leader.trained.parameters(),
+            "best_opponent": leader.comparison.best.name,
+            "challengers": ",".join(request.challengers),
         },
-        metrics={**_metrics(outcome), "seconds": seconds},
-        trained_through=order.through,
+        metrics={**_metrics(promotion), "seconds": seconds},
+        trained_through=request.through,
         sequences_snapshot=snapshot_id,
-        report={**outcome.as_json(), "sequences_snapshot": snapshot_id, "run_id": order.run_id},
-        curves=leader.learnt.curves,
+        report={**promotion.as_json(), "sequences_snapshot": snapshot_id, "run_id": request.run_id},
+        curves=leader.trained.curves,
     )
     tracked_as = registry.record(training)
+    comparison = leader.comparison
+    figures = (comparison.challenger.figures[MAIN], comparison.best.figures[MAIN], comparison.best.name)
     if winner is None:
-        return last_line(outcome, "not promoted", leader.verdict.challenger.name)
-    made = registry.register(winner.kind, training, tracked_as, winner.save, order.promotes)
-    return last_line(outcome, "promoted" if order.promotes else "won, not promoted as asked", made.name)
+        return promotion_line(f"{comparison.challenger.name} not promoted", *figures, comparison.difference)
+    saved = registry.register(winner.kind, training, tracked_as, winner.save, request.promotes)
+    outcome = "promoted" if request.promotes else "won, not promoted as asked"
+    return promotion_line(f"{saved.name} {outcome}", *figures, comparison.difference)
 
 
-def _metrics(outcome: Challenge) -> dict[str, float]:
+def _metrics(promotion: Promotion) -> dict[str, float]:
     """Return the figures of the leader under plain names, those of each challenger and of counts-1 under theirs."""
-    leader, difference = outcome.leader, outcome.leader.verdict.difference
-    named = {one.kind: one.verdict.challenger for one in outcome.outcomes}
-    named["counts-1"] = leader.verdict.opponents[0]
+    leader, difference = promotion.leader, promotion.leader.comparison.difference
+    named = {one.kind: one.comparison.challenger for one in promotion.outcomes}
+    named["counts-1"] = leader.comparison.opponents[0]
     return {
-        **leader.verdict.challenger.figures(),
+        **published_figures(leader.comparison.challenger),
         **{
             f"{name.replace('-', '_')}_{metric}": value
-            for name, judged in named.items()
-            for metric, value in judged.figures().items()
+            for name, result in named.items()
+            for metric, value in published_figures(result).items()
         },
         "difference": difference.mean,
         "difference_low": difference.low,

@@ -35,7 +35,7 @@ def _of_task(of: Json, task: Json) -> str:
 def _of_demo(report: Json) -> str:
     rows = [
         [one["name"], one["intervals"], one["seconds"]["preparing"], one["seconds"]["scoring"]]
-        for one in reversed(report["contestants"])
+        for one in reversed(report["models"])
     ]
     split = report["configuration"]["split"]
     return _table(f"Demo as of {split['test']}: tags of the next {split['horizon_days']} days", rows)

@@ -28,7 +28,7 @@ from model.baselines.simple import OwnCounts
 from model.baselines.transition import Bag, TransitionSettings
 from model.boosting.ranker import BoostedRanking, LambdaMart
 from model.data.arrays import Bools, Floats
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.days import MICROS_PER_DAY
 from model.data.folds import Histories, TrainingWindows
 from model.evaluation.calibration import calibration_error
@@ -48,7 +48,7 @@ from tests.bench.public_sets.tag_bench import known_of
 from tests.bench.tag_by_tag import PathlessRanker
 
 RESULTS = Path(__file__).with_name("results") / "planted.json"
-SPLIT = Split((date(2026, 1, 13),), date(2026, 1, 20), date(2026, 1, 27), 7)
+SPLIT = Cutoffs((date(2026, 1, 13),), date(2026, 1, 20), date(2026, 1, 27), 7)
 CUTOFFS_PER_WINDOW = 7
 PATHS = (
     OwnCounts(is_tuned=True),

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from model.data.arrays import Floats
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.days import end_of_day
 from model.data.folds import Histories, TrainingWindows
 from model.data.history import History
@@ -47,13 +47,13 @@ class PlantedTraining:
     def of(
         cls,
         known: Histories,
-        split: Split,
+        split: Cutoffs,
         test_set: TestSet,
         models: Sequence[Model],
         cutoffs_per_window: int,
         config: NetworkConfig,
     ) -> "PlantedTraining":
-        past, train = test_set.everybody, TrainingWindows(known, split).by(known, split.test)
+        past, train = test_set.all_users, TrainingWindows(known, split).by(known, split.test)
 
         def read() -> Read:
             return [(past, dense_windows(train, past, cutoffs_per_window))]
@@ -64,14 +64,14 @@ class PlantedTraining:
     def of_last_sessions(
         cls,
         known: Histories,
-        split: Split,
+        split: Cutoffs,
         test_set: TestSet,
         models: Sequence[Model],
         cutoffs_per_window: int,
         config: NetworkConfig,
     ) -> "PlantedTraining":
         """The network and its stacked features read only each user's newest session before each cutoff."""
-        past = test_set.everybody
+        past = test_set.all_users
         short = [
             label_window_between(
                 last_sessions(known[day], 1), known[split.end_of(day)], end_of_day(day), end_of_day(split.end_of(day))

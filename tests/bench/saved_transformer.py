@@ -30,7 +30,7 @@ def save_transformer(home: Path) -> str:
     windows = [label_window_between(past, past, cutoff, cutoff + week) for cutoff in cutoffs]
     training_config = replace(WEEKLY_TRANSFORMER.training_config, epochs=EPOCHS)
     model = replace(WEEKLY_TRANSFORMER, cutoffs_per_window=1, training_config=training_config)
-    trained = TransformerChallenger(model).learn(TrainingData(windows, past, end), lambda doing: None)
+    trained = TransformerChallenger(model).train(TrainingData(windows, past, end), lambda doing: None)
     registry = Registry(home)
     training = Training(
         run_id="bench",
@@ -41,4 +41,4 @@ def save_transformer(home: Path) -> str:
         report=trained.as_json(),
     )
     tracked_as = registry.record(training)
-    return registry.register(trained.kept.kind, training, tracked_as, trained.kept.save, is_promoted=False).name
+    return registry.register(trained.saved.kind, training, tracked_as, trained.saved.save, is_promoted=False).name

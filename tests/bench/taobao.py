@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from model.baselines.grids import GRIDS
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.folds import TrainingWindows
 from model.data.users import lowest_hash_users_U
 from model.evaluation.backtest import score_reading_of
@@ -85,7 +85,7 @@ def evaluate_seeds(
     All use the thresholds and the calibration that the first seed has from the validation cutoff.
     """
     each = model.networks
-    whole = fit_as_of(replace(model, networks=each * ENSEMBLES), windows, windows.known, test.cutoff)
+    whole = fit_as_of(replace(model, networks=each * ENSEMBLES), windows, windows.histories, test.cutoff)
     assert isinstance(whole, FittedTransformer)
     return {
         model.training_config.seed + first: evaluate_at(
@@ -102,7 +102,7 @@ def bench_tag_by_tag(windows: TrainingWindows, test: TestSet, model: Transformer
         epochs=SEQUENCE_EPOCHS,
         weights=replace(model.training_config.weights, sequence=SEQUENCE_WEIGHT),
     )
-    ranker = fit_as_of(replace(model, networks=1, training_config=recipe), windows, windows.known, test.cutoff)
+    ranker = fit_as_of(replace(model, networks=1, training_config=recipe), windows, windows.histories, test.cutoff)
     assert isinstance(ranker, FittedTransformer)
     value_of = {
         name: _f1_at_5_of(predict_top_k(PathlessRanker(ranker, is_tag_by_tag), test))
@@ -132,7 +132,7 @@ def tuned_before(name: str) -> Model:
     return next(one for one in GRIDS[name] if dict(one.settings()) == settings)
 
 
-def bench(quick: bool, setting: int | None, split: Split) -> Result:
+def bench(quick: bool, setting: int | None, split: Cutoffs) -> Result:
     started = time.monotonic()
 
     def progress(doing: str) -> None:

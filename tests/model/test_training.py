@@ -1,8 +1,9 @@
-"""Training: what is learnt from, who judges, and who is promoted."""
+"""The weekly training: its training data, its test week, and which challenger is promoted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,19 @@ from model.boosting.model import Forest, SavedForest
 from model.boosting.trees import BoostingSettings
 from model.calibration import Calibration
 from model.counts.model import Counts1
-from model.data.cutoffs import plan
+from model.data.arrays import Floats
+from model.data.cutoffs import Cutoffs, training_cutoffs
 from model.data.days import HORIZON_DAYS, end_of_day
-from model.data.folds import Histories, window_of_week
+from model.data.folds import Histories, window_of
 from model.data.history import History, history_of
 from model.data.labels import LabeledWindow
-from model.data.scores import Scores
 from model.errors import InputError
-from model.interfaces import CurvePoint, SavedModel, TrainingData
+from model.evaluation.results import MAIN, Cost, EvaluationResult, Probabilities, ScoreReading
+from model.evaluation.tables import promotion_line
+from model.interfaces import CurvePoint, ProgressCallback, SavedModel, TrainingData, no_callback
 from model.metrics import Difference
-from model.training.challengers import BoostingChallenger, ProgressCallback, TrainedForest
-from model.training.promotion import Challenge, ChallengeResult, Verdict, challenge, last_line, steps_of, verdict
+from model.training.challengers import BoostingChallenger, TrainedForest
+from model.training.promotion import Promotion, compare, promote, steps_of
 
 SMALL = (BoostingSettings(learning_rate=0.1, leaves=7, least_weight_in_leaf=5.0, penalty=1.0, trees=40),)
 WEEK = timedelta(days=HORIZON_DAYS)
@@ -32,34 +35,37 @@ WEEK = timedelta(days=HORIZON_DAYS)
 NAMED = {"new": BoostingChallenger(SMALL)}
 
 
-def known_of(world: Any, weeks: int = 3) -> Histories:
+def histories_of(world: Any, weeks: int = 3) -> Histories:
     days = [world.last_day - number * WEEK for number in range(weeks + 1)]
     return {day: history_of(world.until(day)) for day in days}
 
 
-def run(world: Any, known: Histories | None = None, champions: tuple[tuple[str, SavedModel], ...] = ()) -> Challenge:
-    through = world.last_day
-    return challenge(
-        NAMED, plan(through, through - timedelta(days=27)), known or known_of(world), champions, lambda doing: None
-    )
+def cutoffs_of(world: Any, days: int = 28) -> Cutoffs:
+    return training_cutoffs(world.last_day, world.last_day - timedelta(days=days - 1))
+
+
+def run(
+    world: Any, histories: Histories | None = None, champions: tuple[tuple[str, SavedModel], ...] = ()
+) -> Promotion:
+    return promote(NAMED, cutoffs_of(world), histories or histories_of(world), champions, no_callback)
 
 
 @pytest.fixture(scope="module")
-def won(shop: Any) -> Challenge:
+def won(shop: Any) -> Promotion:
     return run(shop)
 
 
-def learnt(told: Challenge) -> TrainedForest:
-    forest = told.leader.learnt
+def trained(promotion: Promotion) -> TrainedForest:
+    forest = promotion.leader.trained
     assert isinstance(forest, TrainedForest)
     return forest
 
 
-def test_a_challenger_that_sees_what_counts_cannot_wins_and_is_refitted(won: Challenge) -> None:
-    assert won.leader.verdict.best.name == "counts-1"
-    assert won.leader.verdict.difference.low > 0
+def test_a_challenger_with_more_features_than_counts_wins_and_is_refitted(won: Promotion) -> None:
+    assert won.leader.comparison.best.name == "counts-1"
+    assert won.leader.comparison.difference.low > 0
     assert won.winner is not None and won.winner.kind == "boosting-1"
-    assert set(learnt(won).actions) == {"view", "purchase"}
+    assert set(trained(won).actions) == {"view", "purchase"}
 
 
 def test_a_planted_worse_challenger_is_not_promoted(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,28 +76,27 @@ def test_a_planted_worse_challenger_is_not_promoted(shop: Any, monkeypatch: pyte
 
     monkeypatch.setattr(boosting, "grow", worse)
     lost = run(shop)
-    assert lost.leader.verdict.difference.high < 0
+    assert lost.leader.comparison.difference.high < 0
     assert lost.winner is None
 
 
-def test_a_champion_as_good_is_not_replaced(shop: Any, won: Challenge) -> None:
-    """The same recipe on the same weeks gives the same model: no difference is no win."""
-    twin = boosting.grow(learnt(won).chosen.recipe, *_rows(shop, won))
+def test_a_champion_as_good_is_not_replaced(shop: Any, won: Promotion) -> None:
+    """The same settings on the same windows give the same model: no difference is no win."""
+    twin = boosting.grow(trained(won).chosen.recipe, *_rows(shop, won))
     again = run(shop, champions=(("twin", SavedForest(twin)),))
-    assert again.leader.verdict.best.name == "twin"
-    assert again.leader.verdict.difference == Difference(0.0, 0.0, 0.0)
+    assert again.leader.comparison.best.name == "twin"
+    assert again.leader.comparison.difference == Difference(0.0, 0.0, 0.0)
     assert again.winner is None
 
 
-def _rows(world: Any, told: Challenge) -> tuple[list[Any], tuple[str, ...]]:
-    known = known_of(world)
-    cutoffs = (*told.plan.taught, told.plan.validation)
-    actions = learnt(told).actions
-    return [boosting.examples(window_of_week(known, cutoff), actions) for cutoff in cutoffs], actions
+def _rows(world: Any, promotion: Promotion) -> tuple[list[Any], tuple[str, ...]]:
+    histories, cutoffs, actions = histories_of(world), promotion.cutoffs, trained(promotion).actions
+    windows = [window_of(histories, cutoffs, cutoff) for cutoff in cutoffs.all[:-1]]
+    return [boosting.examples(window, actions) for window in windows], actions
 
 
-def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothing(
-    shop: Any, won: Challenge, monkeypatch: pytest.MonkeyPatch, sequences_of: Any
+def test_events_of_the_test_week_do_not_reach_the_tested_challenger(
+    shop: Any, won: Promotion, monkeypatch: pytest.MonkeyPatch, sequences_of: Any
 ) -> None:
     grown: list[Forest] = []
     grow = boosting.grow
@@ -100,8 +105,8 @@ def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothi
     first = grown[0]
     grown.clear()
     planted = [(f"user{number:04d}", f"{shop.last_day} 20:00", "planted", 9, 9.0, "planting") for number in range(200)]
-    known = {**known_of(shop), shop.last_day: history_of(sequences_of([*shop.touches, *planted]))}
-    run(shop, known)
+    histories = {**histories_of(shop), shop.last_day: history_of(sequences_of([*shop.touches, *planted]))}
+    run(shop, histories)
     assert grown[0].actions == first.actions
     assert grown[0].trees.save_raw("json") == first.trees.save_raw("json")
     assert grown[0].calibration == first.calibration
@@ -109,43 +114,48 @@ def test_what_is_planted_in_the_judging_week_teaches_the_judged_challenger_nothi
 
 @dataclass(frozen=True, eq=False)
 class KnowsTheAnswers:
-    """A Kept, and a scorer: all affinity is with what was touched in the judging week, so that it wins."""
+    """A SavedModel that scores the tags touched in the test week 1 and all others 0, so that it wins."""
 
     week: LabeledWindow
-    counts: Counts1 | None = None
     kind: str = "answers-1"
 
-    def scorer(self, version: str, counts: Counts1) -> "KnowsTheAnswers":
-        return replace(self, counts=counts)
+    def scorer(self, version: str, counts: Counts1) -> Any:
+        raise NotImplementedError
 
-    def score(self, history: History) -> Scores:
-        assert self.counts is not None
-        touched = self.week.touched
-        tag_R = self.week.past.tag_T[touched.tag_P]
-        certain_R = np.ones(len(touched))
-        return replace(self.counts.score(history), user_R=touched.user_P, tag_R=tag_R, affinity_R=certain_R)
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    def fitted_as_of(self, counts: Counts1) -> "KnowsTheAnswers":
+        return self
+
+    def scores_UT(self, past: History) -> Floats:
+        whole, touched = self.week.past, self.week.touched
+        touched_UT = np.zeros((whole.users, len(whole.tag_T)))
+        touched_UT[touched.user_P, touched.tag_P] = 1.0
+        user_U, tag_T = np.searchsorted(whole.user_id_U, past.user_id_U), np.searchsorted(whole.tag_T, past.tag_T)
+        return np.asarray(touched_UT[np.ix_(user_U, tag_T)])
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A Challenger, and what comes of it, that keeps what it was given to train on."""
+    """A Challenger and TrainedChallenger that keeps the data it was given."""
 
-    kept: KnowsTheAnswers
+    saved: KnowsTheAnswers
     given: dict[str, TrainingData] = field(default_factory=dict)
     kind: str = "answers-1"
     steps: int = 0
     curves: tuple[CurvePoint, ...] = ()
 
-    def ahead(self, training_data: TrainingData) -> None:
-        self.given["ahead"] = training_data
+    def background_refit(self, data: TrainingData) -> None:
+        self.given["background"] = data
 
-    def learn(self, training_data: TrainingData, told: ProgressCallback) -> "Recording":
-        self.given["judged"] = training_data
+    def train(self, data: TrainingData, progress: ProgressCallback) -> "Recording":
+        self.given["tested"] = data
         return self
 
-    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> KnowsTheAnswers:
-        self.given["refit"] = training_data
-        return self.kept
+    def refit(self, data: TrainingData, refitted: SavedModel | None) -> KnowsTheAnswers:
+        self.given["refit"] = data
+        return self.saved
 
     def parameters(self) -> Mapping[str, Any]:
         return {}
@@ -154,10 +164,10 @@ class Recording:
         return {}
 
 
-def test_a_challenger_is_judged_without_the_judging_week_and_refitted_with_it(world: Any, sequences_of: Any) -> None:
-    """Rows of an earlier day hold an event after it, and a user becomes known late: neither reaches the judged one."""
+def test_a_challenger_is_tested_without_the_test_week_and_refitted_with_it(world: Any, sequences_of: Any) -> None:
+    """Neither an event after the day of a row nor a user who becomes known late reaches the tested model."""
     last = world.last_day
-    cutoffs = [last - number * WEEK for number in (4, 3, 2, 1)]
+    days = [last - number * WEEK for number in (4, 3, 2, 1)]
 
     def midnight_after(day: date) -> datetime:
         return datetime.combine(day + timedelta(days=1), time(), UTC)
@@ -168,72 +178,75 @@ def test_a_challenger_is_judged_without_the_judging_week_and_refitted_with_it(wo
         late = [("late", midnight_after(last - 5 * WEEK), "tag00")] if day == last else []
         return history_of(sequences_of([*touches, *newest, *late]))
 
-    known = {day: known_by(day) for day in (*cutoffs, last)}
-    recording = Recording(KnowsTheAnswers(window_of_week(known, cutoffs[-1])))
-    outcome = challenge({"answers": recording}, plan(last, last - timedelta(days=34)), known, (), lambda doing: None)
-    assert outcome.winner is recording.kept
+    histories = {day: known_by(day) for day in (*days, last)}
+    cutoffs = cutoffs_of(world, days=35)
+    assert cutoffs.all == tuple(days)
+    recording = Recording(KnowsTheAnswers(window_of(histories, cutoffs, cutoffs.test)))
+    promotion = promote({"answers": recording}, cutoffs, histories, (), no_callback)
+    assert promotion.winner is recording.saved
 
     def newest_event(past: History) -> int:
         return int(past.at_E.max())
 
-    judged, refit = recording.given["judged"], recording.given["refit"]
-    assert recording.given["ahead"] is refit
-    assert judged.cutoff == end_of_day(cutoffs[-1])
-    assert [window.cutoff for window in judged.windows] == [end_of_day(cutoff) for cutoff in cutoffs[:3]]
-    assert end_of_day(cutoffs[-1] - timedelta(days=1)) <= newest_event(judged.past) < end_of_day(cutoffs[-1])
-    assert "late" not in judged.past.user_id_U
+    tested, refit = recording.given["tested"], recording.given["refit"]
+    assert recording.given["background"] is refit
+    assert tested.cutoff == end_of_day(days[-1])
+    assert [window.cutoff for window in tested.windows] == [end_of_day(cutoff) for cutoff in days[:3]]
+    assert end_of_day(days[-1] - timedelta(days=1)) <= newest_event(tested.past) < end_of_day(days[-1])
+    assert "late" not in tested.past.user_id_U
     assert refit.cutoff == end_of_day(last)
-    assert [window.cutoff for window in refit.windows] == [end_of_day(cutoff) for cutoff in cutoffs[1:]]
+    assert [window.cutoff for window in refit.windows] == [end_of_day(cutoff) for cutoff in days[1:]]
     assert newest_event(refit.past) == end_of_day(last) - 1_000_000
     assert "late" in refit.past.user_id_U
-    for given in (judged, refit):
-        assert all(window.end - window.cutoff == end_of_day(last) - end_of_day(cutoffs[-1]) for window in given.windows)
+    for given in (tested, refit):
+        assert all(window.end - window.cutoff == end_of_day(last) - end_of_day(days[-1]) for window in given.windows)
         assert max(window.end for window in given.windows) == given.cutoff
 
 
-def judged(name: str, ndcg_U: Any) -> ChallengeResult:
-    return ChallengeResult(name, np.asarray(ndcg_U), 0.5, 0.5, 0.0)
+def result(name: str, ndcg_U: Any) -> EvaluationResult:
+    no_probabilities = Probabilities(ece=0.0, brier=0.0, points=())
+    return EvaluationResult(
+        name, {}, {MAIN: np.asarray(ndcg_U)}, 0.5, no_probabilities, None, ScoreReading(None, None),
+        Cost(0.0, 0.0, 0.0), {}, {}, None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("gain", "wins"), [(0.05, True), (0.001, False), (0.0, False), (-0.05, False)])
 def test_the_interval_decides(gain: float, wins: bool) -> None:
     random = np.random.default_rng(2)
     base_U = random.uniform(size=500)
-    told = verdict(judged("new", base_U + random.normal(gain, 0.2, 500)), [judged("counts-1", base_U)])
-    assert told.is_won is wins
+    comparison = compare(result("new", base_U + random.normal(gain, 0.2, 500)), [result("counts-1", base_U)])
+    assert comparison.is_won is wins
 
 
-def test_the_best_opponent_is_the_one_to_beat() -> None:
-    told = verdict(judged("new", [0.6, 0.6]), [judged("counts-1", [0.5, 0.5]), judged("old", [0.7, 0.7])])
-    assert told.best.name == "old"
-    assert not told.is_won
+def test_a_challenger_is_compared_with_the_best_opponent() -> None:
+    opponents = [result("counts-1", [0.5, 0.5]), result("old", [0.7, 0.7])]
+    comparison = compare(result("new", [0.6, 0.6]), opponents)
+    assert comparison.best.name == "old"
+    assert not comparison.is_won
 
 
-def test_the_outcome_is_one_line(won: Challenge) -> None:
-    told = Verdict(
-        judged("new", [0.5612]), (judged("counts-1", [0.5333]),), judged("counts-1", [0.5333]),
-        Difference(0.028, -0.0191, 0.0371),
-    )  # fmt: skip
-    retold = replace(won, outcomes=(replace(won.leader, verdict=told),))
-    assert last_line(retold, "promoted", "boosting-1.20260201") == (
+def test_the_outcome_is_one_line() -> None:
+    difference = Difference(0.028, -0.0191, 0.0371)
+    assert promotion_line("boosting-1.20260201 promoted", 0.5612, 0.5333, "counts-1", difference) == (
         "boosting-1.20260201 promoted: nDCG@10 .561 against .533 of counts-1, difference +.028 [-.019, +.037]"
     )
 
 
-def test_progress_is_told_as_often_as_announced(shop: Any) -> None:
-    told: list[str] = []
-    through = shop.last_day
-    challenge(NAMED, plan(through, through - timedelta(days=27)), known_of(shop), (), told.append)
-    assert len(told) == steps_of(list(NAMED.values()))
+def test_progress_is_reported_as_often_as_announced(shop: Any) -> None:
+    steps: list[str] = []
+    promote(NAMED, cutoffs_of(shop), histories_of(shop), (), steps.append)
+    assert len(steps) == steps_of(list(NAMED.values()))
 
 
-def test_cuts_lie_a_week_apart_and_each_has_a_week_to_look_back_on() -> None:
+def test_cutoffs_lie_a_week_apart_and_each_has_a_week_to_look_back_on() -> None:
     through = date(2026, 2, 1)
-    young = plan(through, date(2026, 1, 5))
-    assert (young.taught, young.validation, young.judged) == (
+    young = training_cutoffs(through, date(2026, 1, 5))
+    assert (young.train, young.validation, young.test) == (
         (date(2026, 1, 11),), date(2026, 1, 18), date(2026, 1, 25),
     )  # fmt: skip
-    assert plan(through, date(2025, 1, 1)).taught == tuple(date(2026, 1, 11) - number * WEEK for number in (3, 2, 1, 0))
+    old = training_cutoffs(through, date(2025, 1, 1))
+    assert old.train == tuple(date(2026, 1, 11) - number * WEEK for number in (3, 2, 1, 0))
 
 
 @pytest.mark.parametrize(
@@ -246,18 +259,18 @@ def test_cuts_lie_a_week_apart_and_each_has_a_week_to_look_back_on() -> None:
         (None, r"found days in interest.sequences: none; expected 28 at least, .*; run more days"),
     ],
 )
-def test_too_young_a_log_is_refused(oldest: date | None, says: str) -> None:
+def test_a_log_that_is_too_young_is_refused(oldest: date | None, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        plan(date(2026, 2, 1), oldest)
+        training_cutoffs(date(2026, 2, 1), oldest)
 
 
-def test_a_week_in_which_nobody_did_anything_judges_nobody(shop: Any) -> None:
-    quiet = {**known_of(shop), shop.last_day: history_of(shop.until(shop.last_day - WEEK))}
-    with pytest.raises(InputError, match="too few users to judge a model by: found 0 who were known"):
+def test_a_test_week_without_events_is_refused(shop: Any) -> None:
+    quiet = {**histories_of(shop), shop.last_day: history_of(shop.until(shop.last_day - WEEK))}
+    with pytest.raises(InputError, match="too few test users: found 0 who were known"):
         run(shop, quiet)
 
 
-def test_a_log_of_few_users_teaches_nothing(shop: Any) -> None:
-    few = {day: history.of_users(np.arange(history.users) < 20) for day, history in known_of(shop).items()}
-    with pytest.raises(InputError, match=r"too little to learn from in the 7 days after .*: found \d+ users"):
+def test_a_log_of_few_users_is_refused(shop: Any) -> None:
+    few = {day: history.of_users(np.arange(history.users) < 20) for day, history in histories_of(shop).items()}
+    with pytest.raises(InputError, match=r"too little training data in the 7 days after .*: found \d+ users"):
         run(shop, few)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from model.baselines.grids import GRIDS
 from model.data.arrays import Bools
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.users import lowest_hash_users_U
 from model.errors import UsageError
 from tests.bench.public_sets import beauty, files, movielens
@@ -31,7 +31,7 @@ MAX_BEAUTY_TAG_USERS = 5_000
 BEAUTY_SPLIT = daily_split(beauty.LAST_DAY - timedelta(days=1), train_days=2)
 
 
-def taobao_split(test: date) -> Split:
+def taobao_split(test: date) -> Cutoffs:
     """Return the split of Taobao: history through the day `test` UTC, tags of the next day; all days before train.
 
     Raises UsageError if no training day is left.

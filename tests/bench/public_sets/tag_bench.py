@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.days import end_of_day
 from model.data.folds import Histories
 from model.data.history import History
@@ -23,15 +23,15 @@ HORIZON_DAYS = 1
 METRICS = ("recall_at_10", "capped_recall_at_10", "ndcg_at_10", "f1_at_5")
 
 
-def daily_split(test: date, train_days: int) -> Split:
+def daily_split(test: date, train_days: int) -> Cutoffs:
     """Return windows of one day: the test window follows the day `test`, the others precede it day by day."""
     days = [test - timedelta(days=back) for back in range(train_days + 1, -1, -1)]
-    return Split(tuple(days[:-2]), days[-2], days[-1], HORIZON_DAYS)
+    return Cutoffs(tuple(days[:-2]), days[-2], days[-1], HORIZON_DAYS)
 
 
-def known_of(history: History, split: Split) -> Histories:
+def known_of(history: History, split: Cutoffs) -> Histories:
     """Return the history at the end of each day of `split`; an event is known once it has happened."""
-    days = {*split.cutoffs, *(split.end_of(cutoff) for cutoff in split.cutoffs)}
+    days = {*split.all, *(split.end_of(cutoff) for cutoff in split.all)}
     return {day: _known_at_end_of(history, day) for day in sorted(days)}
 
 
@@ -46,12 +46,12 @@ def _known_at_end_of(history: History, day: date) -> History:
 def bench_tags(
     task: str,
     history: History,
-    split: Split,
+    split: Cutoffs,
     families: Mapping[str, Sequence[Model]],
     progress: Callable[[str], None],
 ) -> TaskResult:
     """Tune and evaluate each grid. progress: called with the current activity."""
-    found = evaluate(known_of(history, split), split, families, told=lambda doing: progress(f"{task}: {doing}"))
+    found = evaluate(known_of(history, split), split, families, progress=lambda doing: progress(f"{task}: {doing}"))
     return task_result(task, found, families)
 
 
@@ -66,7 +66,7 @@ def task_result(task: str, found: Evaluation, families: Mapping[str, Sequence[Mo
             "protocol": "tags touched in the window, all tags",
         },
         families={name: [dict(one.settings()) for one in family] for name, family in families.items()},
-        methods=[_method(row.judged, found.tried[row.judged.name]) for row in reversed(found.leaderboard.rows)],
+        methods=[_method(row.result, found.tried[row.result.name]) for row in reversed(found.leaderboard.rows)],
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.folds import Histories, TrainingWindows
 from model.evaluation.holdout import TestSet, build_test_set
 from model.interfaces import TrainingData
@@ -20,7 +20,7 @@ from tests.bench.planted_training import PlantedTraining, perturbed
 from tests.bench.planted_world import planted_world
 from tests.bench.public_sets.tag_bench import known_of
 
-SPLIT = Split((date(2026, 1, 13),), date(2026, 1, 20), date(2026, 1, 27), 7)
+SPLIT = Cutoffs((date(2026, 1, 13),), date(2026, 1, 20), date(2026, 1, 27), 7)
 QUICK = TrainingConfig(epochs=1)
 
 
@@ -38,7 +38,7 @@ def test_the_bench_trains_the_same_network_as_the_model(known: Histories, test_s
     train = TrainingWindows(known, SPLIT).by(known, SPLIT.test)
     paths = (PATHS[0], PATHS[2])  # trees take long
     model = TransformerModel(cutoffs_per_window=2, training_config=QUICK, stacked_models=paths)
-    expected = model.fit(TrainingData(train, test_set.everybody, test_set.moment))
+    expected = model.fit(TrainingData(train, test_set.all_users, test_set.moment))
     course = PlantedTraining.of(known, SPLIT, test_set, paths, 2, SIZES["laptop"])
     network, _ = course.trained(QUICK, lambda progress: None)
     np.testing.assert_array_equal(course.ranker(network).scores_UT(test_set.asked), expected.scores_UT(test_set.asked))

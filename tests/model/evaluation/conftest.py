@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model.data.arrays import Floats
-from model.data.cutoffs import Split, split
+from model.data.cutoffs import Cutoffs, evaluation_cutoffs
 from model.data.folds import Histories
 from model.data.history import History, decayed_weight_E, history_of
 from model.data.popularity import fit_popularity
@@ -66,19 +66,21 @@ def decayed() -> type[Decayed]:
 
 
 @pytest.fixture(scope="session")
-def windows(world: Any) -> Split:
-    return split(world.last_day - timedelta(days=7), 7, world.last_day - timedelta(days=41), world.last_day)
+def windows(world: Any) -> Cutoffs:
+    return evaluation_cutoffs(
+        world.last_day - timedelta(days=7), 7, world.last_day - timedelta(days=41), world.last_day
+    )
 
 
 @pytest.fixture(scope="session")
-def known_of() -> Callable[[Any, Split], Histories]:
-    def of(world: Any, windows: Split) -> Histories:
-        days = {*windows.cutoffs, windows.last}
+def known_of() -> Callable[[Any, Cutoffs], Histories]:
+    def of(world: Any, windows: Cutoffs) -> Histories:
+        days = {*windows.all, windows.last}
         return {day: history_of(world.until(day)) for day in days}
 
     return of
 
 
 @pytest.fixture(scope="session")
-def known(world: Any, windows: Split, known_of: Callable[[Any, Split], Histories]) -> Histories:
+def known(world: Any, windows: Cutoffs, known_of: Callable[[Any, Cutoffs], Histories]) -> Histories:
     return known_of(world, windows)

@@ -7,7 +7,7 @@ from sklearn.metrics import brier_score_loss
 
 from model.calibration import Calibration, fit_isotonic
 from model.data.arrays import Bools, Floats
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.folds import Histories
 from model.data.users import stable_hash
 from model.evaluation.calibration import (
@@ -54,7 +54,7 @@ def test_no_calibration_changes_an_order() -> None:
 
 
 @pytest.fixture
-def test_set(known: Histories, windows: Split) -> TestSet:
+def test_set(known: Histories, windows: Cutoffs) -> TestSet:
     return build_test_set(known, windows, windows.validation)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.data.cutoffs import Split, split
+from model.data.cutoffs import Cutoffs, evaluation_cutoffs
 from model.data.folds import Histories
 from model.data.history import history_of
 from model.evaluation.holdout import TestSet, build_test_set
@@ -33,7 +33,7 @@ def test_cohorts_go_by_sessions(sessions: int, events: int, cohort: str, sequenc
     assert [name for name, is_in_U in found.items() if is_in_U[0]] == [cohort]
 
 
-def test_everybody_is_in_one_cohort(known: Histories, windows: Split) -> None:
+def test_everybody_is_in_one_cohort(known: Histories, windows: Cutoffs) -> None:
     found = cohorts(build_test_set(known, windows, windows.test).asked)
     assert (np.sum(list(found.values()), axis=0) == 1).all()
 
@@ -45,7 +45,7 @@ def test_set(sequences_of: Callable[..., Any]) -> TestSet:
     after = [("ann", "2026-03-26 10:00", "tea jazz chess later"), ("bob", "2026-03-26 10:00", "chess")]
     cutoff, end = date(2026, 3, 24), date(2026, 3, 31)
     known = {cutoff: history_of(sequences_of(before)), end: history_of(sequences_of(before + after))}
-    return build_test_set(known, split(cutoff, 7, date(2026, 1, 1), end), cutoff)
+    return build_test_set(known, evaluation_cutoffs(cutoff, 7, date(2026, 1, 1), end), cutoff)
 
 
 def test_repeated_and_new_tags_are_told_apart(test_set: TestSet) -> None:

@@ -60,7 +60,7 @@ def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
     (folder,) = (tmp_path / "evaluations").iterdir()
     told = json.loads((folder / "report.json").read_text())
     assert folder.name == f"{as_of}-{told['configuration_hash'][:8]}"
-    assert [one["name"] for one in told["contestants"]] == ["counts-1"]
+    assert [one["name"] for one in told["models"]] == ["counts-1"]
     assert told["configuration"]["split"]["test"] == str(as_of)
     assert told["configuration"]["sequences_snapshot"] > 0
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
@@ -72,7 +72,7 @@ def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
     (kept,) = client.search_runs([experiment.experiment_id])
     assert kept.info.run_name == kept.data.tags["run_id"] == "try-1"
     assert kept.data.tags["best"] == "counts-1" and kept.data.params["horizon_days"] == "7"
-    assert kept.data.metrics["counts-1/ndcg_at_10"] == pytest.approx(told["contestants"][0]["figures"]["ndcg_at_10"])
+    assert kept.data.metrics["counts-1/ndcg_at_10"] == pytest.approx(told["models"][0]["figures"]["ndcg_at_10"])
     assert {file.path for file in client.list_artifacts(kept.info.run_id)} == {"report.html", "report.json"}
 
     again = evaluated(tmp_path, as_of)
@@ -116,7 +116,7 @@ def test_the_champion_of_the_day_takes_part_and_a_younger_one_does_not(shop: Any
         assert done.exit_code == 0, done.output
         folder = next(folder for folder in (tmp_path / "evaluations").iterdir() if folder.name.startswith(str(as_of)))
         told = json.loads((folder / "report.json").read_text())
-        return {one["name"]: one["calibration"] for one in told["contestants"]}
+        return {one["name"]: one["calibration"] for one in told["models"]}
 
     champion = f"champion boosting-1.{through:%Y%m%d}"
     found = names(shop.last_day - timedelta(days=1))
@@ -129,7 +129,7 @@ def test_the_champion_of_the_day_takes_part_and_a_younger_one_does_not(shop: Any
 def test_a_window_that_is_not_over_is_refused_with_the_latest_day(shop: Any, tmp_path: Path) -> None:
     done = evaluated(tmp_path, shop.last_day)
     assert done.exit_code == 1
-    assert done.stderr.startswith("model: the days that judge are not over")
+    assert done.stderr.startswith("model: the test window is not over")
     assert f"evaluate as of {shop.last_day - timedelta(days=7)} at the latest" in done.stderr
     assert not (tmp_path / "evaluations").exists() and not (tmp_path / "mlruns").exists()
 

@@ -10,7 +10,7 @@ import pytest
 from model.baselines.simple import OwnCounts
 from model.boosting.ranker import LambdaMart
 from model.data.arrays import Floats
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.folds import Histories
 from model.data.history import History
 from model.evaluation.backtest import evaluate
@@ -53,13 +53,13 @@ class Dear(Model):
         return Counting()
 
 
-def test_the_guard_prepares_the_cheap_one_twice_and_judges_the_whole_one(known: Histories, windows: Split) -> None:
+def test_the_guard_prepares_the_cheap_one_twice_and_judges_the_whole_one(known: Histories, windows: Cutoffs) -> None:
     honest = Dear(known[windows.test])
     evaluate(known, windows, {"dear": [honest]})
     assert honest.learnt == [8, 8, 1, 1]  # validation, test, guard
 
 
-def test_a_dear_contestant_that_leaks_is_caught(known: Histories, windows: Split) -> None:
+def test_a_dear_contestant_that_leaks_is_caught(known: Histories, windows: Cutoffs) -> None:
     with pytest.raises(LeakError, match="dear has seen the future"):
         evaluate(known, windows, {"dear": [Dear(known[windows.last])]})
 
@@ -101,7 +101,7 @@ def few(history: History) -> History:
     return history.of_users(np.arange(history.users) < 60)
 
 
-def test_a_transformer_that_leaks_is_caught_after_its_one_epoch(known: Histories, windows: Split) -> None:
+def test_a_transformer_that_leaks_is_caught_after_its_one_epoch(known: Histories, windows: Cutoffs) -> None:
     some = {day: few(history) for day, history in known.items()}
     tiny = replace(small(), networks=1, training_config=TrainingConfig(epochs=1))
     with pytest.raises(LeakError, match="transformer has seen the future"):

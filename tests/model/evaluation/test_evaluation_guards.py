@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from model.data.arrays import Floats
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.days import end_of_day
-from model.data.folds import Histories, TrainingWindows, window_of
+from model.data.folds import Histories, TrainingWindows, history_at, window_of
 from model.data.history import History
 from model.data.labels import LabeledWindow
 from model.data.popularity import fit_popularity
 from model.evaluation.backtest import evaluate
 from model.evaluation.entrants import PretrainedCounts, fit_as_of
-from model.evaluation.holdout import build_test_set, history_at
+from model.evaluation.holdout import build_test_set
 from model.evaluation.leakage import (
     PLANTED_TAG,
     LeakError,
@@ -152,40 +152,40 @@ class CountsWindows(Model):
         return Answers()
 
 
-def test_honest_contestants_pass(known: Histories, windows: Split, decayed: Callable[..., Any]) -> None:
+def test_honest_contestants_pass(known: Histories, windows: Cutoffs, decayed: Callable[..., Any]) -> None:
     families = {"decayed": [decayed(2.0), decayed(9.0)], "counts lessons": [CountsWindows()]}
     assert len(evaluate(known, windows, families, [PretrainedCounts()]).leaderboard.rows) == 3
 
 
 @pytest.mark.parametrize("peeking", [PeekingWhenAsked, PeekingWhenPrepared])
 def test_a_contestant_that_holds_on_to_the_whole_history_is_caught(
-    known: Histories, windows: Split, peeking: type[PeekingWhenAsked]
+    known: Histories, windows: Cutoffs, peeking: type[PeekingWhenAsked]
 ) -> None:
-    with pytest.raises(LeakError, match="peeking has seen the future: what it says as of 2026-03-24 changed for"):
+    with pytest.raises(LeakError, match="peeking has seen the future: its scores as of 2026-03-24 changed for"):
         evaluate(known, windows, {"peeking": [peeking(known[windows.last])]})
 
 
-def test_the_same_contestant_passes_if_it_holds_on_to_nothing_later(known: Histories, windows: Split) -> None:
+def test_the_same_contestant_passes_if_it_holds_on_to_nothing_later(known: Histories, windows: Cutoffs) -> None:
     evaluate(known, windows, {"peeking": [PeekingWhenAsked(known[windows.test])]})
 
 
 @pytest.mark.parametrize("kind", [PeekingReady, CountingLaterEvents])
-def test_a_model_built_from_a_later_day_is_caught(known: Histories, windows: Split, kind: type[PeekingReady]) -> None:
+def test_a_model_built_from_a_later_day_is_caught(known: Histories, windows: Cutoffs, kind: type[PeekingReady]) -> None:
     with pytest.raises(LeakError, match=f"{kind.name} has seen the future"):
         evaluate(known, windows, {}, [kind(windows.last)])
     evaluate(known, windows, {}, [kind(windows.test)])
 
 
 def test_a_mistake_of_the_referee_itself_is_caught(
-    known: Histories, windows: Split, monkeypatch: pytest.MonkeyPatch
+    known: Histories, windows: Cutoffs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the test window were among the lessons."""
-    monkeypatch.setattr(Split, "ended_by", lambda windows, cutoff: windows.cutoffs)
+    monkeypatch.setattr(Cutoffs, "ended_by", lambda windows, cutoff: windows.all)
     with pytest.raises(LeakError, match="counts lessons has seen the future"):
         evaluate(known, windows, {"counts lessons": [CountsWindows()]})
 
 
-def test_a_contestant_that_is_not_repeatable_is_told_what_to_do(known: Histories, windows: Split) -> None:
+def test_a_contestant_that_is_not_repeatable_is_told_what_to_do(known: Histories, windows: Cutoffs) -> None:
     class Dice:
         def scores_UT(self, past: History) -> Floats:
             return np.random.default_rng().uniform(size=(past.users, len(past.tag_T)))
@@ -194,7 +194,7 @@ def test_a_contestant_that_is_not_repeatable_is_told_what_to_do(known: Histories
         require_no_future_leak("dice", lambda known: Dice(), known, windows.test)
 
 
-def test_nothing_is_changed_for_good(known: Histories, windows: Split) -> None:
+def test_nothing_is_changed_for_good(known: Histories, windows: Cutoffs) -> None:
     before = {day: (history.tag_M.copy(), history.at_E.copy()) for day, history in known.items()}
     with suppress(RuntimeError), shuffled_in_place(known, windows.test):
         assert not np.array_equal(known[windows.last].tag_M, before[windows.last][0])
@@ -205,7 +205,7 @@ def test_nothing_is_changed_for_good(known: Histories, windows: Split) -> None:
         assert np.array_equal(known[day].tag_M, tag_M) and np.array_equal(known[day].at_E, at_E)
 
 
-def test_another_future_has_the_same_past(known: Histories, windows: Split) -> None:
+def test_another_future_has_the_same_past(known: Histories, windows: Cutoffs) -> None:
     other, moment = with_perturbed_future(known, windows.test), end_of_day(windows.test)
     assert other[windows.test] is known[windows.test]
     true, perturbed = known[windows.last], other[windows.last]
@@ -221,9 +221,9 @@ def test_another_future_has_the_same_past(known: Histories, windows: Split) -> N
     assert (np.diff(perturbed.event_M) >= 0).all()
 
 
-def test_the_future_reaches_neither_vocabulary_nor_popularity_nor_lessons(known: Histories, windows: Split) -> None:
+def test_the_future_reaches_neither_vocabulary_nor_popularity_nor_lessons(known: Histories, windows: Cutoffs) -> None:
     other = with_perturbed_future(known, windows.test)
-    for day in windows.cutoffs[:-1]:
+    for day in windows.all[:-1]:
         true, perturbed = window_of(known, windows, day), window_of(other, windows, day)
         assert true.past.tag_T.tolist() == perturbed.past.tag_T.tolist()
         assert np.array_equal(true.touched.key_P, perturbed.touched.key_P)
@@ -239,12 +239,12 @@ def test_the_future_reaches_neither_vocabulary_nor_popularity_nor_lessons(known:
         build_test_set(other, windows, windows.test),
     )
     assert perturbed_test_set.asked.tag_T.tolist() == test_set.asked.tag_T.tolist()
-    assert PLANTED_TAG not in perturbed_test_set.everybody.tag_T
+    assert PLANTED_TAG not in perturbed_test_set.all_users.tag_T
     assert perturbed_test_set.unknown_U.min() == 1  # the planted tag, which nobody can foretell
 
 
 def test_a_user_alone_is_told_what_it_is_told_in_company(
-    known: Histories, windows: Split, decayed: Callable[..., Any]
+    known: Histories, windows: Cutoffs, decayed: Callable[..., Any]
 ) -> None:
     past = build_test_set(known, windows, windows.test).asked
     require_batch_independence(
@@ -253,8 +253,8 @@ def test_a_user_alone_is_told_what_it_is_told_in_company(
     require_batch_independence("counts-1", PretrainedCounts().as_of(known, windows.test), past, 1e-9)
 
 
-def test_a_ranker_that_looks_at_the_company_is_caught(known: Histories, windows: Split) -> None:
-    with pytest.raises(LeakError, match=r"relative says something else of a user asked about alone .* among 200"):
+def test_a_ranker_that_looks_at_the_company_is_caught(known: Histories, windows: Cutoffs) -> None:
+    with pytest.raises(LeakError, match=r"relative has other scores for a user alone than for the same user among 200"):
         evaluate(known, windows, {}, [InCompany()])
 
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import average_precision_score, ndcg_score, precision_score, recall_score
 
 from model.data.arrays import Floats
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.folds import Histories
 from model.data.history import History
 from model.evaluation.holdout import TestSet, TopK, build_test_set, predict_top_k, strongest
@@ -30,7 +30,7 @@ class Stated:
 
 
 @pytest.fixture(scope="module")
-def test_set(known: Histories, windows: Split) -> TestSet:
+def test_set(known: Histories, windows: Cutoffs) -> TestSet:
     found = build_test_set(known, windows, windows.test)
     assert found.tags == TAGS
     found.unknown_U[::6] += 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.folds import Histories
 from model.evaluation.backtest import Evaluation, evaluate
 from model.evaluation.entrants import PretrainedCounts
@@ -23,7 +23,7 @@ MARKUP = "<b>bold</b> & co"
 
 
 @pytest.fixture(scope="module")
-def outcome(known: Histories, windows: Split, decayed: Callable[..., Any]) -> Evaluation:
+def outcome(known: Histories, windows: Cutoffs, decayed: Callable[..., Any]) -> Evaluation:
     families = {
         MARKUP: [decayed(8.0, predicts_probabilities=True, is_learner=True)],
         "no memory": [decayed(0.01)],
@@ -32,7 +32,7 @@ def outcome(known: Histories, windows: Split, decayed: Callable[..., Any]) -> Ev
 
 
 @pytest.fixture(scope="module")
-def settings(windows: Split) -> Configuration:
+def settings(windows: Cutoffs) -> Configuration:
     return configuration(windows, 42, {}, [PretrainedCounts()], ["counts-1"])
 
 
@@ -103,7 +103,7 @@ def test_the_charts_take_the_text_colour_of_a_light_and_of_a_dark_page(html: str
 
 
 def test_a_page_of_one_model_compares_it_with_no_other(
-    known: Histories, windows: Split, settings: Configuration
+    known: Histories, windows: Cutoffs, settings: Configuration
 ) -> None:
     html = render_page(evaluate(known, windows, {}, [PretrainedCounts()]), settings)
     assert "counts-1 ranks best" in html and "Its lead" not in html

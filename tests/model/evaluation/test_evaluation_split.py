@@ -7,49 +7,49 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.data.cutoffs import Split, min_days, split
+from model.data.cutoffs import Cutoffs, evaluation_cutoffs, min_days
 from model.data.days import end_of_day
-from model.data.folds import Histories, TrainingWindows
+from model.data.folds import Histories, TrainingWindows, history_at
 from model.data.history import history_of
 from model.errors import InputError, UsageError
-from model.evaluation.holdout import build_test_set, history_at, require_test_users
+from model.evaluation.holdout import build_test_set, require_test_users
 
 NEWEST = date(2026, 3, 31)
 AS_OF = date(2026, 3, 24)
 
 
 def test_train_lies_before_validation_and_validation_before_test() -> None:
-    found = split(AS_OF, 7, date(2026, 1, 1), NEWEST)
-    assert found.taught == (date(2026, 2, 17), date(2026, 2, 24), date(2026, 3, 3), date(2026, 3, 10))
+    found = evaluation_cutoffs(AS_OF, 7, date(2026, 1, 1), NEWEST)
+    assert found.train == (date(2026, 2, 17), date(2026, 2, 24), date(2026, 3, 3), date(2026, 3, 10))
     assert (found.validation, found.test, found.last) == (date(2026, 3, 17), AS_OF, NEWEST)
-    assert found.ended_by(found.validation) == found.taught
-    assert found.ended_by(found.test) == (*found.taught, found.validation)
+    assert found.ended_by(found.validation) == found.train
+    assert found.ended_by(found.test) == (*found.train, found.validation)
 
 
 @pytest.mark.parametrize("horizon_days", [1, 3, 7])
 def test_no_window_reaches_into_the_next(horizon_days: int) -> None:
-    found = split(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
-    assert len(found.taught) == 4
-    for earlier, later in zip(found.cutoffs, found.cutoffs[1:], strict=False):
+    found = evaluation_cutoffs(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
+    assert len(found.train) == 4
+    for earlier, later in zip(found.all, found.all[1:], strict=False):
         assert found.end_of(earlier) == later
 
 
 def test_a_young_log_teaches_less_and_the_youngest_allowed_teaches_one_window() -> None:
     oldest = NEWEST - timedelta(days=min_days(7) - 1)
-    found = split(AS_OF, 7, oldest, NEWEST)
-    assert found.taught == (date(2026, 3, 10),)
-    assert (found.taught[0] - oldest).days + 1 == 7
+    found = evaluation_cutoffs(AS_OF, 7, oldest, NEWEST)
+    assert found.train == (date(2026, 3, 10),)
+    assert (found.train[0] - oldest).days + 1 == 7
 
 
 @pytest.mark.parametrize("days", [9, 10, 11, 12, 20])
 def test_the_first_train_cut_of_a_young_log_has_seven_days_to_look_back_on(days: int) -> None:
     """Windows of one day: a cut on each day from the seventh on, four of them at most before the validation cut."""
     oldest = date(2026, 3, 1)
-    found = split(oldest + timedelta(days=days - 1), 1, oldest, oldest + timedelta(days=days))
+    found = evaluation_cutoffs(oldest + timedelta(days=days - 1), 1, oldest, oldest + timedelta(days=days))
     first = max(oldest + timedelta(days=6), found.validation - timedelta(days=4))
     expected = [first + timedelta(days=number) for number in range((found.validation - first).days)]
     assert len(expected) == min(days - 8, 4)
-    assert list(found.taught) == expected
+    assert list(found.train) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,34 +62,39 @@ def test_the_first_train_cut_of_a_young_log_has_seven_days_to_look_back_on(days:
             "found days in interest.sequences: 20, from 2026-03-05; expected 21 at least",
         ),
         (AS_OF, date(2026, 3, 5), NEWEST, "or evaluate as of 2026-03-25 at the earliest"),
-        (date(2026, 3, 25), date(2026, 1, 1), NEWEST, "came through 2026-04-01, and the last day known is 2026-03-31"),
+        (
+            date(2026, 3, 25),
+            date(2026, 1, 1),
+            NEWEST,
+            "needs the days through 2026-04-01, and the last day known is 2026-03-31",
+        ),
         (date(2026, 3, 25), date(2026, 1, 1), NEWEST, "evaluate as of 2026-03-24 at the latest"),
         (AS_OF, None, None, "interest.sequences has no rows"),
     ],
 )
 def test_too_short_a_history_is_refused(as_of: date, oldest: date | None, newest: date | None, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        split(as_of, 7, oldest, newest)
+        evaluation_cutoffs(as_of, 7, oldest, newest)
 
 
 def test_the_earliest_day_that_an_error_names_is_accepted() -> None:
-    assert split(date(2026, 3, 25), 7, date(2026, 3, 5), date(2026, 4, 1)).taught == (date(2026, 3, 11),)
+    assert evaluation_cutoffs(date(2026, 3, 25), 7, date(2026, 3, 5), date(2026, 4, 1)).train == (date(2026, 3, 11),)
 
 
 @pytest.mark.parametrize("horizon_days", [0, 29])
 def test_a_horizon_of_no_or_too_many_days_is_refused(horizon_days: int) -> None:
     with pytest.raises(UsageError, match=f"--horizon-days {horizon_days}: expected 1 to 28"):
-        split(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
+        evaluation_cutoffs(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
 
 
-def test_lessons_are_of_windows_that_have_ended(known: Histories, windows: Split) -> None:
+def test_lessons_are_of_windows_that_have_ended(known: Histories, windows: Cutoffs) -> None:
     training_windows = TrainingWindows(known, windows)
     by_test = training_windows.by(known, windows.test)
     assert [window.cutoff for window in by_test] == [
-        end_of_day(cutoff) for cutoff in (*windows.taught, windows.validation)
+        end_of_day(cutoff) for cutoff in (*windows.train, windows.validation)
     ]
     by_validation = training_windows.by(known, windows.validation)
-    assert len(by_validation) == len(windows.taught)
+    assert len(by_validation) == len(windows.train)
     assert by_validation == by_test[:-1]  # laid out once
     assert all(
         one is not other for one, other in zip(training_windows.by({**known}, windows.test), by_test, strict=True)
@@ -104,8 +109,8 @@ TOUCHES = [
 ]
 
 
-def small(sequences_of: Callable[..., Any]) -> tuple[Histories, Split]:
-    windows = split(AS_OF, 7, date(2026, 1, 1), NEWEST)
+def small(sequences_of: Callable[..., Any]) -> tuple[Histories, Cutoffs]:
+    windows = evaluation_cutoffs(AS_OF, 7, date(2026, 1, 1), NEWEST)
     before = [touch for touch in TOUCHES if touch[1] < "2026-03-25"]
     return {AS_OF: history_of(sequences_of(before)), NEWEST: history_of(sequences_of(TOUCHES))}, windows
 
@@ -113,7 +118,7 @@ def small(sequences_of: Callable[..., Any]) -> tuple[Histories, Split]:
 def test_the_question_has_no_trace_of_the_answer(sequences_of: Callable[..., Any]) -> None:
     known, windows = small(sequences_of)
     test_set = build_test_set(known, windows, windows.test)
-    for history in (test_set.asked, test_set.everybody):
+    for history in (test_set.asked, test_set.all_users):
         assert history.tag_T.tolist() == ["chess", "jazz", "tea"]
         assert history.user_id_U.tolist() == ["ann", "bob"]
         assert history.at_E.max() < test_set.moment

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from model.boosting.returning import ReturnBoosting
-from model.data.cutoffs import Split
+from model.data.cutoffs import Cutoffs
 from model.data.folds import Histories, TrainingWindows
 from model.errors import InputError
 from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate
@@ -40,29 +40,29 @@ def told() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def outcome(known: Histories, windows: Split, families: Grid, told: list[str]) -> Evaluation:
+def outcome(known: Histories, windows: Cutoffs, families: Grid, told: list[str]) -> Evaluation:
     return evaluate(known, windows, families, [PretrainedCounts()], {"counts-1": [CountsReturning()]}, told.append)
 
 
 @pytest.fixture(scope="module")
-def settings(windows: Split, families: Grid) -> Configuration:
+def settings(windows: Cutoffs, families: Grid) -> Configuration:
     return configuration(windows, 42, families, [PretrainedCounts()], ["counts-1"])
 
 
 def test_each_family_sends_the_setting_that_validation_prefers(outcome: Evaluation) -> None:
     row = outcome.leaderboard.of("long memory")
-    assert row is not None and row.judged.settings == {"half_life_days": 20.0}
+    assert row is not None and row.result.settings == {"half_life_days": 20.0}
     tried = [one["validation_ndcg_at_10"] for one in outcome.tried["long memory"]]
     assert len(tried) == 3 and tried[1] == max(tried)
 
 
 def test_the_best_stands_first_and_differences_are_user_by_user(outcome: Evaluation) -> None:
-    figures = [row.judged.figures[MAIN] for row in outcome.leaderboard.rows]
+    figures = [row.result.figures[MAIN] for row in outcome.leaderboard.rows]
     assert figures == sorted(figures, reverse=True)
     best, worst = outcome.leaderboard.rows[0], outcome.leaderboard.rows[-1]
-    assert worst.judged.name == "no memory <&"
+    assert worst.result.name == "no memory <&"
     assert best.against_best is None and worst.against_best is not None
-    assert worst.against_best[MAIN] == paired_difference(worst.judged.value_of[MAIN], best.judged.value_of[MAIN])
+    assert worst.against_best[MAIN] == paired_difference(worst.result.value_of[MAIN], best.result.value_of[MAIN])
     assert worst.against_best[MAIN].high < 0
     counts = outcome.leaderboard.of("counts-1")
     assert counts is not None and counts.against_counts is None
@@ -81,10 +81,10 @@ def test_who_touched_nothing_counts_for_probabilities_only(outcome: Evaluation) 
 
 def test_calibration_helps_and_strengths_have_no_before(outcome: Evaluation) -> None:
     stated, memory = outcome.leaderboard.of("stated"), outcome.leaderboard.of("long memory")
-    assert stated is not None and stated.judged.before is not None and stated.judged.after is not None
-    assert stated.judged.after.ece < stated.judged.before.ece
-    assert stated.judged.after.brier < stated.judged.before.brier
-    assert memory is not None and memory.judged.before is None and memory.judged.after is not None
+    assert stated is not None and stated.result.before is not None and stated.result.after is not None
+    assert stated.result.after.ece < stated.result.before.ece
+    assert stated.result.after.brier < stated.result.before.brier
+    assert memory is not None and memory.result.before is None and memory.result.after is not None
 
 
 def test_who_returns_is_told_better_than_by_a_coin(outcome: Evaluation) -> None:
@@ -93,36 +93,36 @@ def test_who_returns_is_told_better_than_by_a_coin(outcome: Evaluation) -> None:
 
 def test_progress_is_told_as_often_as_announced(outcome: Evaluation, told: list[str]) -> None:
     assert len(told) == 2 + STEPS_PER_ENTRANT * 4
-    assert told[:3] == ["laying out the windows", "tuning counts-1", "preparing counts-1"]
+    assert told[:3] == ["building the windows", "tuning counts-1", "fitting counts-1"]
 
 
-def test_the_same_again_is_the_same(known: Histories, windows: Split, families: Grid, outcome: Evaluation) -> None:
+def test_the_same_again_is_the_same(known: Histories, windows: Cutoffs, families: Grid, outcome: Evaluation) -> None:
     again = evaluate(known, windows, {"long memory": families["long memory"]})
     first = outcome.leaderboard.of("long memory")
     assert first is not None
     for name, value_U in again.leaderboard.best.value_of.items():
-        assert np.array_equal(value_U, first.judged.value_of[name], equal_nan=True)
+        assert np.array_equal(value_U, first.result.value_of[name], equal_nan=True)
 
 
-def test_a_model_that_was_not_there_yet_is_left_out(known: Histories, windows: Split) -> None:
+def test_a_model_that_was_not_there_yet_is_left_out(known: Histories, windows: Cutoffs) -> None:
     young = PretrainedVersions("young", {})
-    assert [one.judged.name for one in evaluate(known, windows, {}, [PretrainedCounts(), young]).leaderboard.rows] == [
+    assert [one.result.name for one in evaluate(known, windows, {}, [PretrainedCounts(), young]).leaderboard.rows] == [
         "counts-1"
     ]
 
 
-def test_nobody_or_two_of_a_name_are_refused(known: Histories, windows: Split, decayed: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match=r"contestants \[\]: expected at least one"):
+def test_nobody_or_two_of_a_name_are_refused(known: Histories, windows: Cutoffs, decayed: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"models \[\]: expected at least one"):
         evaluate(known, windows, {})
-    with pytest.raises(ValueError, match="each of a name of its own"):
+    with pytest.raises(ValueError, match="each with a different name"):
         evaluate(known, windows, {"counts-1": [decayed(3.0)]}, [PretrainedCounts()])
-    with pytest.raises(ValueError, match="the family empty has no contestant"):
+    with pytest.raises(ValueError, match="the search space empty has no model"):
         evaluate(known, windows, {"empty": []})
 
 
-def test_a_quiet_window_judges_nobody(known: Histories, windows: Split, families: Grid) -> None:
+def test_a_quiet_window_judges_nobody(known: Histories, windows: Cutoffs, families: Grid) -> None:
     quiet = {**known, windows.last: known[windows.test]}
-    with pytest.raises(InputError, match="too few users to judge by: found 0"):
+    with pytest.raises(InputError, match="too few test users: found 0"):
         evaluate(quiet, windows, families)
 
 
@@ -132,19 +132,19 @@ def test_the_report_is_strict_json_with_every_figure(outcome: Evaluation, settin
 
     told = json.loads(json.dumps(report(outcome, settings, "try-1")), parse_constant=refuse)
     assert told["configuration_hash"] == settings.hash and len(settings.hash) == 64
-    best = told["contestants"][0]
+    best = told["models"][0]
     assert best["name"] == told["best"] == outcome.leaderboard.best.name
     assert best["figures"][MAIN] == pytest.approx(outcome.leaderboard.best.figures[MAIN])
     assert set(best["cohorts"]) == {"cold", "1 session", "2–4 sessions", "5–9 sessions", "10+ sessions"}
     for name in ("precision", "recall", "f1"):
         assert {f"{name}_at_{depth}" for depth in (1, 3, 5, 10, "threshold")} <= set(best["figures"])
     assert {"accuracy", "map", "ndcg_at_5", "coverage", "hit_rate_at_10", "capped_recall_at_10"} <= set(best["figures"])
-    stated = next(one for one in told["contestants"] if one["name"] == "stated")
+    stated = next(one for one in told["models"] if one["name"] == "stated")
     assert stated["learning_curve"]["value"] == [0.2, 0.3, 0.35]
     assert {"ece", "brier", "reliability"} == set(stated["before_calibration"])
 
 
-def test_the_hash_is_of_what_decides_the_figures(windows: Split, families: Grid, settings: Configuration) -> None:
+def test_the_hash_is_of_what_decides_the_figures(windows: Cutoffs, families: Grid, settings: Configuration) -> None:
     ready = [PretrainedCounts()]
     assert configuration(windows, 42, families, ready, ["counts-1"]).hash == settings.hash
     others = [
@@ -152,7 +152,7 @@ def test_the_hash_is_of_what_decides_the_figures(windows: Split, families: Grid,
         configuration(windows, 42, {**families, "long memory": families["long memory"][:1]}, ready, ["counts-1"]),
         configuration(windows, 42, families, [], ["counts-1"]),
         configuration(
-            Split(windows.taught[1:], windows.validation, windows.test, 7), 42, families, ready, ["counts-1"]
+            Cutoffs(windows.train[1:], windows.validation, windows.test, 7), 42, families, ready, ["counts-1"]
         ),
     ]
     assert len({settings.hash, *(other.hash for other in others)}) == 5
@@ -174,12 +174,12 @@ def test_tables_have_a_row_for_each_contestant(outcome: Evaluation) -> None:
 def test_the_last_line_says_who_won_by_how_much_and_where_to_look(outcome: Evaluation) -> None:
     line = last_line(outcome, "home/report.html")
     best, second = outcome.leaderboard.rows[:2]
-    assert line.startswith(f"{best.judged.name} leads as of 2026-03-24: nDCG@10 .")
-    assert f" of {second.judged.name}, difference +." in line
+    assert line.startswith(f"{best.result.name} leads as of 2026-03-24: nDCG@10 .")
+    assert f" of {second.result.name}, difference +." in line
     assert line.endswith("]; see home/report.html") and "\n" not in line
 
 
-def test_the_return_of_the_highest_auc_is_chosen(outcome: Evaluation, known: Histories, windows: Split) -> None:
+def test_the_return_of_the_highest_auc_is_chosen(outcome: Evaluation, known: Histories, windows: Cutoffs) -> None:
     stump, boosted = ReturnBoosting(trees=1, leaves=2), ReturnBoosting(trees=40)
     validation = build_test_set(known, windows, windows.validation)
     windows = TrainingWindows(known, windows).by(known, windows.validation)

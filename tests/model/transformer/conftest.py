@@ -116,7 +116,7 @@ def challenger() -> TransformerChallenger:
 
 @pytest.fixture(scope="session")
 def trained(challenger: TransformerChallenger, training_data: TrainingData) -> TrainedTransformer:
-    return challenger.learn(training_data, lambda message: None)
+    return challenger.train(training_data, lambda message: None)
 
 
 @pytest.fixture(scope="session")

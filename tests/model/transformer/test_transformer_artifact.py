@@ -27,14 +27,16 @@ from model.transformer.stacked_features import stacked_model_as_of, write_stacke
 
 @pytest.fixture
 def folder(trained: TrainedTransformer, tmp_path: Path) -> Path:
-    trained.kept.save(tmp_path)
+    trained.saved.save(tmp_path)
     return tmp_path
 
 
 def test_a_saved_model_scores_the_same_and_is_plain_data(
     trained: TrainedTransformer, folder: Path, weeks: dict[int, History], counts: Counts1
 ) -> None:
-    before, after = (kept.scorer("t", counts).score(weeks[0]) for kept in (trained.kept, SavedTransformer.read(folder)))
+    before, after = (
+        kept.scorer("t", counts).score(weeks[0]) for kept in (trained.saved, SavedTransformer.read(folder))
+    )
     for field in fields(Scores):
         assert np.array_equal(getattr(before, field.name), getattr(after, field.name)), field.name
     assert sorted(file.name for file in folder.iterdir()) == [
@@ -87,7 +89,7 @@ def test_truncated_weights_are_refused(folder: Path) -> None:
 def test_the_registry_loads_a_model_and_refuses_changed_files(trained: TrainedTransformer, tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     training = Training("t", {}, {}, date(2026, 3, 24), 1, {})
-    version = registry.register(trained.kept.kind, training, registry.record(training), trained.kept.save, True)
+    version = registry.register(trained.saved.kind, training, registry.record(training), trained.saved.save, True)
     assert version.name == "transformer-1.20260324"
     assert isinstance(load(version, registry), SavedTransformer)
     weights = tmp_path / "mlruns" / "models" / version.name / "network-0.safetensors"
@@ -111,7 +113,7 @@ def test_a_stacked_model_that_remembers_other_users_cannot_be_saved(
 ) -> None:
     vsknn = NextTagBySessions(VsknnSettings()).fit(training_data)
     with pytest.raises(ValueError, match="NextTagRanker cannot be saved as a stacked model: expected that of counts-1"):
-        SavedTransformer(replace(trained.kept.model, stacked_models=(vsknn,))).save(tmp_path)
+        SavedTransformer(replace(trained.saved.model, stacked_models=(vsknn,))).save(tmp_path)
     with pytest.raises(ValueError, match="cannot be saved"):
         stacked_model_as_of(vsknn, counts, counts.end)
-    assert write_stacked_model(trained.kept.model.stacked_models[0], tmp_path, 0) == {"kind": "counts-1"}
+    assert write_stacked_model(trained.saved.model.stacked_models[0], tmp_path, 0) == {"kind": "counts-1"}

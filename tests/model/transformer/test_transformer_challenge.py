@@ -21,15 +21,15 @@ import model.transformer.session_vectors as session_export
 from model.__main__ import app
 from model.boosting.ranker import BoostedRanking, LambdaMart
 from model.calibration import IDENTITY
-from model.data.cutoffs import plan
+from model.data.cutoffs import training_cutoffs
 from model.data.history import History
 from model.data.labels import LabeledWindow
 from model.data.pairs import Pairs
 from model.data.users import stable_hash
-from model.interfaces import CurvePoint, SavedModel, TrainingData
+from model.interfaces import CurvePoint, ProgressCallback, SavedModel, TrainingData, no_callback
 from model.metrics import expected_calibration_error
-from model.training.challengers import ProgressCallback, TrainedTransformer, TransformerChallenger
-from model.training.promotion import Challenge, challenge
+from model.training.challengers import TrainedTransformer, TransformerChallenger
+from model.training.promotion import Promotion, promote
 from model.transformer.calibrate import ONE_HELD_OUT_OF, HeldOut, PublishedTags, calibrate, fit_affinity_calibration
 from model.transformer.config import TrainingConfig
 from model.transformer.fit import TransformerModel
@@ -70,10 +70,10 @@ def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
         windows=[*training_data.windows[:-1], with_other_answers(newest, is_held_out_U)],
         past=with_another_week(training_data.past, newest.cutoff),
     )
-    again = challenger.learn(other, lambda doing: None).kept.model
-    for one, same in zip(trained.kept.model.networks, again.networks, strict=True):
+    again = challenger.train(other, no_callback).saved.model
+    for one, same in zip(trained.saved.model.networks, again.networks, strict=True):
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
-    assert again.calibrations != trained.kept.model.calibrations
+    assert again.calibrations != trained.saved.model.calibrations
 
 
 def test_the_simplest_curve_that_none_certainly_betters_is_taken() -> None:
@@ -121,10 +121,10 @@ def test_a_network_that_is_too_sure_of_itself_is_made_honest(
     is_held_out_U = stable_hash(newest.past.user_id_U) % ONE_HELD_OUT_OF == 0
     paths = fit_stacked_models(challenger.model.stacked_models, TrainingData(older, newest.past, newest.cutoff))
     held_out = HeldOut(newest.of_users(~is_held_out_U), newest.of_users(is_held_out_U), paths)
-    sure = deepcopy(trained.kept.model.networks)
+    sure = deepcopy(trained.saved.model.networks)
     for network in sure:
         network.affinity_scale.bias += 6
-    calibrations, report = calibrate(replace(trained.kept.model, networks=sure, calibrations=UNCALIBRATED), held_out)
+    calibrations, report = calibrate(replace(trained.saved.model, networks=sure, calibrations=UNCALIBRATED), held_out)
     assert report["ece"]["predicted"] > 0.2
     assert min(report["ece"]["platt"], report["ece"]["isotonic"]) < report["ece"]["predicted"] / 2
     assert calibrations.affinity.intercept < 0
@@ -137,16 +137,16 @@ def test_refitting_learns_anew_and_keeps_the_calibration(
 ) -> None:
     told: list[int] = []
     watched = replace(challenger, model=replace(challenger.model, on_step=lambda now: told.append(now.step)))
-    here = trained.refit(training_data, replace(watched.ahead(training_data), is_beside=False).outcome())
+    here = trained.refit(training_data, replace(watched.background_refit(training_data), is_beside=False).outcome())
     assert told, "what is trained here is watched"
     told.clear()
-    with replace(watched.ahead(training_data), is_beside=True) as begun:
+    with replace(watched.background_refit(training_data), is_beside=True) as begun:
         refit = trained.refit(training_data, begun.outcome()).model
     assert told, "what is trained beside is watched as well"
     for one, same in zip(here.model.networks, refit.networks, strict=True):
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
-    assert refit.calibrations == trained.kept.model.calibrations
-    weight, before = (model.networks[0].interest_decoder.query_KD for model in (refit, trained.kept.model))
+    assert refit.calibrations == trained.saved.model.calibrations
+    weight, before = (model.networks[0].interest_decoder.query_KD for model in (refit, trained.saved.model))
     assert not torch.equal(weight, before)  # the held-out users have taught it now
 
 
@@ -154,15 +154,15 @@ def test_refitting_learns_anew_and_keeps_the_calibration(
 class Ready:
     """A Challenger that has learnt already; a Learnt as well."""
 
-    kept: SavedModel
+    saved: SavedModel
     kind: str
     steps: int = 0
     curves: tuple[CurvePoint, ...] = ()
 
-    def ahead(self, training_data: TrainingData) -> None:
+    def background_refit(self, data: TrainingData) -> None:
         """Has nothing to do."""
 
-    def learn(self, training_data: TrainingData, told: ProgressCallback) -> "Ready":
+    def train(self, data: TrainingData, progress: ProgressCallback) -> "Ready":
         return self
 
     def parameters(self) -> Mapping[str, Any]:
@@ -171,8 +171,8 @@ class Ready:
     def as_json(self) -> Mapping[str, Any]:
         return {}
 
-    def refit(self, training_data: TrainingData, ahead: SavedModel | None) -> SavedModel:
-        return self.kept
+    def refit(self, data: TrainingData, refitted: SavedModel | None) -> SavedModel:
+        return self.saved
 
 
 def turned(kept: SavedTransformer) -> SavedTransformer:
@@ -185,20 +185,19 @@ def turned(kept: SavedTransformer) -> SavedTransformer:
 def test_the_best_of_those_that_win_is_the_one_refitted_and_a_worse_one_never_is(
     trained: TrainedTransformer, weeks: dict[int, History], world: Any
 ) -> None:
-    known = {world.last_day - timedelta(days=7 * number): history for number, history in weeks.items()}
-    weeks_of = plan(world.last_day, world.last_day - timedelta(days=27))
-    good, bad = Ready(trained.kept, "transformer-1"), Ready(turned(trained.kept), "turned-1")
+    histories = {world.last_day - timedelta(days=7 * number): history for number, history in weeks.items()}
+    cutoffs = training_cutoffs(world.last_day, world.last_day - timedelta(days=27))
+    good, bad = Ready(trained.saved, "transformer-1"), Ready(turned(trained.saved), "turned-1")
 
-    def judged(**named: Ready) -> Challenge:
-        champions = [("bad one", bad.kept)]
-        return challenge(named, weeks_of, known, champions, lambda doing: None)
+    def promoted(**named: Ready) -> Promotion:
+        return promote(named, cutoffs, histories, [("bad one", bad.saved)], no_callback)
 
-    lost = judged(bad=bad)
-    assert lost.winner is None and not lost.leader.verdict.is_won and lost.leader.verdict.difference.high < 0
-    both = judged(bad=bad, good=good)
+    lost = promoted(bad=bad)
+    assert lost.winner is None and not lost.leader.comparison.is_won and lost.leader.comparison.difference.high < 0
+    both = promoted(bad=bad, good=good)
     assert both.leader.kind == "transformer-1"
-    assert both.winner is (good.kept if both.leader.verdict.is_won else None)
-    assert {one.name for one in both.judged} == {"counts-1", "bad one", "bad", "good"}
+    assert both.winner is (good.saved if both.leader.comparison.is_won else None)
+    assert {one.name for one in both.results} == {"counts-1", "bad one", "bad", "good"}
 
 
 def run(home: Path, *arguments: str) -> Result:

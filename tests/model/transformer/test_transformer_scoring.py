@@ -25,7 +25,7 @@ Rows = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def model(trained: TrainedTransformer) -> InterestModel:
-    return trained.kept.model
+    return trained.saved.model
 
 
 @pytest.fixture(scope="module")

@@ -106,8 +106,8 @@ def test_a_sample_keeps_the_same_users_and_drops_items_without_users() -> None:
 def test_each_day_knows_the_events_before_its_end(taobao_of: Callable[[str], Path]) -> None:
     lines = "1,7,50,pv,1512086399\n1,7,50,pv,1512086400\n2,7,50,pv,1512172799\n2,7,50,buy,1512172800\n"
     split = daily_split(date(2017, 11, 30), train_days=2)
-    assert [str(cutoff) for cutoff in split.cutoffs] == ["2017-11-27", "2017-11-28", "2017-11-29", "2017-11-30"]
-    assert split.ended_by(split.validation) == split.taught  # whose windows end as the validation's begins
+    assert [str(cutoff) for cutoff in split.all] == ["2017-11-27", "2017-11-28", "2017-11-29", "2017-11-30"]
+    assert split.ended_by(split.validation) == split.train  # whose windows end as the validation's begins
     known = known_of(read_taobao(taobao_of(lines)).history, split)
     assert known[date(2017, 11, 29)].users == 0
     assert known[date(2017, 11, 30)].user_id_U.tolist() == ["1"]

@@ -76,7 +76,7 @@ def test_the_demo_is_evaluated_in_its_home_and_its_newest_report_is_returned(
         seconds = {"tuning": 1.0, "preparing": 2.0, "scoring": 3.0}
         one = {"name": "counts-1", "intervals": {"ndcg_at_10": interval}, "seconds": seconds}
         split = {"test": "2026-01-24", "horizon_days": 7}
-        report.write_text(json.dumps({"configuration": {"split": split}, "contestants": [one]}))
+        report.write_text(json.dumps({"configuration": {"split": split}, "models": [one]}))
         return Measurement(seconds=9.0, cpu_seconds=8.0, peak_gib=1.0, peak_own_gib=1.0)
 
     monkeypatch.setattr(baselines, "measured", evaluate)
