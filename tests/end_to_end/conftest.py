@@ -4,11 +4,13 @@ import fcntl
 import gzip
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -118,17 +120,46 @@ def new_home(variables: Callable[[Path], dict[str, str]] = lambda _: {}) -> Iter
 
     The folder is not one of pytest's: another run of pytest would close those to the account of PostgreSQL.
     """
-    jars = ROOT / ".throughline" / "jars"
-    jars.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
         made = new_installation(Path(folder) / "throughline")
         made.environment.update(variables(Path(folder)))
         made.home.mkdir()
-        (made.home / "jars").symlink_to(jars)
-        with locked(jars / ".lock"):  # the first of two workers fetches them
-            made.do("setup")
-        yield made
+        with set_up(made):
+            yield made
+
+
+@contextmanager
+def set_up(made: Installation) -> Iterator[None]:
+    """Set up an installation with the jars of the checkout for the block; stop its servers after it."""
+    jars = ROOT / ".throughline" / "jars"
+    jars.mkdir(parents=True, exist_ok=True)
+    (made.home / "jars").symlink_to(jars)
+    with locked(jars / ".lock"):  # the first of two workers fetches them
+        made.do("setup")
+    try:
+        yield
+    finally:
         made.call("down")
+
+
+@pytest.fixture(scope="session")
+def unpacked_home() -> Callable[[Path, Path], AbstractContextManager[Installation]]:
+    """Return the function that sets up an installation on a packed home, for one process at a time."""
+
+    @contextmanager
+    def unpack(home: Path, packed: Path) -> Iterator[Installation]:
+        with locked(home.with_name(f"{home.name}.lock")):
+            shutil.rmtree(home, ignore_errors=True)
+            try:
+                with tarfile.open(packed) as tar:
+                    tar.extractall(home, filter="data")
+                made = new_installation(home)
+                with set_up(made):
+                    yield made
+            finally:
+                shutil.rmtree(home, ignore_errors=True)
+
+    return unpack
 
 
 @pytest.fixture(scope="session")

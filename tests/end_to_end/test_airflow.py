@@ -291,7 +291,7 @@ def test_a_failed_gate_fails_a_run_by_hand_without_retries(
     assert {states[step] for step in TASKS[2:]} == {"upstream_failed"}
     log = backfilled.log("by_hand:a_bad_day", "clean")
     assert f"clean.py --day {day} --run-id by_hand-a_bad_day" in log
-    assert "throughline: funnel: 1 broken of 2 rules; nothing was published" in log
+    assert "throughline: line_accounting: 1 broken of 2 rules; nothing was published" in log
     assert "the collector or the TOML changed" in log
     assert "alert: {'what': 'task failed'" in log
     assert backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases") == release

@@ -199,7 +199,7 @@ def test_clusters_are_trained_on_earlier_days(wishes: Wishes) -> None:
     assert guesses["n"] > 0 and guesses["evidence"] == 0, "popular tags of the shop, without evidence"
     printed = here.do("clusters", "--through", TRAINED)
     assert "clusters-1.20260106 of bare: 12 items have a tag" in printed
-    assert f"`throughline run --from {NEXT} --to {NEXT}` gives them its tags" in printed
+    assert f"`throughline run --from {NEXT} --to {NEXT}` adds its tags" in printed
 
 
 def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
