@@ -56,16 +56,14 @@ def ddl_files() -> list[Path]:
     return sorted(DDL.glob("*.sql"))
 
 
-def create_tables(spark: "SparkSession", files: list[Path] | None = None) -> None:
+def create_tables(spark: "SparkSession") -> None:
     """Create the namespace and the missing tables, and add the missing columns to the others. Call it on main.
 
-    files: the CREATE TABLE statements, one a file, named for their tables; by default all of `sql/ddl`.
-
-    Raises InputError if a table has a column with another type than its statement declares.
+    Raises InputError if a table has a column with another type than `sql/ddl` declares.
     """
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {NAMESPACE}")
     existing = {row.tableName for row in spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}
-    for file in files or ddl_files():
+    for file in ddl_files():
         name = table(file.stem)
         if file.stem not in existing:
             spark.sql(file.read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """Existing tables follow `sql/ddl`, on real Iceberg tables of Spark in a folder, read back by Spark and PyIceberg."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,23 +46,30 @@ def iceberg(spark: Any, tmp_path: Path) -> Any:
     return session
 
 
-def ddl(folder: Path, statement: str) -> list[Path]:
-    file = folder / "notes.sql"
-    file.write_text(statement, encoding="utf-8")
-    return [file]
+@pytest.fixture
+def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return the function that makes a statement the only one of `sql/ddl`."""
+    monkeypatch.setattr("pipeline.warehouse.tables.DDL", tmp_path)
+
+    def write(statement: str) -> None:
+        (tmp_path / "notes.sql").write_text(statement, encoding="utf-8")
+
+    return write
 
 
 @pytest.fixture
-def notes(iceberg: Any, tmp_path: Path) -> Any:
-    """The table as the former statement makes it, with one row."""
-    create_tables(iceberg, ddl(tmp_path, OLD))
+def notes(iceberg: Any, declare: Callable[[str], None]) -> Any:
+    """The table as the former statement makes it, with one row; the new statement is declared."""
+    declare(OLD)
+    create_tables(iceberg)
     rows = iceberg.createDataFrame([(DAY, [("jazz",)])], iceberg.table(table("notes")).schema)
     rows.writeTo(table("notes")).append()
+    declare(NEW)
     return iceberg
 
 
-def test_a_table_gets_the_columns_that_it_lacks(notes: Any, tmp_path: Path) -> None:
-    create_tables(notes, ddl(tmp_path, NEW))
+def test_a_table_gets_the_columns_that_it_lacks(notes: Any) -> None:
+    create_tables(notes)
     found, declared = notes.table(table("notes")).schema, declared_schema(notes, NEW)
     assert found.simpleString() == declared.simpleString()
     assert [field.metadata for field in found] == [field.metadata for field in declared]
@@ -78,7 +86,7 @@ def test_a_table_gets_the_columns_that_it_lacks(notes: Any, tmp_path: Path) -> N
 
 def test_rows_of_both_schemas_are_read_by_pyiceberg(notes: Any, tmp_path: Path) -> None:
     before = metadata(tmp_path).current_snapshot()
-    create_tables(notes, ddl(tmp_path, NEW))
+    create_tables(notes)
     rows = notes.createDataFrame([(DAY, "a" * 64, [(None, "chess", 0.5)])], notes.table(table("notes")).schema)
     rows.writeTo(table("notes")).append()
     kept = metadata(tmp_path)
@@ -95,7 +103,7 @@ def test_rows_of_both_schemas_are_read_by_pyiceberg(notes: Any, tmp_path: Path) 
 
 def test_analysts_read_both_the_former_and_the_new_release(notes: Any, tmp_path: Path) -> None:
     before = metadata(tmp_path).current_snapshot()
-    create_tables(notes, ddl(tmp_path, NEW))
+    create_tables(notes)
     after = metadata(tmp_path).current_snapshot()
     assert before is not None
     assert after is not None
@@ -120,26 +128,26 @@ def metadata(folder: Path) -> StaticTable:
     return StaticTable.from_metadata(str(newest))
 
 
-def test_the_newest_snapshot_has_the_added_columns(notes: Any, tmp_path: Path) -> None:
-    create_tables(notes, ddl(tmp_path, NEW))
+def test_the_newest_snapshot_has_the_added_columns(notes: Any) -> None:
+    create_tables(notes)
     newest = notes.sql("SELECT snapshot_id FROM interest.notes.refs WHERE name = 'main'").first().snapshot_id
     assert "author" in notes.read.option("versionAsOf", newest).table(table("notes")).columns
 
 
 def test_a_table_that_lacks_nothing_keeps_its_snapshot(notes: Any, tmp_path: Path) -> None:
-    create_tables(notes, ddl(tmp_path, NEW))
+    create_tables(notes)
     once = metadata(tmp_path).metadata
-    create_tables(notes, ddl(tmp_path, NEW))
+    create_tables(notes)
     assert metadata(tmp_path).metadata == once
 
 
 @pytest.mark.parametrize(
     ("former", "column"), [("DATE ", "day is date"), ("tag: STRING", "marks.element.tag is string")]
 )
-def test_a_column_of_another_type_is_an_error(notes: Any, tmp_path: Path, former: str, column: str) -> None:
-    changed = NEW.replace(former, former.replace("DATE", "STRING").replace(": STRING", ": INT"))
+def test_a_column_of_another_type_is_an_error(notes: Any, declare: Any, former: str, column: str) -> None:
+    declare(NEW.replace(former, former.replace("DATE", "STRING").replace(": STRING", ": INT")))
     with pytest.raises(InputError, match=f"interest.notes: column {column}, but notes.sql declares"):
-        create_tables(notes, ddl(tmp_path, changed))
+        create_tables(notes)
     assert notes.table(table("notes")).columns == ["day", "marks"]
 
 
