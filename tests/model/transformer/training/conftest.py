@@ -36,7 +36,7 @@ class Small:
     training_set: TrainingSet
     later_week: TrainingSet
     names: tuple[int, int, int]  # items, tags, actions
-    recipe: TrainingConfig
+    config: TrainingConfig
 
     def network(self, seed: int = 1) -> InterestTransformer:
         torch.manual_seed(seed)
