@@ -1,6 +1,6 @@
-"""The baselines of the referee, each with the settings among which its tuning chooses.
+"""The settings grid of each baseline of the evaluation.
 
-Small enough that all of them together are tuned on hundreds of users and thousands of tags in about a minute.
+All grids together are tuned on hundreds of users and thousands of tags in about a minute.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ PAIRINGS: tuple[tuple[PairMethod, int], ...] = (("mean", 4), ("topk", 10))  # of
 
 _POPULARITY = tuple(RecentPopularity(half_life_days=days) for days in (0.25, 0.5, 1.0, 2.0, 7.0, 28.0))
 _LAST_SESSION = tuple(LastSession(popularity_half_life_days=days) for days in (1.0, 7.0, 28.0))
-# Untuned first: tuned on the taught windows, it must do better on the validation window to be chosen.
+# Untuned first: the tuned one is chosen only if it is better on the validation window.
 _OWN_COUNTS = tuple(OwnCounts(is_tuned=is_tuned) for is_tuned in (False, True))
 _TRANSITION = tuple(
     NextTagByTransition(TransitionSettings(bags=bags, ridge=ridge))

@@ -1,6 +1,6 @@
-"""Things, tags or items, in the order in which users turned to them.
+"""Interactions of users with items or tags, in order of time. In this folder an item may be a tag.
 
-Shape letters: N steps (a user's together, oldest first), U users.
+Shape letters: N events (a user's together, oldest first), U users.
 """
 
 from collections.abc import Iterator
@@ -14,28 +14,28 @@ from model.data.history import History
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """One step per event and thing of it; a thing is a code from 0 to `things` - 1."""
+    """One event per interaction with one item; an item is a code from 0 to `items` - 1."""
 
     users: int
-    things: int
+    items: int
     user_N: Ints
     item_N: Ints
-    at_N: Ints  # moment, or merely the place in the user's order where no time is known
+    at_N: Ints  # moment, or the position in the user's order where no time is known
     session_N: Ints  # rises within a user; of one user only
 
     def events_before_N(self) -> Ints:
-        """Count the steps of the same user before each."""
+        """Count the events of the same user before each."""
         starts = np.flatnonzero(np.diff(self.user_N, prepend=-1))
         lengths = np.diff(starts, append=len(self.user_N))
         return np.arange(len(self.user_N)) - np.repeat(starts, lengths)
 
     def events_after_N(self) -> Ints:
-        """Count the steps of the same user after each; 0 for the newest."""
+        """Count the events of the same user after each; 0 for the newest."""
         length_U = np.bincount(self.user_N, minlength=self.users)
         return length_U[self.user_N] - 1 - self.events_before_N()
 
     def of_events(self, is_kept_N: Bools) -> "Interactions":
-        """Return the same users with only some steps."""
+        """Return the same users with only some events."""
         return replace(
             self,
             user_N=self.user_N[is_kept_N],
@@ -45,7 +45,7 @@ class Interactions:
         )
 
     def batches(self, users_at_once: int) -> Iterator["Interactions"]:
-        """Yield the trails of the users in their order, `users_at_once` at a time; the users of each count from 0."""
+        """Yield batches of `users_at_once` users in their order; the users of each batch count from 0."""
         for first in range(0, self.users, users_at_once):
             users = min(users_at_once, self.users - first)
             is_of_batch_N = (self.user_N >= first) & (self.user_N < first + users)
@@ -54,12 +54,12 @@ class Interactions:
 
 
 def tag_interactions(history: History) -> Interactions:
-    """Return the tags of each user's events; the tags of one event follow each other by name."""
+    """Return the tags of each user's events as items; the tags of one event are ordered by name."""
     order_M = np.lexsort((history.tag_M, history.event_M))
     event_N = history.event_M[order_M]
     return Interactions(
         users=history.users,
-        things=len(history.tag_T),
+        items=len(history.tag_T),
         user_N=history.user_E[event_N],
         item_N=history.tag_M[order_M],
         at_N=history.at_E[event_N],

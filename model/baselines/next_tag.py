@@ -1,6 +1,6 @@
-"""Baselines of the next thing before the referee: there the things are the tags of events.
+"""Baselines that predict the next item, applied to tags: `transition` and `vsknn`.
 
-Shape letters: U users, T tags asked about, V tags learnt of, N steps, M touches.
+Shape letters: U users, B users of a batch, T tags in a query, V tags in the vocabulary of the fit, M touches.
 """
 
 from collections.abc import Mapping
@@ -21,26 +21,26 @@ from model.interfaces import Model, TrainingData
 
 USERS_AT_ONCE = 512
 POPULARITY_HALF_LIFE_DAYS = 7.0
-SHARE_OF_POPULARITY = 1e-6  # so little that it orders equals only, such as all tags of a user without a past
+SHARE_OF_POPULARITY = 1e-6  # so small that it only breaks ties, such as between all tags of a user without a past
 
 
 class NextItem(Protocol):
     """A fitted Transition or Vsknn."""
 
     def scores_BV(self, interactions: Interactions) -> NDArray[Any]:
-        """Return how strongly each thing is expected next of each of a batch of users."""
+        """Return a score of each item as the next one of each user of a batch."""
 
 
 @dataclass(frozen=True, eq=False)
 class NextTagRanker:
-    """A Ranker."""
+    """A FittedModel."""
 
     tag_V: Texts  # sorted
     share_V: Floats
     following: NextItem
 
     def scores_UT(self, past: History) -> Floats:
-        """Return how strongly each tag is expected next; a tag that nobody had touched stands below all others."""
+        """Return a score of each tag as the next one; a tag outside the vocabulary scores below all others."""
         place_T, is_known_T = positions_in(past.tag_T, self.tag_V)
         interactions = _of_tags(past, self.tag_V)
         scores_UT = np.empty((past.users, len(past.tag_T)))
@@ -57,7 +57,7 @@ class NextTagRanker:
 
 @dataclass(frozen=True)
 class NextTagByTransition(Model):
-    """A Contestant: closed-form transition between the tags of steps."""
+    """The method `transition`: a linear map from the tags of the last events to the next tag."""
 
     name: ClassVar[str] = "transition"
     predicts_probabilities: ClassVar[bool] = False
@@ -73,7 +73,7 @@ class NextTagByTransition(Model):
 
 @dataclass(frozen=True)
 class NextTagBySessions(Model):
-    """A Contestant: sessions vote for tags."""
+    """The method `vsknn`: similar sessions vote for tags."""
 
     name: ClassVar[str] = "vsknn"
     predicts_probabilities: ClassVar[bool] = False
@@ -88,15 +88,15 @@ class NextTagBySessions(Model):
 
 
 def _touched(data: TrainingData) -> tuple[Texts, Floats]:
-    """Return the tags that anybody has touched, and their shares: a name from after the cut may be among the others."""
+    """Return the touched tags and their shares. The other names of the history may come from after the cutoff."""
     past = data.past
     is_touched_T = np.bincount(past.tag_M, minlength=len(past.tag_T)) > 0
     return past.tag_T[is_touched_T], share_of_users_T(past, data.cutoff, POPULARITY_HALF_LIFE_DAYS)[is_touched_T]
 
 
 def _of_tags(past: History, tag_V: Texts) -> Interactions:
-    """Return the trails over the sorted `tag_V`, without the steps to any other tag."""
+    """Return the interactions with the tags of the sorted `tag_V`."""
     interactions = tag_interactions(past)
     place_T, is_known_T = positions_in(past.tag_T, tag_V)
     known = interactions.of_events(is_known_T[interactions.item_N])
-    return replace(known, things=len(tag_V), item_N=place_T[known.item_N])
+    return replace(known, items=len(tag_V), item_N=place_T[known.item_N])

@@ -1,12 +1,6 @@
-"""What everybody turned to of late, the same for all.
+"""Baselines without training: recent popularity, the last session, and counts-1.
 
-Shape letters: U users, T tags asked about, V tags learnt of.
-
-What the user did in the last session, and nothing older.
-
-Shape letters: U users, T tags asked about, V tags learnt of, M touches.
-
-`counts-1` before the referee: decayed own counts and popularity. Shape letters: U users, T tags, P pairs.
+Shape letters: U users, T tags in a query, V tags in the vocabulary of the fit, P pairs of user and tag, M touches.
 """
 
 from collections.abc import Mapping
@@ -25,19 +19,19 @@ from model.interfaces import Model, TrainingData
 
 @dataclass(frozen=True, eq=False)
 class ShareRanker:
-    """A Ranker that says the same of everybody."""
+    """A FittedModel with the same scores for all users."""
 
     tag_V: Texts  # sorted
     share_V: Floats
 
     def scores_UT(self, past: History) -> Floats:
-        """Return the share of each tag, 0 for one that nobody has touched."""
+        """Return the share of each tag, 0 for an unknown one."""
         return np.tile(scores_of_tags(past.tag_T, self.tag_V, self.share_V, 0.0), (past.users, 1))
 
 
 @dataclass(frozen=True)
 class RecentPopularity(Model):
-    """A Contestant."""
+    """The method `popularity`: the tags that most users touched recently."""
 
     name: ClassVar[str] = "popularity"
     predicts_probabilities: ClassVar[bool] = False
@@ -52,13 +46,13 @@ class RecentPopularity(Model):
 
 @dataclass(frozen=True, eq=False)
 class LastSessionRanker:
-    """A Ranker: the crowd fills up what the last session leaves open."""
+    """A FittedModel: tags of the last session first, then popular tags."""
 
     tag_V: Texts  # sorted
     share_V: Floats
 
     def scores_UT(self, past: History) -> Floats:
-        """Return how often the last session touched each tag; equals, and those it did not touch, by popularity."""
+        """Return the touches of each tag in the last session; popularity breaks ties and ranks all other tags."""
         less_than_a_touch_T = scores_of_tags(past.tag_T, self.tag_V, self.share_V, 0.0) / 2
         last_U = np.full(past.users, -1)
         np.maximum.at(last_U, past.user_E, past.session_E)
@@ -71,7 +65,7 @@ class LastSessionRanker:
 
 @dataclass(frozen=True)
 class LastSession(Model):
-    """A Contestant."""
+    """The method `last-session`: what the user touched in the last session."""
 
     name: ClassVar[str] = "last-session"
     predicts_probabilities: ClassVar[bool] = False
@@ -87,31 +81,31 @@ class LastSession(Model):
 
 @dataclass(frozen=True, eq=False)
 class CountsRanker:
-    """A Ranker: the formula of counts-1 as of a cut."""
+    """A FittedModel: the formula of counts-1 as of a cutoff."""
 
     fitted: Counts1Parameters
     popularity: Popularity
     cutoff: int  # moment
 
     def as_of(self, past: History, cutoff: int) -> "CountsRanker":
-        """Return what it is at another cut, with what it has learnt. past: everybody known then."""
+        """Return the same parameters at another cutoff. past: all users known then."""
         return replace(self, popularity=fit_popularity(past, cutoff), cutoff=cutoff)
 
     def scores_UT(self, past: History) -> Floats:
-        """Return the affinity of own and popular tags, of all others less, by popularity."""
-        asked = candidates_of(past, self.popularity)
-        return asked.filled_up_UT(
-            self.fitted.affinity_P(asked.past, asked.own, asked.pairs, asked.share_T, self.cutoff)
+        """Return the affinity of own and popular tags; all other tags score below, by popularity."""
+        candidates = candidates_of(past, self.popularity)
+        return candidates.filled_up_UT(
+            self.fitted.affinity_P(candidates.past, candidates.own, candidates.pairs, candidates.share_T, self.cutoff)
         )
 
 
 @dataclass(frozen=True)
 class OwnCounts(Model):
-    """A Contestant."""
+    """The method `counts-1`: decayed own counts and popularity."""
 
     name: ClassVar[str] = VERSION
     predicts_probabilities: ClassVar[bool] = True
-    is_tuned: bool  # by the newest window taught; else the parameters that counts-1 starts from
+    is_tuned: bool  # by the newest window; else the untuned parameters of counts-1
 
     def settings(self) -> Mapping[str, Any]:
         return asdict(self)

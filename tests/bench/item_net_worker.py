@@ -36,7 +36,7 @@ def best_UK(ranker: ItemRanker, past: Interactions, most: int, depth: int = DEPT
     most: newest steps of a user that the ranker may use.
     """
     best: list[Ints] = []
-    for some in past.batches(max(1, CELLS_AT_ONCE // past.things)):
+    for some in past.batches(max(1, CELLS_AT_ONCE // past.items)):
         scores_BV = ranker.scores_BV(newest(some, most))
         scores_BV[some.user_N, some.item_N] = -np.inf
         found = torch.topk(torch.from_numpy(scores_BV), depth)

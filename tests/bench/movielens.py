@@ -163,7 +163,7 @@ def main() -> None:
     validation, test = leave_one_out(interactions, VALIDATION), leave_one_out(interactions, TEST)
     result["input"] = {
         "users": interactions.users,
-        "items": interactions.things,
+        "items": interactions.items,
         "newest": NEWEST,
         "protocol": "leave one out, all unseen",
     }

@@ -55,7 +55,7 @@ def both(folder: Path, is_quick: bool, epochs: int) -> Result:
     train, test = leave_one_out(interactions, VALIDATION).past, leave_one_out(interactions, TEST)
     known = test.past
     WorkerInput(
-        interactions.users, interactions.things, Steps(train.user_N, train.item_N), Steps(known.user_N, known.item_N)
+        interactions.users, interactions.items, Steps(train.user_N, train.item_N), Steps(known.user_N, known.item_N)
     ).save(file)
     theirs = [rectools_python(), "-m", "tests.bench.rectools_sasrec", file, json.dumps(SASREC), threads]
     ours = [sys.executable, "-m", "tests.bench.item_net_worker", file, epochs, threads]
@@ -75,7 +75,7 @@ def both(folder: Path, is_quick: bool, epochs: int) -> Result:
     return {
         "input": {
             "users": interactions.users,
-            "items": interactions.things,
+            "items": interactions.items,
             "train_steps": len(train.user_N),
             "newest": NEWEST,
         },

@@ -33,7 +33,7 @@ class NetRanker:
         """
         windows = newest_windows(interactions, len(interactions.user_N))
         log_probability_BV = np.full(
-            (interactions.users, interactions.things), -np.log(interactions.things), dtype=np.float32
+            (interactions.users, interactions.items), -np.log(interactions.items), dtype=np.float32
         )
         # Users of like length together, so that little is padding.
         order = np.argsort(windows.length_W, kind="stable")

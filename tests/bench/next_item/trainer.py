@@ -68,7 +68,7 @@ def train_net(
     if not steps:
         raise ValueError("no user has two steps, expected one such user at least: a network learns which item follows")
     torch.manual_seed(recipe.seed)
-    net = NextItemNet(recipe.size, interactions.things)
+    net = NextItemNet(recipe.size, interactions.items)
     average = WeightAverage(net, recipe.averaging)
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98), fused=True
@@ -82,7 +82,7 @@ def train_net(
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * lr_schedule(step, steps, recipe.warm_up_steps)
             expected_RD = net(window.read)[window.read.is_real_BL()]
-            negative_K = shared_negatives(interactions.things, recipe.negatives, draw)
+            negative_K = shared_negatives(interactions.items, recipe.negatives, draw)
             loss = next_item_loss(expected_RD, window.target_R, net.item.weight, negative_K)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

@@ -44,7 +44,7 @@ def read_beauty(folder: Path) -> Beauty:
     user_N = np.repeat(np.arange(len(lines)), [len(words) - 1 for words in lines])
     item_N = np.array([word for words in lines for word in words[1:]], dtype=np.int64) - 1
     interactions = ordered_interactions(user_N, item_N, file)
-    return Beauty(interactions, *_attributes(public_file(BEAUTY, ATTRIBUTES_FILE, folder), interactions.things))
+    return Beauty(interactions, *_attributes(public_file(BEAUTY, ATTRIBUTES_FILE, folder), interactions.items))
 
 
 def _attributes(file: Path, items: int) -> tuple[Ints, Ints, Texts]:
@@ -70,7 +70,7 @@ def attribute_history(beauty: Beauty) -> History:
     interactions = beauty.interactions
     last_moment = day_number(LAST_DAY) * MICROS_PER_DAY
     steps_U = np.bincount(interactions.user_N, minlength=interactions.users)
-    first_A = np.searchsorted(beauty.item_A, np.arange(interactions.things + 1))
+    first_A = np.searchsorted(beauty.item_A, np.arange(interactions.items + 1))
     attributes_E = np.diff(first_A)[interactions.item_N]
     event_M = np.repeat(np.arange(len(interactions.item_N)), attributes_E)
     place_M = np.arange(len(event_M)) - np.repeat(np.cumsum(attributes_E) - attributes_E, attributes_E)

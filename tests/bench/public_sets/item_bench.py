@@ -40,7 +40,7 @@ def bench_items(
         task="next item",
         input={
             "users": interactions.users,
-            "items": interactions.things,
+            "items": interactions.items,
             "newest": newest,
             "protocol": "leave one out, all unseen",
         },

@@ -42,7 +42,7 @@ class PopularItems:
         return {}
 
     def fit(self, known: Interactions) -> CountRanker:
-        return CountRanker(np.bincount(known.item_N, minlength=known.things).astype(np.float64))
+        return CountRanker(np.bincount(known.item_N, minlength=known.items).astype(np.float64))
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def ranks_U(ranker: ItemRanker, task: LeaveOneOut, most: int) -> Ints:
     """
     rank_U = np.empty(task.users, dtype=np.int64)
     first = 0
-    for past in task.past.batches(max(1, CELLS_AT_ONCE // task.past.things)):
+    for past in task.past.batches(max(1, CELLS_AT_ONCE // task.past.items)):
         batch = slice(first, first + past.users)
         rank_U[batch] = ranks_B(ranker.scores_BV(newest(past, most)), past, task.target_U[batch])
         first = batch.stop

@@ -19,11 +19,11 @@ def ordered_interactions(user_N: Ints, item_N: Ints, file: Path) -> Interactions
     user_N: any numbers; users are coded by rising number. item_N: codes from 0, each in use.
     Raises InputError if an item has no line.
     """
-    things = int(item_N.max()) + 1 if len(item_N) else 0
-    if not len(item_N) or np.bincount(item_N[item_N >= 0], minlength=things).min() == 0 or item_N.min() < 0:
+    items = int(item_N.max()) + 1 if len(item_N) else 0
+    if not len(item_N) or np.bincount(item_N[item_N >= 0], minlength=items).min() == 0 or item_N.min() < 0:
         raise InputError(
             f"{file}: {len(np.unique(item_N)):,} different items, numbered from {item_N.min(initial=0) + 1:,} to "
-            f"{things:,}: expected each number from 1 on; get the file again"
+            f"{items:,}: expected each number from 1 on; get the file again"
         )
     _, code_N = np.unique(user_N, return_inverse=True)
     order = np.argsort(code_N, kind="stable")
@@ -31,7 +31,7 @@ def ordered_interactions(user_N: Ints, item_N: Ints, file: Path) -> Interactions
     first_of_user_U = np.searchsorted(sorted_user_N, np.arange(sorted_user_N[-1] + 1))
     return Interactions(
         users=len(first_of_user_U),
-        things=things,
+        items=items,
         user_N=sorted_user_N,
         item_N=item_N[order],
         at_N=np.arange(len(order)) - first_of_user_U[sorted_user_N],
@@ -42,6 +42,6 @@ def ordered_interactions(user_N: Ints, item_N: Ints, file: Path) -> Interactions
 def of_users(interactions: Interactions, is_selected_U: Bools) -> Interactions:
     """Return the interactions of some users; items without interactions lose their codes."""
     kept = interactions.of_events(is_selected_U[interactions.user_N])
-    things, item_N = np.unique(kept.item_N, return_inverse=True)
+    items, item_N = np.unique(kept.item_N, return_inverse=True)
     user_N = (np.cumsum(is_selected_U) - 1)[kept.user_N]
-    return replace(kept, users=int(is_selected_U.sum()), things=len(things), user_N=user_N, item_N=item_N)
+    return replace(kept, users=int(is_selected_U.sum()), items=len(items), user_N=user_N, item_N=item_N)

@@ -33,7 +33,7 @@ class Rising:
     """Scores an item by its number."""
 
     def scores_BV(self, interactions: Interactions) -> NDArray[np.float64]:
-        return np.tile(np.arange(interactions.things, dtype=float), (interactions.users, 1))
+        return np.tile(np.arange(interactions.items, dtype=float), (interactions.users, 1))
 
 
 def test_the_place_of_a_target_counts_from_1_and_lies_behind_a_list_without_it() -> None:

@@ -7,19 +7,19 @@ from model.baselines.interactions import Interactions
 from model.baselines.transition import Bag, TransitionSettings, fit_transition
 from model.data.arrays import Floats
 
-THINGS = 7
+ITEMS = 7
 BAGS = (Bag(0.6, 2), Bag(0.9, 5))
 SETTINGS = TransitionSettings(BAGS, ridge=3.0)
 
 
-def interactions_of(lists: list[list[int]], things: int = THINGS) -> Interactions:
+def interactions_of(lists: list[list[int]], items: int = ITEMS) -> Interactions:
     user_N = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
-    item_N = np.array([thing for one in lists for thing in one], dtype=np.int64)
-    return Interactions(len(lists), things, user_N, item_N, np.arange(len(user_N)), np.zeros(len(user_N), np.int64))
+    item_N = np.array([item for one in lists for item in one], dtype=np.int64)
+    return Interactions(len(lists), items, user_N, item_N, np.arange(len(user_N)), np.zeros(len(user_N), np.int64))
 
 
 def bags_of(steps: list[int], bags: tuple[Bag, ...]) -> Floats:
-    row = np.zeros((len(bags), THINGS))
+    row = np.zeros((len(bags), ITEMS))
     for number, bag in enumerate(bags):
         for back in range(1, min(bag.steps, len(steps)) + 1):
             row[number, steps[-back]] += bag.fading**back
@@ -28,17 +28,17 @@ def bags_of(steps: list[int], bags: tuple[Bag, ...]) -> Floats:
 
 @pytest.fixture
 def lists() -> list[list[int]]:
-    """Return trails with repeated things; one is empty, one of a single step, some longer than any bag."""
+    """Return trails with repeated items; one is empty, one of a single step, some longer than any bag."""
     random = np.random.default_rng(4)
     lengths = [0, 1, 2, 4, 12, *random.integers(0, 9, 20).tolist()]
-    return [random.integers(0, THINGS, length).tolist() for length in lengths]
+    return [random.integers(0, ITEMS, length).tolist() for length in lengths]
 
 
 @pytest.mark.parametrize("bags", [BAGS, BAGS[:1], (*BAGS, Bag(1.0, 1))])
 def test_the_map_is_that_of_a_ridge_regression_over_every_step(lists: list[list[int]], bags: tuple[Bag, ...]) -> None:
     steps = [(one[:place], one[place]) for one in lists for place in range(1, len(one))]
     x_NF = np.array([bags_of(before, bags) for before, _ in steps])
-    y_NV = np.eye(THINGS)[[thing for _, thing in steps]]
+    y_NV = np.eye(ITEMS)[[item for _, item in steps]]
     weight_FV = np.linalg.solve(x_NF.T @ x_NF + 3.0 * np.eye(x_NF.shape[1]), x_NF.T @ y_NV)
 
     fitted = fit_transition(interactions_of(lists), TransitionSettings(bags, ridge=3.0))
@@ -66,7 +66,7 @@ def test_many_features_are_fitted_in_single_precision_and_say_nearly_the_same(
     lists: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     double = fit_transition(interactions_of(lists), SETTINGS)
-    monkeypatch.setattr("model.baselines.transition.MOST_FEATURES_IN_DOUBLE", 2 * THINGS - 1)
+    monkeypatch.setattr("model.baselines.transition.MAX_FEATURES_IN_DOUBLE", 2 * ITEMS - 1)
     single = fit_transition(interactions_of(lists), SETTINGS)
     assert (double.weight_FV.dtype, single.weight_FV.dtype) == (np.float64, np.float32)
     np.testing.assert_allclose(single.weight_FV, double.weight_FV, atol=1e-5)
@@ -75,5 +75,5 @@ def test_many_features_are_fitted_in_single_precision_and_say_nearly_the_same(
 
 @pytest.mark.parametrize(("fading", "steps"), [(0.0, 3), (1.1, 3), (0.5, 0)])
 def test_a_bag_that_cannot_be_is_refused(fading: float, steps: int) -> None:
-    with pytest.raises(ValueError, match="a bag fades by 0 to 1 a step over 1 step at least, found"):
+    with pytest.raises(ValueError, match="expected a bag with fading above 0 and up to 1, over at least 1 step, found"):
         Bag(fading, steps)

@@ -10,28 +10,28 @@ from model.baselines.interactions import Interactions
 from model.baselines.vsknn import VsknnSettings, fit_vsknn
 from model.data.arrays import Floats
 
-THINGS = 12
+ITEMS = 12
 USERS = 25
-Sessions = list[list[list[int]]]  # things of the sessions of the users
+Sessions = list[list[list[int]]]  # items of the sessions of the users
 
 
 def interactions_of(users: Sessions, at: list[list[int]] | None = None) -> Interactions:
     """Return the trails; `at` has the moment of each session."""
     steps = [
-        (user, thing, number, at[user][number] if at else 0)
+        (user, item, number, at[user][number] if at else 0)
         for user, sessions in enumerate(users)
-        for number, things in enumerate(sessions)
-        for thing in things
+        for number, items in enumerate(sessions)
+        for item in items
     ]
     user_N, item_N, session_N, at_N = np.array(steps, dtype=np.int64).reshape(-1, 4).T
-    return Interactions(len(users), THINGS, user_N, item_N, at_N, session_N)
+    return Interactions(len(users), ITEMS, user_N, item_N, at_N, session_N)
 
 
 @pytest.fixture
 def log_of_users() -> tuple[Sessions, list[list[int]]]:
     random = np.random.default_rng(7)
     counts = [0, 1, *random.integers(1, 6, USERS - 2).tolist()]
-    users = [[random.integers(0, THINGS, random.integers(1, 7)).tolist() for _ in range(count)] for count in counts]
+    users = [[random.integers(0, ITEMS, random.integers(1, 7)).tolist() for _ in range(count)] for count in counts]
     moments = iter(random.permutation(1000).tolist())
     return users, [sorted(next(moments) for _ in sessions) for sessions in users]
 
@@ -39,32 +39,31 @@ def log_of_users() -> tuple[Sessions, list[list[int]]]:
 def naive(users: Sessions, at: list[list[int]], settings: VsknnSettings, asked: list[list[int]]) -> Floats:
     """Return the strengths of one user, of whom `asked` has the sessions."""
     everyone = [
-        (moment, set(things)) for u, a in zip(users, at, strict=True) for moment, things in zip(a, u, strict=True)
+        (moment, set(items)) for u, a in zip(users, at, strict=True) for moment, items in zip(a, u, strict=True)
     ]
-    newest_first = [things for _, things in sorted(everyone, key=lambda one: -one[0])]
-    strength = np.zeros(THINGS)
+    newest_first = [items for _, items in sorted(everyone, key=lambda one: -one[0])]
+    strength = np.zeros(ITEMS)
     if not asked:
         return strength
-    steps = [thing for session in asked for thing in session]
+    steps = [item for session in asked for item in session]
     query = steps[-min(max(len(asked[-1]), settings.extended_to), settings.query_steps, len(steps)) :]
-    weight = {thing: (place + 1) / len(query) for place, thing in enumerate(query)}
-    sharing = [things for things in newest_first if things & weight.keys()][: settings.sample]
+    weight = {item: (place + 1) / len(query) for place, item in enumerate(query)}
+    sharing = [items for items in newest_first if items & weight.keys()][: settings.sample]
     likeness = [
-        sum(weight.get(thing, 0) for thing in sorted(things)) / len(things) ** settings.length_power
-        for things in sharing
+        sum(weight.get(item, 0) for item in sorted(items)) / len(items) ** settings.length_power for items in sharing
     ]
     nearest = sorted(range(len(sharing)), key=lambda number: (-round(likeness[number], 12), number))[
         : settings.neighbours
     ]
     for number in nearest:
-        for thing in sharing[number]:
-            rarity = log(len(newest_first) / sum(thing in things for things in newest_first)) / log(len(newest_first))
-            strength[thing] += likeness[number] * rarity**settings.idf_power / sum(likeness[n] for n in nearest)
+        for item in sharing[number]:
+            rarity = log(len(newest_first) / sum(item in items for items in newest_first)) / log(len(newest_first))
+            strength[item] += likeness[number] * rarity**settings.idf_power / sum(likeness[n] for n in nearest)
     strength *= 1 - settings.reminder
     fading = [settings.reminder_fading**back for back in range(len(asked))]
-    for faded, things in zip(fading, reversed(asked), strict=True):
-        for thing in set(things):
-            strength[thing] += settings.reminder * faded / sum(fading)
+    for faded, items in zip(fading, reversed(asked), strict=True):
+        for item in set(items):
+            strength[item] += settings.reminder * faded / sum(fading)
     return strength
 
 
@@ -117,10 +116,10 @@ def test_only_the_most_recent_sessions_are_asked() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"neighbours": 0}, "1 at least"),
-        ({"sample": 0}, "1 at least"),
-        ({"query_steps": 0}, "1 at least"),
-        ({"reminder": 1.5}, "reminder lies between 0 and 1"),
+        ({"neighbours": 0}, "of at least 1"),
+        ({"sample": 0}, "of at least 1"),
+        ({"query_steps": 0}, "of at least 1"),
+        ({"reminder": 1.5}, "expected reminder from 0 to 1"),
         ({"reminder_fading": 0.0}, "reminder_fading above 0"),
     ],
 )

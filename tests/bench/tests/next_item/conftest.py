@@ -20,7 +20,7 @@ def interactions_of() -> Callable[[Sequence[Sequence[int]]], Interactions]:
         user_N = np.repeat(np.arange(len(histories)), [len(life) for life in histories])
         return Interactions(
             users=len(histories),
-            things=ITEMS,
+            items=ITEMS,
             user_N=user_N,
             item_N=np.array([item for life in histories for item in life], dtype=np.int64),
             at_N=np.array([place for life in histories for place in range(len(life))], dtype=np.int64),

@@ -63,7 +63,7 @@ def test_the_error_of_a_missing_file_of_beauty_names_its_source_and_licence(tmp_
 @pytest.mark.real_data
 def test_the_real_set_of_beauty_has_the_counts_of_the_papers(real_data: Path) -> None:
     beauty = read_beauty(real_data)
-    assert (beauty.interactions.users, beauty.interactions.things, len(beauty.interactions.user_N)) == (
+    assert (beauty.interactions.users, beauty.interactions.items, len(beauty.interactions.user_N)) == (
         22_363,
         12_101,
         198_502,

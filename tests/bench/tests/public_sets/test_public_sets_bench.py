@@ -99,7 +99,7 @@ def test_a_sample_keeps_the_same_users_and_drops_items_without_users() -> None:
         3, 9, np.array([0, 0, 1, 2]), np.array([8, 2, 5, 2]), np.array([0, 1, 0, 0]), np.array([0, 0, 1, 2])
     )
     some = of_users(interactions, np.array([True, False, True]))
-    assert (some.users, some.things) == (2, 2)
+    assert (some.users, some.items) == (2, 2)
     assert some.user_N.tolist() == [0, 0, 1] and some.item_N.tolist() == [1, 0, 0]
 
 

@@ -11,7 +11,7 @@ from tests.bench.public_sets.movielens import read_movielens, read_movies
 
 def test_the_order_of_the_lines_is_that_of_the_steps(movielens_of: Callable[..., Path]) -> None:
     interactions = read_movielens(movielens_of("1 3\n1 1\n7 2\n7 3\n7 1\n"))
-    assert (interactions.users, interactions.things) == (2, 3)
+    assert (interactions.users, interactions.items) == (2, 3)
     assert interactions.user_N.tolist() == [0, 0, 1, 1, 1]
     assert interactions.item_N.tolist() == [2, 0, 1, 2, 0]
     assert interactions.at_N.tolist() == [0, 1, 0, 1, 2]
@@ -52,7 +52,7 @@ def test_the_error_of_a_missing_file_names_its_source_and_licence(tmp_path: Path
 @pytest.mark.real_data
 def test_the_real_set_has_the_counts_of_the_papers(real_data: Path) -> None:
     interactions = read_movielens(real_data)
-    assert (interactions.users, interactions.things, len(interactions.user_N)) == (6_040, 3_416, 999_611)
+    assert (interactions.users, interactions.items, len(interactions.user_N)) == (6_040, 3_416, 999_611)
     movies = read_movies(real_data)
     assert len(movies) == 3_416
     assert movies[0].title == "Raiders of the Lost Ark (1981)"

@@ -12,11 +12,11 @@ from model.data.arrays import Floats
 from tests.bench.public_sets.next_item import TEST, VALIDATION, hits_U, leave_one_out, ndcg_U, newest, ranks_U
 
 
-def interactions_of(*items_of_users: list[int], things: int) -> Interactions:
+def interactions_of(*items_of_users: list[int], items: int) -> Interactions:
     user_N = np.repeat(np.arange(len(items_of_users)), [len(one) for one in items_of_users])
     return Interactions(
         users=len(items_of_users),
-        things=things,
+        items=items,
         user_N=user_N,
         item_N=np.concatenate([np.array(one) for one in items_of_users]),
         at_N=np.concatenate([np.arange(len(one)) for one in items_of_users]),
@@ -37,7 +37,7 @@ class ConstantRanker:
 
 
 def test_the_target_of_the_test_is_the_last_step_and_its_history_has_the_validation_target() -> None:
-    interactions = interactions_of([4, 2, 0, 1], [3, 1, 2], things=5)
+    interactions = interactions_of([4, 2, 0, 1], [3, 1, 2], items=5)
     test, validation = leave_one_out(interactions, TEST), leave_one_out(interactions, VALIDATION)
     assert test.target_U.tolist() == [1, 2] and validation.target_U.tolist() == [0, 1]
     assert test.past.item_N.tolist() == [4, 2, 0, 3, 1] and test.past.user_N.tolist() == [0, 0, 0, 1, 1]
@@ -45,36 +45,36 @@ def test_the_target_of_the_test_is_the_last_step_and_its_history_has_the_validat
 
 
 def test_a_user_with_too_few_steps_is_refused() -> None:
-    interactions = interactions_of([0, 1], [2, 1, 0], things=3)
+    interactions = interactions_of([0, 1], [2, 1, 0], items=3)
     assert leave_one_out(interactions, TEST).users == 2
     with pytest.raises(ValueError, match="a user has 2 steps, expected 3 at least"):
         leave_one_out(interactions, VALIDATION)
 
 
 def test_seen_items_are_not_ranked_and_ties_count_against_the_target() -> None:
-    interactions = interactions_of([0, 1, 2], [3, 4, 2], [0, 3, 1], things=5)
+    interactions = interactions_of([0, 1, 2], [3, 4, 2], [0, 3, 1], items=5)
     # Item 2 has two equals and two stronger ones, of which the first user has seen both, the second user one equal.
     ranker = ConstantRanker(9, 8, 5, 5, 5)
     assert ranks_U(ranker, leave_one_out(interactions, TEST), 50).tolist() == [3, 3, 1]
 
 
 def test_a_target_that_was_seen_before_is_ranked() -> None:
-    assert ranks_U(ConstantRanker(3, 2, 1), leave_one_out(interactions_of([0, 1, 1], things=3), TEST), 50).tolist() == [
+    assert ranks_U(ConstantRanker(3, 2, 1), leave_one_out(interactions_of([0, 1, 1], items=3), TEST), 50).tolist() == [
         1
     ]
 
 
 def test_a_ranker_reads_the_newest_steps_and_older_ones_still_count_as_seen() -> None:
     ranker = ConstantRanker(9, 8, 7, 1)
-    assert ranks_U(ranker, leave_one_out(interactions_of([0, 1, 2, 3], things=4), TEST), most=2).tolist() == [1]
+    assert ranks_U(ranker, leave_one_out(interactions_of([0, 1, 2, 3], items=4), TEST), most=2).tolist() == [1]
     assert ranker.shown[0].item_N.tolist() == [1, 2]
-    assert newest(interactions_of([0, 1, 2], [3], things=4), 2).item_N.tolist() == [1, 2, 3]
+    assert newest(interactions_of([0, 1, 2], [3], items=4), 2).item_N.tolist() == [1, 2, 3]
 
 
 def test_the_size_of_a_batch_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(1)
     interactions = interactions_of(
-        *(random.permutation(30)[: random.integers(2, 12)].tolist() for _ in range(17)), things=30
+        *(random.permutation(30)[: random.integers(2, 12)].tolist() for _ in range(17)), items=30
     )
     scores = random.integers(0, 4, 30).tolist()
     task = leave_one_out(interactions, TEST)
@@ -89,7 +89,7 @@ def test_the_size_of_a_batch_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_ranks_are_those_of_a_loop_over_users_and_items() -> None:
     random = np.random.default_rng(2)
-    interactions = interactions_of(*(random.permutation(20)[:6].tolist() for _ in range(40)), things=20)
+    interactions = interactions_of(*(random.permutation(20)[:6].tolist() for _ in range(40)), items=20)
     scores_UV = random.integers(0, 6, (40, 20)).astype(float)
 
     class KnownRanker:
@@ -105,7 +105,7 @@ def test_ranks_are_those_of_a_loop_over_users_and_items() -> None:
 
 def test_nan_is_refused() -> None:
     with pytest.raises(ValueError, match="a score is nan"):
-        ranks_U(ConstantRanker(1, float("nan"), 0), leave_one_out(interactions_of([0, 2], things=3), TEST), 50)
+        ranks_U(ConstantRanker(1, float("nan"), 0), leave_one_out(interactions_of([0, 2], items=3), TEST), 50)
 
 
 def test_metrics_of_a_rank_follow_their_definitions() -> None:
