@@ -33,64 +33,67 @@ def about() -> None:
 def score(
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day to score, such as 2026-01-31 (UTC).")],
     last: Annotated[
-        str, typer.Option("--to", metavar="DAY", help="Last day to score; the same as --from for one night.")
+        str, typer.Option("--to", metavar="DAY", help="Last day to score; the same as --from for one day.")
     ],
     branch: Annotated[
         str,
-        typer.Option(metavar="REF", help="Branch of the night, such as night_20260131; main where the table has none."),
+        typer.Option(
+            metavar="REF", help="Branch of the run, such as night_20260131; main where the table has no such branch."
+        ),
     ],
     run_id: Annotated[
         str, typer.Option(metavar="ID", help="Names the folder exchange/ID; letters, digits, _ . - only.")
     ],
-    everybody: Annotated[
-        bool, typer.Option("--all", help="Score everybody seen within 90 days, not a seventh of those without news.")
+    all_users: Annotated[
+        bool,
+        typer.Option("--all", help="Score all users seen within 90 days, also those without new events."),
     ] = False,
     model: Annotated[
         str,
         typer.Option(
             metavar="as-of|none|VERSION",
-            help="as-of: for each day the newest promoted version trained through it or before, else counts-1; "
-            "none: the built-in counts-1; or the version to use for all days.",
+            help="as-of: each day by the newest promoted version trained through it or earlier, else counts-1; "
+            "none: the built-in counts-1; VERSION: all days by this version.",
         ),
     ] = "as-of",
     home: Home = Path(".throughline"),
 ) -> None:
     """Write the interest profiles of each day from --from to --to to exchange/ID.
 
-    A day's profiles are of users with news on it and of a seventh of the others seen within 90 days;
-    the last day of a range is of everybody seen within 90 days. PYICEBERG_HOME says where the catalog is configured.
+    A day has profiles of the users with new events and of a seventh of the others seen within 90 days. The last day
+    of a range has profiles of all users seen within 90 days. PYICEBERG_HOME names the folder of the catalog's settings.
 
     Exit codes: 0 done, 1 the input is at fault, 2 wrong usage, 3 anything else (a retry may help).
     """
     with exit_with_message():
         days = days_from_to(parse_day(first), parse_day(last))
         exchange = Exchange(home, run_id)
-        # Not above, as PyIceberg reads its settings when it is imported, and may find fault with them.
+        # Imported here: PyIceberg reads its settings on import, and an error in them must be reported as one.
         from model.scoring import score_night
 
-        score_night(days, branch, exchange, everybody, model)
+        score_night(days, branch, exchange, all_users, model)
 
 
 @app.command()
 def train(
     through: Annotated[
-        str, typer.Option(metavar="DAY", help="Last day that the model may know, such as 2026-02-01 (UTC).")
+        str, typer.Option(metavar="DAY", help="Last day of the training data, such as 2026-02-01 (UTC).")
     ],
     run_id: Annotated[
         str, typer.Option(metavar="ID", help="Names the training in the registry; letters, digits, _ . - only.")
     ],
     promote: Annotated[
-        bool, typer.Option("--promote/--no-promote", help="Let a winner score nights, or register it only.")
+        bool, typer.Option("--promote/--no-promote", help="Score with a winner from now on, or register it only.")
     ] = True,
     challengers: Annotated[
-        str, typer.Option(metavar="NAME,NAME", help="Who learns and is judged: boosting, transformer or both.")
+        str, typer.Option(metavar="NAME,NAME", help="Models to train and to test: boosting, transformer or both.")
     ] = "boosting,transformer",
     size: Annotated[
         str,
         typer.Option(
             envvar="THROUGHLINE_TRANSFORMER_SIZE",
             metavar="laptop|server|gpu",
-            help="How large the Transformer's network is: width 64, 128 or 256, 2, 4 or 8 blocks.",
+            help="Size of the Transformer's network: width 64, 128 or 256, 2, 4 or 8 blocks.",
         ),
     ] = "laptop",
     ranks: Annotated[
@@ -99,23 +102,23 @@ def train(
             envvar="THROUGHLINE_TRAIN_RANKS",
             min=1,
             metavar="COUNT",
-            help="Processes of this machine that train a network together: one a GPU.",
+            help="Processes of this machine that train a network together: one for each GPU.",
         ),
     ] = 1,
     home: Home = Path(".throughline"),
 ) -> None:
-    """Train challengers on what was known through a day; promote the best of those that win.
+    """Train challengers on the days through --through; promote the best one that wins.
 
-    They are judged on the 7 days up to --through, which they have not seen, against the champion and the built-in
-    counts-1. One wins if its nDCG@10 lies above that of the better opponent for certain (95 %). The last line says how
-    it ended for the leading one. Killed, it goes on under the same --run-id where it was.
+    They are tested on the last 7 of these days, before they have seen them, against the champion and the built-in
+    counts-1. A challenger wins if its nDCG@10 is above that of the best opponent with a 95 % interval above zero. The
+    last line prints the outcome of the best challenger. A killed run continues under the same --run-id.
 
     Exit codes: 0 done, won or lost; 1 the input is at fault; 2 wrong usage; 3 anything else (a retry may help).
     """
     with exit_with_message():
         day = parse_day(through)
         require_run_id(run_id)
-        # Threads that wait by spinning slow each other down where cores are shared: 2 minutes instead of 25 s.
+        # Threads that spin while they wait slow each other down on shared cores: 2 minutes instead of 25 s.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from model.transformer.distributed import launch_ranks, should_launch_ranks
 
@@ -124,37 +127,38 @@ def train(
             return
         from model.training.weekly import TrainingRequest, train_week
 
-        told = train_week(TrainingRequest(day, run_id, promote, tuple(challengers.split(",")), size), home)
-        if told:
-            print(told)
+        line = train_week(TrainingRequest(day, run_id, promote, tuple(challengers.split(",")), size), home)
+        if line:
+            print(line)
 
 
 @app.command()
 def evaluate(
     as_of: Annotated[
         str,
-        typer.Option("--as-of", metavar="DAY", help="Last day that contestants may know, such as 2026-01-25 (UTC)."),
+        typer.Option("--as-of", metavar="DAY", help="Last day that models may know, such as 2026-01-25 (UTC)."),
     ],
     run_id: Annotated[
         str, typer.Option(metavar="ID", help="Names the evaluation in MLflow; letters, digits, _ . - only.")
     ],
     horizon_days: Annotated[
-        int, typer.Option(metavar="DAYS", help="How many days after --as-of are foretold, usually 7 or 1.")
+        int, typer.Option(metavar="DAYS", help="Days after --as-of to predict, usually 7 or 1.")
     ] = 7,
     branch: Annotated[
         str, typer.Option(metavar="REF", help="Branch of the table of sequences to read; main is what is published.")
     ] = "main",
     transformer: Annotated[
-        bool, typer.Option("--transformer", help="Train the Transformer too and judge it; minutes more.")
+        bool, typer.Option("--transformer", help="Train and test the Transformer too; takes minutes more.")
     ] = False,
     home: Home = Path(".throughline"),
 ) -> None:
-    """Judge baselines, the built-in counts-1 and the champion by what users did after a day, and write a page.
+    """Test baselines, the built-in counts-1 and the champion on the days after --as-of, and write a page.
 
-    Everybody is tuned on the window before --as-of and judged on the one after it, which none has seen. Written to
-    evaluations/DAY-HASH under the home: report.html and report.json. The last line says who won and where the page is.
+    Models are tuned on the window before --as-of and tested on the one after it, which none has seen. Writes
+    report.html and report.json to evaluations/DAY-HASH under the home. The last line prints the best model and the
+    path of the page.
 
-    Exit codes: 0 done; 1 the input is at fault, or a contestant knows the future; 2 wrong usage; 3 anything else.
+    Exit codes: 0 done; 1 the input is at fault, or a model has seen the future; 2 wrong usage; 3 anything else.
     """
     with exit_with_message():
         day = parse_day(as_of)
@@ -174,9 +178,9 @@ def export_sessions(
     ] = "main",
     home: Home = Path(".throughline"),
 ) -> None:
-    """Write the vector of every session known by the end of a day, as the newest promoted Transformer sees it.
+    """Write the vector of every session known by the end of a day, by the newest promoted Transformer.
 
-    One row a session: user_id, session_id, as_of, model_version, vector. Vectors of two versions do not compare.
+    One row per session: user_id, session_id, as_of, model_version, vector. Vectors of two versions are not comparable.
 
     Exit codes: 0 done; 1 no Transformer was promoted by then, or the input is at fault; 2 wrong usage; 3 else.
     """

@@ -1,4 +1,4 @@
-"""Which model scores a day: the newest promoted one that may know it, none, or one by name (DESIGN.md 5.5.6)."""
+"""The model that scores a day: the newest promoted version that has seen no later day, none, or one by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -21,7 +21,7 @@ TRANSFORMER = "transformer-1"
 
 
 def select_scorer(choice: str, days: Sequence[date], registry: Registry) -> ScorerAsOf:
-    """Return what gives the scorer of each of `days`.
+    """Return a function from each of `days` to its scorer.
 
     choice: `as-of`, `none` (the built-in counts-1), or the name of a version.
     Raises InputError if there is no version of that name, or if it was trained on days after one of `days`.
@@ -29,19 +29,19 @@ def select_scorer(choice: str, days: Sequence[date], registry: Registry) -> Scor
     version_of_day = select_version(choice, days, registry)
 
     @cache
-    def kept(version: Version) -> SavedModel:
+    def saved(version: Version) -> SavedModel:
         return load(version, registry)
 
     def scorer(known: pa.Table, day: date) -> Scorer:
         counts = fit_counts(known, day)
         version = version_of_day(day)
-        return kept(version).scorer(version.name, counts) if version else counts
+        return saved(version).scorer(version.name, counts) if version else counts
 
     return scorer
 
 
 def load(version: Version, registry: Registry) -> SavedModel:
-    """Load a version. Raises InputError if it is of a kind that this code does not know, or was altered."""
+    """Load a version. Raises InputError if its kind is unknown or its files have changed."""
     if version.kind not in READ:
         raise InputError(
             f"{version.name} is of the kind {version.kind}, expected {' or '.join(READ)}: a newer version made it"
@@ -50,7 +50,7 @@ def load(version: Version, registry: Registry) -> SavedModel:
 
 
 def _transformer(folder: Path) -> SavedModel:
-    # torch takes seconds to import, and a night without a Transformer needs none.
+    # torch takes seconds to import, and a day without a Transformer does not need it.
     from model.transformer.publish import SavedTransformer
 
     return SavedTransformer.read(folder)
@@ -62,7 +62,7 @@ READ: Mapping[str, Callable[[Path], SavedModel]] = MappingProxyType(
 
 
 def select_version(choice: str, days: Sequence[date], registry: Registry) -> Callable[[date], Version | None]:
-    """Return what gives the version that scores each of `days`, None for the built-in counts.
+    """Return a function from each of `days` to the version that scores it, None for the built-in counts.
 
     Raises InputError as `select_scorer` does.
     """
@@ -75,7 +75,7 @@ def select_version(choice: str, days: Sequence[date], registry: Registry) -> Cal
     if pinned.trained_through > min(days):
         raise InputError(
             f"model {pinned.name} is trained through {pinned.trained_through}, after {min(days)}, a day to score: it "
-            f"has seen what it would foretell; pin an older one, or leave out --model"
+            f"has seen what it would predict; choose an older one, or leave out --model"
         )
     return lambda day: pinned
 

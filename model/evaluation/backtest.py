@@ -108,7 +108,7 @@ def evaluate_selected(
         return again
 
     require_no_future_leak(selected.name, fit_again, histories, test.cutoff)
-    require_batch_independence(selected.name, model, test.asked, BATCH_TOLERANCE)
+    require_batch_independence(selected.name, model, test.past, BATCH_TOLERANCE)
     top_k = predict_top_k(model, test)
     return evaluate_top_k(
         selected.name,

@@ -65,7 +65,7 @@ def fit_calibrator(validation: TopK, predicts_probabilities: bool) -> Calibrator
     """
     if not predicts_probabilities:
         return _fitted(fit_isotonic, validation, np.ones(validation.test_set.users, dtype=bool))
-    is_second_U = stable_hash(validation.test_set.asked.user_id_U) % 2 == 1
+    is_second_U = stable_hash(validation.test_set.past.user_id_U) % 2 == 1
     all_U = np.ones(len(is_second_U), dtype=bool)
 
     def held_out_error(fit: Callable[[Floats, Bools], Calibrator]) -> float:

@@ -31,7 +31,7 @@ class TestSet:
     cutoff: date
     moment: int  # the end of the cutoff's day
     all_users: History  # known at the cutoff, in the test or not
-    asked: History  # the test users, same vocabulary
+    past: History  # of the test users, same vocabulary
     user_H: Ints
     tag_H: Ints
     unknown_U: Ints  # answers that no model can give: tags first touched after the cutoff
@@ -39,11 +39,11 @@ class TestSet:
 
     @property
     def users(self) -> int:
-        return self.asked.users
+        return self.past.users
 
     @property
     def tags(self) -> int:
-        return len(self.asked.tag_T)
+        return len(self.past.tag_T)
 
     @property
     def answers_U(self) -> Ints:
@@ -65,19 +65,19 @@ def build_test_set(histories: Histories, cutoffs: Cutoffs, cutoff: date) -> Test
     """Return the users known at the end of `cutoff` and the tags that they touched in its window."""
     window = window_of(histories, cutoffs, cutoff)
     all_users = history_at(histories, cutoff)
-    asked = all_users.of_users(np.isin(all_users.user_id_U, window.past.user_id_U))
-    code_T = np.searchsorted(asked.tag_T, window.past.tag_T)
-    is_known_T = np.isin(window.past.tag_T, asked.tag_T)
+    past = all_users.of_users(np.isin(all_users.user_id_U, window.past.user_id_U))
+    code_T = np.searchsorted(past.tag_T, window.past.tag_T)
+    is_known_T = np.isin(window.past.tag_T, past.tag_T)
     user_H, window_tag_H = window.touched.user_P, window.touched.tag_P
     is_known_H = is_known_T[window_tag_H]
     return TestSet(
         cutoff=cutoff,
         moment=end_of_day(cutoff),
         all_users=all_users,
-        asked=asked,
+        past=past,
         user_H=user_H[is_known_H],
         tag_H=code_T[window_tag_H[is_known_H]],
-        unknown_U=np.bincount(user_H[~is_known_H], minlength=asked.users),
+        unknown_U=np.bincount(user_H[~is_known_H], minlength=past.users),
         has_returned_U=window.has_returned_U,
     )
 
@@ -142,7 +142,7 @@ def predict_top_k(model: FittedModel, test_set: TestSet, cells_at_once: int = CE
         batch = slice(first, min(first + at_once, users))
         is_in_batch_U = np.zeros(users, dtype=bool)
         is_in_batch_U[batch] = True
-        some = test_set.asked.of_users(is_in_batch_U)
+        some = test_set.past.of_users(is_in_batch_U)
         started = time.perf_counter()
         scores_BT = model.scores_UT(some)
         seconds += time.perf_counter() - started

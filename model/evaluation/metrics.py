@@ -92,7 +92,7 @@ def repeat_and_new_recall(test_set: TestSet, place_H: Ints, depth: int) -> tuple
 
     nan for a user without an answer of the kind.
     """
-    own = own_tags(test_set.asked).pairs
+    own = own_tags(test_set.past).pairs
     is_repeat_H = np.isin(test_set.user_H * test_set.tags + test_set.tag_H, own.key_P)
     repeats_U = np.bincount(test_set.user_H[is_repeat_H], minlength=test_set.users)
     new_U = test_set.answers_U - repeats_U

@@ -125,7 +125,7 @@ def evaluate_top_k(
         "repeat_recall_at_10": repeat_U,
         "new_recall_at_10": new_U,
     }
-    members = cohorts(test_set.asked)
+    members = cohorts(test_set.past)
     return EvaluationResult(
         name=name,
         settings=settings,

@@ -69,4 +69,4 @@ def return_auc(returning: Returning, windows: Sequence[LabeledWindow], test_set:
     if has_returned_U.all() or not has_returned_U.any():
         return float("nan")
     fitted = returning.fit(windows)
-    return float(roc_auc_score(has_returned_U, fitted.return_probability_U(test_set.asked, test_set.moment)))
+    return float(roc_auc_score(has_returned_U, fitted.return_probability_U(test_set.past, test_set.moment)))

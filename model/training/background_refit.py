@@ -1,4 +1,4 @@
-"""The refit of a challenger begun before the verdict, in a process of its own, where a core has nothing else to do."""
+"""The refit of a challenger, run in a second process during the test if a CPU core is free."""
 
 import ctypes
 import multiprocessing
@@ -22,60 +22,64 @@ T = TypeVar("T")
 
 
 def has_spare_core() -> bool:
-    """True where a second training takes nothing from the first: no GPU, one rank, several threads given to torch.
+    """Return whether a second training does not slow the first: no GPU, one process, several torch threads.
 
-    On a CPU a network of this size is trained by one core; a second thread gains nothing (measured).
+    On a CPU, a network of this size trains no faster with a second thread (measured).
     """
     return Runtime.detect() == Runtime() and torch.get_num_threads() > 1
 
 
 @dataclass
 class BackgroundRefit(Generic[T]):
-    """A piece of work that may turn out not to be wanted.
+    """Work whose outcome may not be needed.
 
-    As a context: begun on entry if `is_beside`, and stopped on exit, finished or not. torch takes half the threads
-    meanwhile.
+    As a context manager: starts on entry if `is_beside`, and is stopped on exit, finished or not. Meanwhile torch uses
+    half of the threads in each process.
     """
 
-    work: Callable[[StepCallback], T]  # is given whom to tell how far it is; importable, its arguments as well
-    watch: StepCallback = no_progress  # is told that while its outcome is waited for
+    work: Callable[[StepCallback], T]  # called with a progress callback; it and its arguments can be pickled
+    watch: StepCallback = no_progress  # receives the progress while the outcome is waited for
     is_beside: bool = field(default_factory=has_spare_core)
     _process: SpawnProcess | None = field(default=None, init=False)
     _answer: Connection | None = field(default=None, init=False)
-    _stand: "ctypes.Array[ctypes.c_double] | None" = field(default=None, init=False)  # the fields of Progress
+    _progress: "ctypes.Array[ctypes.c_double] | None" = field(default=None, init=False)  # the fields of Progress
     _threads: int = field(default_factory=torch.get_num_threads, init=False)
 
     def __enter__(self) -> "BackgroundRefit[T]":
         if self.is_beside:
-            # No fork: it would copy the locks that the threads of torch hold.
+            # Not fork, which would copy the locks that torch threads hold.
             spawning = multiprocessing.get_context("spawn")
             threads = max(1, self._threads // 2)
             self._answer, theirs = spawning.Pipe(duplex=False)
-            self._stand = spawning.RawArray("d", len(fields(Progress)))  # no lock that a killed process could keep
-            self._process = spawning.Process(target=_work, args=(self.work, threads, theirs, self._stand), daemon=True)
+            self._progress = spawning.RawArray(
+                "d", len(fields(Progress))
+            )  # without a lock, which a killed process could hold
+            self._process = spawning.Process(
+                target=_work, args=(self.work, threads, theirs, self._progress), daemon=True
+            )
             self._process.start()
             theirs.close()
             torch.set_num_threads(threads)
         return self
 
     def outcome(self) -> T:
-        """Return what came of it, waiting if need be; do it here if no process was begun, or if that was killed.
+        """Return the outcome, waiting for it if needed. Works in this process if none was started or it was killed.
 
-        Raises what the work raised.
+        Raises the error that the work raised.
         """
-        if self._answer is None or self._stand is None:
+        if self._answer is None or self._progress is None:
             return self.work(self.watch)
         while not self._answer.poll(SECONDS_BETWEEN_LOOKS):
-            step, steps, *others = self._stand[:]
+            step, steps, *others = self._progress[:]
             if step:
                 self.watch(Progress(int(step), int(steps), *others))
         try:
-            told: T | Exception = pickle.loads(self._answer.recv_bytes())
-        except (EOFError, OSError):  # it was killed, before a word or in the middle of one
+            outcome: T | Exception = pickle.loads(self._answer.recv_bytes())
+        except (EOFError, OSError):  # it was killed before or while it sent the outcome
             return self.work(self.watch)
-        if isinstance(told, Exception):
-            raise told
-        return told
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._process is not None and self._answer is not None:
@@ -86,17 +90,17 @@ class BackgroundRefit(Generic[T]):
 
 
 def _work(
-    work: Callable[[StepCallback], Any], threads: int, answer: Connection, stand: "ctypes.Array[ctypes.c_double]"
+    work: Callable[[StepCallback], Any], threads: int, answer: Connection, shared: "ctypes.Array[ctypes.c_double]"
 ) -> None:
     def note(now: Progress) -> None:
-        stand[:] = list(astuple(now))
+        shared[:] = list(astuple(now))
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits, which stops this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the waiting process, which stops this one
     torch.set_num_threads(threads)
     try:
-        told = work(note)
-    except Exception as error:  # whoever waits raises it
-        told = error
-    # Plain bytes: torch would send weights by a socket that is gone as soon as this process is.
+        outcome = work(note)
+    except Exception as error:  # raised by the waiting process
+        outcome = error
+    # Bytes: torch would send weights through a socket that closes when this process ends.
     with suppress(BrokenPipeError):
-        answer.send_bytes(pickle.dumps(told))
+        answer.send_bytes(pickle.dumps(outcome))

@@ -160,7 +160,7 @@ def _save(
     if winner is None:
         return promotion_line(f"{comparison.challenger.name} not promoted", *figures, comparison.difference)
     saved = registry.register(winner.kind, training, tracked_as, winner.save, request.promotes)
-    outcome = "promoted" if request.promotes else "won, not promoted as asked"
+    outcome = "promoted" if request.promotes else "won, not promoted as requested"
     return promotion_line(f"{saved.name} {outcome}", *figures, comparison.difference)
 
 

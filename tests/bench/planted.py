@@ -78,9 +78,9 @@ class PlantedInterests:
     @classmethod
     def of(cls, world: PlantedWorld, test_tags: np.ndarray, known: Histories) -> "PlantedInterests":
         test_set = build_test_set(known, SPLIT, SPLIT.test)
-        wants_UT = world.planted_UT(SPLIT.test, test_set.asked.user_id_U) > 0
-        is_recent_E = test_set.asked.at_E >= test_set.moment - RECENT_DAYS * MICROS_PER_DAY
-        is_active_U = np.bincount(test_set.asked.user_E[is_recent_E], minlength=test_set.users) >= FEWEST_EVENTS
+        wants_UT = world.planted_UT(SPLIT.test, test_set.past.user_id_U) > 0
+        is_recent_E = test_set.past.at_E >= test_set.moment - RECENT_DAYS * MICROS_PER_DAY
+        is_active_U = np.bincount(test_set.past.user_E[is_recent_E], minlength=test_set.users) >= FEWEST_EVENTS
         return cls(wants_UT[:, np.searchsorted(world.history.tag_T, test_tags)], is_active_U)
 
     def values(self, top_k: TopK) -> Values:
@@ -132,7 +132,7 @@ class Bench:
         world = planted_world(plan)
         self.known = known_of(world.history, SPLIT)
         self.test_set = build_test_set(self.known, SPLIT, SPLIT.test)
-        self.planted = PlantedInterests.of(world, self.test_set.asked.tag_T, self.known)
+        self.planted = PlantedInterests.of(world, self.test_set.past.tag_T, self.known)
         self.result: Result = {
             "machine": machine(),
             "config": {
@@ -153,7 +153,7 @@ class Bench:
                 "test_users": int((self.test_set.answers_U > 0).sum()),
                 "lively_users": int((self.planted.is_active_U & self.planted.wants_UT.any(1)).sum()),
                 "tags": self.test_set.tags,
-                "events": len(self.test_set.asked.at_E),
+                "events": len(self.test_set.past.at_E),
             },
             "trainings": [],  # processor_seconds exclude the time of other processes
             "methods": [],
@@ -241,7 +241,7 @@ class Bench:
             "without its pointer head": partial(self.course, replace(laptop, has_pointer_head=False)),
             "hierarchical memory": partial(self.course, replace(laptop, is_hierarchical=True)),
         }
-        newest = perturbed(self.test_set, last_sessions(self.test_set.asked, 1))
+        newest = perturbed(self.test_set, last_sessions(self.test_set.past, 1))
         for name, make_training in twins.items():
             twin = make_training()
             trained, seconds = self.trained(name, twin, seed)
@@ -273,7 +273,7 @@ class Bench:
         """Return the metrics of the network and its stacked features on perturbed histories."""
         rows = []
         for name, alter in perturbations(np.random.default_rng(SEED_OF_PERTURBATIONS)).items():
-            top_k = predict_top_k(course.ranker(network), perturbed(self.test_set, alter(self.test_set.asked)))
+            top_k = predict_top_k(course.ranker(network), perturbed(self.test_set, alter(self.test_set.past)))
             rows.append(row(name, self.planted.values(top_k), whole, kind="shown"))
         return rows
 

@@ -140,6 +140,6 @@ def _of_last_session(past: History, dense: LabeledWindow) -> LabeledWindow:
 
 def perturbed(test_set: TestSet, asked: History) -> TestSet:
     """Return the same test set with other histories of the same users."""
-    if not np.array_equal(test_set.asked.user_id_U, asked.user_id_U) or len(asked.tag_T) != test_set.tags:
+    if not np.array_equal(test_set.past.user_id_U, asked.user_id_U) or len(asked.tag_T) != test_set.tags:
         raise ValueError("a perturbed history has other users or tags: the labels would be those of other users")
-    return replace(test_set, asked=asked)
+    return replace(test_set, past=asked)

@@ -1,4 +1,4 @@
-"""The registry keeps what was trained; a day is scored by the newest promoted version that may know it."""
+"""The registry keeps what was trained; a day is scored by the newest promoted version that has seen no later day."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,4 +1,4 @@
-"""What is begun before the verdict: done elsewhere, errors raised here, nothing left behind."""
+"""BackgroundRefit: works in a second process, raises its errors here, leaves no process behind."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ from tests.model.work_beside import end_of_file, no_number, process_id, read, sl
 
 @pytest.fixture
 def blocked(tmp_path: Path) -> Path:
-    """A file that nobody can read to its end."""
+    """A file that cannot be read to its end."""
     file = tmp_path / "blocked"
     os.mkfifo(file)
     return file
@@ -31,7 +31,7 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_it_is_done_in_another_process_with_half_the_threads_or_here() -> None:
+def test_the_work_runs_in_another_process_with_half_the_threads_or_here() -> None:
     with BackgroundRefit(process_id, is_beside=True) as process, BackgroundRefit(threads, is_beside=True) as of_threads:
         assert process.outcome() != os.getpid()
         assert of_threads.outcome() == 1
@@ -40,19 +40,19 @@ def test_it_is_done_in_another_process_with_half_the_threads_or_here() -> None:
         assert here.outcome() == os.getpid()
 
 
-def test_what_it_raises_is_raised_here() -> None:
+def test_an_error_of_the_work_is_raised_here() -> None:
     with BackgroundRefit(no_number, is_beside=True) as failing, pytest.raises(ValueError, match="no number"):
         failing.outcome()
 
 
-def test_an_end_of_file_that_it_met_is_raised_as_well() -> None:
+def test_an_end_of_file_error_of_the_work_is_raised_too() -> None:
     with BackgroundRefit(end_of_file, is_beside=True) as failing:
         failing.work = process_id  # what would be done here instead
         with pytest.raises(EOFError):
             failing.outcome()
 
 
-def test_what_was_killed_is_done_here(blocked: Path) -> None:
+def test_work_that_was_killed_is_done_here(blocked: Path) -> None:
     with BackgroundRefit(partial(read, blocked), is_beside=True) as killed:
         (child,) = multiprocessing.active_children()
         child.kill()
@@ -61,14 +61,14 @@ def test_what_was_killed_is_done_here(blocked: Path) -> None:
         assert killed.outcome() == "read here"
 
 
-def test_what_is_not_wanted_is_stopped(blocked: Path) -> None:
+def test_work_that_is_not_needed_is_stopped(blocked: Path) -> None:
     with BackgroundRefit(partial(read, blocked), is_beside=True):
         assert len(multiprocessing.active_children()) == 1
     assert multiprocessing.active_children() == []
 
 
-def test_whoever_waits_for_it_is_told_how_far_it_is() -> None:
-    told: list[Progress] = []
-    with BackgroundRefit(slow, told.append, is_beside=True) as begun:
+def test_progress_is_reported_while_waiting() -> None:
+    seen: list[Progress] = []
+    with BackgroundRefit(slow, seen.append, is_beside=True) as begun:
         assert begun.outcome() == "done"
-    assert set(told) == {Progress(3, 10, 0.5, 100.0, 7.0)}
+    assert set(seen) == {Progress(3, 10, 0.5, 100.0, 7.0)}

@@ -41,7 +41,7 @@ def test_the_bench_trains_the_same_network_as_the_model(known: Histories, test_s
     expected = model.fit(TrainingData(train, test_set.all_users, test_set.moment))
     course = PlantedTraining.of(known, SPLIT, test_set, paths, 2, SIZES["laptop"])
     network, _ = course.trained(QUICK, lambda progress: None)
-    np.testing.assert_array_equal(course.ranker(network).scores_UT(test_set.asked), expected.scores_UT(test_set.asked))
+    np.testing.assert_array_equal(course.ranker(network).scores_UT(test_set.past), expected.scores_UT(test_set.past))
 
 
 def test_the_last_session_ablation_reads_one_session_at_each_cutoff(known: Histories, test_set: TestSet) -> None:
@@ -56,10 +56,10 @@ def test_the_last_session_ablation_reads_one_session_at_each_cutoff(known: Histo
 
 
 def test_a_history_of_other_users_is_refused(test_set: TestSet) -> None:
-    assert perturbed(test_set, last_sessions(test_set.asked, 1)).users == test_set.users
+    assert perturbed(test_set, last_sessions(test_set.past, 1)).users == test_set.users
     is_selected_U = np.arange(test_set.users) > 0
     with pytest.raises(ValueError, match="those of other users"):
-        perturbed(test_set, test_set.asked.of_users(is_selected_U))
+        perturbed(test_set, test_set.past.of_users(is_selected_U))
 
 
 def row(name: str, difference: float, **facts: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Contestants small enough to see through, and a world that they are judged on."""
+"""Small models, and the histories that they are evaluated on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from model.interfaces import Model, TrainingData
 
 @dataclass(frozen=True, eq=False)
 class DecayedRanker:
-    """Own decayed counts, filled up by what was popular at the cut."""
+    """Own decayed counts, then popularity at the cutoff."""
 
     half_life_days: float
     cutoff: int
@@ -44,7 +44,7 @@ class LearningRanker(DecayedRanker):
 
 @dataclass(frozen=True)
 class Decayed(Model):
-    """A Contestant."""
+    """Ranks tags by decayed counts."""
 
     half_life_days: float
     predicts_probabilities: bool = False

@@ -58,8 +58,8 @@ def test_set(known: Histories, windows: Cutoffs) -> TestSet:
     return build_test_set(known, windows, windows.validation)
 
 
-def told(test_set: TestSet, bend: str, seed: int = 5) -> TopK:
-    """Return a listing of forty tags that knows the truth, but states it bent."""
+def predictions(test_set: TestSet, bend: str, seed: int = 5) -> TopK:
+    """Return a listing of forty tags that knows the truth, but states it miscalibrated."""
     random = np.random.default_rng(seed)
     truth_UL = -np.sort(-random.beta(0.5, 2, (test_set.users, 40)), axis=1)
     stated_UL = {
@@ -77,22 +77,22 @@ def told(test_set: TestSet, bend: str, seed: int = 5) -> TopK:
 
 
 @pytest.mark.parametrize(("bend", "kind"), [("sharp", Temperature), ("kinked", Calibration)])
-def test_the_way_that_errs_less_on_others_is_taken(test_set: TestSet, bend: str, kind: type) -> None:
-    validation, test = told(test_set, bend), told(test_set, bend, seed=6)
+def test_the_method_with_the_lower_held_out_error_is_taken(test_set: TestSet, bend: str, kind: type) -> None:
+    validation, test = predictions(test_set, bend), predictions(test_set, bend, seed=6)
     found = fit_calibrator(validation, predicts_probabilities=True)
     assert isinstance(found, kind)
     after = calibration_error(found.apply(test.scores_UL), test.is_answer_UL)
     assert after < calibration_error(test.scores_UL, test.is_answer_UL) / 2
 
 
-def test_the_way_is_chosen_by_the_ten_strongest_tags_alone(test_set: TestSet) -> None:
+def test_the_method_is_chosen_by_the_ten_strongest_tags_alone(test_set: TestSet) -> None:
     """Ten tags are as likely as stated, the other thirty are stated at one half and never touched.
 
     No temperature moves one half, so the best one is 1 and right for the ten; only isotonic regression is right for the
     thirty. The ten of one half of the users are stated at .6, those of the other at .9, so that isotonic regression
     errs where it has seen only one of them.
     """
-    is_second_U = stable_hash(test_set.asked.user_id_U) % 2 == 1
+    is_second_U = stable_hash(test_set.past.user_id_U) % 2 == 1
     stated_UL = np.full((test_set.users, 40), 0.5)
     stated_UL[:, :10] = np.where(is_second_U, 0.9, 0.6)[:, None]
     top_k = TopK(
@@ -108,18 +108,18 @@ def test_the_way_is_chosen_by_the_ten_strongest_tags_alone(test_set: TestSet) ->
     assert found.temperature == pytest.approx(1, abs=1e-3)
 
 
-def test_a_strength_that_is_no_probability_has_no_temperature(test_set: TestSet) -> None:
-    assert isinstance(fit_calibrator(told(test_set, "sharp"), predicts_probabilities=False), Calibration)
+def test_a_score_that_is_no_probability_has_no_temperature(test_set: TestSet) -> None:
+    assert isinstance(fit_calibrator(predictions(test_set, "sharp"), predicts_probabilities=False), Calibration)
 
 
 def test_the_error_is_over_each_users_ten(test_set: TestSet) -> None:
-    top_k = told(test_set, "sharp")
+    top_k = predictions(test_set, "sharp")
     expected = expected_calibration_error(top_k.scores_UL[:, :10].ravel(), top_k.is_answer_UL[:, :10].ravel())
     assert calibration_error(top_k.scores_UL, top_k.is_answer_UL) == expected
 
 
 def test_the_brier_score_is_over_all_pairs_with_0_beyond_the_listed(test_set: TestSet) -> None:
-    whole = told(test_set, "sharp")
+    whole = predictions(test_set, "sharp")
     assert brier_score(whole.scores_UL, whole) == pytest.approx(
         brier_score_loss(whole.is_answer_UL.ravel(), whole.scores_UL.ravel())
     )

@@ -1,4 +1,4 @@
-"""Kinds of users, and of answers."""
+"""Cohorts of users, and recall of repeated and new tags."""
 
 from collections.abc import Callable
 from datetime import date
@@ -33,8 +33,8 @@ def test_cohorts_go_by_sessions(sessions: int, events: int, cohort: str, sequenc
     assert [name for name, is_in_U in found.items() if is_in_U[0]] == [cohort]
 
 
-def test_everybody_is_in_one_cohort(known: Histories, windows: Cutoffs) -> None:
-    found = cohorts(build_test_set(known, windows, windows.test).asked)
+def test_each_user_is_in_one_cohort(known: Histories, windows: Cutoffs) -> None:
+    found = cohorts(build_test_set(known, windows, windows.test).past)
     assert (np.sum(list(found.values()), axis=0) == 1).all()
 
 
@@ -48,10 +48,10 @@ def test_set(sequences_of: Callable[..., Any]) -> TestSet:
     return build_test_set(known, evaluation_cutoffs(cutoff, 7, date(2026, 1, 1), end), cutoff)
 
 
-def test_repeated_and_new_tags_are_told_apart(test_set: TestSet) -> None:
+def test_recall_of_repeated_and_of_new_tags(test_set: TestSet) -> None:
     place_of = {(0, "tea"): 1, (0, "jazz"): 12, (0, "chess"): 3, (1, "chess"): 10}
     place_H = np.array(
-        [place_of[user, test_set.asked.tag_T[tag]] for user, tag in zip(test_set.user_H, test_set.tag_H, strict=True)]
+        [place_of[user, test_set.past.tag_T[tag]] for user, tag in zip(test_set.user_H, test_set.tag_H, strict=True)]
     )
     repeat_U, new_U = repeat_and_new_recall(test_set, place_H, 10)
     assert repeat_U.tolist() == [0.5, 0.0]

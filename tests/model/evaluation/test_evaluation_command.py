@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from pyiceberg.catalog.sql import SqlCatalog
 from typer.testing import CliRunner, Result
 
-import model.evaluation.command as order
+import model.evaluation.command as command
 import model.training.weekly as weekly
 from model.__main__ import app
 from model.boosting.model import SETTINGS_GRID
@@ -26,7 +26,7 @@ from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 @pytest.fixture(scope="module")
 def catalog(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> SqlCatalog:
-    """A row for each user and day with news, as the pipeline writes them."""
+    """One row for each user and day with new events, as the pipeline writes them."""
     folder = tmp_path_factory.mktemp("catalog")
     made = new_catalog(folder)
     days = [shop.last_day - timedelta(days=back) for back in range(34, -1, -1)]
@@ -38,11 +38,11 @@ def catalog(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> SqlCatalog:
 
 @pytest.fixture(autouse=True)
 def _small(catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (order, weekly):
+    for module in (command, weekly):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
     monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(SETTINGS_GRID[:1])})
-    monkeypatch.setattr(order, "SEARCH_SPACES", {})
-    monkeypatch.setattr(order, "RETURNING", {"counts-1": order.RETURNING["counts-1"]})
+    monkeypatch.setattr(command, "SEARCH_SPACES", {})
+    monkeypatch.setattr(command, "RETURNING", {"counts-1": command.RETURNING["counts-1"]})
 
 
 def run(home: Path, *arguments: str) -> Result:
@@ -53,16 +53,16 @@ def evaluated(home: Path, as_of: date, *more: str) -> Result:
     return run(home, "evaluate", "--as-of", str(as_of), "--run-id", "try-1", *more)
 
 
-def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
+def test_page_report_and_mlflow_run_are_written(shop: Any, tmp_path: Path) -> None:
     as_of = shop.last_day - timedelta(days=7)
     done = evaluated(tmp_path, as_of)
     assert done.exit_code == 0, done.output
     (folder,) = (tmp_path / "evaluations").iterdir()
-    told = json.loads((folder / "report.json").read_text())
-    assert folder.name == f"{as_of}-{told['configuration_hash'][:8]}"
-    assert [one["name"] for one in told["models"]] == ["counts-1"]
-    assert told["configuration"]["split"]["test"] == str(as_of)
-    assert told["configuration"]["sequences_snapshot"] > 0
+    whole = json.loads((folder / "report.json").read_text())
+    assert folder.name == f"{as_of}-{whole['configuration_hash'][:8]}"
+    assert [one["name"] for one in whole["models"]] == ["counts-1"]
+    assert whole["configuration"]["split"]["test"] == str(as_of)
+    assert whole["configuration"]["sequences_snapshot"] > 0
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
     assert done.stdout.splitlines()[-1].endswith(f"; see {folder / 'report.html'}")
     assert "nDCG@10" in done.stdout and done.stdout.count("counts-1") == 4
@@ -72,7 +72,7 @@ def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
     (kept,) = client.search_runs([experiment.experiment_id])
     assert kept.info.run_name == kept.data.tags["run_id"] == "try-1"
     assert kept.data.tags["best"] == "counts-1" and kept.data.params["horizon_days"] == "7"
-    assert kept.data.metrics["counts-1/ndcg_at_10"] == pytest.approx(told["models"][0]["figures"]["ndcg_at_10"])
+    assert kept.data.metrics["counts-1/ndcg_at_10"] == pytest.approx(whole["models"][0]["figures"]["ndcg_at_10"])
     assert {file.path for file in client.list_artifacts(kept.info.run_id)} == {"report.html", "report.json"}
 
     again = evaluated(tmp_path, as_of)
@@ -81,7 +81,7 @@ def test_page_report_and_run_are_kept(shop: Any, tmp_path: Path) -> None:
 
 
 class Counting(Model):
-    """A Contestant with a name that MLflow would not take in a metric's."""
+    """A model with a name that MLflow refuses in the name of a metric."""
 
     name, predicts_probabilities = "own counts, plain", False
 
@@ -98,8 +98,8 @@ class Counting(Model):
         return Ranker()
 
 
-def test_families_take_part_under_any_name(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "SEARCH_SPACES", {"own counts, plain": [Counting()]})
+def test_a_model_may_have_any_name(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "SEARCH_SPACES", {"own counts, plain": [Counting()]})
     done = evaluated(tmp_path, shop.last_day - timedelta(days=7))
     assert done.exit_code == 0, done.output
     assert "own counts, plain" in done.stdout.splitlines()[-1]
@@ -115,8 +115,8 @@ def test_the_champion_of_the_day_takes_part_and_a_younger_one_does_not(shop: Any
         done = evaluated(tmp_path, as_of, "--horizon-days", "1")
         assert done.exit_code == 0, done.output
         folder = next(folder for folder in (tmp_path / "evaluations").iterdir() if folder.name.startswith(str(as_of)))
-        told = json.loads((folder / "report.json").read_text())
-        return {one["name"]: one["calibration"] for one in told["models"]}
+        whole = json.loads((folder / "report.json").read_text())
+        return {one["name"]: one["calibration"] for one in whole["models"]}
 
     champion = f"champion boosting-1.{through:%Y%m%d}"
     found = names(shop.last_day - timedelta(days=1))

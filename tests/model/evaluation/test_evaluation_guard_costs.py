@@ -1,4 +1,4 @@
-"""A contestant that is dear to prepare comes cheaper to the guard, and is caught all the same."""
+"""The leakage check fits a cheaper version of a costly model, and still detects a leak."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,23 +22,23 @@ from tests.bench.stacked_ranking import StackedRanking
 
 
 @dataclass(frozen=True, eq=False)
-class Dear(Model):
-    """Learns so many rounds; keeps a hold on a history, of which it counts the touches."""
+class Costly(Model):
+    """Trains for some rounds; counts the touches of a history that it keeps."""
 
     whole: History
     rounds: int = 8
-    learnt: list[int] = field(default_factory=list)
+    rounds_of_fits: list[int] = field(default_factory=list)
     predicts_probabilities: bool = False
-    name: str = "dear"
+    name: str = "costly"
 
     def settings(self) -> Mapping[str, Any]:
         return {}
 
-    def for_leakage_check(self) -> "Dear":
+    def for_leakage_check(self) -> "Costly":
         return replace(self, rounds=1)
 
     def fit(self, data: TrainingData) -> FittedModel:
-        self.learnt.append(self.rounds)
+        self.rounds_of_fits.append(self.rounds)
         whole = self.whole
 
         class Counting:
@@ -53,15 +53,15 @@ class Dear(Model):
         return Counting()
 
 
-def test_the_guard_prepares_the_cheap_one_twice_and_judges_the_whole_one(known: Histories, windows: Cutoffs) -> None:
-    honest = Dear(known[windows.test])
-    evaluate(known, windows, {"dear": [honest]})
-    assert honest.learnt == [8, 8, 1, 1]  # validation, test, guard
+def test_the_check_fits_the_cheap_model_twice_and_the_full_one_is_tested(known: Histories, windows: Cutoffs) -> None:
+    honest = Costly(known[windows.test])
+    evaluate(known, windows, {"costly": [honest]})
+    assert honest.rounds_of_fits == [8, 8, 1, 1]  # validation, test, leakage check
 
 
-def test_a_dear_contestant_that_leaks_is_caught(known: Histories, windows: Cutoffs) -> None:
-    with pytest.raises(LeakError, match="dear has seen the future"):
-        evaluate(known, windows, {"dear": [Dear(known[windows.last])]})
+def test_a_leak_of_a_costly_model_is_detected(known: Histories, windows: Cutoffs) -> None:
+    with pytest.raises(LeakError, match="costly has seen the future"):
+        evaluate(known, windows, {"costly": [Costly(known[windows.last])]})
 
 
 def small(**changes: Any) -> TransformerModel:
@@ -70,14 +70,14 @@ def small(**changes: Any) -> TransformerModel:
     )
 
 
-def test_the_guard_asks_one_network_of_one_epoch_with_all_else_the_same() -> None:
+def test_the_check_trains_one_network_for_one_epoch_with_all_else_equal() -> None:
     whole = small(cutoffs_per_window=7)
     cheap = whole.for_leakage_check()
     assert (cheap.networks, cheap.training_config.epochs) == (1, 1)
     assert replace(cheap, networks=2, training_config=whole.training_config) == whole
 
 
-def test_the_guard_asks_one_small_forest_of_a_stack_that_is_a_path() -> None:
+def test_the_check_grows_one_small_forest_of_a_stacked_ranking() -> None:
     stacked = StackedRanking(
         LambdaMart(200, 3, 0.05, 20.0, "topk", 10), forests=5, methods=(OwnCounts(is_tuned=False),)
     )
@@ -88,8 +88,8 @@ def test_the_guard_asks_one_small_forest_of_a_stack_that_is_a_path() -> None:
 
 
 @dataclass(frozen=True)
-class PeekingTransformer(TransformerModel):
-    """Learns what came of the test window, too, from a history that it was not given."""
+class LeakingTransformer(TransformerModel):
+    """Is fitted to a history that it was not given and that includes the test window."""
 
     whole: Any = None
 
@@ -101,8 +101,8 @@ def few(history: History) -> History:
     return history.of_users(np.arange(history.users) < 60)
 
 
-def test_a_transformer_that_leaks_is_caught_after_its_one_epoch(known: Histories, windows: Cutoffs) -> None:
+def test_a_leak_of_a_transformer_is_detected_after_one_epoch(known: Histories, windows: Cutoffs) -> None:
     some = {day: few(history) for day, history in known.items()}
     tiny = replace(small(), networks=1, training_config=TrainingConfig(epochs=1))
     with pytest.raises(LeakError, match="transformer has seen the future"):
-        evaluate(some, windows, {"transformer": [PeekingTransformer(**vars(tiny), whole=some[windows.last])]})
+        evaluate(some, windows, {"transformer": [LeakingTransformer(**vars(tiny), whole=some[windows.last])]})

@@ -1,4 +1,4 @@
-"""Whoever knows the future is caught, and whoever does not is let through."""
+"""The leakage checks reject models that have seen the future and accept the others."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -44,7 +44,7 @@ def touches_of(history: History, past: History) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """A Ranker of what was counted in some history."""
+    """Scores by the counts of a given history."""
 
     source: History
 
@@ -53,12 +53,12 @@ class Fixed:
 
 
 @dataclass(frozen=True, eq=False)
-class PeekingWhenAsked(Model):
-    """A Contestant that keeps a hold on the whole history and looks after the cut when it is asked."""
+class LeaksOnScoring(Model):
+    """Keeps the whole history, and reads events after the cutoff when it scores."""
 
     whole: History
     predicts_probabilities: bool = False
-    name: str = "peeking"
+    name: str = "leaking"
 
     def settings(self) -> Mapping[str, Any]:
         return {}
@@ -66,23 +66,23 @@ class PeekingWhenAsked(Model):
     def fit(self, data: TrainingData) -> FittedModel:
         whole, cutoff = self.whole, data.cutoff
 
-        class Peeking:
+        class Leaking:
             def scores_UT(self, past: History) -> Floats:
                 return touches_of(past, past) + touches_of(whole.since(cutoff), past)
 
-        return Peeking()
+        return Leaking()
 
 
 @dataclass(frozen=True, eq=False)
-class PeekingWhenPrepared(PeekingWhenAsked):
-    """Copies the future when it is prepared."""
+class LeaksOnFit(LeaksOnScoring):
+    """Copies later events when it is fitted."""
 
     def fit(self, data: TrainingData) -> FittedModel:
         return Fixed(self.whole.since(data.cutoff))
 
 
 @dataclass(frozen=True)
-class PeekingReady:
+class LeaksFromLaterDay:
     """A model built from a later day than it should be."""
 
     day: date
@@ -94,8 +94,8 @@ class PeekingReady:
 
 
 @dataclass(frozen=True)
-class CountingLaterEvents(PeekingReady):
-    """Looks at no later tag, but at how much there is of each user on a later day."""
+class CountingLaterEvents(LeaksFromLaterDay):
+    """Reads no later tag, but each user's number of events on a later day."""
 
     name: str = "knows who is busy"
 
@@ -111,8 +111,8 @@ class CountingLaterEvents(PeekingReady):
 
 
 @dataclass(frozen=True)
-class InCompany:
-    """Divides by what the company does."""
+class DependsOnBatch:
+    """Divides by the counts of the whole batch."""
 
     predicts_probabilities: bool = False
     name: str = "relative"
@@ -128,10 +128,10 @@ class InCompany:
 
 @dataclass(frozen=True, eq=False)
 class CountsWindows(Model):
-    """Honest: counts what was touched in the windows that it is given."""
+    """Has no leak: counts the touches of the windows that it is given."""
 
     predicts_probabilities: bool = False
-    name: str = "counts lessons"
+    name: str = "counts windows"
     seen: list[LabeledWindow] = field(default_factory=list)
 
     def settings(self) -> Mapping[str, Any]:
@@ -152,40 +152,40 @@ class CountsWindows(Model):
         return Answers()
 
 
-def test_honest_contestants_pass(known: Histories, windows: Cutoffs, decayed: Callable[..., Any]) -> None:
-    families = {"decayed": [decayed(2.0), decayed(9.0)], "counts lessons": [CountsWindows()]}
+def test_models_without_a_leak_pass(known: Histories, windows: Cutoffs, decayed: Callable[..., Any]) -> None:
+    families = {"decayed": [decayed(2.0), decayed(9.0)], "counts windows": [CountsWindows()]}
     assert len(evaluate(known, windows, families, [PretrainedCounts()]).leaderboard.rows) == 3
 
 
-@pytest.mark.parametrize("peeking", [PeekingWhenAsked, PeekingWhenPrepared])
-def test_a_contestant_that_holds_on_to_the_whole_history_is_caught(
-    known: Histories, windows: Cutoffs, peeking: type[PeekingWhenAsked]
+@pytest.mark.parametrize("leaking", [LeaksOnScoring, LeaksOnFit])
+def test_a_model_that_keeps_the_whole_history_is_detected(
+    known: Histories, windows: Cutoffs, leaking: type[LeaksOnScoring]
 ) -> None:
-    with pytest.raises(LeakError, match="peeking has seen the future: its scores as of 2026-03-24 changed for"):
-        evaluate(known, windows, {"peeking": [peeking(known[windows.last])]})
+    with pytest.raises(LeakError, match="leaking has seen the future: its scores as of 2026-03-24 changed for"):
+        evaluate(known, windows, {"leaking": [leaking(known[windows.last])]})
 
 
-def test_the_same_contestant_passes_if_it_holds_on_to_nothing_later(known: Histories, windows: Cutoffs) -> None:
-    evaluate(known, windows, {"peeking": [PeekingWhenAsked(known[windows.test])]})
+def test_the_same_model_passes_if_it_keeps_nothing_later(known: Histories, windows: Cutoffs) -> None:
+    evaluate(known, windows, {"leaking": [LeaksOnScoring(known[windows.test])]})
 
 
-@pytest.mark.parametrize("kind", [PeekingReady, CountingLaterEvents])
-def test_a_model_built_from_a_later_day_is_caught(known: Histories, windows: Cutoffs, kind: type[PeekingReady]) -> None:
+@pytest.mark.parametrize("kind", [LeaksFromLaterDay, CountingLaterEvents])
+def test_a_model_of_a_later_day_is_detected(known: Histories, windows: Cutoffs, kind: type[LeaksFromLaterDay]) -> None:
     with pytest.raises(LeakError, match=f"{kind.name} has seen the future"):
         evaluate(known, windows, {}, [kind(windows.last)])
     evaluate(known, windows, {}, [kind(windows.test)])
 
 
-def test_a_mistake_of_the_referee_itself_is_caught(
+def test_a_fault_of_the_evaluation_itself_is_detected(
     known: Histories, windows: Cutoffs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if the test window were among the lessons."""
+    """The test window is among the training windows."""
     monkeypatch.setattr(Cutoffs, "ended_by", lambda windows, cutoff: windows.all)
-    with pytest.raises(LeakError, match="counts lessons has seen the future"):
-        evaluate(known, windows, {"counts lessons": [CountsWindows()]})
+    with pytest.raises(LeakError, match="counts windows has seen the future"):
+        evaluate(known, windows, {"counts windows": [CountsWindows()]})
 
 
-def test_a_contestant_that_is_not_repeatable_is_told_what_to_do(known: Histories, windows: Cutoffs) -> None:
+def test_the_error_for_a_model_that_is_not_repeatable_names_the_cure(known: Histories, windows: Cutoffs) -> None:
     class Dice:
         def scores_UT(self, past: History) -> Floats:
             return np.random.default_rng().uniform(size=(past.users, len(past.tag_T)))
@@ -194,18 +194,18 @@ def test_a_contestant_that_is_not_repeatable_is_told_what_to_do(known: Histories
         require_no_future_leak("dice", lambda known: Dice(), known, windows.test)
 
 
-def test_nothing_is_changed_for_good(known: Histories, windows: Cutoffs) -> None:
+def test_the_histories_are_restored(known: Histories, windows: Cutoffs) -> None:
     before = {day: (history.tag_M.copy(), history.at_E.copy()) for day, history in known.items()}
     with suppress(RuntimeError), shuffled_in_place(known, windows.test):
         assert not np.array_equal(known[windows.last].tag_M, before[windows.last][0])
         assert np.array_equal(known[windows.test].tag_M, before[windows.test][0])
-        raise RuntimeError("even then")
+        raise RuntimeError("also after an error")
     with_perturbed_future(known, windows.test)
     for day, (tag_M, at_E) in before.items():
         assert np.array_equal(known[day].tag_M, tag_M) and np.array_equal(known[day].at_E, at_E)
 
 
-def test_another_future_has_the_same_past(known: Histories, windows: Cutoffs) -> None:
+def test_a_perturbed_future_leaves_the_past_equal(known: Histories, windows: Cutoffs) -> None:
     other, moment = with_perturbed_future(known, windows.test), end_of_day(windows.test)
     assert other[windows.test] is known[windows.test]
     true, perturbed = known[windows.last], other[windows.last]
@@ -221,7 +221,7 @@ def test_another_future_has_the_same_past(known: Histories, windows: Cutoffs) ->
     assert (np.diff(perturbed.event_M) >= 0).all()
 
 
-def test_the_future_reaches_neither_vocabulary_nor_popularity_nor_lessons(known: Histories, windows: Cutoffs) -> None:
+def test_the_future_reaches_neither_vocabulary_nor_popularity_nor_windows(known: Histories, windows: Cutoffs) -> None:
     other = with_perturbed_future(known, windows.test)
     for day in windows.all[:-1]:
         true, perturbed = window_of(known, windows, day), window_of(other, windows, day)
@@ -238,25 +238,25 @@ def test_the_future_reaches_neither_vocabulary_nor_popularity_nor_lessons(known:
         build_test_set(known, windows, windows.test),
         build_test_set(other, windows, windows.test),
     )
-    assert perturbed_test_set.asked.tag_T.tolist() == test_set.asked.tag_T.tolist()
+    assert perturbed_test_set.past.tag_T.tolist() == test_set.past.tag_T.tolist()
     assert PLANTED_TAG not in perturbed_test_set.all_users.tag_T
-    assert perturbed_test_set.unknown_U.min() == 1  # the planted tag, which nobody can foretell
+    assert perturbed_test_set.unknown_U.min() == 1  # the planted tag, which no model can predict
 
 
-def test_a_user_alone_is_told_what_it_is_told_in_company(
+def test_a_user_alone_has_the_scores_of_the_batch(
     known: Histories, windows: Cutoffs, decayed: Callable[..., Any]
 ) -> None:
-    past = build_test_set(known, windows, windows.test).asked
+    past = build_test_set(known, windows, windows.test).past
     require_batch_independence(
         "decayed", fit_as_of(decayed(2.0), TrainingWindows(known, windows), known, windows.test), past, 1e-9
     )
     require_batch_independence("counts-1", PretrainedCounts().as_of(known, windows.test), past, 1e-9)
 
 
-def test_a_ranker_that_looks_at_the_company_is_caught(known: Histories, windows: Cutoffs) -> None:
+def test_a_model_that_depends_on_the_batch_is_detected(known: Histories, windows: Cutoffs) -> None:
     with pytest.raises(LeakError, match=r"relative has other scores for a user alone than for the same user among 200"):
-        evaluate(known, windows, {}, [InCompany()])
+        evaluate(known, windows, {}, [DependsOnBatch()])
 
 
-def test_the_guards_errors_are_not_to_be_tried_again() -> None:
+def test_leak_errors_are_not_retried() -> None:
     assert LeakError.exit_code == 1

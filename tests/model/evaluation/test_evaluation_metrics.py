@@ -21,12 +21,12 @@ TAGS = 40
 
 @dataclass(frozen=True, eq=False)
 class Stated:
-    """Says what it is told to say, by user id; many tags are equally strong."""
+    """Returns given scores by user id, many of them equal."""
 
-    strength_of: dict[str, Floats]
+    scores_of: dict[str, Floats]
 
     def scores_UT(self, past: History) -> Floats:
-        return np.array([self.strength_of[user] for user in past.user_id_U])
+        return np.array([self.scores_of[user] for user in past.user_id_U])
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def scores_UT(test_set: TestSet) -> Floats:
 
 @pytest.fixture(scope="module")
 def top_k(test_set: TestSet, scores_UT: Floats) -> TopK:
-    return predict_top_k(Stated(dict(zip(test_set.asked.user_id_U, scores_UT, strict=True))), test_set)
+    return predict_top_k(Stated(dict(zip(test_set.past.user_id_U, scores_UT, strict=True))), test_set)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def truth_in_order(test_set: TestSet, scores_UT: Floats, user: int) -> Any:
     return np.array([tag in touched for tag in order_of(scores_UT[user])])
 
 
-def test_the_listed_are_the_strongest_and_equals_stand_by_code(scores_UT: Floats) -> None:
+def test_the_strongest_are_listed_and_equals_ordered_by_code(scores_UT: Floats) -> None:
     for count in (1, 7, TAGS):
         expected = [order_of(score_T)[:count] for score_T in scores_UT]
         assert strongest(scores_UT, count).tolist() == expected
@@ -74,7 +74,7 @@ def test_the_place_of_an_answer_is_that_in_the_whole_ranking(test_set: TestSet, 
 
 
 def test_batches_change_nothing(test_set: TestSet, scores_UT: Floats, top_k: TopK) -> None:
-    ranker = Stated(dict(zip(test_set.asked.user_id_U, scores_UT, strict=True)))
+    ranker = Stated(dict(zip(test_set.past.user_id_U, scores_UT, strict=True)))
     for cells_at_once in (1, 7 * TAGS, 100_000_000):
         again = predict_top_k(ranker, test_set, cells_at_once)
         assert np.array_equal(again.tag_UL, top_k.tag_UL)
@@ -83,13 +83,13 @@ def test_batches_change_nothing(test_set: TestSet, scores_UT: Floats, top_k: Top
 
 
 @pytest.mark.parametrize(
-    ("strength", "says"),
+    ("scores", "says"),
     [(np.full((1, TAGS), np.nan), "nan or infinite"), (np.zeros((1, 3)), r"shape \(1, 3\), expected \(1, 40\)")],
 )
-def test_strengths_that_rank_nothing_are_refused(test_set: TestSet, strength: Floats, says: str) -> None:
+def test_scores_that_rank_nothing_are_refused(test_set: TestSet, scores: Floats, says: str) -> None:
     class Broken:
         def scores_UT(self, past: History) -> Floats:
-            return strength
+            return scores
 
     with pytest.raises(ValueError, match=says):
         predict_top_k(Broken(), test_set, 1)
@@ -98,22 +98,22 @@ def test_strengths_that_rank_nothing_are_refused(test_set: TestSet, strength: Fl
 def test_values_are_those_of_scikit_learn(
     test_set: TestSet, scores_UT: Floats, top_k: TopK, values: dict[str, Floats]
 ) -> None:
-    judged = 0
+    checked = 0
     for user in range(test_set.users):
         answers = int(test_set.answers_U[user])
         if not answers:
             assert all(np.isnan(value_U[user]) for value_U in values.values())
             continue
-        judged += 1
+        checked += 1
         is_answer = truth_in_order(test_set, scores_UT, user)
         unknown = int(test_set.unknown_U[user])
         # A tag that nobody can name, as one that stands behind all others.
         whole = np.concatenate([is_answer, np.ones(unknown, dtype=bool)])
         falling = np.arange(len(whole), 0, -1)
         for depth in (1, 3, 5, 10):
-            is_told = falling > len(whole) - depth
-            assert values[f"precision_at_{depth}"][user] == pytest.approx(precision_score(whole, is_told))
-            assert values[f"recall_at_{depth}"][user] == pytest.approx(recall_score(whole, is_told))
+            is_predicted = falling > len(whole) - depth
+            assert values[f"precision_at_{depth}"][user] == pytest.approx(precision_score(whole, is_predicted))
+            assert values[f"recall_at_{depth}"][user] == pytest.approx(recall_score(whole, is_predicted))
             hits = int(is_answer[:depth].sum())
             assert values[f"f1_at_{depth}"][user] == pytest.approx(2 * hits / (depth + answers))
         for depth in (5, 10):
@@ -126,7 +126,7 @@ def test_values_are_those_of_scikit_learn(
         places = np.flatnonzero(is_answer)
         by_hand = sum((number + 1) / (place + 1) for number, place in enumerate(places)) / answers
         assert values["map"][user] == pytest.approx(by_hand, abs=1e-6)
-    assert 100 < judged < test_set.users
+    assert 100 < checked < test_set.users
 
 
 def test_the_ndcg_of_the_tuning_is_the_one_that_is_reported(top_k: TopK, values: dict[str, Floats]) -> None:
@@ -134,14 +134,14 @@ def test_the_ndcg_of_the_tuning_is_the_one_that_is_reported(top_k: TopK, values:
 
 
 def test_ties_between_an_answer_and_others_are_broken_by_code_alone() -> None:
-    """Equal strengths: the answer of code 3 stands fourth whatever the sort does."""
+    """Equal scores: the answer of code 3 ranks fourth with any sort."""
     values = ranking_values(np.array([0]), np.array([3]), np.array([1]))
     assert values["ndcg_at_5"][0] == pytest.approx(1 / log2(5))
     assert values["map"][0] == pytest.approx(1 / 4)
     assert values["recall_at_3"][0] == 0.0 and values["recall_at_5"][0] == 1.0
 
 
-def test_nobody_and_nothing_have_no_value_and_fewer_tags_than_places_are_misses() -> None:
+def test_empty_inputs_have_no_value_and_ranks_without_a_tag_are_misses() -> None:
     none = np.empty(0, np.int64)
     for value_U in ranking_values(none, none, np.array([0, 0])).values():
         assert np.isnan(value_U).all()
@@ -162,15 +162,17 @@ def test_the_threshold_is_the_best_of_those_tried(test_set: TestSet, top_k: TopK
     assert f1(chosen) >= max(f1(level) for level in np.arange(12) / 11)
     values = threshold_values(top_k, chosen)
     for user in range(test_set.users):
-        told = set(top_k.tag_UL[user][top_k.scores_UL[user] >= chosen].tolist())
+        predicted = set(top_k.tag_UL[user][top_k.scores_UL[user] >= chosen].tolist())
         touched = set(test_set.tag_H[test_set.user_H == user].tolist())
         if test_set.answers_U[user]:
-            assert values["recall_at_threshold"][user] == pytest.approx(len(told & touched) / test_set.answers_U[user])
+            assert values["recall_at_threshold"][user] == pytest.approx(
+                len(predicted & touched) / test_set.answers_U[user]
+            )
         else:
             assert np.isnan(values["recall_at_threshold"][user])
 
 
-def test_a_threshold_that_nothing_reaches_tells_nothing(top_k: TopK) -> None:
+def test_a_threshold_above_all_scores_predicts_nothing(top_k: TopK) -> None:
     values = threshold_values(top_k, 2.0)
     assert np.isnan(values["precision_at_threshold"]).all()
     assert np.nanmax(values["f1_at_threshold"]) == np.nanmax(values["recall_at_threshold"]) == 0.0

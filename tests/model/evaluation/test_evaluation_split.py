@@ -1,4 +1,4 @@
-"""The global split in time, and what is asked at a cut."""
+"""The global split in time, and the test set of a cutoff."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -34,7 +34,7 @@ def test_no_window_reaches_into_the_next(horizon_days: int) -> None:
         assert found.end_of(earlier) == later
 
 
-def test_a_young_log_teaches_less_and_the_youngest_allowed_teaches_one_window() -> None:
+def test_a_young_log_has_fewer_train_windows_and_at_least_one() -> None:
     oldest = NEWEST - timedelta(days=min_days(7) - 1)
     found = evaluation_cutoffs(AS_OF, 7, oldest, NEWEST)
     assert found.train == (date(2026, 3, 10),)
@@ -42,8 +42,8 @@ def test_a_young_log_teaches_less_and_the_youngest_allowed_teaches_one_window() 
 
 
 @pytest.mark.parametrize("days", [9, 10, 11, 12, 20])
-def test_the_first_train_cut_of_a_young_log_has_seven_days_to_look_back_on(days: int) -> None:
-    """Windows of one day: a cut on each day from the seventh on, four of them at most before the validation cut."""
+def test_the_first_train_cutoff_of_a_young_log_has_seven_days_to_look_back_on(days: int) -> None:
+    """With windows of one day, each day from the seventh on is a cutoff, at most four before validation."""
     oldest = date(2026, 3, 1)
     found = evaluation_cutoffs(oldest + timedelta(days=days - 1), 1, oldest, oldest + timedelta(days=days))
     first = max(oldest + timedelta(days=6), found.validation - timedelta(days=4))
@@ -87,7 +87,7 @@ def test_a_horizon_of_no_or_too_many_days_is_refused(horizon_days: int) -> None:
         evaluation_cutoffs(AS_OF, horizon_days, date(2026, 1, 1), NEWEST)
 
 
-def test_lessons_are_of_windows_that_have_ended(known: Histories, windows: Cutoffs) -> None:
+def test_training_windows_have_ended(known: Histories, windows: Cutoffs) -> None:
     training_windows = TrainingWindows(known, windows)
     by_test = training_windows.by(known, windows.test)
     assert [window.cutoff for window in by_test] == [
@@ -115,15 +115,15 @@ def small(sequences_of: Callable[..., Any]) -> tuple[Histories, Cutoffs]:
     return {AS_OF: history_of(sequences_of(before)), NEWEST: history_of(sequences_of(TOUCHES))}, windows
 
 
-def test_the_question_has_no_trace_of_the_answer(sequences_of: Callable[..., Any]) -> None:
+def test_the_inputs_hold_nothing_of_the_answers(sequences_of: Callable[..., Any]) -> None:
     known, windows = small(sequences_of)
     test_set = build_test_set(known, windows, windows.test)
-    for history in (test_set.asked, test_set.all_users):
+    for history in (test_set.past, test_set.all_users):
         assert history.tag_T.tolist() == ["chess", "jazz", "tea"]
         assert history.user_id_U.tolist() == ["ann", "bob"]
         assert history.at_E.max() < test_set.moment
         assert history.event_count_U.tolist() == [1, 1]
-    assert test_set.asked.tag_T[test_set.tag_H].tolist() == ["tea"]
+    assert test_set.past.tag_T[test_set.tag_H].tolist() == ["tea"]
     assert test_set.user_H.tolist() == [0]
     assert test_set.unknown_U.tolist() == [1, 0]
     assert test_set.answers_U.tolist() == [2, 0]
@@ -134,13 +134,13 @@ def test_the_question_has_no_trace_of_the_answer(sequences_of: Callable[..., Any
     ]
 
 
-def test_tags_of_later_events_are_no_part_of_what_was_known(sequences_of: Callable[..., Any]) -> None:
+def test_tags_of_later_events_are_not_in_the_history_at_a_cutoff(sequences_of: Callable[..., Any]) -> None:
     """Even where a table's row as of a day should hold events after it."""
     history = history_of(sequences_of(TOUCHES))
     assert history_at({AS_OF: history}, AS_OF).tag_T.tolist() == ["chess", "jazz", "tea"]
 
 
-def test_what_is_known_at_a_cut_ends_with_the_last_microsecond_of_its_day(sequences_of: Callable[..., Any]) -> None:
+def test_the_history_at_a_cutoff_ends_with_the_last_microsecond_of_its_day(sequences_of: Callable[..., Any]) -> None:
     midnight = datetime(2026, 3, 25, tzinfo=UTC)
     kept = midnight - timedelta(microseconds=1)
     history = history_of(sequences_of([("ann", kept, "tea"), ("ann", midnight, "later")]))
@@ -149,7 +149,7 @@ def test_what_is_known_at_a_cut_ends_with_the_last_microsecond_of_its_day(sequen
     assert past.tag_T.tolist() == ["tea"]
 
 
-def test_too_few_judges_are_refused(sequences_of: Callable[..., Any]) -> None:
+def test_too_few_test_users_are_refused(sequences_of: Callable[..., Any]) -> None:
     known, windows = small(sequences_of)
     with pytest.raises(InputError, match=r"found 1 who were known on 2026-03-24 .* of 2 known; expected 50 at least"):
         require_test_users(build_test_set(known, windows, windows.test))

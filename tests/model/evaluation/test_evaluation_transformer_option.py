@@ -1,4 +1,4 @@
-"""`--transformer` sends the Transformer before the referee; without it an evaluation stays short."""
+"""`--transformer` adds the Transformer to an evaluation; without it an evaluation stays short."""
 
 from datetime import date
 from pathlib import Path
@@ -15,20 +15,20 @@ from pipeline.runner.commands import evaluate_command
 
 
 class Stopped(Exception):
-    """Stands for the whole evaluation."""
+    """Replaces the whole evaluation."""
 
 
 @pytest.mark.parametrize(("more", "is_there"), [((), False), (("--transformer",), True)])
 def test_the_option_adds_the_transformer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], is_there: bool
 ) -> None:
-    judged: dict[str, Any] = {}
+    evaluated: dict[str, Any] = {}
 
     class Sequences:
         days_with_rows = (date(2026, 1, 1), date(2026, 3, 31))
 
     def evaluate(known: Any, windows: Any, families: Any, *_: Any) -> Any:
-        judged.update(families)
+        evaluated.update(families)
         raise Stopped
 
     monkeypatch.setattr(order, "_sequences", lambda order: Sequences())
@@ -37,13 +37,13 @@ def test_the_option_adds_the_transformer(
     CliRunner(env={"THROUGHLINE_HOME": str(tmp_path)}).invoke(
         app, ["evaluate", "--as-of", "2026-03-24", "--run-id", "try-1", *more]
     )
-    assert set(order.SEARCH_SPACES) <= set(judged)
-    assert ("transformer" in judged) == is_there
+    assert set(order.SEARCH_SPACES) <= set(evaluated)
+    assert ("transformer" in evaluated) == is_there
     if is_there:
-        assert judged["transformer"] == (WEEKLY_TRANSFORMER,)
+        assert evaluated["transformer"] == (WEEKLY_TRANSFORMER,)
 
 
-def test_the_terminal_hands_the_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_passes_the_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
     monkeypatch.setattr(terminal, "prepare_environment", lambda console: None)
     monkeypatch.setattr(terminal, "run_all", lambda commands, *_: started.extend(commands))

@@ -1,4 +1,4 @@
-"""The whole evaluation: who wins, what is written, and what decides the hash."""
+"""A whole evaluation: leaderboard, report, tables and configuration hash."""
 
 import json
 from collections.abc import Callable
@@ -35,13 +35,13 @@ def families(decayed: Callable[..., Any]) -> Grid:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[str]:
+def steps() -> list[str]:
     return []
 
 
 @pytest.fixture(scope="module")
-def outcome(known: Histories, windows: Cutoffs, families: Grid, told: list[str]) -> Evaluation:
-    return evaluate(known, windows, families, [PretrainedCounts()], {"counts-1": [CountsReturning()]}, told.append)
+def outcome(known: Histories, windows: Cutoffs, families: Grid, steps: list[str]) -> Evaluation:
+    return evaluate(known, windows, families, [PretrainedCounts()], {"counts-1": [CountsReturning()]}, steps.append)
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +49,14 @@ def settings(windows: Cutoffs, families: Grid) -> Configuration:
     return configuration(windows, 42, families, [PretrainedCounts()], ["counts-1"])
 
 
-def test_each_family_sends_the_setting_that_validation_prefers(outcome: Evaluation) -> None:
+def test_the_best_setting_at_the_validation_cutoff_is_tested(outcome: Evaluation) -> None:
     row = outcome.leaderboard.of("long memory")
     assert row is not None and row.result.settings == {"half_life_days": 20.0}
     tried = [one["validation_ndcg_at_10"] for one in outcome.tried["long memory"]]
     assert len(tried) == 3 and tried[1] == max(tried)
 
 
-def test_the_best_stands_first_and_differences_are_user_by_user(outcome: Evaluation) -> None:
+def test_the_best_is_first_and_differences_are_paired_by_user(outcome: Evaluation) -> None:
     figures = [row.result.figures[MAIN] for row in outcome.leaderboard.rows]
     assert figures == sorted(figures, reverse=True)
     best, worst = outcome.leaderboard.rows[0], outcome.leaderboard.rows[-1]
@@ -70,16 +70,16 @@ def test_the_best_stands_first_and_differences_are_user_by_user(outcome: Evaluat
     assert worst.intervals[MAIN].low < figures[-1] < worst.intervals[MAIN].high
 
 
-def test_who_touched_nothing_counts_for_probabilities_only(outcome: Evaluation) -> None:
-    judged = outcome.leaderboard.best
+def test_users_without_a_touch_count_for_probabilities_only(outcome: Evaluation) -> None:
+    best = outcome.leaderboard.best
     assert 0 < outcome.test_users < outcome.users
-    assert int((~np.isnan(judged.value_of[MAIN])).sum()) == outcome.test_users
-    assert judged.after is not None
-    assert sum(point.count for point in judged.after.points) == 10 * outcome.users
-    assert sum(judged.users_of.values()) == outcome.test_users
+    assert int((~np.isnan(best.value_of[MAIN])).sum()) == outcome.test_users
+    assert best.after is not None
+    assert sum(point.count for point in best.after.points) == 10 * outcome.users
+    assert sum(best.users_of.values()) == outcome.test_users
 
 
-def test_calibration_helps_and_strengths_have_no_before(outcome: Evaluation) -> None:
+def test_calibration_helps_and_scores_have_no_before(outcome: Evaluation) -> None:
     stated, memory = outcome.leaderboard.of("stated"), outcome.leaderboard.of("long memory")
     assert stated is not None and stated.result.before is not None and stated.result.after is not None
     assert stated.result.after.ece < stated.result.before.ece
@@ -87,13 +87,13 @@ def test_calibration_helps_and_strengths_have_no_before(outcome: Evaluation) -> 
     assert memory is not None and memory.result.before is None and memory.result.after is not None
 
 
-def test_who_returns_is_told_better_than_by_a_coin(outcome: Evaluation) -> None:
+def test_the_return_is_predicted_better_than_by_chance(outcome: Evaluation) -> None:
     assert 0.6 < outcome.return_auc["counts-1"] <= 1
 
 
-def test_progress_is_told_as_often_as_announced(outcome: Evaluation, told: list[str]) -> None:
-    assert len(told) == 2 + STEPS_PER_ENTRANT * 4
-    assert told[:3] == ["building the windows", "tuning counts-1", "fitting counts-1"]
+def test_progress_is_reported_as_often_as_announced(outcome: Evaluation, steps: list[str]) -> None:
+    assert len(steps) == 2 + STEPS_PER_ENTRANT * 4
+    assert steps[:3] == ["building the windows", "tuning counts-1", "fitting counts-1"]
 
 
 def test_the_same_again_is_the_same(known: Histories, windows: Cutoffs, families: Grid, outcome: Evaluation) -> None:
@@ -104,14 +104,14 @@ def test_the_same_again_is_the_same(known: Histories, windows: Cutoffs, families
         assert np.array_equal(value_U, first.result.value_of[name], equal_nan=True)
 
 
-def test_a_model_that_was_not_there_yet_is_left_out(known: Histories, windows: Cutoffs) -> None:
+def test_a_model_that_did_not_exist_is_left_out(known: Histories, windows: Cutoffs) -> None:
     young = PretrainedVersions("young", {})
     assert [one.result.name for one in evaluate(known, windows, {}, [PretrainedCounts(), young]).leaderboard.rows] == [
         "counts-1"
     ]
 
 
-def test_nobody_or_two_of_a_name_are_refused(known: Histories, windows: Cutoffs, decayed: Callable[..., Any]) -> None:
+def test_no_model_or_two_of_a_name_are_refused(known: Histories, windows: Cutoffs, decayed: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=r"models \[\]: expected at least one"):
         evaluate(known, windows, {})
     with pytest.raises(ValueError, match="each with a different name"):
@@ -120,7 +120,7 @@ def test_nobody_or_two_of_a_name_are_refused(known: Histories, windows: Cutoffs,
         evaluate(known, windows, {"empty": []})
 
 
-def test_a_quiet_window_judges_nobody(known: Histories, windows: Cutoffs, families: Grid) -> None:
+def test_a_test_window_without_events_is_refused(known: Histories, windows: Cutoffs, families: Grid) -> None:
     quiet = {**known, windows.last: known[windows.test]}
     with pytest.raises(InputError, match="too few test users: found 0"):
         evaluate(quiet, windows, families)
@@ -130,21 +130,21 @@ def test_the_report_is_strict_json_with_every_figure(outcome: Evaluation, settin
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    told = json.loads(json.dumps(report(outcome, settings, "try-1")), parse_constant=refuse)
-    assert told["configuration_hash"] == settings.hash and len(settings.hash) == 64
-    best = told["models"][0]
-    assert best["name"] == told["best"] == outcome.leaderboard.best.name
+    whole = json.loads(json.dumps(report(outcome, settings, "try-1")), parse_constant=refuse)
+    assert whole["configuration_hash"] == settings.hash and len(settings.hash) == 64
+    best = whole["models"][0]
+    assert best["name"] == whole["best"] == outcome.leaderboard.best.name
     assert best["figures"][MAIN] == pytest.approx(outcome.leaderboard.best.figures[MAIN])
     assert set(best["cohorts"]) == {"cold", "1 session", "2–4 sessions", "5–9 sessions", "10+ sessions"}
     for name in ("precision", "recall", "f1"):
         assert {f"{name}_at_{depth}" for depth in (1, 3, 5, 10, "threshold")} <= set(best["figures"])
     assert {"accuracy", "map", "ndcg_at_5", "coverage", "hit_rate_at_10", "capped_recall_at_10"} <= set(best["figures"])
-    stated = next(one for one in told["models"] if one["name"] == "stated")
+    stated = next(one for one in whole["models"] if one["name"] == "stated")
     assert stated["learning_curve"]["value"] == [0.2, 0.3, 0.35]
     assert {"ece", "brier", "reliability"} == set(stated["before_calibration"])
 
 
-def test_the_hash_is_of_what_decides_the_figures(windows: Cutoffs, families: Grid, settings: Configuration) -> None:
+def test_the_hash_covers_what_determines_the_figures(windows: Cutoffs, families: Grid, settings: Configuration) -> None:
     ready = [PretrainedCounts()]
     assert configuration(windows, 42, families, ready, ["counts-1"]).hash == settings.hash
     others = [
@@ -159,7 +159,7 @@ def test_the_hash_is_of_what_decides_the_figures(windows: Cutoffs, families: Gri
     assert "torchmetrics" in settings.values["libraries"]
 
 
-def test_tables_have_a_row_for_each_contestant(outcome: Evaluation) -> None:
+def test_tables_have_a_row_for_each_model(outcome: Evaluation) -> None:
     lines = markdown(outcome).splitlines()
     assert lines[2].count("|") == lines[3].count("|") == lines[4].count("|") == len(HEADINGS) + 1
     assert len(lines) == 4 + 4
@@ -171,7 +171,7 @@ def test_tables_have_a_row_for_each_contestant(outcome: Evaluation) -> None:
     assert shown.count("long memory") == 3 and "capped recall@10" in shown and "…" not in shown
 
 
-def test_the_last_line_says_who_won_by_how_much_and_where_to_look(outcome: Evaluation) -> None:
+def test_the_last_line_has_the_best_model_its_lead_and_the_page(outcome: Evaluation) -> None:
     line = last_line(outcome, "home/report.html")
     best, second = outcome.leaderboard.rows[:2]
     assert line.startswith(f"{best.result.name} leads as of 2026-03-24: nDCG@10 .")

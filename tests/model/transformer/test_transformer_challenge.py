@@ -42,7 +42,7 @@ from tests.bench.generated_sequences import SEQUENCES_TABLE, new_catalog
 
 
 def with_other_answers(window: LabeledWindow, is_changed_U: np.ndarray) -> LabeledWindow:
-    """Let the marked users have touched tag 0 alone."""
+    """Give the marked users touches of tag 0 only."""
     is_kept_P = ~is_changed_U[window.touched.user_P]
     key_P = np.union1d(window.touched.key_P[is_kept_P], np.flatnonzero(is_changed_U) * window.touched.tags)
     touched = Pairs(key_P, window.touched.tags)
@@ -51,7 +51,7 @@ def with_other_answers(window: LabeledWindow, is_changed_U: np.ndarray) -> Label
 
 
 def with_another_week(past: History, cutoff: int) -> History:
-    """Let the users held out have done something else since the cut."""
+    """Give the held-out users other events since the cutoff."""
     is_held_out_U = stable_hash(past.user_id_U) % ONE_HELD_OUT_OF == 0
     is_changed_E = is_held_out_U[past.user_E] & (past.at_E >= cutoff)
     assert is_changed_E.any()
@@ -59,7 +59,7 @@ def with_another_week(past: History, cutoff: int) -> History:
     return replace(past, item_E=np.where(is_changed_E, 7, past.item_E), tag_M=tag_M)
 
 
-def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
+def test_it_is_calibrated_on_users_whose_newest_week_it_has_not_seen(
     challenger: TransformerChallenger, trained: TrainedTransformer, training_data: TrainingData
 ) -> None:
     newest = training_data.windows[-1]
@@ -76,7 +76,7 @@ def test_it_is_calibrated_on_users_whose_week_taught_it_nothing(
     assert again.calibrations != trained.saved.model.calibrations
 
 
-def test_the_simplest_curve_that_none_certainly_betters_is_taken() -> None:
+def test_the_simplest_curve_without_a_significantly_better_one_is_taken() -> None:
     random = np.random.default_rng(4)
     log_odds_N, user_N = random.normal(-1, 1.5, 8000), np.repeat(np.arange(800), 10)
 
@@ -103,7 +103,7 @@ def test_the_simplest_curve_that_none_certainly_betters_is_taken() -> None:
     assert fit_affinity_calibration(only_half) == ((IDENTITY_LINE, IDENTITY), dict.fromkeys(errors))
 
 
-def test_a_few_users_who_did_more_than_was_stated_by_chance_bend_nothing() -> None:
+def test_chance_in_a_few_users_changes_no_calibration() -> None:
     kept = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
@@ -114,7 +114,7 @@ def test_a_few_users_who_did_more_than_was_stated_by_chance_bend_nothing() -> No
     assert kept >= 17
 
 
-def test_a_network_that_is_too_sure_of_itself_is_made_honest(
+def test_an_overconfident_network_is_calibrated(
     challenger: TransformerChallenger, trained: TrainedTransformer, training_data: TrainingData
 ) -> None:
     *older, newest = training_data.windows
@@ -132,17 +132,17 @@ def test_a_network_that_is_too_sure_of_itself_is_made_honest(
     assert report["return_by"] == "counts-1" and calibrations.returning is None
 
 
-def test_refitting_learns_anew_and_keeps_the_calibration(
+def test_a_refit_trains_again_and_keeps_the_calibration(
     challenger: TransformerChallenger, trained: TrainedTransformer, training_data: TrainingData
 ) -> None:
-    told: list[int] = []
-    watched = replace(challenger, model=replace(challenger.model, on_step=lambda now: told.append(now.step)))
+    steps: list[int] = []
+    watched = replace(challenger, model=replace(challenger.model, on_step=lambda now: steps.append(now.step)))
     here = trained.refit(training_data, replace(watched.background_refit(training_data), is_beside=False).outcome())
-    assert told, "what is trained here is watched"
-    told.clear()
+    assert steps, "what is trained here is watched"
+    steps.clear()
     with replace(watched.background_refit(training_data), is_beside=True) as begun:
         refit = trained.refit(training_data, begun.outcome()).model
-    assert told, "what is trained beside is watched as well"
+    assert steps, "what is trained beside is watched as well"
     for one, same in zip(here.model.networks, refit.networks, strict=True):
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
     assert refit.calibrations == trained.saved.model.calibrations
@@ -152,7 +152,7 @@ def test_refitting_learns_anew_and_keeps_the_calibration(
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A Challenger that has learnt already; a Learnt as well."""
+    """A Challenger that is trained already, and its TrainedChallenger."""
 
     saved: SavedModel
     kind: str
@@ -176,13 +176,13 @@ class Ready:
 
 
 def turned(kept: SavedTransformer) -> SavedTransformer:
-    """Prefer what the model likes least."""
+    """Return the model with its ranking reversed."""
     line = kept.model.calibrations.affinity
     against = replace(line, coefficients={"log_odds": -line.coefficients["log_odds"]})
     return SavedTransformer(replace(kept.model, calibrations=replace(kept.model.calibrations, affinity=against)))
 
 
-def test_the_best_of_those_that_win_is_the_one_refitted_and_a_worse_one_never_is(
+def test_the_best_winner_is_refitted_and_a_loser_never_is(
     trained: TrainedTransformer, weeks: dict[int, History], world: Any
 ) -> None:
     histories = {world.last_day - timedelta(days=7 * number): history for number, history in weeks.items()}
@@ -232,7 +232,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
         def watch(now: Progress) -> None:
             tries[-1].append(now.step)
             if len(tries) == 1 and tries[0].count(1) == 2:
-                raise RuntimeError("killed as it learnt a week later")
+                raise RuntimeError("killed during the refit")
 
         return replace(small, model=replace(small.model, on_step=watch, workdir=at.workdir, size=at.size))
 
@@ -252,7 +252,7 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
     assert isinstance(server, TransformerChallenger) and server.model.size == "server"
 
     killed = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
-    assert killed.exit_code == 3 and "model: RuntimeError: killed as it" in killed.stderr
+    assert killed.exit_code == 3 and "model: RuntimeError: killed during" in killed.stderr
     trained = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
     assert tries[0].count(1) == 2 and tries[1].count(1) == 1, "what was done was not done again"
     assert list((tmp_path / "exchange").iterdir()) == []
@@ -273,6 +273,6 @@ def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
     assert rows.column_names == ["user_id", "session_id", "as_of", "model_version", "vector"]
     assert exported.stdout == f"{len(rows)} sessions by {version} in {out}\n"
     known = shop.until(shop.last_day).filter(pc.field("user_id") < "user0800").to_pylist()
-    told = {(row["user_id"], session_id) for row in known for session_id in row["session_id"]}
-    assert set(zip(rows["user_id"].to_pylist(), rows["session_id"].to_pylist(), strict=True)) == told
+    expected = {(row["user_id"], session_id) for row in known for session_id in row["session_id"]}
+    assert set(zip(rows["user_id"].to_pylist(), rows["session_id"].to_pylist(), strict=True)) == expected
     assert {len(vector) for vector in rows["vector"].to_pylist()} == {64}
