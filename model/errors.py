@@ -1,4 +1,4 @@
-"""What can go wrong, told to the person who meets it; the exit code says if a retry can help (DESIGN.md 5.1)."""
+"""Errors with a message for the person who runs the command, and an exit code that says if a retry can help."""
 
 import re
 import sys
@@ -10,26 +10,26 @@ ANYTHING_ELSE = 3
 
 
 class ModelError(Exception):
-    """Something that this package can name; its message is the one clear line."""
+    """An error that this package explains in one line."""
 
     exit_code = ANYTHING_ELSE
 
 
 class InputError(ModelError):
-    """The data is at fault; trying again cannot help."""
+    """The data is at fault; a retry cannot help."""
 
     exit_code = 1
 
 
 class UsageError(ModelError):
-    """The command was called in a way that it does not know."""
+    """The command line is wrong."""
 
     exit_code = 2
 
 
 @contextmanager
 def exit_with_message() -> Iterator[None]:
-    """End the process with the error's exit code, its message first; a surprise shows its traceback after."""
+    """End the process with the error's exit code, its message first; any other exception also shows its traceback."""
     try:
         yield
     except ModelError as error:

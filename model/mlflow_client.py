@@ -1,4 +1,4 @@
-"""MLflow on a file of this machine: no server, no telemetry, nothing asked of the network.
+"""MLflow on a local file: no server, no telemetry, no network.
 
 The first import takes seconds, so this module is imported where a store is opened and nowhere else.
 """
@@ -26,11 +26,11 @@ except ModuleNotFoundError as missing:
         f"install the dependency group `train` (uv sync --group train)"
     ) from None
 
-MOST_AT_ONCE = 1000  # figures that MLflow takes in one go
+MAX_METRICS_PER_CALL = 1000  # limit of MLflow
 
 
 def client_of(database: Path) -> MlflowClient:
-    """Open the store in an SQLite file, made where there is none."""
+    """Open the store in an SQLite file, created if missing."""
     for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     address = f"sqlite:///{database.resolve()}"
@@ -38,10 +38,10 @@ def client_of(database: Path) -> MlflowClient:
 
 
 def log_curves(client: MlflowClient, run_id: str, points: Sequence[CurvePoint]) -> None:
-    """Keep every figure of every point under its step, as `curve/<figure>`."""
+    """Log every value of every point under its step, as `curve/<name>`."""
     now = int(time.time() * 1000)
     metrics = [
         Metric(f"curve/{name}", value, now, point.step) for point in points for name, value in point.figures().items()
     ]
-    for first in range(0, len(metrics), MOST_AT_ONCE):
-        client.log_batch(run_id, metrics[first : first + MOST_AT_ONCE])
+    for first in range(0, len(metrics), MAX_METRICS_PER_CALL):
+        client.log_batch(run_id, metrics[first : first + MAX_METRICS_PER_CALL])

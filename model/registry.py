@@ -1,4 +1,4 @@
-"""Which models there are, and how each came to be: MLflow over a store of its own under `THROUGHLINE_HOME/mlruns`.
+"""The model registry: versions and their trainings, in MLflow on a local store under `THROUGHLINE_HOME/mlruns`.
 
     mlruns/mlflow.db              runs (one per training or evaluation), versions with the aliases champion, challenger
     mlruns/artifacts/<run>/       report.json of each training, report and page of each evaluation
@@ -44,7 +44,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Training:
-    """What is kept of one training, won or lost.
+    """The record of one training, promoted or not.
 
     snapshots: by table, the snapshots that were read beside that of the sequences.
     """
@@ -61,7 +61,7 @@ class Training:
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What is kept of a run that makes no model. Artifacts are files, copied."""
+    """The record of a run that makes no model. Artifacts are files; they are copied."""
 
     experiment: str
     run_id: str  # of Throughline's run
@@ -226,10 +226,10 @@ def newest_promoted(versions: list[Version], day: date) -> Version | None:
 
 def digest(folder: Path) -> str:
     """Return the SHA-256 of the names and contents of the files of a folder."""
-    told = sha256()
+    checksum = sha256()
     for file in sorted(folder.iterdir()):
-        told.update(f"{file.name}\n{sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return told.hexdigest()
+        checksum.update(f"{file.name}\n{sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return checksum.hexdigest()
 
 
 def _versions(client: "MlflowClient") -> list[Version]:

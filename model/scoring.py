@@ -1,8 +1,6 @@
-"""The users from whom a day's model learns: those of the lowest hash, over all shards.
+"""Scores days shard by shard: from the sequences of a night to its profiles in the exchange folder.
 
-Scores days shard by shard: who is scored, by the model of that day, into the exchange folder.
-
-From the sequences of a night to its profiles in the exchange folder, told on the terminal.
+Each day is scored by the model of that day. Models that are fitted every day use the users of lowest hash.
 """
 
 import time
@@ -27,9 +25,12 @@ from model.interfaces import Scorer, ScorerAsOf
 from model.model_selection import select_scorer
 from model.registry import Registry
 
+USERS_AT_ONCE = 4096  # bounds memory, changes no row
+DAYS_AT_ONCE = 100  # bounds open files and fitted models, changes no row
+
 
 def fit_scorers(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf) -> dict[date, Scorer]:
-    """Return the scorer of each of the consecutive `days`, learnt from the sample that the whole table would give."""
+    """Return the scorer of each of the consecutive `days`, fitted to the same sample as from the whole table."""
     files = {day: shards.folder / f"sample-{day}.arrow" for day in days}
     missing = dict.fromkeys(days, MAX_USERS)
     with ExitStack() as stack:
@@ -47,10 +48,6 @@ def fit_scorers(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf) 
     return {day: scorer_as_of(read_rows(file), day) for day, file in files.items()}
 
 
-USERS_AT_ONCE = 4096  # bounds memory, changes no row
-DAYS_AT_ONCE = 100  # bounds open files and fitted models, changes no row
-
-
 def score_days(
     shards: Shards,
     days: Sequence[date],
@@ -61,9 +58,9 @@ def score_days(
 ) -> Iterator[Mapping[date, Mapping[str, Any]]]:
     """Write the profiles of the consecutive `days`, shard by shard, and by user within one.
 
-    Yields after some days what the manifest says of each of them: version, rows, parameters.
+    Yields, after each group of days, the manifest entry of each day: version, rows, parameters.
 
-    all_users_on: days on which all users seen lately are scored, not a seventh of those without news.
+    all_users_on: days on which all recent users are scored, not only a seventh of those without new events.
     """
     for start in range(0, len(days), DAYS_AT_ONCE):
         some = days[start : start + DAYS_AT_ONCE]
@@ -84,19 +81,19 @@ def score_days(
 
 
 def manifest(
-    told: Mapping[date, Mapping[str, Any]], input_snapshots: Mapping[str, int], started: float
+    entries: Mapping[date, Mapping[str, Any]], input_snapshots: Mapping[str, int], started: float
 ) -> dict[str, Any]:
-    """Return what a reader needs to know of a finished run.
+    """Return the manifest of a finished run.
 
-    told: by day, as `score_days` yields it.
+    entries: by day, as `score_days` yields them.
     started: `time.monotonic()` at the start.
     """
     return {
-        "model_versions": {str(day): of_day["model_version"] for day, of_day in told.items()},
-        "days": [str(day) for day in told],
-        "rows": {str(day): of_day["rows"] for day, of_day in told.items()},
+        "model_versions": {str(day): of_day["model_version"] for day, of_day in entries.items()},
+        "days": [str(day) for day in entries],
+        "rows": {str(day): of_day["rows"] for day, of_day in entries.items()},
         "input_snapshots": dict(input_snapshots),
-        "parameters": {str(day): of_day["parameters"] for day, of_day in told.items()},
+        "parameters": {str(day): of_day["parameters"] for day, of_day in entries.items()},
         "seconds": round(time.monotonic() - started, 3),
     }
 
@@ -107,8 +104,8 @@ def _profiles(scored: pa.Table, day: date, scorer: Scorer, scored_at: datetime) 
         yield profiles_of(history, scorer.score(history), day, scorer.version, scored_at)
 
 
-def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bool, choice: str) -> None:
-    """Score each of the consecutive `days`, and everybody seen within 90 days on the last of several, or on all.
+def score_night(days: list[date], branch: str, exchange: Exchange, all_users: bool, choice: str) -> None:
+    """Score each of the consecutive `days`; all users seen within 90 days on the last of several days, or on each.
 
     choice: which model; see `select_scorer`.
     Raises InputError if the table of sequences is missing or of another version, or if the model may not be used.
@@ -117,18 +114,18 @@ def score_night(days: list[date], branch: str, exchange: Exchange, everybody: bo
     scorer_as_of = select_scorer(choice, days, Registry(exchange.home))
     schema = sequences_with(HISTORY_COLUMNS)
     sequences = open_sequences(load_catalog(CATALOG), branch, first_day_read(days[0]), days[-1], schema)
-    all_users_on = frozenset(days if everybody else days[-1:] if len(days) > 1 else [])
+    all_users_on = frozenset(days if all_users else days[-1:] if len(days) > 1 else [])
     exchange.clear(days)
-    told: dict[date, Mapping[str, Any]] = {}
+    entries: dict[date, Mapping[str, Any]] = {}
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"scoring {days[0]}", total=len(days))
         count = count_for(sequences.row_count)
         with dealt_out(batches_of(sequences), count, schema, exchange.shards_folder) as shards:
             for some in score_days(shards, days, all_users_on, scorer_as_of, exchange, clock):
-                told |= some
+                entries |= some
                 progress.update(task, advance=len(some), description=f"scored {max(some)}")
     snapshots = {} if sequences.snapshot_id is None else {"sequences": sequences.snapshot_id}
-    exchange.write_manifest(manifest(told, snapshots, started))
-    rows = sum(of_day["rows"] for of_day in told.values())
+    exchange.write_manifest(manifest(entries, snapshots, started))
+    rows = sum(of_day["rows"] for of_day in entries.values())
     console.print(f"{rows} profiles of {len(days)} day(s) in {exchange.folder}", highlight=False, soft_wrap=True)

@@ -1,6 +1,7 @@
-"""Arrays that this package computes with. A name's last letters tell its shape; each file has the legend.
+"""Types of arrays, and order and sums within groups.
 
-Order within groups. Shape letters: N things, each in one group; U users, T tags.
+The last letters of an array's name are its shape; each file has a legend. Shape letters: N elements, each in one group;
+U users, T tags.
 """
 
 from typing import Any
@@ -24,7 +25,8 @@ def sum_by_group(value_N: Floats, group_N: Ints, groups: int) -> Floats:
 def strongest_first(group_N: Ints, score_N: Floats, tie_N: AnyArray) -> tuple[Ints, Ints]:
     """Return the order by group and in each the strongest first, and the place within the group.
 
-    Places start at 0 and follow the order: `place_N[i]` is that of thing `order_N[i]`. Equals stand by rising `tie_N`.
+    Places start at 0 and follow the order: `place_N[i]` is that of element `order_N[i]`. Equals are ordered by rising
+    `tie_N`.
     """
     order_N = np.lexsort((tie_N, -score_N, group_N))
     sorted_group_N = group_N[order_N]

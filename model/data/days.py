@@ -12,7 +12,7 @@ UTC_MOMENT = pa.timestamp("us", tz="UTC")
 EPOCH = date(1970, 1, 1)
 MICROS_PER_DAY = 86_400_000_000
 
-DAYS_SEEN = 90  # whoever was not seen for longer is neither scored nor learnt from
+DAYS_SEEN = 90  # users not seen for longer are neither scored nor used in training
 HORIZON_DAYS = 7  # how far affinity and return_probability look
 
 

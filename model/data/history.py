@@ -1,9 +1,7 @@
-"""Sequences of many users as flat arrays, which numpy can count over without a loop.
+"""Sequences of many users as flat arrays, which numpy counts over without a loop, and the decay of events by age.
 
 Shape letters: U users, E events (a user's together, oldest first), M touches (one per event and tag of it),
 T tags, S sessions, A actions.
-
-What an event still counts after some days. Shape letters: E events (see model/data/history.py).
 """
 
 from dataclasses import dataclass, replace
@@ -34,12 +32,12 @@ LISTS = ("item", "tags", "weight", "event_at", "session_id", "action")
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Events of some users. What is of a user tells of the table's row, whatever is cut."""
+    """Events of some users. The arrays per user describe the table's row, also after events were filtered out."""
 
     user_id_U: Texts
     event_count_U: Ints
     last_event_at_U: Ints  # moment
-    is_cut_short_U: Bools  # older events exist than the list holds
+    is_cut_short_U: Bools  # the list holds only the newest events
     user_E: Ints
     at_E: Ints  # moment
     weight_E: Floats  # a view is 1
@@ -64,9 +62,9 @@ class History:
         """Return the same users with only the events at `moment` or later."""
         return self._with_events(self.at_E >= moment)
 
-    def before_for(self, is_cut_U: Bools, moment: int) -> "History":
+    def before_for(self, is_limited_U: Bools, moment: int) -> "History":
         """Return the same users, the marked ones with only the events before `moment`."""
-        return self._with_events((self.at_E < moment) | ~is_cut_U[self.user_E])
+        return self._with_events((self.at_E < moment) | ~is_limited_U[self.user_E])
 
     def of_users(self, is_kept_U: Bools) -> "History":
         new_user_U = np.cumsum(is_kept_U) - 1
@@ -124,7 +122,7 @@ class History:
 
 
 def history_of(sequences: pa.Table) -> History:
-    """Lay out the lists of every row end to end, users in the order of their ids.
+    """Concatenate the lists of all rows, users in the order of their ids.
 
     sequences: one row per user; needs HISTORY_COLUMNS.
     Raises InputError if the lists of a row are not aligned or hold nulls.
@@ -168,7 +166,7 @@ def _aligned_lengths(rows: pa.Table) -> Ints:
         if not np.array_equal(lengths_U, np.asarray(pc.fill_null(pc.list_value_length(rows[name]), -1))):
             raise InputError(
                 f"interest.sequences: item and {name} differ in length in some row; the lists of a row are aligned, "
-                f"position i of each tells of the i-th event"
+                f"position i of each belongs to the i-th event"
             )
     return lengths_U
 
@@ -184,7 +182,7 @@ def _texts(strings: pa.Array | pa.ChunkedArray) -> Texts:
 
 
 def fading_E(history: History, moment: int, half_life_days: float) -> Floats:
-    """Return 1 for an event at `moment`, halved by every half-life that lies between. No event may lie after it."""
+    """Return 0.5 to the power of each event's age in half-lives; 1 at `moment`. No event may be later."""
     age_days_E = (moment - history.at_E) / MICROS_PER_DAY
     return np.exp2(-age_days_E / half_life_days)
 

@@ -1,4 +1,4 @@
-"""What was known at a cut, and what came in the 7 days after it: the thing counts-1 learns from.
+"""Labelled windows: what was known at a cutoff, and which tags users touched after it. Models are fitted to them.
 
 Shape letters: U users, P pairs of user and candidate tag, T tags.
 """
@@ -15,7 +15,7 @@ from model.data.popularity import fit_popularity
 
 @dataclass(frozen=True, eq=False)
 class LabeledWindow:
-    """Users with events before the cut. Nothing but `touched` and what follows it knows of anything after it."""
+    """Users with events before the cutoff. Only `touched` and the fields after it depend on later events."""
 
     cutoff: int  # moment
     end: int  # moment at which the window is over
@@ -23,14 +23,14 @@ class LabeledWindow:
     own: OwnTags
     pairs: Pairs
     share_T: Floats
-    touched: Pairs  # after the cut, candidates or not
+    touched: Pairs  # after the cutoff, candidates or not
     touches_P: Ints  # how many events touch each pair of `touched`
     is_touched_P: Bools
     touched_tags_U: Ints
     has_returned_U: Bools
 
     def of_users(self, is_kept_U: Bools) -> "LabeledWindow":
-        """Return the same lesson of some users only; the shares of the tags stay those of all."""
+        """Return the window of some users only; the shares of the tags stay those of all."""
         past = self.past.of_users(is_kept_U)
         return replace(
             self,
@@ -46,10 +46,9 @@ class LabeledWindow:
 
 
 def label_window(history: History, cutoff: int, end: int) -> LabeledWindow:
-    """Cut `history` and look at what came until `end`.
+    """Split `history` at the cutoff; labels are the touches until `end`.
 
-    Leaves out users without an event before the cut, and those of whom older events exist but the list, full,
-    begins after the cut: they would seem to be new.
+    Leaves out users without an event before the cutoff. A user whose full list begins after the cutoff is one of them.
     """
     known = history.before(end)
     begins_before_U = known.first_listed_at_U() < cutoff
@@ -58,9 +57,9 @@ def label_window(history: History, cutoff: int, end: int) -> LabeledWindow:
 
 
 def label_window_between(then: History, later: History, cutoff: int, end: int) -> LabeledWindow:
-    """Look from what was known at the cut at what was known later to have come until `end`.
+    """Return the window whose past is as known at the cutoff, and whose labels are as known later, until `end`.
 
-    Leaves out users without an event before the cut, and those that `later` has lost out of sight.
+    Leaves out users without an event before the cutoff, and users that `later` lacks.
     """
     past = then.before(cutoff)
     past = past.of_users((past.event_counts_U() > 0) & np.isin(past.user_id_U, later.user_id_U))
@@ -70,7 +69,7 @@ def label_window_between(then: History, later: History, cutoff: int, end: int) -
 
 
 def _label_window(past: History, future: History, cutoff: int, end: int) -> LabeledWindow:
-    """Put the question and the answer together; both of the same users and tags, in the same order."""
+    """Join past and future, which have the same users and tags in the same order."""
     popularity = fit_popularity(past, cutoff)
     own = own_tags(past)
     pairs = candidates(own, past.users, np.searchsorted(past.tag_T, popularity.popular_tags()))

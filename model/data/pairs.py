@@ -1,4 +1,4 @@
-"""Pairs of a user and a tag, the thing an affinity is of.
+"""Pairs of a user and a tag; an affinity belongs to a pair.
 
 Shape letters: P pairs, M touches, U users, T tags (see model/data/history.py).
 """
@@ -30,14 +30,14 @@ class Pairs:
         return len(self.key_P)
 
     def find(self, others: "Pairs") -> tuple[Ints, Bools]:
-        """Return for each of `others` where it stands among these, and whether it does; if not, the place is void."""
+        """Return the index of each of `others` among these, and whether it is there; if not, the index is void."""
         if not len(self):
             return np.zeros(len(others), dtype=np.int64), np.zeros(len(others), dtype=bool)
         at = np.minimum(np.searchsorted(self.key_P, others.key_P), len(self) - 1)
         return at, self.key_P[at] == others.key_P
 
     def of_users(self, is_kept_U: Bools) -> "Pairs":
-        """Return the pairs of some users, who are counted anew from 0."""
+        """Return the pairs of some users, whose codes start from 0 again."""
         is_kept_P = is_kept_U[self.user_P]
         new_user_U = np.cumsum(is_kept_U) - 1
         return Pairs(new_user_U[self.user_P[is_kept_P]] * self.tags + self.tag_P[is_kept_P], self.tags)

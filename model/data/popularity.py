@@ -1,4 +1,4 @@
-"""What everybody turns to: the tags, and within each tag the items.
+"""Popularity of tags, and of items within each tag.
 
 Shape letters: T tags, K items of tags (a tag's together, most popular first), P pairs of user and tag, M touches,
 U users.
@@ -12,7 +12,7 @@ from model.data.arrays import Floats, Ints, Texts, strongest_first, sum_by_group
 from model.data.history import NO_ITEM, History, fading_E
 from model.data.pairs import own_tags
 
-HALF_LIFE_DAYS = 7.0  # the crowd moves slower than a person; a week also evens out weekends
+HALF_LIFE_DAYS = 7.0  # popularity changes slower than one user; a week also evens out weekends
 POPULAR_TAGS = 20
 ITEMS_PER_TAG = 20
 
@@ -22,11 +22,11 @@ class Popularity:
     """Shares among users as of a moment."""
 
     tag_T: Texts  # sorted
-    share_T: Floats  # of the users, each counting less the longer ago the touch (or the visit), 0 to 1
-    least_share: float  # that of a tag which half a user touches; nothing is rarer
+    share_T: Floats  # of the users, each decayed by the age of the touch (or the visit), 0 to 1
+    least_share: float  # that of a tag with half a user
     tag_K: Ints
     item_K: Ints
-    share_K: Floats  # of what the tag's users turn to, 0 to 1
+    share_K: Floats  # among the items of the tag's users, 0 to 1
 
     def share_of(self, tag_T: Texts) -> Floats:
         """Return the share of each of the sorted `tag_T`, which has every tag of this one; an unknown one the least."""
@@ -52,7 +52,7 @@ def fit_popularity(history: History, moment: int) -> Popularity:
 
 
 def share_of_users_T(history: History, moment: int, half_life_days: float) -> Floats:
-    """Return the share of users who touch each tag, 0 to 1, each counting less the longer ago the touch, or the visit.
+    """Return the share of users who touch each tag, 0 to 1, each decayed by the age of the touch, or of the visit.
 
     No event may lie at `moment` or after.
     """

@@ -1,6 +1,6 @@
-"""The columns that every model writes (sql/ddl/profiles.sql says what they mean). No value is ever null.
+"""Lays scores out as rows of the profiles table, whose columns every model writes. No value is ever null.
 
-Lays scores out as rows of the profiles table. Shape letters: see model/interfaces.py.
+sql/ddl/profiles.sql explains the columns. Shape letters: those of `model/counts/publish.py`.
 """
 
 from datetime import date, datetime
@@ -64,7 +64,7 @@ def profiles_of(history: History, scores: Scores, as_of: date, model_version: st
 
 
 def cohorts(session_counts_U: Ints) -> list[str]:
-    """Name the group of users that metrics are told by: 1, 2-4, 5-9 or 10+ sessions."""
+    """Return each user's cohort by number of sessions: 1, 2-4, 5-9 or 10+."""
     names = np.array(["1", "2-4", "5-9", "10+"])
     chosen: list[str] = names[np.searchsorted([2, 5, 10], session_counts_U, side="right")].tolist()
     return chosen

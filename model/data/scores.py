@@ -1,4 +1,8 @@
-"""scores"""
+"""What a model returns for the users of a history.
+
+Shape letters: U users, R interests (a user's together, by rank), V evidence (an interest's together, highest weight
+first), K top items (a user's together, best first), D dimensions.
+"""
 
 from dataclasses import dataclass
 
@@ -8,20 +12,18 @@ from numpy.typing import NDArray
 from model.data.arrays import Bools, Floats, Ints, Texts
 
 INTERESTS_PER_USER = 10
-
 ITEMS_PER_USER = 10
-
 EVIDENCE_PER_INTEREST = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a model says of the users of a History, in their order."""
+    """The scores of the users of a History, in their order."""
 
     user_R: Ints
     tag_R: Texts
     affinity_R: Floats  # probability, 0 to 1
-    trend_R: Floats  # affinity less that of the same history cut 7 days before
+    trend_R: Floats  # affinity less that of the same history 7 days before
     is_new_R: Bools
     evidence_count_R: Ints
     session_id_V: Texts

@@ -1,11 +1,8 @@
-"""The columns of `interest.sequences` as this package reads them; sql/ddl/sequences.sql declares them for Spark.
+"""Reads `interest.sequences` at one snapshot: one as-of day at a time, or all rows in batches of a few thousand.
 
-Reads `interest.sequences` at one snapshot, one as-of day at a time.
-
-Reads `interest.sequences` a few thousand rows at a time; no file is ever held whole.
-
-PyIceberg's own batch reader (0.12) gathers every batch of a file, and of several files at once, before it gives the
-first; so a plain file is read here by its row groups. One with deletes, or of an older schema, is left to PyIceberg.
+No file is ever held whole. PyIceberg's own batch reader (0.12) gathers every batch of a file, and of several files at
+once, before it returns the first. So a plain file is read here by its row groups; a file with deletes, or of an older
+schema, is left to PyIceberg. sql/ddl/sequences.sql declares the columns for Spark.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +20,10 @@ from pyiceberg.table import FileScanTask, Table
 
 from model.data.days import DAYS_SEEN, EPOCH, UTC_MOMENT
 from model.errors import InputError
+
+CATALOG = "throughline"  # Spark uses the same name
+TABLE = ("interest", "sequences")
+ROWS_AT_ONCE = 4096
 
 # The `large_` types, as PyIceberg gives them: one array may then hold more than 2 GiB of session ids.
 SEQUENCES = pa.schema(
@@ -47,7 +48,7 @@ def sequences_with(columns: tuple[str, ...]) -> pa.Schema:
 
 
 def require_sequences(found: pa.Schema, wanted: pa.Schema) -> None:
-    """Raise InputError if `found` lacks a column of `wanted` or has one of a type that cannot become the wanted one."""
+    """Raise InputError if `found` lacks a column of `wanted` or has one whose type cannot be cast."""
     missing = [name for name in wanted.names if name not in found.names]
     if missing:
         raise InputError(
@@ -62,12 +63,6 @@ def require_sequences(found: pa.Schema, wanted: pa.Schema) -> None:
                 f"interest.sequences.{field.name} is {found.field(field.name).type}, expected {field.type}: "
                 f"the table is of another version of this software: see CHANGELOG.md"
             ) from None
-
-
-CATALOG = "throughline"  # the name under which Spark keeps it too
-
-
-TABLE = ("interest", "sequences")
 
 
 @dataclass(frozen=True)
@@ -167,9 +162,6 @@ def _as_date(partition_value: object) -> date:
         f"as_of is partitioned by {partition_value!r}, neither a date nor days since 1970"
     )
     return EPOCH + timedelta(days=partition_value)
-
-
-ROWS_AT_ONCE = 4096
 
 
 def batches_of(sequences: SequencesSnapshot) -> Iterator[pa.Table]:

@@ -1,8 +1,6 @@
-"""A number for every user that is the same in every process, on every machine, in every version of Python.
+"""A stable hash of users, the same on every machine; the sample of users for a fit; the users to score on a day.
 
 Shape letter: U users.
-
-Who gets a profile as of a day (DESIGN.md 5.5.7).
 """
 
 from collections.abc import Iterable
@@ -47,9 +45,9 @@ SHARE_OF_OTHERS = 7  # one in seven of those without news, another seventh each 
 
 
 def scoring_population(known: pa.Table, as_of: date, all_seen: bool) -> Bools:
-    """Return whether each user is scored: those with news, and a seventh of the others (or all) seen lately.
+    """Return whether each user is scored: those with new events, and a seventh of the other recent users (or all).
 
-    Seen lately means an event within the 90 days before the end of `as_of`.
+    A recent user has an event within the 90 days before the end of `as_of`.
 
     known: newest row of each user as of `as_of`; needs `user_id`, `as_of`, `last_event_at`.
     """
