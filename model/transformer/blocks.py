@@ -84,21 +84,6 @@ class Attention(nn.Module):
             out_BHQE = out_BHQE.masked_fill(sees_none_BHQ1, 0.0)
         return self.out(out_BHQE.transpose(1, 2).flatten(2))
 
-    def newest_BD(self, token_BLD: Tensor, length_B: Tensor) -> Tensor:
-        """Return the output of causal `forward` at the newest position of each row, computing no other position.
-
-        length_B: number of real positions of each row, at least 1; the newest is the last of them.
-        """
-        index_L, newest_B1 = torch.arange(token_BLD.shape[1]), length_B[:, None] - 1
-        newest_B1D = token_BLD.take_along_dim(newest_B1[:, :, None], dim=1)
-        query_BH1E = self._by_head(self.query(newest_B1D))
-        key_BHLE, value_BHLE = (self._by_head(part) for part in self.key_value(token_BLD).chunk(2, dim=-1))
-        if self.is_rotary:
-            query_BH1E, key_BHLE = rotated(query_BH1E, newest_B1[:, None]), rotated(key_BHLE)
-        is_visible_BHQL = (index_L <= newest_B1)[:, None, None]
-        out_BH1E = scaled_dot_product_attention(query_BH1E, key_BHLE, value_BHLE, attn_mask=is_visible_BHQL)
-        return self.out(out_BH1E.transpose(1, 2).flatten(2))[:, 0]
-
     def weights_BHQL(self, query_BQD: Tensor, token_BLD: Tensor, bias_BHQL: Tensor) -> Tensor:
         """Return the attention weights. Those of a query sum to 1, or are all 0 if it sees no token."""
         query_BHQE = self._by_head(self.query(query_BQD))
@@ -112,16 +97,12 @@ class Attention(nn.Module):
         return value_BLD.view(*value_BLD.shape[:2], self.heads, -1).transpose(1, 2)
 
 
-def rotated(value_BHLE: Tensor, position_BHL: Tensor | None = None) -> Tensor:
-    """Rotate pairs of numbers by an angle proportional to the position. Source: RoFormer (Su et al. 2021).
-
-    position_BHL: from 0; None for 0, 1, 2, ... along the sequence.
-    """
+def rotated(value_BHLE: Tensor) -> Tensor:
+    """Rotate pairs of numbers by an angle proportional to the position. Source: RoFormer (Su et al. 2021)."""
     half = value_BHLE.shape[-1] // 2
     speed_E = ROTARY_BASE ** (-torch.arange(half, device=value_BHLE.device) / half)
-    position = torch.arange(value_BHLE.shape[-2], device=value_BHLE.device) if position_BHL is None else position_BHL
-    angle = position[..., None] * speed_E
-    cos, sin = angle.cos().to(value_BHLE.dtype), angle.sin().to(value_BHLE.dtype)
+    angle_LE = torch.arange(value_BHLE.shape[-2], device=value_BHLE.device)[:, None] * speed_E
+    cos, sin = angle_LE.cos().to(value_BHLE.dtype), angle_LE.sin().to(value_BHLE.dtype)
     left, right = value_BHLE.chunk(2, dim=-1)
     return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)
 
@@ -171,16 +152,6 @@ class SelfBlock(nn.Module):
         value_BLD = self.attention_gate(value_BLD, self.dropout(attended_BLD))
         update_BLD = self.feed_forward(self.feed_forward_norm(value_BLD))
         return self.feed_forward_gate(value_BLD, self.dropout(update_BLD))
-
-    def newest_BD(self, value_BLD: Tensor, length_B: Tensor) -> Tensor:
-        """Return the output of causal `forward` at the newest position of each row, computing no other position.
-
-        length_B: see `Attention.newest_BD`.
-        """
-        value_BD = value_BLD[torch.arange(len(length_B)), length_B - 1]
-        attended_BD = self.attention.newest_BD(self.attention_norm(value_BLD), length_B)
-        value_BD = self.attention_gate(value_BD, self.dropout(attended_BD))
-        return self.feed_forward_gate(value_BD, self.dropout(self.feed_forward(self.feed_forward_norm(value_BD))))
 
 
 class CrossBlock(nn.Module):

@@ -1,13 +1,10 @@
-"""The progress of a training on the terminal: a bar, or plain lines if the output is no terminal."""
+"""The progress of a training: speed, time left, and plain lines for the console."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 
 PLAIN_SECONDS = 10.0  # between two plain lines
 
@@ -55,17 +52,6 @@ class Meter:
         seconds = max(self.clock() - self.started_at, 1e-9)
         per_step = seconds / (step - self.first_step)
         return Progress(step, self.steps, loss, self.events / seconds, max(0, self.steps - step) * per_step)
-
-
-@contextmanager
-def console_progress(console: Console, plain_seconds: float = PLAIN_SECONDS) -> Iterator[StepCallback]:
-    """Yield a callback that shows progress as a bar, or as a line every `plain_seconds` if there is no terminal."""
-    if console.is_terminal:
-        with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
-            task = bar.add_task("starting", total=None)
-            yield lambda now: bar.update(task, total=now.steps, completed=now.step, description=now.line)
-        return
-    yield plain_lines(console, plain_seconds)
 
 
 def plain_lines(console: Console, plain_seconds: float = PLAIN_SECONDS) -> StepCallback:

@@ -37,7 +37,7 @@ from model.evaluation.holdout import PUBLISHED, TopK, build_test_set, predict_to
 from model.metrics import f1_of_users, mean_of_users, paired_difference, recall_of_users
 from model.transformer.config import SIZES, NetworkConfig, TrainingConfig
 from model.transformer.network import InterestTransformer
-from model.transformer.progress import console_progress
+from model.transformer.progress import plain_lines
 from pipeline.demo.plan import DemoPlan
 from tests.bench.machine import machine
 from tests.bench.perturbed_histories import last_sessions, perturbations
@@ -171,8 +171,7 @@ class Bench:
         """Return the network and the seconds from the labels to it; `result` receives the CPU seconds."""
         worked = time.process_time()
         self.console.print(f"training {name}, seed {seed}", soft_wrap=True)
-        with console_progress(self.console) as progress:
-            network, seconds = course.trained(replace(self.recipe, seed=seed), progress)
+        network, seconds = course.trained(replace(self.recipe, seed=seed), plain_lines(self.console))
         seconds += course.seconds
         worked = time.process_time() - worked + course.processor_seconds
         self.result["trainings"].append({"name": name, "seed": seed, "seconds": seconds, "processor_seconds": worked})

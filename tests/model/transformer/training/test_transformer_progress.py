@@ -1,4 +1,4 @@
-"""The progress of a training: its measurement and its output on a terminal and elsewhere."""
+"""The progress of a training: its measurement and its lines on the console."""
 
 import io
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from model.transformer.progress import Meter, Progress, console_progress
+from model.transformer.progress import Meter, Progress, plain_lines
 
 
 def test_a_meter_counts_from_the_first_step_of_this_process() -> None:
@@ -20,19 +20,17 @@ def test_a_meter_counts_from_the_first_step_of_this_process() -> None:
     assert meter.progress(101, 2.5, events=0).seconds_left == 0
 
 
-def test_on_a_terminal_it_is_one_line_with_loss_speed_and_time_left() -> None:
-    out = io.StringIO()
-    with console_progress(Console(file=out, force_terminal=True, width=120)) as callback:
-        callback(Progress(3, 10, 2.34567, 12345.0, 83.0))
-    assert "step 3 of 10, loss 2.3457, 12,345 events/s, 1:23 left" in out.getvalue()
+def test_the_line_has_loss_speed_and_time_left() -> None:
+    line = Progress(3, 10, 2.34567, 12345.0, 83.0).line
+    assert line == "step 3 of 10, loss 2.3457, 12,345 events/s, 1:23 left"
 
 
 @pytest.mark.parametrize(("plain_seconds", "lines"), [(0.0, 3), (1e9, 0)])
-def test_without_a_terminal_it_is_a_plain_line_now_and_then(plain_seconds: float, lines: int) -> None:
+def test_lines_are_at_least_plain_seconds_apart(plain_seconds: float, lines: int) -> None:
     out = io.StringIO()
-    with console_progress(Console(file=out), plain_seconds) as callback:
-        for step in range(3):
-            callback(Progress(step, 10, 2.0, 100.0, 5.0))
+    callback = plain_lines(Console(file=out), plain_seconds)
+    for step in range(3):
+        callback(Progress(step, 10, 2.0, 100.0, 5.0))
     assert out.getvalue().count("events/s, 0:05 left") == lines and "\x1b" not in out.getvalue()
 
 
