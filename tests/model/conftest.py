@@ -1,4 +1,4 @@
-"""Small logs for the tests of the model: told touch by touch, or drawn from a world whose truth is known."""
+"""Small logs for the tests of the model: given touch by touch, or drawn from a world whose truth is known."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -100,14 +100,14 @@ def make_shop(users: int, days: int, seed: int) -> World:
         kept: list[int] = []
         for day in range(days):
             noon = first + timedelta(days=day, hours=12, seconds=int(random.integers(3600)))
-            told = [(tag, "view") for tag in kept if random.uniform() < 0.2]
+            events = [(tag, "view") for tag in kept if random.uniform() < 0.2]
             if random.uniform() < 1 / 3:
                 tag, is_bought = int(random.integers(60)), random.uniform() < 0.6
-                told += [(tag, "purchase" if is_bought else "view")] * 2
+                events += [(tag, "purchase" if is_bought else "view")] * 2
                 kept = [*kept, tag][-6:] if not is_bought else kept
             touches += [
                 (f"user{number:04d}", noon + timedelta(minutes=place), f"tag{tag:02d}", tag + 1, 1.0, action)
-                for place, (tag, action) in enumerate(told)
+                for place, (tag, action) in enumerate(events)
             ]
     return World(touches, LAST_DAY, {})
 

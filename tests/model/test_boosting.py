@@ -59,11 +59,11 @@ def by_user_and_tag(known: pa.Table, scores: Scores) -> dict[tuple[str, str], tu
 def test_affinities_are_as_likely_as_they_say(forest: Forest, world: Any) -> None:
     day = world.last_day - WEEK
     known = world.until(day)
-    told = scores(forest, known, known, day)
+    found = scores(forest, known, known, day)
     users = history_of(known).user_id_U
-    truth = [world.truth(users[user], tag) for user, tag in zip(told.user_R, told.tag_R, strict=True)]
-    assert expected_calibration_error(told.affinity_R, np.array(truth)) < 0.04
-    assert np.corrcoef(told.affinity_R, truth)[0, 1] > 0.75
+    truth = [world.truth(users[user], tag) for user, tag in zip(found.user_R, found.tag_R, strict=True)]
+    assert expected_calibration_error(found.affinity_R, np.array(truth)) < 0.04
+    assert np.corrcoef(found.affinity_R, truth)[0, 1] > 0.75
 
 
 def test_what_comes_after_the_day_changes_no_score(forest: Forest, world: Any, sequences_of: SequencesOf) -> None:
@@ -138,8 +138,8 @@ def test_a_forest_read_back_is_the_same_and_no_pickle(forest: Forest, world: Any
 
 def test_a_forest_of_other_features_is_refused(forest: Forest, tmp_path: Path) -> None:
     write_forest(forest, tmp_path)
-    told = (tmp_path / "model.json").read_text()
-    (tmp_path / "model.json").write_text(told.replace('"is_own"', '"is_mine"'))
+    description = (tmp_path / "model.json").read_text()
+    (tmp_path / "model.json").write_text(description.replace('"is_own"', '"is_mine"'))
     with pytest.raises(InputError, match=r"other features than this version computes \(is_mine, is_own\): train again"):
         read_forest(tmp_path)
 

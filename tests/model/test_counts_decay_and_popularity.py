@@ -46,7 +46,7 @@ def test_items_of_a_tag_share_its_users_and_no_item_is_none(sequences_of: Sequen
     np.testing.assert_allclose(popularity.share_K, [2 / 3, 1 / 3])
 
 
-def test_a_tag_unknown_to_the_crowd_counts_as_if_half_a_user_had_touched_it(sequences_of: SequencesOf) -> None:
+def test_a_tag_of_no_user_counts_as_if_half_a_user_had_touched_it(sequences_of: SequencesOf) -> None:
     popularity = fit_popularity(
         history_of(sequences_of([(user, "2026-01-31 23:59:59.999999", "b") for user in "uvwxy"])), END
     )

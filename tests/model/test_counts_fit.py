@@ -36,7 +36,7 @@ def test_return_probabilities_are_as_likely_as_they_say(world: Any) -> None:
     assert expected_calibration_error(probability_U, np.array(truth), bins=5) < 0.05
 
 
-def test_what_was_learnt_ranks_no_worse_than_what_it_started_from(world: Any) -> None:
+def test_fitted_parameters_rank_no_worse_than_untuned_ones(world: Any) -> None:
     report = fit_counts(world.until(world.last_day), world.last_day).fitted.report
     assert report.users > 300
     assert report.ndcg_at_10 is not None
@@ -45,15 +45,15 @@ def test_what_was_learnt_ranks_no_worse_than_what_it_started_from(world: Any) ->
 
 
 def test_the_half_life_follows_how_fast_interests_fade(sequences_of: SequencesOf) -> None:
-    days, everybody = range(1, 31), range(60)
+    days, users = range(1, 31), range(60)
     # A fickle user has one tag for ten days, loves it to the last, and never comes back to it.
     fickle = [
-        (f"u{user}", f"2026-01-{day:02d} 12:00", f"t{user}-{(day + user) // 10}") for user in everybody for day in days
+        (f"u{user}", f"2026-01-{day:02d} 12:00", f"t{user}-{(day + user) // 10}") for user in users for day in days
     ]
     # A steady one comes back to a favourite every fifth day, and tries something once on the others.
     steady = [
         (f"u{user}", f"2026-01-{day:02d} 12:00", f"t{user}-{'favourite' if day % 5 == 0 else day}")
-        for user in everybody
+        for user in users
         for day in days
     ]
     as_of = date(2026, 1, 30)
@@ -62,7 +62,7 @@ def test_the_half_life_follows_how_fast_interests_fade(sequences_of: SequencesOf
     assert fast < slow
 
 
-def test_a_lesson_knows_nothing_of_the_week_that_it_asks_about(world: Any) -> None:
+def test_a_window_knows_nothing_of_its_label_week(world: Any) -> None:
     end = end_of_day(world.last_day)
     cutoff = end - 7 * MICROS_PER_DAY
     with_week = label_window(history_of(world.until(world.last_day)), cutoff, end)
@@ -73,7 +73,7 @@ def test_a_lesson_knows_nothing_of_the_week_that_it_asks_about(world: Any) -> No
     assert not without.is_touched_P.any()
 
 
-def test_a_user_whose_full_list_begins_after_the_cut_teaches_nothing(sequences_of: SequencesOf) -> None:
+def test_a_user_whose_full_list_begins_after_the_cutoff_is_left_out(sequences_of: SequencesOf) -> None:
     week = [("busy", f"2026-01-{day:02d} {hour:02d}:00", "a") for day in range(1, 31) for hour in range(24)]
     known = sequences_of([*week, ("calm", "2026-01-10", "a")], newest=100)
     end = end_of_day(date(2026, 1, 30))
@@ -89,9 +89,9 @@ def test_a_user_whose_full_list_begins_after_the_cut_teaches_nothing(sequences_o
         [(f"u{user}", "2026-01-01", "") for user in range(60)],
         [],
     ],
-    ids=["one user", "nothing before the cut", "nobody came back", "no tags at all", "nobody"],
+    ids=["one user", "nothing before the cutoff", "no user came back", "no tags at all", "no users"],
 )
-def test_a_log_too_small_or_too_plain_to_learn_from_leaves_the_defaults(
+def test_a_log_too_small_or_of_one_class_leaves_the_defaults(
     touches: list[tuple[Any, ...]], sequences_of: SequencesOf
 ) -> None:
     known = sequences_of(touches)
@@ -101,9 +101,9 @@ def test_a_log_too_small_or_too_plain_to_learn_from_leaves_the_defaults(
 
 
 def test_the_parameters_are_plain_json(world: Any) -> None:
-    told = fit_counts(world.until(world.last_day), world.last_day).parameters()
-    assert set(told) == {"half_life_days", "affinity", "calibration", "returning", "report"}
-    assert isinstance(told["affinity"]["coefficients"]["log_own_count"], float)
+    parameters = fit_counts(world.until(world.last_day), world.last_day).parameters()
+    assert set(parameters) == {"half_life_days", "affinity", "calibration", "returning", "report"}
+    assert isinstance(parameters["affinity"]["coefficients"]["log_own_count"], float)
 
 
 def test_the_sample_is_the_same_in_whatever_order_the_rows_are(world: Any) -> None:
@@ -122,14 +122,14 @@ def test_events_after_the_day_do_not_exist(world: Any) -> None:
     assert np.array_equal(with_future.score(known_users).affinity_R, with_future.score(before).affinity_R)
 
 
-def test_calibration_bends_a_boastful_model_back_and_ties_nothing() -> None:
+def test_calibration_corrects_an_overconfident_model_and_ties_nothing() -> None:
     random = np.random.default_rng(0)
     truth = random.uniform(0, 0.5, 5000)
-    boast = truth * 2
-    calibration = fit_calibration(boast, random.uniform(size=5000) < truth)
-    assert expected_calibration_error(calibration.apply(boast), truth) < 0.03
+    overconfident = truth * 2
+    calibration = fit_calibration(overconfident, random.uniform(size=5000) < truth)
+    assert expected_calibration_error(calibration.apply(overconfident), truth) < 0.03
     assert (np.diff(calibration.apply(np.linspace(0, 1, 1000))) > 0).all()
-    assert np.array_equal(IDENTITY.apply(boast), boast)
+    assert np.array_equal(IDENTITY.apply(overconfident), overconfident)
 
 
 def test_ndcg_of_a_perfect_order_is_one_and_counts_what_was_not_found() -> None:

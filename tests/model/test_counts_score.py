@@ -45,7 +45,7 @@ def test_one_event_of_one_user_makes_a_profile(sequences_of: SequencesOf) -> Non
     assert row["last_event_at"] == datetime(2026, 1, 31, 10, tzinfo=UTC)
 
 
-def test_a_user_without_tags_is_told_what_is_popular_without_evidence(sequences_of: SequencesOf) -> None:
+def test_a_user_without_tags_gets_popular_tags_without_evidence(sequences_of: SequencesOf) -> None:
     row = profile([("u", "2026-01-31", "", 0), ("v", "2026-01-31", "tea", 42)], sequences_of)
     assert [interest["tag"] for interest in row["interests"]] == ["tea"]
     assert row["interests"][0]["evidence"] == []

@@ -24,7 +24,7 @@ USERS = 60
 
 
 @pytest.fixture
-def told() -> tuple[Ints, Floats, Ints, Bools, Ints]:
+def ranking() -> tuple[Ints, Floats, Ints, Bools, Ints]:
     """Pairs of 60 users, many equally strong; some users have no pair, some no hit, some hits beyond the pairs."""
     random = np.random.default_rng(3)
     user_P = np.sort(random.integers(0, USERS, 700))
@@ -38,20 +38,20 @@ def told() -> tuple[Ints, Floats, Ints, Bools, Ints]:
     return user_P, score_P, tie_P, is_hit_P, hits_U
 
 
-def hits_in_order(user: int, depth: int, told: tuple[Ints, Floats, Ints, Bools, Ints]) -> list[bool]:
-    user_P, score_P, tie_P, is_hit_P, _ = told
+def hits_in_order(user: int, depth: int, ranking: tuple[Ints, Floats, Ints, Bools, Ints]) -> list[bool]:
+    user_P, score_P, tie_P, is_hit_P, _ = ranking
     pairs = [pair for pair in range(len(user_P)) if user_P[pair] == user]
     pairs.sort(key=lambda pair: (-score_P[pair], tie_P[pair]))
     return [bool(is_hit_P[pair]) for pair in pairs[:depth]]
 
 
-def test_ndcg_recall_and_f1_are_those_of_their_definitions(told: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
-    ndcg_U, recall_U, f1_U = ndcg_of_users(10, *told), recall_of_users(10, *told), f1_of_users(5, *told)
-    for user, to_find in enumerate(told[-1].tolist()):
+def test_ndcg_recall_and_f1_are_those_of_their_definitions(ranking: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
+    ndcg_U, recall_U, f1_U = ndcg_of_users(10, *ranking), recall_of_users(10, *ranking), f1_of_users(5, *ranking)
+    for user, to_find in enumerate(ranking[-1].tolist()):
         if not to_find:
             assert isnan(ndcg_U[user]) and isnan(recall_U[user]) and isnan(f1_U[user])
             continue
-        ten, five = hits_in_order(user, 10, told), hits_in_order(user, 5, told)
+        ten, five = hits_in_order(user, 10, ranking), hits_in_order(user, 5, ranking)
         gain = sum(hit / log2(place + 2) for place, hit in enumerate(ten))
         assert ndcg_U[user] == pytest.approx(gain / sum(1 / log2(place + 2) for place in range(min(10, to_find))))
         assert recall_U[user] == pytest.approx(sum(ten) / to_find)
@@ -60,11 +60,11 @@ def test_ndcg_recall_and_f1_are_those_of_their_definitions(told: tuple[Ints, Flo
         assert f1_U[user] == pytest.approx(harmonic)
 
 
-def test_ranking_metrics_are_those_of_torchmetrics(told: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
-    user_P, score_P, tie_P, is_hit_P, hits_U = told
+def test_ranking_metrics_are_those_of_torchmetrics(ranking: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
+    user_P, score_P, tie_P, is_hit_P, hits_U = ranking
     ranked = RankedHits.of_pairs(user_P, score_P, tie_P, is_hit_P, hits_U)
     for user in np.flatnonzero(hits_U).tolist():
-        in_order = hits_in_order(user, 700, told)
+        in_order = hits_in_order(user, 700, ranking)
         # Hits that are not ranked stand behind all that a metric looks at.
         target = torch.tensor(in_order + [False] * 20 + [True] * (int(hits_U[user]) - sum(in_order)))
         preds = torch.arange(len(target), 0, -1, dtype=torch.float64)
@@ -83,15 +83,15 @@ def test_ranking_metrics_are_those_of_torchmetrics(told: tuple[Ints, Floats, Int
         assert ranked.average_precision_U()[user] == pytest.approx(found_share * oracle_value, abs=1e-6)
 
 
-def test_the_order_in_which_pairs_are_told_changes_nothing(told: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
-    *pairs, hits_U = told
+def test_the_order_of_the_pairs_changes_nothing(ranking: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
+    *pairs, hits_U = ranking
     order = np.random.default_rng(0).permutation(len(pairs[0]))
     for metric, depth in ((ndcg_of_users, 10), (recall_of_users, 10), (f1_of_users, 5)):
         shuffled = metric(depth, *(array[order] for array in pairs), hits_U)
-        np.testing.assert_allclose(shuffled, metric(depth, *told))
+        np.testing.assert_allclose(shuffled, metric(depth, *ranking))
 
 
-def test_nobody_and_nothing_have_no_figures() -> None:
+def test_no_users_and_no_pairs_have_no_values() -> None:
     nothing = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, bool))
     for metric in (ndcg_of_users, recall_of_users, f1_of_users):
         assert metric(10, *nothing, np.empty(0, np.int64)).tolist() == []
@@ -135,7 +135,7 @@ def test_the_interval_is_that_of_the_normal_law_where_users_are_many() -> None:
     assert paired_difference(base_U + gain_U, base_U) == difference
 
 
-def test_users_without_a_value_are_left_out_and_nobody_at_all_is_refused() -> None:
+def test_users_without_a_value_are_left_out_and_no_user_at_all_is_refused() -> None:
     difference = paired_difference(np.array([np.nan, 1.0, 1.0]), np.array([0.0, 0.5, 0.5]))
     assert (difference.mean, difference.low, difference.high) == (0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="no user has both values"):

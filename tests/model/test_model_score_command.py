@@ -109,7 +109,7 @@ def test_a_table_without_the_branch_is_read_at_main(table: Table, tmp_path: Path
     assert users(tmp_path, "2026-01-31") == ["both", "early"]
 
 
-def test_a_range_scores_each_day_by_what_was_known_and_everybody_on_the_last(table: Table, tmp_path: Path) -> None:
+def test_a_range_scores_each_day_by_what_was_known_and_all_users_on_the_last(table: Table, tmp_path: Path) -> None:
     assert score(tmp_path, "2026-01-28", "2026-01-31").exit_code == 0
     assert users(tmp_path, "2026-01-28") == ["both", "early"]
     assert "both" in users(tmp_path, "2026-01-30")
@@ -126,8 +126,8 @@ def test_a_range_gives_the_rows_that_its_days_give_one_by_one(table: Table, tmp_
 
 
 def rows(profiles: pa.Table) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = profiles.drop_columns(["scored_at"]).to_pylist()
-    return told
+    rows: list[dict[str, Any]] = profiles.drop_columns(["scored_at"]).to_pylist()
+    return rows
 
 
 def test_what_comes_later_changes_no_earlier_profile(table: Table, tmp_path: Path, sequences_of: SequencesOf) -> None:
@@ -153,7 +153,7 @@ def test_a_day_without_anybody_is_an_empty_file(table: Table, tmp_path: Path) ->
     assert len(read(tmp_path, "2020-01-01")) == 0
 
 
-def test_a_table_never_written_has_nobody_to_score(catalog: SqlCatalog, tmp_path: Path) -> None:
+def test_a_table_never_written_has_no_users_to_score(catalog: SqlCatalog, tmp_path: Path) -> None:
     make_table(catalog, SEQUENCES)
     assert score(tmp_path, "2026-01-31", "2026-01-31", "--all").exit_code == 0
     assert len(read(tmp_path, "2026-01-31")) == 0
@@ -180,7 +180,7 @@ def test_a_table_that_lacks_a_column_is_the_inputs_fault(catalog: SqlCatalog, tm
         ("2026-01-30", "2026-01-30", "../try", "run id '../try': expected letters, digits"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_read(
+def test_wrong_usage_is_reported_before_anything_is_read(
     first: str, last: str, run_id: str, says: str, tmp_path: Path
 ) -> None:
     result = score(tmp_path, first, last, run_id=run_id)

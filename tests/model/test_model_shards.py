@@ -42,13 +42,13 @@ def days(world: Any) -> dict[date, pa.Table]:
 def scored(
     days: dict[date, pa.Table], wanted: Sequence[date], count: int, home: Path
 ) -> tuple[dict[date, list[Any]], dict[date, Any]]:
-    """Return the profiles and what is told of each wanted day."""
+    """Return the profiles and the manifest entries of each wanted day."""
     exchange = Exchange(home, f"shards-{count}")
-    told: dict[date, Any] = {}
+    entries: dict[date, Any] = {}
     with dealt_out(days.values(), count, SEQUENCES, exchange.shards_folder) as shards:
         for some in score_days(shards, wanted, frozenset(wanted[-1:]), fit_counts, exchange, clock):
-            told |= some
-    return {day: rows_of(pq.ParquetFile(exchange.profiles_file(day)).read()) for day in wanted}, told
+            entries |= some
+    return {day: rows_of(pq.ParquetFile(exchange.profiles_file(day)).read()) for day in wanted}, entries
 
 
 def rows_of(profiles: pa.Table) -> list[Any]:

@@ -37,7 +37,7 @@ def test_a_user_unseen_for_over_90_days_is_scored_on_none_of_seven_days(sequence
         assert not scoring_population(known, day, all_seen=False).any()
 
 
-def test_everybody_seen_within_90_days_is_scored_on_demand_and_nobody_else(sequences_of: SequencesOf) -> None:
+def test_all_users_seen_within_90_days_are_scored_on_demand_and_no_others(sequences_of: SequencesOf) -> None:
     first_moment = datetime(2026, 1, 1, tzinfo=UTC)  # 90 days before the end of 2026-03-31
     known = sequences_of([("in", first_moment, "a"), ("out", first_moment - timedelta(microseconds=1), "a")])
     assert scoring_population(known, DAY, all_seen=True).tolist() == [True, False]

@@ -48,35 +48,35 @@ def test_a_feature_counts_what_its_name_says(sequences_of: SequencesOf) -> None:
 
 
 def test_the_probability_tells_who_comes_back_and_how_surely(weeks: list[LabeledWindow], world: Any) -> None:
-    *taught, asked = weeks
-    probability_U = ReturnBoosting(trees=40).fit(taught).return_probability_U(asked.past, asked.cutoff)
+    *training, asked = weeks
+    probability_U = ReturnBoosting(trees=40).fit(training).return_probability_U(asked.past, asked.cutoff)
     truth_U = [1 - np.exp(-7 * sum(world.touches_a_day[user].values())) for user in asked.past.user_id_U]
     assert roc_auc_score(asked.has_returned_U, probability_U) > 0.75
     assert expected_calibration_error(probability_U, np.array(truth_U), bins=5) < 0.06
 
 
 def test_a_user_alone_gets_the_probability_of_the_batch_and_a_refit_the_same(weeks: list[LabeledWindow]) -> None:
-    *taught, asked = weeks
-    fitted = ReturnBoosting(trees=10).fit(taught)
+    *training, asked = weeks
+    fitted = ReturnBoosting(trees=10).fit(training)
     batch_U = fitted.return_probability_U(asked.past, asked.cutoff)
     for user in range(0, asked.past.users, 67):
         alone = asked.past.of_users(np.arange(asked.past.users) == user)
         assert fitted.return_probability_U(alone, asked.cutoff).tolist() == [batch_U[user]]
-    nobody = asked.past.of_users(np.zeros(asked.past.users, bool))
-    assert fitted.return_probability_U(nobody, asked.cutoff).tolist() == []
-    again_U = ReturnBoosting(trees=10).fit(taught).return_probability_U(asked.past, asked.cutoff)
+    no_users = asked.past.of_users(np.zeros(asked.past.users, bool))
+    assert fitted.return_probability_U(no_users, asked.cutoff).tolist() == []
+    again_U = ReturnBoosting(trees=10).fit(training).return_probability_U(asked.past, asked.cutoff)
     np.testing.assert_array_equal(again_U, batch_U)
 
 
-def test_what_comes_after_the_cut_changes_no_probability(weeks: list[LabeledWindow], world: Any) -> None:
-    *taught, asked = weeks
-    until_the_cut = history_of(world.until(date.fromordinal(world.last_day.toordinal() - 7)))
-    fitted = ReturnBoosting(trees=10).fit(taught)
-    told_U = fitted.return_probability_U(until_the_cut, asked.cutoff)
-    np.testing.assert_array_equal(told_U, fitted.return_probability_U(asked.past, asked.cutoff))
+def test_what_comes_after_the_cutoff_changes_no_probability(weeks: list[LabeledWindow], world: Any) -> None:
+    *training, asked = weeks
+    until_the_cutoff = history_of(world.until(date.fromordinal(world.last_day.toordinal() - 7)))
+    fitted = ReturnBoosting(trees=10).fit(training)
+    probability_U = fitted.return_probability_U(until_the_cutoff, asked.cutoff)
+    np.testing.assert_array_equal(probability_U, fitted.return_probability_U(asked.past, asked.cutoff))
 
 
-def test_where_everybody_did_the_same_that_is_the_answer_and_nobody_at_all_is_refused(
+def test_where_all_users_did_the_same_that_is_the_probability_and_no_users_are_refused(
     sequences_of: SequencesOf,
 ) -> None:
     cutoff = end_of_day(date(2026, 1, 30))

@@ -84,10 +84,10 @@ def test_strengths_are_those_of_the_definition(
     log_of_users: tuple[Sessions, list[list[int]]], settings: VsknnSettings
 ) -> None:
     users, at = log_of_users
-    told = fit_vsknn(interactions_of(users, at), settings).scores_BV(interactions_of(users, at))
+    scores = fit_vsknn(interactions_of(users, at), settings).scores_BV(interactions_of(users, at))
     expected = np.array([naive(users, at, settings, sessions) for sessions in users])
-    np.testing.assert_allclose(told, expected, atol=1e-9)
-    assert told.min() >= 0 and told.max() <= 1 + 1e-9
+    np.testing.assert_allclose(scores, expected, atol=1e-9)
+    assert scores.min() >= 0 and scores.max() <= 1 + 1e-9
 
 
 def test_a_user_alone_gets_the_row_of_the_batch(log_of_users: tuple[Sessions, list[list[int]]]) -> None:
@@ -101,9 +101,9 @@ def test_the_last_thing_weighs_most_and_a_neighbour_tells_what_came_with_it() ->
     sessions: Sessions = [[[0, 5]], [[1, 6]]]
     fitted = fit_vsknn(interactions_of(sessions, [[1], [2]]), VsknnSettings())
     # The query 0, 1 weighs .5 and 1, so that the session of 1 has two thirds of the vote.
-    told = fitted.scores_BV(interactions_of([[[0, 1]]]))[0]
-    assert told[[0, 5, 1, 6]] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
-    assert told.sum() == pytest.approx(2)
+    scores = fitted.scores_BV(interactions_of([[[0, 1]]]))[0]
+    assert scores[[0, 5, 1, 6]] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert scores.sum() == pytest.approx(2)
 
 
 def test_only_the_most_recent_sessions_are_asked() -> None:

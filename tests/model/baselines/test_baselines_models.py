@@ -1,4 +1,4 @@
-"""What every baseline must keep to before the referee, and what the simple ones say in cases counted by hand."""
+"""Invariants of every baseline, and the scores of the simple ones in cases counted by hand."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -37,7 +37,7 @@ EVERY_FAMILY = [
 
 
 def windows_at(history: History, cutoff: int) -> tuple[list[LabeledWindow], LabeledWindow]:
-    """Return two taught weeks and the one after `cutoff`."""
+    """Return two training weeks and the one after `cutoff`."""
     return [
         label_window(history, cutoff - 2 * WEEK, cutoff - WEEK),
         label_window(history, cutoff - WEEK, cutoff),
@@ -56,8 +56,8 @@ def history(world: Any) -> History:
 
 
 def scores_UT(model: Model, history: History, cutoff: int) -> tuple[Floats, History]:
-    taught, asked = windows_at(history, cutoff)
-    return model.fit(TrainingData(taught, asked.past, cutoff)).scores_UT(asked.past), asked.past
+    training, asked = windows_at(history, cutoff)
+    return model.fit(TrainingData(training, asked.past, cutoff)).scores_UT(asked.past), asked.past
 
 
 def test_a_family_is_found_by_its_name_and_no_setting_is_tried_twice() -> None:
@@ -79,8 +79,8 @@ def test_every_user_has_a_number_for_every_tag(model: Model, history: History, c
 
 @pytest.mark.parametrize("model", EVERY_FAMILY)
 def test_a_user_alone_gets_the_row_of_the_batch(model: Model, history: History, cutoff: int) -> None:
-    taught, asked = windows_at(history, cutoff)
-    ranker = model.fit(TrainingData(taught, asked.past, cutoff))
+    training, asked = windows_at(history, cutoff)
+    ranker = model.fit(TrainingData(training, asked.past, cutoff))
     batch_UT = ranker.scores_UT(asked.past)
     for user in range(0, asked.past.users, 41):
         alone_UT = ranker.scores_UT(asked.past.of_users(np.arange(asked.past.users) == user))
@@ -91,13 +91,13 @@ def test_a_user_alone_gets_the_row_of_the_batch(model: Model, history: History, 
 def test_a_user_read_alone_has_the_strengths_of_the_batch_by_name(model: Model, world: Any, cutoff: int) -> None:
     """A row read by itself knows fewer tags, and codes and session numbers of its own."""
     rows = world.until(world.last_day - timedelta(days=7)).slice(0, 120)
-    everybody = history_of(rows)
-    ranker = model.fit(TrainingData(windows_at(everybody, cutoff)[0], everybody, cutoff))
-    batch_UT = ranker.scores_UT(everybody)
+    all_users = history_of(rows)
+    ranker = model.fit(TrainingData(windows_at(all_users, cutoff)[0], all_users, cutoff))
+    batch_UT = ranker.scores_UT(all_users)
     for number in range(0, len(rows), 29):
         alone = history_of(rows.slice(number, 1))
-        (user,) = np.flatnonzero(everybody.user_id_U == alone.user_id_U[0])
-        expected_T = batch_UT[user, np.searchsorted(everybody.tag_T, alone.tag_T)]
+        (user,) = np.flatnonzero(all_users.user_id_U == alone.user_id_U[0])
+        expected_T = batch_UT[user, np.searchsorted(all_users.tag_T, alone.tag_T)]
         np.testing.assert_array_equal(ranker.scores_UT(alone)[0], expected_T)
 
 
@@ -127,9 +127,9 @@ def test_what_comes_after_the_cut_changes_no_strength(
 
 
 @pytest.mark.parametrize("model", EVERY_FAMILY)
-def test_a_tag_that_nobody_had_touched_stands_below_all_others(model: Model, history: History, cutoff: int) -> None:
-    taught, asked = windows_at(history, cutoff)
-    ranker = model.fit(TrainingData(taught, asked.past, cutoff))
+def test_a_tag_that_no_user_had_touched_scores_below_all_others(model: Model, history: History, cutoff: int) -> None:
+    training, asked = windows_at(history, cutoff)
+    ranker = model.fit(TrainingData(training, asked.past, cutoff))
     wider = asked.past.with_vocabulary(np.union1d(asked.past.tag_T, np.array(["a-tag", "z-tag"], dtype=object)))
     scores_UT_all = ranker.scores_UT(wider)
     assert (scores_UT_all[:, [0, -1]].max(axis=1) < np.delete(scores_UT_all, [0, -1], axis=1).min(axis=1)).all()
@@ -167,12 +167,12 @@ def by_tag(ranker: Any, small: History, user: str) -> dict[str, float]:
 
 
 def test_popularity_is_the_share_of_users_of_late(small: History) -> None:
-    told = by_tag(RecentPopularity(half_life_days=1.0).fit(TrainingData([], small, SMALL_CUT)), small, "bob")
+    scores = by_tag(RecentPopularity(half_life_days=1.0).fit(TrainingData([], small, SMALL_CUT)), small, "bob")
     # The newest visits are 47 hours, 4 days and 1 day ago; those of jazz 143 hours, 4 days and 1 day.
     visited = 2 ** (-47 / 24) + 2**-4 + 2**-1
-    assert told["jazz"] == pytest.approx((2 ** (-143 / 24) + 2**-4 + 2**-1) / visited)
-    assert told["golf"] == pytest.approx(2**-4 / visited)
-    assert told == by_tag(RecentPopularity(half_life_days=1.0).fit(TrainingData([], small, SMALL_CUT)), small, "ann")
+    assert scores["jazz"] == pytest.approx((2 ** (-143 / 24) + 2**-4 + 2**-1) / visited)
+    assert scores["golf"] == pytest.approx(2**-4 / visited)
+    assert scores == by_tag(RecentPopularity(half_life_days=1.0).fit(TrainingData([], small, SMALL_CUT)), small, "ann")
 
 
 def test_popularity_of_a_week_is_that_of_counts_1(history: History, cutoff: int) -> None:
@@ -181,11 +181,11 @@ def test_popularity_of_a_week_is_that_of_counts_1(history: History, cutoff: int)
     np.testing.assert_array_equal(ours_UT[0], fit_popularity(past, cutoff).share_T)
 
 
-def test_the_last_session_speaks_before_the_crowd_and_nothing_older_does(small: History) -> None:
+def test_the_last_session_ranks_before_popularity_and_nothing_older_counts(small: History) -> None:
     ranker = LastSession(popularity_half_life_days=28.0).fit(TrainingData([], small, SMALL_CUT))
-    told = by_tag(ranker, small, "ann")
-    assert sorted(told, key=told.__getitem__, reverse=True) == ["tea", "news", "jazz", "golf"]
-    assert 2 < told["tea"] < 2.5 and 1 < told["news"] < 1.5 and told["jazz"] < 0.5
+    scores = by_tag(ranker, small, "ann")
+    assert sorted(scores, key=scores.__getitem__, reverse=True) == ["tea", "news", "jazz", "golf"]
+    assert 2 < scores["tea"] < 2.5 and 1 < scores["news"] < 1.5 and scores["jazz"] < 0.5
     assert by_tag(ranker, small, "cid")["jazz"] > 1 > by_tag(ranker, small, "cid")["golf"]
 
 
@@ -200,10 +200,10 @@ def test_untuned_counts_are_the_affinities_of_counts_1(history: History, cutoff:
     assert list(zip(user_P[strongest], tag_P[strongest], strict=True)) == list(zip(scores.user_R, place_R, strict=True))
 
 
-def test_tuned_counts_are_learnt_from_the_newest_window(history: History, cutoff: int) -> None:
-    taught, _ = windows_at(history, cutoff)
-    newest = taught[-1]
-    ranker = OwnCounts(is_tuned=True).fit(TrainingData(taught[-1:], newest.past, newest.cutoff))
+def test_tuned_counts_are_fitted_to_the_newest_window(history: History, cutoff: int) -> None:
+    training, _ = windows_at(history, cutoff)
+    newest = training[-1]
+    ranker = OwnCounts(is_tuned=True).fit(TrainingData(training[-1:], newest.past, newest.cutoff))
     predicted_UT = ranker.scores_UT(newest.past)
     expected_P = affinities_at_cutoff(newest, fit_parameters(newest))
     np.testing.assert_array_equal(predicted_UT[newest.pairs.user_P, newest.pairs.tag_P], expected_P)
@@ -215,11 +215,11 @@ def test_all_but_own_and_popular_tags_stand_below_them_by_popularity(sequences_o
     popularity = [(f"u{user}", "2026-01-09 12:00", f"t{tag:02d}") for tag in range(24) for user in range(tag // 4 + 1)]
     past = history_of(sequences_of([*popularity, ("me", "2026-01-09 12:00", "mine")]))
     ranker = OwnCounts(is_tuned=False).fit(TrainingData([], past, SMALL_CUT))
-    told = by_tag(ranker, past, "me")
-    assert max(told, key=told.__getitem__) == "mine"
+    scores = by_tag(ranker, past, "me")
+    assert max(scores, key=scores.__getitem__) == "mine"
     popular = {f"t{tag:02d}" for tag in range(4, 24)}
-    others = [told[f"t{tag:02d}"] for tag in range(4)]
-    assert max(others) < min(told[tag] for tag in popular)
+    others = [scores[f"t{tag:02d}"] for tag in range(4)]
+    assert max(others) < min(scores[tag] for tag in popular)
     assert min(others) > 0
 
 
@@ -228,10 +228,10 @@ def test_all_but_own_and_popular_tags_stand_below_them_by_popularity(sequences_o
 )
 def test_a_user_without_a_past_gets_what_is_popular(model: Model, small: History) -> None:
     ranker = model.fit(TrainingData([], small, SMALL_CUT))
-    nobody = small.before(end_of_day(date(2026, 1, 6)))
-    told = by_tag(ranker, nobody, "bob")
-    assert max(told, key=told.__getitem__) == "jazz"
-    assert len(set(told.values())) > 2
+    before_all = small.before(end_of_day(date(2026, 1, 6)))
+    scores = by_tag(ranker, before_all, "bob")
+    assert max(scores, key=scores.__getitem__) == "jazz"
+    assert len(set(scores.values())) > 2
 
 
 def test_sessions_and_transitions_lead_to_tags_that_the_user_has_not_touched(sequences_of: SequencesOf) -> None:
@@ -242,9 +242,11 @@ def test_sessions_and_transitions_lead_to_tags_that_the_user_has_not_touched(seq
     ]
     popularity = [(f"c{user}", "2026-01-09 12:00", "news") for user in range(60)]
     past = history_of(sequences_of([*pairs, *popularity, ("me", "2026-01-09 12:00", "tea")]))
-    told = by_tag(NextTagByTransition(TransitionSettings(ridge=1.0)).fit(TrainingData([], past, SMALL_CUT)), past, "me")
-    assert max(told, key=told.__getitem__) == "cake"
+    scores = by_tag(
+        NextTagByTransition(TransitionSettings(ridge=1.0)).fit(TrainingData([], past, SMALL_CUT)), past, "me"
+    )
+    assert max(scores, key=scores.__getitem__) == "cake"
     together = [(f"u{user}", "2026-01-09 12:00", "tea cake") for user in range(40)]
     past = history_of(sequences_of([*together, *popularity, ("me", "2026-01-09 12:00", "tea")]))
-    told = by_tag(NextTagBySessions(VsknnSettings()).fit(TrainingData([], past, SMALL_CUT)), past, "me")
-    assert told["cake"] > 0.5 > told["news"]
+    scores = by_tag(NextTagBySessions(VsknnSettings()).fit(TrainingData([], past, SMALL_CUT)), past, "me")
+    assert scores["cake"] > 0.5 > scores["news"]
