@@ -107,7 +107,7 @@ def test_values_are_those_of_scikit_learn(
         checked += 1
         is_answer = truth_in_order(test_set, scores_UT, user)
         unknown = int(test_set.unknown_U[user])
-        # A tag that nobody can name, as one that stands behind all others.
+        # An unknown tag ranks behind all others.
         whole = np.concatenate([is_answer, np.ones(unknown, dtype=bool)])
         falling = np.arange(len(whole), 0, -1)
         for depth in (1, 3, 5, 10):

@@ -86,16 +86,16 @@ def test_the_simplest_curve_without_a_significantly_better_one_is_taken() -> Non
 
     assert fitted(expit(log_odds_N))[0] == (IDENTITY_LINE, IDENTITY)
     straight_N = expit(0.5 * log_odds_N - 1)
-    (line, bent), errors = fitted(straight_N)
+    (line, monotone), errors = fitted(straight_N)
     assert line.coefficients["log_odds"] == pytest.approx(0.5, abs=0.1)
     assert line.intercept == pytest.approx(-1, abs=0.1)
-    assert bent == IDENTITY
+    assert monotone == IDENTITY
     assert errors["platt"] is not None and errors["predicted"] is not None and errors["platt"] < errors["predicted"] / 3
     crooked_N = np.where(log_odds_N > 0, 0.9, 0.1)
-    (line, bent), errors = fitted(crooked_N)
+    (line, monotone), errors = fitted(crooked_N)
     by_line_N = line.probability_N(log_odds_N[:, None])
     error, of_line = (
-        expected_calibration_error(predicted_N, crooked_N) for predicted_N in (bent.apply(by_line_N), by_line_N)
+        expected_calibration_error(predicted_N, crooked_N) for predicted_N in (monotone.apply(by_line_N), by_line_N)
     )
     assert error < 0.7 * of_line
     assert errors["isotonic"] is not None and errors["platt"] is not None and errors["isotonic"] < errors["platt"]
@@ -147,7 +147,7 @@ def test_a_refit_trains_again_and_keeps_the_calibration(
         assert all(torch.equal(one.state_dict()[name], weight) for name, weight in same.state_dict().items())
     assert refit.calibrations == trained.saved.model.calibrations
     weight, before = (model.networks[0].interest_decoder.query_KD for model in (refit, trained.saved.model))
-    assert not torch.equal(weight, before)  # the held-out users have taught it now
+    assert not torch.equal(weight, before)  # the held-out users are training data now
 
 
 @dataclass(frozen=True, eq=False)
