@@ -122,7 +122,7 @@ def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: st
         (
             "[sessions]",
             "[reject_when]\nunparsable = 'x'\n[sessions]",
-            ["key 'reject_when'", "'unparsable' is a reason of the pipeline itself", "by another name"],
+            ["key 'reject_when'", "'unparsable' is a reason of the pipeline itself", "choose another name"],
         ),
         ('fields = "item STRING"', "", ["key 'items.reader'", "format 'jsonl' needs the key 'fields'"]),
     ],
