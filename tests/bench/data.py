@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tests.bench.bench_home import DATA_STEPS, BenchHome, bench_home
-from tests.bench.fingerprints import pipeline_fingerprints, twin_fingerprints
+from tests.bench.fingerprints import duckdb_fingerprints, pipeline_fingerprints
 from tests.bench.generated_log import LogPlan
 from tests.bench.machine import machine
 from tests.bench.measure import Measurement, measured
@@ -40,7 +40,7 @@ def bench_size(home: BenchHome, plan: LogPlan, cores: int, memory: str, progress
     lines = home.land(plan, lambda _: progress.advance(task))
     home.make_tables()
     progress.update(task, description=f"{plan.events:,} events: DuckDB")
-    twins = [_run_twin(home, cores, memory)]
+    duckdb_runs = [_run_duckdb(home, cores, memory)]
     progress.advance(task)
     steps: dict[str, Result] = {}
     for step in DATA_STEPS:
@@ -49,17 +49,17 @@ def bench_size(home: BenchHome, plan: LogPlan, cores: int, memory: str, progress
         steps[step] = _step(home, step, plan.last_day, took)
         progress.advance(task)
     progress.update(task, description=f"{plan.events:,} events: DuckDB again")
-    twins.append(_run_twin(home, cores, memory))
+    duckdb_runs.append(_run_duckdb(home, cores, memory))
     progress.advance(task)
     progress.update(task, description=f"{plan.events:,} events: compare")
-    ours, theirs = pipeline_fingerprints(home.settings, plan.last_day), twin_fingerprints(home.home / "twin")
+    ours, theirs = pipeline_fingerprints(home.settings, plan.last_day), duckdb_fingerprints(home.home / "duckdb")
     progress.advance(task)
     compared = {
         name: {"rows": ours[name][0], "rows_duckdb": theirs[name][0], "equal": ours[name] == theirs[name]}
         for name in ours
     }
-    figures = {"lines": lines, "days": plan.days, "steps": steps, "duckdb": twins, "compared": compared}
-    return {**figures, **_summary(lines, steps, twins)}
+    figures = {"lines": lines, "days": plan.days, "steps": steps, "duckdb": duckdb_runs, "compared": compared}
+    return {**figures, **_summary(lines, steps, duckdb_runs)}
 
 
 def _step(home: BenchHome, step: str, last: date, took: Measurement) -> Result:
@@ -73,27 +73,34 @@ def _step(home: BenchHome, step: str, last: date, took: Measurement) -> Result:
     return {**asdict(took), "own_clock_seconds": own, "start_up_seconds": round(took.seconds - own, 2), "top": top}
 
 
-def _run_twin(home: BenchHome, cores: int, memory: str) -> Result:
+def _run_duckdb(home: BenchHome, cores: int, memory: str) -> Result:
     log = home.home / "logs" / "duckdb.log"
-    paths = ("--landing", home.home / "landing", "--key-file", home.home / "pseudonym.key", "--out", home.home / "twin")
-    arguments = [sys.executable, "-m", "tests.bench.duckdb_twin", *map(str, paths)]
+    paths = (
+        "--landing",
+        home.home / "landing",
+        "--key-file",
+        home.home / "pseudonym.key",
+        "--out",
+        home.home / "duckdb",
+    )
+    arguments = [sys.executable, "-m", "tests.bench.duckdb_steps", *map(str, paths)]
     limits = ["--threads", str(cores), "--memory", f"{memory.rstrip('gG')}GB"]
     took = measured([*arguments, *limits], os.environ, log)
     return {**asdict(took), "steps": json.loads(log.read_text().splitlines()[-1])}
 
 
-def _summary(lines: int, steps: dict[str, Result], twins: list[Result]) -> Result:
+def _summary(lines: int, steps: dict[str, Result], duckdb_runs: list[Result]) -> Result:
     ours = sum(step["own_clock_seconds"] for step in steps.values())
-    theirs = sum(sum(twin["steps"].values()) for twin in twins) / len(twins)
+    theirs = sum(sum(run["steps"].values()) for run in duckdb_runs) / len(duckdb_runs)
     cpu = sum(step["cpu_seconds"] for step in steps.values())
     return {
         "events_per_second": round(lines / ours),
         "events_per_second_duckdb": round(lines / theirs),
         "ratio": round(theirs / ours, 3),
-        "ratio_of_processor_time": round(sum(twin["cpu_seconds"] for twin in twins) / len(twins) / cpu, 3),
+        "ratio_of_processor_time": round(sum(run["cpu_seconds"] for run in duckdb_runs) / len(duckdb_runs) / cpu, 3),
         "micros_per_event": round(ours / lines * 1e6, 2),
         "peak_gib": max(step["peak_gib"] for step in steps.values()),
-        "peak_gib_duckdb": max(twin["peak_gib"] for twin in twins),
+        "peak_gib_duckdb": max(run["peak_gib"] for run in duckdb_runs),
     }
 
 
@@ -103,7 +110,7 @@ def show(console: Console, sizes: list[Result]) -> None:
         table.add_column(name, justify="left" if name == "step" else "right")
     for size in sizes:
         for step, took in size["steps"].items():
-            theirs = sum(twin["steps"][step] for twin in size["duckdb"]) / len(size["duckdb"])
+            theirs = sum(run["steps"][step] for run in size["duckdb"]) / len(size["duckdb"])
             own = took["own_clock_seconds"]
             values = (own, took["start_up_seconds"], took["cpu_seconds"], took["peak_gib"])
             table.add_row(

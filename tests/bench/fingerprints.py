@@ -48,7 +48,7 @@ def pipeline_fingerprints(settings: Settings, last: date) -> Fingerprints:
     return _fingerprints(views)
 
 
-def twin_fingerprints(out: Path) -> Fingerprints:
+def duckdb_fingerprints(out: Path) -> Fingerprints:
     """Return the fingerprints of the tables that DuckDB wrote."""
     views = {name: f"SELECT * FROM read_parquet('{out}/{name}/*/*.parquet')" for name in TABLES}
     views["rejects"] = f"SELECT * FROM read_parquet('{out}/rejects.parquet')"

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from model.baselines.interactions import Interactions
-from tests.bench.item_training import RECIPE
+from tests.bench.item_training import CONFIG
 from tests.bench.next_item.network import NextItemNet
 from tests.bench.next_item.ranker import NetRanker
 from tests.bench.next_item.trainer import ItemProgress, train_net
@@ -77,10 +77,10 @@ def main() -> None:
     turns = Turns()
     torch.set_num_threads(threads)
     worker_input = WorkerInput.load(file)
-    recipe = replace(RECIPE, epochs=epochs, validate_every=1)
-    turns.ready({"versions": {"torch": torch.__version__, "numpy": np.__version__}, "settings": recipe.as_json()})
-    in_turns = TurnTakingValidation(turns, interactions(worker_input, worker_input.known), recipe.newest)
-    train_net(interactions(worker_input, worker_input.train), recipe, in_turns.validate, in_turns.progress)
+    config = replace(CONFIG, epochs=epochs, validate_every=1)
+    turns.ready({"versions": {"torch": torch.__version__, "numpy": np.__version__}, "settings": config.as_json()})
+    in_turns = TurnTakingValidation(turns, interactions(worker_input, worker_input.known), config.newest)
+    train_net(interactions(worker_input, worker_input.train), config, in_turns.validate, in_turns.progress)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from tests.bench.public_sets.movielens import NEWEST, read_movielens
 from tests.bench.public_sets.next_item import VALIDATION, leave_one_out
 from tests.bench.public_sets.ordered_interactions import of_users
 
-RECIPE = ItemTrainingConfig(newest=NEWEST, epochs=38, learning_rate=2e-3, validate_every=10)
+CONFIG = ItemTrainingConfig(newest=NEWEST, epochs=38, learning_rate=2e-3, validate_every=10)
 QUICK_USERS, QUICK_EPOCHS = 400, 2
 PRINT_SECONDS = 20.0
 
@@ -33,7 +33,7 @@ class TrainedNet:
     """A network and its cost. processor_seconds: CPU time, which other processes do not slow down."""
 
     net: NextItemNet
-    recipe: Mapping[str, Any]
+    config: Mapping[str, Any]
     seconds: float
     processor_seconds: float
     epoch_seconds: float
@@ -47,7 +47,7 @@ class TrainedNet:
     @classmethod
     def load(cls, file: Path) -> "TrainedNet":
         saved = torch.load(file, weights_only=True)
-        net = NextItemNet(ItemSize(**saved["recipe"]["size"]), saved.pop("items")).eval().requires_grad_(False)
+        net = NextItemNet(ItemSize(**saved["config"]["size"]), saved.pop("items")).eval().requires_grad_(False)
         net.load_state_dict(saved.pop("weights"))
         return cls(net=net, **saved)
 
@@ -59,30 +59,30 @@ def query_interactions(is_quick: bool) -> Interactions:
 
 
 def config_of(seed: int, is_quick: bool) -> ItemTrainingConfig:
-    return replace(RECIPE, seed=seed, epochs=QUICK_EPOCHS if is_quick else RECIPE.epochs)
+    return replace(CONFIG, seed=seed, epochs=QUICK_EPOCHS if is_quick else CONFIG.epochs)
 
 
-def train(recipe: ItemTrainingConfig, interactions: Interactions, progress: "ProgressPrinter") -> TrainedNet:
+def train(config: ItemTrainingConfig, interactions: Interactions, progress: "ProgressPrinter") -> TrainedNet:
     """Train on all but the last two items of each user; the second last selects the epoch."""
     validation = leave_one_out(interactions, VALIDATION)
     validation_ndcg: dict[int, float] = {}
     newest: list[ItemProgress] = []
 
     def record(now: ItemProgress) -> None:
-        if now.validation_ndcg is not None:
-            validation_ndcg[now.epoch] = now.validation_ndcg
+        if now.validation_score is not None:
+            validation_ndcg[now.epoch] = now.validation_score
         newest[:] = [now]
         progress(now)
 
     began, processor_began = time.perf_counter(), time.process_time()
-    net = NextItemModel(recipe, validation, record).fit(validation.past).net
+    net = NextItemModel(config, validation, record).fit(validation.past).net
     return TrainedNet(
         net=net,
-        recipe=recipe.as_json(),
+        config=config.as_json(),
         seconds=time.perf_counter() - began,
         processor_seconds=time.process_time() - processor_began,
-        epoch_seconds=newest[0].seconds / recipe.epochs,
-        epoch_tokens=newest[0].tokens // recipe.epochs,
+        epoch_seconds=newest[0].seconds / config.epochs,
+        epoch_tokens=newest[0].tokens // config.epochs,
         validation_ndcg=validation_ndcg,
     )
 
@@ -96,8 +96,8 @@ class ProgressPrinter:
 
     def __call__(self, now: ItemProgress) -> None:
         self.losses.append(now.loss)
-        if now.validation_ndcg is not None:
-            self._print(f"epoch {now.epoch}: nDCG@10 on the validation {now.validation_ndcg:.4f}")
+        if now.validation_score is not None:
+            self._print(f"epoch {now.epoch}: nDCG@10 on the validation {now.validation_score:.4f}")
         elif time.monotonic() - self.printed_at > PRINT_SECONDS:
             left = now.seconds / now.step * max(0, now.steps - now.step)
             rate = now.tokens / now.seconds

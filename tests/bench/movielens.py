@@ -57,7 +57,7 @@ def print_progress(message: str) -> None:
 def trained(seed: int, quick: bool, folder: Path) -> TrainedNet:
     """Return the net of a seed, from the folder if it was trained there with the current configuration."""
     file = folder / f"seed-{seed}{'-quick' if quick else ''}.pt"
-    if file.exists() and TrainedNet.load(file).recipe == config_of(seed, quick).as_json():
+    if file.exists() and TrainedNet.load(file).config == config_of(seed, quick).as_json():
         print_progress(f"seed {seed}: read from {file}")
         return TrainedNet.load(file)
     arguments = ["--seed", str(seed), "--out", str(file), *(["--quick"] if quick else [])]
@@ -116,10 +116,10 @@ def evaluate_variants(
         for scores_of_nets, one in zip(scores, tasks, strict=True):
             scores_of_nets.append(NetRanker(trained_net.net).scores_BV(newest(one.past, NEWEST)))
         rate = 2 * test.users / (time.perf_counter() - began)
-        alone = {key: value for key, value in vars(trained_net).items() if key not in ("net", "recipe")}
+        alone = {key: value for key, value in vars(trained_net).items() if key not in ("net", "config")}
         of_seeds.append(
             {
-                "seed": trained_net.recipe["seed"],
+                "seed": trained_net.config["seed"],
                 **alone,
                 "users_scored_per_second": rate,
                 "net": metrics(scores[1][-1], test),

@@ -45,7 +45,7 @@ from tests.bench.planted_markdown import markdown
 from tests.bench.planted_training import FeaturesRanker, PlantedTraining, perturbed
 from tests.bench.planted_world import PlantedWorld, planted_world
 from tests.bench.public_sets.tag_bench import known_of
-from tests.bench.tag_by_tag import PathlessRanker
+from tests.bench.tag_by_tag import DecoderRanker
 
 RESULTS = Path(__file__).with_name("results") / "planted.json"
 SPLIT = Cutoffs((date(2026, 1, 13),), date(2026, 1, 20), date(2026, 1, 27), 7)
@@ -61,7 +61,7 @@ RECENT_DAYS, FEWEST_EVENTS = 14, 10  # of users in the metric of planted interes
 SEED_OF_PERTURBATIONS = 20260201
 MIN_LOSS_OF_LAST_SESSION = 0.10
 MAX_SECONDS = 180.0
-LAST_SESSION_TWIN, PATHLESS_TWIN = "last session only", "without the other models' scores"
+LAST_SESSION_ONLY, WITHOUT_OTHER_SCORES = "last session only", "without the other models' scores"
 SEQUENCE_WEIGHT = 0.5
 READ = ("planted_at_3", "planted_at_5", "f1_at_5")  # five tags are emitted, so no metric is deeper
 Values = Mapping[str, Floats]  # by metric, one of each user
@@ -125,9 +125,9 @@ def ece(top_k: TopK) -> float:
 class Bench:
     """The parts of the benchmark in order; each adds to `result`."""
 
-    def __init__(self, plan: DemoPlan, recipe: TrainingConfig, seeds: Sequence[int], file: Path) -> None:
+    def __init__(self, plan: DemoPlan, config: TrainingConfig, seeds: Sequence[int], file: Path) -> None:
         self.console = Console(stderr=True)
-        self.recipe, self.seeds, self.file = recipe, seeds, file
+        self.config, self.seeds, self.file = config, seeds, file
         self.console.print("generating the shop", soft_wrap=True)
         world = planted_world(plan)
         self.known = known_of(world.history, SPLIT)
@@ -140,7 +140,7 @@ class Bench:
                 "split": dict(SPLIT.as_json()),
                 "seeds": list(seeds),
                 "size": {"name": "laptop", **asdict(SIZES["laptop"])},
-                "recipe": recipe.as_json(),
+                "recipe": config.as_json(),
                 "cutoffs_per_window": CUTOFFS_PER_WINDOW,
                 "paths": [{"name": path.name, **path.settings()} for path in PATHS],
                 "planted": f"interests held on the as-of day, of people with {FEWEST_EVENTS} events or more in "
@@ -161,30 +161,30 @@ class Bench:
             "ablations_without_paths": [],  # of the network without stacked features
         }
 
-    def course(
+    def training(
         self, size: NetworkConfig, paths: Sequence[Any] = PATHS, of: Any = PlantedTraining.of
     ) -> PlantedTraining:
         made: PlantedTraining = of(self.known, SPLIT, self.test_set, paths, CUTOFFS_PER_WINDOW, size)
         return made
 
-    def trained(self, name: str, course: PlantedTraining, seed: int) -> tuple[InterestTransformer, float]:
+    def trained(self, name: str, training: PlantedTraining, seed: int) -> tuple[InterestTransformer, float]:
         """Return the network and the seconds from the labels to it; `result` receives the CPU seconds."""
         worked = time.process_time()
         self.console.print(f"training {name}, seed {seed}", soft_wrap=True)
-        network, seconds = course.trained(replace(self.recipe, seed=seed), plain_lines(self.console))
-        seconds += course.seconds
-        worked = time.process_time() - worked + course.processor_seconds
+        network, seconds = training.trained(replace(self.config, seed=seed), plain_lines(self.console))
+        seconds += training.seconds
+        worked = time.process_time() - worked + training.processor_seconds
         self.result["trainings"].append({"name": name, "seed": seed, "seconds": seconds, "processor_seconds": worked})
         self.console.print(f"trained {name}, seed {seed}: {seconds:.0f} s, {worked:.0f} s of CPU time", soft_wrap=True)
         return network, seconds
 
     def methods(self) -> tuple[PlantedTraining, InterestTransformer, Values]:
         """Table of models; return the training, the network of the first seed, and its metrics by user."""
-        course = self.course(SIZES["laptop"])
+        training = self.training(SIZES["laptop"])
         of_seeds, networks, errors, seconds = [], [], [], []
         for seed in self.seeds:
-            network, took = self.trained("transformer", course, seed)
-            top_k = predict_top_k(course.ranker(network), self.test_set)
+            network, took = self.trained("transformer", training, seed)
+            top_k = predict_top_k(training.ranker(network), self.test_set)
             of_seeds.append(self.planted.values(top_k))
             networks.append(network)
             errors.append(ece(top_k))
@@ -199,17 +199,17 @@ class Bench:
             ),
         ]
         if len(networks) > 1:
-            top_k = predict_top_k(course.ranker(*networks), self.test_set)
+            top_k = predict_top_k(training.ranker(*networks), self.test_set)
             together = f"Transformer, {len(networks)} networks as one"
             rows.append(row(together, self.planted.values(top_k), mean, ece=ece(top_k), seconds=sum(seconds)))
         self.result["methods"] = rows
         self.write()
-        top_k = predict_top_k(FeaturesRanker.of(course, self.recipe), self.test_set)
+        top_k = predict_top_k(FeaturesRanker.of(training, self.config), self.test_set)
         values = self.planted.values(top_k)
-        rows.append(row("its stacked features added up, no network", values, mean, ece=None, seconds=course.seconds))
+        rows.append(row("its stacked features added up, no network", values, mean, ece=None, seconds=training.seconds))
         rows += self._baselines(mean)
         self.write()
-        return course, networks[0], of_seeds[0]
+        return training, networks[0], of_seeds[0]
 
     def _baselines(self, mean: Values) -> list[Result]:
         windows, validation = TrainingWindows(self.known, SPLIT), build_test_set(self.known, SPLIT, SPLIT.validation)
@@ -225,41 +225,41 @@ class Bench:
             rows.append(row(name, self.planted.values(top_k), mean, **facts))
         return rows
 
-    def ablations(self, course: PlantedTraining, network: InterestTransformer, whole: Values) -> None:
+    def ablations(self, training: PlantedTraining, network: InterestTransformer, whole: Values) -> None:
         """Table of ablations: first perturbed histories for the trained network, then networks trained again."""
         rows = self.result["ablations"]
         rows.append(row("all sessions, as trained", whole, None, kind="as trained"))
-        rows += self._perturbed(course, network, whole)
+        rows += self._perturbed(training, network, whole)
         self.write()
         laptop, seed = SIZES["laptop"], self.seeds[0]
-        twins = {
-            LAST_SESSION_TWIN: partial(self.course, laptop, of=PlantedTraining.of_last_sessions),
-            PATHLESS_TWIN: partial(self.course, laptop, ()),
-            "without session tokens": partial(self.course, replace(laptop, has_session_tokens=False)),
-            "without time bias": partial(self.course, replace(laptop, has_time_bias=False)),
-            "without its pointer head": partial(self.course, replace(laptop, has_pointer_head=False)),
-            "hierarchical memory": partial(self.course, replace(laptop, is_hierarchical=True)),
+        ablations = {
+            LAST_SESSION_ONLY: partial(self.training, laptop, of=PlantedTraining.of_last_sessions),
+            WITHOUT_OTHER_SCORES: partial(self.training, laptop, ()),
+            "without session tokens": partial(self.training, replace(laptop, has_session_tokens=False)),
+            "without time bias": partial(self.training, replace(laptop, has_time_bias=False)),
+            "without its pointer head": partial(self.training, replace(laptop, has_pointer_head=False)),
+            "hierarchical memory": partial(self.training, replace(laptop, is_hierarchical=True)),
         }
         newest = perturbed(self.test_set, last_sessions(self.test_set.past, 1))
-        for name, make_training in twins.items():
-            twin = make_training()
-            trained, seconds = self.trained(name, twin, seed)
-            top_k = predict_top_k(twin.ranker(trained), newest if name == LAST_SESSION_TWIN else self.test_set)
+        for name, make_training in ablations.items():
+            ablated = make_training()
+            trained, seconds = self.trained(name, ablated, seed)
+            top_k = predict_top_k(ablated.ranker(trained), newest if name == LAST_SESSION_ONLY else self.test_set)
             values = self.planted.values(top_k)
             rows.append(row(name, values, whole, kind="trained again", seconds=seconds))
-            if name == PATHLESS_TWIN:
+            if name == WITHOUT_OTHER_SCORES:
                 alone = [row("all sessions, as trained", values, None, kind="as trained")]
-                self.result["ablations_without_paths"] = [*alone, *self._perturbed(twin, trained, values)]
+                self.result["ablations_without_paths"] = [*alone, *self._perturbed(ablated, trained, values)]
             self.write()
 
     def readings(self) -> None:
         """Both decoders of the paper, of one network without stacked features: a softmax over tags for each interest,
         and the tags one by one."""
-        self.recipe = replace(self.recipe, weights=replace(self.recipe.weights, sequence=SEQUENCE_WEIGHT))
-        course = self.course(replace(SIZES["laptop"], has_tag_sequence_decoder=True), ())
-        network, seconds = self.trained("both decoders", course, self.seeds[0])
+        self.config = replace(self.config, weights=replace(self.config.weights, sequence=SEQUENCE_WEIGHT))
+        training = self.training(replace(SIZES["laptop"], has_tag_sequence_decoder=True), ())
+        network, seconds = self.trained("both decoders", training, self.seeds[0])
         mixture, one_by_one = (
-            self.planted.values(predict_top_k(PathlessRanker(course.ranker(network), is_tag_by_tag), self.test_set))
+            self.planted.values(predict_top_k(DecoderRanker(training.ranker(network), is_tag_by_tag), self.test_set))
             for is_tag_by_tag in (False, True)
         )
         kept = {metric: mixture[metric] for metric in READ}
@@ -268,11 +268,11 @@ class Bench:
             row("tags one by one", {metric: one_by_one[metric] for metric in READ}, kept),
         ]
 
-    def _perturbed(self, course: PlantedTraining, network: InterestTransformer, whole: Values) -> list[Result]:
+    def _perturbed(self, training: PlantedTraining, network: InterestTransformer, whole: Values) -> list[Result]:
         """Return the metrics of the network and its stacked features on perturbed histories."""
         rows = []
         for name, alter in perturbations(np.random.default_rng(SEED_OF_PERTURBATIONS)).items():
-            top_k = predict_top_k(course.ranker(network), perturbed(self.test_set, alter(self.test_set.past)))
+            top_k = predict_top_k(training.ranker(network), perturbed(self.test_set, alter(self.test_set.past)))
             rows.append(row(name, self.planted.values(top_k), whole, kind="shown"))
         return rows
 
@@ -296,7 +296,7 @@ def falls_short(result: Mapping[str, Any]) -> list[str]:
         elif "is_seed" in one and one["seconds"] > MAX_SECONDS:
             lines.append(f"{one['name']}: trained in {one['seconds']:.0f} s, expected {MAX_SECONDS:.0f} at most")
     for one in result["ablations"]:
-        if one["name"] in ("last session", LAST_SESSION_TWIN):
+        if one["name"] in ("last session", LAST_SESSION_ONLY):
             lost = -one["above_reference"]["planted_at_3"]["mean"]
             if lost < MIN_LOSS_OF_LAST_SESSION:
                 lines.append(
@@ -317,8 +317,8 @@ def main() -> None:
     except ValueError:
         parser.error(f"--seeds {arguments.seeds}: expected whole numbers with commas between them, such as 1,2,3")
     plan = DemoPlan(users=400) if arguments.quick else DemoPlan()
-    recipe = TrainingConfig(epochs=1) if arguments.quick else TrainingConfig()
-    bench = Bench(plan, recipe, seeds, RESULTS.with_name("planted-quick.json") if arguments.quick else RESULTS)
+    config = TrainingConfig(epochs=1) if arguments.quick else TrainingConfig()
+    bench = Bench(plan, config, seeds, RESULTS.with_name("planted-quick.json") if arguments.quick else RESULTS)
     if arguments.readings:
         bench.readings()
         print(json.dumps(bench.result["readings"], indent=1))

@@ -125,8 +125,8 @@ class FeaturesRanker:
     weight_P: Floats
 
     @classmethod
-    def of(cls, course: PlantedTraining, training_config: TrainingConfig) -> "FeaturesRanker":
-        return cls(course.features, fit_feature_weights(course.windows[-1], training_config.weights).numpy())
+    def of(cls, training: PlantedTraining, training_config: TrainingConfig) -> "FeaturesRanker":
+        return cls(training.features, fit_feature_weights(training.windows[-1], training_config.weights).numpy())
 
     def scores_UT(self, past: History) -> Floats:
         return np.asarray(softmax(self.features.predicted_UTP(past) @ self.weight_P, axis=1), np.float64)

@@ -19,7 +19,7 @@ UNRANKED = -1e3
 
 
 @dataclass(frozen=True, eq=False)
-class PathlessRanker:
+class DecoderRanker:
     """Scores of one network alone, by the mixture of its interests or by the tags that it emits."""
 
     of: FittedTransformer

@@ -38,7 +38,7 @@ from tests.bench.public_sets.sets import ALL_USERS, TAOBAO_SPLIT, taobao_split
 from tests.bench.public_sets.tag_bench import METRICS, known_of
 from tests.bench.public_sets.taobao import read_taobao
 from tests.bench.public_sets.taobao_models import STACKED, TAOBAO_GRIDS, TRIAL_GRIDS
-from tests.bench.tag_by_tag import PathlessRanker
+from tests.bench.tag_by_tag import DecoderRanker
 
 RESULTS = Path(__file__).with_name("results") / "taobao_transformer.json"
 BASELINES = RESULTS.with_name("baselines.json")
@@ -97,21 +97,21 @@ def evaluate_seeds(
 
 def bench_tag_by_tag(windows: TrainingWindows, test: TestSet, model: TransformerModel) -> Result:
     """Train one network with the loss of the tag-by-tag decoder; return the F1@5 of both its outputs."""
-    recipe = replace(
+    config = replace(
         model.training_config,
         epochs=SEQUENCE_EPOCHS,
         weights=replace(model.training_config.weights, sequence=SEQUENCE_WEIGHT),
     )
-    ranker = fit_as_of(replace(model, networks=1, training_config=recipe), windows, windows.histories, test.cutoff)
+    ranker = fit_as_of(replace(model, networks=1, training_config=config), windows, windows.histories, test.cutoff)
     assert isinstance(ranker, FittedTransformer)
     value_of = {
-        name: _f1_at_5_of(predict_top_k(PathlessRanker(ranker, is_tag_by_tag), test))
+        name: _f1_at_5_of(predict_top_k(DecoderRanker(ranker, is_tag_by_tag), test))
         for name, is_tag_by_tag in (("mixture", False), ("tag by tag", True))
     }
     with_paths = _f1_at_5_of(predict_top_k(ranker, test))
     none = 0 * with_paths
     return {
-        "recipe": recipe.as_json(),
+        "recipe": config.as_json(),
         "f1_at_5": {
             "with_paths": asdict(paired_difference(with_paths, none)),
             **{name: asdict(paired_difference(value_U, none)) for name, value_U in value_of.items()},

@@ -15,18 +15,18 @@ from tests.bench.public_sets.next_item import LeaveOneOut, ndcg_U, ranks_U
 class NextItemModel:
     """A network; fitting keeps the epoch with the best nDCG@10 on `validation`."""
 
-    recipe: ItemTrainingConfig
+    config: ItemTrainingConfig
     validation: LeaveOneOut
     progress: Progress = lambda step: None
     name: str = "next-item net"
 
     def settings(self) -> Mapping[str, Any]:
-        return self.recipe.as_json()
+        return self.config.as_json()
 
     def fit(self, known: Interactions) -> NetRanker:
         """Return the trained network. known: without the target items of `validation`."""
 
         def validate(net: NextItemNet) -> float:
-            return float(ndcg_U(ranks_U(NetRanker(net), self.validation, self.recipe.newest)).mean())
+            return float(ndcg_U(ranks_U(NetRanker(net), self.validation, self.config.newest)).mean())
 
-        return NetRanker(train_net(known, self.recipe, validate, self.progress))
+        return NetRanker(train_net(known, self.config, validate, self.progress))

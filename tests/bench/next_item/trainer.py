@@ -57,32 +57,32 @@ Validate = Callable[[NextItemNet], float]
 
 
 def train_net(
-    interactions: Interactions, recipe: ItemTrainingConfig, validate: Validate, progress: Progress = lambda step: None
+    interactions: Interactions, config: ItemTrainingConfig, validate: Validate, progress: Progress = lambda step: None
 ) -> NextItemNet:
     """Return the averaged net at the epoch with the highest value of `validate`.
 
     The same arguments make the same weights on one thread, bit for bit. Sets the global seed of torch.
     Raises ValueError if no user has two steps.
     """
-    steps = recipe.epochs * batches_of_epoch(interactions, recipe.newest, recipe.tokens_at_once)
+    steps = config.epochs * batches_of_epoch(interactions, config.newest, config.tokens_at_once)
     if not steps:
         raise ValueError("no user has two steps, expected one such user at least: a network learns which item follows")
-    torch.manual_seed(recipe.seed)
-    net = NextItemNet(recipe.size, interactions.items)
-    average = WeightAverage(net, recipe.averaging)
+    torch.manual_seed(config.seed)
+    net = NextItemNet(config.size, interactions.items)
+    average = WeightAverage(net, config.averaging)
     optimizer = torch.optim.AdamW(
-        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98), fused=True
+        net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98), fused=True
     )
     best, best_score, step, tokens, seconds = average.network, -np.inf, 0, 0, 0.0
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(1, config.epochs + 1):
         begun = time.perf_counter()
-        random = np.random.default_rng([recipe.seed, epoch])
-        draw = torch.Generator().manual_seed(recipe.seed * SHARED_SEED + epoch)
-        for window in windows(interactions, recipe.newest, recipe.tokens_at_once, random):
+        random = np.random.default_rng([config.seed, epoch])
+        draw = torch.Generator().manual_seed(config.seed * SHARED_SEED + epoch)
+        for window in windows(interactions, config.newest, config.tokens_at_once, random):
             for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * lr_schedule(step, steps, recipe.warm_up_steps)
+                group["lr"] = config.learning_rate * lr_schedule(step, steps, config.warm_up_steps)
             expected_RD = net(window.read)[window.read.is_real_BL()]
-            negative_K = shared_negatives(interactions.items, recipe.negatives, draw)
+            negative_K = shared_negatives(interactions.items, config.negatives, draw)
             loss = next_item_loss(expected_RD, window.target_R, net.item.weight, negative_K)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -96,7 +96,7 @@ def train_net(
                 )
             )
         seconds += time.perf_counter() - begun
-        if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
+        if epoch % config.validate_every == 0 or epoch == config.epochs:
             validation_score = validate(average.network)
             progress(ItemProgress(epoch, step, steps, float(loss.detach()), tokens, seconds, validation_score))
             if validation_score > best_score:

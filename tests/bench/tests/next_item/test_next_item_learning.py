@@ -20,7 +20,7 @@ from tests.bench.public_sets.item_models import PopularItems
 from tests.bench.public_sets.next_item import TEST, VALIDATION, hits_U, leave_one_out, ndcg_U, ranks_U
 
 InteractionsOf = Callable[[list[list[int]]], Interactions]
-RECIPE = ItemTrainingConfig(
+CONFIG = ItemTrainingConfig(
     size=ItemSize(width=16, heads=2, blocks=1, places=32, dropout=0.1),
     epochs=6, newest=10, tokens_at_once=100, negatives=12, learning_rate=1e-2, warm_up_steps=5, validate_every=2,
 )  # fmt: skip
@@ -57,7 +57,7 @@ def test_negatives_are_different_and_have_the_given_count() -> None:
 
 
 def train(interactions: Interactions, **changes: Any) -> dict[str, torch.Tensor]:
-    return train_net(interactions, replace(RECIPE, **changes), validate=lambda net: 0.0).state_dict()
+    return train_net(interactions, replace(CONFIG, **changes), validate=lambda net: 0.0).state_dict()
 
 
 def test_two_trainings_of_one_seed_are_equal_bit_for_bit(
@@ -74,7 +74,7 @@ def test_two_trainings_of_one_seed_are_equal_bit_for_bit(
     [
         {"newest": 6}, {"tokens_at_once": 50}, {"negatives": 5}, {"learning_rate": 5e-3}, {"warm_up_steps": 9},
         {"weight_decay": 1.0}, {"averaging": 0.5}, {"epochs": 3}, {"validate_every": 1},
-        {"size": replace(RECIPE.size, dropout=0.0)},
+        {"size": replace(CONFIG.size, dropout=0.0)},
     ],
 )  # fmt: skip
 def test_each_setting_changes_the_outcome(
@@ -92,7 +92,7 @@ def test_the_best_epoch_of_the_validation_is_kept(interactions_of: InteractionsO
         return [0.1, 0.3, 0.2][len(seen) - 1]
 
     progress: list[ItemProgress] = []
-    best = train_net(interactions_of(lives), RECIPE, validate, progress.append)
+    best = train_net(interactions_of(lives), CONFIG, validate, progress.append)
     assert len(seen) == 3 and torch.equal(best.item.weight, seen[1])
     assert [one.validation_score for one in progress if one.validation_score is not None] == [0.1, 0.3, 0.2]
     assert progress[-1].epoch == 6 and progress[-1].tokens > 6 * 120
@@ -100,7 +100,7 @@ def test_the_best_epoch_of_the_validation_is_kept(interactions_of: InteractionsO
 
 def test_a_log_without_two_steps_of_a_user_is_refused(interactions_of: InteractionsOf) -> None:
     with pytest.raises(ValueError, match="no user has two steps"):
-        train_net(interactions_of([[1], [2]]), RECIPE, validate=lambda net: 0.0)
+        train_net(interactions_of([[1], [2]]), CONFIG, validate=lambda net: 0.0)
 
 
 def test_a_planted_order_is_learned_where_popularity_fails(
@@ -108,7 +108,7 @@ def test_a_planted_order_is_learned_where_popularity_fails(
 ) -> None:
     interactions = interactions_of(lives)
     validation, test = leave_one_out(interactions, VALIDATION), leave_one_out(interactions, TEST)
-    model = NextItemModel(replace(RECIPE, epochs=20), validation)
+    model = NextItemModel(replace(CONFIG, epochs=20), validation)
     net, popular = model.fit(validation.past), PopularItems().fit(validation.past)
     reached, counted = (float(ndcg_U(ranks_U(one, test, 10)).mean()) for one in (net, popular))
     assert reached > 1.5 * counted
@@ -122,7 +122,7 @@ def test_a_blend_adds_logarithms_and_its_weight_matters(
     interactions = interactions_of(lives)
     test = leave_one_out(interactions, TEST)
     popular = PopularItems().fit(test.past)
-    model = NextItemModel(RECIPE, leave_one_out(interactions, VALIDATION)).fit(
+    model = NextItemModel(CONFIG, leave_one_out(interactions, VALIDATION)).fit(
         leave_one_out(interactions, VALIDATION).past
     )
     prior_BV, net_BV = log_probability_BV(popular, test.past), model.scores_BV(test.past)
@@ -147,7 +147,7 @@ def test_the_learning_rate_rises_then_falls_to_zero() -> None:
 
 def test_an_average_of_weights_forgets_its_start() -> None:
     network = torch.nn.Linear(2, 1)
-    average = WeightAverage(network, keep=0.9)
+    average = WeightAverage(network, decay=0.9)
     with torch.no_grad():
         network.weight.fill_(7.0)
     average.update(network)

@@ -3,7 +3,7 @@
 Reads the landed Parquet files and writes Parquet (zstd). It has no gates, no branch and no lease. The seconds of each
 step go to stdout as JSON.
 
-python -m tests.bench.duckdb_twin --landing HOME/landing --key-file HOME/pseudonym.key --out FOLDER
+python -m tests.bench.duckdb_steps --landing HOME/landing --key-file HOME/pseudonym.key --out FOLDER
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.bench.bench_home import DATA_STEPS, TOML
 SQL = Path(__file__).with_name("duckdb_sql")
 
 
-def run_twin(landing: Path, key: bytes, out: Path, threads: int, memory: str) -> dict[str, float]:
+def run_duckdb(landing: Path, key: bytes, out: Path, threads: int, memory: str) -> dict[str, float]:
     """Run the three steps one after the other; return the seconds of each."""
     out.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--memory", default="8GB")
     arguments = parser.parse_args()
     key = arguments.key_file.read_text().strip().encode()
-    print(json.dumps(run_twin(arguments.landing, key, arguments.out, arguments.threads, arguments.memory)))
+    print(json.dumps(run_duckdb(arguments.landing, key, arguments.out, arguments.threads, arguments.memory)))
 
 
 if __name__ == "__main__":
