@@ -17,7 +17,7 @@ from orchestration.operators import CommandStep, SparkStep, free_lease
 from pipeline.errors import InputError, UsageError
 from pipeline.runner.commands import TASKS, job_file, score_arguments, train_arguments
 from pipeline.settings import ROOT
-from pipeline.warehouse.tables import NIGHT_TABLES, branch_of
+from pipeline.warehouse.names import NIGHT_TABLES, branch_of
 
 MODEL = f"exec {shlex.quote(sys.executable)} -m model"  # exec, so that signals reach the model's process
 MACROS = {

@@ -16,8 +16,9 @@ from pipeline.errors import exit_with_message
 from pipeline.transforms.item_clusters import item_clusters
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.clusters import add_version, newest_tags, newest_versions, sources_to_train, version_of
+from pipeline.warehouse.names import clusters_run_id
 from pipeline.warehouse.step import run_step
-from pipeline.warehouse.tables import clusters_run_id, table
+from pipeline.warehouse.tables import table
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pipeline.landing.zone import LandingZone
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
-from pipeline.warehouse.tables import require_run_id
+from pipeline.warehouse.names import require_run_id
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.days import DayRange
 from pipeline.local.spark_config import conf_folder
 from pipeline.settings import ROOT, Settings
-from pipeline.warehouse.tables import branch_of, clusters_run_id, default_run_id
+from pipeline.warehouse.names import branch_of, clusters_run_id, default_run_id
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from pipeline.runner.commands import (
 from pipeline.runner.process import StepFailed, run_command
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse.lease import Lease
-from pipeline.warehouse.tables import clusters_run_id, default_run_id
+from pipeline.warehouse.names import clusters_run_id, default_run_id
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -7,7 +7,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from pipeline.errors import InputError
 from pipeline.warehouse import run_log
-from pipeline.warehouse.tables import BRANCH_PREFIX, NIGHT_TABLES, table
+from pipeline.warehouse.names import BRANCH_PREFIX, NIGHT_TABLES
+from pipeline.warehouse.tables import table
 
 MAIN = "main"
 

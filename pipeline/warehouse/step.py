@@ -14,8 +14,9 @@ from pipeline.quality import gates
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse import branches
 from pipeline.warehouse.lease import Lease
+from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.run_log import StepClock
-from pipeline.warehouse.tables import branch_of, create_tables, default_run_id, require_run_id
+from pipeline.warehouse.tables import create_tables
 
 
 @dataclass(frozen=True)

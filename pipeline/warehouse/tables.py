@@ -1,51 +1,19 @@
-"""The tables of `sql/ddl`: their names, their creation, and the columns that an existing one lacks.
-
-Names of branches and runs are here too. Spark is imported only by the functions that need it, since the terminal and
-the orchestrator use the names.
-"""
+"""The tables of `sql/ddl`: their creation, and the columns that an existing one lacks."""
 
 import json
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import InputError
 from pipeline.settings import ROOT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.types import DataType, StructType
 
-BRANCH_PREFIX = "night_"
 NAMESPACE = "interest"
-# Written on the branch of a run and published together.
-NIGHT_TABLES = (
-    "events", "rejects", "items", "item_clusters", "device_users", "sessions", "sequences", "profiles", "runs",
-)  # fmt: skip
 DDL = ROOT / "sql" / "ddl"
-
-
-def branch_of(day: date) -> str:
-    """Return the branch that a run of `day` (of a range: its last day) writes to."""
-    return f"{BRANCH_PREFIX}{day:%Y%m%d}"
-
-
-def default_run_id(day: date) -> str:
-    """Return the run id that steps typed one by one in a terminal share."""
-    return f"terminal_{day:%Y%m%d}"
-
-
-def clusters_run_id(through: date) -> str:
-    """Return the default run id of a training of item clusters."""
-    return f"clusters_{through:%Y%m%d}"
-
-
-def require_run_id(run_id: str) -> str:
-    """Return the run id. Raises UsageError if it cannot name a folder."""
-    if not run_id or not all(letter.isalnum() or letter in "_.-" for letter in run_id):
-        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only")
-    return run_id
 
 
 def table(name: str) -> str:

@@ -8,7 +8,7 @@ import duckdb
 
 from pipeline.local.spark_config import CATALOG, pyiceberg_properties
 from pipeline.settings import Settings
-from pipeline.warehouse.tables import branch_of
+from pipeline.warehouse.names import branch_of
 
 TABLES = ("events", "rejects", "items", "sessions", "sequences")
 MICROS = "lambda moment: epoch_us(moment)"

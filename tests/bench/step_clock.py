@@ -4,7 +4,7 @@ from datetime import date
 
 from pipeline.local.spark_config import CATALOG, pyiceberg_properties
 from pipeline.settings import Settings
-from pipeline.warehouse.tables import branch_of
+from pipeline.warehouse.names import branch_of
 
 
 def own_seconds(settings: Settings, step: str, day: date) -> float:

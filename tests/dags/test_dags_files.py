@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.warehouse.tables import NIGHT_TABLES
+from pipeline.warehouse.names import NIGHT_TABLES
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 HEAVY = (

@@ -1,0 +1,34 @@
+"""Names of branches, runs and tables that the terminal, the DAGs and the jobs share. Imports no Spark."""
+
+from datetime import date
+
+from pipeline.errors import UsageError
+
+BRANCH_PREFIX = "night_"
+
+# Written on the branch of a run and published together.
+NIGHT_TABLES = (
+    "events", "rejects", "items", "item_clusters", "device_users", "sessions", "sequences", "profiles", "runs",
+)  # fmt: skip
+
+
+def branch_of(day: date) -> str:
+    """Return the branch that a run of `day` (of a range: its last day) writes to."""
+    return f"{BRANCH_PREFIX}{day:%Y%m%d}"
+
+
+def default_run_id(day: date) -> str:
+    """Return the run id that steps typed one by one in a terminal share."""
+    return f"terminal_{day:%Y%m%d}"
+
+
+def clusters_run_id(through: date) -> str:
+    """Return the default run id of a training of item clusters."""
+    return f"clusters_{through:%Y%m%d}"
+
+
+def require_run_id(run_id: str) -> str:
+    """Return the run id. Raises UsageError if it cannot name a folder."""
+    if not run_id or not all(letter.isalnum() or letter in "_.-" for letter in run_id):
+        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only")
+    return run_id
