@@ -125,3 +125,9 @@ def world() -> World:
 @pytest.fixture(scope="session")
 def shop() -> World:
     return make_shop(users=1200, days=35, seed=1)
+
+
+@pytest.fixture(scope="session")
+def long_shop() -> World:
+    """A shop of enough weeks that boosting-1 is ahead of counts-1 with room to spare."""
+    return make_shop(users=1200, days=63, seed=1)

@@ -212,10 +212,11 @@ def test_unreadable_catalog_settings_may_be_mended_and_tried_again(tmp_path: Pat
 
 
 def test_what_training_promotes_scores_the_nights_after(
-    catalog: SqlCatalog, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: SqlCatalog, long_shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shop = long_shop
     sequences = make_table(catalog, SEQUENCES)
-    for weeks in (4, 3, 2, 1, 0):
+    for weeks in range(8, -1, -1):
         sequences.append(shop.until(shop.last_day - timedelta(days=7 * weeks)))
     monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
     monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(SETTINGS_GRID[:1])})
