@@ -1,12 +1,13 @@
 """Settings: where a value comes from, and the errors about wrong ones."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.settings import ROOT, home_from_environment, load_settings
+from pipeline.settings import ROOT, code_version, home_from_environment, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +119,9 @@ def test_the_results_hash_depends_on_what_can_change_a_row_only(tmp_path: Path) 
     assert load_settings(sequence_length=64).results_hash([toml]) != plain
     toml.write_text('name = "store"')
     assert load_settings().results_hash([toml]) != plain
+
+
+def test_a_machine_without_git_has_a_version(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert code_version().startswith(version("throughline"))
+    monkeypatch.setenv("PATH", str(home))
+    assert code_version() == version("throughline")
