@@ -42,9 +42,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     """Return the one session of the run: two cores, no catalog, loopback only; Iceberg if it has been fetched."""
     from pyspark.sql import SparkSession
 
+    from pipeline.local.java import prepare_java
+    from pipeline.settings import Settings
+
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     folder = tmp_path_factory.mktemp("spark")
+    os.environ["JAVA_HOME"] = str(prepare_java(Settings(home=folder)).home)
     os.environ["SPARK_CONF_DIR"] = str(folder)  # an empty one: no catalog, no jars
     options = {
         "spark.driver.bindAddress": "127.0.0.1",

@@ -13,7 +13,8 @@ from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.airflow import airflow_program, is_up
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, passwords_file
-from pipeline.local.preflight import require_free_space, require_jdk
+from pipeline.local.java import require_java
+from pipeline.local.preflight import require_free_space
 from pipeline.local.spark_config import JARS, fetched_jars
 from pipeline.settings import Settings
 
@@ -26,7 +27,7 @@ def run_checks(settings: Settings, console: Console) -> bool:
         ("Python", lambda: f"{sys.version.split()[0]} in {sys.prefix}"),
         ("packages", lambda: ", ".join(f"{name} {version(name)}" for name in PACKAGES)),
         ("torch", _torch),
-        ("JDK", require_jdk),
+        ("Java", lambda: str(require_java(settings))),
         ("home", lambda: _home(settings)),
         ("disk", lambda: _disk(settings)),
         ("jars", lambda: _jars(settings)),

@@ -1,15 +1,8 @@
-"""The configuration of Spark and PyIceberg: catalog, jars, memory, and an archive of the JVM's classes.
+"""The configuration of Spark and PyIceberg: catalog, jars and memory.
 
 `<home>/conf` is both SPARK_CONF_DIR and PYICEBERG_HOME. The files hold a password, so they are mode 600.
-
-Every step starts its own JVM, which spends a quarter of a small step's processor time on loading classes. An archive
-of these classes lets later starts map them into memory instead (JEP 350, dynamic class data sharing). A JVM ignores an
-archive that another JDK or other jars made.
 """
 
-import os
-import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,7 +18,6 @@ PACKAGES = "spark.jars.packages"
 # The quick compiler alone halves the processor time of a step on a log of a laptop's size, since its JVM starts fresh.
 # A long local run overrides it by the setting `spark_options`.
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
-QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # no warning about an archive that does not match
 
 LOG4J = """\
 rootLogger.level = warn
@@ -141,7 +133,7 @@ def _one_machine(settings: Settings) -> dict[str, str]:
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": QUICK_JVM + archive_options(settings),
+        "spark.driver.extraJavaOptions": QUICK_JVM,
     }
 
 
@@ -160,51 +152,5 @@ def _jars(settings: Settings) -> dict[str, str]:
     """
     fetched, own = fetched_jars(settings), settings.spark_options.get(PACKAGES)
     if fetched and not own and is_one_machine(settings):
-        return {"spark.driver.extraClassPath": class_path(fetched)}
+        return {"spark.driver.extraClassPath": ":".join(str(jar.resolve()) for jar in fetched)}
     return {PACKAGES: ",".join([*JARS, *([own] if own else [])]), "spark.jars.ivy": str(settings.home / "jars")}
-
-
-def class_path(jars: list[Path]) -> str:
-    """Return a class path that begins with jars. An archive holds no class that comes after a folder, such as conf."""
-    return ":".join([*(str(jar.resolve()) for jar in jars), f"{spark_jars()}/*"])
-
-
-def spark_jars() -> Path:
-    """Return the folder of the jars that PySpark brings, without importing it."""
-    found = find_spec("pyspark")
-    assert found and found.submodule_search_locations
-    return Path(found.submodule_search_locations[0]) / "jars"
-
-
-def java() -> Path | None:
-    """Return the program that starts the JVM, found as Spark finds it; None if there is none."""
-    home = os.environ.get("JAVA_HOME")
-    found = os.path.join(home, "bin", "java") if home else shutil.which("java")
-    return Path(found) if found and os.path.isfile(found) else None
-
-
-def class_archive(settings: Settings) -> Path:
-    return settings.home / "jars" / "classes.jsa"
-
-
-def is_archive_fresh(settings: Settings) -> bool:
-    """Return whether an archive is newer than the JDK and Spark's jars.
-
-    An empty archive says that recording failed with this JDK; it counts as fresh, so recording is not tried again.
-    """
-    file, jvm = class_archive(settings), java()
-    if not file.is_file() or jvm is None:
-        return False
-    return file.stat().st_mtime > max(origin.stat().st_ctime for origin in (jvm.resolve(), spark_jars()))
-
-
-def archive_options(settings: Settings) -> str:
-    """Return the options by which a JVM maps the archive; none if there is no archive."""
-    file = class_archive(settings)
-    is_recorded = file.is_file() and file.stat().st_size > 0
-    return f" -XX:SharedArchiveFile={file.resolve()} {QUIET}" if is_recorded else ""
-
-
-def recording_options(file: Path) -> str:
-    """Return the options by which a JVM writes an archive when it ends."""
-    return f" -XX:ArchiveClassesAtExit={file} {QUIET}"

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.days import DayRange
+from pipeline.local.java import find_java
 from pipeline.local.spark_config import conf_folder
 from pipeline.settings import ROOT, Settings
 from pipeline.warehouse.names import branch_of, clusters_run_id, default_run_id
@@ -57,11 +58,6 @@ def replace_source_command(toml: Path, run_id: str) -> CommandLine:
 
 def tables_command() -> CommandLine:
     return _spark("tables")
-
-
-def classes_command(java_options: str) -> CommandLine:
-    """Return the process whose JVM, started with `java_options`, records the classes that steps load."""
-    return _spark("classes", options=("--driver-java-options", java_options))
 
 
 def step_commands(
@@ -120,11 +116,12 @@ def job_file(job: str) -> Path:
 
 
 def step_environment(settings: Settings) -> Mapping[str, str]:
-    """Return the environment of a step: the configuration of Spark and PyIceberg, and the settings of the model."""
+    """Return the environment of a step: Java, the configuration of Spark and PyIceberg, the settings of the model."""
     conf = str(conf_folder(settings))
     return {
         **os.environ,
         "THROUGHLINE_HOME": str(settings.home),
+        "JAVA_HOME": str(find_java(settings).home),
         "SPARK_CONF_DIR": conf,
         "PYICEBERG_HOME": conf,
         "PYSPARK_PYTHON": sys.executable,
@@ -134,9 +131,9 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
     }
 
 
-def _spark(job: str, *arguments: str, options: tuple[str, ...] = ()) -> CommandLine:
+def _spark(job: str, *arguments: str) -> CommandLine:
     submit = Path(sys.executable).parent / "spark-submit"
-    return CommandLine(job, (str(submit), *options, "--name", job, str(job_file(job)), *arguments))
+    return CommandLine(job, (str(submit), "--name", job, str(job_file(job)), *arguments))
 
 
 def _model(command: str, *arguments: str) -> CommandLine:

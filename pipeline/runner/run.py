@@ -13,26 +13,16 @@ from pipeline.days import DayRange
 from pipeline.local import postgres
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
 from pipeline.local.preflight import run_preflight
-from pipeline.local.spark_config import (
-    QUICK_JVM,
-    class_archive,
-    conf_folder,
-    fetched_jars,
-    is_archive_fresh,
-    is_one_machine,
-    recording_options,
-    write_configuration,
-)
+from pipeline.local.spark_config import conf_folder, fetched_jars, write_configuration
 from pipeline.runner.commands import (
     NEWEST_MODEL,
     CommandLine,
-    classes_command,
     clusters_command,
     step_commands,
     step_environment,
     tables_command,
 )
-from pipeline.runner.process import StepFailed, run_command
+from pipeline.runner.process import run_command
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import clusters_run_id, default_run_id
@@ -44,36 +34,13 @@ if TYPE_CHECKING:
 def prepare_environment(console: Console) -> Settings:
     """Check the machine and start what a step needs. The first start fetches Spark's jars and creates the tables."""
     settings = load_settings()
-    run_preflight(settings)
+    java = run_preflight(settings)
     if not fetched_jars(settings):
+        console.print(f"first start: Spark runs on Java {java}", highlight=False)
         console.print("first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB) into THROUGHLINE_HOME/jars")
         run_all([tables_command()], settings, console, "setup")
         write_configuration(settings)
-    if is_one_machine(settings) and not is_archive_fresh(settings):
-        _record_classes(settings, console)
     return settings
-
-
-def _record_classes(settings: Settings, console: Console) -> None:
-    """Record the classes that a night loads. Steps run without the archive too, so a failure is a warning."""
-    console.print("first start: recording the classes of Spark's JVM (200 MB), so that later starts are quicker")
-    file = class_archive(settings)
-    recorded = file.with_suffix(f".{os.getpid()}")
-    file.unlink(missing_ok=True)  # of another JDK or other jars
-    write_configuration(settings)
-    try:
-        run_all([classes_command(QUICK_JVM + recording_options(recorded))], settings, console, "setup")
-        recorded.replace(file)
-    except (StepFailed, OSError) as failure:
-        console.print(
-            f"[yellow]warning:[/] the classes could not be recorded, so steps start more slowly: {failure}\n"
-            f"  to try again: rm {file}",
-            highlight=False,
-        )
-        file.touch()
-    finally:
-        recorded.unlink(missing_ok=True)
-    write_configuration(settings)
 
 
 def run_all(commands: Sequence[CommandLine], settings: Settings, console: Console, log_name: str) -> None:

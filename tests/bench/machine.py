@@ -2,26 +2,25 @@
 
 import os
 import platform
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
-from pipeline.settings import code_version
+from pipeline.local.java import find_java
+from pipeline.settings import code_version, load_settings
 
 
 def machine() -> dict[str, object]:
     """Describe processor, memory, load and versions."""
     cpus = [line for line in _read("/proc/cpuinfo") if line.startswith("model name")]
-    java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
     return {
         "processor": cpus[0].split(":", 1)[1].strip() if cpus else platform.processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load_average_at_start": [round(load, 1) for load in os.getloadavg()],
         "system": platform.platform(),
-        "java": java[0] if java else "none",
+        "java": find_java(load_settings()).version,
         "versions": {name: version(name) for name in ("pyspark", "duckdb", "pyarrow", "great-expectations")},
         "python": platform.python_version(),
         "code": code_version(),

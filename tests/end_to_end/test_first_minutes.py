@@ -15,26 +15,6 @@ def only_line(text: str) -> str:
     return lines[0]
 
 
-def test_no_jdk(bare_installation: Any, tmp_path: Path) -> None:
-    done = bare_installation.call("run", "--day", "2026-01-05", PATH=str(tmp_path), JAVA_HOME="")
-    assert done.returncode == 3
-    assert "no JDK found (no `java` on the PATH)" in only_line(done.stderr)
-    assert "install a JDK 17 or 21" in done.stderr
-    assert not bare_installation.home.exists()
-
-
-def test_a_jdk_that_spark_does_not_run_on(bare_installation: Any, tmp_path: Path) -> None:
-    java = tmp_path / "jdk" / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n")
-    java.chmod(0o755)
-    done = bare_installation.call("setup", JAVA_HOME=str(tmp_path / "jdk"))
-    assert done.returncode == 3
-    assert "11.0.2" in only_line(done.stderr)
-    assert "Spark 4.1 runs on 17 or 21" in done.stderr
-    assert not bare_installation.home.exists()
-
-
 def test_a_busy_port(bare_installation: Any) -> None:
     with socket.socket() as other_program:
         other_program.bind(("127.0.0.1", 0))

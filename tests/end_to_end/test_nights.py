@@ -5,14 +5,11 @@ The tests share one installation, and each begins where the one before ended.
 
 import gzip
 import json
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from pipeline.local.spark_config import java, spark_defaults
 
 pytestmark = pytest.mark.end_to_end
 
@@ -74,16 +71,6 @@ def test_only_pseudonyms_are_stored(nights: Any, shop: Any) -> None:
     logs = "".join(file.read_text(errors="replace") for file in (nights.home / "logs").rglob("*.log"))
     assert key not in logs
     assert (nights.home / "pseudonym.key").stat().st_mode & 0o777 == 0o600
-
-
-def test_steps_map_the_classes_that_the_first_start_recorded(nights: Any) -> None:
-    """A JVM that requires the archive of classes starts, so the archive matches its class path."""
-    defaults = spark_defaults(nights.settings())
-    options = defaults["spark.driver.extraJavaOptions"].split()
-    assert [one for one in options if one.startswith("-XX:SharedArchiveFile=")]
-    command = [str(java()), "-Xshare:on", *options, "-cp", defaults["spark.driver.extraClassPath"], "-version"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_bots_are_kept_out_of_sequences_but_not_deleted(nights: Any) -> None:

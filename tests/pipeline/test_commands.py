@@ -11,7 +11,6 @@ from pipeline.days import day_range
 from pipeline.runner.commands import (
     STEPS,
     CommandLine,
-    classes_command,
     clusters_command,
     evaluate_command,
     land_command,
@@ -44,7 +43,6 @@ RENDERED = {
     "evaluate": [evaluate_command(DAY.last, 7), evaluate_command(DAY.last, 1, "try-1")],
     "land": [
         tables_command(),
-        classes_command("-XX:ArchiveClassesAtExit=FILE"),
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
         land_command(Path("shop.toml"), [Path("a log.csv")], "2026-01-31"),
     ],

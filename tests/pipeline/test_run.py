@@ -1,42 +1,17 @@
-"""What the terminal does before the first step: prepare the environment, and open the lease."""
+"""What the terminal does before the first step: open the lease."""
 
-import io
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from pipeline.errors import UsageError
-from pipeline.local.spark_config import class_archive
 from pipeline.runner import run
-from pipeline.runner.process import StepFailed
 from pipeline.settings import Settings
 from pipeline.warehouse.lease import Lease
 
 REST = {"type": "rest", "uri": "http://127.0.0.1:1"}
-
-
-def test_a_failure_to_record_classes_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "jars").mkdir()
-    settings = Settings(home=tmp_path, catalog=REST, spark_master="local[2]")
-    monkeypatch.setattr(run, "load_settings", lambda: settings)
-    monkeypatch.setattr(run, "run_preflight", lambda _: None)
-    monkeypatch.setattr(run, "fetched_jars", lambda _: [tmp_path / "spark.jar"])
-    ran: list[str] = []
-
-    def fail(commands, *_):
-        ran.extend(command.label for command in commands)
-        raise StepFailed(1, "no base archive")
-
-    monkeypatch.setattr(run, "run_all", fail)
-    output = io.StringIO()
-    for _ in range(2):
-        run.prepare_environment(Console(file=output, width=200))
-    assert ran == ["classes"]
-    assert output.getvalue().count("no base archive") == 1 and "rm " in output.getvalue()
-    assert class_archive(settings).stat().st_size == 0
 
 
 @pytest.mark.parametrize(

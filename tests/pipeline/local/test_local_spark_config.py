@@ -1,15 +1,13 @@
-"""The configuration of Spark and PyIceberg: jars, catalog, and the archive of classes."""
+"""The configuration of Spark and PyIceberg: jars, catalog and JVM."""
 
-import os
-import time
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UsageError
 from pipeline.files import write_private
-from pipeline.local import postgres, spark_config
-from pipeline.local.spark_config import JARS, fetched_jars, pyiceberg_properties, spark_defaults, spark_jars
+from pipeline.local import postgres
+from pipeline.local.spark_config import JARS, QUICK_JVM, fetched_jars, pyiceberg_properties, spark_defaults
 from pipeline.settings import Settings
 
 NAMES = ("org.apache.iceberg_iceberg-spark-runtime-4.1_2.13-1.11.0.jar", "org.postgresql_postgresql-42.7.7.jar")
@@ -39,7 +37,7 @@ def test_fetched_jars_are_read_from_their_files(tmp_path: Path, folder: Path) ->
     for name in NAMES:
         (folder / name).touch()
     options = spark_defaults(settings_of(tmp_path))
-    assert options["spark.driver.extraClassPath"] == f"{folder / NAMES[0]}:{folder / NAMES[1]}:{spark_jars()}/*"
+    assert options["spark.driver.extraClassPath"] == f"{folder / NAMES[0]}:{folder / NAMES[1]}"
     assert "spark.jars.packages" not in options
 
 
@@ -103,30 +101,6 @@ def test_an_unknown_jdbc_driver_is_refused(tmp_path: Path) -> None:
         pyiceberg_properties(settings)
 
 
-@pytest.mark.parametrize(
-    ("age_seconds", "content", "is_mapped", "is_fresh"),
-    [
-        (-60.0, b"classes", True, True),
-        (60.0, b"classes", True, False),  # older than the JDK and the jars: recorded again
-        (-60.0, b"", False, True),  # recording failed: not tried again
-    ],
-)
-def test_one_machine_maps_the_archive_of_classes(
-    tmp_path: Path,
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    age_seconds: float,
-    content: bytes,
-    is_mapped: bool,
-    is_fresh: bool,
-) -> None:
-    monkeypatch.setattr(spark_config, "java", lambda: folder)
-    monkeypatch.setattr(spark_config, "spark_jars", lambda: folder)
-    settings = settings_of(tmp_path)
-    file = spark_config.class_archive(settings)
-    file.write_bytes(content)
-    os.utime(file, (time.time() - age_seconds, time.time() - age_seconds))
-    option = f"-XX:SharedArchiveFile={file}"
-    assert (option in spark_defaults(settings)["spark.driver.extraJavaOptions"]) is is_mapped
-    assert spark_config.is_archive_fresh(settings) is is_fresh
+def test_one_machine_uses_the_quick_compiler(tmp_path: Path) -> None:
+    assert spark_defaults(settings_of(tmp_path))["spark.driver.extraJavaOptions"] == QUICK_JVM
     assert "spark.driver.extraJavaOptions" not in spark_defaults(settings_of(tmp_path, "spark://127.0.0.1:7077"))
