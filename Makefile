@@ -22,7 +22,7 @@ $(UV):
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(READY): pyproject.toml uv.lock | $(UV)
-	@echo "setting up .venv from uv.lock (6.6 GB, most of it torch with CUDA)"
+	@echo "setting up .venv from uv.lock (6.7 GB, most of it torch with CUDA)"
 	@$(UV) sync --frozen --python $(PYTHON)
 	@touch $(READY)
 

@@ -52,7 +52,7 @@ def run_checks(settings: Settings, console: Console) -> bool:
 
 def _torch() -> str:
     try:
-        return f"{version('torch')}; on Linux it includes CUDA, 5 GB of the environment's 6.6 GB"
+        return f"{version('torch')}; on Linux it includes CUDA, 5 GB of the environment's 6.7 GB"
     except PackageNotFoundError:
         return "not installed: only training and evaluation of models need it (`uv sync --group train`)"
 

