@@ -1,9 +1,10 @@
 """
 ### One night: from the landed log to published interest profiles
 
-The night waits until the day's log has landed. Then it runs **clean → sessions → sequences → score → profiles →
-publish**. Each step is a command that also runs in a terminal (`throughline clean --day D`), and ends with a quality
-gate. Analysts see nothing until `publish`, and then all tables at once.
+The night waits until the day's log has landed. Then it runs **clean → sessions → sequences → score → profiles → audit →
+publish**. Each step is a command that also runs in a terminal (`throughline clean --day D`). `audit` checks everything
+that the night wrote; its log names the page with the figures of all rules. Analysts see nothing until `publish`, and
+then all tables at once.
 
 **To run days again**, press *Trigger*, then *Backfill*. Each run takes its day from its data interval. Days can run
 twice and in any order; the tables are the same. Days that already have a run need *All Runs*, or *Missing and Errored

@@ -67,7 +67,7 @@ def land(
 @app.command(
     help=f"""Run whole nights: {", ".join(STEPS)}.
 
-    Earlier landed days that were never cleaned are cleaned too. Analysts see nothing until all gates have passed.
+    Earlier landed days that were never cleaned are cleaned too. Analysts see nothing until the audit has passed.
 
     Example: throughline run --from 2026-01-05 --to 2026-02-01
     """

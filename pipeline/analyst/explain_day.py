@@ -111,7 +111,7 @@ def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
 def _gate(rules: Sequence[Mapping[str, Any]]) -> str:
     """Return how many rules passed, and the broken rows that they allow. Every gate of a released day has passed."""
     if not rules:
-        return "no rules"
+        return ""  # of a step that `audit` checks
     exceptions = [
         f"{rule['rule']}: {rule['broken_count']:,} broken rows, within the limit"
         for rule in rules

@@ -3,13 +3,13 @@
     spark-submit pipeline/jobs/publish.py --day 2026-01-31 [--run-id ID]
 
 A TOML that was replaced for this run becomes that of its source. As the last step of a run, it drops the branches and
-frees the lease. It may be repeated after a crash. Fails when a step of this run is missing: then run again from
-`clean`.
+frees the lease. It may be repeated after a crash. Fails when a step of this run is missing, or has ended after the
+audit.
 """
 
 from datetime import UTC, datetime
 
-from pipeline.errors import InputError, exit_with_message
+from pipeline.errors import exit_with_message
 from pipeline.runner.commands import RECORDED_TASKS
 from pipeline.settings import code_version
 from pipeline.warehouse import branches, run_log
@@ -20,11 +20,7 @@ from pipeline.warehouse.tables import table
 def main() -> None:
     with run_step("publish") as step:
         spark = step.spark
-        for task in RECORDED_TASKS:
-            if step.days.last not in run_log.days_of_run(spark, task, step.run_id):
-                raise InputError(
-                    f"step {task} of run {step.run_id} has not ended for {step.days.last}: run it before publish"
-                )
+        run_log.require_ended(spark, RECORDED_TASKS, step.run_id, step.days.last, newest="audit")
         step.zone.take_over_replaced()
         spark.conf.unset("spark.wap.branch")
         snapshots = branches.fast_forward(spark, step.branch)

@@ -1,95 +1,115 @@
-"""Quality gates: Great Expectations suites, checked at the end of a step.
+"""Quality gates: Great Expectations judges the figures of every suite, and writes its Data Docs.
 
-A suite is `suites/<name>.json`: a list of rules, each with `meta.why`, which the failure message quotes.
+Spark counts the rows and the broken rows (`figures.py`). Great Expectations validates these counts, a table of one row,
+so its cost does not grow with the data.
 """
 
-import json
 import logging
 import os
 import threading
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from pyspark.sql import DataFrame
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import GateError, InputError
+from pipeline.quality.figures import Figure, Suite, examples, load_suite, measure
 
-SUITES = Path(__file__).parent / "suites"
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """The result of one rule of a suite."""
-
-    rule: str
-    is_passed: bool
-    broken_count: int
-    row_count: int
-    why: str
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 def load_in_background() -> None:
-    """Import Great Expectations in a thread: it takes seconds, in which Spark starts in another process."""
+    """Import Great Expectations in a thread: it takes seconds, in which Spark counts in another process."""
     threading.Thread(target=_great_expectations, daemon=True, name="gates").start()
 
 
-def check(frame: DataFrame, suite: str) -> list[RuleResult]:
-    """Check a frame against a suite; return one result per rule.
+def check(written: Mapping[str, "DataFrame"], title: str, page: Path) -> list[Figure]:
+    """Check what a run wrote; return a figure for each rule of all suites.
 
-    Raises GateError quoting the rule, the count and its why if a rule is broken.
-    Raises InputError if a rule of the suite cannot be built or was not run: a typo must not disable a check.
+    written: rows by suite. title: heading of the Data Docs, which are written to `page` also if a rule is broken.
+
+    Raises GateError quoting each broken rule with its counts, keys of broken rows and its why.
+    Raises InputError if a rule cannot be computed or built, or was not run: a typo must not disable a check.
     """
-    rules = load_suite(suite)
-    # Great Expectations keeps the frame in memory, so it gets only the columns of the rules.
-    results = _validate(frame.select(*_columns(rules, frame)), suite, rules)
-    if len(results) != len(rules):
-        raise InputError(f"suite {suite}: {len(rules)} rules declared, but {len(results)} run; is a name misspelt?")
-    broken = [result for result in results if not result.is_passed]
+    suites = {name: load_suite(name) for name in written}
+    figures = [figure for name, rows in written.items() for figure in measure(rows, suites[name])]
+    is_passed = judge(figures, title, page)
+    print(f"figures of all rules: {page}", flush=True)
+    broken = [figure for figure in figures if not is_passed[figure.name]]
     if broken:
-        lines = [f"  {one.rule}: {one.broken_count} of {one.row_count} rows. {one.why}" for one in broken]
-        raise GateError(
-            "\n".join([f"{suite}: {len(broken)} broken of {len(rules)} rules; nothing was published", *lines])
-        )
-    return results
+        counts = Counter(figure.suite for figure in broken)
+        of_suites = [f"{name}: {count} broken of {len(suites[name].rules)} rules" for name, count in counts.items()]
+        lines = [_broken_line(figure, written[figure.suite], suites[figure.suite]) for figure in broken]
+        raise GateError("\n".join([f"{', '.join(of_suites)}; nothing was published", *lines]))
+    return figures
 
 
-def load_suite(suite: str) -> list[dict[str, Any]]:
-    """Read the rules of a suite. Raises InputError if one has no `why`."""
-    file = SUITES / f"{suite}.json"
-    rules: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    for rule in rules:
-        if not rule.get("meta", {}).get("why"):
-            raise InputError(f"{file}: {rule.get('type')} has no meta.why: each rule must give its reason")
-    return rules
+def _broken_line(figure: Figure, rows: "DataFrame", suite: Suite) -> str:
+    """Return what a message says of a broken rule: its counts, its why and keys of broken rows."""
+    counts = f"{figure.broken_count} of {figure.row_count} rows"
+    keys = ", ".join(examples(rows, suite, figure.rule))
+    return f"  {figure.name}: {counts}. {figure.rule.why}\n    such as {keys}"
 
 
-def _columns(rules: list[dict[str, Any]], frame: DataFrame) -> list[str]:
-    """Return the columns of the frame that the rules name. A missing one is an error later, when its rule runs."""
-    named = set()
-    for rule in rules:
-        kwargs = rule["kwargs"]
-        single = {kwargs.get(key) for key in ("column", "column_A", "column_B")}
-        named |= single | set(kwargs.get("column_list", []))
-    return [name for name in frame.columns if name in named]
+def judge(figures: Sequence[Figure], title: str, page: Path) -> dict[str, bool]:
+    """Let Great Expectations validate the figures; return by name whether each passed. Write its Data Docs to `page`.
 
-
-def _validate(frame: DataFrame, suite: str, rules: list[dict[str, Any]]) -> list[RuleResult]:
+    Raises InputError if an expectation cannot be built or was not run.
+    """
     gx = _great_expectations()
+    import pandas as pd
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
+    expectations, counts = [], {}
+    for figure in figures:
+        name, expect = figure.name, figure.rule.expect
+        counts |= {f"{name}: broken": figure.broken_count, f"{name}: share": figure.share}
+        limits = {key: value for key, value in expect["kwargs"].items() if key != "column"}
+        column = f"{name}: {expect['kwargs'].get('column')}"
+        # Data Docs show the description instead of the words of GX, so it repeats the limits.
+        configuration = ExpectationConfiguration(
+            expect["type"],
+            {"column": column, **limits},
+            meta={"rule": name},
+            description=f"{figure.rule.why} ({figure.row_count:,} rows; {limits})",
+        )
+        try:
+            expectations.append(configuration.to_domain_obj())
+        except Exception as error:  # GX raises errors of many types for an unknown expectation
+            raise InputError(
+                f"suite {figure.suite}: a rule cannot be built: {name}: {' '.join(str(error).split())}"
+            ) from error
+    frame = pd.DataFrame([counts], dtype=object)  # GX cannot render the numbers of NumPy
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    try:
-        expectations = [ExpectationConfiguration(**rule).to_domain_obj() for rule in rules]
-    except Exception as error:  # GX raises errors of many types for an unknown rule
-        raise InputError(f"suite {suite}: a rule cannot be built: {error}") from error
-    source = context.data_sources.add_spark(suite)
-    batch = (
-        source.add_dataframe_asset(suite).add_batch_definition_whole_dataframe(suite).get_batch({"dataframe": frame})
-    )
-    outcome = batch.validate(gx.ExpectationSuite(name=suite, expectations=expectations), result_format="SUMMARY")
-    return [_result(one) for one in outcome.results]
+    table = context.data_sources.add_pandas("figures").add_dataframe_asset("figures")
+    batch = table.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    outcome = batch.validate(gx.ExpectationSuite(name=title, expectations=expectations), result_format="SUMMARY")
+    _write_page(outcome, page)
+    is_passed = {one.expectation_config.meta["rule"]: _is_passed(one) for one in outcome.results}
+    if len(is_passed) != len(figures):
+        raise InputError(f"{title}: {len(figures)} rules declared, but {len(is_passed)} run; is a name misspelt?")
+    return is_passed
+
+
+def _is_passed(outcome: Any) -> bool:
+    """Return whether an expectation holds. Raises InputError if Great Expectations could not test it."""
+    for exception in (outcome.exception_info or {}).values():
+        if isinstance(exception, dict) and exception.get("raised_exception"):
+            name = outcome.expectation_config.meta["rule"]
+            raise InputError(f"{name} could not be run: {exception.get('exception_message')}")
+    return bool(outcome.success)
+
+
+def _write_page(outcome: Any, page: Path) -> None:
+    """Write the result as a page of Data Docs. It replaces the page of an earlier run of the day."""
+    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    content = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(outcome), "page_minimal.j2")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(content, encoding="utf-8")
 
 
 def _great_expectations() -> Any:
@@ -98,19 +118,3 @@ def _great_expectations() -> Any:
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     return great_expectations
-
-
-def _result(outcome: Any) -> RuleResult:
-    configuration, result = outcome.expectation_config, outcome.result
-    kwargs = {key: value for key, value in configuration.kwargs.items() if key != "batch_id"}
-    column = kwargs.get("column") or "+".join(kwargs.get("column_list", [])) or kwargs.get("column_A") or "rows"
-    exception = next(iter(outcome.exception_info.values()), None) if outcome.exception_info else None
-    if isinstance(exception, dict) and exception.get("raised_exception"):
-        raise InputError(f"{configuration.type}({column}) could not be run: {exception.get('exception_message')}")
-    return RuleResult(
-        rule=f"{configuration.type}({column})",
-        is_passed=bool(outcome.success),
-        broken_count=int(result.get("unexpected_count") or 0),
-        row_count=int(result.get("element_count") or 0),
-        why=configuration.meta["why"],
-    )

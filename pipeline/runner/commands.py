@@ -30,6 +30,7 @@ STEPS: Mapping[str, NightStep] = {
         ("sequences",), "Build one sequence of events over all sessions for each user with new events."
     ),
     "score": NightStep(("score", "profiles"), "Score users with a model and write their profiles."),
+    "audit": NightStep(("audit",), "Check what a night wrote against the quality gates."),
     "publish": NightStep(("publish",), "Make a night visible to analysts, all tables at once."),
 }
 TASKS = tuple(task for step in STEPS.values() for task in step.tasks)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.errors import GateError
@@ -81,25 +81,22 @@ def require_nothing_lost(accounts: Iterable[FileAccount], landed: Iterable[Lande
             )
 
 
-def gate_frame(spark: SparkSession, accounts: Iterable[FileAccount]) -> DataFrame:
-    """Return a row per source and day for the gate `line_accounting`: `lines_in`, a count per outcome, `accounted`
-    (their sum) and `reject_share`.
+def line_counts(cleaned: DataFrame, rejects: DataFrame) -> DataFrame:
+    """Return a row per source and day for the suite `line_accounting`: `lines_in`, a count per outcome, `reject_share`.
 
     reject_share: rejected share of the lines that no rule of `[reject_when]` excluded.
+    cleaned: rows of the step `clean` in `runs`, one per source and day. rejects: their rejected lines, as written.
     """
-    counts = ("lines_in", *OUTCOMES, "excluded")
-    per_file = spark.createDataFrame(
-        [(one.source, one.day, one.lines_in, *one.outcomes.values(), one.excluded) for one in accounts],
-        f"source string, day date, {', '.join(f'{name} long' for name in counts)}",
+    outcomes = [F.coalesce(F.col("rows_out")[name], F.lit(0)).alias(name) for name in OUTCOMES]
+    is_excluded = ~F.col("reason").isin(*REASONS)
+    excluded = rejects.where(is_excluded).groupBy("source", F.col("arrival_day").alias("day")).count()
+    counts = (
+        cleaned.select("source", "day", F.col("rows_in").alias("lines_in"), *outcomes)
+        .join(excluded.withColumnRenamed("count", "excluded"), ["source", "day"], "left")
+        .na.fill(0, ["excluded"])
     )
-    per_day = per_file.groupBy("source", "day").agg(*[F.sum(name).alias(name) for name in counts])
     unexpected, considered = F.col("rejects") - F.col("excluded"), F.col("lines_in") - F.col("excluded")
-    return per_day.withColumns(
-        {
-            "accounted": F.col("accepted") + F.col("duplicates") + F.col("rejects"),
-            "reject_share": F.when(considered > 0, unexpected / considered).otherwise(0.0),
-        }
-    )
+    return counts.withColumn("reject_share", F.when(considered > 0, unexpected / considered).otherwise(0.0))
 
 
 def step_rows(plan: CleanPlan, accounts: Iterable[FileAccount]) -> list[StepRow]:

@@ -71,27 +71,3 @@ def profiles(
             }
         )
     )
-
-
-def for_gate(made: DataFrame, has_clusters: bool) -> DataFrame:
-    """Return the columns that the gate `profiles` checks, one row per profile.
-
-    has_clusters: whether a source has `[clusters]`. Then events before the first training have no tags, so a profile
-    without interests is no fault: its `interest_count` is null.
-    """
-    count = F.size("interests")
-    affinities = F.expr("transform(interests, one -> one.affinity)")
-    in_order = F.expr(
-        "transform(interests, one -> one.affinity) = reverse(array_sort(transform(interests, one -> one.affinity)))"
-    )
-    return made.select(
-        "user_id",
-        "as_of",
-        "model_version",
-        "return_probability",
-        F.when((count > 0) | F.lit(not has_clusters), count).alias("interest_count"),
-        F.array_max(affinities).alias("highest_affinity"),
-        F.array_min(affinities).alias("lowest_affinity"),
-        (~in_order).cast("int").alias("out_of_order"),
-        F.date_diff(F.to_date("last_event_at"), "as_of").alias("days_ahead"),
-    )

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
 from pipeline.warehouse import run_log
@@ -64,6 +65,13 @@ def drop(spark: SparkSession, branch: str) -> None:
 def table_before(spark: SparkSession, name: str) -> DataFrame:
     """Return a table as it was before this run."""
     return spark.read.option("versionAsOf", _refs(spark, name)[MAIN]).table(table(name))
+
+
+def changed_days(spark: SparkSession, name: str, column: str, branch: str) -> list[date]:
+    """Return the values of a partition column for which the branch of a table has data files that main lacks."""
+    of_branch, of_main = (spark.read.option("branch", ref).table(f"{table(name)}.files") for ref in (branch, MAIN))
+    added = of_branch.join(of_main.select("file_path"), "file_path", "left_anti")
+    return [row.day for row in added.select(F.col(f"partition.{column}").alias("day")).distinct().collect()]
 
 
 def _refs(spark: SparkSession, name: str) -> dict[str, int]:

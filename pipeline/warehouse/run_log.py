@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipeline.quality.gates import RuleResult
+from pipeline.errors import InputError
+from pipeline.quality.figures import Figure
 from pipeline.warehouse.tables import table
 
 
@@ -34,12 +35,17 @@ class StepClock:
 
 
 def record(
-    spark: SparkSession, step: str, run_id: str, rows: Sequence[StepRow], gate: Sequence[RuleResult], clock: StepClock
+    spark: SparkSession,
+    step: str,
+    run_id: str,
+    rows: Sequence[StepRow],
+    clock: StepClock,
+    gate: Sequence[Figure] = (),
 ) -> None:
     """Replace the step's rows of these days, on the branch of the run."""
     if not rows:
         return
-    gate_rows = [(result.rule, result.broken_count) for result in gate]
+    gate_rows = [(figure.name, figure.broken_count) for figure in gate]
     now = datetime.now(UTC)
     values = [
         (
@@ -73,6 +79,18 @@ def newest_cleaned_day(runs: DataFrame) -> date | None:
     """Return the newest cleaned arrival day, if any. runs: the table `runs`, as of now or before."""
     row = runs.where("step = 'clean'").agg(F.max("day").alias("day")).first()
     return row.day if row else None
+
+
+def require_ended(spark: SparkSession, steps: Sequence[str], run_id: str, day: date, newest: str | None = None) -> None:
+    """Raise InputError unless each of the steps of a run has ended for a day, and `newest` after the others."""
+    is_own = (F.col("run_id") == run_id) & (F.col("day") == day)
+    rows = spark.table(table("runs")).where(is_own).groupBy("step").agg(F.max("finished_at").alias("at")).collect()
+    ended = {row.step: row["at"] for row in rows}
+    for step in steps:
+        if step not in ended:
+            raise InputError(f"step {step} of run {run_id} has not ended for {day}: run it first")
+        if newest and ended[step] > ended.get(newest, ended[step]):
+            raise InputError(f"step {step} of run {run_id} has ended after {newest}: run {newest} again")
 
 
 def days_of_run(spark: SparkSession, step: str, run_id: str) -> list[date]:

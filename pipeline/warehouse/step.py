@@ -10,7 +10,6 @@ from pyspark.sql import SparkSession
 from pipeline.days import DayRange, day_range
 from pipeline.errors import InputError
 from pipeline.landing.zone import LandingZone
-from pipeline.quality import gates
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse import branches
 from pipeline.warehouse.lease import Lease
@@ -46,7 +45,6 @@ def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: b
     Airflow after the last try, then frees it; otherwise it expires.
     """
     days, run_id = _parse(step, arguments)
-    gates.load_in_background()
     settings = load_settings()
     branch = branch_of(days.last)
     lease = Lease(settings, run_id, days.last)

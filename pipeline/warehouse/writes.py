@@ -113,18 +113,3 @@ def sequences_by_day(made: DataFrame, days: Sequence[date]) -> list[StepRow]:
         else StepRow(day, 0, {"sequences": 0})
         for day in days
     ]
-
-
-def for_gate(made: DataFrame, length: int) -> DataFrame:
-    """Return the columns that the gate `sequences` checks, one row per sequence: key, length, alignment, order."""
-    sizes = [F.size(name) for name in ("item", "tags", "action", "weight", "event_at", "session_id")]
-    is_in_order = F.expr("event_at = array_sort(event_at)")
-    return made.select(
-        "user_id",
-        "as_of",
-        sizes[0].alias("length"),
-        (F.greatest(*sizes) - F.least(*sizes)).alias("misaligned_by"),
-        (sizes[0] - F.lit(length)).alias("beyond_length"),
-        (~is_in_order).cast("int").alias("out_of_order"),
-        F.date_diff(F.to_date("last_event_at"), "as_of").alias("days_ahead"),
-    )

@@ -76,7 +76,7 @@ def test_the_night_runs_in_order_and_in_its_pools(dags: dict[str, Any]) -> None:
         task = next(iter(task.downstream_list), None)
     waiting = ("wait_for_landing", "default_pool")
     spark = [(name, "spark") for name in ("clean", "sessions", "sequences")]
-    assert order == [waiting, *spark, ("score", "gpu"), ("profiles", "spark"), ("publish", "spark")]
+    assert order == [waiting, *spark, ("score", "gpu"), *[(name, "spark") for name in ("profiles", "audit", "publish")]]
 
 
 def test_the_assets_are_the_published_tables(dags: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from pipeline.local.airflow_client import AirflowApi
 pytestmark = pytest.mark.end_to_end
 
 NIGHTLY = "interest_nightly"
-TASKS = ("wait_for_landing", "clean", "sessions", "sequences", "score", "profiles", "publish")
+TASKS = ("wait_for_landing", "clean", "sessions", "sequences", "score", "profiles", "audit", "publish")
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,8 @@ def test_a_cleared_task_of_a_published_night_succeeds(
         "only_failed": False,
     }
     cleared = backfilled.api.request("POST", f"/api/v2/dags/{NIGHTLY}/clearTaskInstances", as_the_button_does)
-    assert {task["task_id"] for task in cleared["task_instances"]} == {"sequences", "score", "profiles", "publish"}
+    cleared_tasks = {task["task_id"] for task in cleared["task_instances"]}
+    assert cleared_tasks == set(TASKS[TASKS.index("sequences") :])
     wait_until(lambda: backfilled.state(run_id_of(shop.last)) in ("queued", "running"), 60, 1)
     backfilled.wait_for([run_id_of(shop.last)], "success")
     assert backfilled.installation.ask("SELECT count(*) AS n FROM releases")[0]["n"] == before + 1
@@ -287,10 +288,11 @@ def test_a_failed_gate_fails_a_run_by_hand_without_retries(
     backfilled.call("dags", "trigger", NIGHTLY, "--run-id", "by_hand:a_bad_day", "--conf", form)
     backfilled.wait_for(["by_hand:a_bad_day"], "failed")
     states = backfilled.states("by_hand:a_bad_day")
-    assert (states["wait_for_landing"], states["clean"]) == ("success", "failed")
-    assert {states[step] for step in TASKS[2:]} == {"upstream_failed"}
-    log = backfilled.log("by_hand:a_bad_day", "clean")
-    assert f"clean.py --day {day} --run-id by_hand-a_bad_day" in log
+    assert (states["audit"], states["publish"]) == ("failed", "upstream_failed")
+    assert {states[step] for step in TASKS[:-2]} == {"success"}
+    log = backfilled.log("by_hand:a_bad_day", "audit")
+    assert f"audit.py --day {day} --run-id by_hand-a_bad_day" in log
+    assert f"figures of all rules: {backfilled.installation.home}/data_docs/{day}.html" in log
     assert "throughline: line_accounting: 1 broken of 2 rules; nothing was published" in log
     assert "the collector or the TOML changed" in log
     assert "alert: {'what': 'task failed'" in log

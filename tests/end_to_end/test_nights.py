@@ -169,7 +169,8 @@ def test_a_bad_batch_fails_its_gate_and_the_release_stays(
     done = nights.call("run", "--day", str(day))
     assert done.returncode == 1
     assert "line_accounting: 1 broken of 2 rules; nothing was published" in done.stderr
-    assert "expect_column_values_to_be_between(reject_share): 1 of 1 rows" in done.stderr
+    assert "line_accounting: at most a fifth of the lines is rejected: 1 of 1 rows" in done.stderr
+    assert f"such as demo {day}" in done.stderr
     assert "the collector or the TOML changed" in done.stderr
     assert newest_release(nights) == release
     assert nights.ask("SELECT count(*) AS n FROM events") == events

@@ -182,10 +182,8 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(wishes: Wishes) -> None:
     run = wishes.newest_run()
     printed = wishes.replay("--dry-run")
     assert "rejected lines of shop from 2026-01-06 on: 9 unknown_event_type, 1 unparsable" in printed
-    assert (
-        "would run replace_source, clean, sessions, sequences, score, profiles, publish for 2026-01-06 to 2026-01-07"
-        in printed
-    )
+    steps = "clean, sessions, sequences, score, profiles, audit, publish"
+    assert f"would run replace_source, {steps} for 2026-01-06 to 2026-01-07" in printed
     assert wishes.in_force.read_text() == TOML
     assert wishes.newest_run() == run
 

@@ -87,13 +87,14 @@ def write_night(warehouse: Warehouse) -> Warehouse:
     """Publish one night: Ann's session about jazz, a bot, two rejected lines, one late arrival."""
     clean = {"accepted": 5, "duplicates": 1, "rejects": 2}
     gate = [{"rule": "unique(event_id)", "broken_count": 0}, {"rule": "between(share)", "broken_count": 3}]
-    step = {"day": DAY, "run_id": "run-1", "seconds": 2.0, "gate": gate}
+    step = {"day": DAY, "run_id": "run-1", "seconds": 2.0}
     warehouse.append(
         "runs",
         {**step, "step": "clean", "source": "shop", "rows_in": 8, "rows_out": clean},
         {**step, "step": "sessions", "rows_in": 5, "rows_out": {"sessions": 2}},
         {**step, "step": "sequences", "rows_in": 3, "rows_out": {"sequences": 1}},
         {**step, "step": "profiles", "rows_in": 1, "rows_out": {"profiles": 1}},
+        {**step, "step": "audit", "rows_in": 9, "rows_out": {}, "gate": gate},
     )
     rejected = {"source": "shop", "file": "log.jsonl", "reason": "unparsable", "detail": "no JSON"}
     warehouse.append(

@@ -93,7 +93,8 @@ def must_not_run(run_id: str) -> None:
 def test_a_dry_run_prints_the_plan(zone: LandingZone, replay: Callable[..., str]) -> None:
     printed = replay(must_not_run, is_dry_run=True)
     assert "rejected lines of shop from 2026-01-02 on: 1 unparsable" in printed
-    assert "would run replace_source, clean, sessions, sequences, score, profiles, publish for 2026-01-02:" in printed
+    steps = "clean, sessions, sequences, score, profiles, audit, publish"
+    assert f"would run replace_source, {steps} for 2026-01-02:" in printed
 
 
 def test_without_rejected_lines_there_is_nothing_to_replay(zone: LandingZone, replay: Callable[..., str]) -> None:

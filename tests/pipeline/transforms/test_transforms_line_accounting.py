@@ -1,13 +1,22 @@
 """Line accounting: lines in = accepted + duplicates + rejects, for each file and day."""
 
+from collections.abc import Callable
 from datetime import date
+from typing import Any
 
 import pytest
 
 from pipeline.errors import GateError
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.zone import LandedDay
-from pipeline.transforms.line_accounting import FileAccount, count_outcomes, gate_frame, require_nothing_lost, step_rows
+from pipeline.sources.schema import REASONS
+from pipeline.transforms.line_accounting import (
+    FileAccount,
+    count_outcomes,
+    line_counts,
+    require_nothing_lost,
+    step_rows,
+)
 
 DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
 LINE = "source STRING, arrival_day DATE, file STRING, line BIGINT, reason STRING"
@@ -70,24 +79,46 @@ def test_extra_lines_of_one_source_do_not_hide_missing_lines_of_another() -> Non
         require_nothing_lost([account(4, 4, 0, 0), account(4, 4, 0, 0, source="tv")], landed)
 
 
-def test_the_gate_has_a_row_per_source_and_day(spark) -> None:
-    (row,) = gate_frame(spark, [account(4, 2, 1, 1), account(6, 2, 1, 1, "b")]).collect()
-    assert (row.lines_in, row.accounted, row.reject_share) == (10, 8, 0.2)
+@pytest.fixture
+def counts_of(frame_of: Any) -> Callable[..., list[Any]]:
+    """Return the function that counts lines per source and day, as `clean` has recorded and written them."""
+
+    def count(*accounts: FileAccount) -> list[Any]:
+        landed = [LandedDay(source, DAY, 0, "") for source in sorted({one.source for one in accounts})]
+        recorded = [
+            {"source": row.source, "day": row.day, "rows_in": row.rows_in, "rows_out": list(row.rows_out.items())}
+            for row in step_rows(CleanPlan(landed, []), accounts)
+        ]
+        written = [
+            {"source": one.source, "arrival_day": one.day, "reason": "picture" if number < one.excluded else REASONS[0]}
+            for one in accounts
+            for number in range(one.outcomes["rejects"])
+        ]
+        cleaned = frame_of(recorded, "source STRING, day DATE, rows_in BIGINT, rows_out MAP<STRING, BIGINT>")
+        rows: list[Any] = line_counts(cleaned, frame_of(written, LINE)).collect()
+        return rows
+
+    return count
 
 
-def test_the_gate_has_a_row_for_each_of_two_sources(spark) -> None:
+def test_lines_are_counted_per_source_and_day(counts_of) -> None:
+    (row,) = counts_of(account(4, 2, 1, 1), account(6, 2, 1, 1, "b"))
+    assert (row.lines_in, row.accepted, row.duplicates, row.rejects, row.reject_share) == (10, 4, 2, 2, 0.2)
+
+
+def test_lines_of_two_sources_are_counted_apart(counts_of) -> None:
     """A large sound source does not hide a broken one."""
-    rows = gate_frame(spark, [account(90, 90, 0, 0), account(10, 0, 2, 8, source="tv")]).collect()
-    found = {row.source: (row.lines_in, row.accounted, row.reject_share) for row in rows}
+    rows = counts_of(account(90, 90, 0, 0), account(10, 0, 2, 8, source="tv"))
+    found = {row.source: (row.lines_in, row.accepted + row.duplicates + row.rejects, row.reject_share) for row in rows}
     assert found == {"web": (90, 90, 0.0), "tv": (10, 10, 0.8)}
 
 
-def test_excluded_lines_do_not_count_for_the_reject_share(spark) -> None:
+def test_excluded_lines_do_not_count_for_the_reject_share(counts_of) -> None:
     """Of 100 lines of a web server, 90 are excluded pictures; of the other ten, one is broken."""
-    (row,) = gate_frame(spark, [account(100, 9, 0, 91, excluded=90)]).collect()
-    assert (row.lines_in, row.accounted, row.reject_share) == (100, 100, 0.1)
-    (row,) = gate_frame(spark, [account(5, 0, 0, 5, excluded=5)]).collect()
-    assert (row.accounted, row.reject_share) == (5, 0.0)
+    (row,) = counts_of(account(100, 9, 0, 91, excluded=90))
+    assert (row.lines_in, row.accepted + row.duplicates + row.rejects, row.reject_share) == (100, 100, 0.1)
+    (row,) = counts_of(account(5, 0, 0, 5, excluded=5))
+    assert (row.accepted + row.duplicates + row.rejects, row.reject_share) == (5, 0.0)
 
 
 def test_every_planned_day_has_a_row_even_an_empty_one() -> None:

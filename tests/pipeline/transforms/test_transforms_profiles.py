@@ -9,11 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from model.data.profiles import PROFILES
 from pipeline.errors import InputError
-from pipeline.transforms.profiles import for_gate, profiles, read_scores
+from pipeline.transforms.profiles import profiles, read_scores
 
 SUNDAY, MONDAY = date(2026, 1, 4), date(2026, 1, 5)
 
@@ -75,13 +74,3 @@ def test_items_are_named_in_their_order_and_unknown_ones_left_out(spark: SparkSe
         ("i-1", "Teapot", 0.8),
     ]
     assert (row.run_id, row.input_snapshots) == ("run", {"sequences": 17})
-
-
-@pytest.mark.parametrize(("has_clusters", "counts"), [(False, [0, 1]), (True, [None, 1])])
-def test_where_clusters_stand_in_for_tags_the_gate_passes_over_profiles_without_interests(
-    spark: SparkSession, exchange: Path, has_clusters: bool, counts: list[int | None]
-) -> None:
-    scores, _ = read_scores(spark, exchange, [MONDAY])
-    none = scores.withColumn("interests", F.filter("interests", lambda _: F.lit(False)))
-    found = [row.interest_count for made in (none, scores) for row in for_gate(made, has_clusters).collect()]
-    assert found == counts

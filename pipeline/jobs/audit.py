@@ -1,0 +1,59 @@
+"""Check what a run wrote against the quality gates, before it is published.
+
+    spark-submit pipeline/jobs/audit.py --day 2026-01-31 [--run-id ID]
+
+Fails when a rule of `pipeline/quality/suites` is broken. The message names each broken rule, its counts and its reason.
+The Data Docs of Great Expectations lie in `THROUGHLINE_HOME/data_docs/<day>.html`; the last line names the page.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipeline.errors import exit_with_message
+from pipeline.quality import gates
+from pipeline.runner.commands import RECORDED_TASKS
+from pipeline.transforms.line_accounting import line_counts
+from pipeline.warehouse import run_log
+from pipeline.warehouse.branches import changed_days
+from pipeline.warehouse.step import Step, run_step
+from pipeline.warehouse.tables import table
+
+
+def main() -> None:
+    gates.load_in_background()
+    with run_step("audit") as step:
+        before = [task for task in RECORDED_TASKS if task != "audit"]
+        run_log.require_ended(step.spark, before, step.run_id, step.days.last)
+        page = step.settings.home / "data_docs" / f"{step.days.last}.html"
+        figures = gates.check(written(step), f"audit of {step.days}", page)
+        checked = sum({figure.suite: figure.row_count for figure in figures}.values())
+        rows = [run_log.StepRow(day, checked, {}) for day in step.days]
+        run_log.record(step.spark, "audit", step.run_id, rows, step.clock, figures)
+
+
+def written(step: Step) -> dict[str, DataFrame]:
+    """Return the rows that the run wrote on its branch, by suite."""
+    spark = step.spark
+    cleaned = run_log.days_of_run(spark, "clean", step.run_id)
+    arrived = F.col("arrival_day").between(cleaned[0], cleaned[-1])
+    started = {*cleaned, *changed_days(spark, "sessions", "started_on", step.branch)}
+    of_clean = (F.col("step") == "clean") & (F.col("run_id") == step.run_id) & (F.col("source") != "")
+    has_clusters = any(source.clusters.count for source in step.zone.sources().values())
+    return {
+        "line_accounting": line_counts(
+            spark.table(table("runs")).where(of_clean), spark.table(table("rejects")).where(arrived)
+        ),
+        "events": spark.table(table("events")).where(arrived),
+        "sessions": spark.table(table("sessions")).where(F.col("started_on").isin(sorted(started))),
+        "sequences": spark.table(table("sequences"))
+        .where(F.col("as_of").isin(sorted({*step.days, *cleaned})))
+        .withColumn("sequence_length", F.lit(step.settings.sequence_length)),
+        "profiles": spark.table(table("profiles"))
+        .where(F.col("as_of").isin(list(step.days)))
+        .withColumn("has_clusters", F.lit(has_clusters)),
+    }
+
+
+if __name__ == "__main__":
+    with exit_with_message():
+        main()

@@ -1,0 +1,127 @@
+"""Suites of quality rules, and their figures: how many of the rows that a run wrote break each rule.
+
+A suite is `suites/<name>.json`:
+
+- `key`: a Spark SQL expression that names a row in messages. It must not show a raw user id.
+- `rules`: each has a `rule` (its name), a `why`, and either `broken`, a Spark SQL condition that is true for a broken
+  row, or `unique`, the columns that must differ between rows. `expect` is the expectation of Great Expectations on the
+  figures `broken` (broken rows) and `share` (of all rows); without it, no row may be broken.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipeline.errors import InputError
+
+SUITES = Path(__file__).parent / "suites"
+EXAMPLES = 3  # keys of broken rows that a message names
+
+
+def _no_broken_row() -> Mapping[str, Any]:
+    return {"type": "expect_column_max_to_be_between", "kwargs": {"column": "broken", "max_value": 0}}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a suite; see above."""
+
+    rule: str
+    why: str
+    broken: str = ""
+    unique: Sequence[str] = ()
+    expect: Mapping[str, Any] = field(default_factory=_no_broken_row)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The rules of one table."""
+
+    name: str
+    key: str
+    rules: Sequence[Rule]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How many of the rows break a rule."""
+
+    suite: str
+    rule: Rule
+    broken_count: int
+    row_count: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.suite}: {self.rule.rule}"
+
+    @property
+    def share(self) -> float:
+        """Share of broken rows, 0 if there are no rows."""
+        return self.broken_count / self.row_count if self.row_count else 0.0
+
+
+def load_suite(name: str) -> Suite:
+    """Read a suite. Raises InputError, naming file and rule, if a rule lacks a part or has an unknown one."""
+    file = SUITES / f"{name}.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    for rule in content["rules"]:
+        if not rule.get("why"):
+            raise InputError(f"{file}: rule `{rule.get('rule')}` has no why: each rule must give its reason")
+        if bool(rule.get("broken")) == bool(rule.get("unique")):
+            raise InputError(f"{file}: rule `{rule.get('rule')}` must have one of `broken` and `unique`")
+    try:
+        return Suite(name, content["key"], [Rule(**rule) for rule in content["rules"]])
+    except TypeError as error:
+        raise InputError(f"{file}: a rule has an unknown key: {error}") from error
+
+
+def measure(rows: DataFrame, suite: Suite) -> list[Figure]:
+    """Count the rows and the broken rows of each rule, in one query.
+
+    Raises InputError, naming suite and rule, if the rows lack a column of a rule or a condition is no Spark SQL.
+    """
+    try:
+        (counted,) = _counts(rows, suite.rules).collect()
+    except AnalysisException as error:
+        raise _unknown_column(rows, suite) or error from error
+    return [Figure(suite.name, rule, counted[rule.rule] or 0, counted["row_count"]) for rule in suite.rules]
+
+
+def examples(rows: DataFrame, suite: Suite, rule: Rule) -> list[str]:
+    """Return the keys of some rows that break a rule."""
+    key = F.expr(suite.key).alias("key")
+    if rule.unique:
+        copies = rows.groupBy(*rule.unique).agg(F.count("*").alias("row_count"), F.min(key).alias("key"))
+        broken = copies.where("row_count > 1").select("key")
+    else:
+        broken = rows.where(rule.broken).select(key)
+    return [str(row.key) for row in broken.limit(EXAMPLES).collect()]
+
+
+def _counts(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
+    """Return one row: `row_count`, and a count of broken rows named for each rule."""
+    conditions = [F.count_if(F.expr(rule.broken)).alias(rule.rule) for rule in rules if rule.broken]
+    counts = rows.agg(F.count("*").alias("row_count"), *conditions)
+    for rule in rules:
+        if rule.unique:
+            copies = rows.groupBy(*rule.unique).agg(F.count("*").alias("row_count")).where("row_count > 1")
+            counts = counts.crossJoin(copies.agg(F.sum("row_count").alias(rule.rule)))
+    return counts
+
+
+def _unknown_column(rows: DataFrame, suite: Suite) -> InputError | None:
+    """Return the error of the first rule that Spark cannot analyse, if any."""
+    for rule in suite.rules:
+        try:
+            _counts(rows, [rule]).schema  # noqa: B018, Spark Connect analyses a plan when its schema is read
+        except AnalysisException as error:
+            reason = str(error).splitlines()[0]
+            return InputError(f"suite {suite.name}, rule `{rule.rule}` cannot be computed: {reason}")
+    return None
