@@ -122,6 +122,6 @@ def _unknown_column(rows: DataFrame, suite: Suite) -> InputError | None:
         try:
             _counts(rows, [rule]).schema  # noqa: B018, Spark Connect analyses a plan when its schema is read
         except AnalysisException as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).strip().splitlines()[0]
             return InputError(f"suite {suite.name}, rule `{rule.rule}` cannot be computed: {reason}")
     return None

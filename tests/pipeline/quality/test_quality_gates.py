@@ -211,7 +211,9 @@ def test_where_clusters_stand_in_for_tags_profiles_without_interests_pass(frame_
     columns, good, _ = ROWS["profiles"]
     for has_clusters, broken_count in ((False, 1), (True, 0)):
         rows = [good, {**good, "user_id": OTHER, "interests": [], "has_clusters": has_clusters}]
-        [found] = [one for one in measure(frame_of(rows, columns), load_suite("profiles")) if "most profiles" in one.name]
+        [found] = [
+            one for one in measure(frame_of(rows, columns), load_suite("profiles")) if "most profiles" in one.name
+        ]
         assert found.broken_count == broken_count
 
 
