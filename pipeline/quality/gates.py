@@ -61,7 +61,8 @@ def judge(figures: Sequence[Figure], title: str, page: Path) -> dict[str, bool]:
     import pandas as pd
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    expectations, counts = [], {}
+    expectations: list[Any] = []
+    counts: dict[str, float] = {}
     for figure in figures:
         name, expect = figure.name, figure.rule.expect
         counts |= {f"{name}: broken": figure.broken_count, f"{name}: share": figure.share}

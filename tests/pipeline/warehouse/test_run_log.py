@@ -20,10 +20,11 @@ def publishable(spark: Any, frame_of: Any, monkeypatch: pytest.MonkeyPatch) -> C
     monkeypatch.setattr(run_log, "table", lambda name: f"{name}_of_a_test")
 
     def check(*steps: str, day: date = DAY, run_id: str = "night") -> None:
+        ended = [datetime(2026, 2, 1, 0, minute, tzinfo=UTC) for minute in range(len(steps))]
         rows = [
-            {"step": step, "day": day, "run_id": run_id, "source": "", "finished_at": datetime(2026, 2, 1, 0, at, tzinfo=UTC)}
-            for at, step in enumerate(steps)
-        ]  # fmt: skip
+            {"step": step, "day": day, "run_id": run_id, "source": "", "finished_at": at}
+            for step, at in zip(steps, ended, strict=True)
+        ]
         frame_of(rows, RUNS).createOrReplaceTempView("runs_of_a_test")
         run_log.require_ended(spark, RECORDED_TASKS, "night", DAY, newest="audit")
 
