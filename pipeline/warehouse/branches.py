@@ -69,8 +69,12 @@ def table_before(spark: SparkSession, name: str) -> DataFrame:
 
 def changed_days(spark: SparkSession, name: str, column: str, branch: str) -> list[date]:
     """Return the values of a partition column for which the branch of a table has data files that main lacks."""
-    of_branch, of_main = (spark.read.option("branch", ref).table(f"{table(name)}.files") for ref in (branch, MAIN))
-    added = of_branch.join(of_main.select("file_path"), "file_path", "left_anti")
+    refs = {row.name: row.snapshot_id for row in spark.table(f"{table(name)}.refs").collect()}
+    now, before = refs.get(branch, refs[MAIN]), refs[MAIN]
+    if now == before:
+        return []
+    of_now, of_before = (spark.read.option("versionAsOf", one).table(f"{table(name)}.files") for one in (now, before))
+    added = of_now.join(of_before.select("file_path"), "file_path", "left_anti")
     return [row.day for row in added.select(F.col(f"partition.{column}").alias("day")).distinct().collect()]
 
 
