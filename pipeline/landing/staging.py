@@ -1,7 +1,10 @@
 """Files on their way into the landing zone: found, sorted into logs and catalogues, and copied as lines."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from pipeline.errors import InputError
 from pipeline.landing.formats import LINES, read_batches
 from pipeline.landing.zone import LandedFile, LandingZone, name_of
 from pipeline.sources.schema import Reader, Source
+
+MAX_THREADS = 8  # each may hold several copies of a line of 64 MiB
 
 
 @dataclass(frozen=True)
@@ -75,37 +80,63 @@ def sort_files(files: Sequence[Path], source: Source) -> FoundFiles:
 def stage_files(
     paths: Sequence[Path], zone: LandingZone, source: str, reader: Reader, folder: Path
 ) -> list[StagedFile]:
-    """Stage files that land together. Raises InputError as `stage_file` does, also if two have the same bytes."""
+    """Stage files that land together, several at once.
+
+    Raises InputError as `stage_file` does, also if two have the same bytes.
+    """
     landed = zone.landed_files(source)
-    staged: list[StagedFile] = []
-    for path in paths:
-        file = stage_file(path, landed, reader, folder)
-        landed[file.sha256] = file.landed
-        staged.append(file)
-    return staged
+    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
+        digests = list(pool.map(lambda path: _sha256(path, reader), paths))
+        names: dict[str, str] = {}
+        for path, sha256 in zip(paths, digests, strict=True):
+            if sha256 in names:
+                raise InputError(
+                    f"{path}: the same bytes landed already, by this command, as {names[sha256]}: nothing was landed; "
+                    f"leave out one of the two files"
+                )
+            names[sha256] = name_of(path, sha256, landed)
+            landed[sha256] = LandedFile(names[sha256], lines=0)
+        return list(pool.map(lambda *file: _copy_lines(*file, reader, folder), paths, names.values(), digests))
 
 
 def stage_file(path: Path, landed: Mapping[str, LandedFile], reader: Reader, folder: Path) -> StagedFile:
     """Copy the lines of a file into a Parquet file in `folder`; see `pipeline.landing.formats.read_batches`.
 
-    landed: the files that have landed or land together with it, by SHA-256.
+    landed: the files that have landed, by SHA-256.
 
     Raises InputError if the file cannot be read or unpacked, has landed before, or has a line of more than 64 MiB.
     """
+    sha256 = _sha256(path, reader)
+    return _copy_lines(path, name_of(path, sha256, landed), sha256, reader, folder)
+
+
+def _sha256(path: Path, reader: Reader) -> str:
+    with _unreadable_as_input_error(path, reader), path.open("rb") as raw:
+        return hashlib.file_digest(raw, "sha256").hexdigest()
+
+
+def _copy_lines(path: Path, name: str, sha256: str, reader: Reader, folder: Path) -> StagedFile:
+    lines_file = folder / f"{sha256}.parquet"
+    lines_file.parent.mkdir(parents=True, exist_ok=True)
+    lines = 0
+    with _unreadable_as_input_error(path, reader), lines_writer(lines_file) as writer:
+        for batch in read_batches(path, name, reader):
+            writer.write_batch(batch)
+            lines += batch.num_rows
+    return StagedFile(path, name, sha256, lines, lines_file)
+
+
+def lines_writer(file: Path) -> pq.ParquetWriter:
+    """Return a writer of lines. The texts differ, so a dictionary of them would not be kept."""
+    return pq.ParquetWriter(file, LINES, compression="zstd", use_dictionary=["file", "header"])
+
+
+@contextmanager
+def _unreadable_as_input_error(path: Path, reader: Reader) -> Iterator[None]:
     try:
-        with path.open("rb") as raw:
-            sha256 = hashlib.file_digest(raw, "sha256").hexdigest()
-        name = name_of(path, sha256, landed)
-        lines_file = folder / f"{sha256}.parquet"
-        lines_file.parent.mkdir(parents=True, exist_ok=True)
-        lines = 0
-        with pq.ParquetWriter(lines_file, LINES, compression="zstd") as writer:
-            for batch in read_batches(path, name, reader):
-                writer.write_batch(batch)
-                lines += batch.num_rows
+        yield
     except (OSError, EOFError, pa.ArrowInvalid) as error:
         raise InputError(
             f"{path}: cannot be read as {reader.format}: {error}; nothing of it was landed. "
             f"Check that it is complete, and that its suffix names its compression (.gz, .zst, .bz2 or none)"
         ) from None
-    return StagedFile(path, name, sha256, lines, lines_file)
