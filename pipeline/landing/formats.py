@@ -84,7 +84,7 @@ def _text_lines(path: Path, reader: Reader) -> Iterator[pa.StringArray]:
 
 
 def _split_lines(content: bytes, encoding: str, is_start: bool) -> pa.StringArray:
-    """Split whole lines, each with its newline, and decode them. At the start of a file a byte order mark is removed."""
+    """Split whole lines, each with its newline, and decode them; remove a byte order mark at the start of a file."""
     whole = pa.array([content.replace(b"\r\n", b"\n")], pa.binary())
     lines = pc.split_pattern(whole, b"\n").values[:-1]
     try:

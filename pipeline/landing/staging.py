@@ -85,7 +85,7 @@ def stage_files(
     Raises InputError as `stage_file` does, also if two have the same bytes.
     """
     landed = zone.landed_files(source)
-    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
+    with thread_pool() as pool:
         digests = list(pool.map(lambda path: _sha256(path, reader), paths))
         names: dict[str, str] = {}
         for path, sha256 in zip(paths, digests, strict=True):
@@ -124,6 +124,11 @@ def _copy_lines(path: Path, name: str, sha256: str, reader: Reader, folder: Path
             writer.write_batch(batch)
             lines += batch.num_rows
     return StagedFile(path, name, sha256, lines, lines_file)
+
+
+def thread_pool() -> ThreadPoolExecutor:
+    """Return threads that read and write files. Arrow, hashing and unpacking run in parallel in them."""
+    return ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
 
 
 def lines_writer(file: Path) -> pq.ParquetWriter:

@@ -1,5 +1,7 @@
 """From the fields of a source to canonical columns, and the reason for which a line is rejected."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyspark.errors import AnalysisException, ParseException
@@ -7,7 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.errors import SourceError
-from pipeline.sources.schema import Columns, EventType, Source
+from pipeline.sources.schema import Columns, EventType, Reader, Source
 from pipeline.transforms.parse import OWN_COLUMNS, parse_lines
 
 TYPES = {
@@ -45,6 +47,30 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     return _with_event_time(
         parsed.select(*own, F.col("__problem").alias("problem"), rule.cast("string").alias("rule"), *columns)
     )
+
+
+def with_own_day(lines: DataFrame, source: Source) -> DataFrame:
+    """Add `own_day` to lines: the UTC date of received_at, else of event_at or created_at; null if none is readable.
+
+    It is the day that `canonical_lines` would give, but only the fields that these columns name are parsed.
+    """
+    times = ("received_at", "event_at", "created_at")
+    reader = _reader_of(lines.sparkSession, source, [getattr(source.columns, name) or "" for name in times])
+    parsed = parse_lines(lines.withColumn("arrival_day", F.lit(None).cast("date")), reader)
+    own_day = F.to_date(F.coalesce(*[_column(source.columns, name) for name in times]))
+    return parsed.select(*[F.col(f"__{name}").alias(name) for name in OWN_COLUMNS], own_day.alias("own_day"))
+
+
+def _reader_of(spark: SparkSession, source: Source, expressions: Sequence[str]) -> Reader:
+    """Return the reader with those of its typed fields that occur in SQL expressions."""
+    reader, text = source.reader, " ".join(expressions).lower()
+    takes_all_fields = re.search(r"[(,.]\s*[*]", text)  # such as struct(*)
+    if not reader.fields or takes_all_fields:
+        return reader
+    named = [one for one in spark.createDataFrame([], reader.fields).schema if one.name.lower() in text]
+    types = [f"`{one.name}` {one.dataType.simpleString()}" for one in named]
+    is_plain = all(re.fullmatch(r"[\w<>:,() ]+", one.dataType.simpleString()) and "`" not in one.name for one in named)
+    return reader.model_copy(update={"fields": ", ".join(types)}) if named and is_plain else reader
 
 
 def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
