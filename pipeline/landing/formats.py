@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.sources.schema import Reader
 
 LINES = pa.schema([("file", pa.string()), ("line", pa.int64()), ("text", pa.string()), ("header", pa.string())])
-BLOCK_BYTES = 8 << 20  # of text that is read and split at once
+BLOCK_BYTES = 4 << 20  # of text that is read and split at once
 CHARACTERS_PER_BATCH = 64 << 20  # Arrow holds at most 2 GiB of text in one batch
 ROWS_PER_READ = 8_192
 MAX_LINE_BYTES = 64 << 20

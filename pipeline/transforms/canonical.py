@@ -52,13 +52,21 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
 def with_own_day(lines: DataFrame, source: Source) -> DataFrame:
     """Add `own_day` to lines: the UTC date of received_at, else of event_at or created_at; null if none is readable.
 
-    It is the day that `canonical_lines` would give, but only the fields that these columns name are parsed.
+    It is the day of the columns that `canonical_lines` makes, but only the fields that these columns name are parsed.
+    A line without a day is parsed once more with all fields, since Spark keeps other parts of broken JSON then.
     """
     times = ("received_at", "event_at", "created_at")
     reader = _reader_of(lines.sparkSession, source, [getattr(source.columns, name) or "" for name in times])
-    parsed = parse_lines(lines.withColumn("arrival_day", F.lit(None).cast("date")), reader)
     own_day = F.to_date(F.coalesce(*[_column(source.columns, name) for name in times]))
-    return parsed.select(*[F.col(f"__{name}").alias(name) for name in OWN_COLUMNS], own_day.alias("own_day"))
+    own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS]
+    dated = lines.withColumn("arrival_day", F.lit(None).cast("date"))
+    dated = parse_lines(dated, reader).select(*own, own_day.alias("own_day"))
+    if reader == source.reader:
+        return dated
+    undated = dated.withColumns({"kept": F.col("text"), "text": F.when(F.col("own_day").isNull(), F.col("text"))})
+    own_day = F.coalesce("__own_day", own_day)
+    parsed = parse_lines(undated, source.reader).withColumn("__text", F.col("__kept"))
+    return parsed.select(*own, own_day.alias("own_day"))
 
 
 def _reader_of(spark: SparkSession, source: Source, expressions: Sequence[str]) -> Reader:

@@ -32,7 +32,7 @@ def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> Dat
 
 
 def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
-    """Return the reader's fields, the line's own columns under `__`, and `__problem`: why it is unreadable, else null.
+    """Return the reader's fields, the columns of `lines` under `__`, and `__problem`: why it is unreadable, else null.
 
     lines: one row per landed line; needs `text`, and `header` for readers with a header line.
     """
@@ -135,5 +135,5 @@ def _with_fields(lines: DataFrame, fields: Column, is_readable: Column, expected
         )
         .alias("__problem")
     )
-    own = [name for name in OWN_COLUMNS if name in lines.columns]
-    return parsed.select(*[F.col(name).alias(f"__{name}") for name in own], problem, "fields.*").drop(BROKEN)
+    own = [F.col(name).alias(f"__{name}") for name in lines.columns]
+    return parsed.select(*own, problem, "fields.*").drop(BROKEN)

@@ -1,8 +1,11 @@
 """The arrival day of a line, by received_at, else event_at, else the line before; and its folder."""
 
+import json
+import random
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
@@ -11,6 +14,7 @@ from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.staging import stage_file
 from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Source
+from pipeline.transforms.canonical import canonical_lines, with_own_day
 from pipeline.transforms.parse import landed_lines
 
 SOURCE = Source.model_validate(
@@ -100,3 +104,94 @@ def test_a_file_without_a_readable_time_is_an_error_with_advice(spark, zone: Lan
     with pytest.raises(InputError, match=r"readable time.*--arrival-day"):
         land_events(spark, zone, SOURCE, logs, None, tmp_path / "staging")
     assert zone.days("web") == {}
+
+
+TYPED = Source.model_validate(
+    {
+        "name": "web",
+        "reader": {
+            "format": "jsonl",
+            "fields": "user STRING, Time BIGINT, got STRING, `sent at` STRING, tags ARRAY<STRING>, dwell DOUBLE, "
+            "clock STRUCT<made: STRING, zone: STRUCT<name: STRING>>",
+        },
+        "columns": {
+            "user_id": "user", "event_at": "timestamp_millis(time)", "received_at": "to_timestamp(got)",
+            "sent_at": "to_timestamp(`sent at`)", "created_at": "to_timestamp(clock.made)", "event_type": "'view'",
+            "tags": "tags", "dwell_seconds": "dwell",
+        },
+        "event_types": {"view": {"as": "view"}},
+    }
+)  # fmt: skip
+VALUES = {
+    "user": ["u", "\\\\x27", 'quote "', None, 7],
+    "Time": [1767600000000, -1, "1767600000000", 1.5, None, [1], 10**30],
+    "got": ["2026-01-06T10:00:00Z", "2026-01-05T23:59:59+09:00", "yesterday", "", None, 5, {"a": [1]}],
+    "sent at": ["2026-01-06T09:00:00Z", None],
+    "tags": [["a", "b"], [], "a", {"a": 1}, [["a"], 1], None],
+    "dwell": [1.5, "1.5", "NaN", "long", None, [1]],
+    "clock": [{"made": "2026-01-04T08:00:00Z", "zone": {"name": "UTC"}}, {"made": 5, "zone": [1]}, [], "late", None],
+}
+
+
+def random_line(choose: random.Random) -> str:
+    """Return a JSON line whose values often have the wrong type, often damaged by one change of its text."""
+    names = choose.sample(list(VALUES), choose.randrange(len(VALUES) + 1))
+    line = json.dumps({name: choose.choice(VALUES[name]) for name in names})
+    at = choose.randrange(len(line) + 1)
+    damage = choose.choice(["", "", "", "cut", "insert", "delete", "twice"])
+    if damage == "insert":
+        return line[:at] + choose.choice(['"', "{", "}", "[", "]", ",", ":", "\\", "\t", "\x00", "é", " "]) + line[at:]
+    return {"": line, "cut": line[:at], "delete": line[:at] + line[at + 1 :], "twice": line + line}[damage]
+
+
+@pytest.mark.parametrize(
+    "expression", ["to_timestamp(got)", "to_timestamp(from_json(to_json(struct(*)), 'got STRING').got)"]
+)
+def test_the_day_of_a_line_is_that_of_its_canonical_columns(frame_of, expression: str) -> None:
+    """Landing parses fewer fields than `clean`; whatever the line, its day is the same."""
+    source = TYPED.model_copy(update={"columns": TYPED.columns.model_copy(update={"received_at": expression})})
+    choose = random.Random(20)
+    texts = [random_line(choose) for _ in range(4_000)]
+    lines = frame_of([{"source": "web", "file": "a", "line": n, "text": text} for n, text in enumerate(texts)], LINES)
+    columns = canonical_lines(lines.selectExpr("*", "CAST(NULL AS DATE) AS arrival_day"), source)
+    expected = columns.selectExpr("line", "text", "to_date(coalesce(received_at, event_at)) AS own_day").collect()
+    found = with_own_day(lines, source).select("line", "text", "own_day").collect()
+    assert sorted(found) == sorted(expected)
+    days = {row.own_day for row in found}
+    assert {None, date(2026, 1, 4), date(2026, 1, 5), date(2026, 1, 6)} <= days
+
+
+def test_lines_of_many_days_in_any_order_land_each_on_its_own(
+    spark, zone: LandingZone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.landing.formats.BLOCK_BYTES", 1_000)
+    choose = random.Random(5)
+    days = {name: [choose.randrange(1, 28) for _ in range(300)] for name in ("a", "b", "c")} | {"d": [3] * 200}
+    contents = {
+        name: "".join(f"u{number},,2026-02-{day:02d}T12:00:00Z\n" for number, day in enumerate(of_lines))
+        for name, of_lines in days.items()
+    }
+    land_events(spark, zone, SOURCE, stage_all(zone, tmp_path, contents), None, tmp_path / "staging")
+    expected = {(name, number + 1, day) for name, of_lines in days.items() for number, day in enumerate(of_lines)}
+    found = [
+        (file, line, day.day)
+        for day in zone.days("web")
+        for part in zone.day_folder("web", day).glob("*.parquet")
+        for file, line in zip(*pq.read_table(part, columns=["file", "line"]).to_pydict().values(), strict=True)
+    ]
+    assert len(found) == len(expected) and set(found) == expected
+    assert all(len(list(zone.day_folder("web", day).glob("*.parquet"))) == 1 for day in zone.days("web"))
+
+
+def test_large_files_of_a_day_are_not_written_again(
+    zone: LandingZone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.landing.arrival.SMALL_FILE_BYTES", 1_500)
+    contents = {name: f"{name}\n" * count for name, count in (("a", 1), ("b", 1_000), ("c", 2))}
+    logs = stage_all(zone, tmp_path, contents)
+    large = logs[1].lines_file.stat().st_ino
+    land_events(None, zone, SOURCE, logs, date(2026, 2, 1), tmp_path / "staging")
+    parts = sorted(zone.day_folder("web", date(2026, 2, 1)).glob("*.parquet"))
+    assert [pq.read_table(part)["file"].unique().to_pylist() for part in parts] == [["a", "c"], ["b"]]
+    assert parts[1].stat().st_ino == large
+    assert zone.days("web")[date(2026, 2, 1)].lines == 1_003
