@@ -5,6 +5,7 @@ spark-submit pipeline/jobs/land.py --source demo [--arrival-day 2026-01-31] PATH
 
 import argparse
 import shutil
+import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -33,6 +34,7 @@ def main() -> None:
     zone = LandingZone(home / "landing")
     found = sort_files(input_files(arguments.paths), source)
     spark = SparkSession.builder.appName("land").getOrCreate()
+    started = time.monotonic()
     check_expressions(spark, source, toml)
     check_items(spark, source, toml)
 
@@ -50,7 +52,10 @@ def main() -> None:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     lines = sum(staged.lines for staged in logs)
-    print(f"landed {lines:,} lines of {len(logs)} files on {len(days)} arrival days ({format_days(days) or 'none'})")
+    print(
+        f"landed {lines:,} lines of {len(logs)} files on {len(days)} arrival days ({format_days(days) or 'none'}) "
+        f"in {time.monotonic() - started:.1f} s"
+    )
     if catalogues:
         print(f"landed {len(catalogues)} catalogue files")
     if found.skipped:

@@ -96,7 +96,9 @@ def stage_files(
                 )
             names[sha256] = name_of(path, sha256, landed)
             landed[sha256] = LandedFile(names[sha256], lines=0)
-        return list(pool.map(lambda *file: _copy_lines(*file, reader, folder), paths, names.values(), digests))
+        copies = [pool.submit(_copy_lines, path, names[sha256], sha256, reader, folder)
+                  for path, sha256 in zip(paths, digests, strict=True)]  # fmt: skip
+        return [copy.result() for copy in copies]
 
 
 def stage_file(path: Path, landed: Mapping[str, LandedFile], reader: Reader, folder: Path) -> StagedFile:

@@ -1,6 +1,7 @@
 """A home of its own for a benchmark: settings, landed days, and steps run exactly as `throughline` runs them."""
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pipeline.landing.staging import stage_file
 from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.preflight import run_preflight
-from pipeline.runner.commands import step_commands, step_environment, tables_command
+from pipeline.runner.commands import land_command, step_commands, step_environment, tables_command
 from pipeline.settings import ROOT, Settings
 from pipeline.sources.schema import load_source
 from tests.bench.generated_log import LogPlan, write_log
@@ -61,6 +62,21 @@ class BenchHome:
             landed(lines)
         write_whole(zone.root / source.name / "source.toml", TOML.read_text(encoding="utf-8"))
         return lines
+
+    def write_log(self, plan: LogPlan, written: Callable[[int], None]) -> int:
+        """Write a log of one file per day; return the number of lines."""
+        lines = 0
+        for _, _, count in write_log(plan, self.home / "log"):
+            lines += count
+            written(lines)
+        return lines
+
+    def land_log(self) -> tuple[Measurement, float]:
+        """Land the written log; return the cost of the process, and the seconds without start-up that it reports."""
+        took = self._run(land_command(TOML, [self.home / "log"], None).arguments, "land")
+        found = re.search(r"^landed .* in ([\d.]+) s$", (self.home / "logs" / "land.log").read_text(), re.MULTILINE)
+        assert found, "the job `land` reports no seconds"
+        return took, float(found[1])
 
     def land_empty_day(self, day: date) -> None:
         """Close a day without lines."""

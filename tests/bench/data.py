@@ -1,4 +1,4 @@
-"""`make bench data`: clean, sessions and sequences compared with the same work in DuckDB, on the same files.
+"""`make bench data`: land, clean, sessions and sequences compared with the same work in DuckDB, on the same files.
 
 Each size has an empty home. The steps are the processes that `throughline` starts. `start-up` is the time outside the
 step's own clock: JVM, Spark session, imports, branches, shutdown. DuckDB runs before and after, and the mean counts.
@@ -12,7 +12,6 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +34,21 @@ Result = dict[str, Any]
 
 def bench_size(home: BenchHome, plan: LogPlan, cores: int, memory: str, progress: Progress) -> Result:
     """Time one size; return seconds, memory, the longest executions, and whether the results are equal."""
-    task = progress.add_task(f"{plan.events:,} events", total=plan.days + len(DATA_STEPS) + 3)
-    progress.update(task, description=f"{plan.events:,} events: make and land")
-    lines = home.land(plan, lambda _: progress.advance(task))
+    task = progress.add_task(f"{plan.events:,} events", total=plan.days + len(DATA_STEPS) + 4)
+    progress.update(task, description=f"{plan.events:,} events: make")
+    lines = home.write_log(plan, lambda _: progress.advance(task))
     home.make_tables()
     progress.update(task, description=f"{plan.events:,} events: DuckDB")
     duckdb_runs = [_run_duckdb(home, cores, memory)]
     progress.advance(task)
-    steps: dict[str, Result] = {}
+    progress.update(task, description=f"{plan.events:,} events: land")
+    landing, own = home.land_log()
+    steps: dict[str, Result] = {"land": _step(home, landing, own)}
+    progress.advance(task)
     for step in DATA_STEPS:
         progress.update(task, description=f"{plan.events:,} events: {step}")
         took = home.run_step(step, plan.first_day, plan.last_day)
-        steps[step] = _step(home, step, plan.last_day, took)
+        steps[step] = _step(home, took, own_seconds(home.settings, step, plan.last_day))
         progress.advance(task)
     progress.update(task, description=f"{plan.events:,} events: DuckDB again")
     duckdb_runs.append(_run_duckdb(home, cores, memory))
@@ -62,8 +64,7 @@ def bench_size(home: BenchHome, plan: LogPlan, cores: int, memory: str, progress
     return {**figures, **_summary(lines, steps, duckdb_runs)}
 
 
-def _step(home: BenchHome, step: str, last: date, took: Measurement) -> Result:
-    own = own_seconds(home.settings, step, last)
+def _step(home: BenchHome, took: Measurement, own: float) -> Result:
     top = [
         {"what": one.name, "seconds": round(one.seconds, 1), "task_cpu_seconds": round(one.cpu_seconds, 1),
          "gc_seconds": round(one.gc_seconds, 1), "shuffled_mib": round(one.shuffled_mib), "tasks": one.tasks,
@@ -75,14 +76,7 @@ def _step(home: BenchHome, step: str, last: date, took: Measurement) -> Result:
 
 def _run_duckdb(home: BenchHome, cores: int, memory: str) -> Result:
     log = home.home / "logs" / "duckdb.log"
-    paths = (
-        "--landing",
-        home.home / "landing",
-        "--key-file",
-        home.home / "pseudonym.key",
-        "--out",
-        home.home / "duckdb",
-    )
+    paths = ("--log", home.home / "log", "--key-file", home.home / "pseudonym.key", "--out", home.home / "duckdb")
     arguments = [sys.executable, "-m", "tests.bench.duckdb_steps", *map(str, paths)]
     limits = ["--threads", str(cores), "--memory", f"{memory.rstrip('gG')}GB"]
     took = measured([*arguments, *limits], os.environ, log)
@@ -105,7 +99,7 @@ def _summary(lines: int, steps: dict[str, Result], duckdb_runs: list[Result]) ->
 
 
 def show(console: Console, sizes: list[Result]) -> None:
-    table = Table(title="clean + sessions + sequences and DuckDB, without start-up")
+    table = Table(title="land + clean + sessions + sequences and DuckDB, without start-up")
     for name in ("events", "step", "seconds", "start-up", "CPU s", "GiB", "DuckDB s", "ratio"):
         table.add_column(name, justify="left" if name == "step" else "right")
     for size in sizes:
@@ -126,6 +120,8 @@ def show(console: Console, sizes: list[Result]) -> None:
         table.add_row("", "all", *values, end_section=True)
     console.print(table)
     for size in sizes:
+        ours, theirs = size["events_per_second"], size["events_per_second_duckdb"]
+        console.print(f"{size['lines']:,}: {ours:,} events per second, DuckDB {theirs:,}")
         unequal = [name for name, comparison in size["compared"].items() if not comparison["equal"]]
         console.print(f"{size['lines']:,}: " + (f"[red]differ: {', '.join(unequal)}" if unequal else "results equal"))
 

@@ -1,9 +1,9 @@
 """The data steps of the pipeline in DuckDB, without increments.
 
-Reads the landed Parquet files and writes Parquet (zstd). It has no gates, no branch and no lease. The seconds of each
-step go to stdout as JSON.
+Reads a log of JSON lines and writes Parquet (zstd). It has no gates, no branch and no lease. The seconds of each step
+go to stdout as JSON.
 
-python -m tests.bench.duckdb_steps --landing HOME/landing --key-file HOME/pseudonym.key --out FOLDER
+python -m tests.bench.duckdb_steps --log FOLDER --key-file HOME/pseudonym.key --out FOLDER
 """
 
 import argparse
@@ -22,8 +22,8 @@ from tests.bench.bench_home import DATA_STEPS, TOML
 SQL = Path(__file__).with_name("duckdb_sql")
 
 
-def run_duckdb(landing: Path, key: bytes, out: Path, threads: int, memory: str) -> dict[str, float]:
-    """Run the three steps one after the other; return the seconds of each."""
+def run_duckdb(log: Path, key: bytes, out: Path, threads: int, memory: str) -> dict[str, float]:
+    """Run landing and the three steps one after the other; return the seconds of each."""
     out.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         config={
@@ -34,9 +34,9 @@ def run_duckdb(landing: Path, key: bytes, out: Path, threads: int, memory: str) 
         }
     )
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-    _set_rules(connection, landing, key, out)
+    _set_rules(connection, log, key, out)
     seconds = {}
-    for step in DATA_STEPS:
+    for step in ("land", *DATA_STEPS):
         started = time.monotonic()
         connection.execute((SQL / f"{step}.sql").read_text())
         seconds[step] = round(time.monotonic() - started, 2)
@@ -45,7 +45,7 @@ def run_duckdb(landing: Path, key: bytes, out: Path, threads: int, memory: str) 
     return seconds
 
 
-def _set_rules(connection: duckdb.DuckDBPyConnection, landing: Path, key: bytes, out: Path) -> None:
+def _set_rules(connection: duckdb.DuckDBPyConnection, log: Path, key: bytes, out: Path) -> None:
     """Set the variables of the SQL from the rules of the pipeline."""
     source, settings, bots = load_source(TOML), Settings(), BotRules()
     connection.execute("CREATE TABLE event_types (name VARCHAR, canonical VARCHAR, weight DOUBLE)")
@@ -57,7 +57,7 @@ def _set_rules(connection: duckdb.DuckDBPyConnection, landing: Path, key: bytes,
     )
     inner_pad, outer_pad = (bytes(byte ^ pad for byte in key.ljust(64, b"\0")) for pad in (0x36, 0x5C))
     variables = {
-        "landing": f"{landing}/{source.name}/*/*.parquet",
+        "log": f"{log}/{source.files}",
         "out": str(out),
         "inner_pad": inner_pad,
         "outer_pad": outer_pad,
@@ -73,14 +73,14 @@ def _set_rules(connection: duckdb.DuckDBPyConnection, landing: Path, key: bytes,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--landing", type=Path, required=True)
+    parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--key-file", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", default="8GB")
     arguments = parser.parse_args()
     key = arguments.key_file.read_text().strip().encode()
-    print(json.dumps(run_duckdb(arguments.landing, key, arguments.out, arguments.threads, arguments.memory)))
+    print(json.dumps(run_duckdb(arguments.log, key, arguments.out, arguments.threads, arguments.memory)))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def write_log(plan: LogPlan, folder: Path) -> Iterator[tuple[date, Path, int]]:
         random = np.random.default_rng([plan.seed, number])
         for arrives, rows in _scattered(_visits(plan, number, random), number, random):
             waiting.setdefault(arrives, []).append(rows)
-        lines = _in_order_of_arrival(_together(waiting.pop(number)), random)
+        lines = _in_order_of_arrival(_together(waiting.pop(number)), number, random)
         day = plan.first_day + timedelta(days=number)
         file = folder / f"events-{day}.jsonl"
         _write(_rendered(lines, plan), file)
@@ -132,9 +132,11 @@ def _scattered(rows: Rows, day: int, random: np.random.Generator) -> Iterator[tu
             yield int(arrival), {name: column[days == arrival] for name, column in part.items()}
 
 
-def _in_order_of_arrival(rows: Rows, random: np.random.Generator) -> Rows:
-    received = rows["at"] + random.integers(100, 60_000, len(rows["at"]))
-    order = np.argsort(received % DAY_MS, kind="stable")
+def _in_order_of_arrival(rows: Rows, day: int, random: np.random.Generator) -> Rows:
+    """Add `received`: within a minute of the event's time of day, on the day on which the line arrives."""
+    clock = rows["at"] % DAY_MS + random.integers(100, 60_000, len(rows["at"]))
+    received = day * DAY_MS + np.minimum(clock, DAY_MS - 1)
+    order = np.argsort(received, kind="stable")
     return {name: column[order] for name, column in {**rows, "received": received}.items()}
 
 

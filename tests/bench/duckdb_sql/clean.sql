@@ -1,15 +1,14 @@
 -- Landed lines to events, rejects and items: the work of pipeline/transforms/clean.py, in DuckDB.
--- Variables: landing, out, inner_pad, outer_pad, future_days, duplicate_days, allowed_lateness_days, and the rules of
+-- Variables: out, inner_pad, outer_pad, future_days, duplicate_days, allowed_lateness_days, and the rules of
 -- bots. Tables: event_types (name, canonical, weight), bot_patterns (pattern).
 CREATE TEMP TABLE validated AS
 WITH parsed AS (
     SELECT
-        regexp_extract(filename, '/(\d{4}-\d{2}-\d{2})/[^/]*$', 1)::DATE AS arrival_day,
-        file, line, text,
+        arrival_day, file, line, text,
         CASE WHEN json_valid(text) AND starts_with(ltrim(text), '{') THEN from_json(text, '{
             "id": "VARCHAR", "user": "VARCHAR", "time": "VARCHAR", "received": "VARCHAR", "type": "VARCHAR",
             "item": "VARCHAR", "tags": ["VARCHAR"], "url": "VARCHAR", "ua": "VARCHAR", "consent": "VARCHAR"}') END AS line_of
-    FROM read_parquet(getvariable('landing'), filename = true)
+    FROM read_parquet(getvariable('out') || '/landing/*/*.parquet', hive_partitioning = true)
 ), canonical AS (
     SELECT
         arrival_day, file, line, text, line_of IS NULL AS is_broken,
