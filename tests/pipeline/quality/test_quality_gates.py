@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import GateError, InputError
 from pipeline.quality import figures
-from pipeline.quality.figures import SUITES, load_suite, measure
+from pipeline.quality.figures import SUITES, Rule, Suite, load_suite, measure
 from pipeline.quality.gates import check
 from pipeline.settings import ROOT
 from tests.ddl import declared_columns
@@ -305,6 +305,15 @@ def test_a_share_tolerates_broken_rows_and_counts_them(own_suite, most: float, i
     else:
         with pytest.raises(GateError, match=r"own: a rule: 1 of 2 rows\. it matters"):
             own_suite(tolerant)
+
+
+@pytest.mark.parametrize(("copies", "broken_count"), [([], 0), ([{"a": 1}], 2)])
+def test_keys_of_one_hash_are_compared(frame_of, copies: list[dict[str, int]], broken_count: int) -> None:
+    """The hash of Spark skips nulls, so these two keys have one."""
+    rows = frame_of([{"a": 1}, {"b": 1}, *copies], "a BIGINT, b BIGINT")
+    assert rows.select(F.xxhash64("a", "b")).distinct().count() == 1
+    [found] = measure(rows, Suite("own", "a", [Rule("a rule", "it matters", unique=["a", "b"])]))
+    assert (found.broken_count, found.row_count) == (broken_count, 2 + len(copies))
 
 
 def test_a_null_breaks_no_condition(own_suite) -> None:
