@@ -26,7 +26,7 @@ from pipeline.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
-SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook"}  # error messages hide their values
+SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook", "spark_engine"}  # error messages hide their values
 # Variables that are no settings: tests and `exit_with_message` read the first two.
 OTHER_VARIABLES = {"THROUGHLINE_REAL_DATA", "THROUGHLINE_TRACEBACK", "THROUGHLINE_HOME"}
 
@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     spark_master: str = Field("local[*]", description="Spark master: local[*], spark://..., yarn, k8s://...")
     spark_deploy_mode: str = Field("client", pattern="^(client|cluster)$", description="where the driver runs")
     spark_driver_memory: str = Field("3g", description="heap of the driver, which does all the work in local mode")
+    spark_engine: str = Field(
+        "warm",
+        pattern="^(warm|submit|sc://.+)$",
+        description="what runs Spark jobs. warm: a Spark Connect server of this home, if spark_master is "
+        "local, which starts when it is needed; submit: a process of spark-submit per job, as always with another spark_master; "
+        "sc://host:port/;token=...: that Spark Connect server",
+    )
     spark_shuffle_partitions: int = Field(
         8, ge=1, description="partitions after a shuffle, before Spark merges small ones"
     )

@@ -7,6 +7,7 @@ takes the lease and creates the branches. Fails when lines in are not accepted +
 `rejects` has reason, detail and text of each rejected line.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 from pyspark.sql import functions as F
@@ -26,8 +27,8 @@ from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import write_device_users, write_events, write_items
 
 
-def main() -> None:
-    with run_step("clean", is_first_step=True) as step:
+def main(arguments: Sequence[str] | None = None) -> None:
+    with run_step("clean", arguments, is_first_step=True) as step:
         spark, zone = step.spark, step.zone
         landed = {name: zone.days(name) for name in zone.sources()}
         filled_since = partial(first_filled_since, spark.table(table("events")))

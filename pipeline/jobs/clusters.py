@@ -9,6 +9,7 @@ sessions.
 """
 
 import argparse
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pipeline.days import parse_day
@@ -21,13 +22,13 @@ from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="clusters")
     parser.add_argument("--through", required=True, help="the last day of the training data, such as 2026-01-31")
     parser.add_argument("--run-id", help="run id of the training; by default clusters_ and the day")
-    arguments = parser.parse_args()
-    through = parse_day(arguments.through)
-    run_id = arguments.run_id or clusters_run_id(through)
+    parsed = parser.parse_args(arguments)
+    through = parse_day(parsed.through)
+    run_id = parsed.run_id or clusters_run_id(through)
 
     with run_step("clusters", ["--day", str(through), "--run-id", run_id], is_first_step=True) as step:
         spark, sources = step.spark, step.zone.sources()

@@ -6,6 +6,8 @@ spark-submit pipeline/jobs/land.py --source demo [--arrival-day 2026-01-31] PATH
 import argparse
 import shutil
 import time
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -19,22 +21,27 @@ from pipeline.landing.zone import SOURCE_FILE, LandingZone
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
+from pipeline.warehouse.session import open_session
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="land", description=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--arrival-day", type=parse_day)
     parser.add_argument("paths", nargs="+", type=Path)
-    arguments = parser.parse_args()
+    parsed = parser.parse_args(arguments)
 
-    toml = source_file(arguments.source)
+    settings = load_settings()
+    with open_session(settings, "land") as spark:
+        land(spark, settings.home, source_file(parsed.source), parsed.paths, parsed.arrival_day)
+
+
+def land(spark: SparkSession, home: Path, toml: Path, paths: list[Path], arrival_day: date | None) -> None:
+    """Land files of the source of a TOML, and print how many lines."""
     source = load_source(toml)
-    home = load_settings().home
     zone = LandingZone(home / "landing")
-    found = sort_files(input_files(arguments.paths), source)
-    spark = SparkSession.builder.appName("land").getOrCreate()
     started = time.monotonic()
+    found = sort_files(input_files(paths), source)
     check_expressions(spark, source, toml)
     check_items(spark, source, toml)
 
@@ -44,7 +51,7 @@ def main() -> None:
         logs = stage_files(found.logs, zone, source.name, source.reader, staging)
         item_reader = source.items.reader if source.items else source.reader
         catalogues = stage_files(found.catalogues, zone, source.name, item_reader, staging)
-        days = land_events(spark, zone, source, logs, arguments.arrival_day, staging) if logs else []
+        days = land_events(spark, zone, source, logs, arrival_day, staging) if logs else []
         land_items(zone, source.name, catalogues)
         write_whole(zone.root / source.name / SOURCE_FILE, toml.read_text(encoding="utf-8"))
         for staged in [*logs, *catalogues]:

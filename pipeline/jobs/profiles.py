@@ -5,6 +5,8 @@
 Reads the files that the step `score` of this run wrote. Fails when they are missing or have another schema.
 """
 
+from collections.abc import Sequence
+
 from pyspark.sql import functions as F
 
 from pipeline.errors import exit_with_message
@@ -15,8 +17,8 @@ from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 
 
-def main() -> None:
-    with run_step("profiles") as step:
+def main(arguments: Sequence[str] | None = None) -> None:
+    with run_step("profiles", arguments) as step:
         spark, days = step.spark, list(step.days)
         exchange = step.settings.home / "exchange" / step.run_id
         scores, snapshots = read_scores(spark, exchange, days)

@@ -7,6 +7,7 @@ frees the lease. It may be repeated after a crash. Fails when a step of this run
 audit.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pipeline.errors import exit_with_message
@@ -17,8 +18,8 @@ from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 
 
-def main() -> None:
-    with run_step("publish") as step:
+def main(arguments: Sequence[str] | None = None) -> None:
+    with run_step("publish", arguments) as step:
         spark = step.spark
         run_log.require_ended(spark, RECORDED_TASKS, step.run_id, step.days.last, newest="audit")
         step.zone.take_over_replaced()

@@ -7,8 +7,7 @@ expression is invalid, or when the TOML would split the landed files into other 
 """
 
 import argparse
-
-from pyspark.sql import SparkSession
+from collections.abc import Sequence
 
 from pipeline.errors import exit_with_message
 from pipeline.landing.zone import LandingZone
@@ -16,22 +15,24 @@ from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
 from pipeline.warehouse.names import require_run_id
+from pipeline.warehouse.session import open_session
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="replace_source", description=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--run-id", required=True)
-    arguments = parser.parse_args()
+    parsed = parser.parse_args(arguments)
 
-    run_id = require_run_id(arguments.run_id)
-    toml = source_file(arguments.source)
+    run_id = require_run_id(parsed.run_id)
+    toml = source_file(parsed.source)
     source = load_source(toml)
-    zone = LandingZone(load_settings().home / "landing")
+    settings = load_settings()
+    zone = LandingZone(settings.home / "landing")
     zone.require_replaceable(source, toml)
-    spark = SparkSession.builder.appName("replace_source").getOrCreate()
-    check_expressions(spark, source, toml)
-    check_items(spark, source, toml)
+    with open_session(settings, "replace_source") as spark:
+        check_expressions(spark, source, toml)
+        check_items(spark, source, toml)
     zone.replace_source(toml, run_id)
     print(f"run {run_id} reads {source.name} by {toml}")
 

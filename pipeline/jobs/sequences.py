@@ -5,6 +5,8 @@
 Reads the events known by then, over all sessions, without those of bots or without consent; keeps the newest 512.
 """
 
+from collections.abc import Sequence
+
 from pyspark.sql import functions as F
 
 from pipeline.errors import exit_with_message
@@ -17,8 +19,8 @@ from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import sequences_by_day
 
 
-def main() -> None:
-    with run_step("sequences") as step:
+def main(arguments: Sequence[str] | None = None) -> None:
+    with run_step("sequences", arguments) as step:
         spark = step.spark
         # Other days that this run cleaned have new events too, and may never be run by themselves.
         days = sorted({*step.days, *run_log.days_of_run(spark, "clean", step.run_id)})

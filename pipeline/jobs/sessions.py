@@ -6,6 +6,8 @@ Reads the new and changed events and the sessions that they affect, which are co
 other sessions and their ids stay.
 """
 
+from collections.abc import Sequence
+
 from pyspark.sql import functions as F
 
 from pipeline.errors import exit_with_message
@@ -19,8 +21,8 @@ from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import replace_sessions, sessions_by_day
 
 
-def main() -> None:
-    with run_step("sessions") as step:
+def main(arguments: Sequence[str] | None = None) -> None:
+    with run_step("sessions", arguments) as step:
         spark = step.spark
         rules = Rules.of(step.zone.sources())
         cleaned = run_log.days_of_run(spark, "clean", step.run_id)

@@ -3,14 +3,17 @@
 spark-submit pipeline/jobs/tables.py
 """
 
-from pyspark.sql import SparkSession
+from collections.abc import Sequence
 
 from pipeline.errors import exit_with_message
+from pipeline.settings import load_settings
+from pipeline.warehouse.session import open_session
 from pipeline.warehouse.tables import create_tables
 
 
-def main() -> None:
-    create_tables(SparkSession.builder.appName("tables").getOrCreate())
+def main(arguments: Sequence[str] | None = None) -> None:
+    with open_session(load_settings(), "tables") as spark:
+        create_tables(spark)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,14 @@ NEWEST_MODEL = "as-of"
 
 @dataclass(frozen=True)
 class CommandLine:
-    """One process. label: its name in progress bars and log files."""
+    """One process. label: its name in progress bars and log files.
+
+    job: the arguments of a Spark job, which may run inside the calling process instead; else None.
+    """
 
     label: str
     arguments: tuple[str, ...]
+    job: tuple[str, ...] | None = None
 
 
 def land_command(toml: Path, paths: list[Path], arrival_day: str | None) -> CommandLine:
@@ -111,6 +115,12 @@ def train_arguments(through: str, run_id: str) -> tuple[str, ...]:
     return ("train", "--through", through, "--run-id", run_id)
 
 
+def submit_arguments(job: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command line by which spark-submit runs a job in a process of its own."""
+    submit = Path(sys.executable).parent / "spark-submit"
+    return str(submit), "--name", job, str(job_file(job)), *arguments
+
+
 def job_file(job: str) -> Path:
     """Return the file that spark-submit runs for a job."""
     return ROOT / "pipeline" / "jobs" / f"{job}.py"
@@ -133,8 +143,7 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
 
 
 def _spark(job: str, *arguments: str) -> CommandLine:
-    submit = Path(sys.executable).parent / "spark-submit"
-    return CommandLine(job, (str(submit), "--name", job, str(job_file(job)), *arguments))
+    return CommandLine(job, (sys.executable, "-m", "pipeline.jobs", job, *arguments), job=arguments)
 
 
 def _model(command: str, *arguments: str) -> CommandLine:

@@ -1,15 +1,21 @@
-"""Run a command line as a process, show its progress, and report why it failed."""
+"""Run a command as a process or inside this one, show its progress, and report why it failed."""
 
+import io
 import subprocess
+import sys
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.errors import MESSAGE_PREFIXES, ThroughlineError
 from pipeline.runner.commands import CommandLine
+from pipeline.runner.job import run_job
 
 
 class StepFailed(Exception):
@@ -26,12 +32,8 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
 
     Raises StepFailed with the exit code and the error message of the process.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    log.unlink(missing_ok=True)
     printed: list[str] = []
-    # Opened to append, since first the process and then this one write to it.
-    with log.open("a", encoding="utf-8") as log_file, _spinner(command.label, console):
+    with _timed(command, log, console) as log_file:
         process = subprocess.Popen(
             command.arguments,
             env=dict(environment),
@@ -44,19 +46,83 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
             assert process.stdout is not None
             for line in process.stdout:
                 printed.append(line)
-                console.print(f"  {command.label}: {line.rstrip()}", highlight=False, markup=False, soft_wrap=True)
+                _print_line(command, line, console)
             exit_code = process.wait()
             log_file.writelines(printed)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait(timeout=30)
-    if exit_code < 0:
-        reason = f"killed by signal {-exit_code}; did it run out of memory?\n  step {command.label}; its log: {log}"
-        raise StepFailed(ThroughlineError.exit_code, reason)
-    if exit_code != 0:
-        raise StepFailed(exit_code, f"{message_in(log)}\n  step {command.label}, exit code {exit_code}; its log: {log}")
+        if exit_code < 0:
+            reason = f"killed by signal {-exit_code}; did it run out of memory?\n  step {command.label}; its log: {log}"
+            raise StepFailed(ThroughlineError.exit_code, reason)
+        if exit_code != 0:
+            log_file.flush()
+            raise _failed(command, exit_code, message_in(log), log)
+
+
+def run_in_process(command: CommandLine, environment: Mapping[str, str], log: Path, console: Console) -> None:
+    """Run a Spark job inside this process. What it prints goes where `run_command` lets it go.
+
+    environment: not used, since the job has that of this process.
+    Raises StepFailed with the exit code and the error message of the job.
+    """
+    assert command.job is not None
+    with _timed(command, log, console) as log_file:
+        terminal = sys.stdout
+
+        def print_line(line: str) -> None:
+            with redirect_stdout(terminal):  # the console prints to what is standard output at the moment
+                _print_line(command, line, console)
+
+        printed = _Lines(print_line, log_file)
+        try:
+            with redirect_stdout(printed), redirect_stderr(log_file):
+                run_job(command.label, command.job)
+        except ThroughlineError as error:
+            raise _failed(command, error.exit_code, str(error), log) from None
+        except Exception as unexpected:  # gets the exit code that the job's own process would end with
+            traceback.print_exc(file=log_file)
+            first_line = (str(unexpected) or type(unexpected).__name__).splitlines()[0]
+            reason = f"{type(unexpected).__name__}: {first_line}"
+            raise _failed(command, ThroughlineError.exit_code, reason, log) from None
+
+
+class _Lines(io.TextIOBase):
+    """A text stream that hands each whole line to a function and copies it to a file."""
+
+    def __init__(self, print_line: Callable[[str], None], copy: TextIO) -> None:
+        self._print_line = print_line
+        self._copy = copy
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Take a part of the output."""
+        self._copy.write(text)
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._print_line(line)
+        return len(text)
+
+
+@contextmanager
+def _timed(command: CommandLine, log: Path, console: Console) -> Iterator[TextIO]:
+    """Open the log of a command, show that it runs, and print its seconds at a good end."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    started = time.monotonic()
+    # Opened to append, since a process and this one write to it.
+    with log.open("a", encoding="utf-8") as log_file, _spinner(command.label, console):
+        yield log_file
     console.print(f"[green]✓[/] {command.label} [dim]{time.monotonic() - started:.0f} s[/]", highlight=False)
+
+
+def _print_line(command: CommandLine, line: str, console: Console) -> None:
+    console.print(f"  {command.label}: {line.rstrip()}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _failed(command: CommandLine, exit_code: int, reason: str, log: Path) -> StepFailed:
+    return StepFailed(exit_code, f"{reason}\n  step {command.label}, exit code {exit_code}; its log: {log}")
 
 
 def _spinner(label: str, console: Console) -> Progress:

@@ -13,7 +13,11 @@ from pipeline.days import DayRange
 from pipeline.local import postgres
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
 from pipeline.local.preflight import run_preflight
-from pipeline.local.spark_config import conf_folder, fetched_jars, write_configuration
+from pipeline.local.spark_config import (
+    conf_folder,
+    fetched_jars,
+    write_configuration,
+)
 from pipeline.runner.commands import (
     NEWEST_MODEL,
     CommandLine,
@@ -22,7 +26,8 @@ from pipeline.runner.commands import (
     step_environment,
     tables_command,
 )
-from pipeline.runner.process import run_command
+from pipeline.runner.job import can_connect
+from pipeline.runner.process import run_command, run_in_process
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import clusters_run_id, default_run_id
@@ -44,10 +49,15 @@ def prepare_environment(console: Console) -> Settings:
 
 
 def run_all(commands: Sequence[CommandLine], settings: Settings, console: Console, log_name: str) -> None:
-    """Run processes one after the other, each with its own log; stop at the first that fails."""
+    """Run commands one after the other, each with its own log; stop at the first that fails.
+
+    Spark jobs run inside this process if they are clients of a Spark Connect server.
+    """
     environment = step_environment(settings)
+    in_process = any(command.job is not None for command in commands) and can_connect(settings)
     for command in commands:
-        run_command(command, environment, settings.home / "logs" / log_name / f"{command.label}.log", console)
+        run = run_in_process if in_process and command.job is not None else run_command
+        run(command, environment, settings.home / "logs" / log_name / f"{command.label}.log", console)
 
 
 def run_night(

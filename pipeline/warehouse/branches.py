@@ -1,7 +1,11 @@
-"""Write, audit, publish: a run writes to a branch of each table, and main moves only when all gates have passed."""
+"""Write, audit, publish: a run writes to a branch of each table, and main moves only when all gates have passed.
 
+A table has the branch of a run from the first write of that run on. Until then its branch reads as main.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -12,79 +16,77 @@ from pipeline.warehouse.names import BRANCH_PREFIX, NIGHT_TABLES
 from pipeline.warehouse.tables import table
 
 MAIN = "main"
+FIRST_WRITTEN = "runs"  # every step writes it, so each run that has ended a step has a branch of it
+
+Refs = Mapping[str, Mapping[str, int]]  # the snapshot id of each branch, by table
 
 
-def recreate(spark: SparkSession, branch: str) -> None:
-    """Create the branch of every table from main, and drop branches that other runs left."""
-    for name in NIGHT_TABLES:
-        refs, change = _refs(spark, name), _loaded(spark, name).manageSnapshots()
-        for leftover in refs:
+def read_refs(spark: SparkSession) -> Refs:
+    """Return the snapshot id of each branch of every table."""
+    parts = [f"SELECT '{name}' AS name, name AS ref, snapshot_id FROM {table(name)}.refs" for name in NIGHT_TABLES]
+    refs: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in spark.sql(" UNION ALL ".join(parts)).collect():
+        refs[row.name][row.ref] = row.snapshot_id
+    return refs
+
+
+def drop_leftovers(spark: SparkSession) -> None:
+    """Drop the branches that this run or others left, so that the run starts from main."""
+    for name, branches in read_refs(spark).items():
+        for leftover in branches:
             if leftover.startswith(BRANCH_PREFIX):
-                change.removeBranch(leftover)
-        change.createBranch(branch, refs[MAIN])
-        change.commit()
+                drop_branch(spark, name, leftover)
 
 
-def resume(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
-    """Check that a later step has its branch. If the run is published already, create the branch from main again.
+def require_begun(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
+    """Check that a later step has its branch, or that the run is published already and so begins again from main.
 
-    Raises InputError if there is no branch and main has no rows of this run: its first step has not run, or another
+    Raises InputError if there is no branch and main has no rows of this run: its first step has not ended, or another
     run came in between.
     """
-    missing = [name for name in NIGHT_TABLES if branch not in _refs(spark, name)]
-    if not missing:
+    if branch in read_refs(spark)[FIRST_WRITTEN]:
         return
     if day not in run_log.days_of_run(spark, "clean", run_id):
         raise InputError(
-            f"no branch {branch} of {', '.join(missing)}: the first step of the run has not ended, or another run "
-            f"came in between; run again from `clean`"
+            f"no branch {branch}: the first step of the run has not ended, or another run came in between; "
+            f"run again from `clean`"
         )
-    recreate(spark, branch)
 
 
 def fast_forward(spark: SparkSession, branch: str) -> dict[str, int]:
-    """Move main of every table to the branch; return the snapshot id of each.
+    """Move main of every table that the run wrote to the branch; return the snapshot id of main of every table.
 
     It may be repeated after a crash. Readers are not affected: they open the snapshots of a release.
     """
+    refs = read_refs(spark)
     for name in NIGHT_TABLES:
-        change = _loaded(spark, name).manageSnapshots()
-        change.fastForwardBranch(MAIN, branch)
-        change.commit()
-    return {name: _refs(spark, name)[MAIN] for name in NIGHT_TABLES}
+        if branch in refs[name] and refs[name][branch] != refs[name][MAIN]:
+            spark.sql(f"CALL system.fast_forward('{table(name)}', '{MAIN}', '{branch}')").collect()
+    return {name: refs[name].get(branch, refs[name][MAIN]) for name in NIGHT_TABLES}
 
 
 def drop(spark: SparkSession, branch: str) -> None:
-    for name in NIGHT_TABLES:
-        if branch in _refs(spark, name):
-            change = _loaded(spark, name).manageSnapshots()
-            change.removeBranch(branch)
-            change.commit()
+    """Drop the branch of every table that has it."""
+    for name, branches in read_refs(spark).items():
+        if branch in branches:
+            drop_branch(spark, name, branch)
+
+
+def drop_branch(spark: SparkSession, name: str, branch: str) -> None:
+    spark.sql(f"ALTER TABLE {table(name)} DROP BRANCH `{branch}`")
 
 
 def table_before(spark: SparkSession, name: str) -> DataFrame:
     """Return a table as it was before this run."""
-    return spark.read.option("versionAsOf", _refs(spark, name)[MAIN]).table(table(name))
+    return spark.read.option("versionAsOf", read_refs(spark)[name][MAIN]).table(table(name))
 
 
 def changed_days(spark: SparkSession, name: str, column: str, branch: str) -> list[date]:
     """Return the values of a partition column for which the branch of a table has data files that main lacks."""
-    refs = {row.name: row.snapshot_id for row in spark.table(f"{table(name)}.refs").collect()}
+    refs = read_refs(spark)[name]
     now, before = refs.get(branch, refs[MAIN]), refs[MAIN]
     if now == before:
         return []
     of_now, of_before = (spark.read.option("versionAsOf", one).table(f"{table(name)}.files") for one in (now, before))
     added = of_now.join(of_before.select("file_path"), "file_path", "left_anti")
     return [row.day for row in added.select(F.col(f"partition.{column}").alias("day")).distinct().collect()]
-
-
-def _refs(spark: SparkSession, name: str) -> dict[str, int]:
-    """Return the snapshot id of each branch and tag of a table."""
-    refs = _loaded(spark, name).refs()
-    return {str(ref): int(refs[ref].snapshotId()) for ref in refs}
-
-
-def _loaded(spark: SparkSession, name: str) -> Any:
-    """Return the table as Iceberg's Java object. Its refs cost one file to read; SQL would cost a Spark job."""
-    jvm: Any = spark._jvm
-    return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, table(name))

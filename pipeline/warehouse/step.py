@@ -15,6 +15,7 @@ from pipeline.warehouse import branches
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.run_log import StepClock
+from pipeline.warehouse.session import open_session
 from pipeline.warehouse.tables import create_tables
 
 
@@ -39,7 +40,7 @@ class Step:
 def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: bool = False) -> Iterator[Step]:
     """Open a step: parse `--day D` or `--from A --to B` and `--run-id`, take the lease, work on the branch.
 
-    The first step creates missing tables and columns, and the branch from main. All reads and writes of `interest.*` in
+    The first step creates missing tables and columns, and drops left branches. All reads and writes of `interest.*` in
     the block go to the branch, so main does not change. An InputError frees the lease at once, since no retry can help.
     After another error the run keeps the lease, so that no other run drops its branch before a retry. The terminal, or
     Airflow after the last try, then frees it; otherwise it expires.
@@ -51,14 +52,14 @@ def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: b
     lease.take()
     try:
         with lease.renewed():
-            spark = SparkSession.builder.appName(step).getOrCreate()
-            if is_first_step:
-                create_tables(spark)
-                branches.recreate(spark, branch)
-            else:
-                branches.resume(spark, branch, run_id, days.last)
-            spark.conf.set("spark.wap.branch", branch)
-            yield Step(spark, settings, days, run_id, branch, lease)
+            with open_session(settings, step) as spark:
+                if is_first_step:
+                    create_tables(spark)
+                    branches.drop_leftovers(spark)
+                else:
+                    branches.require_begun(spark, branch, run_id, days.last)
+                spark.conf.set("spark.wap.branch", branch)
+                yield Step(spark, settings, days, run_id, branch, lease)
             lease.require_held()
     except InputError:
         lease.free()

@@ -1,6 +1,6 @@
 """The tables of `sql/ddl`: their creation, and the columns that an existing one lacks."""
 
-import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,18 +41,19 @@ def create_tables(spark: "SparkSession") -> None:
         spark.table(name).limit(0).writeTo(name).append()
 
 
-def declared_schema(spark: "SparkSession", statement: str) -> "StructType":
-    """Return the columns of a CREATE TABLE statement, as Spark's own parser reads them."""
+def declared_schema(statement: str) -> "StructType":
+    """Return the columns of a CREATE TABLE statement of `sql/ddl`, as Spark's own parser reads them."""
     from pyspark.sql.types import StructType
 
-    plan = spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
-    return StructType.fromJson(json.loads(plan.tableSchema().json()))
+    columns = re.search(r"\((.*)\)\s*USING", statement, re.DOTALL)
+    assert columns, "a file of sql/ddl is CREATE TABLE name (columns) USING iceberg"
+    return StructType.fromDDL(columns[1])
 
 
 def _add_missing_columns(spark: "SparkSession", file: Path) -> bool:
     """Add the declared columns that a table lacks, nullable and in the declared order; return whether any was added."""
     name = table(file.stem)
-    declared = declared_schema(spark, file.read_text(encoding="utf-8"))
+    declared = declared_schema(file.read_text(encoding="utf-8"))
     missing = list(_missing(declared, spark.table(name).schema, (), file))
     if missing:
         spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({', '.join(missing)})")

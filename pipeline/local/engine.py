@@ -1,0 +1,245 @@
+"""The warm engine: one Spark Connect server per home, which all steps on this machine share.
+
+Whoever needs it first starts it. It listens on loopback and asks for a token. The file `<home>/engine/engine.json`
+(mode 600) says where it is. A second process, the watcher, stops it when no client has been connected for a while, or
+when its home is gone.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from pipeline.errors import ThroughlineError
+from pipeline.files import write_private
+from pipeline.local.processes import Background, stop
+from pipeline.local.spark_config import JARS, PACKAGES, spark_defaults
+from pipeline.settings import ROOT, Settings
+
+HOST = "127.0.0.1"
+SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+USER = "throughline"
+# It lives long, so it compiles fully, which steps of a process each do not.
+JAVA_OPTIONS = "-XX:ReservedCodeCacheSize=384m -XX:+UseParallelGC"
+TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
+START_SECONDS = 600.0  # the first start fetches the jars
+IDLE_SECONDS = 1200.0
+POLL_SECONDS = 5.0
+JAR_KEYS = {PACKAGES, "spark.jars.ivy", "spark.driver.extraClassPath"}
+
+OPTIONS = {
+    "spark.connect.grpc.binding.address": HOST,
+    # A client that dies takes its work with it: Spark interrupts what no client listens to.
+    "spark.connect.execute.manager.detachedTimeout": "15s",
+    "spark.connect.execute.manager.maintenanceInterval": "5s",
+    "spark.connect.session.manager.defaultSessionTimeout": "10m",
+    # Each session has a catalog with a connection to PostgreSQL, which only the garbage collector closes.
+    "spark.cleaner.periodicGC.interval": "2min",
+    "spark.sql.codegen.cache.maxEntries": "5000",
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine. fingerprint: of the configuration that it was started with."""
+
+    port: int
+    token: str
+    fingerprint: str
+
+    def url(self, session_id: str) -> str:
+        """Return the address of a session. It holds the token, so it must not be printed."""
+        return f"sc://localhost:{self.port}/;token={self.token};user_id={USER};session_id={session_id}"
+
+
+def start_engine(settings: Settings, environment: Mapping[str, str]) -> Engine:
+    """Return the engine of this home; start it if it is down, or if it has another configuration.
+
+    environment: that of a step; see `pipeline.runner.commands.step_environment`.
+    Raises ThroughlineError if it does not start, or if a client works on an engine with another configuration.
+    """
+    with _locked(settings):
+        wanted = _fingerprint(settings, environment)
+        engine = find_engine(settings)
+        if engine and engine.fingerprint != wanted and (clients := _clients(settings)):
+            raise ThroughlineError(
+                f"the Spark engine of {settings.home} runs with other settings, and {clients} clients work on it: "
+                f"wait until they have ended, or stop the engine with `throughline down`"
+            )
+        if not engine or engine.fingerprint != wanted:
+            stop_engine(settings)
+            engine = _start_server(settings, environment, wanted)
+        _wait_until_up(settings, engine)
+        if not _watcher(settings).find():
+            command = [sys.executable, "-m", "pipeline.local.engine"]
+            _watcher(settings).start(command, {**environment, "PYTHONPATH": str(ROOT)})
+        return engine
+
+
+def find_engine(settings: Settings) -> Engine | None:
+    """Return the running engine of this home, if any."""
+    if not _server(settings).find() or not _record(settings).is_file():
+        return None
+    return Engine(**json.loads(_record(settings).read_text()))
+
+
+def stop_engine(settings: Settings) -> bool:
+    """Stop the engine and its watcher; return whether the engine was running."""
+    names = stop(_backgrounds(settings))
+    shutil.rmtree(_folder(settings), ignore_errors=True)
+    return "engine" in names
+
+
+def register_session(settings: Settings, session_id: str) -> None:
+    """Record which process opened a session, so that `dead_sessions` can tell that it has ended."""
+    write_private(_sessions(settings) / session_id, json.dumps({"pid": os.getpid(), "began_at": _began_at()}))
+
+
+def forget_session(settings: Settings, session_id: str) -> None:
+    (_sessions(settings) / session_id).unlink(missing_ok=True)
+
+
+def dead_sessions(settings: Settings) -> list[str]:
+    """Return the sessions whose process has ended without closing them: their work may still go on."""
+    files = sorted(_sessions(settings).glob("*")) if _sessions(settings).is_dir() else []
+    return [file.name for file in files if not file.name.startswith(".") and not _is_alive(file)]
+
+
+def _start_server(settings: Settings, environment: Mapping[str, str], fingerprint: str) -> Engine:
+    engine = Engine(_free_port(), secrets.token_urlsafe(24), fingerprint)
+    _folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
+    options = {**OPTIONS, "spark.connect.grpc.binding.port": str(engine.port)}
+    if "spark.driver.extraJavaOptions" not in settings.spark_options:
+        options["spark.driver.extraJavaOptions"] = JAVA_OPTIONS
+    command = [
+        str(Path(sys.executable).parent / "spark-submit"),
+        *("--class", SERVER, "--name", "engine"),
+        *(part for name, value in options.items() for part in ("--conf", f"{name}={value}")),
+        "spark-internal",
+    ]
+    server = _server(settings)
+    server.log.unlink(missing_ok=True)
+    # The token travels by the environment, which only the owner of the process can read.
+    server.start(command, {**environment, TOKEN_VARIABLE: engine.token})
+    write_private(_record(settings), json.dumps(asdict(engine)))
+    return engine
+
+
+def _wait_until_up(settings: Settings, engine: Engine) -> None:
+    server, until = _server(settings), time.monotonic() + START_SECONDS
+    while not _answers(engine.port):
+        if not server.find() or time.monotonic() >= until:
+            last = server.last_lines()
+            stop_engine(settings)
+            raise ThroughlineError(f"the Spark engine did not start: {last}; its log: {server.log}")
+        time.sleep(0.1)
+
+
+def watch(settings: Settings) -> None:
+    """Stop the engine when it is idle or its home is gone; return when it has ended."""
+    idle_since = time.monotonic()
+    while (process := _server(settings).find()) and _record(settings).is_file():
+        if _clients(settings):
+            idle_since = time.monotonic()
+        if time.monotonic() - idle_since >= IDLE_SECONDS:
+            with _locked(settings):
+                stop_engine(settings)
+            return
+        with suppress(psutil.TimeoutExpired):
+            process.wait(POLL_SECONDS)
+    if process:
+        process.terminate()
+
+
+def _clients(settings: Settings) -> int:
+    """Return the number of connections to the engine."""
+    process, engine = _server(settings).find(), find_engine(settings)
+    if not process or not engine:
+        return 0
+    with suppress(psutil.Error):
+        connections = process.net_connections(kind="tcp")
+        return sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port == engine.port for one in connections)
+    return 0
+
+
+def _fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
+    """Return a hash of everything that the engine was started with and that its sessions cannot change."""
+    from importlib.metadata import version
+
+    # Where the jars lie changes when they have been fetched, but not what they are.
+    configuration = {key: value for key, value in spark_defaults(settings).items() if key not in JAR_KEYS}
+    parts = [configuration, OPTIONS, JARS, version("pyspark"), environment.get("JAVA_HOME", "")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.home / "engine"
+
+
+def _record(settings: Settings) -> Path:
+    return _folder(settings) / "engine.json"
+
+
+def _sessions(settings: Settings) -> Path:
+    return _folder(settings) / "sessions"
+
+
+def _server(settings: Settings) -> Background:
+    return Background("engine", _folder(settings) / "server.json", settings.home / "logs" / "engine.log")
+
+
+def _watcher(settings: Settings) -> Background:
+    return Background("watcher", _folder(settings) / "watcher.json", settings.home / "logs" / "engine-watcher.log")
+
+
+def _backgrounds(settings: Settings) -> list[Background]:
+    return [_watcher(settings), _server(settings)]
+
+
+@contextmanager
+def _locked(settings: Settings) -> Iterator[None]:
+    """Let one process at a time start or stop the engine."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / ".engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _began_at() -> float:
+    return float(psutil.Process().create_time())
+
+
+def _is_alive(file: Path) -> bool:
+    recorded = json.loads(file.read_text())
+    with suppress(psutil.NoSuchProcess):
+        return bool(abs(psutil.Process(recorded["pid"]).create_time() - recorded["began_at"]) < 1)
+    return False
+
+
+if __name__ == "__main__":
+    from pipeline.settings import load_settings
+
+    watch(load_settings())
