@@ -23,7 +23,8 @@ $(UV):
 
 $(READY): pyproject.toml uv.lock | $(UV)
 	@echo "setting up .venv from uv.lock (6.7 GB, most of it torch with CUDA)"
-	@$(UV) sync --frozen --python $(PYTHON)
+	@# pyspark again: a checkout of before has pyspark-client, whose removal takes files of pyspark with it
+	@$(UV) sync --frozen --python $(PYTHON) --reinstall-package pyspark
 	@touch $(READY)
 
 setup: $(READY) ## install the virtual environment from uv.lock

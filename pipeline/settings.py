@@ -50,8 +50,9 @@ class Settings(BaseSettings):
     spark_engine: str = Field(
         "warm",
         pattern="^(warm|submit|sc://.+)$",
-        description="what runs Spark jobs. warm: a Spark Connect server of this home, if spark_master is "
-        "local, which starts when it is needed; submit: a process of spark-submit per job, as always with another spark_master; "
+        description="what runs Spark jobs. warm: a Spark Connect server of this home, which starts when it is "
+        "needed, if spark_master is local; submit: a process of spark-submit per job, as "
+        "always with another spark_master; "
         "sc://host:port/;token=...: that Spark Connect server",
     )
     spark_shuffle_partitions: int = Field(

@@ -5,15 +5,18 @@ that the night before it needs. So a task that has to wait gives its slot back a
 """
 
 import asyncio
+import os
+import shlex
+import signal
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from typing import Any
 
-from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from orchestration.days import resolve_day, step_run_id
@@ -21,6 +24,7 @@ from pipeline.settings import load_settings
 from pipeline.warehouse.lease import Lease
 
 WAIT_SECONDS = 2 * 3600.0
+QUOTED_LINES = 30
 
 
 class LandingTrigger(BaseTrigger):
@@ -133,9 +137,48 @@ class UnderLease(BaseOperator):
             return super().execute(context)
 
 
-class SparkStep(UnderLease, SparkSubmitOperator):
-    """A Spark job of a night."""
+class Command(BaseOperator):
+    """Runs a command line in a process group of its own. Its output goes to the task's log.
+
+    Unlike with Airflow's BashOperator, the failure quotes the end of the output, which the alert and the retry policy
+    need.
+    """
+
+    template_fields = ("command",)
+
+    def __init__(self, command: Sequence[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.command = list(command)
+
+    def execute(self, context: Any) -> None:
+        """Run the command to its end. Raises AirflowException with the exit code and the last lines of the output."""
+        words = [word for word in self.command if word]
+        self.log.info("running: %s", shlex.join(words))
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        last_lines: deque[str] = deque(maxlen=QUOTED_LINES)
+        for line in self._process.stdout:
+            self.log.info("%s", line.rstrip())
+            last_lines.append(line.rstrip())
+        if exit_code := self._process.wait():
+            quoted = "\n".join(last_lines)
+            raise AirflowException(f"{words[0]} ended with exit code {exit_code}. Its last lines:\n{quoted}")
+
+    def on_kill(self) -> None:
+        """Stop the command when the task is stopped."""
+        if self._process and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+
+    _process: "subprocess.Popen[str] | None" = None
 
 
-class CommandStep(UnderLease, BashOperator):
-    """A task of a night that is not a Spark job."""
+class StepCommand(UnderLease, Command):
+    """A task of a night."""

@@ -2,24 +2,20 @@
 
 import ast
 import re
-import shlex
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Asset, RetryDecision, RetryPolicy
 
 from orchestration.alerts import error_message_in, task_failed
 from orchestration.days import resolve_day, resolve_last_day, step_run_id
-from orchestration.operators import CommandStep, SparkStep, free_lease
+from orchestration.operators import Command, StepCommand, free_lease
 from pipeline.errors import InputError, UsageError
-from pipeline.runner.commands import TASKS, job_file, score_arguments, train_arguments
+from pipeline.runner.commands import TASKS, job_command, job_file, model_command, score_arguments, train_arguments
 from pipeline.settings import ROOT
 from pipeline.warehouse.names import NIGHT_TABLES, branch_of
 
-MODEL = f"exec {shlex.quote(sys.executable)} -m model"  # exec, so that signals reach the model's process
 MACROS = {
     "resolve_day": resolve_day,
     "resolve_last_day": resolve_last_day,
@@ -36,8 +32,7 @@ ASSETS = [
     for name in NIGHT_TABLES
     if name != "runs"
 ]
-# In the messages of Airflow's operators.
-EXIT_CODE = re.compile(r"(?:Error code is: |exit code is: |exit code )(-?\d+)")
+EXIT_CODE = re.compile(r"ended with exit code (-?\d+)")
 FINAL = {InputError.exit_code: "the input or a gate failed", UsageError.exit_code: "the command has wrong arguments"}
 
 
@@ -49,12 +44,13 @@ class RetryByExitCode(RetryPolicy):
         if isinstance(exception, InputError | UsageError):
             return RetryDecision.fail(reason=f"{FINAL[exception.exit_code]}: a retry cannot help")
         text = str(exception)
-        final = next((FINAL[int(code)] for code in EXIT_CODE.findall(text) if int(code) in FINAL), None)
+        code = EXIT_CODE.search(text)
+        reason = FINAL.get(int(code[1])) if code else None
         # A JVM that cannot start ends with 1 too, but without an error message of ours.
-        is_jvm_failure = "spark-submit" in text and error_message_in(text) is None
-        if final is None or is_jvm_failure:
+        is_jvm_failure = code is not None and code[1] == "1" and error_message_in(text) is None
+        if reason is None or is_jvm_failure:
             return RetryDecision.default()
-        return RetryDecision.fail(reason=f"{final}: a retry cannot help")
+        return RetryDecision.fail(reason=f"{reason}: a retry cannot help")
 
     def serialize(self) -> dict[str, Any]:
         """Return the settings that Airflow stores: none."""
@@ -71,44 +67,40 @@ STEP_DEFAULTS: dict[str, Any] = {
 }
 
 
-def night_tasks() -> list[SparkStep | CommandStep]:
+def night_tasks() -> list[StepCommand]:
     """Return the tasks of a night, in order."""
     options = {"publish": {"outlets": ASSETS, "post_execute": emit_publication}}
-    return [score_task() if task == "score" else spark_task(task, **options.get(task, {})) for task in TASKS]
+    return [score_task() if task == "score" else job_task(task, **options.get(task, {})) for task in TASKS]
 
 
-def spark_task(job: str, **options: Any) -> SparkStep:
-    """Return the task of a Spark job. Job, task id and Spark application have one name."""
-    return SparkStep(
+def job_task(job: str, **options: Any) -> StepCommand:
+    """Return the task of a Spark job. Job and task id have one name."""
+    return StepCommand(
         task_id=job,
-        name=job,
-        application=str(job_file(job)),
-        application_args=["--day", DAY, "--run-id", RUN_ID],
+        command=job_command(job, "--day", DAY, "--run-id", RUN_ID).arguments,
         pool="spark",
         doc_md=docs_of(job_file(job)),
         **options,
     )
 
 
-def score_task() -> CommandStep:
+def score_task() -> StepCommand:
     """Return the task in which the model scores. It needs no Spark, and uses an accelerator if there is one."""
-    night = " ".join(score_arguments(DAY, DAY, BRANCH, RUN_ID, "{{ params.model }}"))
-    all_users = "{{ ' --all' if params.all_users else '' }}"
-    return CommandStep(
+    arguments = score_arguments(DAY, DAY, BRANCH, RUN_ID, "{{ params.model }}")
+    return StepCommand(
         task_id="score",
-        bash_command=f"{MODEL} {night}{all_users}",
+        command=[*model_command(*arguments).arguments, "{{ '--all' if params.all_users else '' }}"],
         pool="gpu",
         doc_md=docs_of(ROOT / "model" / "__main__.py", "score"),
     )
 
 
-def train_task() -> BashOperator:
+def train_task() -> Command:
     """Return the task that trains. It needs no lease, since it commits nothing to the warehouse."""
-    training = " ".join(train_arguments(LAST_DAY, RUN_ID))
-    promotion = "{{ '' if params.promote else ' --no-promote' }}"
-    return BashOperator(
+    arguments = model_command(*train_arguments(LAST_DAY, RUN_ID)).arguments
+    return Command(
         task_id="train",
-        bash_command=f"{MODEL} {training}{promotion}",
+        command=[*arguments, "{{ '' if params.promote else '--no-promote' }}"],
         pool="gpu",
         on_failure_callback=[task_failed],
         doc_md=docs_of(ROOT / "model" / "__main__.py", "train"),

@@ -73,8 +73,6 @@ def airflow_environment(settings: Settings) -> Mapping[str, str]:
         # Processes that parse no DAG import triggers and callbacks.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(DAGS), step.get("PYTHONPATH", "")])),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), step.get("PATH", os.defpath)]),
-        # Without a connection the operator silently submits to YARN.
-        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": settings.spark_master}),
     }
 
 

@@ -41,6 +41,9 @@ logger.names.name = org.apache.iceberg.spark.Spark3Util
 logger.names.level = error
 logger.metrics.name = org.apache.iceberg.hadoop
 logger.metrics.level = error
+# Errors of a query, which its client gets, and of a session that was closed meanwhile.
+logger.connect.name = org.apache.spark.sql.connect.utils.ErrorUtils
+logger.connect.level = off
 """
 
 

@@ -53,16 +53,16 @@ class CommandLine:
 
 def land_command(toml: Path, paths: list[Path], arrival_day: str | None) -> CommandLine:
     day = ("--arrival-day", arrival_day) if arrival_day else ()
-    return _spark("land", "--source", str(toml), *day, *[str(path) for path in paths])
+    return job_command("land", "--source", str(toml), *day, *[str(path) for path in paths])
 
 
 def replace_source_command(toml: Path, run_id: str) -> CommandLine:
     """Return the process that checks a corrected TOML and keeps it for one run."""
-    return _spark("replace_source", "--source", str(toml), "--run-id", run_id)
+    return job_command("replace_source", "--source", str(toml), "--run-id", run_id)
 
 
 def tables_command() -> CommandLine:
-    return _spark("tables")
+    return job_command("tables")
 
 
 def step_commands(
@@ -78,22 +78,22 @@ def step_commands(
     which = ("--day", str(days.last)) if is_one_day else ("--from", str(days.first), "--to", str(days.last))
     score = score_arguments(str(days.first), str(days.last), branch_of(days.last), run_id, model)
     return [
-        _model(*score, *(("--all",) if score_all else ()))
+        model_command(*score, *(("--all",) if score_all else ()))
         if task == "score"
-        else _spark(task, *which, "--run-id", run_id)
+        else job_command(task, *which, "--run-id", run_id)
         for task in STEPS[step].tasks
     ]
 
 
 def clusters_command(through: date) -> CommandLine:
     """Return the process that clusters items by the events known through a day."""
-    return _spark("clusters", "--through", str(through), "--run-id", clusters_run_id(through))
+    return job_command("clusters", "--through", str(through), "--run-id", clusters_run_id(through))
 
 
 def train_command(through: date, run_id: str | None = None, promote: bool = True) -> CommandLine:
     """Return the process that trains a challenger on the data known through a day and promotes it if it wins."""
     train = train_arguments(str(through), run_id or f"training_{through:%Y%m%d}")
-    return _model(*train, *(() if promote else ("--no-promote",)))
+    return model_command(*train, *(() if promote else ("--no-promote",)))
 
 
 def evaluate_command(
@@ -102,7 +102,9 @@ def evaluate_command(
     """Return the process that evaluates models on what users did in the days after `as_of`."""
     run_id = run_id or f"evaluation_{as_of:%Y%m%d}"
     more = ("--transformer",) if with_transformer else ()
-    return _model("evaluate", "--as-of", str(as_of), "--horizon-days", str(horizon_days), "--run-id", run_id, *more)
+    return model_command(
+        "evaluate", "--as-of", str(as_of), "--horizon-days", str(horizon_days), "--run-id", run_id, *more
+    )
 
 
 def score_arguments(first: str, last: str, branch: str, run_id: str, model: str) -> tuple[str, ...]:
@@ -142,9 +144,11 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
     }
 
 
-def _spark(job: str, *arguments: str) -> CommandLine:
+def job_command(job: str, *arguments: str) -> CommandLine:
+    """Return the process that runs a Spark job. Each argument may be a template that Airflow renders."""
     return CommandLine(job, (sys.executable, "-m", "pipeline.jobs", job, *arguments), job=arguments)
 
 
-def _model(command: str, *arguments: str) -> CommandLine:
+def model_command(command: str, *arguments: str) -> CommandLine:
+    """Return the process that runs a command of the model. Each argument may be a template that Airflow renders."""
     return CommandLine(command, (sys.executable, "-m", "model", command, *arguments))

@@ -47,7 +47,9 @@ def declared_schema(statement: str) -> "StructType":
 
     columns = re.search(r"\((.*)\)\s*USING", statement, re.DOTALL)
     assert columns, "a file of sql/ddl is CREATE TABLE name (columns) USING iceberg"
-    return StructType.fromDDL(columns[1])
+    declared = StructType.fromDDL(columns[1])
+    assert isinstance(declared, StructType)
+    return declared
 
 
 def _add_missing_columns(spark: "SparkSession", file: Path) -> bool:

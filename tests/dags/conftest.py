@@ -15,7 +15,6 @@ DAGS = ROOT / "dags"
 # Airflow reads its configuration when it is imported.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-of-tests-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-os.environ["AIRFLOW_CONN_SPARK_DEFAULT"] = '{"conn_type": "spark", "host": "local[2]"}'
 sys.path.insert(0, str(DAGS))
 
 

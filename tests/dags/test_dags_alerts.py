@@ -40,7 +40,7 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def failure(run_of: Any) -> dict[str, Any]:
-    text = "Cannot execute: spark-submit. Error code is: 1.\nthroughline: line_accounting: 1 broken of 2 rules"
+    text = "python ended with exit code 1. Its last lines:\nthroughline: line_accounting: 1 broken of 2 rules"
     task = SimpleNamespace(task_id="clean", log_url="http://127.0.0.1/log")
     return {"ti": task, "dag_run": run_of("scheduled", run_id="monday"), "exception": Exception(text)}
 

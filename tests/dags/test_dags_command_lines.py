@@ -35,10 +35,8 @@ def command_lines(dag: Any, run: Any, conf: dict[str, Any]) -> dict[str, list[st
     started = {}
     for task in dag.tasks:
         task.render_template_fields({"dag_run": run, "params": params}, dag.get_template_env())
-        if hasattr(task, "application_args"):
-            started[task.task_id] = task._get_hook()._build_spark_submit_command(task.application)
-        elif hasattr(task, "bash_command"):
-            started[task.task_id] = shlex.split(task.bash_command)
+        if hasattr(task, "command"):
+            started[task.task_id] = [word for word in task.command if word]
     return started
 
 
@@ -71,18 +69,7 @@ def test_command_lines_equal_those_of_the_terminal(rendered: tuple[str, dict[str
         through = day_range(conf.get("through", "2026-01-31"), None, None).last
         commands = [train_command(through, SAFE_RUN_ID, conf.get("promote", True))]
     terminal = {command.label: list(command.arguments) for command in commands}
-    assert {task: without_paths(arguments) for task, arguments in started.items()} == {
-        label: without_paths(arguments) for label, arguments in terminal.items()
-    }
-
-
-def without_paths(arguments: list[str]) -> list[str]:
-    """Leave out the program's folder, and the master, which the terminal takes from spark-defaults.conf."""
-    words = [word for word in arguments if word != "exec"]
-    if "--master" in words:
-        at = words.index("--master")
-        del words[at : at + 2]
-    return [Path(words[0]).name, *words[1:]]
+    assert started == terminal
 
 
 def test_a_night_without_a_day_renders_nothing(dags: dict[str, Any], run_of: Any) -> None:

@@ -10,7 +10,7 @@ from orchestration.alerts import error_message_in
 from orchestration.steps import RetryByExitCode
 from pipeline.errors import InputError, ThroughlineError, UsageError
 
-GATE = "Cannot execute: spark-submit --name clean clean.py. Error code is: 1.\nLast spark-submit output:\n"
+GATE = "python ended with exit code 1. Its last lines:\n"
 OUTPUT = "16:22:45 WARN chatter\nthroughline: events: 1 broken of 7 rules\nexpect_x(bot_class): 9 of 10 rows. because"
 
 
@@ -18,15 +18,15 @@ OUTPUT = "16:22:45 WARN chatter\nthroughline: events: 1 broken of 7 rules\nexpec
     ("failure", "action"),
     [
         (AirflowException(GATE + OUTPUT), RetryAction.FAIL),
-        (AirflowException(GATE.replace("is: 1.", "is: 2.") + "throughline: which day?"), RetryAction.FAIL),
-        (AirflowException(GATE.replace("is: 1.", "is: 3.") + "throughline: disk full"), RetryAction.DEFAULT),
+        (AirflowException(GATE.replace("code 1.", "code 2.") + "throughline: which day?"), RetryAction.FAIL),
+        (AirflowException(GATE.replace("code 1.", "code 3.") + "throughline: disk full"), RetryAction.DEFAULT),
         (AirflowException(GATE + "Error: Could not create the Java Virtual Machine."), RetryAction.DEFAULT),
-        (AirflowException(GATE.replace("is: 1.", "is: -9.")), RetryAction.DEFAULT),
-        (AirflowException(GATE.replace("is: 1.", "is: 137.")), RetryAction.DEFAULT),
-        (AirflowException("Bash command failed. The command returned a non-zero exit code 1."), RetryAction.FAIL),
-        (AirflowException("Bash command failed. The command returned a non-zero exit code 2."), RetryAction.FAIL),
-        (AirflowException("Bash command failed. The command returned a non-zero exit code 3."), RetryAction.DEFAULT),
-        (AirflowException("Bash command failed. The command returned a non-zero exit code 139."), RetryAction.DEFAULT),
+        (AirflowException(GATE.replace("code 1.", "code -9.")), RetryAction.DEFAULT),
+        (AirflowException(GATE.replace("code 1.", "code 137.")), RetryAction.DEFAULT),
+        (AirflowException(GATE + "model: no history"), RetryAction.FAIL),
+        (AirflowException(GATE.replace("code 1.", "code 2.") + "Usage: model score"), RetryAction.FAIL),
+        (AirflowException(GATE.replace("code 1.", "code 3.") + "model: the disk is full"), RetryAction.DEFAULT),
+        (AirflowException(GATE.replace("code 1.", "code 139.")), RetryAction.DEFAULT),
         (UsageError("which day?"), RetryAction.FAIL),
         (InputError("nothing landed"), RetryAction.FAIL),
         (ThroughlineError("the warehouse is still leased"), RetryAction.DEFAULT),
@@ -39,7 +39,7 @@ def test_only_failures_that_a_retry_may_fix_are_retried(failure: Exception, acti
 
 def test_the_error_message_of_a_step_is_found() -> None:
     assert error_message_in(GATE + OUTPUT) == "events: 1 broken of 7 rules\nexpect_x(bot_class): 9 of 10 rows. because"
-    assert error_message_in("Error code is: -9.") is None
+    assert error_message_in("ended with exit code -9.") is None
 
 
 def test_every_step_retries_by_exit_code(dags: dict[str, Any]) -> None:

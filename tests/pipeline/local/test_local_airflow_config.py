@@ -44,10 +44,6 @@ def test_secrets_are_private_and_stay_the_same(settings: Settings) -> None:
 def test_tasks_find_spark_and_triggers_find_their_modules(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "another")
     environment = configuration.airflow_environment(settings)
-    assert json.loads(environment["AIRFLOW_CONN_SPARK_DEFAULT"]) == {
-        "conn_type": "spark",
-        "host": "spark://cluster:7077",
-    }
     assert environment["SPARK_CONF_DIR"] == str(settings.home / "conf")
     assert environment["PYTHONPATH"].split(":")[0] == str(configuration.DAGS)
     assert "AIRFLOW__CORE__EXECUTOR" not in environment
