@@ -57,7 +57,7 @@ def notes(iceberg: Any, declare: Callable[[str], None]) -> Any:
 
 def test_a_table_gets_the_columns_that_it_lacks(notes: Any) -> None:
     create_tables(notes)
-    found, declared = notes.table(table("notes")).schema, declared_schema(notes, NEW)
+    found, declared = notes.table(table("notes")).schema, declared_schema(NEW)
     assert found.simpleString() == declared.simpleString()
     assert [field.metadata for field in found] == [field.metadata for field in declared]
     assert found["author"].metadata["comment"] == 'the user\'s pseudonym, "hex"'
@@ -143,5 +143,5 @@ def test_all_tables_can_be_created_twice(iceberg: Any) -> None:
     create_tables(iceberg)
     for file in ddl_files():
         found = iceberg.table(table(file.stem)).schema
-        assert found == declared_schema(iceberg, file.read_text(encoding="utf-8")), file.name
+        assert found == declared_schema(file.read_text(encoding="utf-8")), file.name
         assert iceberg.sql(f"SELECT count(*) AS n FROM {table(file.stem)}.snapshots").first().n == 1
