@@ -105,6 +105,10 @@ class LandingZone:
         closed = [(date.fromisoformat(marker.parent.name), json.loads(marker.read_text())) for marker in markers]
         return {day: LandedDay(source, day, content["lines"], content["sha256"]) for day, content in closed}
 
+    def lines_through(self, last: date) -> int:
+        """Return the number of lines that have landed on days up to `last`, of all sources."""
+        return sum(day.lines for source in self.sources() for day in self.days(source).values() if day.day <= last)
+
     def day_folder(self, source: str, day: date) -> Path:
         return self.root / source / day.isoformat()
 

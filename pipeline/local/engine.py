@@ -179,7 +179,8 @@ def _fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
 
     # Where the jars lie changes when they have been fetched, but not what they are.
     configuration = {key: value for key, value in spark_defaults(settings).items() if key not in JAR_KEYS}
-    parts = [configuration, OPTIONS, JARS, version("pyspark"), environment.get("JAVA_HOME", "")]
+    jars = [*JARS, settings.spark_options.get(PACKAGES, "")]
+    parts = [configuration, OPTIONS, jars, version("pyspark"), environment.get("JAVA_HOME", "")]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

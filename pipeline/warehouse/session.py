@@ -1,5 +1,6 @@
 """The Spark session of a job: on the warm engine, on a given Spark Connect server, or in a process of spark-submit."""
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,14 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession as ConnectSession
 
+# On few lines, compiling plans and replanning cost more than running.
+FEW_LINES = 300_000
+OPTIONS_FOR_FEW_LINES = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
+}
 MAX_RETRIES = 6  # about 20 seconds; then the server counts as gone
 
 
@@ -44,12 +53,24 @@ def open_session(settings: Settings, job: str) -> Iterator[SparkSession]:
         engine.forget_session(settings, session_id)
 
 
+def tune(spark: SparkSession, lines: int) -> None:
+    """Set the session's options by the number of landed lines that its work may read."""
+    if lines <= FEW_LINES:
+        for name, value in OPTIONS_FOR_FEW_LINES.items():
+            spark.conf.set(name, value)
+
+
 def _connected(url: str) -> Iterator[SparkSession]:
     session = _connect(url)
+    # A collected session or checkpoint calls the server. In a thread of gRPC, where the collector may run, that call
+    # would wait for itself; so garbage is collected here, in the job's own thread.
+    gc.disable()
     try:
         yield session  # type: ignore[misc]  # a Connect session has the methods of the other kind
     finally:
         session.stop()
+        gc.collect()
+        gc.enable()
 
 
 def _connect(url: str) -> "ConnectSession":

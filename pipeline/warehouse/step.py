@@ -15,7 +15,7 @@ from pipeline.warehouse import branches
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.run_log import StepClock
-from pipeline.warehouse.session import open_session
+from pipeline.warehouse.session import open_session, tune
 from pipeline.warehouse.tables import create_tables
 
 
@@ -59,7 +59,9 @@ def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: b
                 else:
                     branches.require_begun(spark, branch, run_id, days.last)
                 spark.conf.set("spark.wap.branch", branch)
-                yield Step(spark, settings, days, run_id, branch, lease)
+                running = Step(spark, settings, days, run_id, branch, lease)
+                tune(spark, running.zone.lines_through(days.last))
+                yield running
             lease.require_held()
     except InputError:
         lease.free()
