@@ -180,12 +180,14 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """Stop Airflow and the local PostgreSQL. Data stays, and commands start again what they need."""
+    """Stop Airflow, the Spark engine and the local PostgreSQL. Data stays, and commands start again what they need."""
     from pipeline.local.airflow import stop_airflow
+    from pipeline.local.engine import stop_engine
 
     settings = load_settings()
-    stopped = [name for name, stop in (("Airflow", stop_airflow), ("PostgreSQL", postgres.stop)) if stop(settings)]
-    console.print(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
+    servers = {"Airflow": stop_airflow, "the Spark engine": stop_engine, "PostgreSQL": postgres.stop}
+    stopped = [name for name, stop in servers.items() if stop(settings)]
+    console.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

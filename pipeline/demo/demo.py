@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.airflow import stop_airflow
+from pipeline.local.engine import stop_engine
 from pipeline.runner.commands import STEPS, land_command, train_command
 from pipeline.runner.process import StepFailed
 from pipeline.runner.run import airflow_login_info, open_catalog, prepare_environment, run_all, run_night
@@ -92,6 +93,7 @@ def move_aside(settings: Settings, console: Console) -> None:
     if not (settings.home / "landing").is_dir() and not (settings.home / "warehouse").is_dir():
         return
     stop_airflow(settings)
+    stop_engine(settings)
     postgres.stop(settings)
     aside = settings.home.with_name(f"{settings.home.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
     settings.home.rename(aside)
