@@ -6,6 +6,8 @@ Fails when a rule of `pipeline/quality/suites` is broken. The message names each
 The Data Docs of Great Expectations lie in `THROUGHLINE_HOME/data_docs/<day>.html`; the last line names the page.
 """
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -19,9 +21,9 @@ from pipeline.warehouse.step import Step, run_step
 from pipeline.warehouse.tables import table
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     gates.load_in_background()
-    with run_step("audit") as step:
+    with run_step("audit", arguments) as step:
         before = [task for task in RECORDED_TASKS if task != "audit"]
         run_log.require_ended(step.spark, before, step.run_id, step.days.last)
         page = step.settings.home / "data_docs" / f"{step.days.last}.html"

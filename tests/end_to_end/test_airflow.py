@@ -281,18 +281,11 @@ def test_a_failed_gate_fails_a_run_by_hand_without_retries(
     backfilled.call("dags", "trigger", NIGHTLY, "--run-id", "by_hand:a_bad_day", "--conf", form)
     backfilled.wait_for(["by_hand:a_bad_day"], "failed")
     states = backfilled.states("by_hand:a_bad_day")
-<<<<<<< HEAD
     assert (states["audit"], states["publish"]) == ("failed", "upstream_failed")
     assert {states[step] for step in TASKS[:-2]} == {"success"}
     log = backfilled.log("by_hand:a_bad_day", "audit")
-    assert f"audit.py --day {day} --run-id by_hand-a_bad_day" in log
+    assert f"pipeline.jobs audit --day {day} --run-id by_hand-a_bad_day" in log
     assert f"figures of all rules: {backfilled.installation.home}/data_docs/{day}.html" in log
-=======
-    assert (states["wait_for_landing"], states["clean"]) == ("success", "failed")
-    assert {states[step] for step in TASKS[2:]} == {"upstream_failed"}
-    log = backfilled.log("by_hand:a_bad_day", "clean")
-    assert f"pipeline.jobs clean --day {day} --run-id by_hand-a_bad_day" in log
->>>>>>> 417b695 (down stops the engine; the Airflow test kills the engine)
     assert "throughline: line_accounting: 1 broken of 2 rules; nothing was published" in log
     assert "the collector or the TOML changed" in log
     assert "alert: {'what': 'task failed'" in log
