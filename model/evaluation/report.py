@@ -17,7 +17,7 @@ from model.evaluation.results import Differences, LeaderboardRow
 from model.interfaces import Model
 from model.metrics import RESAMPLES, SEED
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchmetrics", "xgboost", "xgboost-cpu")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "xgboost", "xgboost-cpu")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Shape letters: U users, L listed tags.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from model.counts.model import VERSION as COUNTS
 from model.data.arrays import Floats
@@ -33,16 +33,9 @@ class LearningCurve:
         return asdict(self)
 
 
-@runtime_checkable
-class HasLearningCurve(Protocol):
-    """A FittedModel that keeps its learning curve."""
-
-    @property
-    def learning_curve(self) -> LearningCurve: ...
-
-
 def learning_curve_of(model: FittedModel) -> LearningCurve | None:
-    return model.learning_curve if isinstance(model, HasLearningCurve) else None
+    """Return the attribute `learning_curve` of a model, None if it has none."""
+    return getattr(model, "learning_curve", None)
 
 
 MAIN = "ndcg_at_10"

@@ -84,7 +84,7 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
     """
     started = time.monotonic()
     registry = Registry(home)
-    sequences = _sequences(request.through)
+    sequences = sequences_of(request.through)
     cutoffs = training_cutoffs(request.through, min(sequences.days_with_rows, default=None))
     versions = registry.versions()
     champion = newest_promoted(versions, cutoffs.test)
@@ -123,7 +123,8 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
     return line
 
 
-def _sequences(through: date) -> SequencesSnapshot:
+def sequences_of(through: date) -> SequencesSnapshot:
+    """Open what a training through a day reads of the table."""
     first_cutoff = through - timedelta(days=HORIZON_DAYS * (MAX_TRAIN_CUTOFFS + 2))
     schema = sequences_with(HISTORY_COLUMNS)
     return open_sequences(load_catalog(CATALOG), BRANCH, first_day_read(first_cutoff), through, schema)

@@ -36,6 +36,7 @@ from model.transformer.distributed import Runtime
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import StepCallback, no_progress
 from model.transformer.stacked_features import MIN_PROBABILITY, CrossFittedFeatures, StackedFeatures, fit_stacked_models
+from model.transformer.tensors import to_device
 from model.transformer.tokens import Vocabulary
 from model.transformer.trainer import Trainer
 from model.transformer.warm_start import WarmStart, fit_affinity_scale
@@ -83,15 +84,21 @@ class FittedTransformer:
     cutoff: int  # moment
     curves: tuple[Sequence[CurvePoint], ...] = ()  # of each network
 
+    @property
+    def device(self) -> torch.device:
+        """The device of its networks, which is that of their training."""
+        return self.networks[0].device
+
     @torch.no_grad()
     def scores_UT(self, past: History) -> Floats:
         """Return the probability that the user touches the tag in the window; MIN_PROBABILITY for an unknown tag."""
         inference_set = InferenceSet.of(past, self.cutoff, self.vocabulary, self.features, self.config)
         scores_UV = np.full((past.users, len(self.vocabulary.tags)), MIN_PROBABILITY)
         for user_B in batch_by_length(inference_set.lengths_U(), INFERENCE_TOKENS_PER_BATCH):
-            batch, stacked_BCTP = inference_set.inputs(user_B)
-            predicted = [torch.sigmoid(network(batch, stacked_BCTP).affinity_BCT[:, 0]) for network in self.networks]
-            scores_UV[user_B] = torch.stack(predicted).mean(0).numpy()
+            tokens, stacked_BCTP = inference_set.inputs(user_B)
+            tokens, stacked_BCTP = to_device(tokens, self.device), stacked_BCTP.to(self.device)
+            predicted = [torch.sigmoid(network(tokens, stacked_BCTP).affinity_BCT[:, 0]) for network in self.networks]
+            scores_UV[user_B] = torch.stack(predicted).mean(0).cpu().numpy()
         code_T = self.vocabulary.tag_codes(past.tag_T)
         with_unknown = np.column_stack([np.full(past.users, MIN_PROBABILITY), scores_UV])
         return with_unknown[:, code_T]

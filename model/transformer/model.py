@@ -66,7 +66,7 @@ class InterestModel:
     @property
     def device(self) -> torch.device:
         """The device of its networks."""
-        return next(self.networks[0].parameters()).device
+        return self.networks[0].device
 
 
 def write_model(model: InterestModel, folder: Path) -> None:

@@ -60,6 +60,10 @@ class InterestTransformer(nn.Module):
         self.return_head = ReturnHead()
 
     @property
+    def device(self) -> torch.device:
+        return self.interest_decoder.query_KD.device
+
+    @property
     def tag_TD(self) -> Tensor:
         return self.embedding.tags.weight[1:]
 

@@ -78,7 +78,6 @@ class TrainState:
     def __init__(self, network: InterestTransformer, config: TrainingConfig, runtime: Runtime) -> None:
         self.network, self.config = network, config
         self.fabric = runtime.fabric()
-        runtime.compile(network)
         self.optimizer = torch.optim.AdamW(
             network.parameters(),
             lr=config.learning_rate,
@@ -86,6 +85,8 @@ class TrainState:
             betas=(0.9, 0.98),
             fused=True,
         )
+        self.loss_module: nn.Module
+        self.wrapped_optimizer: Any  # Fabric's is no Optimizer
         self.loss_module, self.wrapped_optimizer = self.fabric.setup(LossModule(network, config), self.optimizer)
         self.moving_average = WeightAverage(network, config.ema_decay)
 
@@ -157,7 +158,7 @@ class Trainer:
     def run(
         self, on_step: StepCallback = no_progress, checkpoint: Checkpoint | Path | None = None
     ) -> InterestTransformer:
-        """Train to the end, from the checkpoint if the file exists, and return the averaged network.
+        """Train to the end, from the checkpoint if the file exists, and return the averaged network on its device.
 
         checkpoint: written when it is due and after each epoch. A killed training resumes from it; with the same number
         of ranks it ends with the same weights, bit for bit. Ranks on several nodes need it on a shared disk.
@@ -181,7 +182,7 @@ class Trainer:
             self.epoch, self.batch = self.epoch + 1, 0
             if saved:
                 self._save(saved, training)
-        return self.train_state.average.cpu()
+        return self.train_state.average
 
     def _plan(self, epoch: int) -> list[tuple[TrainingSet, Ints]]:
         return plan_epoch(self.sets, self.config.tokens_per_batch, np.random.default_rng([self.config.seed, epoch]))

@@ -21,6 +21,7 @@ from model.transformer.dataset import INFERENCE_TOKENS_PER_BATCH, TrainingSet, b
 from model.transformer.heads import AffinityFit, RecencyFeatures, ReturnFit
 from model.transformer.loss import ranking_loss
 from model.transformer.network import InterestTransformer
+from model.transformer.tensors import to_device
 
 # Above these limits every k-th user is used.
 MAX_CELLS = 12_000_000  # rows times tags
@@ -70,9 +71,9 @@ def fit_affinity_scale(network: InterestTransformer, training_set: TrainingSet) 
     lengths_U = training_set.lengths_U()[users]
     for index_B in batch_by_length(lengths_U, INFERENCE_TOKENS_PER_BATCH, labels_per_user=training_set.labels_per_user):
         batch = training_set.batch(users[index_B])
-        output = network(batch.tokens, batch.stacked_BCTP)
-        shares.append(output.log_share_BCT[batch.has_labels_BC])
-        rates.append(output.rate_BCR[batch.has_labels_BC])
+        output = network(to_device(batch.tokens, network.device), batch.stacked_BCTP.to(network.device))
+        shares.append(output.log_share_BCT.cpu()[batch.has_labels_BC])
+        rates.append(output.rate_BCR.cpu()[batch.has_labels_BC])
         touched.append(batch.touches_BCT[batch.has_labels_BC] > 0)
     share_NT, rate_NR, is_touched_NT = torch.cat(shares), torch.cat(rates), torch.cat(touched).float()
     mean_R, spread_R = _mean_and_spread(rate_NR)

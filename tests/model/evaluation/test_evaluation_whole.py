@@ -156,7 +156,7 @@ def test_the_hash_covers_what_determines_the_figures(windows: Cutoffs, families:
         ),
     ]
     assert len({settings.hash, *(other.hash for other in others)}) == 5
-    assert "torchmetrics" in settings.values["libraries"]
+    assert "torch" in settings.values["libraries"]
 
 
 def test_tables_have_a_row_for_each_model(outcome: Evaluation) -> None:

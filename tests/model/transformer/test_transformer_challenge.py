@@ -59,7 +59,7 @@ def with_another_week(past: History, cutoff: int) -> History:
     return replace(past, item_E=np.where(is_changed_E, 7, past.item_E), tag_M=tag_M)
 
 
-def test_it_is_calibrated_on_users_whose_newest_week_it_has_not_seen(
+def test_calibration_uses_held_out_users(
     challenger: TransformerChallenger, trained: TrainedTransformer, training_data: TrainingData
 ) -> None:
     newest = training_data.windows[-1]
@@ -76,7 +76,7 @@ def test_it_is_calibrated_on_users_whose_newest_week_it_has_not_seen(
     assert again.calibrations != trained.saved.model.calibrations
 
 
-def test_the_simplest_curve_without_a_significantly_better_one_is_taken() -> None:
+def test_the_simplest_calibration_is_kept_unless_beaten() -> None:
     random = np.random.default_rng(4)
     log_odds_N, user_N = random.normal(-1, 1.5, 8000), np.repeat(np.arange(800), 10)
 
@@ -103,7 +103,7 @@ def test_the_simplest_curve_without_a_significantly_better_one_is_taken() -> Non
     assert fit_affinity_calibration(only_half) == ((IDENTITY_LINE, IDENTITY), dict.fromkeys(errors))
 
 
-def test_chance_in_a_few_users_changes_no_calibration() -> None:
+def test_few_users_change_no_calibration() -> None:
     kept = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
@@ -132,7 +132,7 @@ def test_an_overconfident_network_is_calibrated(
     assert report["return_by"] == "counts-1" and calibrations.returning is None
 
 
-def test_a_refit_trains_again_and_keeps_the_calibration(
+def test_a_refit_keeps_the_calibration(
     challenger: TransformerChallenger, trained: TrainedTransformer, training_data: TrainingData
 ) -> None:
     steps: list[int] = []
@@ -182,9 +182,7 @@ def turned(kept: SavedTransformer) -> SavedTransformer:
     return SavedTransformer(replace(kept.model, calibrations=replace(kept.model.calibrations, affinity=against)))
 
 
-def test_the_best_winner_is_refitted_and_a_loser_never_is(
-    trained: TrainedTransformer, weeks: dict[int, History], world: Any
-) -> None:
+def test_only_the_best_winner_is_refitted(trained: TrainedTransformer, weeks: dict[int, History], world: Any) -> None:
     histories = {world.last_day - timedelta(days=7 * number): history for number, history in weeks.items()}
     cutoffs = training_cutoffs(world.last_day, world.last_day - timedelta(days=27))
     good, bad = Ready(trained.saved, "transformer-1"), Ready(turned(trained.saved), "turned-1")
@@ -204,9 +202,7 @@ def run(home: Path, *arguments: str) -> Result:
     return CliRunner(env={"THROUGHLINE_HOME": str(home), "TERM": "dumb"}).invoke(app, list(arguments))
 
 
-def test_a_transformer_that_wins_is_promoted_and_scores_the_night(
-    shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_winner_is_promoted_and_scores_the_night(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Boosted trees as its only path see who has bought, which counts cannot."""
     paths = (
         BoostedRanking(

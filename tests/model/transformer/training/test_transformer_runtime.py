@@ -1,7 +1,6 @@
 """The runtime, the plan of an epoch, and the users of each rank."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,40 +8,29 @@ import pytest
 import torch
 
 from model.transformer.dataset import plan_epoch, users_of_rank
-from model.transformer.distributed import Runtime, available_cores, scoring_threads
+from model.transformer.distributed import Runtime, SingleProcess, available_cores, scoring_threads
 from model.transformer.tensors import flatten, move, unflatten
 
 RANKS = {"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}
 
 
-def test_without_a_gpu_the_runtime_has_single_precision_and_the_ranks_of_torchrun() -> None:
-    assert Runtime.detect({}) == Runtime("cpu", "32-true", False, 1, 1)
-    assert Runtime.detect(RANKS) == Runtime("cpu", "32-true", False, 4, 2)
+def test_without_a_gpu_the_runtime_is_the_cpu_with_the_ranks_of_torchrun() -> None:
+    assert Runtime.detect({}) == Runtime("cpu", 1, 1)
+    assert Runtime.detect(RANKS) == Runtime("cpu", 4, 2)
 
 
-@pytest.mark.parametrize(("has_bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_a_gpu_computes_in_bf16_where_it_can(monkeypatch: pytest.MonkeyPatch, has_bf16: bool, precision: Any) -> None:
+def test_a_gpu_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
-    assert Runtime.detect(RANKS) == Runtime("cuda", precision, True, 4, 2)
+    assert Runtime.detect({}) == Runtime("cuda")
+    assert Runtime.detect(RANKS) == Runtime("cuda", 4, 2)
 
 
-def test_bf16_gives_similar_weights_but_not_the_same(small: Any, same_weights: Callable[..., bool]) -> None:
-    single = small.trainer(epochs=1).run().state_dict()
-    mixed = small.trainer(epochs=1, runtime=Runtime(precision="bf16-mixed")).run().state_dict()
-    assert not same_weights(single, mixed)
-    for name, weight in single.items():
-        torch.testing.assert_close(mixed[name], weight, rtol=0.1, atol=0.02)
-
-
-def test_only_a_compiled_runtime_compiles_the_network(monkeypatch: pytest.MonkeyPatch, small: Any) -> None:
-    compiled: list[Any] = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda network, dynamic: compiled.append((network, dynamic)))
-    network = small.network()
-    Runtime().compile(network)
-    assert compiled == []
-    Runtime("cuda", is_compiled=True).compile(network)
-    assert compiled == [(network, True)]
+def test_one_process_needs_no_fabric(small: Any) -> None:
+    network, device = small.network(), torch.device("meta")
+    optimizer = torch.optim.AdamW(network.parameters())
+    module, same_optimizer = SingleProcess(device).setup(network, optimizer)
+    assert module is network and network.device == device and same_optimizer is optimizer
+    assert isinstance(Runtime().fabric(), SingleProcess)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no CPU affinity")
