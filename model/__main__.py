@@ -6,6 +6,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -189,6 +190,11 @@ def export_sessions(
         from model.transformer.session_vectors import export_session_vectors
 
         print(export_session_vectors(as_of, out, branch, home))
+
+
+def main(words: Sequence[str]) -> None:
+    """Run a command inside the calling process. Raises SystemExit with its exit code if it fails."""
+    app(args=list(words), prog_name="python -m model", standalone_mode=False)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 
 from pipeline.errors import exit_with_message
 from pipeline.runner.commands import step_environment, submit_arguments
-from pipeline.runner.job import can_connect, run_job
+from pipeline.runner.job import can_connect, run_module
 from pipeline.settings import load_settings
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     job, *arguments = sys.argv[1:]
     settings = load_settings()
     if can_connect(settings):
-        run_job(job, arguments)
+        run_module(f"pipeline.jobs.{job}", arguments)
     else:
         command = submit_arguments(job, *arguments)
         os.execve(command[0], command, dict(step_environment(settings)))

@@ -43,12 +43,13 @@ NEWEST_MODEL = "as-of"
 class CommandLine:
     """One process. label: its name in progress bars and log files.
 
-    job: the arguments of a Spark job, which may run inside the calling process instead; else None.
+    module: a module whose `main(words)` does the same inside the calling process; empty if it always gets its own.
     """
 
     label: str
     arguments: tuple[str, ...]
-    job: tuple[str, ...] | None = None
+    module: str = ""
+    words: tuple[str, ...] = ()
 
 
 def land_command(toml: Path, paths: list[Path], arrival_day: str | None) -> CommandLine:
@@ -146,9 +147,11 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
 
 def job_command(job: str, *arguments: str) -> CommandLine:
     """Return the process that runs a Spark job. Each argument may be a template that Airflow renders."""
-    return CommandLine(job, (sys.executable, "-m", "pipeline.jobs", job, *arguments), job=arguments)
+    return CommandLine(job, (sys.executable, "-m", "pipeline.jobs", job, *arguments), f"pipeline.jobs.{job}", arguments)
 
 
 def model_command(command: str, *arguments: str) -> CommandLine:
     """Return the process that runs a command of the model. Each argument may be a template that Airflow renders."""
-    return CommandLine(command, (sys.executable, "-m", "model", command, *arguments))
+    words = (command, *arguments)
+    is_short = command == "score"  # training and evaluation get all memory back when their process ends
+    return CommandLine(command, (sys.executable, "-m", "model", *words), "model.__main__" if is_short else "", words)

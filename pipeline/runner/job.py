@@ -1,7 +1,8 @@
-"""Run a Spark job inside this process, as a client of a Spark Connect server."""
+"""Run a step inside this process; its Spark jobs are clients of a Spark Connect server."""
 
 import importlib
 import sys
+import threading
 from collections.abc import Sequence
 
 from pipeline.errors import ThroughlineError
@@ -9,6 +10,10 @@ from pipeline.local.engine import start_engine
 from pipeline.local.spark_config import is_one_machine
 from pipeline.runner.commands import step_environment
 from pipeline.settings import Settings
+
+SESSION = "pyspark.sql.connect.session"
+# What modules import when they run.
+LATE_IMPORTS = {"model.__main__": ("model.scoring",), "pipeline.jobs.audit": ("great_expectations",)}
 
 
 def can_connect(settings: Settings) -> bool:
@@ -28,6 +33,22 @@ def can_connect(settings: Settings) -> bool:
     return True
 
 
-def run_job(job: str, arguments: Sequence[str]) -> None:
-    """Run the job of that name in this process."""
-    importlib.import_module(f"pipeline.jobs.{job}").main(arguments)
+def run_module(module: str, words: Sequence[str]) -> None:
+    """Run the function `main` of a module in this process."""
+    importlib.import_module(module).main(words)
+
+
+def import_in_background(modules: Sequence[str]) -> None:
+    """Import modules in a thread: libraries of models and gates take seconds, in which Spark works elsewhere.
+
+    What this thread shares with them is imported before, so that no two threads import one library at a time.
+    """
+    for shared in (SESSION, *(module for module in modules if module.startswith("pipeline."))):
+        importlib.import_module(shared)
+
+    def work() -> None:
+        for module in modules:
+            for part in LATE_IMPORTS.get(module, ()):
+                importlib.import_module(part)
+
+    threading.Thread(target=work, daemon=True, name="imports").start()

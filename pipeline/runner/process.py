@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.errors import MESSAGE_PREFIXES, ThroughlineError
 from pipeline.runner.commands import CommandLine
-from pipeline.runner.job import run_job
+from pipeline.runner.job import run_module
 
 
 class StepFailed(Exception):
@@ -61,13 +61,11 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
             raise _failed(command, exit_code, message_in(log), log)
 
 
-def run_in_process(command: CommandLine, environment: Mapping[str, str], log: Path, console: Console) -> None:
-    """Run a Spark job inside this process. What it prints goes where `run_command` lets it go.
+def run_in_process(command: CommandLine, log: Path, console: Console) -> None:
+    """Run a command that has a module inside this process. What it prints goes where `run_command` lets it go.
 
-    environment: not used, since the job has that of this process.
-    Raises StepFailed with the exit code and the error message of the job.
+    Raises StepFailed with the exit code and the error message of the command.
     """
-    assert command.job is not None
     with _timed(command, log, console) as log_file:
         terminal = sys.stdout
 
@@ -78,10 +76,14 @@ def run_in_process(command: CommandLine, environment: Mapping[str, str], log: Pa
         printed = _Lines(print_line, log_file)
         try:
             with redirect_stdout(printed), redirect_stderr(log_file):
-                run_job(command.label, command.job)
+                run_module(command.module, command.words)
         except ThroughlineError as error:
             raise _failed(command, error.exit_code, str(error), log) from None
-        except Exception as unexpected:  # gets the exit code that the job's own process would end with
+        except SystemExit as ended:
+            if ended.code:
+                log_file.flush()
+                raise _failed(command, int(ended.code), message_in(log), log) from None
+        except Exception as unexpected:  # gets the exit code that a process of its own would end with
             traceback.print_exc(file=log_file)
             first_line = (str(unexpected) or type(unexpected).__name__).splitlines()[0]
             reason = f"{type(unexpected).__name__}: {first_line}"

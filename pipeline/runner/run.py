@@ -26,7 +26,7 @@ from pipeline.runner.commands import (
     step_environment,
     tables_command,
 )
-from pipeline.runner.job import can_connect
+from pipeline.runner.job import can_connect, import_in_background
 from pipeline.runner.process import run_command, run_in_process
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse.lease import Lease
@@ -51,13 +51,20 @@ def prepare_environment(console: Console) -> Settings:
 def run_all(commands: Sequence[CommandLine], settings: Settings, console: Console, log_name: str) -> None:
     """Run commands one after the other, each with its own log; stop at the first that fails.
 
-    Spark jobs run inside this process if they are clients of a Spark Connect server.
+    Commands that have a module run inside this process if Spark jobs are clients of a Spark Connect server.
     """
     environment = step_environment(settings)
-    in_process = any(command.job is not None for command in commands) and can_connect(settings)
+    modules = [command.module for command in commands if command.module]
+    in_process = bool(modules) and can_connect(settings)
+    if in_process:
+        os.environ.update(environment)
+        import_in_background(modules)
     for command in commands:
-        run = run_in_process if in_process and command.job is not None else run_command
-        run(command, environment, settings.home / "logs" / log_name / f"{command.label}.log", console)
+        log = settings.home / "logs" / log_name / f"{command.label}.log"
+        if in_process and command.module:
+            run_in_process(command, log, console)
+        else:
+            run_command(command, environment, log, console)
 
 
 def run_night(
