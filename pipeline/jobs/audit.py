@@ -1,6 +1,6 @@
 """Check what a run wrote against the quality gates, before it is published.
 
-    spark-submit pipeline/jobs/audit.py --day 2026-01-31 [--run-id ID]
+    python -m pipeline.jobs audit --day 2026-01-31 [--run-id ID]
 
 Fails when a rule of `pipeline/quality/suites` is broken. The message names each broken rule, its counts and its reason.
 The Data Docs of Great Expectations lie in `THROUGHLINE_HOME/data_docs/<day>.html`; the last line names the page.

@@ -1,6 +1,6 @@
 """Clean the landed lines of a day into events, rejects and items.
 
-    spark-submit pipeline/jobs/clean.py --day 2026-01-31 [--run-id ID]
+    python -m pipeline.jobs clean --day 2026-01-31 [--run-id ID]
 
 Reads the landing zone: the day, and each earlier landed day that was never cleaned. As the first step of a run, it
 takes the lease and creates the branches. Fails when lines in are not accepted + duplicates + rejects. The table

@@ -1,6 +1,6 @@
 """Train a version of item clusters, which serve as tags for the days after.
 
-    spark-submit pipeline/jobs/clusters.py --through 2026-01-31 [--run-id ID]
+    python -m pipeline.jobs clusters --through 2026-01-31 [--run-id ID]
 
 Reads the sessions known through the day, of every source whose TOML has [clusters]. Holds the lease and writes to a
 branch of its own, to which main moves at the end; analysts see the table `item_clusters` with the next release. A

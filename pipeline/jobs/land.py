@@ -1,6 +1,6 @@
 """Land a log: copy every line into the landing zone, by arrival day.
 
-spark-submit pipeline/jobs/land.py --source demo [--arrival-day 2026-01-31] PATH...
+python -m pipeline.jobs land --source demo [--arrival-day 2026-01-31] PATH...
 """
 
 import argparse

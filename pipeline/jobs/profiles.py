@@ -1,6 +1,6 @@
 """Write the scores of the model from the exchange folder to the table `profiles`.
 
-    spark-submit pipeline/jobs/profiles.py --day 2026-01-31 [--run-id ID]
+    python -m pipeline.jobs profiles --day 2026-01-31 [--run-id ID]
 
 Reads the files that the step `score` of this run wrote. Fails when they are missing or have another schema.
 """

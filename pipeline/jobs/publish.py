@@ -1,6 +1,6 @@
 """Publish a run: move main of every table to its branch, then add the row to `releases` that readers use.
 
-    spark-submit pipeline/jobs/publish.py --day 2026-01-31 [--run-id ID]
+    python -m pipeline.jobs publish --day 2026-01-31 [--run-id ID]
 
 A TOML that was replaced for this run becomes that of its source. As the last step of a run, it drops the branches and
 frees the lease. It may be repeated after a crash. Fails when a step of this run is missing, or has ended after the

@@ -1,6 +1,6 @@
 """Check a new TOML of a landed source and keep it for a run, which cleans by it; `publish` makes it the source's own.
 
-    spark-submit pipeline/jobs/replace_source.py --source my.toml --run-id replay_my_20260131T040000
+    python -m pipeline.jobs replace_source --source my.toml --run-id replay_my_20260131T040000
 
 The first job of `throughline rejects replay`. Writes to no table. Fails when the source has not landed, when an
 expression is invalid, or when the TOML would split the landed files into other lines; the current TOML stays.

@@ -1,6 +1,6 @@
 """Build the sequence of every user with new events, as of each day of the run.
 
-    spark-submit pipeline/jobs/sequences.py --day 2026-01-31 [--run-id ID]
+    python -m pipeline.jobs sequences --day 2026-01-31 [--run-id ID]
 
 Reads the events known by then, over all sessions, without those of bots or without consent; keeps the newest 512.
 """

@@ -1,6 +1,6 @@
 """Build the sessions of new and changed events.
 
-    spark-submit pipeline/jobs/sessions.py --day 2026-01-31 [--run-id ID]
+    python -m pipeline.jobs sessions --day 2026-01-31 [--run-id ID]
 
 Reads the new and changed events and the sessions that they affect, which are computed again from their own events. All
 other sessions and their ids stay.
@@ -27,12 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rules = Rules.of(step.zone.sources())
         cleaned = run_log.days_of_run(spark, "clean", step.run_id)
         newest = F.lit(run_log.newest_cleaned_day(spark.table(table("runs"))))
-        newest_before = F.lit(run_log.newest_cleaned_day(table_before(spark, "runs")))
+        newest_before = F.lit(run_log.newest_cleaned_day(table_before(spark, step.refs, "runs")))
         shares = most_users(step.zone.sources())
         owners = device_owners(spark.table(table("device_users")), shares)
-        owners_before = device_owners(table_before(spark, "device_users"), shares)
+        owners_before = device_owners(table_before(spark, step.refs, "device_users"), shares)
         events = owned(spark.table(table("events")), owners, newest)
-        before = owned(table_before(spark, "events"), owners_before, newest_before)
+        before = owned(table_before(spark, step.refs, "events"), owners_before, newest_before)
         sessions = spark.table(table("sessions"))
 
         moved = moved_devices(owners, owners_before, newest, newest_before) if shares else None

@@ -1,6 +1,6 @@
 """Create missing tables and columns. This is the first Spark start of an installation, which also fetches the jars.
 
-spark-submit pipeline/jobs/tables.py
+python -m pipeline.jobs tables
 """
 
 from collections.abc import Sequence

@@ -30,27 +30,30 @@ def read_refs(spark: SparkSession) -> Refs:
     return refs
 
 
-def drop_leftovers(spark: SparkSession) -> None:
-    """Drop the branches that this run or others left, so that the run starts from main."""
-    for name, branches in read_refs(spark).items():
+def drop_leftovers(spark: SparkSession) -> Refs:
+    """Drop the branches that this run or others left, so that the run starts from main; return the others."""
+    refs = read_refs(spark)
+    for name, branches in refs.items():
         for leftover in branches:
             if leftover.startswith(BRANCH_PREFIX):
-                drop_branch(spark, name, leftover)
+                _drop_branch(spark, name, leftover)
+    return {name: {MAIN: branches[MAIN]} for name, branches in refs.items()}
 
 
-def require_begun(spark: SparkSession, branch: str, run_id: str, day: date) -> None:
+def require_begun(spark: SparkSession, branch: str, run_id: str, day: date) -> Refs:
     """Check that a later step has its branch, or that the run is published already and so begins again from main.
 
+    Returns the branches of all tables.
     Raises InputError if there is no branch and main has no rows of this run: its first step has not ended, or another
     run came in between.
     """
-    if branch in read_refs(spark)[FIRST_WRITTEN]:
-        return
-    if day not in run_log.days_of_run(spark, "clean", run_id):
+    refs = read_refs(spark)
+    if branch not in refs[FIRST_WRITTEN] and day not in run_log.days_of_run(spark, "clean", run_id):
         raise InputError(
             f"no branch {branch}: the first step of the run has not ended, or another run came in between; "
             f"run again from `clean`"
         )
+    return refs
 
 
 def fast_forward(spark: SparkSession, branch: str) -> dict[str, int]:
@@ -69,16 +72,16 @@ def drop(spark: SparkSession, branch: str) -> None:
     """Drop the branch of every table that has it."""
     for name, branches in read_refs(spark).items():
         if branch in branches:
-            drop_branch(spark, name, branch)
+            _drop_branch(spark, name, branch)
 
 
-def drop_branch(spark: SparkSession, name: str, branch: str) -> None:
+def _drop_branch(spark: SparkSession, name: str, branch: str) -> None:
     spark.sql(f"ALTER TABLE {table(name)} DROP BRANCH `{branch}`")
 
 
-def table_before(spark: SparkSession, name: str) -> DataFrame:
+def table_before(spark: SparkSession, refs: Refs, name: str) -> DataFrame:
     """Return a table as it was before this run."""
-    return spark.read.option("versionAsOf", read_refs(spark)[name][MAIN]).table(table(name))
+    return spark.read.option("versionAsOf", refs[name][MAIN]).table(table(name))
 
 
 def changed_days(spark: SparkSession, name: str, column: str, branch: str) -> list[date]:

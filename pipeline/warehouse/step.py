@@ -21,13 +21,14 @@ from pipeline.warehouse.tables import create_tables
 
 @dataclass(frozen=True)
 class Step:
-    """A running step."""
+    """A running step. refs: the branches of all tables at its start."""
 
     spark: SparkSession
     settings: Settings
     days: DayRange
     run_id: str
     branch: str
+    refs: branches.Refs
     lease: Lease
     clock: StepClock = field(default_factory=StepClock)
 
@@ -55,11 +56,11 @@ def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: b
             with open_session(settings, step) as spark:
                 if is_first_step:
                     create_tables(spark)
-                    branches.drop_leftovers(spark)
+                    refs = branches.drop_leftovers(spark)
                 else:
-                    branches.require_begun(spark, branch, run_id, days.last)
+                    refs = branches.require_begun(spark, branch, run_id, days.last)
                 spark.conf.set("spark.wap.branch", branch)
-                running = Step(spark, settings, days, run_id, branch, lease)
+                running = Step(spark, settings, days, run_id, branch, refs, lease)
                 tune(spark, running.zone.lines_through(days.last))
                 yield running
             lease.require_held()

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pipeline.landing.arrival import land_events
 from pipeline.landing.staging import stage_file
 from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
+from pipeline.local.engine import JAVA_OPTIONS
 from pipeline.local.preflight import run_preflight
 from pipeline.runner.commands import land_command, step_commands, step_environment, tables_command
 from pipeline.settings import ROOT, Settings
@@ -103,8 +105,8 @@ class BenchHome:
     def settle(self, last: date) -> None:
         """Move main to the branch of the data steps, without scoring."""
         job = Path(__file__).with_name("settle_job.py")
-        submit = step_commands("clean", DayRange(last, last))[0].arguments[0]
-        self._run((submit, "--name", "settle", str(job), "--day", str(last)), "settle")
+        submit = Path(sys.executable).parent / "spark-submit"
+        self._run((str(submit), "--name", "settle", str(job), "--day", str(last)), "settle")
 
     def _run(self, arguments: tuple[str, ...], log: str) -> Measurement:
         environment = {**step_environment(self.settings), **_variables(self.settings), "PYTHONPATH": str(ROOT)}
@@ -133,7 +135,9 @@ def bench_home(cores: int, memory: str, options: dict[str, str], keep: Path | No
             postgres_port=_free_port(),
             spark_master=f"local[{cores}]",
             spark_driver_memory=memory,
-            spark_options={**event_log, **options},
+            # A process per step, so that its processor time and memory are its own; compiled as on the warm engine.
+            spark_engine="submit",
+            spark_options={"spark.driver.extraJavaOptions": JAVA_OPTIONS, **event_log, **options},
         )
         try:
             yield BenchHome(settings)
@@ -145,6 +149,7 @@ def _variables(settings: Settings) -> dict[str, str]:
     """Return the settings as the variables that a step reads them from."""
     values = {
         "POSTGRES_PORT": str(settings.postgres_port),
+        "SPARK_ENGINE": settings.spark_engine,
         "SPARK_MASTER": settings.spark_master,
         "SPARK_DRIVER_MEMORY": settings.spark_driver_memory,
         "SPARK_OPTIONS": json.dumps(settings.spark_options),

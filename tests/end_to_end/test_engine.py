@@ -1,0 +1,132 @@
+"""The warm engine: one Spark Connect server per home, its limits, and equal tables by each way to run Spark.
+
+The tests share one home, and each begins where the one before ended.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pipeline.demo.plan import DemoPlan
+from pipeline.demo.write import write_demo_log
+from pipeline.local.processes import Background
+
+pytestmark = pytest.mark.end_to_end
+
+PLAN = DemoPlan(users=500, days=8)
+THROUGHLINE = Path(sys.executable).parent / "throughline"
+DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
+
+
+@pytest.fixture(scope="module")
+def home(own_installation: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A home with a published history."""
+    folder = tmp_path_factory.mktemp("log")
+    write_demo_log(folder, PLAN)
+    own_installation.do("land", "--source", "demo", folder)
+    own_installation.do("run", "--from", str(PLAN.first_day), "--to", str(PLAN.last_day))
+    return own_installation
+
+
+@pytest.fixture
+def engine(home: Any) -> psutil.Process:
+    """The process of the engine."""
+    return find(home)
+
+
+def find(home: Any) -> psutil.Process:
+    process = Background("engine", home.home / "engine" / "server.json", home.home / "logs" / "engine.log").find()
+    assert process, "no engine runs"
+    return process
+
+
+@pytest.fixture(scope="module")
+def fingerprints(home: Any) -> dict[str, str]:
+    return fingerprints_of(home)
+
+
+def fingerprints_of(home: Any) -> dict[str, str]:
+    return {table: home.do("fingerprint", table) for table in DATA_TABLES}
+
+
+def test_all_steps_of_a_home_share_one_engine(home: Any, engine: psutil.Process, fingerprints: dict[str, str]) -> None:
+    home.do("run", "--day", str(PLAN.last_day))
+    assert find(home) == engine
+    assert fingerprints_of(home) == fingerprints
+
+
+def test_it_listens_on_loopback_only(engine: psutil.Process) -> None:
+    listening = {one.laddr.ip for one in engine.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    assert listening and listening <= {"127.0.0.1", "::ffff:127.0.0.1"}
+
+
+def test_its_token_is_in_no_command_line_and_in_no_log(home: Any, engine: psutil.Process) -> None:
+    record = home.home / "engine" / "engine.json"
+    token = json.loads(record.read_text())["token"]
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert token not in " ".join(engine.cmdline())
+    logs = [file.read_text(errors="replace") for file in (home.home / "logs").rglob("*.log")]
+    assert logs and not any(token in log for log in logs)
+
+
+def test_spark_submit_gives_the_same_tables(home: Any, fingerprints: dict[str, str]) -> None:
+    done = home.call("run", "--day", str(PLAN.last_day), THROUGHLINE_SPARK_ENGINE="submit")
+    assert done.returncode == 0, done.stderr
+    assert fingerprints_of(home) == fingerprints
+
+
+def killed_after(seconds: float, home: Any) -> None:
+    """Begin to run the last day, and kill the command after a while."""
+    command = [str(THROUGHLINE), "run", "--day", str(PLAN.last_day)]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=home.environment, stdin=quiet, stdout=quiet, stderr=quiet)
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("seconds", [6.0, 9.0])
+def test_a_run_repeats_after_its_client_was_killed(
+    home: Any, engine: psutil.Process, fingerprints: dict[str, str], seconds: float
+) -> None:
+    killed_after(seconds, home)
+    home.do("run", "--day", str(PLAN.last_day))
+    assert find(home) == engine, "the engine goes on"
+    assert fingerprints_of(home) == fingerprints
+    sessions = home.home / "engine" / "sessions"
+    assert [file.name for file in sessions.iterdir()] == [], "no session is left"
+
+
+def test_a_run_repeats_after_the_engine_was_killed(
+    home: Any, engine: psutil.Process, fingerprints: dict[str, str]
+) -> None:
+    command = [str(THROUGHLINE), "run", "--day", str(PLAN.last_day)]
+    process = subprocess.Popen(command, env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    engine.kill()
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 3, errors
+    home.do("run", "--day", str(PLAN.last_day))
+    assert find(home) != engine, "another engine was started"
+    assert fingerprints_of(home) == fingerprints
+
+
+def test_another_configuration_starts_another_engine(home: Any, engine: psutil.Process) -> None:
+    done = home.call("sequences", "--day", str(PLAN.last_day), THROUGHLINE_SPARK_DRIVER_MEMORY="2g")
+    assert done.returncode == 0, done.stderr
+    assert find(home) != engine
+    assert not engine.is_running()
+
+
+def test_the_watcher_stops_the_engine_of_a_home_that_is_gone(home: Any, engine: psutil.Process) -> None:
+    watcher = Background("watcher", home.home / "engine" / "watcher.json", home.home / "logs" / "none.log").find()
+    assert watcher
+    (home.home / "engine" / "engine.json").unlink()
+    psutil.wait_procs([engine, watcher], timeout=60)
+    assert not engine.is_running() and not watcher.is_running()
