@@ -1,5 +1,6 @@
 """`throughline demo`: from a log to profiles in one command, ending with commands to try next."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pipeline.demo.write import write_demo_log
 from pipeline.errors import InputError
 from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
-from pipeline.local.airflow import stop_airflow
+from pipeline.local.airflow import start_airflow, stop_airflow
 from pipeline.local.engine import stop_engine
 from pipeline.runner.commands import STEPS, land_command, train_command
 from pipeline.runner.process import StepFailed
@@ -53,17 +54,18 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
     history, nights = split_days(DayRange(min(landed), max(landed)), night_count)
     console.print(f"running {history} as one range")
     run_night(STEPS, history, None, settings, console)
-    _train(history.last, settings, console)
+    _print_profiles("First profiles, by the built-in counts", console)
+    with ThreadPoolExecutor(1) as beside:  # Airflow starts while the model trains
+        airflow = beside.submit(start_airflow, settings, Console(quiet=True)) if nights else None
+        _train(history.last, settings, console)
+        if airflow:
+            airflow.result()
     if nights:
         run_nights(nights, settings, console)
 
-    catalog = open_catalog(console)
     console.print("\n[bold]Result[/]")
-    console.print(render(query(TOTALS, catalog), "table"))
-    console.print(
-        "[bold]Profiles[/]: the top interests of eight users, with the probability that the user returns to them"
-    )
-    console.print(render(query(TOP_INTERESTS, catalog), "table"))
+    console.print(render(query(TOTALS, open_catalog(console)), "table"))
+    _print_profiles("Profiles", console)
     console.print(_next_steps(nights or history, name), soft_wrap=True)
     if nights:
         console.print("[bold]Airflow[/]")
@@ -76,6 +78,13 @@ def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | N
     if night_count == 0 or first_night <= days.first:
         return days, None
     return DayRange(days.first, first_night - timedelta(days=1)), DayRange(first_night, days.last)
+
+
+def _print_profiles(heading: str, console: Console) -> None:
+    console.print(
+        f"[bold]{heading}[/]: the top interests of eight users, and the probability that the user returns to each"
+    )
+    console.print(render(query(TOP_INTERESTS, open_catalog(console)), "table"))
 
 
 def _train(through: date, settings: Settings, console: Console) -> None:

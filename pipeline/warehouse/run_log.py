@@ -94,6 +94,11 @@ def require_ended(spark: SparkSession, steps: Sequence[str], run_id: str, day: d
 
 
 def days_of_run(spark: SparkSession, step: str, run_id: str) -> list[date]:
-    """Return the days with rows of this step and run, oldest first."""
+    """Return the days that the newest try of this step in this run recorded, oldest first.
+
+    A run in the terminal may have the id of an earlier run of more days.
+    """
     is_own = (F.col("step") == step) & (F.col("run_id") == run_id)
-    return sorted(row.day for row in spark.table(table("runs")).where(is_own).select("day").distinct().collect())
+    rows = spark.table(table("runs")).where(is_own).select("day", "finished_at").distinct().collect()
+    newest = max((row.finished_at for row in rows), default=None)
+    return sorted({row.day for row in rows if row.finished_at == newest})

@@ -58,3 +58,21 @@ def test_a_step_repeated_after_the_audit_is_not_published(publishable: Callable[
     with pytest.raises(InputError, match=f"step {repeated} of run night has ended after audit: run audit again"):
         publishable(*RECORDED_TASKS, repeated)
     publishable(*RECORDED_TASKS, repeated, "audit")
+
+
+def test_the_days_of_a_run_are_those_of_its_newest_try(
+    spark: Any, frame_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal runs a range and then its last day under one run id; the second run cleaned one day."""
+    monkeypatch.setattr(run_log, "table", lambda name: f"{name}_of_a_test")
+    first, second = (datetime(2026, 2, 2, hour, tzinfo=UTC) for hour in (1, 2))
+    days = [(DAY, first, "night"), (NEXT, second, "night"), (date(2026, 1, 30), second, "another")]
+    rows = [
+        {"step": "clean", "day": day, "run_id": run_id, "source": source, "finished_at": at}
+        for day, at, run_id in days
+        for source in ("demo", "shop")
+    ]
+    frame_of(rows, RUNS).createOrReplaceTempView("runs_of_a_test")
+    assert run_log.days_of_run(spark, "clean", "night") == [NEXT]
+    assert run_log.days_of_run(spark, "clean", "another") == [date(2026, 1, 30)]
+    assert run_log.days_of_run(spark, "clean", "no run") == []
