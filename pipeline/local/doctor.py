@@ -13,9 +13,10 @@ from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.airflow import airflow_program, is_up
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, passwords_file
+from pipeline.local.engine import HOST, find_engine
 from pipeline.local.java import require_java
 from pipeline.local.preflight import require_free_space
-from pipeline.local.spark_config import JARS, fetched_jars
+from pipeline.local.spark_config import JARS, fetched_jars, is_one_machine
 from pipeline.settings import Settings
 
 PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow")
@@ -31,6 +32,7 @@ def run_checks(settings: Settings, console: Console) -> bool:
         ("home", lambda: _home(settings)),
         ("disk", lambda: _disk(settings)),
         ("jars", lambda: _jars(settings)),
+        ("Spark", lambda: _spark(settings)),
         ("catalog", lambda: _catalog(settings)),
         ("lease", lambda: _lease(settings)),
         ("pseudonym key", lambda: _key(settings)),
@@ -74,6 +76,17 @@ def _jars(settings: Settings) -> str:
     if not jars:
         return f"{', '.join(JARS)} not fetched yet: the first command fetches them (50 MB)"
     return f"{', '.join(jar.stem for jar in jars)} in {jars[0].parent}"
+
+
+def _spark(settings: Settings) -> str:
+    if settings.spark_engine.startswith("sc://"):
+        return "the Spark Connect server of the setting spark_engine"
+    if settings.spark_engine == "submit" or not is_one_machine(settings):
+        return f"a process of spark-submit per job, on {settings.spark_master}"
+    engine = find_engine(settings)
+    if engine is None:
+        return "warm engine, down: the first step that needs it starts it"
+    return f"warm engine, up on {HOST}:{engine.port}; its log: {settings.home / 'logs' / 'engine.log'}"
 
 
 def _catalog(settings: Settings) -> str:

@@ -39,3 +39,21 @@ def test_a_remote_catalog_without_lease_url_has_a_lease_of_this_home(
     printed = printed_by_doctor(tmp_path)
     assert "in the PostgreSQL of the setting lease_url" in printed and "secret" not in printed
     assert not (tmp_path / "postgres").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "warm engine, down: the first step that needs it starts it"),
+        ({"THROUGHLINE_SPARK_ENGINE": "submit"}, "a process of spark-submit per job, on local[*]"),
+        ({"THROUGHLINE_SPARK_MASTER": "spark://host:7077"}, "a process of spark-submit per job, on spark://host:7077"),
+        ({"THROUGHLINE_SPARK_ENGINE": "sc://host/;token=secret"}, "the Spark Connect server of the setting"),
+    ],
+)
+def test_what_runs_spark_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    printed = printed_by_doctor(tmp_path)
+    assert expected in printed and "secret" not in printed
