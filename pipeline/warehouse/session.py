@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
+from pipeline.errors import ThroughlineError
 from pipeline.local import engine
 from pipeline.runner.commands import step_environment
 from pipeline.settings import Settings
@@ -24,7 +25,8 @@ OPTIONS_FOR_FEW_LINES = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
 }
-MAX_RETRIES = 6  # about 20 seconds; then the server counts as gone
+# The warm engine is on this machine: about 8 seconds without an answer mean that it has ended.
+WARM_RETRIES, WARM_BACKOFF_MILLIS = 6, 2000
 
 
 @contextmanager
@@ -33,22 +35,31 @@ def open_session(settings: Settings, job: str) -> Iterator[SparkSession]:
 
     On the warm engine, the work of sessions whose process has died is interrupted first. The end of the block closes
     the session, also after an error, and interrupts what it still runs.
+
+    Raises ThroughlineError if the warm engine ends during the block.
     """
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit started this process
         yield SparkSession.builder.appName(job).getOrCreate()
         return
     if settings.spark_engine.startswith("sc://"):
-        yield from _connected(settings.spark_engine)
+        yield from _connected(settings.spark_engine, is_warm=False)
         return
     warm = engine.start_engine(settings, step_environment(settings))
     for dead in engine.dead_sessions(settings):
         with suppress(Exception):  # the engine may have closed it already
-            _connect(warm.url(dead)).stop()
+            _connect(warm.url(dead), is_warm=True).stop()
         engine.forget_session(settings, dead)
     session_id = str(uuid.uuid4())
     engine.register_session(settings, session_id)
     try:
-        yield from _connected(warm.url(session_id))
+        yield from _connected(warm.url(session_id), is_warm=True)
+    except Exception as error:
+        if engine.find_engine(settings) == warm:
+            raise
+        raise ThroughlineError(
+            f"the Spark engine ended while {job} worked on it: was it killed, or is memory short? "
+            f"its log: {settings.home / 'logs' / 'engine.log'}; run the command again"
+        ) from error
     finally:
         engine.forget_session(settings, session_id)
 
@@ -60,8 +71,8 @@ def tune(spark: SparkSession, lines: int) -> None:
             spark.conf.set(name, value)
 
 
-def _connected(url: str) -> Iterator[SparkSession]:
-    session = _connect(url)
+def _connected(url: str, is_warm: bool) -> Iterator[SparkSession]:
+    session = _connect(url, is_warm)
     # A collected session or checkpoint calls the server. In a thread of gRPC, where the collector may run, that call
     # would wait for itself; so garbage is collected here, in the job's own thread.
     gc.disable()
@@ -73,11 +84,13 @@ def _connected(url: str) -> Iterator[SparkSession]:
         gc.enable()
 
 
-def _connect(url: str) -> "ConnectSession":
+def _connect(url: str, is_warm: bool) -> "ConnectSession":
     from pyspark.sql.connect.client.retries import DefaultPolicy
     from pyspark.sql.connect.session import SparkSession as ConnectSession
 
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # so that pyspark.sql.functions make columns for the server
     session = ConnectSession.builder.remote(url).create()
-    session.client.set_retry_policies([DefaultPolicy(max_retries=MAX_RETRIES)])
+    if is_warm:
+        policy = DefaultPolicy(max_retries=WARM_RETRIES, max_backoff=WARM_BACKOFF_MILLIS)
+        session.client.set_retry_policies([policy])
     return session

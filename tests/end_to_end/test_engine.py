@@ -112,6 +112,7 @@ def test_a_run_repeats_after_the_engine_was_killed(
     engine.kill()
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 3, errors
+    assert "the Spark engine ended while" in errors and "run the command again" in errors
     home.do("run", "--day", str(PLAN.last_day))
     assert find(home) != engine, "another engine was started"
     assert fingerprints_of(home) == fingerprints
