@@ -23,7 +23,7 @@ from pipeline.warehouse.tables import table
 
 def main(arguments: Sequence[str] | None = None) -> None:
     gates.load_in_background()
-    with run_step("audit", arguments) as step:
+    with run_step("audit", arguments, writes=("runs",)) as step:
         before = [task for task in RECORDED_TASKS if task != "audit"]
         run_log.require_ended(step.spark, before, step.run_id, step.days.last)
         page = step.settings.home / "data_docs" / f"{step.days.last}.html"

@@ -28,7 +28,9 @@ from pipeline.warehouse.writes import write_device_users, write_events, write_it
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    with run_step("clean", arguments, is_first_step=True) as step:
+    with run_step(
+        "clean", arguments, writes=("events", "rejects", "items", "device_users", "runs"), is_first_step=True
+    ) as step:
         spark, zone = step.spark, step.zone
         landed = {name: zone.days(name) for name in zone.sources()}
         filled_since = partial(first_filled_since, spark.table(table("events")))

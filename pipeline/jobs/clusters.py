@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     through = parse_day(parsed.through)
     run_id = parsed.run_id or clusters_run_id(through)
 
-    with run_step("clusters", ["--day", str(through), "--run-id", run_id], is_first_step=True) as step:
+    with run_step(
+        "clusters", ["--day", str(through), "--run-id", run_id], ("item_clusters",), is_first_step=True
+    ) as step:
         spark, sources = step.spark, step.zone.sources()
         clusters = spark.table(table("item_clusters"))
         newest = newest_versions(clusters)

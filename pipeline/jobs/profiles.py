@@ -18,7 +18,7 @@ from pipeline.warehouse.tables import table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    with run_step("profiles", arguments) as step:
+    with run_step("profiles", arguments, writes=("profiles", "runs")) as step:
         spark, days = step.spark, list(step.days)
         exchange = step.settings.home / "exchange" / step.run_id
         scores, snapshots = read_scores(spark, exchange, days)

@@ -20,7 +20,7 @@ from pipeline.warehouse.writes import sequences_by_day
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    with run_step("sequences", arguments) as step:
+    with run_step("sequences", arguments, writes=("sequences", "runs")) as step:
         spark = step.spark
         # Other days that this run cleaned have new events too, and may never be run by themselves.
         days = sorted({*step.days, *run_log.days_of_run(spark, "clean", step.run_id)})

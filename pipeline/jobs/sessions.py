@@ -22,7 +22,7 @@ from pipeline.warehouse.writes import replace_sessions, sessions_by_day
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    with run_step("sessions", arguments) as step:
+    with run_step("sessions", arguments, writes=("sessions", "runs")) as step:
         spark = step.spark
         rules = Rules.of(step.zone.sources())
         cleaned = run_log.days_of_run(spark, "clean", step.run_id)

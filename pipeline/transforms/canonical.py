@@ -89,11 +89,13 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
     no_lines = spark.createDataFrame([], "text string, header string")
     try:
         parsed = parse_lines(no_lines, source.reader)
+        _analyze(parsed)
     except (AnalysisException, ParseException) as error:
         raise SourceError(f"{file}: key 'reader.fields': {_first_line(error)}") from None
     for name in TYPES:
         try:
-            parsed.select("__text", _column(source.columns, name))  # selected with a column, an aggregate is refused
+            # Selected with a column, an aggregate is refused.
+            _analyze(parsed.select("__text", _column(source.columns, name)))
         except (AnalysisException, ParseException) as error:
             raise SourceError(
                 f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}"
@@ -108,6 +110,11 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
             raise SourceError(f"{key}: its value is of type {kind}; expected a condition, which is true or false")
 
 
+def _analyze(frame: DataFrame) -> None:
+    """Let Spark analyse a plan; Spark Connect does so only when its schema is read."""
+    frame.schema  # noqa: B018
+
+
 def check_items(spark: SparkSession, source: Source, file: Path) -> None:
     """Raise SourceError naming file and key if an expression of `[items]` is invalid."""
     if source.items is None:
@@ -116,7 +123,7 @@ def check_items(spark: SparkSession, source: Source, file: Path) -> None:
     for name in ("item_id", "title", "tags", "content", "updated_at"):
         expression = getattr(source.items, name)
         try:
-            parsed.select("__text", F.expr(expression or "NULL"))
+            _analyze(parsed.select("__text", F.expr(expression or "NULL")))
         except (AnalysisException, ParseException) as error:
             raise SourceError(f"{file}: key 'items.{name}' = {expression!r}: {_first_line(error)}") from None
 

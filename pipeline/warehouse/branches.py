@@ -1,10 +1,10 @@
 """Write, audit, publish: a run writes to a branch of each table, and main moves only when all gates have passed.
 
-A table has the branch of a run from the first write of that run on. Until then its branch reads as main.
+A table has the branch of a run from the first step on that writes it. Until then its branch reads as main.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
@@ -54,6 +54,16 @@ def require_begun(spark: SparkSession, branch: str, run_id: str, day: date) -> R
             f"run again from `clean`"
         )
     return refs
+
+
+def create(spark: SparkSession, refs: Refs, tables: Iterable[str], branch: str) -> None:
+    """Create the branch of tables from main where it is missing.
+
+    A first write would create it too, but then the totals of rows in the snapshot would begin at 0.
+    """
+    for name in tables:
+        if branch not in refs[name]:
+            spark.sql(f"ALTER TABLE {table(name)} CREATE BRANCH `{branch}` AS OF VERSION {refs[name][MAIN]}")
 
 
 def fast_forward(spark: SparkSession, branch: str) -> dict[str, int]:

@@ -38,9 +38,12 @@ class Step:
 
 
 @contextmanager
-def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: bool = False) -> Iterator[Step]:
+def run_step(
+    step: str, arguments: Sequence[str] | None = None, writes: Sequence[str] = (), is_first_step: bool = False
+) -> Iterator[Step]:
     """Open a step: parse `--day D` or `--from A --to B` and `--run-id`, take the lease, work on the branch.
 
+    writes: the tables that the step writes; they get the branch of the run, from main, if they have none.
     The first step creates missing tables and columns, and drops left branches. All reads and writes of `interest.*` in
     the block go to the branch, so main does not change. An InputError frees the lease at once, since no retry can help.
     After another error the run keeps the lease, so that no other run drops its branch before a retry. The terminal, or
@@ -59,6 +62,7 @@ def run_step(step: str, arguments: Sequence[str] | None = None, is_first_step: b
                     refs = branches.drop_leftovers(spark)
                 else:
                     refs = branches.require_begun(spark, branch, run_id, days.last)
+                branches.create(spark, refs, writes, branch)
                 spark.conf.set("spark.wap.branch", branch)
                 running = Step(spark, settings, days, run_id, branch, refs, lease)
                 tune(spark, running.zone.lines_through(days.last))
