@@ -60,7 +60,7 @@ bench: $(READY) ## make bench data|nights: data steps; planted|taobao|movielens|
 up: $(READY) ## start Airflow in the background, on this machine only
 	@$(BIN)/throughline up
 
-down: $(READY) ## stop Airflow and the local PostgreSQL; data stays
+down: $(READY) ## stop Airflow, the Spark engine and the local PostgreSQL; data stays
 	@$(BIN)/throughline down
 
 .PHONY: help setup demo test lint check format bench up down

@@ -131,5 +131,5 @@ def _next_steps(days: DayRange, source: str) -> str:
   {example}   the evidence for a profile
   throughline explain day {days.last}   what became of a day's lines
   throughline doctor   check the installation
-  make down   stop Airflow and PostgreSQL; `make up` starts them again
+  make down   stop Airflow, Spark and PostgreSQL; `make up` starts Airflow again
 """
