@@ -96,7 +96,7 @@ def table_before(spark: SparkSession, refs: Refs, name: str) -> DataFrame:
 
 def changed_days(spark: SparkSession, name: str, column: str, branch: str) -> list[date]:
     """Return the values of a partition column for which the branch of a table has data files that main lacks."""
-    refs = read_refs(spark)[name]
+    refs = {row.name: row.snapshot_id for row in spark.table(f"{table(name)}.refs").collect()}
     now, before = refs.get(branch, refs[MAIN]), refs[MAIN]
     if now == before:
         return []
