@@ -103,7 +103,8 @@ def stop_engine(settings: Settings) -> bool:
 
 def register_session(settings: Settings, session_id: str) -> None:
     """Record which process opened a session, so that `dead_sessions` can tell that it has ended."""
-    write_private(_sessions(settings) / session_id, json.dumps({"pid": os.getpid(), "began_at": _began_at()}))
+    process = {"pid": os.getpid(), "began_at": psutil.Process().create_time()}
+    write_private(_sessions(settings) / session_id, json.dumps(process))
 
 
 def forget_session(settings: Settings, session_id: str) -> None:
@@ -112,8 +113,8 @@ def forget_session(settings: Settings, session_id: str) -> None:
 
 def dead_sessions(settings: Settings) -> list[str]:
     """Return the sessions whose process has ended without closing them: their work may still go on."""
-    files = sorted(_sessions(settings).glob("*")) if _sessions(settings).is_dir() else []
-    return [file.name for file in files if not file.name.startswith(".") and not _is_alive(file)]
+    files = [file for file in sorted(_sessions(settings).glob("*")) if not file.name.startswith(".")]
+    return [file.name for file in files if not Background(file.name, file, file).find()]
 
 
 def _start_server(settings: Settings, environment: Mapping[str, str], fingerprint: str) -> Engine:
@@ -146,16 +147,14 @@ def _wait_until_up(settings: Settings, engine: Engine) -> None:
         time.sleep(0.1)
 
 
-def watch(settings: Settings) -> None:
+def watch(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
     """Stop the engine when it is idle or its home is gone; return when it has ended."""
     idle_since = time.monotonic()
     while (process := _server(settings).find()) and _record(settings).is_file():
         if _clients(settings):
             idle_since = time.monotonic()
-        if time.monotonic() - idle_since >= IDLE_SECONDS:
-            with _locked(settings):
-                stop_engine(settings)
-            return
+        if time.monotonic() - idle_since >= idle_seconds:
+            break
         with suppress(psutil.TimeoutExpired):
             process.wait(POLL_SECONDS)
     if process:
@@ -227,17 +226,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def _began_at() -> float:
-    return float(psutil.Process().create_time())
-
-
-def _is_alive(file: Path) -> bool:
-    recorded = json.loads(file.read_text())
-    with suppress(psutil.NoSuchProcess):
-        return bool(abs(psutil.Process(recorded["pid"]).create_time() - recorded["began_at"]) < 1)
-    return False
 
 
 if __name__ == "__main__":

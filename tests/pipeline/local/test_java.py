@@ -38,7 +38,7 @@ def program(file: Path, script: str = "exit 99") -> Path:
 
 
 def fake_jdk(home: Path, version: str, modules: str = MODULES) -> Path:
-    """Make a JDK that nobody may start: its release file says all."""
+    """Make a JDK whose java is not executable: only its release file can be read."""
     program(home / "bin" / "java")
     (home / "release").write_text(f'IMPLEMENTOR="Debian"\nJAVA_VERSION="{version}"\nMODULES="{modules}"\nSOURCE=""\n')
     return home

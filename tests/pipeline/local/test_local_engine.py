@@ -1,0 +1,49 @@
+"""The engine's watcher and its record of sessions, with a sleeping process in place of Spark."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.local import engine
+from pipeline.local.processes import Background
+from pipeline.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+@pytest.fixture
+def server(settings: Settings) -> psutil.Process:
+    """A process that the engine's records name."""
+    folder = settings.home / "engine"
+    background = Background("engine", folder / "server.json", settings.home / "logs" / "engine.log")
+    background.start([sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
+    (folder / "engine.json").write_text(json.dumps({"port": 1, "token": "t", "fingerprint": "f"}))
+    found = background.find()
+    assert found
+    return found
+
+
+def test_the_watcher_stops_an_idle_engine(settings: Settings, server: psutil.Process) -> None:
+    assert engine.find_engine(settings)
+    engine.watch(settings, idle_seconds=0)
+    psutil.wait_procs([server], timeout=20)
+    assert engine.find_engine(settings) is None
+
+
+def test_only_sessions_of_ended_processes_are_dead(settings: Settings, server: psutil.Process) -> None:
+    engine.register_session(settings, "of this process")
+    of_server = {"pid": server.pid, "began_at": server.create_time()}
+    (settings.home / "engine" / "sessions" / "of the server").write_text(json.dumps(of_server))
+    assert engine.dead_sessions(settings) == []
+    server.kill()
+    psutil.wait_procs([server], timeout=20)
+    assert engine.dead_sessions(settings) == ["of the server"]
+    engine.forget_session(settings, "of this process")
+    assert not (settings.home / "engine" / "sessions" / "of this process").exists()
