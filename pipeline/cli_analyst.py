@@ -21,6 +21,10 @@ console = Console(highlight=False)
 
 Reason = Annotated[str | None, typer.Option("--reason", help="Only lines rejected for this reason.")]
 Format = Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")]
+Unpublished = Annotated[
+    bool,
+    typer.Option("--unpublished", help="Read the run that a gate or a failure stopped, instead of the release."),
+]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Read the release of this day instead of the newest.")]
 
 
@@ -52,12 +56,19 @@ def explain_user(user_id: Annotated[str, typer.Argument(help="The user's id in t
 
 
 @explain.command("day")
-def explain_day(day: Annotated[str, typer.Argument(help="An arrival day, such as 2026-01-31.")]) -> None:
-    """Show what became of a day's lines: lines in = accepted + duplicates + rejects."""
+def explain_day(
+    day: Annotated[str, typer.Argument(help="An arrival day, such as 2026-01-31.")], unpublished: Unpublished = False
+) -> None:
+    """Show what became of a day's lines: lines in = accepted + duplicates + rejects.
+
+    A day that only an unpublished run has is read from that run.
+
+    Example: throughline explain day 2026-01-31
+    """
     from pipeline.analyst.explain_day import explain_day as explanation_of
 
     parsed = parse_day(day)
-    console.print(explanation_of(open_catalog(console), parsed))
+    console.print(explanation_of(open_catalog(console), parsed, unpublished))
 
 
 @rejects.command("list")
@@ -68,17 +79,23 @@ def list_rejects(
     last: Annotated[str | None, typer.Option("--to", help="Only lines that arrived on this day or earlier.")] = None,
     examples: Annotated[int, typer.Option("--examples", min=0, help="Number of lines to show for each reason.")] = 3,
     output_format: Format = "table",
+    unpublished: Unpublished = False,
 ) -> None:
     """List rejected lines by source and reason: how many, on which days, and examples.
+
+    As long as nothing is published, the lines are those of the run that was stopped.
 
     Example: throughline rejects list --source demo --reason unparsable --examples 10
     """
     from pipeline.analyst import rejects as analyst
+    from pipeline.analyst.release import newest_readable
     from pipeline.analyst.render import render
 
     chosen = analyst.RejectFilter(source, reason, _day_or_none(first), _day_or_none(last))
-    rows = analyst.list_rejects(open_catalog(console), chosen, examples)
-    _print(analyst.format_rejects(rows, chosen) if output_format == "table" else render(rows, output_format))
+    catalog = open_catalog(console)
+    release = newest_readable(catalog, unpublished)
+    rows = analyst.list_rejects(catalog, chosen, examples, release)
+    _print(analyst.format_rejects(rows, chosen, release) if output_format == "table" else render(rows, output_format))
 
 
 @rejects.command("replay")
@@ -95,18 +112,22 @@ def replay_rejects(
         str | None, typer.Option("--from", help="Start on this day, not on the first with rejected lines.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and run nothing.")] = False,
+    run_id: Annotated[
+        str | None, typer.Option("--run-id", help="Name of the run. The default names the source.")
+    ] = None,
 ) -> None:
     """Replay rejected lines with a corrected TOML.
 
     All days from the first with rejected lines to the newest run again. Accepted lines move to events and never double.
     If a step or gate fails, nothing is published, and the source keeps its former TOML.
+    It also works if a gate stopped the first night: the days of the stopped run then run again with this TOML.
     Land later logs with the corrected TOML.
 
     Example: throughline rejects replay --source my.toml --dry-run
     """
     from pipeline.runner.replay import replay_rejects as replay
 
-    replay(source_file(source), reason, _day_or_none(first), dry_run, console)
+    replay(source_file(source), reason, _day_or_none(first), dry_run, console, run_id)
 
 
 @app.command()

@@ -50,6 +50,13 @@ def resolve_last_day(dag_run: Any, params: Mapping[str, Any]) -> date:
     return interval_end.astimezone(UTC).date() - timedelta(days=1)
 
 
+def lease_day(dag_run: Any, params: Mapping[str, Any]) -> date:
+    """Return the day that the lease shows for a run: the day of a night; the date of a run that is no night."""
+    if "day" in params:
+        return resolve_day(dag_run, params)
+    return (dag_run.run_after or datetime.now(UTC)).astimezone(UTC).date()
+
+
 def step_run_id(dag_run: Any) -> str:
     """Return the run's id in the characters that steps accept. A cleared run keeps its id."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", str(dag_run.run_id))

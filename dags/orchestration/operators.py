@@ -19,7 +19,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from orchestration.days import resolve_day, step_run_id
+from orchestration.days import lease_day, resolve_day, step_run_id
 from pipeline.settings import load_settings
 from pipeline.warehouse.lease import Lease
 
@@ -89,7 +89,7 @@ def _landing_of(day: str) -> Any:
 def lease_of(context: Any) -> Lease:
     """Return the lease as the run of a task sees it."""
     run = context["dag_run"]
-    return Lease(load_settings(), step_run_id(run), resolve_day(run, context["params"]))
+    return Lease(load_settings(), step_run_id(run), lease_day(run, context["params"]))
 
 
 def free_lease(context: Any) -> None:
@@ -181,4 +181,4 @@ class Command(BaseOperator):
 
 
 class StepCommand(UnderLease, Command):
-    """A task of a night."""
+    """A task that writes to the warehouse: of a night, or a replay."""

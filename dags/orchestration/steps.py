@@ -12,7 +12,15 @@ from orchestration.alerts import error_message_in, task_failed
 from orchestration.days import resolve_day, resolve_last_day, step_run_id
 from orchestration.operators import Command, StepCommand, free_lease
 from pipeline.errors import InputError, UsageError
-from pipeline.runner.commands import TASKS, job_command, job_file, model_command, score_arguments, train_arguments
+from pipeline.runner.commands import (
+    TASKS,
+    job_command,
+    job_file,
+    model_command,
+    replay_command,
+    score_arguments,
+    train_arguments,
+)
 from pipeline.settings import ROOT
 from pipeline.warehouse.names import NIGHT_TABLES, branch_of
 
@@ -104,6 +112,26 @@ def train_task() -> Command:
         pool="gpu",
         on_failure_callback=[task_failed],
         doc_md=docs_of(ROOT / "model" / "__main__.py", "train"),
+    )
+
+
+def replay_task() -> StepCommand:
+    """Return the task that replays rejected lines. It holds the lease as a night does, so no night comes between."""
+    # An option without a value renders as an empty word, which the task leaves out.
+    options = {"--reason": "params.reason", "--from": "params.first_day"}
+    optional = [
+        f"{{{{ {word} if {value} else '' }}}}" for option, value in options.items() for word in (f"'{option}'", value)
+    ]
+    return StepCommand(
+        task_id="replay",
+        command=[
+            *replay_command("{{ params.source }}", None, None, False, RUN_ID).arguments,
+            *optional,
+            "{{ '--dry-run' if params.dry_run else '' }}",
+        ],
+        pool="spark",
+        on_success_callback=[free_lease],  # a dry run takes it too
+        doc_md=docs_of(ROOT / "pipeline" / "runner" / "replay.py", "replay_rejects"),
     )
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.analyst.filters import equals
-from pipeline.analyst.release import Release, newest_release, read_table
+from pipeline.analyst.release import Release, newest_readable, read_table, unpublished_run
 from pipeline.analyst.render import printable, with_heading
 from pipeline.days import format_days
 from pipeline.errors import InputError
@@ -23,17 +23,24 @@ OUTCOMES = ("accepted", "duplicates", "rejects")
 LINE_SHOWN = 100  # characters of a rejected line
 
 
-def explain_day(catalog: "Catalog", day: date) -> RenderableType:
+def explain_day(catalog: "Catalog", day: date, unpublished: bool = False) -> RenderableType:
     """Return a day's line accounting per source, its rejects, late arrivals and bots, and its steps with their gates.
 
-    Raises InputError, naming the days of the newest release, if it does not have this one.
+    It is read from the newest release; from the unpublished run if that is wanted or if no release has the day.
+
+    Raises InputError, naming the days that there are, if neither has this one.
     """
-    release = newest_release(catalog, None)
+    release = newest_readable(catalog, unpublished)
+    run = unpublished_run(catalog)
     steps = read_table(catalog, release, "runs").to_pylist()
+    later_steps = read_table(catalog, run, "runs").to_pylist() if run else []
+    ran_again = [step for step in later_steps if step["day"] == day and run and step["run_id"] == run.run_id]
     of_day = [step for step in steps if step["day"] == day]
+    if run and not of_day and ran_again:
+        release, of_day = run, [step for step in later_steps if step["day"] == day]
     if not of_day:
         days = format_days({step["day"] for step in steps}) or "none"
-        raise InputError(f"{day} is not in the release of {release.as_of}: days there are: {days}")
+        raise InputError(f"{day} is not in {release}: days there are: {days}")
     cleaned = sorted((step for step in of_day if step["step"] == "clean"), key=lambda step: str(step["source"]))
     later = sorted((step for step in of_day if step["step"] != "clean"), key=lambda step: step["finished_at"])
     arrived = equals("arrival_day", day.isoformat())
@@ -48,6 +55,7 @@ def explain_day(catalog: "Catalog", day: date) -> RenderableType:
         _lateness(events),
         *([_bots_table(events)] if events.num_rows else []),
         _steps_table([*cleaned, *later]),
+        *([Text(f"{run}, ran this day again: add --unpublished")] if ran_again and release.is_published else []),
     )
 
 
@@ -62,7 +70,9 @@ def equation(source: str, lines_in: int, outcomes: Mapping[str, int]) -> str:
 
 
 def _title(day: date, release: Release) -> Text:
-    return Text(f"{day}, by the release of {release.as_of} (run {release.run_id})", style="bold")
+    if release.is_published:
+        return Text(f"{day}, by {release} (run {release.run_id})", style="bold")
+    return Text(f"{day}, by {release}: a gate or a failure stopped it, or it still runs", style="bold yellow")
 
 
 def _rejects_table(rejects: Sequence[Mapping[str, Any]]) -> RenderableType:

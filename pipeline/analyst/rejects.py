@@ -1,4 +1,4 @@
-"""The rejected lines of a release, by source and reason, with examples."""
+"""The rejected lines of a release, or of a run that is not published, by source and reason, with examples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.analyst.filters import both, equals, is_among, is_from, is_until
-from pipeline.analyst.release import EVERY_ROW, Release, newest_release, read_table
+from pipeline.analyst.release import EVERY_ROW, Release, newest_readable, read_table
 from pipeline.analyst.render import printable, with_heading
 from pipeline.errors import InputError
 
@@ -84,12 +84,14 @@ class RejectFilter:
         return "".join(f"{word}{value}" for word, value in parts.items() if value)
 
 
-def list_rejects(catalog: "Catalog", chosen: RejectFilter, examples: int) -> pa.Table:
-    """Return one row per source and reason of the newest release, the most frequent first; see BY_REASON.
+def list_rejects(catalog: "Catalog", chosen: RejectFilter, examples: int, release: Release | None = None) -> pa.Table:
+    """Return one row per source and reason of a release, the most frequent first; see BY_REASON.
+
+    release: the newest by default; the unpublished run if nothing is published.
 
     Raises InputError, naming the known ones, if the source or the reason is unknown.
     """
-    release = newest_release(catalog, None)
+    release = release or newest_readable(catalog)
     landed = _landed_lines(catalog, release, chosen)
     columns = ("source", "reason", "detail", "arrival_day", "file", "line")  # not text, which is most of the table
     rejected = read_table(catalog, release, "rejects", columns, chosen.condition("arrival_day"))
@@ -113,18 +115,19 @@ def list_rejects(catalog: "Catalog", chosen: RejectFilter, examples: int) -> pa.
     return pa.Table.from_pylist(rows, schema=BY_REASON)
 
 
-def format_rejects(listed: pa.Table, chosen: RejectFilter) -> RenderableType:
+def format_rejects(listed: pa.Table, chosen: RejectFilter, release: Release) -> RenderableType:
     """Return the result of `list_rejects` for a terminal, which shortens file, detail and text to its width."""
     rows = listed.to_pylist()
     if not rows:
-        return Text(f"The newest release has no rejected lines{chosen}.")
+        return Text(f"No rejected lines{chosen} in {release}.")
+    place = "" if release.is_published else f" in {release}"
     summary = Table("source", "reason", "lines", "of all its lines", "first arrival day", "last arrival day")
     for row in rows:
         share = "" if row["share"] is None else f"{row['share']:.2%}"
         days = (str(row["first_arrival_day"]), str(row["last_arrival_day"]))
         summary.add_row(Text(row["source"]), Text(row["reason"]), f"{row['line_count']:,}", share, *days)
     return Group(
-        with_heading(f"Rejected lines{chosen}", summary),
+        with_heading(f"Rejected lines{chosen}{place}", summary),
         *[line for row in rows if row["examples"] for line in _examples(row)],
         Text(f"\n{HOW_TO_FIX}"),
     )
@@ -147,9 +150,7 @@ def _landed_lines(catalog: "Catalog", release: Release, chosen: RejectFilter) ->
     cleaned = read_table(catalog, release, "runs", ("source", "rows_in"), equals("step", "clean"))
     sources = sorted(set(cleaned["source"].to_pylist()) - {""})
     if chosen.source and chosen.source not in sources:
-        raise InputError(
-            f"no source {chosen.source!r} in the release of {release.as_of}: sources there are: {_joined(sources)}"
-        )
+        raise InputError(f"no source {chosen.source!r} in {release}: sources there are: {_joined(sources)}")
     cleaned_then = both(equals("step", "clean"), chosen.condition("day"))
     counts = read_table(catalog, release, "runs", ("source", "rows_in"), cleaned_then)
     totals = counts.group_by("source").aggregate([("rows_in", "sum")])

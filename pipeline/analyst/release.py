@@ -1,6 +1,6 @@
 """Releases, and tables at exactly the snapshots that a release names.
 
-All reads of analysts go through this module, so they never see a night that is not yet published.
+All reads of analysts go through this module, so they see a night that is not published only where they ask for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 
 from pipeline.errors import InputError
+from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, NIGHT_TABLES
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -27,12 +28,22 @@ EVERY_ROW = AlwaysTrue()
 
 @dataclass(frozen=True)
 class Release:
-    """One publication: the last day of its night, and the snapshot id of each table."""
+    """One publication: the last day of its night, and the snapshot id of each table.
+
+    is_published: false for a run that was not published; `published_at` is then the end of its newest step.
+    """
 
     as_of: date
     published_at: datetime
     run_id: str
     snapshots: Mapping[str, int]
+    is_published: bool = True
+
+    def __str__(self) -> str:
+        """Name it in messages."""
+        if self.is_published:
+            return f"the release of {self.as_of}"
+        return f"run {self.run_id} of {self.as_of}, which is not published"
 
     @property
     def tables(self) -> list[str]:
@@ -63,6 +74,11 @@ def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
     Raises InputError if there is none.
     """
     releases = _releases(catalog)
+    if not releases and (run := unpublished_run(catalog)):
+        raise InputError(
+            f"nothing is published yet: {run}, was stopped by a gate or a failure, or still runs; see "
+            f"`throughline explain day {run.as_of}` and `throughline rejects list`"
+        )
     if not releases:
         raise InputError("nothing is published yet: run a night with `throughline run --day D`, then query again")
     if as_of is None:
@@ -75,6 +91,51 @@ def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
             f"give that day or a later one, or run `throughline run --day {as_of}`"
         )
     return max(up_to_day, key=lambda release: (release.as_of, release.published_at))
+
+
+def has_releases(catalog: "Catalog") -> bool:
+    """Return whether anything was ever published."""
+    return bool(_releases(catalog))
+
+
+def unpublished_run(catalog: "Catalog") -> Release | None:
+    """Return the run that ended a step and is not published, with its tables on its branch; None if there is none.
+
+    A gate or a failure stopped it, or it still runs. The next run drops its branch.
+    """
+    try:
+        runs = catalog.load_table((NAMESPACE, "runs"))
+    except NoSuchTableError:
+        return None
+    refs = {name: ref.snapshot_id for name, ref in runs.refs().items()}
+    left = [name for name, id in refs.items() if name.startswith(BRANCH_PREFIX) and id != refs.get(MAIN)]
+    if not left:
+        return None
+    branch = max(left, key=lambda name: _written_at(runs, refs[name]))
+    fields = ("day", "run_id", "finished_at")
+    rows = runs.scan(snapshot_id=refs[branch], selected_fields=fields).to_arrow().to_pylist()
+    newest = max(rows, key=lambda row: row["finished_at"])
+    as_of = max(row["day"] for row in rows if row["run_id"] == newest["run_id"])
+    snapshots = {}
+    for name in NIGHT_TABLES:
+        of_table = catalog.load_table((NAMESPACE, name)).refs()
+        if ref := of_table.get(branch, of_table.get(MAIN)):
+            snapshots[name] = ref.snapshot_id
+    return Release(as_of, newest["finished_at"], newest["run_id"], snapshots, is_published=False)
+
+
+def newest_readable(catalog: "Catalog", unpublished: bool = False) -> Release:
+    """Return the newest release; the unpublished run if that is wanted, or if nothing is published.
+
+    Raises InputError if there is none.
+    """
+    if not unpublished and has_releases(catalog):
+        return newest_release(catalog, None)
+    if run := unpublished_run(catalog):
+        return run
+    if not unpublished:
+        return newest_release(catalog, None)
+    raise InputError("no run is unpublished: every run that ended a step is published; leave out --unpublished")
 
 
 def read_table(
@@ -133,7 +194,7 @@ def row_count(catalog: "Catalog", release: Release, name: str) -> int:
 def _released(catalog: "Catalog", release: Release, name: str) -> tuple["Table", int | None]:
     """Return a table and the snapshot to read; None is the current one."""
     if name not in release.tables:
-        raise InputError(f"the release of {release.as_of} has no table {name!r}: it has {', '.join(release.tables)}")
+        raise InputError(f"{release} has no table {name!r}: it has {', '.join(release.tables)}")
     table = catalog.load_table((NAMESPACE, name))
     snapshot = release.snapshots.get(name)
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:
@@ -142,6 +203,11 @@ def _released(catalog: "Catalog", release: Release, name: str) -> tuple["Table",
             f"an erasure or a clean-up removed it; query a newer release"
         )
     return table, snapshot
+
+
+def _written_at(table: "Table", snapshot_id: int) -> int:
+    snapshot = table.snapshot_by_id(snapshot_id)
+    return snapshot.timestamp_ms if snapshot else 0
 
 
 def _names_are_stable(table: "Table") -> bool:

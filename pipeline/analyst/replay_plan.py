@@ -1,7 +1,7 @@
 """The days that a replay of rejected lines runs again, and what became of these lines."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from pyiceberg.expressions import BooleanExpression
 
 from pipeline.analyst.filters import both, equals, is_among, is_from, is_until
 from pipeline.analyst.rejects import of_reason
-from pipeline.analyst.release import Release, newest_release, read_table
+from pipeline.analyst.release import Release, has_releases, newest_release, read_table, unpublished_run
 from pipeline.days import DayRange
 from pipeline.errors import InputError
 from pipeline.sources.schema import REASONS
@@ -28,11 +28,15 @@ REJECTED = PLACES.append(pa.field("reason", pa.string()))
 
 @dataclass(frozen=True)
 class Replay:
-    """The days to run again, and the rejected lines of the source on them: arrival day, file, line, reason."""
+    """The days to run again, and the rejected lines of the source on them: arrival day, file, line, reason.
+
+    stopped_run: the run whose days run again, since it was stopped before its publication.
+    """
 
     source: str
     days: DayRange
     rejected: pa.Table
+    stopped_run: Release | None = None
 
     def reasons(self) -> str:
         return format_reasons(Counter(self.rejected["reason"].to_pylist()))
@@ -58,7 +62,9 @@ class Outcome:
         )
 
 
-def plan_replay(catalog: "Catalog", source: str, reason: str | None, first: date | None) -> Replay | None:
+def plan_replay(
+    catalog: "Catalog", source: str, reason: str | None, first: date | None, landed: Collection[date] = ()
+) -> Replay | None:
     """Return the days from the first with rejected lines to the newest; None if no line is rejected.
 
     All later days run again, since a line that becomes an event changes their sequences, profiles and duplicates.
@@ -66,28 +72,39 @@ def plan_replay(catalog: "Catalog", source: str, reason: str | None, first: date
 
     reason: begin on the first day with this reason; by default any reason except the TOML's own rules ([reject_when]).
     first: begin on this day, whether or not it has rejected lines.
+    landed: the days on which the source has landed. If none of them was ever cleaned, all of them run.
+
+    If a run was stopped before its publication, all of its days are among those that run again.
 
     Raises InputError if the source or the days from `first` on were never cleaned, or the reason does not occur.
     """
-    release = newest_release(catalog, None)
-    cleaned = read_table(catalog, release, "runs", ("source", "day"), equals("step", "clean")).to_pylist()
-    own_days = [row["day"] for row in cleaned if row["source"] == source]
-    if not own_days:
-        raise InputError(f"no day of {source} is in the release of {release.as_of}: run its days by `throughline run`")
+    run = unpublished_run(catalog)
+    if run is None and landed and not has_releases(catalog):
+        return Replay(source, DayRange(first or min(landed), max(landed)), REJECTED.empty_table())
+    release = run or newest_release(catalog, None)
+    columns = ("source", "day", "run_id")
+    cleaned = read_table(catalog, release, "runs", columns, equals("step", "clean")).to_pylist()
     newest = max(row["day"] for row in cleaned)
+    own_days = [row["day"] for row in cleaned if row["source"] == source]
+    if landed and not own_days:
+        return Replay(source, DayRange(first or min(landed), max(newest, *landed)), REJECTED.empty_table())
+    if not own_days:
+        raise InputError(f"no day of {source} is in {release}: run its days by `throughline run`")
     if first and first > newest:
-        raise InputError(f"no lines to replay from {first} on: the newest day in the release is {newest}")
+        raise InputError(f"no lines to replay from {first} on: the newest day in {release} is {newest}")
+    stopped_days = [row["day"] for row in cleaned if run and row["run_id"] == run.run_id]
     rejected = _rejected(catalog, release, source, first or min(own_days))
     if first is None:
         if reason and rejected.num_rows:
             wanted = of_reason(rejected, reason)
         else:
             wanted = rejected.filter(pc.field("reason").isin(REASONS))
-        if not wanted.num_rows:
+        days = [*wanted["arrival_day"].to_pylist(), *stopped_days]
+        if not days:
             return None
-        first = pc.min(wanted["arrival_day"]).as_py()
-    first = max(_first_filled_since(catalog, release, first), min(own_days))
-    return Replay(source, DayRange(first, newest), _rejected(catalog, release, source, first))
+        first = min(days)
+    first = max(_first_filled_since(catalog, release, first), min([*own_days, *stopped_days]))
+    return Replay(source, DayRange(first, newest), _rejected(catalog, release, source, first), run)
 
 
 def outcome(catalog: "Catalog", replay: Replay) -> Outcome:

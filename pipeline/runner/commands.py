@@ -62,6 +62,17 @@ def replace_source_command(toml: Path, run_id: str) -> CommandLine:
     return job_command("replace_source", "--source", str(toml), "--run-id", run_id)
 
 
+def replay_command(
+    source: str, reason: str | None, first: str | None, is_dry_run: bool, run_id: str | None = None
+) -> CommandLine:
+    """Return the process of `throughline rejects replay`. Each value may be a template that Airflow renders."""
+    words = ["--source", source]
+    for option, value in (("--run-id", run_id), ("--reason", reason), ("--from", first)):
+        words += [option, value] if value else []
+    words += ["--dry-run"] if is_dry_run else []
+    return CommandLine("replay", (sys.executable, "-m", "pipeline", "rejects", "replay", *words))
+
+
 def tables_command() -> CommandLine:
     return job_command("tables")
 

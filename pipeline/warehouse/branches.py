@@ -12,10 +12,9 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
 from pipeline.warehouse import run_log
-from pipeline.warehouse.names import BRANCH_PREFIX, NIGHT_TABLES
+from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, NIGHT_TABLES
 from pipeline.warehouse.tables import table
 
-MAIN = "main"
 FIRST_WRITTEN = "runs"  # every step writes it, so each run that has ended a step has a branch of it
 
 Refs = Mapping[str, Mapping[str, int]]  # the snapshot id of each branch, by table

@@ -5,6 +5,7 @@ from datetime import date
 from pipeline.errors import UsageError
 
 BRANCH_PREFIX = "night_"
+MAIN = "main"
 
 # Written on the branch of a run and published together.
 NIGHT_TABLES = (

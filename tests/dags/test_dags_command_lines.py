@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.days import day_range
-from pipeline.runner.commands import STEPS, step_commands, train_command
+from pipeline.runner.commands import STEPS, replay_command, step_commands, train_command
 from pipeline.settings import ROOT
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "dag_command_lines"
@@ -22,6 +22,11 @@ DAY = day_range("2026-01-31", None, None)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "night": ("interest_nightly", {}),
     "night_pinned_and_all_users": ("interest_nightly", {"model": "boosting-1.20260125", "all_users": True}),
+    "replay": ("interest_replay", {"source": "/srv/logs/shop.toml"}),
+    "replay_from_a_day": (
+        "interest_replay",
+        {"source": "demo", "reason": "unparsable", "first_day": "2026-01-20", "dry_run": False},
+    ),
     "training": ("interest_training", {}),
     "training_by_hand": ("interest_training", {"through": "2026-01-20", "promote": False}),
 }
@@ -65,6 +70,9 @@ def test_command_lines_equal_those_of_the_terminal(rendered: tuple[str, dict[str
     if name.startswith("night"):
         scoring = {"model": conf.get("model", "as-of"), "score_all": conf.get("all_users", False)}
         commands = [one for step in STEPS for one in step_commands(step, DAY, SAFE_RUN_ID, **scoring)]
+    elif name.startswith("replay"):
+        chosen = (conf["source"], conf.get("reason"), conf.get("first_day"), conf.get("dry_run", True))
+        commands = [replay_command(*chosen, run_id=SAFE_RUN_ID)]
     else:
         through = day_range(conf.get("through", "2026-01-31"), None, None).last
         commands = [train_command(through, SAFE_RUN_ID, conf.get("promote", True))]

@@ -12,6 +12,7 @@ import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from rich.console import Console, RenderableType
 
+from pipeline.warehouse.names import MAIN, NIGHT_TABLES
 from tests.ddl import declared_columns
 
 DAY = date(2026, 1, 31)
@@ -35,15 +36,15 @@ class Warehouse:
     catalog: SqlCatalog
     published: int = field(default=0)
 
-    def append(self, table: str, *rows: Row) -> None:
-        """Append rows; required columns that a row lacks get a placeholder."""
+    def append(self, table: str, *rows: Row, branch: str = MAIN) -> None:
+        """Append rows to main or to another branch; required columns that a row lacks get a placeholder."""
         columns = declared_columns(table)
         filled = [
             {one.name: row.get(one.name, _some(one.type) if one.is_required else None) for one in columns}
             for row in rows
         ]
         kept = self.catalog.create_table_if_not_exists(("interest", table), schema=schema(table))
-        kept.append(pa.Table.from_pylist(filled, schema=schema(table)))
+        kept.append(pa.Table.from_pylist(filled, schema=schema(table)), branch=branch)
 
     def publish(self, as_of: date) -> dict[str, int]:
         """Add a release of the tables as they are; each is published an hour after the one before."""
@@ -57,6 +58,25 @@ class Warehouse:
         row = {"as_of": as_of, "published_at": moment, "run_id": f"run-{self.published}", "snapshots": snapshots}
         self.append("releases", row)
         return snapshots
+
+    def stop(self, day: date, run_id: str) -> None:
+        """Write a night of `shop` that was not published: 5 lines, 2 of them rejected."""
+        branch = f"night_{day:%Y%m%d}"
+        for name in NIGHT_TABLES:
+            self.append(name)
+            kept = self.catalog.load_table(("interest", name))
+            kept.manage_snapshots().create_branch(kept.current_snapshot().snapshot_id, branch).commit()
+        clean = {"step": "clean", "day": day, "source": "shop", "run_id": run_id, "finished_at": at("2026-02-01T03:00")}
+        outcome = {"accepted": 3, "duplicates": 0, "rejects": 2}
+        self.append("runs", {**clean, "rows_in": 5, "rows_out": outcome}, branch=branch)
+        rejected = {"source": "shop", "file": "log.jsonl", "arrival_day": day, "detail": "no JSON", "text": "{"}
+        reasons = {4: "unparsable", 5: "missing_user"}
+        self.append(
+            "rejects", *[{**rejected, "line": line, "reason": one} for line, one in reasons.items()], branch=branch
+        )
+        event = {"source": "shop", "arrival_day": day, "file": "log.jsonl", "user_id": ANN, "bot_class": "human"}
+        events = [{**event, "event_id": f"e{line}", "line": line} for line in (1, 2, 3)]
+        self.append("events", *events, branch=branch)
 
 
 def _some(kind: pa.DataType) -> Any:
@@ -183,3 +203,10 @@ def shown() -> Callable[[RenderableType], str]:
         return console.export_text()
 
     return show
+
+
+@pytest.fixture
+def stopped(warehouse: Warehouse) -> Warehouse:
+    """A first night of `shop`, which a gate stopped: main is empty, and the rows are on the branch of the run."""
+    warehouse.stop(DAY, "terminal_20260131")
+    return warehouse

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.analyst.rejects import RejectFilter, format_rejects, list_rejects
+from pipeline.analyst.release import newest_release
 from pipeline.analyst.render import printable, render
 from pipeline.errors import InputError
 
@@ -76,7 +77,8 @@ def test_the_share_is_of_the_lines_of_the_chosen_days(three_days: Any) -> None:
 
 def test_the_terminal_shows_counts_examples_and_the_next_step(three_days: Any, shown: Any) -> None:
     chosen = RejectFilter("shop")
-    text = shown(format_rejects(list_rejects(three_days.catalog, chosen, 2), chosen))
+    release = newest_release(three_days.catalog, None)
+    text = shown(format_rejects(list_rejects(three_days.catalog, chosen, 2), chosen, release))
     assert "Rejected lines of shop" in text and "2.33%" in text and "2026-01-29" in text
     assert "shop, unknown_event_type, for example" in text and "log.jsonl:1  wishlist" in text
     assert "b.jsonl:9  no JSON" in text
@@ -87,8 +89,9 @@ def test_the_terminal_shows_counts_examples_and_the_next_step(three_days: Any, s
 
 def test_without_rejected_lines_the_message_says_so(three_days: Any, shown: Any) -> None:
     chosen = RejectFilter("blog", first=DAYS[1])
-    text = shown(format_rejects(list_rejects(three_days.catalog, chosen, 2), chosen))
-    assert text.strip() == "The newest release has no rejected lines of blog from 2026-01-30."
+    release = newest_release(three_days.catalog, None)
+    text = shown(format_rejects(list_rejects(three_days.catalog, chosen, 2), chosen, release))
+    assert text.strip() == "No rejected lines of blog from 2026-01-30 in the release of 2026-01-31."
 
 
 def test_rejects_are_rendered_as_csv_and_json(three_days: Any) -> None:

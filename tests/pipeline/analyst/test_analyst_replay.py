@@ -73,7 +73,7 @@ def test_without_rejected_lines_there_is_nothing_to_replay(four_days: Any) -> No
     [
         ("nowhere", None, None, "no day of nowhere is in the release of 2026-01-04: run its days"),
         ("shop", "typo", None, r"reasons there are: unknown_event_type \(1 lines\), unparsable \(2 lines\)"),
-        ("shop", None, date(2026, 2, 1), "no lines to replay from 2026-02-01 on: the newest day in the release is"),
+        ("shop", None, date(2026, 2, 1), "no lines to replay from 2026-02-01 on: the newest day in the release of"),
     ],
 )
 def test_an_impossible_replay_is_an_error(
