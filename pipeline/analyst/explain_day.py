@@ -119,12 +119,14 @@ def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 
 def _gate(rules: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many rules passed, and the broken rows that they allow. Every gate of a released day has passed."""
+    """Return how many rules passed, the broken rows that they allow, and the rules that warn."""
     if not rules:
         return ""  # of a step that `audit` checks
+    warnings = [rule for rule in rules if rule.get("is_warning")]
     exceptions = [
         f"{rule['rule']}: {rule['broken_count']:,} broken rows, within the limit"
         for rule in rules
-        if rule["broken_count"]
+        if rule["broken_count"] and rule not in warnings
     ]
-    return "\n".join([f"✓ {len(rules)} rules passed", *exceptions])
+    warned = [f"⚠ {rule['rule']}: {rule['broken_count']:,} rows break it, which only warns" for rule in warnings]
+    return "\n".join([f"✓ {len(rules) - len(warnings)} rules passed", *exceptions, *warned])

@@ -3,6 +3,7 @@
     python -m pipeline.jobs audit --day 2026-01-31 [--run-id ID]
 
 Fails when a rule of `pipeline/quality/suites` is broken. The message names each broken rule, its counts and its reason.
+A broken rule of severity `warning` is printed and does not stop the publication.
 The Data Docs of Great Expectations lie in `THROUGHLINE_HOME/data_docs/<day>.html`; the last line names the page.
 """
 
@@ -14,6 +15,7 @@ from pyspark.sql import functions as F
 from pipeline.errors import exit_with_message
 from pipeline.quality import gates
 from pipeline.runner.commands import RECORDED_TASKS
+from pipeline.transforms.device_stitching import devices_of_users
 from pipeline.transforms.line_accounting import line_counts
 from pipeline.warehouse import run_log
 from pipeline.warehouse.branches import changed_days
@@ -46,6 +48,7 @@ def written(step: Step) -> dict[str, DataFrame]:
             spark.table(table("runs")).where(of_clean), spark.table(table("rejects")).where(arrived)
         ),
         "events": spark.table(table("events")).where(arrived),
+        "users": devices_of_users(spark.table(table("events")).where(arrived)),
         "sessions": spark.table(table("sessions")).where(F.col("started_on").isin(sorted(started))),
         "sequences": spark.table(table("sequences"))
         .where(F.col("as_of").isin(sorted({*step.days, *cleaned})))

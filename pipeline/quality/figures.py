@@ -5,14 +5,17 @@ A suite is `suites/<name>.json`:
 - `key`: a Spark SQL expression on the `unique` columns that names a row in messages. It must not show a raw user id.
 - `rules`: each has a `rule` (its name), a `why`, and either `broken`, a Spark SQL condition that is true for a broken
   row, or `unique`, the columns that must differ between rows. `expect` is the expectation of Great Expectations on the
-  figures `broken` (broken rows) and `share` (of all rows); without it, no row may be broken.
+  figures `broken` (broken rows) and `share` (of all rows); without it, no row may be broken. `severity` is `critical`,
+  the default, or `warning`: a broken rule is then reported, but does not stop the publication. `shown` is a Spark SQL
+  expression that describes a broken row in messages, instead of `key`; `next_steps` are such expressions of the
+  commands to type.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
@@ -21,7 +24,8 @@ from pyspark.sql import functions as F
 from pipeline.errors import InputError
 
 SUITES = Path(__file__).parent / "suites"
-EXAMPLES = 3  # keys of broken rows that a message names
+EXAMPLES = 3  # broken rows that a message names
+SEVERITIES = ("critical", "warning")
 
 
 def _no_broken_row() -> Mapping[str, Any]:
@@ -37,6 +41,9 @@ class Rule:
     broken: str = ""
     unique: Sequence[str] = ()
     expect: Mapping[str, Any] = field(default_factory=_no_broken_row)
+    severity: Literal["critical", "warning"] = "critical"
+    shown: str = ""
+    next_steps: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -50,12 +57,13 @@ class Suite:
 
 @dataclass(frozen=True)
 class Figure:
-    """How many of the rows break a rule."""
+    """How many of the rows break a rule. is_warning: whether the rule is broken and only warns."""
 
     suite: str
     rule: Rule
     broken_count: int
     row_count: int
+    is_warning: bool = False
 
     @property
     def name(self) -> str:
@@ -76,6 +84,8 @@ def load_suite(name: str) -> Suite:
             raise InputError(f"{file}: rule `{rule.get('rule')}` has no why: each rule must give its reason")
         if bool(rule.get("broken")) == bool(rule.get("unique")):
             raise InputError(f"{file}: rule `{rule.get('rule')}` must have one of `broken` and `unique`")
+        if rule.get("severity", "critical") not in SEVERITIES:
+            raise InputError(f"{file}: rule `{rule.get('rule')}`: severity must be one of {', '.join(SEVERITIES)}")
     try:
         return Suite(name, content["key"], [Rule(**rule) for rule in content["rules"]])
     except TypeError as error:
@@ -100,11 +110,11 @@ def measure(rows: DataFrame, suite: Suite) -> list[Figure]:
     return [Figure(suite.name, rule, broken[rule.rule], counted["row_count"]) for rule in suite.rules]
 
 
-def examples(rows: DataFrame, suite: Suite, rule: Rule) -> list[str]:
-    """Return the keys of some rows that break a rule."""
-    key = F.expr(suite.key).alias("key")
+def examples(rows: DataFrame, suite: Suite, rule: Rule) -> list[list[str]]:
+    """Return some rows that break a rule, each as its description, or its key, and the commands to type."""
+    texts = [F.expr(text).cast("string") for text in (rule.shown or suite.key, *rule.next_steps)]
     broken = _copies(rows, *rule.unique) if rule.unique else rows.where(rule.broken)
-    return [str(row.key) for row in broken.select(key).limit(EXAMPLES).collect()]
+    return [list(row.texts) for row in broken.select(F.array(*texts).alias("texts")).limit(EXAMPLES).collect()]
 
 
 def _counts(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:

@@ -9,6 +9,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,31 +26,41 @@ def load_in_background() -> None:
 
 
 def check(written: Mapping[str, "DataFrame"], title: str, page: Path) -> list[Figure]:
-    """Check what a run wrote; return a figure for each rule of all suites.
+    """Check what a run wrote; return a figure for each rule of all suites. Print the broken rules that only warn.
 
     written: rows by suite. title: heading of the Data Docs, which are written to `page` also if a rule is broken.
 
-    Raises GateError quoting each broken rule with its counts, keys of broken rows and its why.
+    Raises GateError quoting each broken rule with its counts, broken rows, its why and the commands to type.
     Raises InputError if a rule cannot be computed or built, or was not run: a typo must not disable a check.
     """
     suites = {name: load_suite(name) for name in written}
     figures = [figure for name, rows in written.items() for figure in measure(rows, suites[name])]
     is_passed = judge(figures, title, page)
     print(f"figures of all rules: {page}", flush=True)
-    broken = [figure for figure in figures if not is_passed[figure.name]]
+    failed = [figure for figure in figures if not is_passed[figure.name]]
+    warnings = [figure for figure in failed if figure.rule.severity == "warning"]
+    for figure in warnings:
+        print(f"warning: {_broken_line(figure, written[figure.suite], suites[figure.suite]).strip()}", flush=True)
+    broken = [figure for figure in failed if figure not in warnings]
     if broken:
         counts = Counter(figure.suite for figure in broken)
         of_suites = [f"{name}: {count} broken of {len(suites[name].rules)} rules" for name, count in counts.items()]
         lines = [_broken_line(figure, written[figure.suite], suites[figure.suite]) for figure in broken]
         raise GateError("\n".join([f"{', '.join(of_suites)}; nothing was published", *lines]))
-    return figures
+    return [replace(figure, is_warning=figure in warnings) for figure in figures]
 
 
 def _broken_line(figure: Figure, rows: "DataFrame", suite: Suite) -> str:
-    """Return what a message says of a broken rule: its counts, its why and keys of broken rows."""
-    counts = f"{figure.broken_count} of {figure.row_count} rows"
-    keys = ", ".join(examples(rows, suite, figure.rule))
-    return f"  {figure.name}: {counts}. {figure.rule.why}\n    such as {keys}"
+    """Return what a message says of a broken rule: its counts, its why, broken rows and the commands to type."""
+    found = examples(rows, suite, figure.rule)
+    shown = [one[0] for one in found]
+    if figure.rule.shown:
+        more = f"; and {figure.broken_count - len(shown)} more" if figure.broken_count > len(shown) else ""
+        lines = [f"  {figure.name}: {'; '.join(shown)}{more}. {figure.rule.why}"]
+    else:
+        counts = f"{figure.broken_count} of {figure.row_count} rows"
+        lines = [f"  {figure.name}: {counts}. {figure.rule.why}", f"    such as {', '.join(shown)}"]
+    return "\n".join([*lines, *dict.fromkeys(f"    {step}" for one in found for step in one[1:])])
 
 
 def judge(figures: Sequence[Figure], title: str, page: Path) -> dict[str, bool]:
@@ -60,6 +71,7 @@ def judge(figures: Sequence[Figure], title: str, page: Path) -> dict[str, bool]:
     gx = _great_expectations()
     import pandas as pd
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
     expectations: list[Any] = []
     counts: dict[str, float] = {}
@@ -68,12 +80,14 @@ def judge(figures: Sequence[Figure], title: str, page: Path) -> dict[str, bool]:
         counts |= {f"{name}: broken": figure.broken_count, f"{name}: share": figure.share}
         limits = {key: value for key, value in expect["kwargs"].items() if key != "column"}
         column = f"{name}: {expect['kwargs'].get('column')}"
+        prefix = "warning: " if figure.rule.severity == "warning" else ""
         # Data Docs show the description instead of the words of GX, so it repeats the limits.
         configuration = ExpectationConfiguration(
             expect["type"],
             {"column": column, **limits},
             meta={"rule": name},
-            description=f"{figure.rule.why} ({figure.row_count:,} rows; {limits})",
+            description=f"{prefix}{figure.rule.why} ({figure.row_count:,} rows; {limits})",
+            severity=FailureSeverity(figure.rule.severity),
         )
         try:
             expectations.append(configuration.to_domain_obj())

@@ -92,3 +92,15 @@ def moved_devices(owners: DataFrame, owners_before: DataFrame, day: Column, day_
     before = owners_before.where(is_owned(day_before)).select(*DEVICE, F.col("owner_id").alias("former_id"))
     former = F.coalesce("former_id", "device_id")
     return now.join(before, list(DEVICE), "full").where(F.coalesce("owner_id", "device_id") != former).select(*DEVICE)
+
+
+def devices_of_users(events: DataFrame) -> DataFrame:
+    """Return one row per source, user and UTC day: `device_count` and `event_count`, for the suite `users`.
+
+    events: one row per event; needs `source`, `user_id`, `device_id`, `event_at`. Events without a device are left out.
+    """
+    return (
+        events.where("device_id IS NOT NULL")
+        .groupBy("source", "user_id", F.to_date("event_at").alias("day"))
+        .agg(F.count_distinct("device_id").alias("device_count"), F.count("*").alias("event_count"))
+    )

@@ -82,18 +82,26 @@ def require_nothing_lost(accounts: Iterable[FileAccount], landed: Iterable[Lande
 
 
 def line_counts(cleaned: DataFrame, rejects: DataFrame) -> DataFrame:
-    """Return a row per source and day for the suite `line_accounting`: `lines_in`, a count per outcome, `reject_share`.
+    """Return a row per source and day for the suite `line_accounting`.
 
-    reject_share: rejected share of the lines that no rule of `[reject_when]` excluded.
+    Its columns are `lines_in`, a count per outcome, `excluded` (rejects of a rule of `[reject_when]`), `reject_share`
+    (rejected share of the lines that no such rule excluded) and `reasons` (a text of the other rejects by reason).
     cleaned: rows of the step `clean` in `runs`, one per source and day. rejects: their rejected lines, as written.
     """
     outcomes = [F.coalesce(F.col("rows_out")[name], F.lit(0)).alias(name) for name in OUTCOMES]
     is_excluded = ~F.col("reason").isin(*REASONS)
-    excluded = rejects.where(is_excluded).groupBy("source", F.col("arrival_day").alias("day")).count()
+    by_reason = rejects.groupBy("source", F.col("arrival_day").alias("day"), "reason").count()
+    counted = F.sort_array(F.collect_list(F.when(~is_excluded, F.struct("count", "reason"))), asc=False)
+    reasons = by_reason.groupBy("source", "day").agg(
+        F.coalesce(F.sum(F.when(is_excluded, F.col("count"))), F.lit(0)).alias("excluded"),
+        F.array_join(F.transform(counted, lambda one: F.concat_ws(" ", one["count"], one["reason"])), ", ").alias(
+            "reasons"
+        ),
+    )
     counts = (
         cleaned.select("source", "day", F.col("rows_in").alias("lines_in"), *outcomes)
-        .join(excluded.withColumnRenamed("count", "excluded"), ["source", "day"], "left")
-        .na.fill(0, ["excluded"])
+        .join(reasons, ["source", "day"], "left")
+        .na.fill({"excluded": 0, "reasons": ""})
     )
     unexpected, considered = F.col("rejects") - F.col("excluded"), F.col("lines_in") - F.col("excluded")
     return counts.withColumn("reject_share", F.when(considered > 0, unexpected / considered).otherwise(0.0))

@@ -45,7 +45,7 @@ def record(
     """Replace the step's rows of these days, on the branch of the run."""
     if not rows:
         return
-    gate_rows = [(figure.name, figure.broken_count) for figure in gate]
+    gate_rows = [(figure.name, figure.broken_count, figure.is_warning) for figure in gate]
     now = datetime.now(UTC)
     values = [
         (

@@ -9,7 +9,8 @@ CREATE TABLE IF NOT EXISTS interest.runs (
     input_sha256 STRING              NOT NULL COMMENT 'digest of the landed files for clean; empty for the others',
     gate         ARRAY<STRUCT<
         rule: STRING COMMENT 'suite and rule',
-        broken_count: BIGINT COMMENT 'rows that break the rule, within its tolerance'
+        broken_count: BIGINT COMMENT 'rows that break the rule, within its tolerance',
+        is_warning: BOOLEAN COMMENT 'true where the rule is broken and only warns, so that publication goes on'
     >>                               NOT NULL COMMENT 'rules that audit checked before publication, in rows of the step audit; nothing is published unless all pass',
     seconds      DOUBLE              NOT NULL COMMENT 'wall time of the step over all days of its run, seconds',
     finished_at  TIMESTAMP           NOT NULL COMMENT 'clock time at the end of the step, UTC'

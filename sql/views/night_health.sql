@@ -1,5 +1,5 @@
 -- Was each day complete: lines in, outcomes, rows made, and how long did it take?
--- One row per day. Each day of a run over several days shows the time of the whole run.
+-- One row per day. Each day of a run over several days shows the time and the warnings of the whole run.
 SELECT
     step_days.day,
     CAST(sum(CASE WHEN step_days.step = 'clean' THEN step_days.rows_in ELSE 0 END) AS BIGINT) AS lines_in_count,
@@ -11,10 +11,11 @@ SELECT
     CAST(sum(coalesce(step_days.rows_out['sessions'], 0)) AS BIGINT) AS session_count,
     CAST(sum(coalesce(step_days.rows_out['sequences'], 0)) AS BIGINT) AS sequence_count,
     CAST(sum(coalesce(step_days.rows_out['profiles'], 0)) AS BIGINT) AS profile_count,
+    CAST(sum(coalesce(len(list_filter(step_days.gate, lambda one: one.is_warning)), 0)) AS BIGINT) AS warning_count,
     -- `clean` has a row per source; each shows the time of the whole step.
     sum(step_days.seconds / step_days.rows_of_step) AS seconds
 FROM (
-    SELECT step, day, rows_in, rows_out, seconds, count(*) OVER (PARTITION BY day, step) AS rows_of_step
+    SELECT step, day, rows_in, rows_out, gate, seconds, count(*) OVER (PARTITION BY day, step) AS rows_of_step
     FROM runs
 ) AS step_days
 GROUP BY step_days.day

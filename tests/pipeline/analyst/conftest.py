@@ -106,7 +106,8 @@ def empty_warehouse(folder: Path) -> Warehouse:
 def write_night(warehouse: Warehouse) -> Warehouse:
     """Publish one night: Ann's session about jazz, a bot, two rejected lines, one late arrival."""
     clean = {"accepted": 5, "duplicates": 1, "rejects": 2}
-    gate = [{"rule": "unique(event_id)", "broken_count": 0}, {"rule": "between(share)", "broken_count": 3}]
+    gate = [{"rule": "unique(event_id)", "broken_count": 0}, {"rule": "between(share)", "broken_count": 3},
+            {"rule": "users: devices", "broken_count": 2, "is_warning": True}]  # fmt: skip
     step = {"day": DAY, "run_id": "run-1", "seconds": 2.0}
     warehouse.append(
         "runs",

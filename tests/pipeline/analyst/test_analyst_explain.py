@@ -22,6 +22,7 @@ def test_a_day_accounts_for_every_line(night: Any, shown: Any) -> None:
     assert late.split("│")[1:3] == [" 4         ", " 1      "]
     assert "declared" in text and "human" in text
     assert "✓ 2 rules passed" in text and "between(share): 3 broken rows, within the limit" in text
+    assert "⚠ users: devices: 2 rows break it, which only warns" in text
     assert "2 sessions" in text and "1 sequences" in text and "1 profiles" in text
 
 

@@ -10,6 +10,7 @@ from pipeline.errors import GateError
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.zone import LandedDay
 from pipeline.sources.schema import REASONS
+from pipeline.transforms.device_stitching import devices_of_users
 from pipeline.transforms.line_accounting import (
     FileAccount,
     count_outcomes,
@@ -119,6 +120,30 @@ def test_excluded_lines_do_not_count_for_the_reject_share(counts_of) -> None:
     assert (row.lines_in, row.accepted + row.duplicates + row.rejects, row.reject_share) == (100, 100, 0.1)
     (row,) = counts_of(account(5, 0, 0, 5, excluded=5))
     assert (row.accepted + row.duplicates + row.rejects, row.reject_share) == (5, 0.0)
+
+
+def test_reasons_are_counted_without_excluded_lines_and_the_most_frequent_comes_first(frame_of) -> None:
+    reasons = ["missing_user", "unparsable", "unparsable", "picture"]
+    written = [{"source": "web", "arrival_day": DAY, "reason": reason} for reason in reasons]
+    recorded = [
+        {"source": source, "day": DAY, "rows_in": 4, "rows_out": [("rejects", count)]}
+        for source, count in (("web", 4), ("calm", 0))
+    ]
+    cleaned = frame_of(recorded, "source STRING, day DATE, rows_in BIGINT, rows_out MAP<STRING, BIGINT>")
+    rows = {row.source: (row.excluded, row.reasons) for row in line_counts(cleaned, frame_of(written, LINE)).collect()}
+    assert rows == {"web": (1, "2 unparsable, 1 missing_user"), "calm": (0, "")}
+
+
+def test_devices_are_counted_per_user_and_day(frame_of) -> None:
+    ddl = "source STRING, user_id STRING, device_id STRING, event_at TIMESTAMP"
+    at = {"source": "web", "event_at": "2026-01-05T23:00:00"}
+    used = [("ann", "d1"), ("ann", "d2"), ("ann", "d2"), ("ann", None), ("d3", "d3")]
+    rows = [{**at, "user_id": user, "device_id": device} for user, device in used]
+    rows.append({**rows[0], "event_at": "2026-01-06T00:30:00"})
+    found = devices_of_users(frame_of(rows, ddl)).collect()
+    assert sorted((row.user_id, row.day, row.device_count, row.event_count) for row in found) == [
+        ("ann", DAY, 2, 3), ("ann", NEXT, 1, 1), ("d3", DAY, 1, 1),
+    ]  # fmt: skip
 
 
 def test_every_planned_day_has_a_row_even_an_empty_one() -> None:
