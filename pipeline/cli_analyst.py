@@ -25,6 +25,9 @@ Unpublished = Annotated[
     bool,
     typer.Option("--unpublished", help="Read the run that a gate or a failure stopped, instead of the release."),
 ]
+OfSource = Annotated[
+    str | None, typer.Option("--source", help="The source of the id, where sources have id spaces of their own.")
+]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Read the release of this day instead of the newest.")]
 
 
@@ -47,12 +50,14 @@ def query(
 
 
 @explain.command("user")
-def explain_user(user_id: Annotated[str, typer.Argument(help="The user's id in the source.")]) -> None:
+def explain_user(
+    user_id: Annotated[str, typer.Argument(help="The user's id in the source.")], source: OfSource = None
+) -> None:
     """Show a user's interests, and the sessions that are the evidence for them."""
     from pipeline.analyst.explain_user import explain_user as explanation_of
 
     catalog = open_catalog(console)
-    console.print(explanation_of(catalog, _pseudonyms([user_id])[0]))
+    console.print(explanation_of(catalog, _pseudonyms([user_id], source)[0]))
 
 
 @explain.command("day")
@@ -131,9 +136,14 @@ def replay_rejects(
 
 
 @app.command()
-def pseudonym(ids: Annotated[list[str], typer.Argument(help="User ids as the source has them.")]) -> None:
-    """Print the stored form of user ids, one per line."""
-    print("\n".join(_pseudonyms(ids)))
+def pseudonym(
+    ids: Annotated[list[str], typer.Argument(help="User ids as the source has them.")], source: OfSource = None
+) -> None:
+    """Print the stored form of user ids, one per line.
+
+    Equal ids of two sources are two users, unless their TOMLs name one id space in [identity].
+    """
+    print("\n".join(_pseudonyms(ids, source)))
 
 
 @app.command()
@@ -153,12 +163,15 @@ def _day_or_none(text: str | None) -> date | None:
     return parse_day(text) if text else None
 
 
-def _pseudonyms(ids: list[str]) -> list[str]:
+def _pseudonyms(ids: list[str], source: str | None) -> list[str]:
+    from pipeline.landing.zone import LandingZone
     from pipeline.pseudonyms import pseudonym as stored_form
-    from pipeline.pseudonyms import pseudonym_key
+    from pipeline.pseudonyms import pseudonym_key, user_space
 
-    key = pseudonym_key(load_settings())
-    return [stored_form(user_id, key) for user_id in ids]
+    settings = load_settings()
+    space = user_space(LandingZone(settings.home / "landing").sources(), source)
+    key = pseudonym_key(settings)
+    return [stored_form(space, user_id, key) for user_id in ids]
 
 
 def _print(rendered: RenderableType | bytes) -> None:

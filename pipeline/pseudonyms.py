@@ -6,9 +6,14 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 
+from pipeline.errors import InputError
 from pipeline.files import write_private
 from pipeline.settings import Settings
+from pipeline.sources.schema import Source
+
+SEPARATOR = "\x1f"  # the names of spaces do not contain it
 
 
 def pseudonym_key(settings: Settings) -> bytes:
@@ -24,6 +29,25 @@ def pseudonym_key(settings: Settings) -> bytes:
     return file.read_text().strip().encode()
 
 
-def pseudonym(source_id: str, key: bytes) -> str:
-    """Return hex HMAC-SHA256 of the UTF-8 text of `source_id` under `key`."""
-    return hmac.new(key, source_id.encode(), hashlib.sha256).hexdigest()
+def user_space(sources: Mapping[str, Source], name: str | None) -> str:
+    """Return the id space of users of the named source; without a name, that of all sources.
+
+    Raises InputError if there is no such source, or if no source is named and the sources have several spaces.
+    """
+    spaces = {source.user_space for source in sources.values()}
+    if name in sources:
+        return sources[name].user_space
+    landed = ", ".join(sources) or "none"
+    if name:
+        raise InputError(f"no source {name!r} has landed: landed are {landed}")
+    if len(spaces) != 1:
+        raise InputError(
+            f"the sources have {len(spaces)} id spaces of users ({', '.join(sorted(spaces)) or 'none'}), so an id alone "
+            f"names no user: name the source with --source, one of {landed}"
+        )
+    return spaces.pop()
+
+
+def pseudonym(space: str, source_id: str, key: bytes) -> str:
+    """Return hex HMAC-SHA256 of the UTF-8 text of id space, SEPARATOR and id under `key`."""
+    return hmac.new(key, f"{space}{SEPARATOR}{source_id}".encode(), hashlib.sha256).hexdigest()

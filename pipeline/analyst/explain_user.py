@@ -15,6 +15,7 @@ from pipeline.analyst.filters import both, equals, is_among
 from pipeline.analyst.release import Release, newest_release, read_table
 from pipeline.analyst.render import with_heading
 from pipeline.errors import InputError
+from pipeline.warehouse.names import EVENT_KEY
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -34,11 +35,11 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """A user's data as of the profile's day: sessions by id, tags by source and event id, titles by item id."""
+    """A user's data as of the profile's day: sessions by id, tags by key of the event, titles by item."""
 
     sessions: Mapping[str, Row]
-    tags: Mapping[tuple[str, str], Sequence[str]]
-    titles: Mapping[str, str]
+    tags: Mapping[tuple[Any, ...], Sequence[str]]
+    titles: Mapping[tuple[str, str], str]
 
 
 def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
@@ -49,7 +50,7 @@ def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
     release = newest_release(catalog, None)
     own = equals("user_id", pseudonym)
     profiles = read_table(catalog, release, "profiles", row_filter=own).to_pylist()
-    columns = ("source", "event_id", "known_on", "tags", "bot_class", "bot_evidence", "consent")
+    columns = (*EVENT_KEY, "known_on", "tags", "bot_class", "bot_evidence", "consent")
     events = read_table(catalog, release, "events", columns, own).to_pylist()
     if not profiles:
         raise InputError(_why_no_profile(release.as_of, events))
@@ -101,12 +102,12 @@ def _evidence(catalog: "Catalog", release: Release, pseudonym: str, profile: Row
     of_user = both(equals("user_id", pseudonym), is_among("session_id", ids))
     sessions = read_table(catalog, release, "sessions", row_filter=of_user).to_pylist() if ids else []
     items = {event["item_id"] for session in sessions for event in session["events"] if event["item_id"] is not None}
-    columns = ("item_id", "title")
+    columns = ("space", "item_id", "title")
     titled = read_table(catalog, release, "items", columns, is_among("item_id", items)).to_pylist() if items else []
     return Evidence(
         sessions={session["session_id"]: session for session in sessions},
-        tags={(event["source"], event["event_id"]): event["tags"] for event in known},
-        titles={item["item_id"]: item["title"] for item in titled if item["title"]},
+        tags={tuple(event[name] for name in EVENT_KEY): event["tags"] for event in known},
+        titles={(item["space"], item["item_id"]): item["title"] for item in titled if item["title"]},
     )
 
 
@@ -157,12 +158,13 @@ def _why(interest: Row, evidence: Evidence) -> list[RenderableType]:
 
 def _session(session: Row, tag: str, evidence: Evidence) -> RenderableType:
     events = session["events"]
-    touching = [event for event in events if tag in evidence.tags.get((session["source"], event["event_id"]), ())]
+    keys = [tuple({**event, "source": session["source"]}[name] for name in EVENT_KEY) for event in events]
+    touching = [event for event, key in zip(events, keys, strict=True) if tag in evidence.tags.get(key, ())]
     shown = (touching or events)[:EVENTS_SHOWN]
     started, ended = session["started_at"], session["ended_at"]
     lines = Table.grid(padding=(0, 2))
     for event in shown:
-        title = evidence.titles.get(event["item_id"], "")
+        title = evidence.titles.get((event["item_space"], event["item_id"]), "")
         when = f"{event['event_at']:%Y-%m-%d %H:%M:%S}"
         lines.add_row(when, Text(event["event_type"]), Text(event["item_id"] or "no item"), Text(title))
     others = len(events) - len(shown)

@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         days = F.col("arrival_day").between(plan.first, plan.last)
         events = spark.table(table("events")).where(days)
-        accounts = count_outcomes(lines, events, cleaned.copies, spark.table(table("rejects")).where(days))
+        unfolded = [name for name, source in sources.items() if source.unfold]
+        accounts = count_outcomes(lines, events, cleaned.copies, spark.table(table("rejects")).where(days), unfolded)
         require_nothing_lost(accounts, plan.landed)
         run_log.record(spark, "clean", step.run_id, step_rows(plan, accounts), step.clock)
 

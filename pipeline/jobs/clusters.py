@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in wanted:
             sessions = spark.table(table("sessions")).where(f"source = '{name}'")
             before = newest_tags(clusters, name, newest).localCheckpoint()
-            made = item_clusters(sessions, spark.table(table("items")), before, through, sources[name].clusters)
+            items = spark.table(table("items")).where(f"space = '{sources[name].item_space}'")
+            made = item_clusters(sessions, items, before, through, sources[name].clusters)
             made = made.localCheckpoint()
             add_version(spark, made, name, through)
             print(f"{version_of(through)} of {name}: {made.count()} items have a tag", flush=True)

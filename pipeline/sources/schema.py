@@ -109,6 +109,8 @@ class Columns(_Part):
     user_agent: Expression | None = None
     ip: Expression | None = None
     consent: Expression | None = None
+    session_id: Expression | None = None
+    sequence: Expression | None = None
 
     @model_validator(mode="after")
     def _has_user_and_time(self) -> "Columns":
@@ -126,6 +128,31 @@ class EventType(_Part):
 
     canonical: str = Field(alias="as", pattern="^[a-z][a-z_]*$")
     weight: float = Field(1.0, ge=0)
+
+
+class Identity(_Part):
+    """In which id spaces ids live: equal ids of one space are the same user or item. Default: the source's own space.
+
+    placeholders: whether well-known placeholders, such as `undefined`, count as null in ids of users, devices, events
+    and sessions. more_placeholders: further texts that do, in any case.
+    """
+
+    users: str | None = Field(None, pattern="^[a-z][a-z0-9_-]*$")
+    items: str | None = Field(None, pattern="^[a-z][a-z0-9_-]*$")
+    placeholders: bool = True
+    more_placeholders: list[str] = []
+
+
+class CopyRules(_Part):
+    """How far the times of two lines with one event id may differ if they are copies of one event, in minutes."""
+
+    tolerance_minutes: float = Field(10.0, ge=0)
+
+
+class Unfold(_Part):
+    """One line, many events: an expression of an array; each element, named `each` in expressions, is an event."""
+
+    each: Expression
 
 
 class SessionRules(_Part):
@@ -179,10 +206,23 @@ class Source(_Part):
     columns: Columns
     event_types: dict[str, EventType] = Field(min_length=1)
     reject_when: dict[str, Expression] = {}
+    identity: Identity = Identity()
+    copies: CopyRules = CopyRules()
+    unfold: Unfold | None = None
     sessions: SessionRules = SessionRules()
     devices: DeviceRules = DeviceRules()
     clusters: ClusterRules = ClusterRules()
     items: Items | None = None
+
+    @property
+    def user_space(self) -> str:
+        """The id space of users, devices and sessions."""
+        return self.identity.users or self.name
+
+    @property
+    def item_space(self) -> str:
+        """The id space of items."""
+        return self.identity.items or self.name
 
     @model_validator(mode="after")
     def _has_columns_of_devices(self) -> "Source":

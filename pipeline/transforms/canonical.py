@@ -9,7 +9,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.errors import SourceError
-from pipeline.sources.schema import Columns, EventType, Reader, Source
+from pipeline.sources.schema import EventType, Reader, Source
+from pipeline.transforms.identity import id_text, without_placeholders
 from pipeline.transforms.parse import OWN_COLUMNS, parse_lines
 
 TYPES = {
@@ -29,24 +30,54 @@ TYPES = {
     "user_agent": "string",
     "ip": "string",
     "consent": "boolean",
+    "session_id": "string",
+    "sequence": "bigint",
 }
+IDS_WITH_PLACEHOLDERS = ("event_id", "user_id", "device_id", "session_id")
 EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside comes from a broken clock
 
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
-    """Return one row per line: its own columns, `problem`, `rule` and the canonical columns, null if unreadable.
+    """Return one row per event: the own columns of its line, `problem`, `rule`, the canonical columns (null if
+    unreadable), `part`, the id spaces `user_space` and `item_space`, and `tolerance_micros` of copies.
 
-    rule: name of the first rule of `[reject_when]` that is true for the line.
+    A line is one event. With `[unfold]`, each element of its array is one, and a line without elements is one.
+    rule: name of the first rule of `[reject_when]` that is true.
 
     lines: one row per landed line; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
     """
-    parsed = parse_lines(lines, source.reader)
+    parsed = _unfolded(parse_lines(lines, source.reader), source)
     own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS if f"__{name}" in parsed.columns]
-    columns = [_column(source.columns, name) for name in TYPES]
+    columns = {name: _column(source, name) for name in TYPES}
+    if source.unfold and not re.search(r"\beach\b", source.columns.event_id or ""):
+        # The id is that of the line: each of its events needs its own.
+        number = F.when(F.col("__part") > 1, F.concat(F.lit("#"), "__part")).otherwise("")
+        columns["event_id"] = F.concat(columns["event_id"], number).alias("event_id")
     rule = F.coalesce(F.lit(None), *[F.when(F.expr(when), code) for code, when in source.reject_when.items()])
+    of_source = {
+        "user_space": source.user_space,
+        "item_space": source.item_space,
+        "tolerance_micros": round(source.copies.tolerance_minutes * 60e6),
+    }
     return _with_event_time(
-        parsed.select(*own, F.col("__problem").alias("problem"), rule.cast("string").alias("rule"), *columns)
+        parsed.select(
+            *own,
+            F.col("__part").alias("part"),
+            F.col("__problem").alias("problem"),
+            rule.cast("string").alias("rule"),
+            *columns.values(),
+            *[F.lit(value).alias(name) for name, value in of_source.items()],
+        )
     )
+
+
+def _unfolded(parsed: DataFrame, source: Source) -> DataFrame:
+    """Add `__part`, and with `[unfold]` return one row per element of its array, named `each`."""
+    if not source.unfold:
+        return parsed.withColumn("__part", F.lit(1))
+    elements = F.posexplode_outer(F.expr(source.unfold.each)).alias("__position", "each")
+    part = (F.coalesce("__position", F.lit(0)) + 1).alias("__part")
+    return parsed.select("*", elements).select("*", part).drop("__position")
 
 
 def with_own_day(lines: DataFrame, source: Source) -> DataFrame:
@@ -56,17 +87,23 @@ def with_own_day(lines: DataFrame, source: Source) -> DataFrame:
     A line without a day is parsed once more with all fields, since Spark keeps other parts of broken JSON then.
     """
     times = ("received_at", "event_at", "created_at")
-    reader = _reader_of(lines.sparkSession, source, [getattr(source.columns, name) or "" for name in times])
-    own_day = F.to_date(F.coalesce(*[_column(source.columns, name) for name in times]))
+    each = source.unfold.each if source.unfold else ""
+    reader = _reader_of(lines.sparkSession, source, [getattr(source.columns, name) or "" for name in times] + [each])
+    own_day = F.to_date(F.coalesce(*[_column(source, name) for name in times]))
     own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS]
     dated = lines.withColumn("arrival_day", F.lit(None).cast("date"))
-    dated = parse_lines(dated, reader).select(*own, own_day.alias("own_day"))
+    dated = _with_first(parse_lines(dated, reader), source).select(*own, own_day.alias("own_day"))
     if reader == source.reader:
         return dated
     undated = dated.withColumns({"kept": F.col("text"), "text": F.when(F.col("own_day").isNull(), F.col("text"))})
     own_day = F.coalesce("__own_day", own_day)
-    parsed = parse_lines(undated, source.reader).withColumn("__text", F.col("__kept"))
+    parsed = _with_first(parse_lines(undated, source.reader), source).withColumn("__text", F.col("__kept"))
     return parsed.select(*own, own_day.alias("own_day"))
+
+
+def _with_first(parsed: DataFrame, source: Source) -> DataFrame:
+    """Add the first element of `[unfold]` as `each`, whose day is the day of the line."""
+    return parsed.withColumn("each", F.get(F.expr(source.unfold.each), F.lit(0))) if source.unfold else parsed
 
 
 def _reader_of(spark: SparkSession, source: Source, expressions: Sequence[str]) -> Reader:
@@ -92,10 +129,19 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
         _analyze(parsed)
     except (AnalysisException, ParseException) as error:
         raise SourceError(f"{file}: key 'reader.fields': {_first_line(error)}") from None
+    if source.unfold:
+        try:
+            parsed = _unfolded(parsed, source)
+            _analyze(parsed)
+        except (AnalysisException, ParseException) as error:
+            key = f"{file}: key 'unfold.each' = {source.unfold.each!r}"
+            raise SourceError(
+                f"{key}: expected an array, whose elements are the events: {_first_line(error)}"
+            ) from None
     for name in TYPES:
         try:
             # Selected with a column, an aggregate is refused.
-            _analyze(parsed.select("__text", _column(source.columns, name)))
+            _analyze(parsed.select("__text", _column(source, name)))
         except (AnalysisException, ParseException) as error:
             raise SourceError(
                 f"{file}: key 'columns.{name}' = {getattr(source.columns, name)!r}: {_first_line(error)}"
@@ -156,9 +202,16 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
     return rated.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
 
 
-def _column(columns: Columns, name: str) -> Column:
-    expression = getattr(columns, name)
-    column = F.expr(expression).cast(TYPES[name]) if expression else F.lit(None).cast(TYPES[name])
+def _column(source: Source, name: str) -> Column:
+    expression = getattr(source.columns, name)
+    if not expression:
+        column = F.lit(None).cast(TYPES[name])
+    elif name in IDS_WITH_PLACEHOLDERS:
+        column = without_placeholders(id_text(F.expr(expression)), source.identity)
+    elif name == "item_id":
+        column = id_text(F.expr(expression))
+    else:
+        column = F.expr(expression).cast(TYPES[name])
     if TYPES[name] == "string":
         column = F.nullif(F.trim(column), F.lit(""))
     if TYPES[name] == "timestamp":

@@ -14,8 +14,10 @@ from pipeline.sources.schema import Source
 from pipeline.transforms.bots import BotRules, find_bots, with_declared_bots
 from pipeline.transforms.broadcast import broadcast_if_small
 from pipeline.transforms.canonical import canonical_lines, with_reason
-from pipeline.transforms.deduplicate import ID, deduplicate, fingerprint_id
+from pipeline.transforms.deduplicate import deduplicate
+from pipeline.transforms.identity import fingerprint_id
 from pipeline.transforms.pseudonymize import pseudonymize
+from pipeline.warehouse.names import EVENT_KEY
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Cleaned:
     """The outcomes of a batch of lines. Every line is in exactly one of the first three frames.
 
     events: one row per new event, as `sql/ddl/events.sql`. rejects: one row per rejected line.
-    copies: one row per duplicate line. filled: earlier events with columns that a copy filled.
+    copies: one row per duplicate line. With `[unfold]` a line may have several rows in each. filled: earlier events with columns that a copy filled.
     reclassed: earlier events whose user got another bot class on that day.
     """
 
@@ -41,24 +43,32 @@ def validate_sources(
 
     Only rejected lines keep their `text`, since no later step needs that of the others.
     """
-    key = pseudonym_key(settings)
     validated = [
-        with_catalogue_tags(validate(lines.where(F.col("source") == name), source, key, settings), catalogues.get(name))
+        with_catalogue_tags(_with_reasons(lines.where(F.col("source") == name), source, settings), catalogues.get(name))
         for name, source in sources.items()
     ]
     all_lines = reduce(lambda left, right: left.unionByName(right), validated)
-    return all_lines.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
+    hidden = _hidden(all_lines, pseudonym_key(settings))
+    return hidden.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
 
 
 def validate(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:
-    """Return one row per line: canonical columns under pseudonyms, and `reason` and `detail` of a rejected line.
+    """Return one row per event: canonical columns under pseudonyms, and `reason` and `detail` of a rejected one.
 
     lines: one row per landed line of one source; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
     """
+    return _hidden(_with_reasons(lines, source, settings), key)
+
+
+def _with_reasons(lines: DataFrame, source: Source, settings: Settings) -> DataFrame:
     with_reasons = with_reason(canonical_lines(lines, source), source.event_types, settings.future_days)
-    hidden = pseudonymize(with_reasons, key)
-    made_id = fingerprint_id(*[F.col(name) for name in ("user_id", "device_id", "event_at", "event_type", "item_id")])
-    return hidden.withColumn("event_id", F.coalesce("event_id", made_id)).drop("header", "problem", "rule")
+    return with_reasons.drop("header", "problem", "rule")
+
+
+def _hidden(events: DataFrame, key: bytes) -> DataFrame:
+    """Replace ids by pseudonyms, and give an event without an id of its own a fingerprint of all that it says."""
+    hidden = pseudonymize(events, key)
+    return hidden.withColumn("event_id", F.coalesce("event_id", fingerprint_id())).drop("user_space")
 
 
 def with_catalogue_tags(validated: DataFrame, catalogue: DataFrame | None) -> DataFrame:
@@ -107,9 +117,7 @@ def clean(validated: DataFrame, known: DataFrame, first_day: date, settings: Set
 
     validated: lines of the arrival days from `first_day` on. known: the events of earlier arrival days.
     """
-    rejects = validated.where("reason IS NOT NULL").select(
-        "source", "arrival_day", "file", "line", "reason", "detail", "text"
-    )
+    rejects = validated.where("reason IS NOT NULL").select(*EVENT_KEY, "reason", "detail", "text")
     arrived = validated.where("reason IS NULL").drop("reason", "detail", "text")
     parts = deduplicate(arrived, known, first_day, settings.duplicate_days)
 
@@ -133,7 +141,7 @@ def clean(validated: DataFrame, known: DataFrame, first_day: date, settings: Set
     day_of_user = ["user_id", "known_on"]
     classed = dated.join(classes, day_of_user, "left").withColumn("bot_class", F.coalesce("bot_class", F.lit("human")))
     events = classed.drop("user_agent", "ip", "is_declared")
-    before = waiting.select(*ID, "arrival_day", *day_of_user, F.col("bot_class").alias("class_before"))
+    before = waiting.select(*EVENT_KEY, *day_of_user, F.col("bot_class").alias("class_before"))
     now = before.join(classes, day_of_user, "left").withColumn("bot_class", F.coalesce("bot_class", F.lit("human")))
     reclassed = now.where("bot_class != class_before").drop("class_before")
     return Cleaned(events, rejects, parts.copies, parts.filled, reclassed)

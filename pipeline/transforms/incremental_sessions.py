@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 
 from pipeline.transforms.device_stitching import DEVICE
 from pipeline.transforms.sessions import LISTED_COLUMNS, NEVER, OWNER, Rules, per_source
+from pipeline.warehouse.names import EVENT_KEY
 
-KEY = ("source", "event_id", "arrival_day")  # of an event
 MAX_DAYS = 60  # with changes; for more days, the filter is one period of time instead of a list
 
 
@@ -23,7 +23,7 @@ MAX_DAYS = 60  # with changes; for more days, the filter is one period of time i
 class Changed:
     """New and changed events as they are `now` and as they were `before` this run; one row per event.
 
-    Both have `source`, `user_id`, `is_counted` and the columns LISTED_COLUMNS. An event may be missing in `before` if
+    Both have the columns OWNER, `session_key` and LISTED_COLUMNS. An event may be missing in `before` if
     only its `is_counted` has changed.
     """
 
@@ -43,7 +43,7 @@ def changed_by(
     is_changed = F.col("arrival_day").isin(days) | F.col("known_on").isin(days) | F.col("last_copy_on").isin(days)
 
     def changed(frame: DataFrame) -> DataFrame:
-        columns = ["source", "user_id", "is_counted", *LISTED_COLUMNS]
+        columns = [*OWNER, "session_key", *LISTED_COLUMNS]
         found = frame.where(is_changed).select(columns)
         if moved is None:
             return found
@@ -61,35 +61,49 @@ def affected_sessions(sessions: DataFrame, changed: Changed, rules: Rules) -> Da
 
     sessions: one row per session, as before this run; needs the columns of `sql/ddl/sessions.sql`.
     """
-    columns = ["source", "user_id", "event_at"]
+    columns = ["source", "user_id", "session_key", "event_at"]
     points = changed.now.select(columns).unionAll(changed.before.select(columns))
     # `is_counted` of an event may have changed, so both kinds of sessions are affected.
     both_kinds = F.explode(F.array(F.lit(True), F.lit(False))).alias("is_counted")
     spans = (
         points.select("*", both_kinds)
-        .groupBy(*OWNER, F.to_date("event_at").alias("day"))
+        .groupBy(*OWNER, "session_key", F.to_date("event_at").alias("day"))
         .agg(F.min("event_at").alias("first_at"), F.max("event_at").alias("last_at"))
         .localCheckpoint()
     )
-    days = sorted((row.source, row.day) for row in spans.select("source", "day").distinct().collect())
-    near = sessions.where(_is_near(days, rules)).select(*OWNER, "started_at", "ended_at", "run_started_at")
+    found = spans.select("source", "day", F.isnotnull("session_key").alias("is_named")).distinct().collect()
+    days = sorted({(row.source, row.day) for row in found if not row.is_named})
+    named = sorted({row.source for row in found if row.is_named})
+    near = sessions.where(_is_near(days, rules) & F.col("session_key").isNull())
     gap = per_source(rules.gap_micros)
-    reached = near.join(spans, list(OWNER)).where(
+    reached = near.select(*OWNER, "started_at", "ended_at", "run_started_at").join(
+        spans.where("session_key IS NULL"), list(OWNER)
+    )
+    reached = reached.where(
         (F.unix_micros("ended_at") + gap >= F.unix_micros("first_at"))
         & (F.unix_micros("started_at") - gap <= F.unix_micros("last_at"))
     )
-    was_open = sessions.where("is_open")
     run = [*OWNER, "run_started_at"]
+    was_open = sessions.where("is_open AND session_key IS NULL")
     runs = reached.select(*run).unionAll(was_open.select(*run)).distinct().localCheckpoint()
     starts = sorted(row.day for row in runs.select(F.to_date("run_started_at").alias("day")).distinct().collect())
-    return sessions.where(_is_on(F.col("run_started_at"), starts)).join(runs, run, "left_semi")
+    by_rules = sessions.where(_is_on(F.col("run_started_at"), starts) & F.col("session_key").isNull())
+    affected = by_rules.join(runs, run, "left_semi")
+    # An event may join a session that the log names after any gap.
+    named_open = sessions.where("is_open AND session_key IS NOT NULL")
+    if not named:
+        return affected.unionByName(named_open)
+    keys = spans.where("session_key IS NOT NULL").select(*OWNER, "session_key").distinct()
+    joined = sessions.where(F.col("source").isin(named)).join(F.broadcast(keys), [*OWNER, "session_key"], "left_semi")
+    return affected.unionByName(joined.unionByName(named_open).dropDuplicates(["session_id"]))
 
 
 def events_to_sessionize(affected: DataFrame, changed: Changed) -> DataFrame:
     """Return the events to compute sessions from: those of affected sessions, and the changed ones as they are now."""
-    held = affected.select(*OWNER, F.explode("events").alias("event")).select(*OWNER, "event.*")
-    keys = changed.now.select(*KEY).unionAll(changed.before.select(*KEY)).distinct()
-    return held.join(keys, list(KEY), "left_anti").unionByName(changed.now)
+    of_session = [*OWNER, "session_key"]
+    held = affected.select(*of_session, F.explode("events").alias("event")).select(*of_session, "event.*")
+    keys = changed.now.select(*EVENT_KEY).unionAll(changed.before.select(*EVENT_KEY)).distinct()
+    return held.join(keys, list(EVENT_KEY), "left_anti").unionByName(changed.now)
 
 
 def _is_near(days: Sequence[tuple[str, date]], rules: Rules) -> Column:

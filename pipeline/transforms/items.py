@@ -5,11 +5,13 @@ from pyspark.sql import functions as F
 
 from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Items
+from pipeline.transforms.identity import id_text
 from pipeline.transforms.parse import parse_lines
+from pipeline.transforms.sessions import IN_ORDER
 
 
-def catalogue(lines: DataFrame, items: Items) -> DataFrame:
-    """Return one row per item of a catalogue: `item_id`, `title`, `tags`, `content`; the newest record wins.
+def catalogue(lines: DataFrame, items: Items, space: str) -> DataFrame:
+    """Return one row per item of a catalogue: `space`, `item_id`, `title`, `tags`, `content`; the newest record wins.
 
     lines: landed catalogue lines; needs `file_order` (files in the order of landing), `line`, `text`, `header`.
     Lines that cannot be parsed are dropped.
@@ -20,7 +22,7 @@ def catalogue(lines: DataFrame, items: Items) -> DataFrame:
     content = F.expr(items.content).cast("array<float>") if items.content else F.array().cast("array<float>")
     updated_at = F.expr(items.updated_at or none).cast("timestamp")
     records = parsed.select(
-        F.expr(items.item_id).cast("string").alias("item_id"),
+        id_text(F.expr(items.item_id)).alias("item_id"),
         F.expr(items.title or none).alias("title"),
         F.coalesce(
             F.array_distinct(F.filter(tags, lambda tag: F.trim(tag) != "")), F.array().cast("array<string>")
@@ -34,7 +36,7 @@ def catalogue(lines: DataFrame, items: Items) -> DataFrame:
         F.desc_nulls_last("updated_at"), F.desc("file_order"), F.desc("line")
     )
     ranked = records.withColumn("place", F.row_number().over(newest)).where("place = 1")
-    return ranked.select("item_id", "title", "tags", "content")
+    return ranked.select(F.lit(space).alias("space"), "item_id", "title", "tags", "content")
 
 
 def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame]:
@@ -45,19 +47,20 @@ def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame
         if source.items and files:
             order = F.element_at(F.split(F.col("_metadata.file_path"), "/"), -1)
             lines = spark.read.parquet(*files).withColumn("file_order", order)
-            landed[name] = catalogue(lines, source.items)
+            landed[name] = catalogue(lines, source.items, source.item_space)
     return landed
 
 
 def items_of_events(events: DataFrame) -> DataFrame:
-    """Return one row per item of the events: `tags` of its newest event, `first_seen_at`, `last_seen_at`.
+    """Return one row per item of the events: `space`, `item_id`, `tags` of its newest event, `first_seen_at`,
+    `last_seen_at`.
 
-    events: one row per event; needs `item_id`, `event_at`, `event_id`, `tags`.
+    events: one row per event; needs `item_space`, `item_id`, `tags` and IN_ORDER.
     """
-    newest_tags = F.max_by("tags", F.struct("event_at", "event_id"))
+    newest_tags = F.max_by("tags", F.struct(*IN_ORDER))
     return (
         events.where("item_id IS NOT NULL")
-        .groupBy("item_id")
+        .groupBy(F.col("item_space").alias("space"), "item_id")
         .agg(
             newest_tags.alias("tags"), F.min("event_at").alias("first_seen_at"), F.max("event_at").alias("last_seen_at")
         )

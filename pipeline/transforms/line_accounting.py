@@ -1,6 +1,6 @@
 """Line accounting: no line is lost. For each file and day, lines in = accepted + duplicates + rejects."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -14,6 +14,7 @@ from pipeline.landing.zone import LandedDay
 from pipeline.sources.schema import REASONS
 from pipeline.warehouse.run_log import StepRow
 
+LINE = ["source", "arrival_day", "file", "line"]
 OUTCOMES = ("accepted", "duplicates", "rejects")
 
 
@@ -21,7 +22,8 @@ OUTCOMES = ("accepted", "duplicates", "rejects")
 class FileAccount:
     """The lines of one file on one arrival day, by outcome.
 
-    excluded: the rejects that a rule of `[reject_when]` excluded on purpose.
+    excluded: the rejects that a rule of `[reject_when]` excluded on purpose. collisions: events whose event_id an
+    earlier event with other facts has.
     """
 
     source: str
@@ -30,17 +32,27 @@ class FileAccount:
     lines_in: int
     outcomes: dict[str, int]
     excluded: int = 0
+    collisions: int = 0
 
 
 def count_outcomes(
-    lines: DataFrame, accepted: DataFrame, duplicates: DataFrame, rejects: DataFrame
+    lines: DataFrame, events: DataFrame, copies: DataFrame, rejects: DataFrame, unfolded: Collection[str] = ()
 ) -> list[FileAccount]:
     """Count the lines by outcome, per source, arrival day and file.
 
-    lines: landed lines. accepted, duplicates, rejects: one row per line, as written; rejects need `reason`.
+    A line with several events, of a source with `[unfold]`, is accepted if one of them is, else a duplicate if one is.
+
+    lines: landed lines. events, copies, rejects: one row per event, as written; rejects need `reason`, events
+    `is_collision`. unfolded: names of the sources with `[unfold]`.
     """
+    accepted, duplicates = events, copies
+    if unfolded:
+        accepted = _lines_of(events, unfolded, [])
+        duplicates = _lines_of(copies, unfolded, [events])
+        rejects = _lines_of(rejects, unfolded, [events, copies])
     excluded = rejects.where(~F.col("reason").isin(*REASONS))
-    kinds = {"lines": lines, "accepted": accepted, "duplicates": duplicates, "rejects": rejects, "excluded": excluded}
+    kinds = {"lines": lines, "accepted": accepted, "duplicates": duplicates, "rejects": rejects, "excluded": excluded,
+             "collisions": events.where("is_collision")}  # fmt: skip
     by_kind = [
         frame.select("source", "arrival_day", "file", F.lit(kind).alias("kind")) for kind, frame in kinds.items()
     ]
@@ -57,9 +69,19 @@ def count_outcomes(
             row.lines,
             {outcome: row[outcome] for outcome in OUTCOMES},
             row.excluded,
+            row.collisions,
         )
         for row in counted.collect()
     ]
+
+
+def _lines_of(rows: DataFrame, unfolded: Collection[str], counted: Sequence[DataFrame]) -> DataFrame:
+    """Return one row per line, of sources with `[unfold]` without those that have a row in a frame of `counted`."""
+    is_unfolded = F.col("source").isin(list(unfolded))
+    several = rows.where(is_unfolded).orderBy("part").dropDuplicates(LINE)
+    for frame in counted:
+        several = several.join(frame.where(is_unfolded).select(*LINE), LINE, "left_anti").select(*rows.columns)
+    return rows.where(~is_unfolded).unionByName(several)
 
 
 def require_nothing_lost(accounts: Iterable[FileAccount], landed: Iterable[LandedDay]) -> None:
@@ -86,22 +108,21 @@ def line_counts(cleaned: DataFrame, rejects: DataFrame) -> DataFrame:
 
     Its columns are `lines_in`, a count per outcome, `excluded` (rejects of a rule of `[reject_when]`), `reject_share`
     (rejected share of the lines that no such rule excluded) and `reasons` (a text of the other rejects by reason).
-    cleaned: rows of the step `clean` in `runs`, one per source and day. rejects: their rejected lines, as written.
+    cleaned: rows of the step `clean` in `runs`, one per source and day. rejects: their rejects, as written.
     """
-    outcomes = [F.coalesce(F.col("rows_out")[name], F.lit(0)).alias(name) for name in OUTCOMES]
-    is_excluded = ~F.col("reason").isin(*REASONS)
-    by_reason = rejects.groupBy("source", F.col("arrival_day").alias("day"), "reason").count()
-    counted = F.sort_array(F.collect_list(F.when(~is_excluded, F.struct("count", "reason"))), asc=False)
+    outcomes = [F.coalesce(F.col("rows_out")[name], F.lit(0)).alias(name) for name in (*OUTCOMES, "excluded")]
+    unexpected_rejects = rejects.where(F.col("reason").isin(*REASONS))
+    by_reason = unexpected_rejects.groupBy("source", F.col("arrival_day").alias("day"), "reason").count()
+    counted = F.sort_array(F.collect_list(F.struct("count", "reason")), asc=False)
     reasons = by_reason.groupBy("source", "day").agg(
-        F.coalesce(F.sum(F.when(is_excluded, F.col("count"))), F.lit(0)).alias("excluded"),
         F.array_join(F.transform(counted, lambda one: F.concat_ws(" ", one["count"], one["reason"])), ", ").alias(
             "reasons"
-        ),
+        )
     )
     counts = (
         cleaned.select("source", "day", F.col("rows_in").alias("lines_in"), *outcomes)
         .join(reasons, ["source", "day"], "left")
-        .na.fill({"excluded": 0, "reasons": ""})
+        .na.fill({"reasons": ""})
     )
     unexpected, considered = F.col("rejects") - F.col("excluded"), F.col("lines_in") - F.col("excluded")
     return counts.withColumn("reject_share", F.when(considered > 0, unexpected / considered).otherwise(0.0))
@@ -114,5 +135,6 @@ def step_rows(plan: CleanPlan, accounts: Iterable[FileAccount]) -> list[StepRow]
     for day in plan.landed:
         own = [one for one in accounts if (one.source, one.day) == (day.source, day.day)]
         outcomes = {outcome: sum(one.outcomes[outcome] for one in own) for outcome in OUTCOMES}
+        outcomes |= {"excluded": sum(one.excluded for one in own), "collisions": sum(one.collisions for one in own)}
         rows.append(StepRow(day.day, sum(one.lines_in for one in own), outcomes, day.source, day.sha256))
     return rows

@@ -5,28 +5,35 @@ import hashlib
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.pseudonyms import SEPARATOR
+
 BLOCK_BYTES = 64  # of SHA-256
 
 
 def pseudonymize(events: DataFrame, key: bytes) -> DataFrame:
-    """Replace `user_id` and `device_id` by hex HMAC-SHA256 of their UTF-8 text under `key`.
+    """Replace `user_id`, `device_id` and `session_id` by pseudonyms: hex HMAC-SHA256 of id space and id under `key`.
 
-    An event before log-in gets the pseudonym of its device as `user_id`.
+    An event before log-in gets the pseudonym of its device as `user_id`. `session_id` becomes `session_key`.
     The key is data, a frame of one row: a literal would appear in query plans and logs.
 
-    events: one row per event; needs `user_id`, `device_id`.
+    events: one row per event; needs `user_space`, `user_id`, `device_id`, `session_id`.
     """
     inner, outer = _pads(key)
     spark = events.sparkSession
     pads = spark.createDataFrame([(bytearray(inner), bytearray(outer))], "inner_pad binary, outer_pad binary")
     hashed = events.crossJoin(F.broadcast(pads)).withColumns(
-        {"user_id": _hmac(F.coalesce("user_id", "device_id")), "device_id": _hmac(F.col("device_id"))}
+        {
+            "user_id": _hmac(F.coalesce("user_id", "device_id")),
+            "device_id": _hmac(F.col("device_id")),
+            "session_key": _hmac(F.col("session_id")),
+        }
     )
-    return hashed.drop("inner_pad", "outer_pad")
+    return hashed.drop("inner_pad", "outer_pad", "session_id")
 
 
-def _hmac(text: Column) -> Column:
-    """Return the HMAC of RFC 2104: H(outer || H(inner || text))."""
+def _hmac(id_in_space: Column) -> Column:
+    """Return the HMAC of RFC 2104, H(outer || H(inner || text)), of the text that `pipeline.pseudonyms` makes."""
+    text = F.concat("user_space", F.lit(SEPARATOR), id_in_space)
     inner_hash = F.unhex(F.sha2(F.concat("inner_pad", F.encode(text, "UTF-8")), 256))
     return F.sha2(F.concat("outer_pad", inner_hash), 256)
 

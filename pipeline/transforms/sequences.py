@@ -44,7 +44,7 @@ def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], 
     ).where(F.col("place") > F.col("event_count") - length)
     sessionized = sessionize(ranked.withColumn("is_counted", F.lit(True)), rules, per=("as_of",))
 
-    item = F.when(F.col("item_id").isNull(), F.lit(0)).otherwise(F.xxhash64("item_id"))
+    item = F.when(F.col("item_id").isNull(), F.lit(0)).otherwise(F.xxhash64("item_space", "item_id"))
     entry = F.struct(
         "place",
         item.alias("item"),

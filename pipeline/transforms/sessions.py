@@ -9,8 +9,10 @@ from pyspark.sql import functions as F
 from pipeline.sources.schema import Source
 
 OWNER = ("source", "user_id", "is_counted")  # events of bots or without consent form sessions of their own
-IN_ORDER = ("event_at", "event_id", "arrival_day")  # two events with one id differ in their arrival day
-LISTED_COLUMNS = ("event_id", "event_at", "arrival_day", "event_type", "item_id", "tags")  # of the events of a session
+# Events of equal time are in the order that the log gives them, else in the order of landing.
+IN_ORDER = ("event_at", "sequence", "arrival_day", "file", "line", "part")
+# Of the events of a session.
+LISTED_COLUMNS = (*IN_ORDER, "event_id", "event_type", "item_space", "item_id", "tags")
 NEVER = 1 << 61  # microseconds; of a rule that is switched off
 
 
@@ -49,21 +51,23 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
     """Add `session_id`, `session_started_at`, `run_started_at`, `is_cut_by_day` and `split_reason` to every event.
 
     A run is a sequence of one owner's events without a gap longer than the inactivity gap. A run longer than the cap is
-    split at every midnight of the source's time zone; with the day split, every run is. The id of a session depends
-    only on its source, its user and its first event, so a late event changes no other session.
+    split at every midnight of the source's time zone; with the day split, every run is. Events with a `session_key`
+    form the session that the log names, whatever their gaps. The id of a session depends only on its source, its user
+    and its first event or its key, so a late event changes no other session.
 
-    events: one row per event; needs `source`, `user_id`, `is_counted`, `event_id`, `event_at` (UTC), `arrival_day`.
+    events: one row per event; needs `source`, `user_id`, `is_counted`, `session_key`, `event_id` and IN_ORDER.
     Runs must be complete: with one event of a run, all its events.
     per: further columns that separate histories, such as `as_of`.
     """
-    owner = [*per, *OWNER]
+    owner = [*per, *OWNER, "session_key"]
+    is_named = F.col("session_key").isNotNull()
     in_order = Window.partitionBy(*owner).orderBy(*IN_ORDER)
     micros = F.unix_micros("event_at")
     since_last = micros - F.lag(micros).over(in_order)
     local_day = F.to_date(F.from_utc_timestamp("event_at", per_source(rules.time_zone)))
     runs = events.withColumns(
         {
-            "is_new_run": since_last.isNull() | (since_last > per_source(rules.gap_micros)),
+            "is_new_run": since_last.isNull() | (~is_named & (since_last > per_source(rules.gap_micros))),
             "is_new_day": local_day != F.lag(local_day).over(in_order),
         }
     ).withColumn("run", F.sum(F.col("is_new_run").cast("int")).over(in_order))
@@ -74,12 +78,13 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
     whole_run = of_run.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     run_micros = F.last(micros).over(whole_run) - F.first(micros).over(whole_run)
     is_day_split = per_source(rules.is_day_split)
-    is_cut_by_day = is_day_split | (run_micros > per_source(rules.cap_micros))
-    reason = F.when(F.col("is_new_run"), "gap").when(
+    is_cut_by_day = ~is_named & (is_day_split | (run_micros > per_source(rules.cap_micros)))
+    reason = F.when(F.col("is_new_run"), F.when(is_named, "log").otherwise("gap")).when(
         is_cut_by_day & F.col("is_new_day"), F.when(is_day_split, "day").otherwise("midnight")
     )
     # Hashed once per session, not once per event.
-    session_id = F.substring(F.sha2(F.concat_ws("\x1f", "source", "user_id", "event_id"), 256), 1, 32)
+    first = F.when(is_named, F.col("session_key")).otherwise(F.concat("event_id", F.lit("\x1f"), micros))
+    session_id = F.substring(F.sha2(F.concat_ws("\x1f", F.col("source"), F.col("user_id"), first), 256), 1, 32)
     begins = F.struct(session_id.alias("session_id"), "event_at", reason.alias("reason"))
     marked = runs.withColumns(
         {
@@ -102,19 +107,19 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
 
     events: as `sessionize` returns them; needs `event_type`, `item_id`, `tags` too.
     last_known_day: the newest cleaned arrival day. A session is open while an event after the end of that day could
-    join it: within the gap, and before a midnight at which its run is split.
+    join it: within the gap, and before a midnight at which its run is split. A session that the log names counts as
+    open within the gap only, though an event may join it later.
     """
-    in_order = [*IN_ORDER, *[name for name in LISTED_COLUMNS if name not in IN_ORDER]]
     grouped = events.groupBy("session_id", *OWNER).agg(
+        F.first("session_key").alias("session_key"),
         F.min("event_at").alias("started_at"),
         F.max("event_at").alias("ended_at"),
         F.first("run_started_at").alias("run_started_at"),
         F.first("is_cut_by_day").alias("is_cut_by_day"),
         F.count("*").cast("int").alias("event_count"),
-        F.array_sort(F.collect_list(F.struct(*in_order))).alias("entries"),
+        F.array_sort(F.collect_list(F.struct(*LISTED_COLUMNS))).alias("events"),
         F.first("split_reason").alias("split_reason"),
     )
-    listed = F.transform("entries", lambda one: F.struct(*[one[name].alias(name) for name in LISTED_COLUMNS]))
     end_of_day = F.date_add(last_known_day, 1).cast("timestamp")
     in_reach = F.unix_micros("ended_at") + per_source(rules.gap_micros) >= F.unix_micros(end_of_day)
     local_day, next_local_day = (
@@ -123,10 +128,10 @@ def sessions_of(events: DataFrame, rules: Rules, last_known_day: Column) -> Data
     is_past_cut = F.col("is_cut_by_day") & (local_day < next_local_day)
     seconds = (F.unix_micros("ended_at") - F.unix_micros("started_at")) / 1e6
     return grouped.select(
-        "session_id", "source", "user_id",
+        "session_id", "source", "user_id", "session_key",
         F.to_date("started_at").alias("started_on"), "started_at", "ended_at", "run_started_at",
         seconds.alias("duration_seconds"),
-        "event_count", listed.alias("events"), F.array_sort(F.array_distinct(F.flatten("entries.tags"))).alias("tags"),
+        "event_count", "events", F.array_sort(F.array_distinct(F.flatten("events.tags"))).alias("tags"),
         (in_reach & ~is_past_cut).alias("is_open"), "is_counted", "split_reason",
     )  # fmt: skip
 

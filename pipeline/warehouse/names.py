@@ -12,6 +12,9 @@ NIGHT_TABLES = (
     "events", "rejects", "items", "item_clusters", "device_users", "sessions", "sequences", "profiles", "runs",
 )  # fmt: skip
 
+EVENT_KEY = ("source", "arrival_day", "file", "line", "part")
+ITEM_KEY = ("space", "item_id")
+
 
 def branch_of(day: date) -> str:
     """Return the branch that a run of `day` (of a range: its last day) writes to."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
 from pipeline.settings import ROOT
+from pipeline.warehouse.names import EVENT_KEY, ITEM_KEY
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "interest"
 DDL = ROOT / "sql" / "ddl"
+KEYS = {"events": EVENT_KEY, "items": ITEM_KEY}  # a row made without such a column cannot be identified by it later
 
 
 def table(name: str) -> str:
@@ -27,7 +29,7 @@ def ddl_files() -> list[Path]:
 def create_tables(spark: "SparkSession") -> None:
     """Create the namespace and the missing tables, and add the missing columns to the others. Call it on main.
 
-    Raises InputError if a table has a column with another type than `sql/ddl` declares.
+    Raises InputError if a table has a column with another type than `sql/ddl` declares, or lacks one of its key.
     """
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {NAMESPACE}")
     existing = {row.tableName for row in spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}
@@ -57,6 +59,13 @@ def _add_missing_columns(spark: "SparkSession", file: Path) -> bool:
     name = table(file.stem)
     declared = declared_schema(file.read_text(encoding="utf-8"))
     missing = list(_missing(declared, spark.table(name).schema, (), file))
+    found = set(spark.table(name).columns)
+    lacking = [column for column in KEYS.get(file.stem, ()) if column not in found]
+    if lacking:
+        raise InputError(
+            f"table {name} lacks {', '.join(lacking)}: this home was made before ids had id spaces, so its pseudonyms "
+            f"cannot be compared with new ones. Use the version that made it, or land the logs in a new THROUGHLINE_HOME"
+        )
     if missing:
         spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({', '.join(missing)})")
         print(f"table {name}: added {', '.join(column.split(' ', 1)[0] for column in missing)}", flush=True)

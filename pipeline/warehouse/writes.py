@@ -9,9 +9,10 @@ from pyspark.sql import functions as F
 
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.transforms.clean import Cleaned
-from pipeline.transforms.deduplicate import FILLED_BY_COPIES, IDENTITY
+from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_users
 from pipeline.transforms.items import items_of_events
+from pipeline.warehouse.names import EVENT_KEY
 from pipeline.warehouse.run_log import StepRow
 from pipeline.warehouse.tables import table
 
@@ -22,8 +23,8 @@ def write_events(spark: SparkSession, plan: CleanPlan, cleaned: Cleaned) -> None
     events = cleaned.events.select(*spark.table(table("events")).columns)
     events.sortWithinPartitions("user_id", "event_at").writeTo(table("events")).overwrite(days)
     cleaned.rejects.select(*spark.table(table("rejects")).columns).writeTo(table("rejects")).overwrite(days)
-    _update(cleaned.filled, IDENTITY, [*FILLED_BY_COPIES, "last_copy_on"])
-    _update(cleaned.reclassed, ["source", "event_id", "arrival_day"], ["bot_class", "bot_evidence"])
+    _update(cleaned.filled, EVENT_KEY, [*FILLED_BY_COPIES, "last_copy_on"])
+    _update(cleaned.reclassed, EVENT_KEY, ["bot_class", "bot_evidence"])
 
 
 def write_device_users(spark: SparkSession, plan: CleanPlan, most_users: Mapping[str, int]) -> None:
@@ -39,9 +40,13 @@ def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataF
     listed = reduce(
         lambda left, right: left.unionByName(right),
         catalogues,
-        spark.table(table("items")).select("item_id", "title", "tags", "content").limit(0),
+        spark.table(table("items")).select("space", "item_id", "title", "tags", "content").limit(0),
     ).withColumnRenamed("tags", "listed_tags")
-    new = of_events.join(listed, "item_id", "full").alias("new")
+    # Catalogues of several sources may list one item of a shared space: the last one with a title or tags counts.
+    listed = listed.groupBy("space", "item_id").agg(
+        F.max("title").alias("title"), F.max("listed_tags").alias("listed_tags"), F.max("content").alias("content")
+    )
+    new = of_events.join(listed, ["space", "item_id"], "full").alias("new")
     listed_tags = "CASE WHEN size(new.listed_tags) > 0 THEN new.listed_tags"
     is_newer = "new.last_seen_at >= coalesce(items.last_seen_at, new.last_seen_at)"
     renewed = {
@@ -52,8 +57,9 @@ def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataF
         "last_seen_at": "greatest(items.last_seen_at, new.last_seen_at)",
     }
     added = {
+        "space": "new.space",
         "item_id": "new.item_id",
-        "item": "xxhash64(new.item_id)",
+        "item": "xxhash64(new.space, new.item_id)",
         "title": "new.title",
         "tags": f"{listed_tags} ELSE coalesce(new.tags, array()) END",
         "content": "coalesce(new.content, array())",
@@ -61,17 +67,17 @@ def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataF
         "last_seen_at": "new.last_seen_at",
     }
     (
-        new.mergeInto(table("items"), F.expr("items.item_id = new.item_id"))
+        new.mergeInto(table("items"), F.expr("items.space = new.space AND items.item_id = new.item_id"))
         .whenMatched().update({name: F.expr(rule) for name, rule in renewed.items()})
         .whenNotMatched().insert({name: F.expr(rule) for name, rule in added.items()})
         .merge()
     )  # fmt: skip
 
 
-def _update(changed: DataFrame, identity: Sequence[str], columns: Sequence[str]) -> None:
+def _update(changed: DataFrame, key: Sequence[str], columns: Sequence[str]) -> None:
     if changed.isEmpty():
         return
-    is_same = " AND ".join(f"events.{name} = new.{name}" for name in identity)
+    is_same = " AND ".join(f"events.{name} = new.{name}" for name in key)
     assignments = {name: F.expr(f"new.{name}") for name in columns}
     changed.alias("new").mergeInto(table("events"), F.expr(is_same)).whenMatched().update(assignments).merge()
 

@@ -1,7 +1,8 @@
--- One row per item of an event or of the catalogue.
+-- One row per item of an event or of the catalogue. The key is (space, item_id).
 CREATE TABLE IF NOT EXISTS interest.items (
-    item_id              STRING        NOT NULL COMMENT 'id of the item in the source',
-    item                 BIGINT        NOT NULL COMMENT 'xxhash64 of item_id, as in sequences',
+    space                STRING        NOT NULL COMMENT 'id space: the name of the source, or the one that its TOML names in [identity]',
+    item_id              STRING        NOT NULL COMMENT 'id of the item in its space',
+    item                 BIGINT        NOT NULL COMMENT 'xxhash64 of space and item_id, as in sequences',
     title                STRING                 COMMENT 'title in the catalogue; null where the catalogue has none',
     tags                 ARRAY<STRING> NOT NULL COMMENT 'tags in the catalogue, else those of the newest event of the item; empty means none',
     content              ARRAY<FLOAT>  NOT NULL COMMENT 'content vector in the catalogue, no unit; empty means none',

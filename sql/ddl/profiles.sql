@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS interest.profiles (
         evidence: ARRAY<STRING> COMMENT 'ids of the sessions that contribute most, strongest first; empty for an interest from popularity'
     >>                               NOT NULL COMMENT 'interest tags, highest affinity first; empty means none',
     top_items          ARRAY<STRUCT<
-        item_id: STRING COMMENT 'id of the item in the source',
+        item_id: STRING COMMENT 'id of the item in its space',
         title: STRING COMMENT 'title in the catalogue, null where it has none',
         score: DOUBLE COMMENT 'for ranking within the row only, no unit'
     >>                               NOT NULL COMMENT 'recommended items, best first; empty means none',

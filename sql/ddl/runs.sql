@@ -5,7 +5,7 @@ CREATE TABLE IF NOT EXISTS interest.runs (
     source       STRING              NOT NULL COMMENT 'source for clean; empty for steps over all sources',
     run_id       STRING              NOT NULL COMMENT 'run that wrote the row',
     rows_in      BIGINT              NOT NULL COMMENT 'rows read: landed lines for clean; for audit the rows checked over all days of its run',
-    rows_out     MAP<STRING, BIGINT> NOT NULL COMMENT 'rows by outcome: accepted, duplicates and rejects for clean',
+    rows_out     MAP<STRING, BIGINT> NOT NULL COMMENT 'rows by outcome; for clean lines: accepted, duplicates and rejects, of these excluded by a rule of the TOML, and events that are collisions',
     input_sha256 STRING              NOT NULL COMMENT 'digest of the landed files for clean; empty for the others',
     gate         ARRAY<STRUCT<
         rule: STRING COMMENT 'suite and rule',

@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS interest.sequences (
     user_id       STRING               NOT NULL COMMENT 'pseudonym of the user',
     as_of         DATE                 NOT NULL COMMENT 'only events known by the end of this UTC day are in the row',
-    item          ARRAY<BIGINT>        NOT NULL COMMENT 'xxhash64 of item_id; 0 for an event without an item',
+    item          ARRAY<BIGINT>        NOT NULL COMMENT 'xxhash64 of the id space and item_id; 0 for an event without an item',
     tags          ARRAY<ARRAY<STRING>> NOT NULL COMMENT 'tags of each event; empty means none',
     action        ARRAY<STRING>        NOT NULL COMMENT 'event_type of each event',
     weight        ARRAY<DOUBLE>        NOT NULL COMMENT 'weight of each event; a view is 1',
