@@ -42,8 +42,8 @@ def user_space(sources: Mapping[str, Source], name: str | None) -> str:
         raise InputError(f"no source {name!r} has landed: landed are {landed}")
     if len(spaces) != 1:
         raise InputError(
-            f"the sources have {len(spaces)} id spaces of users ({', '.join(sorted(spaces)) or 'none'}), so an id alone "
-            f"names no user: name the source with --source, one of {landed}"
+            f"the sources have {len(spaces)} id spaces of users ({', '.join(sorted(spaces)) or 'none'}), so an id "
+            f"alone names no user: name the source with --source, one of {landed}"
         )
     return spaces.pop()
 

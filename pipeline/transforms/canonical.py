@@ -135,9 +135,7 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
             _analyze(parsed)
         except (AnalysisException, ParseException) as error:
             key = f"{file}: key 'unfold.each' = {source.unfold.each!r}"
-            raise SourceError(
-                f"{key}: expected an array, whose elements are the events: {_first_line(error)}"
-            ) from None
+            raise SourceError(f"{key}: expected an array of the events: {_first_line(error)}") from None
     for name in TYPES:
         try:
             # Selected with a column, an aggregate is refused.

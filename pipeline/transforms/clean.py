@@ -25,7 +25,8 @@ class Cleaned:
     """The outcomes of a batch of lines. Every line is in exactly one of the first three frames.
 
     events: one row per new event, as `sql/ddl/events.sql`. rejects: one row per rejected line.
-    copies: one row per duplicate line. With `[unfold]` a line may have several rows in each. filled: earlier events with columns that a copy filled.
+    copies: one row per duplicate line. With `[unfold]` a line may have several rows in each.
+    filled: earlier events with columns that a copy filled.
     reclassed: earlier events whose user got another bot class on that day.
     """
 

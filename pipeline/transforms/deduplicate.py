@@ -93,8 +93,10 @@ def deduplicate(arrived: DataFrame, known: DataFrame, first_day: date, duplicate
     owners = grouped.where(is_first & ~F.col("is_known"))
     return Deduplicated(
         owners=owners.unionByName(alone, allowMissingColumns=True).drop(*helpers),
-        copies=grouped.where(~is_first).select(*EVENT_KEY),
-        filled=grouped.where(is_first & F.col("is_known") & (F.col("group_size") > 1)).select(*columns, "last_copy_on"),
+        copies=grouped.where(~is_first).select(*EVENT_KEY, "event_id"),
+        filled=grouped.where(is_first & F.col("is_known") & (F.col("group_size") > 1)).select(
+            *columns, "event_id", "last_copy_on"
+        ),
     )
 
 

@@ -64,7 +64,7 @@ def _add_missing_columns(spark: "SparkSession", file: Path) -> bool:
     if lacking:
         raise InputError(
             f"table {name} lacks {', '.join(lacking)}: this home was made before ids had id spaces, so its pseudonyms "
-            f"cannot be compared with new ones. Use the version that made it, or land the logs in a new THROUGHLINE_HOME"
+            f"differ from new ones. Use the version that made it, or land the logs in a new THROUGHLINE_HOME"
         )
     if missing:
         spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({', '.join(missing)})")

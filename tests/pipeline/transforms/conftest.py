@@ -20,11 +20,12 @@ from pipeline.landing.zone import LandedDay, LandingZone
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
 from pipeline.transforms.clean import Cleaned, clean, validate
-from pipeline.transforms.deduplicate import FILLED_BY_COPIES, IDENTITY
+from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_owners, device_users, most_users, moved_devices, owned
 from pipeline.transforms.incremental_sessions import affected_sessions, changed_by, events_to_sessionize
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
+from pipeline.warehouse.names import EVENT_KEY
 from tests.ddl import declared_columns
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ LINES = pa.schema(
      ("text", pa.string()), ("header", pa.string())]
 )  # fmt: skip
 KEYS = {
-    "events": ["source", "event_id", "arrival_day"], "rejects": ["file", "line"], "sessions": ["session_id"],
+    "events": [*EVENT_KEY], "rejects": ["file", "line", "part"], "sessions": ["session_id"],
     "device_users": ["device_id", "user_id", "arrival_day"], "sequences": ["user_id", "as_of"],
 }  # fmt: skip
 Row = dict[str, Any]
@@ -125,8 +126,8 @@ class Nights:
         made = clean(validated, self._frame("events", earlier), plan.first, self.settings)
         self._replace("events", made.events, lambda row: plan.first <= row["arrival_day"] <= plan.last)
         self._replace("rejects", made.rejects, lambda row: plan.first <= row["arrival_day"] <= plan.last)
-        self._update(made.filled, IDENTITY, (*FILLED_BY_COPIES, "last_copy_on"))
-        self._update(made.reclassed, ("source", "event_id", "arrival_day"), ("bot_class", "bot_evidence"))
+        self._update(made.filled, EVENT_KEY, (*FILLED_BY_COPIES, "last_copy_on"))
+        self._update(made.reclassed, EVENT_KEY, ("bot_class", "bot_evidence"))
         log_ins = device_users(
             self._frame("events", self.tables["events"]), most_users({self.source.name: self.source})
         )

@@ -16,9 +16,10 @@ ARRIVED = """
     source STRING, event_id STRING, arrival_day DATE, file STRING, line BIGINT, user_id STRING, event_at TIMESTAMP,
     event_type STRING, item_id STRING, tags ARRAY<STRING>, device_id STRING, received_at TIMESTAMP, sent_at TIMESTAMP,
     created_at TIMESTAMP, clock_correction_seconds DOUBLE, dwell_seconds DOUBLE, url STRING, referrer STRING,
-    consent BOOLEAN
+    consent BOOLEAN, part INT, item_space STRING, tolerance_micros BIGINT
 """
-ALIKE = {"source": "web", "user_id": "u", "event_at": "2026-01-05T10:00:00", "event_type": "view", "tags": ""}
+ALIKE = {"source": "web", "user_id": "u", "event_at": "2026-01-05T10:00:00", "event_type": "view", "tags": "",
+         "part": 1, "item_space": "web", "tolerance_micros": 600_000_000}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -37,6 +38,6 @@ def test_copies_are_found_as_the_case_expects(case: Path, frame_of, read_csv, go
     made.owners.sparkSession.catalog.clearCache()
 
     for name, rows in found.items():
-        rows.sort(key=lambda row: (row["event_id"], row["arrival_day"], row["file"], row["line"]))
+        rows.sort(key=lambda row: (row["event_id"], row["arrival_day"], row["file"], row["line"], row["part"]))
         golden(case / f"expect_{name}.csv", rows)
     assert len(found["owners"]) + len(found["copies"]) == len(arrived), "every line is an event or a copy"

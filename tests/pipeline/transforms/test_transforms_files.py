@@ -43,7 +43,7 @@ def source_of(**reader: Any) -> Source:
 
 
 def pseudonym(user: str) -> str:
-    return hmac.digest(b"key", user.encode(), "sha256").hex()
+    return hmac.digest(b"key", f"web\x1f{user}".encode(), "sha256").hex()
 
 
 def test_a_csv_of_a_spreadsheet_keeps_ids_quotes_and_commas_exactly(write: Write, cleaned_log) -> None:

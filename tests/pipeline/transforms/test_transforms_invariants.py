@@ -32,7 +32,8 @@ GAPS = np.array([0, 1, MINUTE, 30 * MINUTE - 1, 30 * MINUTE, 30 * MINUTE + 1, 2 
 EVENTS = """
     source STRING, user_id STRING, event_id STRING, micros BIGINT, arrival_day DATE, known_on DATE, last_copy_on DATE,
     file STRING, line BIGINT, is_counted BOOLEAN, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>,
-    variant STRING, device_id STRING, bot_class STRING, consent BOOLEAN, refused_on DATE
+    variant STRING, device_id STRING, bot_class STRING, consent BOOLEAN, refused_on DATE,
+    part INT, sequence BIGINT, session_key STRING, item_space STRING
 """
 
 
@@ -62,7 +63,7 @@ class Event:
 
     @property
     def order(self) -> tuple[Any, ...]:
-        return (self.at, self.id, self.arrived, self.line)
+        return (self.at, self.arrived, self.line)
 
     def row(self) -> dict[str, Any]:
         def day(number: int) -> Any:
@@ -72,6 +73,7 @@ class Event:
             "source": self.source, "user_id": self.user, "event_id": self.id, "is_counted": self.is_counted,
             "micros": int(START.timestamp()) * 1_000_000 + self.at, "arrival_day": day(self.arrived),
             "known_on": day(self.known), "last_copy_on": day(max(self.arrived, self.copied)), "file": "log",
+            "part": 1, "item_space": self.source,
             "line": self.line, "event_type": "view", "weight": 1.0, "item_id": self.item, "tags": [self.item or "none"],
             "variant": self.variant, "device_id": self.device,
             "bot_class": "human" if self.is_counted else "behavioural",

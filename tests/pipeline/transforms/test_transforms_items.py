@@ -1,5 +1,7 @@
 """Items of catalogues and of events."""
 
+from pyspark.sql import functions as F
+
 from pipeline.sources.schema import Items
 from pipeline.transforms.clean import with_catalogue_tags
 from pipeline.transforms.items import catalogue, items_of_events
@@ -33,7 +35,7 @@ RECORDS = [
 
 def test_the_newest_record_of_an_item_wins(frame_of) -> None:
     rows = [{"file_order": order, "line": line, "text": text} for order, line, text in RECORDS]
-    found = {row.item_id: row for row in catalogue(frame_of(rows, LINES), ITEMS).collect()}
+    found = {row.item_id: row for row in catalogue(frame_of(rows, LINES), ITEMS, "shop").collect()}
     assert {item: row.title for item, row in found.items()} == {
         "by_time": "new", "by_file": "second file", "by_line": "second", "dated": "with a time", "bare": None,
     }  # fmt: skip
@@ -52,12 +54,16 @@ def test_an_event_without_tags_of_its_own_has_those_of_its_item(frame_of) -> Non
 
 
 def test_an_item_has_the_tags_of_its_newest_event(frame_of) -> None:
-    events = [
-        {"item_id": "i", "event_id": "a", "event_at": "2026-01-05T10:00:00", "tags": "old"},
-        {"item_id": "i", "event_id": "c", "event_at": "2026-01-05T11:00:00", "tags": "new"},
-        {"item_id": "i", "event_id": "b", "event_at": "2026-01-05T11:00:00", "tags": "tie"},
-        {"item_id": None, "event_id": "d", "event_at": "2026-01-05T12:00:00", "tags": "none"},
+    times = ["10:00:00", "11:00:00", "11:00:00", "12:00:00"]
+    rows = [
+        {"item_space": "shop", "item_id": item, "event_at": f"2026-01-05T{at}", "line": line, "tags": tag, "part": 1}
+        for at, item, line, tag in zip(
+            times, ["i", "i", "i", None], [1, 3, 2, 4], ["old", "new", "tie", "none"], strict=True
+        )
     ]
-    frame = frame_of(events, "item_id STRING, event_id STRING, event_at TIMESTAMP, tags ARRAY<STRING>")
-    (row,) = items_of_events(frame).collect()
+    rows += [{**rows[3], "item_id": "i", "item_space": "other"}]
+    columns = "event_at TIMESTAMP, sequence BIGINT, arrival_day DATE, file STRING, line BIGINT, part INT"
+    frame = frame_of(rows, f"item_space STRING, item_id STRING, tags ARRAY<STRING>, {columns}")
+    row, of_other_space = items_of_events(frame).orderBy(F.desc("space")).collect()
+    assert (of_other_space.space, of_other_space.tags) == ("other", ["none"])
     assert (row.item_id, row.tags, row.last_seen_at > row.first_seen_at) == ("i", ["new"], True)

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.transforms.pseudonymize import pseudonymize
 
+IDS = "user_space STRING, user_id STRING, device_id STRING, session_id STRING"
 KEYS = [b"k", b"correct horse battery staple", b"x" * 64, b"y" * 65, bytes(range(256))]
 
 
@@ -23,26 +24,30 @@ def ids() -> list[str]:
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{len(key)} bytes")
 def test_a_pseudonym_is_the_hmac_of_the_id(key: bytes, frame_of) -> None:
     people = ids()
-    made = pseudonymize(
-        frame_of([{"user_id": one, "device_id": one} for one in people], "user_id STRING, device_id STRING"), key
-    )
-    assert made.columns == ["user_id", "device_id"]
-    wanted = [hmac.new(key, one.encode(), sha256).hexdigest() for one in people]
-    rows = made.collect()
-    assert sorted(row.user_id for row in rows) == sorted(wanted)
-    assert all(row.user_id == row.device_id for row in rows)
+    rows = [{"user_space": "web", "user_id": one, "device_id": one, "session_id": one} for one in people]
+    made = pseudonymize(frame_of(rows, IDS), key)
+    assert made.columns == ["user_space", "user_id", "device_id", "session_key"]
+    wanted = [hmac.new(key, f"web\x1f{one}".encode(), sha256).hexdigest() for one in people]
+    found = made.collect()
+    assert sorted(row.user_id for row in found) == sorted(wanted)
+    assert all(row.user_id == row.device_id == row.session_key for row in found)
+
+
+def test_equal_ids_of_two_spaces_are_two_users(frame_of) -> None:
+    rows = [{"user_space": space, "user_id": "17"} for space in ("shop-a", "shop-b", "shop-a")]
+    assert len({row.user_id for row in pseudonymize(frame_of(rows, IDS), b"key").collect()}) == 2
 
 
 def test_an_event_before_login_has_the_pseudonym_of_its_device(frame_of) -> None:
-    rows = [{"user_id": None, "device_id": "d"}, {"user_id": "u", "device_id": None}]
-    made = pseudonymize(frame_of(rows, "user_id STRING, device_id STRING"), b"key").collect()
-    of_user, of_device = (hmac.new(b"key", one, sha256).hexdigest() for one in (b"u", b"d"))
+    rows = [{"user_space": "web", "device_id": "d"}, {"user_space": "web", "user_id": "u"}]
+    made = pseudonymize(frame_of(rows, IDS), b"key").collect()
+    of_user, of_device = (hmac.new(b"key", b"web\x1f" + one, sha256).hexdigest() for one in (b"u", b"d"))
     assert {(row.user_id, row.device_id) for row in made} == {(of_device, of_device), (of_user, None)}
 
 
 @pytest.mark.parametrize("key", [b"a secret of thirty-two letters!!", b"z" * 70], ids=["short", "long"])
 def test_no_plan_shows_the_key(key: bytes, frame_of) -> None:
-    made = pseudonymize(frame_of([{"user_id": "u", "device_id": "d"}], "user_id STRING, device_id STRING"), key)
+    made = pseudonymize(frame_of([{"user_space": "web", "user_id": "u", "device_id": "d"}], IDS), key)
     hidden = made.where("user_id > 'a'").groupBy("user_id").count()  # so that the optimizer rewrites the plan
     printed = io.StringIO()
     with redirect_stdout(printed):

@@ -11,11 +11,14 @@ from pipeline.transforms.sequences import sequences
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sequences").iterdir())
 EVENTS = """
     source STRING, user_id STRING, device_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE,
-    known_on DATE, file STRING, line BIGINT, event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>,
+    known_on DATE, file STRING, line BIGINT,
+    part INT, sequence BIGINT, session_key STRING, item_space STRING,
+    event_type STRING, weight DOUBLE, item_id STRING, tags ARRAY<STRING>,
     bot_class STRING, consent BOOLEAN, refused_on DATE
 """
 ALIKE = {
-    "source": "web", "user_id": "u", "file": "log", "event_type": "view", "weight": 1.0, "tags": "",
+    "source": "web", "user_id": "u", "file": "log", "part": 1, "item_space": "web",
+    "event_type": "view", "weight": 1.0, "tags": "",
     "bot_class": "human",
 }  # fmt: skip
 
@@ -34,7 +37,10 @@ def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules
     shares = {"web": options["most_users"]} if "most_users" in options else {}
     owners = device_owners(device_users(events, shares), shares)
     made = sequences(events, owners, days, rules, options.get("length", 512))
-    name_of = {row.item: row.item_id for row in events.select("item_id", F.xxhash64("item_id").alias("item")).collect()}
+    name_of = {
+        row.item: row.item_id
+        for row in events.select("item_id", F.xxhash64("item_space", "item_id").alias("item")).collect()
+    }
     name_of[0] = "0"
     events.unpersist()
 

@@ -10,10 +10,13 @@ from pipeline.transforms.sessions import is_counted, sessionize, sessions_of
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sessions").iterdir())
 EVENTS = """
     source STRING, user_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, file STRING, line BIGINT,
+    part INT, sequence BIGINT, session_key STRING, item_space STRING,
+   
     event_type STRING, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN
 """
 ALIKE = {
-    "source": "web", "user_id": "u", "file": "log", "event_type": "view", "tags": "", "bot_class": "human",
+    "source": "web", "user_id": "u", "file": "log", "part": 1, "item_space": "web",
+    "event_type": "view", "tags": "", "bot_class": "human",
 }  # fmt: skip
 
 

@@ -1,0 +1,58 @@
+"""Ids of users, devices, events, sessions and items: one text for one id, and null for a placeholder."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from pipeline.sources.schema import Identity
+
+# Texts that clients and exports write where they know no id, in lower case. One of them as a user would merge all of
+# its visitors into one person. Sources: PostHog's list of ids that identify no person; Apache's mod_log_config ("-",
+# and two quotes for an empty name); pandas, SQL and JavaScript for missing values.
+PLACEHOLDERS = frozenset(
+    {
+        "", '""', "''", "undefined", "null", "(null)", "<null>", "none", "nil", "nan", "na", "n/a", "<na>", "\\n",
+        "unknown", "anonymous", "anon", "guest", "not set", "(not set)", "not_authenticated", "(none)",
+        "distinct_id", "distinctid", "[object object]", "true", "false",
+    }
+)  # fmt: skip
+ZEROS = r"^[-0]+([.]0+)?$"  # 0, 0.0, -, and a UUID of zeros
+WHOLE_NUMBER = r"^(-?[0-9]+)[.]0+$"
+
+
+def id_text(value: Column) -> Column:
+    """Return the text of an id, trimmed, null if empty; a whole number has its digits only, whatever type it came in.
+
+    A column of a data frame with a missing value turns 9001 into 9001.0: both are one id.
+    """
+    is_floating = F.typeof(value).isin("double", "float")
+    # Spark writes a large double with an exponent.
+    digits = F.when(is_floating, value.cast("decimal(38,6)").cast("string")).otherwise(value.cast("string"))
+    return F.nullif(F.regexp_replace(F.trim(digits), WHOLE_NUMBER, "$1"), F.lit(""))
+
+
+def without_placeholders(text: Column, identity: Identity) -> Column:
+    """Return an id, null where it is a placeholder by the rules of the source."""
+    texts = PLACEHOLDERS if identity.placeholders else frozenset()
+    texts |= {one.strip().lower() for one in identity.more_placeholders}
+    if not texts:
+        return text
+    is_placeholder = F.lower(text).isin(sorted(texts))
+    if identity.placeholders:
+        is_placeholder |= text.rlike(ZEROS)
+    return F.when(~is_placeholder, text)
+
+
+def fingerprint_id() -> Column:
+    """Return an event id for an event without one: lines that say the same of an event are copies of it.
+
+    All but the times of sending and receipt counts, since a copy may be sent again later. Without a time of its own
+    creation, the event time counts.
+
+    The row needs the canonical columns of `pipeline.transforms.canonical`, under pseudonyms.
+    """
+    at = F.unix_micros(F.coalesce("created_at", "event_at"))
+    said = ("user_id", "device_id", "session_key", "event_type", "item_id", "sequence", "dwell_seconds", "url",
+            "referrer", "user_agent", "ip", "consent", "part")  # fmt: skip
+    parts = [F.coalesce(part.cast("string"), F.lit("")) for part in (at, *[F.col(name) for name in said])]
+    tags = F.array_join("tags", "\x1e")
+    return F.substring(F.sha2(F.concat_ws("\x1f", *parts, tags), 256), 1, 32)
