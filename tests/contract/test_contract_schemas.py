@@ -87,7 +87,7 @@ def test_landed_lines_are_read_with_the_schema_that_they_are_written_with(spark)
 def test_canonical_columns_have_the_types_of_events(spark) -> None:
     canonical = spark_columns(", ".join(f"{name} {kind}" for name, kind in TYPES.items()))
     events = declared("events")
-    assert set(canonical) - set(events) == {"user_agent", "ip"}  # dropped after cleaning
+    assert set(canonical) - set(events) == {"user_agent", "ip", "session_id"}  # dropped after cleaning
     assert {name: kind for name, kind in canonical.items() if name in events and kind != events[name]} == {}
 
 

@@ -121,7 +121,8 @@ def write_night(warehouse: Warehouse) -> Warehouse:
     warehouse.append(
         "rejects", {**rejected, "line": 4, "text": "[red]oops\x1b[31m" + "x" * 200}, {**rejected, "line": 7}
     )
-    event = {"source": "shop", "event_type": "view", "bot_class": "human", "tags": ["jazz"], "item_id": "1"}
+    event = {"source": "shop", "event_type": "view", "bot_class": "human", "tags": ["jazz"], "item_id": "1",
+             "item_space": "shop", "file": "log", "part": 1}  # fmt: skip
     warehouse.append(
         "events",
         {**event, "event_id": "e1", "user_id": ANN, "line": 1},
@@ -131,16 +132,26 @@ def write_night(warehouse: Warehouse) -> Warehouse:
             **event,
             "event_id": "e4",
             "user_id": BOT,
-            "line": 5,
+            "line": 4,
             "bot_class": "declared",
             "bot_evidence": "bots-1: agent",
         },
-        {**event, "event_id": "e5", "user_id": ANN, "line": 6, "tags": ["chess"], "item_id": None},
+        {**event, "event_id": "e5", "user_id": ANN, "line": 5, "tags": ["chess"], "item_id": None},
     )
-    warehouse.append("items", {"item_id": "1", "item": 11, "title": "Blue Train", "tags": ["jazz"]})
+    warehouse.append("items", {"space": "shop", "item_id": "1", "item": 11, "title": "Blue Train", "tags": ["jazz"]})
     moments = {"e1": "2026-01-31T10:00", "e2": "2026-01-31T10:05", "e5": "2026-01-31T10:09"}
     events = [
-        {"event_id": one, "event_at": at(moment), "event_type": "view", "item_id": None if one == "e5" else "1"}
+        {
+            "event_id": one,
+            "event_at": at(moment),
+            "arrival_day": DAY,
+            "file": "log",
+            "line": int(one[1]),
+            "part": 1,
+            "event_type": "view",
+            "item_space": "shop",
+            "item_id": None if one == "e5" else "1",
+        }  # fmt: skip
         for one, moment in moments.items()
     ]
     session = {

@@ -29,14 +29,14 @@ TEA, SOUP = {"tag": "tea", "affinity": 0.9}, {"tag": "soup", "affinity": 0.1}
 # row, with the number of broken rows among them and the good row.
 ROWS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[list[dict[str, Any]], int]]]] = {
     "events": (
-        "source STRING, file STRING, line BIGINT, arrival_day DATE, user_id STRING, device_id STRING, "
+        "source STRING, file STRING, line BIGINT, part INT, arrival_day DATE, user_id STRING, device_id STRING, "
         "event_at TIMESTAMP, weight DOUBLE, bot_class STRING",
         {
-            "source": "web", "file": "log", "line": 1, "arrival_day": "2026-01-05", "user_id": USER, "device_id": None,
-            "event_at": "2026-01-05T10:00:00", "weight": 1.0, "bot_class": "human",
+            "source": "web", "file": "log", "line": 1, "part": 1, "arrival_day": "2026-01-05", "user_id": USER,
+            "device_id": None, "event_at": "2026-01-05T10:00:00", "weight": 1.0, "bot_class": "human",
         },
         {
-            "a line gives one event": ([{}], 2),
+            "a line gives an event once": ([{}], 2),
             "user_id is a pseudonym": ([{"line": 2, "user_id": "u-1042"}, {"line": 3, "user_id": f"{USER}0"}], 2),
             "device_id is a pseudonym": ([{"line": 4, "device_id": "d-1"}], 1),
             "event_at is known": ([{"line": 5, "event_at": None}], 1),

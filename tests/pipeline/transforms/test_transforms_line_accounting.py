@@ -12,21 +12,23 @@ from pipeline.landing.zone import LandedDay
 from pipeline.sources.schema import REASONS
 from pipeline.transforms.device_stitching import devices_of_users
 from pipeline.transforms.line_accounting import (
+    OUTCOMES,
     FileAccount,
     count_outcomes,
     line_counts,
     require_nothing_lost,
     step_rows,
 )
+from pipeline.warehouse.run_log import StepRow
 
 DAY, NEXT = date(2026, 1, 5), date(2026, 1, 6)
-LINE = "source STRING, arrival_day DATE, file STRING, line BIGINT, reason STRING"
+LINE = "source STRING, arrival_day DATE, file STRING, line BIGINT, part INT, reason STRING, is_collision BOOLEAN"
 
 
 def lines(
     *numbers: int, file: str = "a", day: date = DAY, reason: str | None = None, source: str = "web"
 ) -> list[dict[str, object]]:
-    alike = {"source": source, "arrival_day": day, "file": file, "reason": reason}
+    alike = {"source": source, "arrival_day": day, "file": file, "reason": reason, "part": 1, "is_collision": False}
     return [{**alike, "line": number} for number in numbers]
 
 
@@ -51,6 +53,24 @@ def test_outcomes_are_counted_per_file_and_day(frame_of) -> None:
     assert found[:2] == [account(4, 2, 1, 1), account(1, 0, 0, 1, "b", excluded=1)]
     assert (found[2].day, found[2].lines_in, found[2].outcomes["accepted"]) == (NEXT, 1, 1)
     require_nothing_lost(found, [LandedDay("web", DAY, 5, ""), LandedDay("web", NEXT, 1, "")])
+
+
+def test_a_line_of_several_events_has_one_outcome(frame_of) -> None:
+    """Line 1: two events, a copy and a reject; line 2: a copy and a reject; line 3: two rejects; `tv` is not unfolded."""
+    all_lines = lines(1, 2, 3) + lines(1, source="tv")
+    events = [{**one, "part": part} for one, part in zip(lines(1, 1), (1, 3), strict=True)] + lines(1, source="tv")
+    copies = [{**one, "part": 2} for one in lines(1, 2)]
+    rejects = [{**one, "part": 4} for one in lines(1, 2, 3, reason="unparsable")] + lines(3, reason="ping")
+    frames = [frame_of(rows, LINE) for rows in (all_lines, events, copies, rejects)]
+    of_tv, of_web = count_outcomes(*frames, unfolded=["web"])
+    assert of_web == account(3, 1, 1, 1, excluded=1)
+    assert of_tv == account(1, 1, 0, 0, source="tv")
+
+
+def test_collisions_are_counted_among_the_accepted(frame_of) -> None:
+    events = [lines(1)[0], {**lines(2)[0], "is_collision": True}]
+    (found,) = count_outcomes(*[frame_of(rows, LINE) for rows in (events, events, [], [])])
+    assert (found.outcomes["accepted"], found.collisions) == (2, 1)
 
 
 def test_outcomes_are_counted_per_source_even_if_files_share_a_name(frame_of) -> None:
@@ -82,7 +102,7 @@ def test_extra_lines_of_one_source_do_not_hide_missing_lines_of_another() -> Non
 
 @pytest.fixture
 def counts_of(frame_of: Any) -> Callable[..., list[Any]]:
-    """Return the function that counts lines per source and day, as `clean` has recorded and written them."""
+    """Return the function that counts lines per source and day, as `clean` has recorded them."""
 
     def count(*accounts: FileAccount) -> list[Any]:
         landed = [LandedDay(source, DAY, 0, "") for source in sorted({one.source for one in accounts})]
@@ -90,13 +110,8 @@ def counts_of(frame_of: Any) -> Callable[..., list[Any]]:
             {"source": row.source, "day": row.day, "rows_in": row.rows_in, "rows_out": list(row.rows_out.items())}
             for row in step_rows(CleanPlan(landed, []), accounts)
         ]
-        written = [
-            {"source": one.source, "arrival_day": one.day, "reason": "picture" if number < one.excluded else REASONS[0]}
-            for one in accounts
-            for number in range(one.outcomes["rejects"])
-        ]
         cleaned = frame_of(recorded, "source STRING, day DATE, rows_in BIGINT, rows_out MAP<STRING, BIGINT>")
-        rows: list[Any] = line_counts(cleaned, frame_of(written, LINE)).collect()
+        rows: list[Any] = line_counts(cleaned, frame_of([], LINE)).collect()
         return rows
 
     return count
@@ -126,8 +141,8 @@ def test_reasons_are_counted_without_excluded_lines_and_the_most_frequent_comes_
     reasons = ["missing_user", "unparsable", "unparsable", "picture"]
     written = [{"source": "web", "arrival_day": DAY, "reason": reason} for reason in reasons]
     recorded = [
-        {"source": source, "day": DAY, "rows_in": 4, "rows_out": [("rejects", count)]}
-        for source, count in (("web", 4), ("calm", 0))
+        {"source": source, "day": DAY, "rows_in": 4, "rows_out": [("rejects", count), ("excluded", excluded)]}
+        for source, count, excluded in (("web", 4, 1), ("calm", 0, 0))
     ]
     cleaned = frame_of(recorded, "source STRING, day DATE, rows_in BIGINT, rows_out MAP<STRING, BIGINT>")
     rows = {row.source: (row.excluded, row.reasons) for row in line_counts(cleaned, frame_of(written, LINE)).collect()}
@@ -151,14 +166,18 @@ def test_every_planned_day_has_a_row_even_an_empty_one() -> None:
     empty, day = step_rows(plan, [account(4, 2, 1, 1)])
     assert (empty.day, empty.rows_in, sum(empty.rows_out.values())) == (NEXT, 0, 0)
     assert (day.day, day.source, day.rows_in, day.input_sha256) == (DAY, "web", 4, "digest")
-    assert day.rows_out == {"accepted": 2, "duplicates": 1, "rejects": 1}
+    assert day.rows_out == {"accepted": 2, "duplicates": 1, "rejects": 1, "excluded": 0, "collisions": 0}
 
 
 def test_each_source_of_a_day_has_a_row_with_its_own_lines() -> None:
     plan = CleanPlan([LandedDay("tv", DAY, 3, "of tv"), LandedDay("web", DAY, 10, "of web")], [])
     web = [account(4, 2, 1, 1), account(6, 6, 0, 0, "b")]
+
+    def lines_of(row: StepRow) -> dict[str, int]:
+        return {outcome: row.rows_out[outcome] for outcome in OUTCOMES}
+
     tv, both_files = step_rows(plan, [*web, account(3, 1, 2, 0, source="tv")])
     assert (tv.source, tv.rows_in, tv.input_sha256) == ("tv", 3, "of tv")
-    assert tv.rows_out == {"accepted": 1, "duplicates": 2, "rejects": 0}
+    assert lines_of(tv) == {"accepted": 1, "duplicates": 2, "rejects": 0}
     assert (both_files.source, both_files.rows_in, both_files.input_sha256) == ("web", 10, "of web")
-    assert both_files.rows_out == {"accepted": 8, "duplicates": 1, "rejects": 1}
+    assert lines_of(both_files) == {"accepted": 8, "duplicates": 1, "rejects": 1}

@@ -145,7 +145,7 @@ def combined(number: int) -> str:
     return f'192.0.2.{number} - - [05/Jan/2026:10:00:00 +0000] {request} 200 12 "-" "Mozilla/5.0 (X11)"'
 
 
-TYPES = {"event_types": {"pv": {"as": "view"}}}
+TYPES = {"event_types": {"pv": {"as": "view"}}, "identity": {"placeholders": False}}
 JSON = {
     "reader": {
         "format": "jsonl",
