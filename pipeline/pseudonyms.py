@@ -35,7 +35,7 @@ def user_space(sources: Mapping[str, Source], name: str | None) -> str:
     Raises InputError if there is no such source, or if no source is named and the sources have several spaces.
     """
     spaces = {source.user_space for source in sources.values()}
-    if name in sources:
+    if name is not None and name in sources:
         return sources[name].user_space
     landed = ", ".join(sources) or "none"
     if name:

@@ -116,9 +116,9 @@ def _numbered(copies: DataFrame, duplicate_days: int) -> DataFrame:
     copies: lines and known events whose ids repeat.
     """
     rows = copies.withColumn("at_micros", F.unix_micros(F.coalesce("created_at", "event_at")))
-    order = [(~F.col("is_known")).alias("is_later"), *LANDING_ORDER]
+    is_later = (~F.col("is_known")).alias("is_later")
     facts = ["device_id", "at_micros", "copied_on", "tolerance_micros"]
-    lines = F.array_sort(F.collect_list(F.struct(*order, *facts)))
+    lines = F.array_sort(F.collect_list(F.struct(is_later, *[F.col(name) for name in (*LANDING_ORDER, *facts)])))
 
     def assign(state: Column, line: Column) -> Column:
         """State: the newest events, by number, and the number of each line so far."""

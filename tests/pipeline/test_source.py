@@ -12,11 +12,14 @@ from pipeline.sources.schema import (
     BUILT_IN,
     ClusterRules,
     Columns,
+    CopyRules,
     EventType,
+    Identity,
     Items,
     Reader,
     SessionRules,
     Source,
+    Unfold,
     load_source,
     source_file,
 )
@@ -241,7 +244,9 @@ def test_a_path_is_a_source_of_its_own(written: Written) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [Source, Reader, Columns, EventType, SessionRules, ClusterRules, Items], ids=lambda part: part.__name__
+    "part",
+    [Source, Reader, Columns, Identity, CopyRules, Unfold, EventType, SessionRules, ClusterRules, Items],
+    ids=lambda part: part.__name__,
 )
 def test_the_template_shows_every_key(part: type[Source]) -> None:
     text = TEMPLATE.read_text(encoding="utf-8")

@@ -151,7 +151,7 @@ def write_night(warehouse: Warehouse) -> Warehouse:
             "event_type": "view",
             "item_space": "shop",
             "item_id": None if one == "e5" else "1",
-        }  # fmt: skip
+        }
         for one, moment in moments.items()
     ]
     session = {

@@ -56,7 +56,7 @@ def test_outcomes_are_counted_per_file_and_day(frame_of) -> None:
 
 
 def test_a_line_of_several_events_has_one_outcome(frame_of) -> None:
-    """Line 1: two events, a copy and a reject; line 2: a copy and a reject; line 3: two rejects; `tv` is not unfolded."""
+    """Line 1: two events, a copy and a reject; line 2: a copy and a reject; line 3: two rejects."""
     all_lines = lines(1, 2, 3) + lines(1, source="tv")
     events = [{**one, "part": part} for one, part in zip(lines(1, 1), (1, 3), strict=True)] + lines(1, source="tv")
     copies = [{**one, "part": 2} for one in lines(1, 2)]

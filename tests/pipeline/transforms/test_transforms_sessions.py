@@ -11,7 +11,6 @@ CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sessions").iter
 EVENTS = """
     source STRING, user_id STRING, event_id STRING, event_at TIMESTAMP, arrival_day DATE, file STRING, line BIGINT,
     part INT, sequence BIGINT, session_key STRING, item_space STRING,
-   
     event_type STRING, item_id STRING, tags ARRAY<STRING>, bot_class STRING, consent BOOLEAN
 """
 ALIKE = {
