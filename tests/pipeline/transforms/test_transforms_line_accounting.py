@@ -9,7 +9,6 @@ import pytest
 from pipeline.errors import GateError
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.zone import LandedDay
-from pipeline.sources.schema import REASONS
 from pipeline.transforms.device_stitching import devices_of_users
 from pipeline.transforms.line_accounting import (
     OUTCOMES,
