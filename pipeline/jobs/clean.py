@@ -21,6 +21,7 @@ from pipeline.transforms.device_stitching import most_users
 from pipeline.transforms.items import catalogues_of
 from pipeline.transforms.line_accounting import count_outcomes, require_nothing_lost, step_rows
 from pipeline.transforms.parse import landed_lines
+from pipeline.transforms.union import union
 from pipeline.warehouse import run_log
 from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lines = landed_lines(spark, zone, plan)
         sources = zone.sources()
         validated = validate_sources(lines, sources, catalogues, step.settings)
-        validated = with_cluster_tags(validated, spark.table(table("item_clusters")), sources).persist()
+        validated = with_cluster_tags(validated, spark.table(table("item_clusters")), sources)
+        # Every later plan reads it; with a checkpoint, none contains the expressions of all sources.
+        validated = validated.localCheckpoint()
         known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)
         cleaned = clean(validated, known, plan.first, step.settings)
         write_events(spark, plan, cleaned)
@@ -52,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         days = F.col("arrival_day").between(plan.first, plan.last)
         events = spark.table(table("events")).where(days)
         unfolded = [name for name, source in sources.items() if source.unfold]
-        accounts = count_outcomes(lines, events, cleaned.copies, spark.table(table("rejects")).where(days), unfolded)
+        all_lines = union([of_source.select("source", "arrival_day", "file") for of_source in lines.values()])
+        accounts = count_outcomes(
+            all_lines, events, cleaned.copies, spark.table(table("rejects")).where(days), unfolded
+        )
         require_nothing_lost(accounts, plan.landed)
         run_log.record(spark, "clean", step.run_id, step_rows(plan, accounts), step.clock)
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -17,6 +16,7 @@ from pipeline.transforms.canonical import canonical_lines, with_reason
 from pipeline.transforms.deduplicate import deduplicate
 from pipeline.transforms.identity import fingerprint_id
 from pipeline.transforms.pseudonymize import pseudonymize
+from pipeline.transforms.union import union
 from pipeline.warehouse.names import EVENT_KEY
 
 
@@ -38,18 +38,21 @@ class Cleaned:
 
 
 def validate_sources(
-    lines: DataFrame, sources: Mapping[str, Source], catalogues: Mapping[str, DataFrame], settings: Settings
+    lines: Mapping[str, DataFrame],
+    sources: Mapping[str, Source],
+    catalogues: Mapping[str, DataFrame],
+    settings: Settings,
 ) -> DataFrame:
     """Validate the lines of all sources, each by its own TOML and catalogue; see `validate`.
 
     Only rejected lines keep their `text`, since no later step needs that of the others.
+    lines: landed lines by source, of at least one.
     """
     validated = [
-        with_catalogue_tags(_with_reasons(lines.where(F.col("source") == name), source, settings), catalogues.get(name))
-        for name, source in sources.items()
+        with_catalogue_tags(_with_reasons(of_source, sources[name], settings), catalogues.get(name))
+        for name, of_source in lines.items()
     ]
-    all_lines = reduce(lambda left, right: left.unionByName(right), validated)
-    hidden = _hidden(all_lines, pseudonym_key(settings))
+    hidden = _hidden(union(validated), pseudonym_key(settings))
     return hidden.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
 
 

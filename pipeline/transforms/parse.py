@@ -18,17 +18,20 @@ MAX_NAMES = 2_000
 OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
 
 
-def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> DataFrame:
-    """Return one row per line of the planned days: `source`, `arrival_day`, `file`, `line`, `text`, `header`."""
-    lines = spark.createDataFrame([], f"source string, arrival_day date, {SCHEMA}")
+def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> dict[str, DataFrame]:
+    """Return by source one row per line of the planned days: `source`, `arrival_day`, `file`, `line`, `text`, `header`.
+
+    Sources without lines on these days are left out, but one, if none has any.
+    """
+    lines = {}
     for source in sorted({day.source for day in plan.landed}):
         folders = [str(zone.day_folder(source, day.day)) for day in plan.landed if day.source == source and day.lines]
-        if not folders:
-            continue
-        read = spark.read.schema(SCHEMA).option("pathGlobFilter", "*.parquet").parquet(*folders)
-        day = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), DAY_IN_PATH, 1))
-        lines = lines.unionByName(read.withColumns({"source": F.lit(source), "arrival_day": day}))
-    return lines
+        if folders:
+            read = spark.read.schema(SCHEMA).option("pathGlobFilter", "*.parquet").parquet(*folders)
+            day = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), DAY_IN_PATH, 1))
+            lines[source] = read.withColumns({"source": F.lit(source), "arrival_day": day})
+    none = spark.createDataFrame([], f"{SCHEMA}, source string, arrival_day date")
+    return lines or {min(zone.sources()): none}
 
 
 def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -12,6 +11,7 @@ from pipeline.transforms.clean import Cleaned
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_users
 from pipeline.transforms.items import items_of_events
+from pipeline.transforms.union import union
 from pipeline.warehouse.names import EVENT_KEY
 from pipeline.warehouse.run_log import StepRow
 from pipeline.warehouse.tables import table
@@ -37,11 +37,9 @@ def write_device_users(spark: SparkSession, plan: CleanPlan, most_users: Mapping
 def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataFrame]) -> None:
     """Insert or update the items of the catalogues and of the planned days' events."""
     of_events = items_of_events(spark.table(table("events")).where(F.col("arrival_day").between(plan.first, plan.last)))
-    listed = reduce(
-        lambda left, right: left.unionByName(right),
-        catalogues,
-        spark.table(table("items")).select("space", "item_id", "title", "tags", "content").limit(0),
-    ).withColumnRenamed("tags", "listed_tags")
+    columns = ["space", "item_id", "title", "tags", "content"]
+    none = spark.table(table("items")).select(columns).limit(0)
+    listed = union([none, *[one.select(columns) for one in catalogues]]).withColumnRenamed("tags", "listed_tags")
     # Catalogues of several sources may list one item of a shared space: the last one with a title or tags counts.
     listed = listed.groupBy("space", "item_id").agg(
         F.max("title").alias("title"), F.max("listed_tags").alias("listed_tags"), F.max("content").alias("content")

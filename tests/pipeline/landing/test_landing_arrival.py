@@ -78,7 +78,9 @@ def test_lines_land_in_the_folders_of_their_days_unchanged(spark, zone: LandingZ
     closed = zone.days("web")
     assert [(day.day.day, day.lines) for day in closed.values()] == [(4, 2), (5, 3), (6, 3), (9, 2)]
 
-    lines = landed_lines(spark, zone, CleanPlan(list(closed.values()), [])).orderBy("file", "line").collect()
+    by_source = landed_lines(spark, zone, CleanPlan(list(closed.values()), []))
+    assert list(by_source) == ["web"]
+    lines = by_source["web"].orderBy("file", "line").collect()
     assert [(row.file, row.text, row.arrival_day.isoformat(), row.source) for row in lines] == [
         (file, text, day, "web") for file, text, day in LOG if file != "c"
     ]
