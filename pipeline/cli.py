@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from pipeline.cli_analyst import app as analyst
+from pipeline.cli_source import app as source_commands
 from pipeline.days import day_range, parse_day
 from pipeline.errors import ThroughlineError
 from pipeline.local import postgres
@@ -20,12 +21,14 @@ from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 
 app = typer.Typer(
-    help="Turn a clickstream into interest profiles.\n\nFirst `throughline land` a log, then `throughline run` its "
-    "days, then `throughline query` the profiles. All state lies in THROUGHLINE_HOME, by default .throughline.",
+    help="Turn a clickstream into interest profiles.\n\nFirst `throughline source new` makes the TOML of a log. Then "
+    "`throughline land` the log, `throughline run` its days, and `throughline query` the profiles. All state lies in "
+    "THROUGHLINE_HOME, by default .throughline.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(analyst)
+app.add_typer(source_commands, name="source")
 console = Console(highlight=False)
 
 Day = Annotated[str | None, typer.Option("--day", help="The day (UTC), such as 2026-01-31.")]

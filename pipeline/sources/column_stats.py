@@ -1,5 +1,6 @@
 """What the values of a column look like: the counts by which `guess` decides."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,17 @@ TOP = 100  # most frequent values that are kept
 ADDRESS = r"([0-9]{1,3}[.]){3}[0-9]{1,3}|[0-9a-fA-F:]*::[0-9a-fA-F:]*|([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}"
 
 
+def quoted(name: str) -> str:
+    """Return a name as Spark SQL takes it, in backticks if it has other characters than letters, digits and _."""
+    return name if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) else f"`{name.replace('`', '``')}`"
+
+
 @dataclass(frozen=True)
 class ColumnStats:
     """Counts of a column's values in a sample. Empty text and placeholders count as missing.
 
     path: the names that lead to the value, one for a column and more inside an object. times: values by form of time.
-    is_list: an array of texts. is_mixed: sometimes text and sometimes a list. in_list: a field of the objects of a list.
+    is_list: an array of texts. is_mixed: sometimes text, sometimes a list. in_list: a field of the objects of a list.
     """
 
     path: tuple[str, ...]
@@ -42,10 +48,7 @@ class ColumnStats:
     @property
     def sql(self) -> str:
         """The column as an expression of Spark SQL."""
-        parts = [part if part.isidentifier() and part.isascii() else f"`{part.replace('`', '``')}`" for part in self.path]
-        if self.in_list:
-            return f"{parts[0]}[0].{'.'.join(parts[1:])}"
-        return ".".join(parts)
+        return ".".join(quoted(part) for part in self.path)
 
     def share(self, count: int) -> float:
         """Return a count as a share of the filled values."""
@@ -73,11 +76,14 @@ def column_stats(
     [(rows,)] = connection.sql(f"SELECT count(*) FROM {table}").fetchall()
     top = connection.sql(f"SELECT v, count(*) AS n FROM {filled} GROUP BY v ORDER BY n DESC, v LIMIT {TOP}").fetchall()
     times = {form.name: number for form, number in zip(FORMS, rest, strict=False) if number}
-    return ColumnStats(tuple(path), rows, count, distinct, dict(top), times, *rest[len(FORMS) :], **kind)
+    integers, addresses, words, day_first, month_first = rest[len(FORMS) :]
+    return ColumnStats(
+        tuple(path), rows, count, distinct, dict(top), times, integers, addresses, words, day_first, month_first, **kind
+    )
 
 
 def determines(connection: duckdb.DuckDBPyConnection, table: str, one: str, other: str, third: str) -> tuple[int, int]:
-    """Return how many values of a column that occur with several values of `third` have one value of `other`, of how many.
+    """Return, of the values of `one` that occur with several values of `third`, how many have one of `other`; and all.
 
     It tells an item, which has one category whoever sees it, from a user.
     """

@@ -4,10 +4,11 @@ Columns are matched by name (`vocabulary`) and tested by their values (`column_s
 column, or more than one, speaks becomes a doubt with its alternatives, never a silent choice.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.sources.column_stats import ColumnStats
+from pipeline.sources.column_stats import ColumnStats, quoted
 from pipeline.sources.sniff import Layout
 from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, MONTH_FIRST, TIME_OF_DAY, TimeForm
 from pipeline.sources.vocabulary import COLUMNS, HTTP_METHODS, USERS, meaning_of, plain_name
@@ -43,7 +44,8 @@ class Doubt:
 class Guess:
     """The keys of a TOML.
 
-    event_types: name in the log, canonical name, weight, count, whether the word is known.
+    event_types: name in the log, canonical name, weight, count, whether the word is known. unfold: the list of which
+    each element is an event, if any.
     """
 
     layout: Layout
@@ -53,6 +55,7 @@ class Guess:
     doubts: list[Doubt] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     joins_devices: bool = False
+    unfold: str = ""
 
     @property
     def needs_clusters(self) -> bool:
@@ -60,9 +63,9 @@ class Guess:
         return "tags" not in self.columns and "item_id" in self.columns
 
 
-def guess(layout: Layout) -> Guess:
-    """Choose the columns of a log."""
-    made = Guess(layout)
+def guess(layout: Layout, doubts: Sequence[Doubt] = ()) -> Guess:
+    """Choose the columns of a log. doubts: those that naming its columns has left."""
+    made = Guess(layout, doubts=list(doubts))
     _choose_people(made)
     _choose_times(made)
     _choose_items(made)
@@ -71,14 +74,19 @@ def guess(layout: Layout) -> Guess:
         if found := candidates(layout, key):
             cast = {"dwell_seconds": "cast({x} AS DOUBLE)", "consent": "cast({x} AS BOOLEAN)"}.get(key, "{x}")
             made.columns[key] = _by_name(found[0], cast)
+    for key, choice in made.columns.items():
+        why = [text for name, text in layout.named_by.items() if re.search(rf"\b{name}\b", choice.expression)]
+        made.columns[key] = Choice(choice.expression, "; ".join(why) or choice.evidence)
+    made.doubts = list({doubt.key: doubt for doubt in reversed(made.doubts)}.values())[::-1]  # the first of a key
     return made
 
 
 def candidates(layout: Layout, key: str, names: Sequence[str] = ()) -> list[ColumnStats]:
     """Return the columns with values whose name is one of those of a key, in the order of preference."""
     wanted = names or COLUMNS[key]
+    usable = [one for one in layout.columns if one.filled and (key in ("item_id", "tags") or not one.in_list)]
     ranked = [(min((wanted.index(name) for name in _names(column) if name in wanted), default=-1), column)
-              for column in layout.columns if column.filled and (key in ("item_id", "tags") or not column.in_list)]  # fmt: skip
+              for column in usable]  # fmt: skip
     return [column for rank, column in sorted(ranked, key=lambda one: one[0]) if rank >= 0]
 
 
@@ -156,7 +164,9 @@ def _choose_times(made: Guess) -> None:
         clocks = [one for one in layout.columns if one.share(one.times.get(TIME_OF_DAY.name, 0)) >= MOST]
         if days and clocks:
             expression = f"to_timestamp(concat({days[0].sql}, ' ', {clocks[0].sql}))"
-            made.columns["event_at"] = Choice(expression, f"{days[0].name} is a day, {clocks[0].name} a time of the day")
+            made.columns["event_at"] = Choice(
+                expression, f"{days[0].name} is a day, {clocks[0].name} a time of the day"
+            )
             return
         if days:
             alternatives = [_by_name(days[0], "to_timestamp({x})", "; all events of a day then have one time")]
@@ -218,9 +228,14 @@ def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
         for expression in orders
     ]
     if column.day_first and not column.month_first:
-        return Choice(choices[0].expression, f"{column.name}: in {column.day_first:,} of {total:,} the first number is above 12")
+        return Choice(
+            choices[0].expression, f"{column.name}: in {column.day_first:,} of {total:,} the first number is above 12"
+        )
     if column.month_first and not column.day_first:
-        return Choice(choices[1].expression, f"{column.name}: in {column.month_first:,} of {total:,} the second number is above 12")
+        return Choice(
+            choices[1].expression,
+            f"{column.name}: in {column.month_first:,} of {total:,} the second number is above 12",
+        )
     example = next((value for value in column.top), "")
     return Doubt("event_at", f"{column.name} is ambiguous: is {example} day/month or month/day?", choices)
 
@@ -228,14 +243,18 @@ def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
 def _choose_items(made: Guess) -> None:
     layout = made.layout
     items, pages, urls = (candidates(layout, key) for key in ("item_id", "page", "url"))
-    if items:
+    if items and items[0].in_list:
+        made.unfold = quoted(items[0].path[0])
+        made.columns["item_id"] = _by_name(items[0], _each(items[0]), "; one event for each element of the list")
+    elif items:
         made.columns["item_id"] = _by_name(items[0])
     elif pages:
         decoded = "coalesce(try_url_decode(split_part({x}, '?', 1)), split_part({x}, '?', 1))"
         made.columns["item_id"] = _by_name(pages[0], decoded, "; the page is the item")
     if urls:
         made.columns["url"] = _by_name(urls[0])
-    if topics := candidates(layout, "tags"):
+    topics = [one for one in candidates(layout, "tags") if not one.in_list or quoted(one.path[0]) == made.unfold]
+    if topics:
         made.columns["tags"] = _tags(topics[0])
     elif pages and any("/" in value for value in pages[0].top):
         made.columns["tags"] = _by_name(pages[0], FOLDER, "; the first folder is the tag")
@@ -245,7 +264,9 @@ def _choose_items(made: Guess) -> None:
     if ids and ids[0].filled >= 0.9 * ids[0].rows and ids[0].share(ids[0].distinct) >= 0.5:
         made.columns["event_id"] = _by_name(ids[0])
     elif ids:
-        made.notes.append(f"{ids[0].name} is not taken for an id of events: {ids[0].distinct:,} different in {ids[0].rows:,}")
+        made.notes.append(
+            f"{ids[0].name} is not taken for an id of events: {ids[0].distinct:,} different in {ids[0].rows:,}"
+        )
     order = candidates(layout, "sequence")
     if order and order[0].share(order[0].integers) >= MOST:
         made.columns["sequence"] = _by_name(order[0], "cast({x} AS BIGINT)")
@@ -253,7 +274,7 @@ def _choose_items(made: Guess) -> None:
 
 def _tags(column: ColumnStats) -> Choice:
     if column.in_list:
-        return _by_name(column, f"transform({column.path[0]}, one -> one.{'.'.join(column.path[1:])})")
+        return _by_name(column, f"array({_each(column)})")
     if column.is_list:
         return _by_name(column)
     if column.is_mixed or any(value.startswith("[") for value in column.top):
@@ -264,6 +285,11 @@ def _tags(column: ColumnStats) -> Choice:
         if sum(count for value, count in column.top.items() if separator in value) >= 0.1 * values:
             return _by_name(column, f"split({{x}}, '[{separator}]')", f", with {separator} between tags")
     return _by_name(column, "array({x})")
+
+
+def _each(column: ColumnStats) -> str:
+    """Return a field of the element that [unfold] names `each`."""
+    return ".".join(["each", *(quoted(part) for part in column.path[1:])])
 
 
 def _choose_event_type(made: Guess) -> None:
@@ -278,7 +304,11 @@ def _choose_event_type(made: Guess) -> None:
     if column.integers == column.filled:
         values = ", ".join(sorted(column.top))
         made.columns.pop("event_type")
-        made.doubts.append(Doubt("event_type", f"{column.name} has the numbers {values}: name them in [event_types]", [_by_name(column)]))
+        made.doubts.append(
+            Doubt(
+                "event_type", f"{column.name} has the numbers {values}: name them in [event_types]", [_by_name(column)]
+            )
+        )
     is_http = set(column.top) <= HTTP_METHODS
     for value, count in column.top.items():
         if not is_http or value in ("GET", "POST"):
@@ -314,5 +344,4 @@ def used_columns(made: Guess) -> list[ColumnStats]:
     texts = [choice.expression for choice in [*made.columns.values(), *made.reject_when.values()]]
     texts += [one.expression for doubt in made.doubts for one in doubt.alternatives]
     text = " ".join(texts)
-    return [column for column in made.layout.columns if column.sql in text]
-
+    return [column for column in made.layout.columns if re.search(rf"(?<!\w){re.escape(column.sql)}(?!\w)", text)]

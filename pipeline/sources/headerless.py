@@ -6,7 +6,7 @@ prefixes such as u-17 and sku-4711, or by the category that each item has whoeve
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 
 from pipeline.sources.column_stats import ColumnStats
@@ -19,24 +19,15 @@ Take = Callable[[int, str, str], None]
 LEAST_ITEMS = 10  # items that several users have seen, for a rule about them to count
 
 
-@dataclass(frozen=True)
-class Named:
-    """The layout with names, what speaks for each name, and what could not be decided."""
-
-    layout: Layout
-    evidence: Sequence[str]
-    doubts: Sequence[Doubt]
-
-
-def name_columns(layout: Layout) -> Named:
-    """Name the columns user, item, category, type and time by their values, as far as these decide it."""
+def name_columns(layout: Layout) -> tuple[Layout, list[Doubt]]:
+    """Name the columns user, item, category, type and time by their values; return also what these do not decide."""
     columns = list(layout.columns)
     names: dict[int, str] = {}
-    evidence: list[str] = []
+    evidence: dict[str, str] = {}
 
     def take(position: int, name: str, why: str) -> None:
         names[position] = name
-        evidence.append(f"column {position + 1} is the {name}: {why}")
+        evidence[name] = f"column {position + 1} is the {name}: {why}"
 
     times = [number for number, column in enumerate(columns) if isinstance(read_time(column), Choice)]
     times = [number for number in times if columns[number].share(sum(columns[number].times.values())) >= MOST]
@@ -57,9 +48,9 @@ def name_columns(layout: Layout) -> Named:
     unnamed = [number for number in ids if number not in names]
     if len(unnamed) == 3 and not {"user", "item"} & set(names.values()):
         _name_by_category(layout, unnamed, take)
-    doubts = _doubts(columns, names, ids)
+    doubts = _doubts(columns, names, ids, take)
     named = [replace(column, path=(names.get(number, column.name),)) for number, column in enumerate(columns)]
-    return Named(replace(layout, columns=named), evidence, doubts)
+    return replace(layout, columns=named, named_by=evidence), doubts
 
 
 def _known_types(column: ColumnStats) -> float:
@@ -99,17 +90,21 @@ def _name_by_category(layout: Layout, ids: Sequence[int], take: Take) -> None:
             fitting.append((item, category, user, single, total))
     if len(fitting) == 1:
         item, category, user, single, total = fitting[0]
-        take(item, "item", f"{single:,} of {total:,} values seen by several users have one value of column {category + 1}")
+        take(
+            item,
+            "item",
+            f"{single:,} of {total:,} values seen by several users have one value of column {category + 1}",
+        )
         take(category, "category", f"{layout.columns[category].distinct:,} different, each of many items")
         take(user, "user", f"the column of ids that remains, {layout.columns[user].distinct:,} different")
 
 
-def _doubts(columns: Sequence[ColumnStats], names: dict[int, str], ids: Sequence[int]) -> list[Doubt]:
+def _doubts(columns: Sequence[ColumnStats], names: dict[int, str], ids: Sequence[int], take: Take) -> list[Doubt]:
     """Return what the values do not decide. One column of ids that remains beside a user is the item, and no other."""
     open_ids = [number for number in ids if number not in names]
     found = set(names.values())
     if "user" in found and "item" not in found and len(open_ids) == 1:
-        names[open_ids[0]] = "item"
+        take(open_ids[0], "item", f"the only other column of ids, {columns[open_ids[0]].distinct:,} different")
         return []
     if {"user", "item"} <= found:
         return []

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import InputError
-from pipeline.sources.column_stats import ColumnStats, column_stats, determines
+from pipeline.sources.column_stats import ColumnStats, column_stats, determines, quoted
 from pipeline.sources.schema import BUILT_IN, load_source
 from pipeline.sources.vocabulary import COLUMNS, USERS, plain_name
 
@@ -22,7 +22,7 @@ MOST = 0.8  # share of the lines that must have a format
 KNOWN_NAMES = {name for names in COLUMNS.values() for name in names} | {name for tier in USERS for name in tier}
 UNREADABLE = (
     "expected JSON lines, values between separators (such as a comma), Parquet, or the combined format of web servers; "
-    "for another form of text write a TOML with a pattern: see format = \"regex\" in pipeline/sources/template.toml"
+    'for another form of text write a TOML with a pattern: see format = "regex" in pipeline/sources/template.toml'
 )
 
 
@@ -33,6 +33,7 @@ class Layout:
     reader: the keys of [reader] but `columns` and `fields`. columns: one per value that an expression can name.
     fields: the Spark DDL of JSON lines and Parquet. evidence: the counts that speak for the format.
     is_headerless: the columns have no names of their own. built_in: the built-in source that reads such a log.
+    named_by: what speaks for the names that a log without a header line was given.
     determines: counts for three columns, by position, how many values of the first have one value of the second.
     """
 
@@ -42,7 +43,7 @@ class Layout:
     fields: str = ""
     is_headerless: bool = False
     built_in: str = ""
-    doubts: Sequence[str] = ()
+    named_by: Mapping[str, str] = field(default_factory=dict)
     determines: Callable[[int, int, int], tuple[int, int]] = field(default=lambda one, other, third: (0, 0))
 
 
@@ -96,7 +97,7 @@ def _json(lines: Sequence[str]) -> Layout:
 
 
 def _as_text(kind: str) -> tuple[str, bool]:
-    """Return a DuckDB type with text instead of each scalar, so that digits stay as they are; and whether it is mixed."""
+    """Return a DuckDB type with text instead of each scalar, which keeps all digits; and whether it is mixed."""
     scalars = r'("NULL"|\bJSON\b|\bTIMESTAMP WITH TIME ZONE\b|\b(?!STRUCT\b)[A-Z][A-Z0-9_]*(\([0-9, ]+\))?(?=[,)\[]|$))'
     return re.sub(scalars, "VARCHAR", kind), kind == "JSON"
 
@@ -107,7 +108,7 @@ def _typed(connection: duckdb.DuckDBPyConnection, mixed: set[str] = frozenset())
     leaves: list[tuple[tuple[str, ...], str, dict[str, bool]]] = []
     parts = []
     for name, kind in zip(relation.columns, relation.types, strict=True):
-        parts.append(f"{_quoted(name)} {_spark_type(kind)}")
+        parts.append(f"{quoted(name)} {_spark_type(kind)}")
         _leaves((name,), f'"{name}"', kind, leaves)
     select = ", ".join(f'CAST({value} AS VARCHAR) AS "c{number}"' for number, (_, value, _) in enumerate(leaves))
     connection.execute(f"CREATE TABLE leaves AS SELECT {select} FROM sample")
@@ -120,7 +121,9 @@ def _typed(connection: duckdb.DuckDBPyConnection, mixed: set[str] = frozenset())
     return columns, ", ".join(parts)
 
 
-def _leaves(path: tuple[str, ...], value: str, kind: Any, found: list[tuple[tuple[str, ...], str, dict[str, bool]]]) -> None:
+def _leaves(
+    path: tuple[str, ...], value: str, kind: Any, found: list[tuple[tuple[str, ...], str, dict[str, bool]]]
+) -> None:
     """Collect the values below a column: path, DuckDB expression, and what kind of list it is in."""
     if kind.id == "struct":
         for name, child in kind.children:
@@ -137,14 +140,10 @@ def _leaves(path: tuple[str, ...], value: str, kind: Any, found: list[tuple[tupl
 
 def _spark_type(kind: Any) -> str:
     if kind.id == "struct":
-        return f"STRUCT<{', '.join(f'{_quoted(name)}: {_spark_type(child)}' for name, child in kind.children)}>"
+        return f"STRUCT<{', '.join(f'{quoted(name)}: {_spark_type(child)}' for name, child in kind.children)}>"
     if kind.id == "list":
         return f"ARRAY<{_spark_type(kind.children[0][1])}>"
     return "STRING"
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) else f"`{name.replace('`', '``')}`"
 
 
 def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
@@ -163,8 +162,8 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
         header_lines = {lines[0] for lines in contents.values() if lines} if has_header else set()
         if len(header_lines) > 1:
             raise InputError(
-                f"the first lines of {', '.join(contents)} differ: expected files of one kind; look at one kind at a time, "
-                f"and leave catalogues of items to [items] of the TOML"
+                f"the first lines of {', '.join(contents)} differ: expected files of one kind; look at one kind at a "
+                f"time, and leave catalogues of items to [items] of the TOML"
             )
         lines = [line for own in contents.values() for line in own if line not in header_lines]
         width = len(names) or len(sniffed["Columns"])
@@ -173,7 +172,8 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
         texts = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(width))
         connection.execute(
             f"CREATE TABLE sample AS SELECT * FROM read_csv('{_write(folder, lines or [''])}', header=false, "
-            f"auto_detect=false, columns={{{texts}}}, {given}, null_padding=true, ignore_errors=true, strict_mode=false)"
+            f"auto_detect=false, columns={{{texts}}}, {given}, null_padding=true, ignore_errors=true, "
+            "strict_mode=false)"
         )
     paths = names or [f"column_{number + 1}" for number in range(width)]
     columns = [column_stats(connection, "sample", f"c{number}", [path]) for number, path in enumerate(paths)]
@@ -186,10 +186,9 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
     if has_header:
         reader["header"] = True
     evidence = f"{columns[0].rows:,} of {len(lines):,} lines have {width} values between {_shown(separator)}"
-    doubts = [f"{comments:,} lines begin with #"] if comments else []
+    evidence += f"; {comments:,} lines begin with #" if comments else ""
     return Layout(
-        {**reader, "escape": sniffed["Escape"], "comments": comments, "w3c": bool(fields_line)}, columns, evidence,
-        is_headerless=not names, doubts=doubts,
+        reader, columns, evidence, is_headerless=not names,
         determines=lambda one, other, third: determines(connection, "sample", f"c{one}", f"c{other}", f"c{third}"),
     )  # fmt: skip
 

@@ -42,10 +42,12 @@ FORMS = (
         "to_timestamp({x}, 'dd/MMM/yyyy:HH:mm:ss Z')",
     ),
     TimeForm(
-        "yyyy/MM/dd", rf"[0-9]{{4}}/[0-9]{{1,2}}/[0-9]{{1,2}} {CLOCK}", "to_timestamp({x}, 'y/M/d H:mm[:ss]')", note=NO_ZONE
+        "yyyy/MM/dd", rf"[0-9]{{4}}/[0-9]{{1,2}}/[0-9]{{1,2}} {CLOCK}", "to_timestamp({x}, 'y/M/d H:mm[:ss]')",
+        note=NO_ZONE
     ),
     TimeForm(
-        "dd.MM.yyyy", rf"[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}} {CLOCK}", "to_timestamp({x}, 'd.M.y H:mm[:ss]')", note=NO_ZONE
+        "dd.MM.yyyy", rf"[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}} {CLOCK}", "to_timestamp({x}, 'd.M.y H:mm[:ss]')",
+        note=NO_ZONE
     ),
     TimeForm("day/month/year", rf"[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}},? {CLOCK}", "", note=NO_ZONE),
     TimeForm("yyyyMMddHHmmss", r"(19|20)[0-9]{2}(0[1-9]|1[0-2])[0-3][0-9][0-2][0-9][0-5][0-9][0-5][0-9]",

@@ -18,10 +18,12 @@ USERS = (
 COLUMNS: dict[str, tuple[str, ...]] = {
     "device_id": (
         "deviceid", "device", "anonymousid", "userpseudoid", "domainuserid", "networkuserid", "cookieid", "cookie",
-        "browserid", "clientid", "ganonymousid", "fingerprint", "visitortoken", "installid", "installationid", "deviceuuid",
+        "browserid", "clientid", "ganonymousid", "fingerprint", "visitortoken", "installid", "installationid",
+        "deviceuuid",
     ),
     "event_at": (
-        "eventat", "derivedtstamp", "eventtimestamp", "eventtime", "eventdatetime", "timestamp", "ts", "time", "datetime",
+        "eventat", "derivedtstamp", "eventtimestamp", "eventtime", "eventdatetime", "timestamp", "ts", "time",
+        "datetime",
         "timeiso8601", "occurredat", "happenedat", "clicktimestamp", "clicktime", "viewtime", "epoch", "unixtime",
         "timestampms", "servertime", "requesttime", "timelocal", "at", "createdat", "createdtime", "millis", "moment",
         "actiontime", "visittime", "logtime", "eventdate", "date",
@@ -35,7 +37,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "requestmethod", "csmethod", "httpmethod",
     ),
     "item_id": (
-        "itemid", "item", "productid", "product", "sku", "articleid", "article", "contentid", "content", "clickarticleid",
+        "itemid", "item", "productid", "product", "sku", "articleid", "article", "contentid", "content",
+        "clickarticleid",
         "movieid", "asin", "trackid", "songid", "videoid", "bookid", "documentid", "objectid", "offerid", "adid",
         "postid", "newsid", "courseid", "pageid", "goodsid", "tisku",
     ),
@@ -83,7 +86,7 @@ HTTP_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PA
 USER_PREFIX = r"(.*[-_.])?(u|user|usr|visitor|customer|cust|member|client)[-_.]?[0-9]+"
 ITEM_PREFIX = r"(.*[-_.])?(i|item|itm|p|prod|product|sku|art|article|page|asin)[-_.]?[0-9]+"
 # As the sample shows them, placeholders fill no id; `clean` has its own, longer list.
-PLACEHOLDER = r"(?i)(-|null|none|undefined|nan|na|n/a|nil|unknown|anonymous|""|[0-]+)"
+PLACEHOLDER = r"(?i)(-|null|none|undefined|nan|na|n/a|nil|unknown|anonymous|" "|[0-]+)"
 
 
 def plain_name(name: str) -> str:

@@ -1,0 +1,59 @@
+"""Try a TOML on the first lines of a log, and write what would become of them. Lands nothing and writes no table.
+
+    python -m pipeline.jobs check_source --source shop.toml --report REPORT.json [--lines 10000] PATH...
+
+The job of `throughline source check` and `source new`. Lines are read, parsed and validated by the functions of `land`
+and `clean`. Fails when the TOML or one of its expressions is invalid, or when a file cannot be read.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import exit_with_message
+from pipeline.landing.formats import LINES, read_batches
+from pipeline.landing.staging import input_files, sort_files
+from pipeline.settings import load_settings
+from pipeline.sources.schema import Source, load_source, source_file
+from pipeline.transforms.canonical import check_expressions, check_items
+from pipeline.transforms.trial import trial
+from pipeline.warehouse.session import open_session
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="check_source", description=__doc__)
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--report", type=Path, required=True)
+    parser.add_argument("--lines", type=int, default=10_000)
+    parser.add_argument("paths", nargs="+", type=Path)
+    parsed = parser.parse_args(arguments)
+
+    toml = source_file(parsed.source)
+    source = load_source(toml)
+    logs = sort_files(input_files(parsed.paths), source).logs
+    settings = load_settings()
+    with open_session(settings, "check_source") as spark:
+        check_expressions(spark, source, toml)
+        check_items(spark, source, toml)
+        table = pa.Table.from_batches(first_lines(logs, source, parsed.lines), LINES)
+        lines = spark.createDataFrame(table.append_column("source", pa.array([source.name] * len(table))))
+        parsed.report.write_text(json.dumps(trial(lines, source, settings).as_dict()), encoding="utf-8")
+
+
+def first_lines(logs: Sequence[Path], source: Source, count: int) -> Iterator[pa.RecordBatch]:
+    """Yield the first lines of the files, an equal part of each, `count` in all."""
+    for log in logs:
+        left = -(-count // len(logs))
+        for batch in read_batches(log, log.name, source.reader):
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+            if left <= 0:
+                break
+
+
+if __name__ == "__main__":
+    with exit_with_message():
+        main()

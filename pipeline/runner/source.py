@@ -1,0 +1,154 @@
+"""`throughline source new` and `source check`: guess a TOML, and show what a TOML accepts and refuses."""
+
+import json
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.analyst.render import printable
+from pipeline.errors import InputError, UsageError
+from pipeline.landing.formats import read_batches
+from pipeline.landing.staging import input_files
+from pipeline.runner.commands import job_command
+from pipeline.runner.run import prepare_environment, run_all
+from pipeline.sources.guess import Guess, guess
+from pipeline.sources.headerless import name_columns
+from pipeline.sources.schema import Reader, load_source, source_file
+from pipeline.sources.sniff import sniff_lines, sniff_parquet
+from pipeline.sources.toml_text import source_name, toml_text
+
+LINES_GUESSED, LINES_CHECKED = 100_000, 10_000
+LEAST_ACCEPTED = 0.8  # as the gate of `audit` demands
+SHOWN = 100  # characters of a line
+Report = Mapping[str, Any]
+
+
+def new_source(paths: Sequence[Path], name: str | None, output: Path | None, force: bool, console: Console) -> None:
+    """Guess the TOML of a log, write it, and try it on the first lines.
+
+    Raises InputError if a key is not sure, or if the TOML accepts too few lines; the TOML is written all the same.
+    Raises UsageError if the file exists and `force` is off.
+    """
+    files = input_files(paths)
+    name = name or source_name(files[0])
+    output = output or Path(f"{name}.toml")
+    if output.exists() and not force:
+        raise UsageError(f"{output} exists already: add --force to replace it, or choose another file with -o")
+    made = guess_files(files)
+    named = shlex.join(str(path) for path in paths)
+    output.write_text(toml_text(made, name, named), encoding="utf-8")
+    _print_guess(made, console)
+    console.print(f"wrote {output}", soft_wrap=True)
+    if made.doubts:
+        lines = "".join(f"\n  {doubt.key}: {doubt.found}" for doubt in made.doubts)
+        raise InputError(
+            f"{output} is not complete, since the log does not say enough:{lines}\n"
+            f"  choose among the lines that are marked NOT SURE, then run: throughline source check {output} {named}"
+        )
+    check_source(output, paths, console)
+    console.print(
+        f"Next: throughline land --source {output} {named}, then throughline run --from FIRST_DAY --to LAST_DAY; "
+        f"or both in a new home: make demo LOG=... SOURCE={output}",
+        soft_wrap=True,
+    )
+
+
+def check_source(source: str | Path, paths: Sequence[Path], console: Console) -> None:
+    """Show what a TOML accepts and refuses of the first lines of a log. Nothing lands.
+
+    Raises InputError if it refuses more than the gate of a night allows.
+    """
+    toml = source_file(str(source))
+    load_source(toml)
+    settings = prepare_environment(console)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        options = ("--source", str(toml), "--report", str(report), "--lines", str(LINES_CHECKED))
+        run_all([job_command("check_source", *options, *map(str, paths))], settings, console, "check_source")
+        found: Report = json.loads(report.read_text(encoding="utf-8"))
+    print_report(found, console)
+    considered = found["lines"] - found["excluded"]
+    if found["accepted"] < LEAST_ACCEPTED * considered or not found["accepted"]:
+        raise InputError(
+            f"{toml} accepts {found['accepted']:,} of {considered:,} lines: a night needs {LEAST_ACCEPTED:.0%}, not "
+            f"counting lines that [reject_when] excludes; correct the keys that the reasons above name"
+        )
+
+
+def guess_files(files: Sequence[Path]) -> Guess:
+    """Guess the TOML of files by their first lines. Raises InputError if their format is not known."""
+    parquet = [file for file in files if _begins_with(file, b"PAR1")]
+    if parquet and len(parquet) < len(files):
+        raise InputError(f"{files[0]}: some files are Parquet and some are not; look at one kind at a time")
+    if parquet:
+        return guess(sniff_parquet(files, LINES_GUESSED))
+    part = max(1_000, LINES_GUESSED // len(files))
+    layout = sniff_lines({file.name: _first_texts(file, part) for file in files[: LINES_GUESSED // 1_000]})
+    return guess(*name_columns(layout)) if layout.is_headerless else guess(layout)
+
+
+def _begins_with(file: Path, magic: bytes) -> bool:
+    with file.open("rb") as content:
+        return content.read(len(magic)) == magic
+
+
+def _first_texts(file: Path, count: int) -> list[str]:
+    texts: list[str] = []
+    for batch in read_batches(file, file.name, Reader(format="regex", pattern="(?<line>.*)")):
+        texts += batch["text"].slice(0, count - len(texts)).to_pylist()
+        if len(texts) >= count:
+            break
+    return texts
+
+
+def _print_guess(made: Guess, console: Console) -> None:
+    """Print each choice with the counts that speak for it."""
+    console.print(Text(made.layout.evidence))
+    if made.layout.built_in:
+        console.print(
+            f"the TOML is that of the built-in source {made.layout.built_in}: --source {made.layout.built_in} works too"
+        )
+        return
+    shown = Table("key", "expression", "what speaks for it")
+    for key, choice in made.columns.items():
+        shown.add_row(Text(key), Text(printable(choice.expression, SHOWN)), Text(printable(choice.evidence)))
+    for doubt in made.doubts:
+        shown.add_row(
+            Text(doubt.key, style="bold red"), Text("NOT SURE", style="bold red"), Text(printable(doubt.found))
+        )
+    console.print(shown)
+    types = [
+        f"{value} ({canonical}{f', {count:,}' if count else ''})" for value, canonical, _, count, _ in made.event_types
+    ]
+    console.print(Text(f"event types: {', '.join(types)}"))
+    for note in made.notes:
+        console.print(Text(f"note: {printable(note)}"))
+
+
+def print_report(found: Report, console: Console) -> None:
+    """Print how many lines are accepted and refused, one example a reason, and a summary of the events."""
+    refused = found["lines"] - found["accepted"] - found["excluded"]
+    console.print(
+        Text(
+            f"of the first {found['lines']:,} lines {found['accepted']:,} are accepted, {refused:,} rejected and "
+            f"{found['excluded']:,} excluded by [reject_when]",
+            style="bold",
+        )
+    )
+    if found["reasons"]:
+        shown = Table("reason", "lines", "what was found", "example")
+        for row in found["reasons"]:
+            place = f"{row['file']}:{row['line']}  {printable(row['text'], SHOWN)}"
+            shown.add_row(Text(row["reason"]), f"{row['lines']:,}", Text(printable(row["detail"], SHOWN)), Text(place))
+        console.print(shown)
+    types = ", ".join(f"{row['event_type']} {row['events']:,}" for row in found["event_types"])
+    tags = ", ".join(f"{printable(row['tag'], 40)} {row['events']:,}" for row in found["tags"]) or "none"
+    days = f"{found['days']:,} days from {found['first_day']} to {found['last_day']}" if found["days"] else "no days"
+    console.print(Text(f"{found['events']:,} events of {found['users']:,} users on {found['items']:,} items, {days}"))
+    console.print(Text(f"event types: {types or 'none'}\ntags: {tags}; {found['without_tags']:,} events have none"))
