@@ -109,7 +109,7 @@ def _first_texts(file: Path, count: int) -> list[str]:
 
 def _print_guess(made: Guess, console: Console) -> None:
     """Print each choice with the counts that speak for it."""
-    console.print(Text(made.layout.evidence))
+    console.print(Text(made.layout.evidence), soft_wrap=True)
     if made.layout.built_in:
         console.print(
             f"the TOML is that of the built-in source {made.layout.built_in}: --source {made.layout.built_in} works too"
@@ -126,9 +126,10 @@ def _print_guess(made: Guess, console: Console) -> None:
     types = [
         f"{value} ({canonical}{f', {count:,}' if count else ''})" for value, canonical, _, count, _ in made.event_types
     ]
-    console.print(Text(f"event types: {', '.join(types)}"))
+    if types:
+        console.print(Text(f"event types: {', '.join(types)}"), soft_wrap=True)
     for note in made.notes:
-        console.print(Text(f"note: {printable(note)}"))
+        console.print(Text(f"note: {printable(note)}"), soft_wrap=True)
 
 
 def print_report(found: Report, console: Console) -> None:
@@ -139,7 +140,8 @@ def print_report(found: Report, console: Console) -> None:
             f"of the first {found['lines']:,} lines {found['accepted']:,} are accepted, {refused:,} rejected and "
             f"{found['excluded']:,} excluded by [reject_when]",
             style="bold",
-        )
+        ),
+        soft_wrap=True,
     )
     if found["reasons"]:
         shown = Table("reason", "lines", "what was found", "example")
@@ -149,6 +151,12 @@ def print_report(found: Report, console: Console) -> None:
         console.print(shown)
     types = ", ".join(f"{row['event_type']} {row['events']:,}" for row in found["event_types"])
     tags = ", ".join(f"{printable(row['tag'], 40)} {row['events']:,}" for row in found["tags"]) or "none"
-    days = f"{found['days']:,} days from {found['first_day']} to {found['last_day']}" if found["days"] else "no days"
-    console.print(Text(f"{found['events']:,} events of {found['users']:,} users on {found['items']:,} items, {days}"))
-    console.print(Text(f"event types: {types or 'none'}\ntags: {tags}; {found['without_tags']:,} events have none"))
+    days = (
+        f"from {found['first_day']} to {found['last_day']}, on days: {found['days']:,}" if found["days"] else "no days"
+    )
+    lines = (
+        f"events: {found['events']:,}, users: {found['users']:,}, items: {found['items']:,}, {days}",
+        f"event types: {types or 'none'}",
+        f"tags: {tags}; events without a tag: {found['without_tags']:,}",
+    )
+    console.print(Text("\n".join(lines)), soft_wrap=True)

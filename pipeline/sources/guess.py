@@ -66,6 +66,8 @@ class Guess:
 def guess(layout: Layout, doubts: Sequence[Doubt] = ()) -> Guess:
     """Choose the columns of a log. doubts: those that naming its columns has left."""
     made = Guess(layout, doubts=list(doubts))
+    if layout.built_in:
+        return made
     _choose_people(made)
     _choose_times(made)
     _choose_items(made)
@@ -147,6 +149,8 @@ def _choose_people(made: Guess) -> None:
         ]
         made.columns.pop("device_id", None)
         made.doubts.append(Doubt("device_id", without, alternatives))
+        nobody = " AND ".join(f"{one.sql} IS NULL" for one in known)
+        made.notes.append(f'lines without an id can be excluded by a rule of [reject_when], such as no_id = "{nobody}"')
 
 
 def _choose_times(made: Guess) -> None:

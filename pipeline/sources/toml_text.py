@@ -26,6 +26,7 @@ def toml_text(guess: Guess, name: str, files: str) -> str:
         reader=reader_keys(guess),
         columns=guess.columns,
         doubts=guess.doubts,
+        notes=guess.notes,
         unfold=guess.unfold,
         reject_when=guess.reject_when,
         event_types=guess.event_types,

@@ -47,7 +47,7 @@ def declared_schema(statement: str) -> "StructType":
     """Return the columns of a CREATE TABLE statement of `sql/ddl`, as Spark's own parser reads them."""
     from pyspark.sql.types import StructType
 
-    columns = re.search(r"\((.*)\)\s*USING", statement, re.DOTALL)
+    columns = re.search(r"CREATE TABLE[^(]*\((.*)\)\s*USING", statement, re.DOTALL)
     assert columns, "a file of sql/ddl is CREATE TABLE name (columns) USING iceberg"
     declared = StructType.fromDDL(columns[1])
     assert isinstance(declared, StructType)

@@ -20,6 +20,7 @@ CREATE TABLE interest.notes (
 ) USING iceberg PARTITIONED BY (day)
 """
 NEW = """
+-- One row per note. The key is (day, author).
 CREATE TABLE IF NOT EXISTS interest.notes (
     day    DATE   NOT NULL COMMENT 'day of the note',
     author STRING NOT NULL COMMENT 'the user''s pseudonym, "hex"',
