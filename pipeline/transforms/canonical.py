@@ -10,6 +10,8 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import SourceError
 from pipeline.sources.schema import EventType, Reader, Source
+from pipeline.transforms.clocks import EARLIEST, LATEST, in_calendar, is_in_future, never_after_receipt, with_event_time
+from pipeline.transforms.expressions import expression
 from pipeline.transforms.identity import id_text, without_placeholders
 from pipeline.transforms.parse import OWN_COLUMNS, parse_lines
 
@@ -34,7 +36,6 @@ TYPES = {
     "sequence": "bigint",
 }
 IDS_WITH_PLACEHOLDERS = ("event_id", "user_id", "device_id", "session_id")
-EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside comes from a broken clock
 
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
@@ -53,13 +54,14 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
         # The id is that of the line: each of its events needs its own.
         number = F.when(F.col("__part") > 1, F.concat(F.lit("#"), "__part")).otherwise("")
         columns["event_id"] = F.concat(columns["event_id"], number).alias("event_id")
-    rule = F.coalesce(F.lit(None), *[F.when(F.expr(when), code) for code, when in source.reject_when.items()])
+    rule = F.coalesce(F.lit(None), *[F.when(expression(when), code) for code, when in source.reject_when.items()])
     of_source = {
         "user_space": source.user_space,
         "item_space": source.item_space,
         "tolerance_micros": round(source.copies.tolerance_minutes * 60e6),
     }
-    return _with_event_time(
+    times = (source.columns.created_at, source.columns.sent_at, source.columns.received_at)
+    return with_event_time(
         parsed.select(
             *own,
             F.col("__part").alias("part"),
@@ -67,7 +69,8 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
             rule.cast("string").alias("rule"),
             *columns.values(),
             *[F.lit(value).alias(name) for name, value in of_source.items()],
-        )
+        ),
+        has_all_times=all(times),
     )
 
 
@@ -75,7 +78,7 @@ def _unfolded(parsed: DataFrame, source: Source) -> DataFrame:
     """Add `__part`, and with `[unfold]` return one row per element of its array, named `each`."""
     if not source.unfold:
         return parsed.withColumn("__part", F.lit(1))
-    elements = F.posexplode_outer(F.expr(source.unfold.each)).alias("__position", "each")
+    elements = F.posexplode_outer(expression(source.unfold.each)).alias("__position", "each")
     part = (F.coalesce("__position", F.lit(0)) + 1).alias("__part")
     return parsed.select("*", elements).select("*", part).drop("__position")
 
@@ -103,7 +106,7 @@ def with_own_day(lines: DataFrame, source: Source) -> DataFrame:
 
 def _with_first(parsed: DataFrame, source: Source) -> DataFrame:
     """Add the first element of `[unfold]` as `each`, whose day is the day of the line."""
-    return parsed.withColumn("each", F.get(F.expr(source.unfold.each), F.lit(0))) if source.unfold else parsed
+    return parsed.withColumn("each", F.get(expression(source.unfold.each), F.lit(0))) if source.unfold else parsed
 
 
 def _reader_of(spark: SparkSession, source: Source, expressions: Sequence[str]) -> Reader:
@@ -147,7 +150,7 @@ def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
     for code, when in source.reject_when.items():
         key = f"{file}: key 'reject_when.{code}' = {when!r}"
         try:
-            kind = parsed.select("__text", F.expr(when).alias("rule")).schema["rule"].dataType.simpleString()
+            kind = parsed.select("__text", expression(when).alias("rule")).schema["rule"].dataType.simpleString()
         except (AnalysisException, ParseException) as error:
             raise SourceError(f"{key}: {_first_line(error)}") from None
         if kind != "boolean":
@@ -165,21 +168,22 @@ def check_items(spark: SparkSession, source: Source, file: Path) -> None:
         return
     parsed = parse_lines(spark.createDataFrame([], "text string, header string"), source.items.reader)
     for name in ("item_id", "title", "tags", "content", "updated_at"):
-        expression = getattr(source.items, name)
+        text = getattr(source.items, name)
         try:
-            _analyze(parsed.select("__text", F.expr(expression or "NULL")))
+            _analyze(parsed.select("__text", expression(text or "NULL")))
         except (AnalysisException, ParseException) as error:
-            raise SourceError(f"{file}: key 'items.{name}' = {expression!r}: {_first_line(error)}") from None
+            raise SourceError(f"{file}: key 'items.{name}' = {text!r}: {_first_line(error)}") from None
 
 
 def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_days: int) -> DataFrame:
     """Add `reason` and `detail` (null if the line is accepted) and `weight`; make the event type canonical.
 
+    An event_at after received_at becomes received_at; farther than `future_days`, the line is rejected.
+
     canonical: as `canonical_lines` returns it.
     """
     known_type = F.create_map(*[F.lit(text) for name, kind in event_types.items() for text in (name, kind.canonical)])
     weight = F.create_map(*[F.lit(part) for name, kind in event_types.items() for part in (name, kind.weight)])
-    is_future = F.to_date("event_at") > F.date_add("arrival_day", future_days)
     rules = [
         ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
         (F.col("rule"), F.col("rule").isNotNull(),
@@ -189,53 +193,36 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
         ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),
         ("unknown_event_type", known_type[F.col("event_type")].isNull(),
          F.concat(F.lit("event type "), F.col("event_type"), F.lit(" is not in [event_types] of the TOML"))),
-        ("event_in_future", is_future,
-         F.concat(F.lit("event_at "), F.col("event_at"), F.lit(" lies after its arrival day "), F.col("arrival_day"))),
+        ("event_in_future", is_in_future(future_days),
+         F.concat(F.lit("event_at "), F.col("event_at"), F.lit(" lies after its day of receipt "),
+                  F.coalesce(F.to_date("received_at"), "arrival_day"))),
     ]  # fmt: skip
     reason, detail = F.lit(None).cast("string"), F.lit(None).cast("string")
     for code, is_broken, explanation in reversed(rules):
         reason = F.when(is_broken, code).otherwise(reason)
         detail = F.when(is_broken, explanation).otherwise(detail)
-    rated = canonical.withColumns({"reason": reason, "detail": detail})
+    rated = never_after_receipt(canonical, future_days).withColumns({"reason": reason, "detail": detail})
     return rated.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
 
 
 def _column(source: Source, name: str) -> Column:
-    expression = getattr(source.columns, name)
-    if not expression:
+    text = getattr(source.columns, name)
+    if not text:
         column = F.lit(None).cast(TYPES[name])
     elif name in IDS_WITH_PLACEHOLDERS:
-        column = without_placeholders(id_text(F.expr(expression)), source.identity)
+        column = without_placeholders(id_text(expression(text)), source.identity)
     elif name == "item_id":
-        column = id_text(F.expr(expression))
+        column = id_text(expression(text))
     else:
-        column = F.expr(expression).cast(TYPES[name])
+        column = expression(text).cast(TYPES[name])
     if TYPES[name] == "string":
         column = F.nullif(F.trim(column), F.lit(""))
     if TYPES[name] == "timestamp":
-        column = _plausible(column)
+        column = in_calendar(column)
     if name == "tags":
         trimmed = F.transform(column, lambda tag: F.trim(tag))
         column = F.coalesce(F.array_distinct(F.filter(trimmed, lambda tag: tag != "")), F.array().cast("array<string>"))
     return column.alias(name)
-
-
-def _with_event_time(canonical: DataFrame) -> DataFrame:
-    """Correct the clock of the device: event time = received - (sent - created), if all three are known."""
-    micros = F.unix_micros("received_at") - (F.unix_micros("sent_at") - F.unix_micros("created_at"))
-    corrected = F.timestamp_micros(micros)
-    plausible = _plausible(corrected)
-    seconds = (F.unix_micros("received_at") - F.unix_micros("sent_at")) / 1e6
-    return canonical.withColumns(
-        {
-            "event_at": F.when(corrected.isNotNull(), plausible).otherwise(F.coalesce("event_at", "created_at")),
-            "clock_correction_seconds": F.when(corrected.isNotNull(), seconds),
-        }
-    )
-
-
-def _plausible(time: Column) -> Column:
-    return F.when(time.between(F.lit(EARLIEST).cast("timestamp"), F.lit(LATEST).cast("timestamp")), time)
 
 
 def _first_line(error: Exception) -> str:

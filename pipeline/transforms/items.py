@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Items
+from pipeline.transforms.expressions import expression
 from pipeline.transforms.identity import id_text
 from pipeline.transforms.parse import parse_lines
 from pipeline.transforms.sessions import IN_ORDER
@@ -18,12 +19,12 @@ def catalogue(lines: DataFrame, items: Items, space: str) -> DataFrame:
     """
     parsed = parse_lines(lines.withColumnRenamed("file_order", "arrival_day"), items.reader).where("__problem IS NULL")
     none = "CAST(NULL AS STRING)"
-    tags = F.expr(items.tags or none).cast("array<string>") if items.tags else F.array().cast("array<string>")
-    content = F.expr(items.content).cast("array<float>") if items.content else F.array().cast("array<float>")
-    updated_at = F.expr(items.updated_at or none).cast("timestamp")
+    tags = expression(items.tags or none).cast("array<string>") if items.tags else F.array().cast("array<string>")
+    content = expression(items.content).cast("array<float>") if items.content else F.array().cast("array<float>")
+    updated_at = expression(items.updated_at or none).cast("timestamp")
     records = parsed.select(
-        id_text(F.expr(items.item_id)).alias("item_id"),
-        F.expr(items.title or none).alias("title"),
+        id_text(expression(items.item_id)).alias("item_id"),
+        expression(items.title or none).alias("title"),
         F.coalesce(
             F.array_distinct(F.filter(tags, lambda tag: F.trim(tag) != "")), F.array().cast("array<string>")
         ).alias("tags"),

@@ -188,10 +188,113 @@ def test_the_clock_of_the_device_is_corrected_where_all_three_times_are_known(ro
     ]
     rows = rows_of(toml, texts)
     assert [row.event_at and utc(row.event_at) for row in rows] == [
-        "2026-01-05T12:00:00", "2026-01-05T15:00:00", "2026-01-05T15:00:00", None,
+        "2026-01-05T12:00:00", "2026-01-05T15:00:00", "2026-01-05T12:00:10.500000", None,
     ]  # fmt: skip
-    assert [row.clock_correction_seconds for row in rows] == [-10800.0, None, None, None]
+    assert [row.clock_correction_seconds for row in rows] == [-10800.0, None, -10789.5, None]
     assert [row.reason for row in rows] == [None, None, None, "missing_event_at"]
+
+
+ALL_TIMES = JSON.replace(
+    "event_at = ", 'sent_at = "to_timestamp(sent)"\nreceived_at = "to_timestamp(received)"\ncreated_at = '
+)
+
+
+def clocks(rows: list[Any]) -> list[tuple[str, float | None]]:
+    """Return time and correction of events."""
+    return [(utc(row.event_at), row.clock_correction_seconds) for row in rows]
+
+
+def test_an_event_created_after_it_was_sent_is_not_corrected(rows_of: Validate) -> None:
+    """The stamp sent_at is of an earlier batch: received - (sent - created) would lie days in the future."""
+    stale, received = "2025-12-22T10:00:00Z", "2026-01-05T12:00:01Z"
+    texts = [
+        line(at="2026-01-05T12:00:00Z", sent=stale, received=received),
+        line(at="2025-12-22T09:59:00Z", sent=stale, received=received),
+        line(user="v", at="2026-01-05T11:00:00.5Z", sent="2026-01-05T11:00:00Z", received=received),
+        line(user="v", at="2026-01-05T10:59:00Z", sent="2026-01-05T11:00:00Z", received=received),
+    ]
+    rows = rows_of(ALL_TIMES, texts)
+    assert clocks(rows) == [
+        ("2026-01-05T12:00:00", None),
+        ("2025-12-22T09:59:00", None),  # the whole batch has a stale stamp
+        ("2026-01-05T11:00:00.500000", None),
+        ("2026-01-05T11:59:01", 3601.0),  # the clock is an hour behind; half a second is no stale stamp
+    ]
+    assert [row.reason for row in rows] == [None] * 4
+
+
+def test_a_batch_has_one_offset_so_its_order_stays(rows_of: Validate) -> None:
+    """Lines of one batch are received at different times: the smallest difference is the nearest to the clock's."""
+    at = {"first": "10:00:00", "second": "10:00:01", "third": "10:00:02"}
+    seconds = {"first": "09", "second": "05", "third": "07"}
+    texts = [
+        line(device=device, user=None, at=f"2026-01-05T{at[name]}Z", sent="2026-01-05T10:00:03Z",
+             received=f"2026-01-05T10:00:{seconds[name]}Z")
+        for device in ("d", "e")
+        for name in at
+        if (device, name) != ("e", "second")
+    ]  # fmt: skip
+    assert clocks(rows_of(ALL_TIMES, texts)) == [
+        ("2026-01-05T10:00:02", 2.0), ("2026-01-05T10:00:03", 2.0), ("2026-01-05T10:00:04", 2.0),
+        ("2026-01-05T10:00:04", 4.0), ("2026-01-05T10:00:06", 4.0),
+    ]  # fmt: skip
+
+
+def test_no_event_lies_after_its_receipt(rows_of: Validate) -> None:
+    """A little after, it is moved to it, and created_at keeps what the device wrote; days after, it is rejected."""
+    toml = JSON.replace("event_at = ", 'received_at = "to_timestamp(received)"\nevent_at = ')
+    received = "2026-01-05T12:00:00Z"
+    texts = [
+        line(at="2026-01-05T12:00:00Z", received=received),
+        line(at="2026-01-06T23:59:59Z", received=received),
+        line(at="2026-01-07T00:00:00Z", received=received),
+    ]
+    rows = rows_of(toml, texts)
+    assert [row.reason for row in rows] == [None, None, "event_in_future"]
+    assert clocks(rows[:2]) == [("2026-01-05T12:00:00", None), ("2026-01-05T12:00:00", -129599.0)]
+    assert [row.created_at and utc(row.created_at) for row in rows[:2]] == [None, "2026-01-06T23:59:59"]
+
+
+EPOCHS = {
+    "1767607200": "2026-01-05T10:00:00",
+    "1767607200.000001": "2026-01-05T10:00:00.000001",
+    "1767607200123": "2026-01-05T10:00:00.123000",
+    "1.767607200123E12": "2026-01-05T10:00:00.123000",
+    "1767607200123457": "2026-01-05T10:00:00.123457",
+    "1767607200123457999": "2026-01-05T10:00:00.123457",
+    "0": None,
+    "17676072001234567890123": None,
+    "1" + "0" * 36: None,
+    "2026-01-05T10:00:00Z": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "epoch(at)",
+        "CASE WHEN at RLIKE '^[0-9]' AND at NOT LIKE '%epoch(at)%' THEN EPOCH (replace(concat(at, ')'), ')')) END",
+        "coalesce(epoch(at), epoch(nullif(at, at)))",
+        "transform(array(at), t -> epoch(t))[0]",
+    ],
+)
+def test_epoch_distinguishes_units_and_keeps_microseconds(expression: str, rows_of: Validate, compiled: None) -> None:
+    toml = JSON.replace("to_timestamp(at)", expression)
+    rows = rows_of(toml, [line(at=at) for at in EPOCHS])
+    assert [row.event_at and utc(row.event_at) for row in rows] == list(EPOCHS.values())
+
+
+def test_epoch_reads_numbers_of_any_type(rows_of: Validate) -> None:
+    toml = JSON.replace("to_timestamp(at)", "coalesce(epoch(number), epoch(more.dwell))")
+    rows = rows_of(toml, [line(number=1767607200123457), line(more={"dwell": 1767607200.25})])
+    assert [utc(row.event_at) for row in rows] == ["2026-01-05T10:00:00.123457", "2026-01-05T10:00:00.250000"]
+
+
+def test_epoch_without_its_parenthesis_is_refused_by_spark(spark, source_of) -> None:
+    source = source_of(JSON.replace("to_timestamp(at)", "epoch(at"))
+    with pytest.raises(SourceError, match=r"columns\.event_at"):
+        check_expressions(spark, source, Path("web.toml"))
 
 
 def test_a_corrected_time_outside_the_calendar_is_null(rows_of: Validate) -> None:
