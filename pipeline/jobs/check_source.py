@@ -8,18 +8,18 @@ and `clean`. Fails when the TOML or one of its expressions is invalid, or when a
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.errors import exit_with_message
-from pipeline.landing.formats import LINES, read_batches
+from pipeline.landing.formats import LINES
 from pipeline.landing.staging import input_files, sort_files
 from pipeline.settings import load_settings
-from pipeline.sources.schema import Source, load_source, source_file
+from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
-from pipeline.transforms.trial import trial
+from pipeline.transforms.trial import first_lines, trial
 from pipeline.warehouse.session import open_session
 
 
@@ -41,17 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = pa.Table.from_batches(first_lines(logs, source, parsed.lines), LINES)
         lines = spark.createDataFrame(table.append_column("source", pa.array([source.name] * len(table))))
         parsed.report.write_text(json.dumps(trial(lines, source, settings).as_dict()), encoding="utf-8")
-
-
-def first_lines(logs: Sequence[Path], source: Source, count: int) -> Iterator[pa.RecordBatch]:
-    """Yield the first lines of the files, an equal part of each, `count` in all."""
-    for log in logs:
-        left = -(-count // len(logs))
-        for batch in read_batches(log, log.name, source.reader):
-            yield batch.slice(0, left)
-            left -= batch.num_rows
-            if left <= 0:
-                break
 
 
 if __name__ == "__main__":

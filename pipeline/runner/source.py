@@ -89,7 +89,7 @@ def guess_files(files: Sequence[Path]) -> Guess:
     if parquet:
         return guess(sniff_parquet(files, LINES_GUESSED))
     part = max(1_000, LINES_GUESSED // len(files))
-    layout = sniff_lines({file.name: _first_texts(file, part) for file in files[: LINES_GUESSED // 1_000]})
+    layout = sniff_lines({str(file): _first_texts(file, part) for file in files[: LINES_GUESSED // 1_000]})
     return guess(*name_columns(layout)) if layout.is_headerless else guess(layout)
 
 

@@ -8,36 +8,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pipeline.sources.choices import Choice, Doubt, by_name, candidates
 from pipeline.sources.column_stats import ColumnStats, quoted
+from pipeline.sources.read_time import read_time
 from pipeline.sources.sniff import Layout
-from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, MONTH_FIRST, TIME_OF_DAY, TimeForm
-from pipeline.sources.vocabulary import COLUMNS, HTTP_METHODS, USERS, meaning_of, plain_name
+from pipeline.sources.times import DAY, TIME_OF_DAY
+from pipeline.sources.vocabulary import HTTP_METHODS, USERS, meaning_of, plain_name
 
 MOST = 0.8  # share of the values that must be as expected
 MOST_TYPES = 60
-GENERIC = {"id", "type", "kind", "name", "date", "content", "at", "key", "page", "action", "time"}
 FOLDER = "array(coalesce(try_url_decode(regexp_extract({x}, '^(?:[a-z]+://[^/]+)?/([^/?.]+)(?:[/?]|$)', 1)), ''))"
 STATIC = (
     "lower(split_part({x}, '?', 1)) RLIKE '[.](css|js|mjs|map|json|xml|txt|ico|png|jpe?g|gif|svg|webp|avif|bmp|xbm|"
     "woff2?|ttf|otf|eot|mp3|mp4|mpe?g|webm|wav)$'"
 )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An expression for a key of [columns], and the counts that speak for it."""
-
-    expression: str
-    evidence: str
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A key of which the log does not say enough: what was found, and the expressions that it could be."""
-
-    key: str
-    found: str
-    alternatives: Sequence[Choice] = ()
 
 
 @dataclass
@@ -73,54 +57,36 @@ def guess(layout: Layout, doubts: Sequence[Doubt] = ()) -> Guess:
     _choose_items(made)
     _choose_event_type(made)
     for key in ("referrer", "user_agent", "dwell_seconds", "consent"):
-        if found := candidates(layout, key):
+        if found := candidates(layout.columns, key):
             cast = {"dwell_seconds": "cast({x} AS DOUBLE)", "consent": "cast({x} AS BOOLEAN)"}.get(key, "{x}")
-            made.columns[key] = _by_name(found[0], cast)
+            made.columns[key] = by_name(found[0], cast)
     for key, choice in made.columns.items():
         why = [text for name, text in layout.named_by.items() if re.search(rf"\b{name}\b", choice.expression)]
         made.columns[key] = Choice(choice.expression, "; ".join(why) or choice.evidence)
-    made.doubts = list({doubt.key: doubt for doubt in reversed(made.doubts)}.values())[::-1]  # the first of a key
+    first_of_key: dict[str, Doubt] = {}
+    for doubt in made.doubts:
+        first_of_key.setdefault(doubt.key, doubt)
+    made.doubts = list(first_of_key.values())
     return made
-
-
-def candidates(layout: Layout, key: str, names: Sequence[str] = ()) -> list[ColumnStats]:
-    """Return the columns with values whose name is one of those of a key, in the order of preference."""
-    wanted = names or COLUMNS[key]
-    usable = [one for one in layout.columns if one.filled and (key in ("item_id", "tags") or not one.in_list)]
-    ranked = [(min((wanted.index(name) for name in _names(column) if name in wanted), default=-1), column)
-              for column in usable]  # fmt: skip
-    return [column for rank, column in sorted(ranked, key=lambda one: one[0]) if rank >= 0]
-
-
-def _names(column: ColumnStats) -> set[str]:
-    """Return the names that a column goes by: of `context.user.id` these are contextuserid and userid, but not id."""
-    last = plain_name(column.path[-1])
-    names = {plain_name("".join(column.path[-2:])), plain_name("".join(column.path))}
-    return names | ({last} if len(column.path) == 1 or last not in GENERIC else set())
-
-
-def _by_name(column: ColumnStats, expression: str = "{x}", more: str = "") -> Choice:
-    counts = f"{column.filled:,} of {column.rows:,} lines have it, {column.distinct:,} different"
-    return Choice(expression.replace("{x}", column.sql), f"{column.name}: {counts}{more}")
 
 
 def _choose_people(made: Guess) -> None:
     layout = made.layout
     for tier in USERS:
-        found = candidates(layout, "user_id", tier)
+        found = candidates(layout.columns, "user_id", tier)
         if len(found) > 1:
-            made.doubts.append(Doubt("user_id", "several columns could be the user", [_by_name(one) for one in found]))
+            made.doubts.append(Doubt("user_id", "several columns could be the user", [by_name(one) for one in found]))
         if found:
             break
     else:
         found = []
     if len(found) == 1:
-        made.columns["user_id"] = _by_name(found[0])
-    devices = candidates(layout, "device_id")
-    addresses, agents = candidates(layout, "ip"), candidates(layout, "user_agent")
+        made.columns["user_id"] = by_name(found[0])
+    devices = candidates(layout.columns, "device_id")
+    addresses, agents = candidates(layout.columns, "ip"), candidates(layout.columns, "user_agent")
     addresses = [one for one in addresses if one.addresses or (one.distinct > 1 and plain_name(one.path[-1]) != "ip")]
     if devices:
-        made.columns["device_id"] = _by_name(devices[0])
+        made.columns["device_id"] = by_name(devices[0])
         if found and found[0].filled < found[0].rows:
             made.joins_devices = len(found) == 1
     elif addresses and agents:
@@ -129,23 +95,21 @@ def _choose_people(made: Guess) -> None:
         made.columns["device_id"] = Choice(f"concat_ws(' ', {parts})", evidence)
     elif addresses and not found:
         more = "; an address is not a person: several people may share it"
-        made.columns["device_id"] = _by_name(addresses[0], more=more)
+        made.columns["device_id"] = by_name(addresses[0], more=more)
     if addresses and addresses[0].share(addresses[0].addresses) >= MOST:
-        made.columns["ip"] = _by_name(addresses[0])
-    sessions = candidates(layout, "session_id")
+        made.columns["ip"] = by_name(addresses[0])
+    sessions = candidates(layout.columns, "session_id")
     if sessions and sessions[0].share(sessions[0].distinct) < 1:
-        made.columns["session_id"] = _by_name(sessions[0])
+        made.columns["session_id"] = by_name(sessions[0])
     if not found and "device_id" not in made.columns:
         others = [one for one in layout.columns if 1 < one.distinct < one.filled and not one.times and not one.in_list]
-        made.doubts.append(
-            Doubt("user_id", "no column names a user or a device", [_by_name(one) for one in others[:6]])
-        )
+        made.doubts.append(Doubt("user_id", "no column names a user or a device", [by_name(one) for one in others[:6]]))
     known = found[:1] + devices[:1]
     if known and max(one.filled for one in known) < MOST * known[0].rows and not addresses:
         counts = ", ".join(f"{one.name} in {one.filled:,}" for one in known)
         without = f"of {known[0].rows:,} lines few name a user or a device: {counts}"
-        alternatives = [_by_name(one) for one in devices[:1]] + [
-            _by_name(one, "concat('session ', {x})", "; a session would stand for a device") for one in sessions[:1]
+        alternatives = [by_name(one) for one in devices[:1]] + [
+            by_name(one, "concat('session ', {x})", "; a session would stand for a device") for one in sessions[:1]
         ]
         made.columns.pop("device_id", None)
         made.doubts.append(Doubt("device_id", without, alternatives))
@@ -156,11 +120,11 @@ def _choose_people(made: Guess) -> None:
 def _choose_times(made: Guess) -> None:
     layout = made.layout
     for key in ("received_at", "created_at", "sent_at"):
-        for column in candidates(layout, key):
+        for column in candidates(layout.columns, key):
             if (choice := read_time(column)) and isinstance(choice, Choice):
                 made.columns[key] = choice
                 break
-    named = candidates(layout, "event_at")
+    named = candidates(layout.columns, "event_at")
     choices = [(one, read_time(one)) for one in named]
     best = next(((one, choice) for one, choice in choices if choice), None)
     if best is None:
@@ -173,7 +137,7 @@ def _choose_times(made: Guess) -> None:
             )
             return
         if days:
-            alternatives = [_by_name(days[0], "to_timestamp({x})", "; all events of a day then have one time")]
+            alternatives = [by_name(days[0], "to_timestamp({x})", "; all events of a day then have one time")]
             made.doubts.append(Doubt("event_at", f"{days[0].name} names days without a time", alternatives))
             return
     if best is None and "created_at" in made.columns:
@@ -195,100 +159,53 @@ def _choose_times(made: Guess) -> None:
         made.columns["event_at"] = choice
 
 
-def read_time(column: ColumnStats) -> Choice | Doubt | None:
-    """Return how to read the times of a column; None if most of its values are no times, or days only."""
-    found = [form for form in FORMS if column.times.get(form.name) and form not in (DAY, TIME_OF_DAY)]
-    count = sum(column.times[form.name] for form in found)
-    if not found or column.share(count) < MOST or column.in_list:
-        return None
-    main = max(found, key=lambda form: column.times[form.name])
-    small = [form for form in found if column.share(column.times[form.name]) < 0.001]
-    found = [form for form in found if form not in small]
-    if AMBIGUOUS in found:
-        return _day_or_month_first(column)
-    counts = ", ".join(f"{column.times[form.name]:,} {form.name}" for form in found)
-    x = column.sql
-    if len(found) == 1:
-        expression = main.expression.replace("{x}", x)
-        note = f"; {main.note.replace('{expression}', expression)}" if main.note else ""
-        return Choice(expression, f"{column.name}: {counts} of {column.filled:,} values{note}")
-    cases = " ".join(_case(form, x) for form in found)
-    return Choice(f"CASE {cases} END", f"{column.name} has several forms: {counts} of {column.filled:,} values")
-
-
-def _case(form: TimeForm, x: str) -> str:
-    """Return the branch of a CASE for one form; numbers of several units differ in their digits."""
-    test = f"{x} RLIKE '^({form.pattern})$'"
-    if form.least is not None:
-        test += f" AND cast({x} AS DOUBLE) BETWEEN {form.least:.0f} AND {form.most:.0f}"
-    return f"WHEN {test} THEN {form.expression.replace('{x}', x)}"
-
-
-def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
-    total = column.times[AMBIGUOUS.name]
-    orders = {DAY_FIRST: column.day_first, MONTH_FIRST: column.month_first}
-    choices = [
-        _by_name(column, expression, f"; the first number is the {'day' if expression == DAY_FIRST else 'month'}")
-        for expression in orders
-    ]
-    if column.day_first and not column.month_first:
-        return Choice(
-            choices[0].expression, f"{column.name}: in {column.day_first:,} of {total:,} the first number is above 12"
-        )
-    if column.month_first and not column.day_first:
-        return Choice(
-            choices[1].expression,
-            f"{column.name}: in {column.month_first:,} of {total:,} the second number is above 12",
-        )
-    example = next((value for value in column.top), "")
-    return Doubt("event_at", f"{column.name} is ambiguous: is {example} day/month or month/day?", choices)
-
-
 def _choose_items(made: Guess) -> None:
     layout = made.layout
-    items, pages, urls = (candidates(layout, key) for key in ("item_id", "page", "url"))
+    items, pages, urls = (candidates(layout.columns, key) for key in ("item_id", "page", "url"))
     if items and items[0].in_list:
         made.unfold = quoted(items[0].path[0])
-        made.columns["item_id"] = _by_name(items[0], _each(items[0]), "; one event for each element of the list")
+        made.columns["item_id"] = by_name(items[0], _each(items[0]), "; one event for each element of the list")
     elif items:
-        made.columns["item_id"] = _by_name(items[0])
+        made.columns["item_id"] = by_name(items[0])
     elif pages:
         decoded = "coalesce(try_url_decode(split_part({x}, '?', 1)), split_part({x}, '?', 1))"
-        made.columns["item_id"] = _by_name(pages[0], decoded, "; the page is the item")
+        made.columns["item_id"] = by_name(pages[0], decoded, "; the page is the item")
     if urls:
-        made.columns["url"] = _by_name(urls[0])
-    topics = [one for one in candidates(layout, "tags") if not one.in_list or quoted(one.path[0]) == made.unfold]
+        made.columns["url"] = by_name(urls[0])
+    topics = [
+        one for one in candidates(layout.columns, "tags") if not one.in_list or quoted(one.path[0]) == made.unfold
+    ]
     if topics:
         made.columns["tags"] = _tags(topics[0])
     elif pages and any("/" in value for value in pages[0].top):
-        made.columns["tags"] = _by_name(pages[0], FOLDER, "; the first folder is the tag")
+        made.columns["tags"] = by_name(pages[0], FOLDER, "; the first folder is the tag")
     elif "item_id" in made.columns:
         made.notes.append("no column names topics: [clusters] makes tags of items of the same sessions")
-    ids = candidates(layout, "event_id")
+    ids = candidates(layout.columns, "event_id")
     if ids and ids[0].filled >= 0.9 * ids[0].rows and ids[0].share(ids[0].distinct) >= 0.5:
-        made.columns["event_id"] = _by_name(ids[0])
+        made.columns["event_id"] = by_name(ids[0])
     elif ids:
         made.notes.append(
             f"{ids[0].name} is not taken for an id of events: {ids[0].distinct:,} different in {ids[0].rows:,}"
         )
-    order = candidates(layout, "sequence")
+    order = candidates(layout.columns, "sequence")
     if order and order[0].share(order[0].integers) >= MOST:
-        made.columns["sequence"] = _by_name(order[0], "cast({x} AS BIGINT)")
+        made.columns["sequence"] = by_name(order[0], "cast({x} AS BIGINT)")
 
 
 def _tags(column: ColumnStats) -> Choice:
     if column.in_list:
-        return _by_name(column, f"array({_each(column)})")
+        return by_name(column, f"array({_each(column)})")
     if column.is_list:
-        return _by_name(column)
+        return by_name(column)
     if column.is_mixed or any(value.startswith("[") for value in column.top):
         both = "CASE WHEN {x} LIKE '[%' THEN from_json({x}, 'ARRAY<STRING>') ELSE split({x}, ',') END"
-        return _by_name(column, both, ", some of them lists")
+        return by_name(column, both, ", some of them lists")
     values = sum(column.top.values())
     for separator in ("|", ";", ","):
         if sum(count for value, count in column.top.items() if separator in value) >= 0.1 * values:
-            return _by_name(column, f"split({{x}}, '[{separator}]')", f", with {separator} between tags")
-    return _by_name(column, "array({x})")
+            return by_name(column, f"split({{x}}, '[{separator}]')", f", with {separator} between tags")
+    return by_name(column, "array({x})")
 
 
 def _each(column: ColumnStats) -> str:
@@ -297,20 +214,22 @@ def _each(column: ColumnStats) -> str:
 
 
 def _choose_event_type(made: Guess) -> None:
-    found = [one for one in candidates(made.layout, "event_type") if one.distinct <= MOST_TYPES and not one.times]
+    found = [
+        one for one in candidates(made.layout.columns, "event_type") if one.distinct <= MOST_TYPES and not one.times
+    ]
     if not found:
         made.columns["event_type"] = Choice("'view'", "no column says what happened: every line counts as a view")
         made.event_types = [("view", "view", 1.0, 0, True)]
         made.notes.append("no column says what happened, so every line counts as a view")
         return
     column = found[0]
-    made.columns["event_type"] = _by_name(column)
+    made.columns["event_type"] = by_name(column)
     if column.integers == column.filled:
         values = ", ".join(sorted(column.top))
         made.columns.pop("event_type")
         made.doubts.append(
             Doubt(
-                "event_type", f"{column.name} has the numbers {values}: name them in [event_types]", [_by_name(column)]
+                "event_type", f"{column.name} has the numbers {values}: name them in [event_types]", [by_name(column)]
             )
         )
     is_http = set(column.top) <= HTTP_METHODS
@@ -329,7 +248,7 @@ def _meaning(value: str, count: int) -> tuple[str, float, int, bool]:
 def _reject_requests(made: Guess, method: ColumnStats) -> None:
     """Exclude the requests of a web server that show no page."""
     layout = made.layout
-    if status := candidates(layout, "status"):
+    if status := candidates(layout.columns, "status"):
         x, top = status[0].sql, status[0].top
         errors = sum(count for value, count in top.items() if value >= "4")
         redirects = sum(count for value, count in top.items() if value in ("301", "302", "303", "307", "308"))
@@ -339,7 +258,7 @@ def _reject_requests(made: Guess, method: ColumnStats) -> None:
         )
     others = method.filled - sum(method.top.get(name, 0) for name in ("GET", "POST"))
     made.reject_when["other_method"] = Choice(f"{method.sql} NOT IN ('GET', 'POST')", f"{others:,} lines")
-    if pages := candidates(layout, "page"):
+    if pages := candidates(layout.columns, "page"):
         made.reject_when["static_asset"] = Choice(STATIC.replace("{x}", pages[0].sql), "files that a page loads")
 
 

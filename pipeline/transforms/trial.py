@@ -1,12 +1,16 @@
 """What a TOML makes of the first lines of a log, before anything lands."""
 
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.landing.formats import read_batches
 from pipeline.settings import Settings
 from pipeline.sources.schema import REASONS, Source
 from pipeline.transforms.canonical import with_own_day
@@ -79,3 +83,14 @@ def trial(lines: DataFrame, source: Source, settings: Settings) -> Trial:
         tags=[row.asDict() for row in tagged.orderBy(F.desc("events"), "tag").limit(10).collect()],
         **counts.asDict(),
     )
+
+
+def first_lines(logs: Sequence[Path], source: Source, count: int) -> Iterator[pa.RecordBatch]:
+    """Yield the first lines of the files, an equal part of each, `count` in all."""
+    for log in logs:
+        left = -(-count // len(logs))
+        for batch in read_batches(log, log.name, source.reader):
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+            if left <= 0:
+                break

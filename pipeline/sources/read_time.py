@@ -1,0 +1,57 @@
+"""How to read the times of a column, by the forms that its values have."""
+
+from pipeline.sources.choices import Choice, Doubt, by_name
+from pipeline.sources.column_stats import ColumnStats
+from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, MONTH_FIRST, TIME_OF_DAY, TimeForm
+
+MOST = 0.8  # share of the values that must be times
+FEW = 0.001  # a form of fewer values is an accident
+
+
+def read_time(column: ColumnStats) -> Choice | Doubt | None:
+    """Return how to read the times of a column; None if most of its values are no times, or days only."""
+    found = [form for form in FORMS if column.times.get(form.name) and form not in (DAY, TIME_OF_DAY)]
+    count = sum(column.times[form.name] for form in found)
+    if not found or column.share(count) < MOST or column.in_list:
+        return None
+    main = max(found, key=lambda form: column.times[form.name])
+    small = [form for form in found if column.share(column.times[form.name]) < FEW]
+    found = [form for form in found if form not in small]
+    if AMBIGUOUS in found:
+        return _day_or_month_first(column)
+    counts = ", ".join(f"{column.times[form.name]:,} {form.name}" for form in found)
+    x = column.sql
+    if len(found) == 1:
+        expression = main.expression.replace("{x}", x)
+        note = f"; {main.note.replace('{expression}', expression)}" if main.note else ""
+        return Choice(expression, f"{column.name}: {counts} of {column.filled:,} values{note}")
+    cases = " ".join(_case(form, x) for form in found)
+    return Choice(f"CASE {cases} END", f"{column.name} has several forms: {counts} of {column.filled:,} values")
+
+
+def _case(form: TimeForm, x: str) -> str:
+    """Return the branch of a CASE for one form; numbers of several units differ in their digits."""
+    test = f"{x} RLIKE '^({form.pattern})$'"
+    if form.least is not None:
+        test += f" AND cast({x} AS DOUBLE) BETWEEN {form.least:.0f} AND {form.most:.0f}"
+    return f"WHEN {test} THEN {form.expression.replace('{x}', x)}"
+
+
+def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
+    total = column.times[AMBIGUOUS.name]
+    orders = {DAY_FIRST: column.day_first, MONTH_FIRST: column.month_first}
+    choices = [
+        by_name(column, expression, f"; the first number is the {'day' if expression == DAY_FIRST else 'month'}")
+        for expression in orders
+    ]
+    if column.day_first and not column.month_first:
+        return Choice(
+            choices[0].expression, f"{column.name}: in {column.day_first:,} of {total:,} the first number is above 12"
+        )
+    if column.month_first and not column.day_first:
+        return Choice(
+            choices[1].expression,
+            f"{column.name}: in {column.month_first:,} of {total:,} the second number is above 12",
+        )
+    example = next((value for value in column.top), "")
+    return Doubt("event_at", f"{column.name} is ambiguous: is {example} day/month or month/day?", choices)

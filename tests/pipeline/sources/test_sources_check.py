@@ -1,0 +1,216 @@
+"""`source check` and `source new`: what they show, write and refuse. The job itself runs here in the tests' Spark."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import functions as F
+from rich.console import Console
+
+import pipeline.runner.source as commands
+from pipeline.errors import InputError, UsageError
+from pipeline.landing.formats import LINES
+from pipeline.runner.source import guess_files
+from pipeline.settings import Settings
+from pipeline.sources.schema import Source, load_source
+from pipeline.sources.toml_text import toml_text
+from pipeline.transforms.clean import validate
+from pipeline.transforms.trial import Trial, first_lines, trial
+
+TOML = """
+name = "shop"
+[reader]
+format = "csv"
+header = true
+columns = ["user", "time", "type", "item", "topics"]
+[columns]
+user_id = "user"
+event_at = "to_timestamp(time)"
+event_type = "type"
+item_id = "item"
+tags = "split(topics, '[|]')"
+[reject_when]
+heartbeat = "type = 'heartbeat'"
+[event_types.view]
+as = "view"
+[event_types.buy]
+as = "purchase"
+"""
+LOG = """user,time,type,item,topics
+u1,2026-03-01T10:00:00Z,view,a,garden|photo
+u1,2026-03-02T10:00:00Z,buy,a,garden
+u2,2026-03-02T11:00:00Z,view,b,
+u2,soon,view,b,
+u3,2026-03-02T11:00:00Z,wish,b,
+u3,2026-03-02T11:00:00Z,wish,c,
+,2026-03-02T11:00:00Z,view,c,
+u1,2026-03-02T11:00:00Z,heartbeat,,
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Source:
+    """The source `shop`; its log lies in log.csv."""
+    (tmp_path / "log.csv").write_text(LOG)
+    (tmp_path / "shop.toml").write_text(TOML)
+    return load_source(tmp_path / "shop.toml")
+
+
+@pytest.fixture
+def lines_of(spark: Any) -> Callable[..., Any]:
+    """Return the function that reads the first lines of files as the job does."""
+
+    def read(source: Source, *files: Path, count: int = 10_000) -> Any:
+        table = pa.Table.from_batches(first_lines(files, source, count), LINES)
+        return spark.createDataFrame(table.append_column("source", pa.array([source.name] * len(table))))
+
+    return read
+
+
+@pytest.fixture
+def tried(shop: Source, lines_of: Any, tmp_path: Path) -> Trial:
+    return trial(lines_of(shop, tmp_path / "log.csv"), shop, Settings(home=tmp_path))
+
+
+def test_lines_are_counted_by_outcome_with_one_example_a_reason(tried: Trial) -> None:
+    assert (tried.lines, tried.accepted, tried.excluded) == (8, 3, 1)
+    reasons = {row["reason"]: (row["lines"], row["line"], row["is_excluded"]) for row in tried.reasons}
+    assert reasons == {
+        "unknown_event_type": (2, 6, False), "heartbeat": (1, 9, True), "missing_event_at": (1, 5, False),
+        "missing_user": (1, 8, False),
+    }  # fmt: skip
+    assert tried.reasons[0]["reason"] == "unknown_event_type"
+    assert tried.reasons[0]["text"] == "u3,2026-03-02T11:00:00Z,wish,b,"
+    assert "wish" in tried.reasons[0]["detail"] and tried.reasons[0]["file"] == "log.csv"
+
+
+def test_the_accepted_events_are_summarized(tried: Trial) -> None:
+    assert (tried.events, tried.users, tried.items, tried.without_tags) == (3, 2, 2, 1)
+    assert (tried.first_day, tried.last_day, tried.days) == ("2026-03-01", "2026-03-02", 2)
+    assert tried.event_types == [{"event_type": "view", "events": 2}, {"event_type": "purchase", "events": 1}]
+    assert tried.tags == [{"tag": "garden", "events": 2}, {"tag": "photo", "events": 1}]
+
+
+def test_a_trial_refuses_what_clean_refuses(shop: Source, lines_of: Any, tmp_path: Path, tried: Trial) -> None:
+    landed = lines_of(shop, tmp_path / "log.csv").withColumn("arrival_day", F.lit(date(2026, 3, 2)))
+    validated = validate(landed, shop, b"key", Settings(home=tmp_path))
+    by_clean = {
+        row.reason: row["count"] for row in validated.where("reason IS NOT NULL").groupBy("reason").count().collect()
+    }
+    assert {row["reason"]: row["lines"] for row in tried.reasons} == by_clean
+
+
+def test_each_file_gives_its_part_of_the_lines(shop: Source, lines_of: Any, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text(LOG)
+    found = lines_of(shop, tmp_path / "log.csv", tmp_path / "other.csv", count=4).collect()
+    assert [(row.file, row.line) for row in found] == [
+        (file, line) for file in ("log.csv", "other.csv") for line in (2, 3)
+    ]
+
+
+@pytest.fixture
+def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Return a function that runs a command with a report in the place of the job, and returns what was printed."""
+    out = io.StringIO()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "prepare_environment", lambda console: None)
+
+    def run(command: Callable[..., None], *arguments: Any, report: dict[str, Any]) -> str:
+        def run_all(jobs: Any, *rest: Any) -> None:
+            [job] = jobs
+            assert job.words[:2] == ("--source", "shop.toml")
+            Path(job.words[job.words.index("--report") + 1]).write_text(json.dumps(report))
+
+        monkeypatch.setattr(commands, "run_all", run_all)
+        try:
+            command(*arguments, Console(file=out, width=200, color_system=None))
+        except InputError as error:
+            out.write(f"refused: {error}")
+        return out.getvalue()
+
+    return run
+
+
+def report_of(accepted: int, lines: int = 10, excluded: int = 0) -> dict[str, Any]:
+    row = {"reason": "unparsable", "lines": lines - accepted, "detail": "no JSON", "file": "log.csv", "line": 4}
+    return {
+        "lines": lines, "accepted": accepted, "excluded": excluded, "events": accepted, "users": 2, "items": 3,
+        "first_day": "2026-03-01", "last_day": "2026-03-02", "days": 2, "without_tags": 1,
+        "reasons": [{**row, "text": "[red]\x1b[31m", "is_excluded": False}],
+        "event_types": [{"event_type": "view", "events": accepted}], "tags": [{"tag": "garden", "events": 3}],
+    }  # fmt: skip
+
+
+def test_a_check_shows_what_is_accepted_and_refused(shop: Source, printed: Any) -> None:
+    text = printed(commands.check_source, "shop.toml", [Path("log.csv")], report=report_of(8))
+    assert "of the first 10 lines 8 are accepted, 2 rejected and 0 excluded by [reject_when]" in text
+    assert "log.csv:4  [red]\\x1b[31m" in text and "no JSON" in text
+    assert "events: 8, users: 2, items: 3, from 2026-03-01 to 2026-03-02, on days: 2" in text
+    assert "tags: garden 3; events without a tag: 1" in text and "refused" not in text
+
+
+@pytest.mark.parametrize(
+    ("report", "message"),
+    [
+        (report_of(7), "refused: shop.toml accepts 7 of 10 lines: a night needs 80%"),
+        (report_of(4, excluded=5), ""),
+        (report_of(0, excluded=10), "accepts 0 of 0 lines"),
+    ],
+)
+def test_a_check_fails_where_a_night_would(shop: Source, printed: Any, report: dict[str, Any], message: str) -> None:
+    text = printed(commands.check_source, "shop.toml", [Path("log.csv")], report=report)
+    assert (message in text) if message else ("refused" not in text)
+
+
+def test_new_writes_a_toml_and_tries_it(shop: Source, printed: Any, tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").unlink()
+    text = printed(commands.new_source, [Path("log.csv")], "shop", None, False, report=report_of(9))
+    assert "user_id" in text and "user: 7 of 8 lines have it, 3 different" in text
+    assert "of the first 10 lines 9 are accepted" in text
+    assert "Next: throughline land --source shop.toml log.csv" in text
+    assert load_source(tmp_path / "shop.toml").name == "shop"
+
+
+def test_new_replaces_no_file_unless_forced(shop: Source, printed: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"shop\.toml exists already: add --force to replace it"):
+        printed(commands.new_source, [Path("log.csv")], "shop", None, False, report={})
+    assert (tmp_path / "shop.toml").read_text() == TOML
+    printed(commands.new_source, [Path("log.csv")], "shop", None, True, report=report_of(9))
+    assert (tmp_path / "shop.toml").read_text() != TOML
+
+
+def test_new_writes_what_it_is_not_sure_of_as_comments_and_fails(printed: Any, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("17,4711,view,1772359200\n18,4712,view,1772359260\n")
+    text = printed(commands.new_source, [Path("log.csv")], None, Path("own.toml"), False, report={})
+    assert "wrote own.toml" in text
+    assert (
+        "refused: own.toml is not complete, since the log does not say enough:\n  user_id: the log has no header"
+        in text
+    )
+    assert "then run: throughline source check own.toml log.csv" in text
+    assert '#user_id = "column_1"' in (tmp_path / "own.toml").read_text()
+
+
+def test_a_guessed_toml_accepts_its_log(spark: Any, lines_of: Any, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(LOG)
+    (tmp_path / "guessed.toml").write_text(toml_text(guess_files([tmp_path / "log.csv"]), "shop", "log.csv"))
+    source = load_source(tmp_path / "guessed.toml")
+    found = trial(lines_of(source, tmp_path / "log.csv"), source, Settings(home=tmp_path))
+    assert (found.lines, found.accepted) == (8, 6)
+    assert {row["reason"] for row in found.reasons} == {"missing_event_at", "missing_user"}
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(("file", "accepted", "excluded"), [("taobao/UserBehavior.csv", 10_000, 0)])
+def test_the_guessed_toml_of_a_public_log_accepts_it(
+    lines_of: Any, real_data: Path, tmp_path: Path, file: str, accepted: int, excluded: int
+) -> None:
+    (tmp_path / "guessed.toml").write_text(toml_text(guess_files([real_data / file]), "guessed", file))
+    source = load_source(tmp_path / "guessed.toml")
+    found = trial(lines_of(source, real_data / file), source, Settings(home=tmp_path))
+    assert (found.lines, found.accepted, found.excluded) == (10_000, accepted, excluded)

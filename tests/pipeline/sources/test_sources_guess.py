@@ -1,0 +1,336 @@
+"""`source new` guesses a TOML: what it finds in small logs, what it leaves open, and what it writes."""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.runner.source import guess_files
+from pipeline.sources.guess import Guess
+from pipeline.sources.schema import load_source
+from pipeline.sources.toml_text import source_name, toml_text
+
+START = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+def jsonl(*rows: Mapping[str, Any]) -> list[str]:
+    return [json.dumps(row) for row in rows]
+
+
+def at(minute: int) -> datetime:
+    return START + timedelta(minutes=minute)
+
+
+@pytest.fixture
+def guessed(tmp_path: Path) -> Callable[..., Guess]:
+    """Return the function that guesses the TOML of files with the given lines."""
+
+    def run(*files: Sequence[str], name: str = "log.txt") -> Guess:
+        paths = []
+        for number, lines in enumerate(files):
+            (tmp_path / str(number)).mkdir(exist_ok=True)
+            paths.append(tmp_path / str(number) / name)
+            paths[-1].write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return guess_files(paths)
+
+    return run
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[Guess], Any]:
+    """Return the function that writes the TOML of a guess and reads it as a source."""
+
+    def write(made: Guess) -> Any:
+        file = tmp_path / "shop.toml"
+        file.write_text(toml_text(made, "shop", "log.txt"), encoding="utf-8")
+        return load_source(file)
+
+    return write
+
+
+def expressions(made: Guess) -> dict[str, str]:
+    return {key: choice.expression for key, choice in made.columns.items()}
+
+
+def open_keys(made: Guess) -> dict[str, list[str]]:
+    return {doubt.key: [one.expression for one in doubt.alternatives] for doubt in made.doubts}
+
+
+def csv_lines(header: str, row: str, count: int = 6) -> list[str]:
+    """Return a header line and rows; `{n}` is the number of the row and `{at}` its time."""
+    return [header, *[row.format(n=number, at=f"{at(number):%Y-%m-%dT%H:%M:%SZ}") for number in range(count)]]
+
+
+def test_json_lines_are_read_by_the_names_of_their_fields(guessed: Any, written: Any) -> None:
+    rows = [
+        {"id": f"e{n}", "userId": None if n < 2 else f"u{n % 2}", "deviceId": "d1", "time": at(n).isoformat(),
+         "received": at(n + 1).isoformat(), "type": "page_view" if n else "add_to_cart", "item": n % 3, "tags": ["a"]}
+        for n in range(6)
+    ]  # fmt: skip
+    made = guessed(jsonl(*rows))
+    assert expressions(made) == {
+        "user_id": "userId", "device_id": "deviceId", "received_at": "to_timestamp(received)",
+        "event_at": "to_timestamp(time)", "item_id": "item", "tags": "tags", "event_id": "id", "event_type": "type",
+    }  # fmt: skip
+    assert made.doubts == [] and made.joins_devices and not made.needs_clusters
+    source = written(made)
+    assert source.devices.join and source.reader.format == "jsonl"
+    assert {name: (kind.canonical, kind.weight) for name, kind in source.event_types.items()} == {
+        "page_view": ("view", 1.0), "add_to_cart": ("cart", 2.0),
+    }  # fmt: skip
+
+
+def test_fields_inside_objects_are_found_and_clocks_of_devices_are_kept(guessed: Any, written: Any) -> None:
+    rows = [
+        {"messageId": f"m{n}", "anonymousId": f"a{n % 2}", "event": "Product Viewed", "sentAt": at(n).isoformat(),
+         "originalTimestamp": at(n).isoformat(), "receivedAt": at(n).isoformat(),
+         "context": {"page": {"url": f"https://x.example/{n}"}},
+         "properties": {"product_id": f"p{n % 2}", "category": "a"}}
+        for n in range(5)
+    ]  # fmt: skip
+    found = expressions(made := guessed(jsonl(*rows)))
+    assert found["item_id"] == "properties.product_id" and found["tags"] == "array(properties.category)"
+    assert found["url"] == "context.page.url" and found["device_id"] == "anonymousId"
+    assert {"created_at", "sent_at", "received_at"} <= found.keys() and "event_at" not in found
+    assert "context STRUCT<page: STRUCT<url: STRING>>" in written(made).reader.fields
+
+
+def test_a_list_of_items_is_unfolded(guessed: Any, written: Any) -> None:
+    rows = [
+        {"user_id": f"u{n}", "ts": at(n).isoformat(), "event_name": "purchase",
+         "items": [{"item_id": "a", "item_category": "x"}, {"item_id": "b", "item_category": "y"}]}
+        for n in range(3)
+    ]  # fmt: skip
+    source = written(guessed(jsonl(*rows)))
+    assert source.unfold.each == "items"
+    assert (source.columns.item_id, source.columns.tags) == ("each.item_id", "array(each.item_category)")
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit", "expression"),
+    [
+        (1, "epoch seconds", "cast(cast(ts AS DOUBLE) AS TIMESTAMP)"),
+        (10**3, "epoch milliseconds", "cast(cast(ts AS BIGINT) / 1000 AS TIMESTAMP)"),
+        (10**6, "epoch microseconds", "timestamp_micros(cast(ts AS BIGINT))"),
+        (10**9, "epoch nanoseconds", "timestamp_micros(cast(ts AS BIGINT) div 1000)"),
+    ],
+)
+def test_the_unit_of_an_epoch_is_told_by_its_size(guessed: Any, factor: int, unit: str, expression: str) -> None:
+    rows = [{"user": f"u{n}", "ts": int(at(n).timestamp()) * factor, "item": "a", "type": "view"} for n in range(4)]
+    choice = guessed(jsonl(*rows)).columns["event_at"]
+    assert choice.expression == expression and f"4 {unit} of 4 values" in choice.evidence
+
+
+@pytest.mark.parametrize(
+    ("times", "expression"),
+    [
+        (["2026-03-01 10:00:00", "2026-03-01 10:01:00"], "to_timestamp(time)"),
+        (["01/Mar/2026:10:00:00 +0100"], "to_timestamp(time, 'dd/MMM/yyyy:HH:mm:ss Z')"),
+        (["13.04.2026 10:00"], "to_timestamp(time, 'd.M.y H:mm[:ss]')"),
+        (["13/04/2026 10:00:00", "03/04/2026 10:00:00"], "to_timestamp(time, 'd/M/y[,] H:mm[:ss]')"),
+        (["04/13/2026 10:00:00", "03/04/2026 10:00:00"], "to_timestamp(time, 'M/d/y[,] H:mm[:ss]')"),
+    ],
+)
+def test_the_form_of_times_is_told_by_their_values(guessed: Any, times: list[str], expression: str) -> None:
+    rows = [{"user": f"u{n}", "time": time, "item": "a", "type": "view"} for n, time in enumerate(times)]
+    assert expressions(guessed(jsonl(*rows)))["event_at"] == expression
+
+
+def test_several_forms_of_times_are_told_apart_line_by_line(guessed: Any) -> None:
+    times = [at(0).isoformat(), int(at(1).timestamp()), str(int(at(2).timestamp() * 1000))]
+    rows = [{"user": f"u{n}", "time": time, "item": "a", "type": "view"} for n, time in enumerate(times)]
+    found = expressions(guessed(jsonl(*rows)))["event_at"]
+    assert found.startswith("CASE WHEN time RLIKE") and found.count("WHEN") == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "key", "found", "alternatives"),
+    [
+        (
+            "user;time;item;type", "u{n};03/04/2026 10:00:00;a;view", "event_at", "is 03/04/2026 10:00:00 day/month or",
+            ["to_timestamp(time, 'd/M/y[,] H:mm[:ss]')", "to_timestamp(time, 'M/d/y[,] H:mm[:ss]')"],
+        ),
+        ("user;date;item;type", "u{n};2026-03-01;a;view", "event_at", "date names days without a time",
+         ["to_timestamp(date)"]),
+        ("user;item;type", "u{n};a;view", "event_at", "no column holds times", []),
+        (
+            "user;first;second;type", "u{n};{at};{at};view", "event_at", "several columns hold times",
+            ["to_timestamp(first)", "to_timestamp(second)"],
+        ),
+        ("visitorid;customer;time;type", "v{n};c{n};{at};view", "user_id", "several columns could be the user",
+         ["visitorid", "customer"]),
+        ("colour;item;time;type", "c1;i{n};{at};view", "user_id", "no column names a user or a device", []),
+        ("user;item;time;behavior", "u{n};a;{at};1{n}", "event_type", "has the numbers 10, 11, 12, 13, 14, 15",
+         ["behavior"]),
+    ],
+)  # fmt: skip
+def test_what_a_log_does_not_say_is_left_open(
+    guessed: Any, header: str, row: str, key: str, found: str, alternatives: list[str]
+) -> None:
+    made = guessed(csv_lines(header, row))
+    [doubt] = [doubt for doubt in made.doubts if doubt.key == key]
+    assert found in doubt.found
+    assert [one.expression for one in doubt.alternatives] == alternatives
+    assert key not in made.columns
+    text = toml_text(made, "shop", "log.txt")
+    assert f"# NOT SURE of {key}: " in text
+    assert all(f"#{key} = {json.dumps(one)}" in text for one in alternatives)
+    tomllib.loads(text)
+
+
+def test_few_lines_with_an_id_are_left_open(guessed: Any) -> None:
+    rows = [
+        {"user_id": "u1" if n < 2 else None, "time": at(n).isoformat(), "item": "a", "type": "view"} for n in range(9)
+    ]
+    assert "device_id" in open_keys(guessed(jsonl(*rows)))
+
+
+def test_a_log_without_a_header_is_read_by_its_values(guessed: Any, written: Any) -> None:
+    lines = [
+        f"{100 + user},{5000 + item},{70 + item % 4},{'pv' if user % 3 else 'buy'},{int(at(user + item).timestamp())}"
+        for user in range(12)
+        for item in range(user % 3, 40, 3)
+    ]
+    lines += [f"{100 + user},{5000 + user},{70 + user % 4},cart,{int(at(user).timestamp())}" for user in range(12)]
+    made = guessed(lines)
+    assert made.doubts == []
+    assert expressions(made) == {
+        "user_id": "user", "event_at": "cast(cast(time AS DOUBLE) AS TIMESTAMP)", "item_id": "item",
+        "tags": "array(category)", "event_type": "type",
+    }  # fmt: skip
+    assert "have one value of column 3" in made.columns["item_id"].evidence
+    assert written(made).reader.columns == ["user", "item", "category", "type", "time"]
+
+
+def test_values_that_name_themselves_name_their_columns(guessed: Any, written: Any) -> None:
+    lines = [f"sku-{n % 3},u-{n},garden,view,{int(at(n).timestamp())}" for n in range(6)]
+    source = written(guessed(lines))
+    assert source.reader.columns == ["item", "user", "category", "type", "time"]
+
+
+def test_numbers_without_names_are_never_chosen_silently(guessed: Any) -> None:
+    lines = [f"{17 + n % 2},{4711 + n % 2},page_view,{int(at(n).timestamp())}" for n in range(4)]
+    assert open_keys(guessed(lines)) == {"user_id": ["column_1", "column_2"], "item_id": ["column_1", "column_2"]}
+
+
+def test_requests_of_a_web_server_get_rules_for_what_is_no_page(guessed: Any, written: Any) -> None:
+    header = "host\ttime\tmethod\turl\tstatus"
+    rows = [f"h{n % 3}.example\t{at(n).isoformat()}\t{'HEAD' if n == 3 else 'GET'}\t/a/{n}.html\t200" for n in range(6)]
+    source = written(made := guessed([header, *rows]))
+    assert source.reader.format == "tsv" and source.reader.header
+    assert list(source.reject_when) == ["error", "redirect", "other_method", "static_asset"]
+    assert list(source.event_types) == ["GET"] and source.columns.device_id == "host"
+    assert "an address is not a person" in made.columns["device_id"].evidence
+
+
+def test_a_combined_log_gets_the_built_in_source(guessed: Any, written: Any) -> None:
+    line = '192.0.2.{n} - - [01/Mar/2026:10:0{n}:00 +0000] "GET /a/{n} HTTP/1.1" 200 5 "-" "Mozilla/5.0"'
+    made = guessed([line.format(n=number) for number in range(5)])
+    assert made.layout.built_in == "combined" and made.doubts == []
+    assert written(made).name == "shop" and "5 of 5 lines match" in made.layout.evidence
+
+
+@pytest.mark.parametrize(
+    ("tags", "expression"),
+    [
+        (["a|b", "c"], "split(tags, '[|]')"),
+        (["a, b", "c"], "split(tags, '[,]')"),
+        (["garden", "photo"], "array(tags)"),
+        ([["a", "b"], "c"], "CASE WHEN tags LIKE '[%' THEN from_json(tags, 'ARRAY<STRING>') ELSE split(tags, ',') END"),
+    ],
+)
+def test_how_tags_are_written_is_told_by_their_values(guessed: Any, tags: list[Any], expression: str) -> None:
+    rows = [{"user": f"u{n}", "time": at(n).isoformat(), "type": "view", "tags": one} for n, one in enumerate(tags * 3)]
+    assert expressions(guessed(jsonl(*rows)))["tags"] == expression
+
+
+def test_without_topics_clusters_of_items_become_tags(guessed: Any, written: Any) -> None:
+    made = guessed(csv_lines("user,item,time,type", "u{n},i{n},{at},view"))
+    assert made.needs_clusters and written(made).clusters.count == 50
+
+
+def test_without_event_types_every_line_is_a_view_and_a_note_says_so(guessed: Any, written: Any) -> None:
+    made = guessed(csv_lines("user_id,item_id,timestamp", "u{n},i{n},{at}"))
+    assert any("every line counts as a view" in note for note in made.notes)
+    assert written(made).columns.event_type == "'view'"
+
+
+def test_several_files_with_one_header_are_one_log(guessed: Any) -> None:
+    lines = csv_lines("user,item,time,type", "u{n},i{n},{at},view", 3)
+    assert guessed(lines, lines).columns["user_id"].evidence == "user: 6 of 6 lines have it, 3 different"
+
+
+def test_files_of_different_kinds_are_refused(guessed: Any) -> None:
+    log = csv_lines("user,item,time,type", "u{n},i{n},{at},view", 3)
+    with pytest.raises(InputError, match="expected files of one kind; look at one kind at a time"):
+        guessed(log, ["item,title", "i1,Spade"])
+
+
+@pytest.mark.parametrize("lines", [["a plain text", "of words", "and more"], ["# only", "# comments"], ["", " "]])
+def test_a_file_without_a_known_format_is_refused(guessed: Any, lines: list[str]) -> None:
+    with pytest.raises(InputError, match=r"no format that is known|only comment lines|no lines"):
+        guessed(lines)
+
+
+def test_parquet_is_read_by_its_schema(tmp_path: Path, written: Any) -> None:
+    rows = [
+        {"user_id": 9001 + n, "item_id": n, "topics": ["a"], "kind": "view", "happened_at": at(n)} for n in range(4)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "log.parquet")
+    made = guess_files([tmp_path / "log.parquet"])
+    source = written(made)
+    assert source.reader.format == "parquet" and source.columns.tags == "topics"
+    assert "topics ARRAY<STRING>" in source.reader.fields and made.doubts == []
+
+
+def test_names_and_values_with_quotes_make_a_valid_toml(guessed: Any, written: Any) -> None:
+    rows = [
+        {"user": 'a"b', "the time": at(n).isoformat(), "type": 'say "hi"\n', "it's": 1, "item": "x"} for n in range(3)
+    ]
+    source = written(guessed(jsonl(*rows)))
+    assert list(source.event_types) == ['say "hi"\n']
+    assert source.columns.event_at == "to_timestamp(`the time`)"
+    assert "`it's` STRING" in source.reader.fields
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("UserBehavior.csv", "userbehavior"), ("2026-03 Clicks.json.gz", "clicks"), ("42.csv", "log"), ("a_b.tsv", "a-b")],
+)
+def test_a_source_is_named_after_its_file(file: str, name: str) -> None:
+    assert source_name(Path(file)) == name
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (
+            "taobao/UserBehavior.csv",
+            {"user_id": "user", "item_id": "item", "tags": "array(category)", "event_type": "type"},
+        ),
+        ("nasa-http/nasa_19950701.tsv", {"device_id": "host", "event_type": "method", "url": "url"}),
+    ],
+)
+def test_public_logs_are_guessed(real_data: Path, written: Any, file: str, expected: dict[str, str]) -> None:
+    made = guess_files([real_data / file])
+    assert made.doubts == []
+    assert expected.items() <= expressions(made).items()
+    source = written(made)
+    if file.startswith("taobao"):
+        assert source.reader.columns == ["user", "item", "category", "type", "time"]
+        assert {name: kind.canonical for name, kind in source.event_types.items()} == {
+            "pv": "view", "cart": "cart", "fav": "like", "buy": "purchase",
+        }  # fmt: skip
+
+
+@pytest.mark.real_data
+def test_a_public_log_without_names_is_left_open(real_data: Path) -> None:
+    assert {"user_id", "item_id"} <= open_keys(guess_files([real_data / "wikispeedia" / "paths_unfinished.tsv"])).keys()
