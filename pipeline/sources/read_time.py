@@ -2,7 +2,7 @@
 
 from pipeline.sources.choices import Choice, Doubt, by_name
 from pipeline.sources.column_stats import ColumnStats
-from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, MONTH_FIRST, TIME_OF_DAY, TimeForm
+from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, MONTH_FIRST, TIME_OF_DAY
 
 MOST = 0.8  # share of the values that must be times
 FEW = 0.001  # a form of fewer values is an accident
@@ -25,16 +25,12 @@ def read_time(column: ColumnStats) -> Choice | Doubt | None:
         expression = main.expression.replace("{x}", x)
         note = f"; {main.note.replace('{expression}', expression)}" if main.note else ""
         return Choice(expression, f"{column.name}: {counts} of {column.filled:,} values{note}")
-    cases = " ".join(_case(form, x) for form in found)
-    return Choice(f"CASE {cases} END", f"{column.name} has several forms: {counts} of {column.filled:,} values")
-
-
-def _case(form: TimeForm, x: str) -> str:
-    """Return the branch of a CASE for one form; numbers of several units differ in their digits."""
-    test = f"{x} RLIKE '^({form.pattern})$'"
-    if form.least is not None:
-        test += f" AND cast({x} AS DOUBLE) BETWEEN {form.least:.0f} AND {form.most:.0f}"
-    return f"WHEN {test} THEN {form.expression.replace('{x}', x)}"
+    # A reading that does not fit gives null. epoch(x) comes first: it takes numbers only.
+    readings = dict.fromkeys(
+        form.expression.replace("{x}", x) for form in sorted(found, key=lambda form: form.least is None)
+    )
+    expression = f"coalesce({', '.join(readings)})" if len(readings) > 1 else next(iter(readings))
+    return Choice(expression, f"{column.name} has several forms: {counts} of {column.filled:,} values")
 
 
 def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:

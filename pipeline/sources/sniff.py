@@ -225,7 +225,7 @@ def _header(line: str, sniffed: Mapping[str, Any]) -> list[str]:
 
 def _python_pattern(source: str) -> "re.Pattern[str]":
     """Return the pattern of a built-in source for Python, which names groups (?P<name>...)."""
-    pattern = load_source(BUILT_IN / f"{source}.toml").reader.pattern or ""
+    pattern = (load_source(BUILT_IN / f"{source}.toml").reader.pattern or "").strip()
     return re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern))
 
 

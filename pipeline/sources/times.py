@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?"
+CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+SECONDS = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?"
 
 
 @dataclass(frozen=True)
@@ -20,36 +21,36 @@ class TimeForm:
     note: str = ""
 
 
-def _epoch(name: str, factor: int, expression: str) -> TimeForm:
-    return TimeForm(name, r"[0-9]+([.][0-9]+)?", expression, 631_152_000 * factor, 4_102_444_800 * factor)
+def _epoch(name: str, factor: int) -> TimeForm:
+    return TimeForm(name, r"[0-9]+([.][0-9]+)?", "epoch({x})", 631_152_000 * factor, 4_102_444_800 * factor)
 
 
 NO_ZONE = "has no zone and is read as UTC; for a local time: to_utc_timestamp({expression}, 'Europe/Berlin')"
 FORMS = (
     TimeForm(
         "ISO 8601 with zone",
-        rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{CLOCK} ?(Z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?)",
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{1,2}:[0-9]{2}:[0-9]{2}([.][0-9]+)? ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)",
         "to_timestamp({x})",
     ),
     TimeForm("ISO 8601", rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{CLOCK}", "to_timestamp({x})", note=NO_ZONE),
-    _epoch("epoch seconds", 1, "cast(cast({x} AS DOUBLE) AS TIMESTAMP)"),
-    _epoch("epoch milliseconds", 10**3, "cast(cast({x} AS BIGINT) / 1000 AS TIMESTAMP)"),
-    _epoch("epoch microseconds", 10**6, "timestamp_micros(cast({x} AS BIGINT))"),
-    _epoch("epoch nanoseconds", 10**9, "timestamp_micros(cast({x} AS BIGINT) div 1000)"),
+    _epoch("epoch seconds", 1),
+    _epoch("epoch milliseconds", 10**3),
+    _epoch("epoch microseconds", 10**6),
+    _epoch("epoch nanoseconds", 10**9),
     TimeForm(
         "web server",
-        rf"[0-9]{{2}}/[A-Z][a-z]{{2}}/[0-9]{{4}}:{CLOCK} [+-][0-9]{{4}}",
+        r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}",
         "to_timestamp({x}, 'dd/MMM/yyyy:HH:mm:ss Z')",
     ),
     TimeForm(
-        "yyyy/MM/dd", rf"[0-9]{{4}}/[0-9]{{1,2}}/[0-9]{{1,2}} {CLOCK}", "to_timestamp({x}, 'y/M/d H:mm[:ss]')",
+        "yyyy/MM/dd", rf"[0-9]{{4}}/[0-9]{{1,2}}/[0-9]{{1,2}} {SECONDS}", "to_timestamp({x}, 'y/M/d H:mm[:ss]')",
         note=NO_ZONE
     ),
     TimeForm(
-        "dd.MM.yyyy", rf"[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}} {CLOCK}", "to_timestamp({x}, 'd.M.y H:mm[:ss]')",
+        "dd.MM.yyyy", rf"[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}} {SECONDS}", "to_timestamp({x}, 'd.M.y H:mm[:ss]')",
         note=NO_ZONE
     ),
-    TimeForm("day/month/year", rf"[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}},? {CLOCK}", "", note=NO_ZONE),
+    TimeForm("day/month/year", rf"[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}},? {SECONDS}", "", note=NO_ZONE),
     TimeForm("yyyyMMddHHmmss", r"(19|20)[0-9]{2}(0[1-9]|1[0-2])[0-3][0-9][0-2][0-9][0-5][0-9][0-5][0-9]",
              "to_timestamp({x}, 'yyyyMMddHHmmss')", note=NO_ZONE),
     TimeForm("a day without a time", r"[0-9]{4}-[0-9]{2}-[0-9]{2}|(19|20)[0-9]{2}(0[1-9]|1[0-2])[0-3][0-9]", ""),
