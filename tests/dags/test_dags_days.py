@@ -7,7 +7,7 @@ import pendulum
 import pytest
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from orchestration.days import resolve_day, resolve_last_day, step_run_id
+from orchestration.days import lease_day, resolve_day, resolve_last_day, step_run_id
 from pipeline.errors import UsageError
 
 NIGHTLY = CronDataIntervalTimetable("0 0 * * *", timezone="UTC")
@@ -88,6 +88,13 @@ def test_training_reads_the_end_of_an_interval_in_utc(run_of: Any) -> None:
     """Monday 08:30 in Tokyo is Sunday 23:30 in UTC, so the last whole day is Saturday."""
     end = datetime.fromisoformat("2026-02-02T08:30:00+09:00")
     assert resolve_last_day(run_of("scheduled", (end, end)), {}) == date(2026, 1, 31)
+
+
+def test_the_lease_shows_the_day_of_a_night_and_the_date_of_another_run(run_of: Any) -> None:
+    assert lease_day(run_of("backfill", MIDNIGHT), {"day": None}) == date(2026, 1, 31)
+    replay = run_of("manual")
+    replay.run_after = at("2026-02-03T10:00:00")
+    assert lease_day(replay, {"source": "/srv/shop.toml"}) == date(2026, 2, 3)
 
 
 def test_a_run_id_has_characters_that_steps_accept(run_of: Any) -> None:

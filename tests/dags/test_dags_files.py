@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.operators import free_lease
 from pipeline.warehouse.names import NIGHT_TABLES
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -61,10 +62,36 @@ def test_the_ui_explains_a_dag(dags: dict[str, Any], name: str) -> None:
     ("key", "value"),
     [("day", "31.1.2026"), ("day", 20260131), ("model", "none; rm -rf /"), ("model", "$(id)"), ("all_users", "yes")],
 )
-def test_the_form_refuses_wrong_values(dags: dict[str, Any], key: str, value: Any) -> None:
+def test_the_form_of_a_night_refuses_wrong_values(dags: dict[str, Any], key: str, value: Any) -> None:
     param = dags["interest_nightly"].params.get_param(key)
     with pytest.raises(ValueError, match=r"Invalid input|not"):
         param.resolve(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("source", ""), ("source", "shop.toml"), ("source", "/srv/shop.csv"), ("source", "--all"),
+        ("reason", "Not a code"), ("first_day", "31.1.2026"), ("dry_run", "yes"),
+    ],
+)  # fmt: skip
+def test_the_form_of_a_replay_refuses_wrong_values(dags: dict[str, Any], key: str, value: Any) -> None:
+    param = dags["interest_replay"].params.get_param(key)
+    with pytest.raises(ValueError, match=r"Invalid input|not|does not match"):
+        param.resolve(value)
+
+
+def test_a_replay_is_a_dry_run_unless_that_is_switched_off(dags: dict[str, Any]) -> None:
+    params = dags["interest_replay"].params
+    assert params.get_param("dry_run").resolve() is True
+    for source in ("demo", "/srv/logs/my shop.toml"):
+        assert params.get_param("source").resolve(source) == source
+
+
+def test_a_replay_frees_the_lease_that_a_dry_run_took(dags: dict[str, Any]) -> None:
+    [task] = dags["interest_replay"].tasks
+    assert (task.task_id, task.pool) == ("replay", "spark")
+    assert free_lease in task.on_success_callback and free_lease in task.on_failure_callback
 
 
 def test_the_night_runs_in_order_and_in_its_pools(dags: dict[str, Any]) -> None:
