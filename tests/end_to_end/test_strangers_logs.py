@@ -1,0 +1,94 @@
+"""Logs of strangers: a case is `tests/cases/logs/<shape>/`, a shape of log that people report trouble with.
+
+A case holds the log, `source.toml`, and `expect.toml`: the situation, where people report it, and checks in SQL on what
+a night publishes. Files in a folder named after a day land before the night of that day, all others at first. All cases
+live in one home, since logs of many sources must not disturb each other.
+"""
+
+import tomllib
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from pipeline.analyst.query import query
+from pipeline.local.spark_config import conf_folder
+from pipeline.pseudonyms import pseudonym
+from pipeline.sources.schema import Source, load_source
+from tests.end_to_end.conftest import KEY
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+CASES = sorted(folder for folder in (Path(__file__).parents[1] / "cases" / "logs").iterdir() if folder.is_dir())
+FIRST_RANGE = ("2000-01-01", "2026-03-01")  # all days up to the first of March, as far as there are any
+NIGHTS = ("2026-03-02", "2026-03-03")
+
+
+def tomls(case: Path) -> list[Path]:
+    """Return the TOMLs of a case: `source.toml`, and more where it has several sources."""
+    return sorted(file for file in case.glob("*.toml") if file.name != "expect.toml")
+
+
+def logs(case: Path, toml: Path, day: str = "") -> list[Path]:
+    """Return the files of a source that land before a night. Of several sources, each has those that its name begins."""
+    several = len(tomls(case)) > 1
+    return [
+        file
+        for file in sorted((case / day).glob("*"))
+        if file.is_file() and file.suffix != ".toml" and (not several or file.name.startswith(load_source(toml).name))
+    ]
+
+
+@pytest.fixture(scope="module")
+def published(own_installation: Any) -> "Catalog":
+    """All cases landed, and the nights run; return the catalog."""
+    from pyiceberg.catalog import load_catalog
+
+    own_installation.set_key()
+    for day in ("", *NIGHTS):
+        for case in CASES:
+            for toml in tomls(case):
+                if files := logs(case, toml, day):
+                    own_installation.do("land", "--source", toml, *files)
+        if day:
+            own_installation.do("run", "--day", day)
+        else:
+            own_installation.do("run", "--from", FIRST_RANGE[0], "--to", FIRST_RANGE[1])
+    config = yaml.safe_load((conf_folder(own_installation.settings()) / ".pyiceberg.yaml").read_text())
+    [(name, properties)] = config["catalog"].items()
+    return load_catalog(name, **properties)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_log_gives_what_its_case_expects(case: Path, published: "Catalog") -> None:
+    sources = [load_source(toml) for toml in tomls(case)]
+    expected = tomllib.loads((case / "expect.toml").read_text(encoding="utf-8"))
+    assert expected["situation"] and expected["seen"] and expected["check"]
+    for check in expected["check"]:
+        found = query(with_pseudonyms(check["sql"], sources), published).to_pylist()
+        rows = [[as_toml(value) for value in row.values()] for row in found]
+        wanted = [[with_pseudonyms(value, sources) for value in row] for row in check["rows"]]
+        assert rows == wanted, check["why"]
+
+
+def with_pseudonyms(value: Any, sources: list[Source]) -> Any:
+    """Return a text with the pseudonym of ID in place of {ID}, or in place of {SOURCE:ID} where there are several."""
+    if not isinstance(value, str):
+        return value
+    for source in sources:
+        prefix = "{" + (f"{source.name}:" if len(sources) > 1 else "user:")
+        while prefix in value:
+            before, _, rest = value.partition(prefix)
+            user, _, after = rest.partition("}")
+            value = before + pseudonym(source.user_space, user, KEY.encode()) + after
+    return value
+
+
+def as_toml(value: Any) -> Any:
+    """Return a value as expect.toml writes it: times and days as text, times in UTC with microseconds if there are any."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(sep=" ")
+    return value.isoformat() if isinstance(value, date) else value
