@@ -1,7 +1,7 @@
-"""A home made by version 0.1.0 works with this version: tables, landing zone and releases are read and written.
+"""A home made by version 0.1.0, whose pseudonyms have no id space: it is read as before, and no night writes to it.
 
 `home_0_1_0/` has the landing zone and the warehouse of such a home, its catalog rows, and the fingerprints of its
-tables before and after the run of its last day, all made by version 0.1.0 with one key.
+tables, all made by version 0.1.0 with one key.
 """
 
 import json
@@ -55,8 +55,9 @@ def test_its_release_is_read(older_home: Any) -> None:
     assert (row["newest"], row["n"] > 0) == (EXPECTED["days"][-2], True)
 
 
-def test_its_next_day_gives_the_same_tables(older_home: Any) -> None:
-    older_home.do("run", "--day", LAST)
-    assert {name: older_home.do("fingerprint", name).strip() for name in EXPECTED["after"]} == EXPECTED["after"]
-    [row] = older_home.ask(f"SELECT count(*) AS n FROM current_profiles WHERE as_of = DATE '{LAST}'")
-    assert row["n"] > 0
+def test_a_night_is_refused_in_one_clear_line_and_changes_nothing(older_home: Any) -> None:
+    done = older_home.call("run", "--day", LAST)
+    assert done.returncode == 1
+    assert "this home was made before ids had id spaces" in done.stderr
+    assert "land the logs in a new THROUGHLINE_HOME" in done.stderr
+    assert {name: older_home.do("fingerprint", name).strip() for name in EXPECTED["before"]} == EXPECTED["before"]

@@ -22,6 +22,8 @@ from tests.end_to_end.conftest import KEY
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+pytestmark = pytest.mark.end_to_end
+
 CASES = sorted(folder for folder in (Path(__file__).parents[1] / "cases" / "logs").iterdir() if folder.is_dir())
 FIRST_RANGE = ("2026-03-01", "2026-03-01")  # all days up to the first of March, as far as there are any
 NIGHTS = ("2026-03-02", "2026-03-03")
