@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -63,6 +63,20 @@ class Installation:
         done = self.call(*arguments)
         assert done.returncode == 0, f"{arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def do_all(self, commands: Sequence[Sequence[str | Path]]) -> None:
+        """Run commands that must succeed, one after the other in one process."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.end_to_end.commands"],
+            input=json.dumps([[str(word) for word in command] for command in commands]),
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
 
     def settings(self) -> Settings:
         """Return the settings of its commands."""

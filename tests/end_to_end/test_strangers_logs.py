@@ -51,10 +51,8 @@ def published(own_installation: Any) -> "Catalog":
 
     own_installation.set_key()
     for day in ("", *NIGHTS):
-        for case in CASES:
-            for toml in tomls(case):
-                if files := logs(case, toml, day):
-                    own_installation.do("land", "--source", toml, *files)
+        landings = [(toml, logs(case, toml, day)) for case in CASES for toml in tomls(case)]
+        own_installation.do_all([["land", "--source", toml, *files] for toml, files in landings if files])
         if day:
             own_installation.do("run", "--day", day)
         else:
