@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -10,33 +11,76 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
+from pipeline.landing.plausible import Limits, plausible_limits
 from pipeline.landing.staging import StagedFile, lines_writer, thread_pool
 from pipeline.landing.zone import LandingZone
-from pipeline.sources.schema import Source
+from pipeline.sources.schema import Source, Times
 from pipeline.transforms.canonical import with_own_day
 from pipeline.transforms.parse import SCHEMA
 
+LIMITS = (pa.field("earliest", pa.date32()), pa.field("latest", pa.date32()))
 SMALL_FILE_BYTES = 4 << 20  # unpacked; the smaller files of a day land as one
 
 
-def arrival_days(lines: DataFrame, source: Source) -> DataFrame:
-    """Add `arrival_day` to lines: the UTC date of received_at, else of event_at, else the day of the line before.
+def day_runs(lines: DataFrame, source: Source) -> DataFrame:
+    """Return one row per run of lines of a file with the same own day: `file`, `line` and `position` of the first.
 
-    Lines before the first readable time of a file get the day of that time. In a file without any, the day is null.
+    `own_day` is the UTC date of received_at, else of event_at; null where neither is readable. position: 0 for the
+    first line of a file.
 
     lines: one row per line; needs `source`, `file`, `line`, `text`, `header`.
     """
     in_order = Window.partitionBy("file").orderBy("line")
-    so_far = in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    whole_file = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    newest, first = (
-        found("own_day", ignorenulls=True).over(part) for found, part in ((F.last, so_far), (F.first, whole_file))
+    numbered = with_own_day(lines, source).select(
+        "file",
+        "line",
+        "own_day",
+        (F.row_number().over(in_order) - 1).alias("position"),
+        F.lag("own_day").over(in_order).alias("day_before"),
     )
-    return with_own_day(lines, source).withColumn("arrival_day", F.coalesce(newest, first)).drop("own_day")
+    is_first = (F.col("position") == 0) | ~F.col("own_day").eqNullSafe(F.col("day_before"))
+    return numbered.where(is_first).drop("day_before")
+
+
+@dataclass(frozen=True)
+class ArrivalDays:
+    """The arrival days of the lines of a file: `days[n]` from line `lines[n]` on, up to the next.
+
+    limits: the plausible days, if lines of the file lie outside. `clean` rejects those.
+    """
+
+    lines: NDArray[np.int64]
+    days: NDArray[np.datetime64]
+    limits: Limits | None
+
+
+def arrival_days(runs: pa.Table, line_count: int, times: Times) -> ArrivalDays | None:
+    """Return the arrival day of each line of a file: its own, if that is plausible, else the day of the line before.
+
+    Lines before the first plausible day of the file get that day. None if no line has one.
+
+    runs: rows of one file as `day_runs` returns them.
+    """
+    runs = runs.sort_by("position")
+    lines, positions = runs["line"].to_numpy(), runs["position"].to_numpy().astype(np.int64)
+    days = runs["own_day"].to_numpy().astype("datetime64[D]")
+    lengths = np.diff(positions, append=line_count)
+    is_known = ~np.isnat(days)
+    if not is_known.any():
+        return None
+    own_days, own = np.unique(days[is_known], return_inverse=True)
+    limits = plausible_limits(own_days, np.bincount(own, lengths[is_known]).astype(np.int64), times)
+    is_plausible = limits.contain(days)
+    if not is_plausible.any():
+        return None
+    newest = np.maximum.accumulate(np.where(is_plausible, np.arange(len(days)), -1))
+    inherited = days[np.where(newest < 0, is_plausible.argmax(), newest)]
+    return ArrivalDays(lines, inherited, limits if (is_known & ~is_plausible).any() else None)
 
 
 def land_events(
@@ -88,33 +132,34 @@ def _split(spark: SparkSession, source: Source, logs: Sequence[StagedFile], stag
     Spark finds where in a file a day begins; the lines themselves do not pass through a shuffle.
     """
     lines = spark.read.schema(SCHEMA).parquet(*[str(file.lines_file) for file in logs])
-    dated = arrival_days(lines.withColumn("source", F.lit(source.name)), source).select("file", "line", "arrival_day")
-    day_before = F.lag("arrival_day").over(Window.partitionBy("file").orderBy("line"))
-    starts = dated.withColumn("day_before", day_before).where("day_before IS NULL OR arrival_day != day_before")
-    starts.select("file", "line", "arrival_day").write.mode("overwrite").parquet(str(staging / "starts"))
-    found = pq.read_table(staging / "starts", read_dictionary=["file"], partitioning=None)
-    if found["arrival_day"].null_count:
-        raise InputError(
-            f"no line of a file of {source.name} has a readable time, so its arrival day is unknown: "
-            f"check columns.event_at and columns.received_at of the TOML, or land it with --arrival-day D"
-        )
+    runs = day_runs(lines.withColumn("source", F.lit(source.name)), source)
+    runs.write.mode("overwrite").parquet(str(staging / "runs"))
+    found = pq.read_table(staging / "runs", read_dictionary=["file"], partitioning=None)
+    arrivals = []
+    for file in logs:
+        of_file = found.filter(pc.equal(found["file"], file.name))
+        arrivals.append(arrival_days(of_file, file.lines, source.times))
+        if arrivals[-1] is None:
+            within = " within earliest and latest of [times]" if source.times != Times() else ""
+            raise InputError(
+                f"no line of {file.path} has a readable time{within}, so its arrival day is unknown: "
+                f"check columns.event_at and columns.received_at of the TOML, or land it with --arrival-day D"
+            )
     by_day: dict[date, list[Path]] = {}
     with thread_pool() as pool:
-        of_files = [found.filter(pc.equal(found["file"], file.name)) for file in logs]
-        for days in pool.map(_split_file, logs, of_files):
+        for days in pool.map(_split_file, logs, arrivals):
             for day, part in days.items():
                 by_day.setdefault(day, []).append(part)
     return by_day
 
 
-def _split_file(staged: StagedFile, starts: pa.Table) -> dict[date, Path]:
+def _split_file(staged: StagedFile, arrival: ArrivalDays) -> dict[date, Path]:
     """Write the lines of a staged file into one file per arrival day. A file of a single day stays as it is.
 
-    starts: `line` and `arrival_day` of each line whose day is not that of the line before.
+    If lines lie outside the plausible days, each line gets the columns `earliest` and `latest`.
     """
-    starts = starts.sort_by("line")
-    first_lines, days = starts["line"].to_numpy(), starts["arrival_day"].to_numpy()
-    if (days == days[0]).all():
+    days, limits = arrival.days, arrival.limits
+    if (days == days[0]).all() and not limits:
         return {days[0].item(): staged.lines_file}
     parts: dict[date, Path] = {}
     with ExitStack() as stack:
@@ -122,12 +167,14 @@ def _split_file(staged: StagedFile, starts: pa.Table) -> dict[date, Path]:
         lines = stack.enter_context(pq.ParquetFile(staged.lines_file))
         for number in range(lines.num_row_groups):
             group = lines.read_row_group(number, use_threads=False)
-            day_of_line = days[np.searchsorted(first_lines, group["line"].to_numpy(), side="right") - 1]
+            day_of_line = days[np.searchsorted(arrival.lines, group["line"].to_numpy(), side="right") - 1]
+            for field, day in zip(LIMITS, (limits.earliest, limits.latest) if limits else (), strict=False):
+                group = group.append_column(field, pa.repeat(pa.scalar(day, field.type), len(group)))
             for found in np.unique(day_of_line):
                 day = found.item()
                 if day not in writers:
                     parts[day] = staged.lines_file.with_suffix(f".{day}.parquet")
-                    writers[day] = stack.enter_context(lines_writer(parts[day]))
+                    writers[day] = stack.enter_context(lines_writer(parts[day], group.schema))
                 writers[day].write_table(group.filter(pa.array(day_of_line == found)))
     return parts
 
@@ -138,9 +185,11 @@ def _without_small_files(files: list[Path]) -> list[Path]:
     if len(small) < 2:
         return files
     merged = small[0].with_suffix(".merged.parquet")
-    with lines_writer(merged) as writer:
+    schema = pa.unify_schemas([pq.read_schema(file) for file in small])
+    with lines_writer(merged, schema) as writer:
         for file in small:
-            writer.write_table(pq.ParquetFile(file).read(use_threads=False))
+            lines = pq.ParquetFile(file).read(use_threads=False)
+            writer.write_table(pa.concat_tables([schema.empty_table(), lines], promote_options="default"))
     return [merged, *(file for file in files if file not in small)]
 
 

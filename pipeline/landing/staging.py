@@ -133,9 +133,9 @@ def thread_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
 
 
-def lines_writer(file: Path) -> pq.ParquetWriter:
+def lines_writer(file: Path, schema: pa.Schema = LINES) -> pq.ParquetWriter:
     """Return a writer of lines. The texts differ, so a dictionary of them would not be kept."""
-    return pq.ParquetWriter(file, LINES, compression="zstd", use_dictionary=["file", "header"])
+    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=["file", "header"])
 
 
 @contextmanager

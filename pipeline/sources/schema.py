@@ -3,6 +3,7 @@
 import codecs
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -16,7 +17,8 @@ BUILT_IN = Path(__file__).parent
 Expression = Annotated[str, Field(min_length=1)]
 # The pipeline's own reasons for rejecting a line; all others are rules of the source's `[reject_when]`.
 REASONS = (
-    "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future"
+    "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future",
+    "implausible_time",
 )  # fmt: skip
 
 
@@ -149,6 +151,19 @@ class CopyRules(_Part):
     tolerance_minutes: float = Field(10.0, ge=0)
 
 
+class Times(_Part):
+    """The first and the last plausible day of the log, UTC. Default: by where the lines of each file lie."""
+
+    earliest: date | None = None
+    latest: date | None = None
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> "Times":
+        if self.earliest and self.latest and self.latest < self.earliest:
+            raise ValueError(f"'latest' = {self.latest} lies before 'earliest' = {self.earliest}")
+        return self
+
+
 class Unfold(_Part):
     """One line, many events: an expression of an array; each element, named `each` in expressions, is an event."""
 
@@ -209,6 +224,7 @@ class Source(_Part):
     identity: Identity = Identity()
     copies: CopyRules = CopyRules()
     unfold: Unfold | None = None
+    times: Times = Times()
     sessions: SessionRules = SessionRules()
     devices: DeviceRules = DeviceRules()
     clusters: ClusterRules = ClusterRules()

@@ -13,7 +13,7 @@ from pipeline.sources.schema import EventType, Reader, Source
 from pipeline.transforms.clocks import EARLIEST, LATEST, in_calendar, is_in_future, never_after_receipt, with_event_time
 from pipeline.transforms.expressions import expression
 from pipeline.transforms.identity import id_text, without_placeholders
-from pipeline.transforms.parse import OWN_COLUMNS, parse_lines
+from pipeline.transforms.parse import LIMITS, OWN_COLUMNS, parse_lines
 
 TYPES = {
     "event_id": "string",
@@ -43,9 +43,9 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     unreadable), `part`, the id spaces `user_space` and `item_space`, and `tolerance_micros` of copies.
 
     A line is one event. With `[unfold]`, each element of its array is one, and a line without elements is one.
-    rule: name of the first rule of `[reject_when]` that is true.
+    rule: name of the first rule of `[reject_when]` that is true. `earliest`, `latest`: plausible days, null if unknown.
 
-    lines: one row per landed line; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
+    lines: one row per landed line; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`; may have LIMITS.
     """
     parsed = _unfolded(parse_lines(lines, source.reader), source)
     own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS if f"__{name}" in parsed.columns]
@@ -60,6 +60,7 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
         "item_space": source.item_space,
         "tolerance_micros": round(source.copies.tolerance_minutes * 60e6),
     }
+    limits = [_limit(name, parsed, source).alias(name) for name in LIMITS]
     times = (source.columns.created_at, source.columns.sent_at, source.columns.received_at)
     return with_event_time(
         parsed.select(
@@ -68,10 +69,17 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
             F.col("__problem").alias("problem"),
             rule.cast("string").alias("rule"),
             *columns.values(),
+            *limits,
             *[F.lit(value).alias(name) for name, value in of_source.items()],
         ),
         has_all_times=all(times),
     )
+
+
+def _limit(name: str, parsed: DataFrame, source: Source) -> Column:
+    """Return the earliest or latest plausible day of a line: that of the TOML, else that of its file, else null."""
+    of_file = F.col(f"__{name}") if f"__{name}" in parsed.columns else F.lit(None)
+    return F.coalesce(F.lit(getattr(source.times, name)), of_file).cast("date")
 
 
 def _unfolded(parsed: DataFrame, source: Source) -> DataFrame:
@@ -184,6 +192,9 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
     """
     known_type = F.create_map(*[F.lit(text) for name, kind in event_types.items() for text in (name, kind.canonical)])
     weight = F.create_map(*[F.lit(part) for name, kind in event_types.items() for part in (name, kind.weight)])
+    own_day = F.to_date(F.coalesce("received_at", "event_at"))
+    earliest = F.coalesce("earliest", F.lit(EARLIEST).cast("date"))
+    latest = F.coalesce("latest", F.lit(LATEST).cast("date"))
     rules = [
         ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
         (F.col("rule"), F.col("rule").isNotNull(),
@@ -193,6 +204,9 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
         ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),
         ("unknown_event_type", known_type[F.col("event_type")].isNull(),
          F.concat(F.lit("event type "), F.col("event_type"), F.lit(" is not in [event_types] of the TOML"))),
+        ("implausible_time", ~own_day.between(earliest, latest),
+         F.concat(F.lit("a time of "), own_day, F.lit("; expected one from "), earliest, F.lit(" to "), latest,
+                  F.lit(", where the lines of its file lie; if it is right, set [times] in the TOML"))),
         ("event_in_future", is_in_future(future_days),
          F.concat(F.lit("event_at "), F.col("event_at"), F.lit(" lies after its day of receipt "),
                   F.coalesce(F.to_date("received_at"), "arrival_day"))),
@@ -202,7 +216,8 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
         reason = F.when(is_broken, code).otherwise(reason)
         detail = F.when(is_broken, explanation).otherwise(detail)
     rated = never_after_receipt(canonical, future_days).withColumns({"reason": reason, "detail": detail})
-    return rated.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
+    rated = rated.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
+    return rated.drop(*LIMITS)
 
 
 def _column(source: Source, name: str) -> Column:

@@ -11,6 +11,7 @@ from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Reader, group_numbers
 
 SCHEMA = "file string, line long, text string, header string"
+LIMITS = ("earliest", "latest")  # plausible days of a landed file in which lines lie outside of them
 DAY_IN_PATH = r"/(\d{4}-\d{2}-\d{2})/[^/]*$"
 BROKEN = "__broken"  # Spark puts the text of a line here that it cannot parse
 MAX_FIELDS = 20_000
@@ -19,18 +20,19 @@ OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
 
 
 def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> dict[str, DataFrame]:
-    """Return by source one row per line of the planned days: `source`, `arrival_day`, `file`, `line`, `text`, `header`.
+    """Return by source one row per line of the planned days: `source`, `arrival_day`, `file`, `line`, `text`, `header`,
+    and `earliest` and `latest`, null in files whose days are all plausible.
 
     Sources without lines on these days are left out, but one, if none has any.
     """
-    lines = {}
+    lines, landed = {}, ", ".join([SCHEMA, *[f"{name} date" for name in LIMITS]])
     for source in sorted({day.source for day in plan.landed}):
         folders = [str(zone.day_folder(source, day.day)) for day in plan.landed if day.source == source and day.lines]
         if folders:
-            read = spark.read.schema(SCHEMA).option("pathGlobFilter", "*.parquet").parquet(*folders)
+            read = spark.read.schema(landed).option("pathGlobFilter", "*.parquet").parquet(*folders)
             day = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), DAY_IN_PATH, 1))
             lines[source] = read.withColumns({"source": F.lit(source), "arrival_day": day})
-    none = spark.createDataFrame([], f"{SCHEMA}, source string, arrival_day date")
+    none = spark.createDataFrame([], f"{landed}, source string, arrival_day date")
     return lines or {min(zone.sources()): none}
 
 

@@ -5,16 +5,18 @@ import random
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.landing.arrival import arrival_days, land_events
+from pipeline.landing.arrival import arrival_days, day_runs, land_events
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.staging import stage_file
 from pipeline.landing.zone import LandingZone
-from pipeline.sources.schema import Source
-from pipeline.transforms.canonical import canonical_lines, with_own_day
+from pipeline.sources.schema import Source, Times
+from pipeline.transforms.canonical import canonical_lines, with_own_day, with_reason
 from pipeline.transforms.parse import landed_lines
 
 SOURCE = Source.model_validate(
@@ -51,9 +53,85 @@ def test_the_day_of_a_line(frame_of) -> None:
     rows = [
         {"source": "web", "file": file, "line": number, "text": text} for number, (file, text, _) in enumerate(LOG, 1)
     ]
-    found = arrival_days(frame_of(rows[::-1], LINES), SOURCE).orderBy("line").collect()
-    assert [row.text for row in found] == [text for _, text, _ in LOG]
-    assert [row.arrival_day and row.arrival_day.isoformat() for row in found] == [day for _, _, day in LOG]
+    runs = day_runs(frame_of(rows[::-1], LINES), SOURCE).toArrow()
+    for name in ("a", "b"):
+        own = [(row["line"], day) for row, (file, _, day) in zip(rows, LOG, strict=True) if file == name]
+        arrival = arrival_days(runs.filter(pc.equal(runs["file"], name)), len(own), SOURCE.times)
+        places = np.searchsorted(arrival.lines, [line for line, _ in own], side="right") - 1
+        assert [str(day) for day in arrival.days[places]] == [day for _, day in own]
+        assert arrival.limits is None
+    assert arrival_days(runs.filter(pc.equal(runs["file"], "c")), 1, SOURCE.times) is None
+
+
+STRAYS = ["1996-02-01", "2000-01-01", "2024-12-31", "2026-02-11", "2037-04-09"]  # 2024-12-31: over a year before
+PLAUSIBLE = ["2025-02-01", "2026-02-08"]
+
+
+@pytest.fixture
+def corrupt_log() -> str:
+    """60 lines on each of five days of February 2026, and lines of broken clocks, each with a line without a time."""
+    lines = [f"u,2026-02-{day:02d}T{hour:02d}:{minute:02d}:00Z,"
+             for day in range(1, 6) for hour in range(10, 16) for minute in range(0, 60, 6)]  # fmt: skip
+    for number, day in enumerate([*STRAYS, *PLAUSIBLE]):
+        lines[40 * number : 40 * number] = [f"u,{day}T12:00:00Z,", f"after {day},no time,"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def cleaned_reasons(spark, zone: LandingZone, source: Source) -> dict[str, tuple[str | None, date]]:
+    """Return reason and arrival day of the lines of strays, and of the lines after them, by their text."""
+    lines = landed_lines(spark, zone, CleanPlan(list(zone.days("web").values()), []))["web"]
+    rows = with_reason(canonical_lines(lines, source), source.event_types, 1).select("text", "reason", "arrival_day")
+    found = {
+        row.text.split("T12:00:00Z")[0].removeprefix("u,"): (row.reason, row.arrival_day) for row in rows.collect()
+    }
+    return {name.split(",")[0]: outcome for name, outcome in found.items()}
+
+
+def test_a_day_far_from_the_lines_of_its_file_is_no_arrival_day(
+    spark, zone: LandingZone, tmp_path: Path, corrupt_log: str
+) -> None:
+    """A stray line arrives with the lines around it and is rejected; a line without a time does not inherit its day."""
+    logs = stage_all(zone, tmp_path, {"a": corrupt_log})
+    days = land_events(spark, zone, SOURCE, logs, None, tmp_path / "staging")
+    february = [date(2026, 2, day) for day in range(1, 6)]
+    assert days == [date(2025, 2, 1), *february, date(2026, 2, 8)]
+    assert sum(day.lines for day in zone.days("web").values()) == corrupt_log.count("\n")
+    found = cleaned_reasons(spark, zone, SOURCE)
+    assert {found[day][0] for day in STRAYS} == {"implausible_time"}
+    assert all(found[day][1] in february and found[f"after {day}"] == ("missing_event_at", found[day][1])
+               for day in STRAYS)  # fmt: skip
+    assert [found[day] for day in PLAUSIBLE] == [(None, date.fromisoformat(day)) for day in PLAUSIBLE]
+
+
+def test_a_toml_may_name_the_plausible_days(spark, zone: LandingZone, tmp_path: Path, corrupt_log: str) -> None:
+    """They decide when a file lands; when its lines are cleaned, those of the TOML of then decide."""
+    limited = SOURCE.model_copy(update={"times": Times(earliest=date(2026, 2, 2), latest=date(2026, 2, 28))})
+    logs = stage_all(zone, tmp_path, {"a": corrupt_log})
+    days = land_events(spark, zone, limited, logs, None, tmp_path / "staging")
+    assert days == [date(2026, 2, day) for day in (2, 3, 4, 5, 8, 11)]
+    found = cleaned_reasons(spark, zone, limited)
+    assert {day for day in (*STRAYS, *PLAUSIBLE) if found[day][0] == "implausible_time"} == {
+        "1996-02-01", "2000-01-01", "2024-12-31", "2037-04-09", "2025-02-01",
+    }  # fmt: skip
+    corrected = SOURCE.model_copy(update={"times": Times(earliest=date(2024, 1, 1), latest=date(2040, 1, 1))})
+    again = cleaned_reasons(spark, zone, corrected)
+    assert (again["2024-12-31"][0], again["2025-02-01"][0]) == (None, None)
+    assert (again["2000-01-01"][0], again["2037-04-09"][0]) == ("implausible_time", "event_in_future")
+
+
+def test_lines_on_a_given_day_are_tested_by_the_toml_only(spark, zone: LandingZone, tmp_path: Path) -> None:
+    logs = stage_all(zone, tmp_path, {"a": "u,1996-02-01T12:00:00Z,\nu,2026-02-01T12:00:00Z,\n"})
+    land_events(spark, zone, SOURCE, logs, date(2026, 2, 3), tmp_path / "staging")
+    assert {reason for reason, _ in cleaned_reasons(spark, zone, SOURCE).values()} == {None}
+    limited = SOURCE.model_copy(update={"times": Times(earliest=date(2020, 1, 1))})
+    assert cleaned_reasons(spark, zone, limited)["1996-02-01"][0] == "implausible_time"
+
+
+def test_a_file_outside_the_days_of_the_toml_is_an_error_with_advice(spark, zone: LandingZone, tmp_path: Path) -> None:
+    limited = SOURCE.model_copy(update={"times": Times(earliest=date(2027, 1, 1))})
+    logs = stage_all(zone, tmp_path, {"a": "u,2026-01-04T12:00:00Z,\n"})
+    with pytest.raises(InputError, match=r"within earliest and latest of \[times\]"):
+        land_events(spark, zone, limited, logs, None, tmp_path / "staging")
 
 
 @pytest.fixture

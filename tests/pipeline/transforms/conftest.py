@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.days import DayRange
-from pipeline.landing.arrival import arrival_days
+from pipeline.landing.arrival import land_events
 from pipeline.landing.clean_plan import CleanPlan, plan_cleaning
 from pipeline.landing.staging import StagedFile, stage_files
 from pipeline.landing.zone import LandedDay, LandingZone
@@ -23,6 +23,7 @@ from pipeline.transforms.clean import Cleaned, clean, validate
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_owners, device_users, most_users, moved_devices, owned
 from pipeline.transforms.incremental_sessions import affected_sessions, changed_by, events_to_sessionize
+from pipeline.transforms.parse import landed_lines
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
 from pipeline.warehouse.names import EVENT_KEY
@@ -221,18 +222,17 @@ class CleanedLog:
 
 @pytest.fixture
 def cleaned_log(spark, tmp_path: Path) -> Callable[..., CleanedLog]:
-    """Return the function that stages files, finds the arrival days of their lines, and validates them.
+    """Return the function that lands files on the arrival days of their lines, and validates them.
 
     arrival_day: that of all lines, instead of what they say.
     """
-    from pyspark.sql import functions as F
 
     def make(source: Source, *files: Path, arrival_day: Any = None) -> CleanedLog:
         settings = Settings(home=tmp_path)
-        zone = LandingZone(tmp_path / "landing")
+        zone = LandingZone(tmp_path / f"landing-{len(list(tmp_path.iterdir()))}")
         staged = stage_files(files, zone, source.name, source.reader, tmp_path / "staging")
-        lines = spark.read.parquet(*[str(file.lines_file) for file in staged]).withColumn("source", F.lit(source.name))
-        lines = lines.withColumn("arrival_day", F.lit(arrival_day)) if arrival_day else arrival_days(lines, source)
+        land_events(spark, zone, source, staged, arrival_day, tmp_path / "staging")
+        lines = landed_lines(spark, zone, CleanPlan(list(zone.days(source.name).values()), []))[source.name]
         return CleanedLog(staged, validate(lines, source, b"key", settings).localCheckpoint(), settings)
 
     return make
