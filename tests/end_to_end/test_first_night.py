@@ -1,5 +1,6 @@
 """A first night that a gate stops, by real processes: a guessed TOML, its correction, and the way to a release.
 
+What failed an audit has to be readable afterwards: SQLMesh/sqlmesh issue 3064, sodadata/soda-sql issue 319.
 The tests share one installation, and each begins where the one before ended.
 """
 

@@ -199,6 +199,7 @@ def test_too_many_rejects_are_told_by_source_day_counts_reasons_and_commands(fra
 
 
 def test_a_warning_is_printed_recorded_and_stops_nothing(frame_of, page: Path, capsys: Any) -> None:
+    """One id on many devices: matomo-org/matomo-sdk-android issue 384, habitlab/habitlab issue 388."""
     columns, good, _ = ROWS["users"]
     many = [{**good, "user_id": f"{number:064x}", "device_count": 21 + number} for number in range(5)]
     [found] = check({"users": frame_of([good, *many], columns)}, "audit of 2026-01-05", page)

@@ -175,6 +175,7 @@ def test_several_forms_of_times_are_all_read(guessed: Any) -> None:
 def test_what_a_log_does_not_say_is_left_open(
     guessed: Any, header: str, row: str, key: str, found: str, alternatives: list[str]
 ) -> None:
+    """Days and months that were guessed by row are reported in wireservice/csvkit issue 280, duckdb/duckdb issue 816."""
     made = guessed(csv_lines(header, row))
     [doubt] = [doubt for doubt in made.doubts if doubt.key == key]
     assert found in doubt.found
@@ -217,6 +218,7 @@ def test_values_that_name_themselves_name_their_columns(guessed: Any, written: A
 
 
 def test_numbers_without_names_are_never_chosen_silently(guessed: Any) -> None:
+    """Files without a header that readers misread: revantkumar/Collaborative-Filtering issues 1 and 3."""
     lines = [f"{17 + n % 2},{4711 + n % 2},page_view,{int(at(n).timestamp())}" for n in range(4)]
     assert open_keys(guessed(lines)) == {"user_id": ["column_1", "column_2"], "item_id": ["column_1", "column_2"]}
 
