@@ -2,24 +2,23 @@
 
     python -m pipeline.jobs check_source --source shop.toml --report REPORT.json [--lines 10000] PATH...
 
-The job of `throughline source check` and `source new`. Lines are read, parsed and validated by the functions of `land`
-and `clean`. Fails when the TOML or one of its expressions is invalid, or when a file cannot be read.
+The job of `throughline source check` and `source new`. The first lines land in a temporary folder and are validated, by
+the functions of `land` and `clean`. Fails when the TOML or an expression is invalid, when a file cannot be read,
+or when no line has a readable time.
 """
 
 import argparse
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from pipeline.errors import exit_with_message
-from pipeline.landing.formats import LINES
 from pipeline.landing.staging import input_files, sort_files
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
-from pipeline.transforms.trial import first_lines, trial
+from pipeline.transforms.trial import land_first_lines, trial
 from pipeline.warehouse.session import open_session
 
 
@@ -38,9 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with open_session(settings, "check_source") as spark:
         check_expressions(spark, source, toml)
         check_items(spark, source, toml)
-        table = pa.Table.from_batches(first_lines(logs, source, parsed.lines), LINES)
-        lines = spark.createDataFrame(table.append_column("source", pa.array([source.name] * len(table))))
-        parsed.report.write_text(json.dumps(trial(lines, source, settings).as_dict()), encoding="utf-8")
+        staging = settings.home / "staging"
+        staging.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=staging, prefix="check_source-") as folder:
+            lines = land_first_lines(spark, source, logs, parsed.lines, Path(folder))
+            found = trial(lines, source, settings)
+        parsed.report.write_text(json.dumps(found.as_dict()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
 """What a TOML makes of the first lines of a log, before anything lands."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipeline.landing.arrival import land_events
+from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.formats import read_batches
+from pipeline.landing.staging import StagedFile, lines_writer
+from pipeline.landing.zone import LandingZone
 from pipeline.settings import Settings
 from pipeline.sources.schema import REASONS, Source
-from pipeline.transforms.canonical import with_own_day
 from pipeline.transforms.clean import validate
+from pipeline.transforms.parse import landed_lines
 
 LINE = ("file", "line")
 
@@ -50,11 +53,9 @@ class Trial:
 def trial(lines: DataFrame, source: Source, settings: Settings) -> Trial:
     """Validate lines as `clean` does, by the same functions, and count what becomes of them.
 
-    lines: one row per line of one source; needs `source`, `file`, `line`, `text`, `header`.
+    lines: one row per line of one source, as `land_first_lines` returns them.
     """
-    dated = with_own_day(lines.withColumn("arrival_day", F.lit(None).cast("date")), source)
-    arrived = dated.withColumn("arrival_day", F.coalesce("own_day", F.current_date())).drop("own_day")
-    validated = validate(arrived, source, secrets.token_bytes(32), settings).persist()
+    validated = validate(lines, source, secrets.token_bytes(32), settings).persist()
     accepted = validated.where("reason IS NULL")
     day = F.to_date("event_at")
     [counts] = accepted.agg(
@@ -85,12 +86,31 @@ def trial(lines: DataFrame, source: Source, settings: Settings) -> Trial:
     )
 
 
-def first_lines(logs: Sequence[Path], source: Source, count: int) -> Iterator[pa.RecordBatch]:
-    """Yield the first lines of the files, an equal part of each, `count` in all."""
-    for log in logs:
-        left = -(-count // len(logs))
-        for batch in read_batches(log, log.name, source.reader):
-            yield batch.slice(0, left)
-            left -= batch.num_rows
-            if left <= 0:
+def land_first_lines(spark: SparkSession, source: Source, logs: Sequence[Path], count: int, folder: Path) -> DataFrame:
+    """Land the first lines of files in a folder of their own, as `land` does, and return them as `clean` reads them.
+
+    Each file gives an equal part of `count`.
+
+    Raises InputError if a file cannot be read, or has no line with a readable time.
+    """
+    zone = LandingZone(folder / "landing")
+    part = -(-count // len(logs))
+    staged = [_stage(log, number, part, source, folder) for number, log in enumerate(logs)]
+    land_events(spark, zone, source, staged, None, folder)
+    days = list(zone.days(source.name).values())
+    return landed_lines(spark, zone, CleanPlan(days, []))[source.name]
+
+
+def _stage(log: Path, number: int, count: int, source: Source, folder: Path) -> StagedFile:
+    """Copy the first lines of a file. Two files of one name get different names."""
+    name = log.name if not number else f"{log.name}~{number}"
+    file = folder / f"{number}.parquet"
+    lines = 0
+    with lines_writer(file) as writer:
+        for batch in read_batches(log, name, source.reader):
+            kept = batch.slice(0, count - lines)
+            writer.write_batch(kept)
+            lines += kept.num_rows
+            if lines >= count:
                 break
+    return StagedFile(log, name, str(number), lines, file)

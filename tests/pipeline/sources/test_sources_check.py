@@ -3,24 +3,20 @@
 import io
 import json
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from pyspark.sql import functions as F
 from rich.console import Console
 
 import pipeline.runner.source as commands
 from pipeline.errors import InputError, UsageError
-from pipeline.landing.formats import LINES
 from pipeline.runner.source import guess_files
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source, load_source
 from pipeline.sources.toml_text import toml_text
 from pipeline.transforms.clean import validate
-from pipeline.transforms.trial import Trial, first_lines, trial
+from pipeline.transforms.trial import Trial, land_first_lines, trial
 
 TOML = """
 name = "shop"
@@ -62,12 +58,11 @@ def shop(tmp_path: Path) -> Source:
 
 
 @pytest.fixture
-def lines_of(spark: Any) -> Callable[..., Any]:
+def lines_of(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Return the function that reads the first lines of files as the job does."""
 
     def read(source: Source, *files: Path, count: int = 10_000) -> Any:
-        table = pa.Table.from_batches(first_lines(files, source, count), LINES)
-        return spark.createDataFrame(table.append_column("source", pa.array([source.name] * len(table))))
+        return land_first_lines(spark, source, files, count, tmp_path_factory.mktemp("landed"))
 
     return read
 
@@ -97,8 +92,7 @@ def test_the_accepted_events_are_summarized(tried: Trial) -> None:
 
 
 def test_a_trial_refuses_what_clean_refuses(shop: Source, lines_of: Any, tmp_path: Path, tried: Trial) -> None:
-    landed = lines_of(shop, tmp_path / "log.csv").withColumn("arrival_day", F.lit(date(2026, 3, 2)))
-    validated = validate(landed, shop, b"key", Settings(home=tmp_path))
+    validated = validate(lines_of(shop, tmp_path / "log.csv"), shop, b"key", Settings(home=tmp_path))
     by_clean = {
         row.reason: row["count"] for row in validated.where("reason IS NOT NULL").groupBy("reason").count().collect()
     }
@@ -107,10 +101,9 @@ def test_a_trial_refuses_what_clean_refuses(shop: Source, lines_of: Any, tmp_pat
 
 def test_each_file_gives_its_part_of_the_lines(shop: Source, lines_of: Any, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text(LOG)
-    found = lines_of(shop, tmp_path / "log.csv", tmp_path / "other.csv", count=4).collect()
-    assert [(row.file, row.line) for row in found] == [
-        (file, line) for file in ("log.csv", "other.csv") for line in (2, 3)
-    ]
+    found = lines_of(shop, tmp_path / "log.csv", tmp_path / "other.csv", count=4).orderBy("file", "line").collect()
+    places = [(row.file, row.line) for row in found]
+    assert places == [(file, line) for file in ("log.csv", "other.csv~1") for line in (2, 3)]
 
 
 @pytest.fixture

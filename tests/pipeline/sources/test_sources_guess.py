@@ -175,7 +175,7 @@ def test_several_forms_of_times_are_all_read(guessed: Any) -> None:
 def test_what_a_log_does_not_say_is_left_open(
     guessed: Any, header: str, row: str, key: str, found: str, alternatives: list[str]
 ) -> None:
-    """Days and months that were guessed by row are reported in wireservice/csvkit issue 280, duckdb/duckdb issue 816."""
+    """Days and months that were guessed by row are reported: wireservice/csvkit issue 280, duckdb/duckdb issue 816."""
     made = guessed(csv_lines(header, row))
     [doubt] = [doubt for doubt in made.doubts if doubt.key == key]
     assert found in doubt.found
