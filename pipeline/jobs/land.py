@@ -52,7 +52,7 @@ def land(spark: SparkSession, home: Path, toml: Path, paths: list[Path], arrival
         item_reader = source.items.reader if source.items else source.reader
         catalogues = stage_files(found.catalogues, zone, source.name, item_reader, staging)
         days = land_events(spark, zone, source, logs, arrival_day, staging) if logs else []
-        land_items(zone, source.name, catalogues)
+        applies_from = land_items(zone, source.name, catalogues, days, arrival_day) if catalogues else None
         write_whole(zone.root / source.name / SOURCE_FILE, toml.read_text(encoding="utf-8"))
         for staged in [*logs, *catalogues]:
             zone.remember(source.name, staged.sha256, staged.landed)
@@ -64,7 +64,8 @@ def land(spark: SparkSession, home: Path, toml: Path, paths: list[Path], arrival
         f"in {time.monotonic() - started:.1f} s"
     )
     if catalogues:
-        print(f"landed {len(catalogues)} catalogue files")
+        which = f"days from {applies_from} on; for earlier days: throughline items replay --source {source.name}"
+        print(f"landed {len(catalogues)} catalogue files, for {which if applies_from else 'all days'}")
     if found.skipped:
         print(f"skipped, since neither files nor items.files of the TOML matches: {', '.join(found.skipped)}")
 

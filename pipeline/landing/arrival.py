@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pipeline.errors import InputError
 from pipeline.landing.plausible import Limits, plausible_limits
 from pipeline.landing.staging import StagedFile, lines_writer, thread_pool
-from pipeline.landing.zone import LandingZone
+from pipeline.landing.zone import LandingZone, catalogue_name
 from pipeline.sources.schema import Source, Times
 from pipeline.transforms.canonical import with_own_day
 from pipeline.transforms.parse import SCHEMA
@@ -117,13 +117,28 @@ def land_events(
     return sorted(by_day)
 
 
-def land_items(zone: LandingZone, source: str, catalogues: Sequence[StagedFile]) -> None:
-    """Move staged catalogue files into the catalogue folder, named in the order of landing."""
+def land_items(
+    zone: LandingZone,
+    source: str,
+    catalogues: Sequence[StagedFile],
+    days: Sequence[date],
+    arrival_day: date | None = None,
+) -> date | None:
+    """Move staged catalogue files into the catalogue folder; return the first arrival day that they apply to.
+
+    The first catalogues of a source apply to all days (None). Later ones change no earlier day: they apply from
+    `arrival_day` on, if it is given, else from the first of the days that landed with them, else from the day after the
+    newest landed day.
+    """
     folder = zone.items_folder(source)
     folder.mkdir(parents=True, exist_ok=True)
-    taken = len(list(folder.glob("*.parquet")))
+    taken = len(zone.catalogue_files(source))
+    newest = max(zone.days(source), default=None)
+    after_newest = newest + timedelta(days=1) if newest else None
+    first = (arrival_day or min(days, default=after_newest)) if taken else None
     for number, staged in enumerate(catalogues, taken):
-        staged.lines_file.rename(folder / f"{number:06d}-{staged.sha256[:16]}.parquet")
+        staged.lines_file.rename(folder / catalogue_name(f"{number:06d}-{staged.sha256[:16]}", first))
+    return first
 
 
 def _split(spark: SparkSession, source: Source, logs: Sequence[StagedFile], staging: Path) -> dict[date, list[Path]]:

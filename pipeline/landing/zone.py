@@ -4,12 +4,15 @@ landing/<source>/source.toml             the TOML that the lines landed with, or
 landing/<source>/replaced/<run>.toml     a new TOML that only this run reads, until the run is published
 landing/<source>/<arrival day>/*.parquet lines: file, line, text, header
 landing/<source>/<arrival day>/_LANDED   JSON: lines and sha256; closes the day
-landing/<source>/items/*.parquet         lines of catalogues, in the order of their names
+landing/<source>/items/*.parquet         lines of catalogues, in the order of their names, which end in the first
+                                         arrival day that they apply to: 000001-<sha256>-from-2026-01-31.parquet
+landing/<source>/replaced/<run>.items    the first day to which all catalogues apply for this run, until it is published
 landing/<source>/files/<sha256>.json     one per landed file, so that the same bytes are refused
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +25,7 @@ from pipeline.files import write_whole
 from pipeline.sources.schema import Reader, Source, load_source
 
 SOURCE_FILE = "source.toml"
+APPLIES_FROM = r"-from-(\d{4}-\d{2}-\d{2})[.]parquet$"  # of a catalogue file; without it, it applies to all days
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class LandedFile:
 class LandingZone:
     """Finds the files of the landing zone and closes its days. The job `land` writes the lines.
 
-    run_id: the run that reads the zone; it reads the TOMLs that were replaced for it.
+    run_id: the run that reads the zone; it reads the TOMLs and catalogues that were replaced for it.
     """
 
     def __init__(self, root: Path, run_id: str | None = None) -> None:
@@ -70,8 +74,9 @@ class LandingZone:
         write_whole(self.replaced_file(source.name, run_id), toml.read_text(encoding="utf-8"))
 
     def take_over_replaced(self) -> None:
-        """Make the TOMLs that were replaced for this run those of their sources. The run must hold the lease."""
+        """Make what was replaced for this run that of its source. The run must hold the lease."""
         for folder in self._source_folders():
+            self._apply_items_earlier(folder.name)
             toml = self._toml(folder)
             if toml.name != SOURCE_FILE:
                 toml.replace(folder / SOURCE_FILE)
@@ -80,8 +85,8 @@ class LandingZone:
         return self.root / source / "replaced" / f"{run_id}.toml"
 
     def replaced_files(self, source: str) -> list[Path]:
-        """Return the replaced TOMLs of runs that are not published: of a running one, or left by a killed one."""
-        return sorted((self.root / source / "replaced").glob("*.toml"))
+        """Return what was replaced for runs that are not published: for a running one, or left by a killed one."""
+        return sorted((self.root / source / "replaced").glob("*.*"))
 
     def require_replaceable(self, source: Source, toml: Path) -> None:
         """Raise SourceError if the source has not landed, or the TOML would split the landed files differently."""
@@ -115,6 +120,33 @@ class LandingZone:
     def items_folder(self, source: str) -> Path:
         return self.root / source / "items"
 
+    def catalogue_files(self, source: str) -> list[Path]:
+        """Return the landed catalogue files of a source, in the order of landing."""
+        return sorted(self.items_folder(source).glob("*.parquet"))
+
+    def items_replay_file(self, source: str, run_id: str) -> Path:
+        return self.root / source / "replaced" / f"{run_id}.items"
+
+    def replay_items(self, source: str, first: date | None, run_id: str) -> None:
+        """Let all landed catalogues apply from this day on (None: to all days), for this run until it is published."""
+        write_whole(self.items_replay_file(source, run_id), (first or date.min).isoformat())
+
+    def items_replayed_from(self, source: str) -> date | None:
+        """Return the first day to which all catalogues apply for this run; date.min: all days; None: no replay."""
+        file = self.items_replay_file(source, self.run_id) if self.run_id else None
+        return date.fromisoformat(file.read_text()) if file and file.is_file() else None
+
+    def _apply_items_earlier(self, source: str) -> None:
+        first = self.items_replayed_from(source)
+        if first is None:
+            return
+        for file in self.catalogue_files(source):
+            found = re.search(APPLIES_FROM, file.name)
+            if found and date.fromisoformat(found[1]) > first:
+                stem = file.name[: found.start()]
+                file.rename(file.with_name(catalogue_name(stem, None if first == date.min else first)))
+        self.items_replay_file(source, self.run_id or "").unlink()
+
     def close_day(self, source: str, day: date) -> None:
         """Write `_LANDED` for the files that the day's folder holds."""
         files = sorted(self.day_folder(source, day).glob("*.parquet"))
@@ -139,6 +171,11 @@ class LandingZone:
         """Return the TOML of a source folder that this run reads."""
         replaced = self.replaced_file(folder.name, self.run_id) if self.run_id else None
         return replaced if replaced and replaced.is_file() else folder / SOURCE_FILE
+
+
+def catalogue_name(stem: str, first: date | None) -> str:
+    """Return the name of a landed catalogue file that applies to arrival days from `first` on; None: to all."""
+    return f"{stem}-from-{first}.parquet" if first else f"{stem}.parquet"
 
 
 def name_of(path: Path, sha256: str, landed: Mapping[str, LandedFile]) -> str:

@@ -1,6 +1,6 @@
 """From landed lines to accepted events, duplicates and rejects."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,6 +15,7 @@ from pipeline.transforms.broadcast import broadcast_if_small
 from pipeline.transforms.canonical import canonical_lines, with_reason
 from pipeline.transforms.deduplicate import deduplicate
 from pipeline.transforms.identity import fingerprint_id
+from pipeline.transforms.items import with_catalogue_tags
 from pipeline.transforms.pseudonymize import pseudonymize
 from pipeline.transforms.union import union
 from pipeline.warehouse.names import EVENT_KEY
@@ -40,19 +41,17 @@ class Cleaned:
 def validate_sources(
     lines: Mapping[str, DataFrame],
     sources: Mapping[str, Source],
-    catalogues: Mapping[str, DataFrame],
+    catalogues: Sequence[DataFrame],
     settings: Settings,
 ) -> DataFrame:
-    """Validate the lines of all sources, each by its own TOML and catalogue; see `validate`.
+    """Validate the lines of all sources, each by its own TOML, with the tags of the catalogues; see `validate`.
 
     Only rejected lines keep their `text`, since no later step needs that of the others.
     lines: landed lines by source, of at least one.
     """
-    validated = [
-        with_catalogue_tags(_with_reasons(of_source, sources[name], settings), catalogues.get(name))
-        for name, of_source in lines.items()
-    ]
-    hidden = _hidden(union(validated), pseudonym_key(settings))
+    validated = union([_with_reasons(of_source, sources[name], settings) for name, of_source in lines.items()])
+    # After the fingerprint, which is of what the line says: a copy may arrive when the catalogue has changed.
+    hidden = with_catalogue_tags(_hidden(validated, pseudonym_key(settings)), catalogues)
     return hidden.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
 
 
@@ -73,16 +72,6 @@ def _hidden(events: DataFrame, key: bytes) -> DataFrame:
     """Replace ids by pseudonyms, and give an event without an id of its own a fingerprint of all that it says."""
     hidden = pseudonymize(events, key)
     return hidden.withColumn("event_id", F.coalesce("event_id", fingerprint_id())).drop("user_space")
-
-
-def with_catalogue_tags(validated: DataFrame, catalogue: DataFrame | None) -> DataFrame:
-    """Give events without tags the tags of their item in the catalogue."""
-    if catalogue is None:
-        return validated
-    tags = catalogue.select("item_id", F.col("tags").alias("item_tags"))
-    known = validated.join(F.broadcast(tags), "item_id", "left")
-    own_or_items = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("item_tags", "tags"))
-    return known.withColumn("tags", own_or_items).drop("item_tags")
 
 
 def with_cluster_tags(validated: DataFrame, clusters: DataFrame, sources: Mapping[str, Source]) -> DataFrame:

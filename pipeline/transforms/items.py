@@ -1,53 +1,102 @@
 """Items, from catalogues and from events."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from pipeline.landing.zone import LandingZone
+from pipeline.landing.zone import APPLIES_FROM, LandingZone
 from pipeline.sources.schema import Items
 from pipeline.transforms.expressions import expression
 from pipeline.transforms.identity import id_text
 from pipeline.transforms.parse import parse_lines
 from pipeline.transforms.sessions import IN_ORDER
+from pipeline.transforms.union import union
+
+ALWAYS = "0001-01-01"  # a catalogue that applies to all days, a record that has no time
 
 
 def catalogue(lines: DataFrame, items: Items, space: str) -> DataFrame:
-    """Return one row per item of a catalogue: `space`, `item_id`, `title`, `tags`, `content`; the newest record wins.
+    """Return one row per record of a catalogue: `space`, `item_id`, `title`, `tags`, `content`, `updated_at`,
+    `file_order`, `line`, `applies_from`; `tags` is null if the TOML names none.
 
-    lines: landed catalogue lines; needs `file_order` (files in the order of landing), `line`, `text`, `header`.
-    Lines that cannot be parsed are dropped.
+    lines: landed catalogue lines; needs `file_order` (files in the order of landing), `applies_from` (the first arrival
+    day of events that the file applies to; null means all), `line`, `text`, `header`. Lines that cannot be parsed are
+    dropped.
     """
-    parsed = parse_lines(lines.withColumnRenamed("file_order", "arrival_day"), items.reader).where("__problem IS NULL")
+    parsed = parse_lines(lines, items.reader).where("__problem IS NULL")
     none = "CAST(NULL AS STRING)"
-    tags = expression(items.tags or none).cast("array<string>") if items.tags else F.array().cast("array<string>")
     content = expression(items.content).cast("array<float>") if items.content else F.array().cast("array<float>")
-    updated_at = expression(items.updated_at or none).cast("timestamp")
-    records = parsed.select(
+    if items.tags:
+        named = F.filter(expression(items.tags).cast("array<string>"), lambda tag: F.trim(tag) != "")
+        tags = F.coalesce(F.array_distinct(named), F.array().cast("array<string>"))
+    else:
+        tags = F.lit(None).cast("array<string>")
+    return parsed.select(
+        F.lit(space).alias("space"),
         id_text(expression(items.item_id)).alias("item_id"),
         expression(items.title or none).alias("title"),
-        F.coalesce(
-            F.array_distinct(F.filter(tags, lambda tag: F.trim(tag) != "")), F.array().cast("array<string>")
-        ).alias("tags"),
+        tags.alias("tags"),
         F.coalesce(content, F.array().cast("array<float>")).alias("content"),
-        updated_at.alias("updated_at"),
-        F.col("__arrival_day").alias("file_order"),
+        expression(items.updated_at or none).cast("timestamp").alias("updated_at"),
+        F.col("__file_order").alias("file_order"),
         F.col("__line").alias("line"),
+        F.coalesce("__applies_from", F.lit(ALWAYS).cast("date")).alias("applies_from"),
     ).where("item_id IS NOT NULL")
+
+
+def newest_records(records: DataFrame) -> DataFrame:
+    """Return one row per item of a catalogue: `space`, `item_id`, `title`, `tags`, `content` of its newest record.
+
+    That is the one with the latest `updated_at`, else the last landed.
+    """
     newest = Window.partitionBy("item_id").orderBy(
         F.desc_nulls_last("updated_at"), F.desc("file_order"), F.desc("line")
     )
     ranked = records.withColumn("place", F.row_number().over(newest)).where("place = 1")
-    return ranked.select(F.lit(space).alias("space"), "item_id", "title", "tags", "content")
+    tags = F.coalesce("tags", F.array().cast("array<string>"))
+    return ranked.select("space", "item_id", "title", tags.alias("tags"), "content")
+
+
+def with_catalogue_tags(events: DataFrame, catalogues: Sequence[DataFrame]) -> DataFrame:
+    """Give events without tags those that their item had at that moment, by the catalogues of their item space.
+
+    A record counts from its `updated_at` on, the first one of an item before it too; of equal times the last landed
+    counts. A catalogue applies to events from its `applies_from` on, by their arrival day. So the tags do not depend on
+    when a day is cleaned, and a catalogue that lands later changes no earlier day.
+
+    events: needs `item_space`, `item_id`, `event_at`, `arrival_day`, `tags`. catalogues: as `catalogue` returns them.
+    """
+    if not catalogues:
+        return events
+    at = F.coalesce("updated_at", F.lit(ALWAYS).cast("timestamp"))
+    record = F.struct(at.alias("at"), "file_order", "line", "applies_from", F.col("tags").alias("named"))
+    histories = (
+        union([one.select("space", "item_id", record.alias("record")) for one in catalogues])
+        .where("record.named IS NOT NULL")
+        .groupBy(F.col("space").alias("item_space"), "item_id")
+        .agg(F.array_sort(F.collect_list("record")).alias("records"))
+    )
+    known = events.join(F.broadcast(histories), ["item_space", "item_id"], "left")
+    applying = F.filter("records", lambda one: one["applies_from"] <= F.col("arrival_day"))
+    known = known.withColumn("records", applying)
+    moment = F.greatest("event_at", F.get("records", F.lit(0))["at"])
+    then = F.try_element_at(F.filter("records", lambda one: one["at"] <= moment), F.lit(-1))["named"]
+    own_or_items = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce(then, "tags"))
+    return known.withColumn("tags", own_or_items).drop("records")
 
 
 def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame]:
-    """Return the landed catalogues by source, as `catalogue` returns them."""
+    """Return the records of the landed catalogues by source, as `catalogue` returns them."""
     landed = {}
     for name, source in zone.sources().items():
-        files = sorted(str(file) for file in zone.items_folder(name).glob("*.parquet"))
+        files = [str(file) for file in zone.catalogue_files(name)]
         if source.items and files:
             order = F.element_at(F.split(F.col("_metadata.file_path"), "/"), -1)
-            lines = spark.read.parquet(*files).withColumn("file_order", order)
+            day = F.to_date(F.nullif(F.regexp_extract(order, APPLIES_FROM, 1), F.lit("")))
+            if replayed := zone.items_replayed_from(name):
+                day = F.when(day.isNotNull(), F.least(day, F.lit(replayed.isoformat()).cast("date")))
+            lines = spark.read.parquet(*files).withColumns({"file_order": order, "applies_from": day})
             landed[name] = catalogue(lines, source.items, source.item_space)
     return landed
 

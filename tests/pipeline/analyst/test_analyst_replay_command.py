@@ -1,4 +1,4 @@
-"""What `rejects replay` prints and leaves behind; the night itself is replaced by a function."""
+"""What `rejects replay` and `items replay` print and leave behind; the night itself is replaced by a function."""
 
 import io
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 import pipeline.runner.replay
+from pipeline.errors import InputError
 from pipeline.landing.zone import LandingZone
 from pipeline.runner.process import StepFailed
 
@@ -144,3 +145,47 @@ def test_leftovers_of_a_killed_replay_are_deleted(
     assert len(seen) == 1 and seen[0].startswith("replay_shop_2")
     assert "of 1 rejected lines 0 moved: 0 to events, 0 are duplicates; still rejected: 1 unparsable" in printed
     assert f"Land later logs of shop with {tmp_path / 'my.toml'}" in printed
+
+
+@pytest.fixture
+def replay_items(zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Return a function that replays catalogues of `shop` with `night` in the place of the real one."""
+    (zone.root / "shop" / "items").mkdir()
+    (zone.root / "shop" / "items" / "000001-abc-from-2026-01-09.parquet").write_bytes(b"")
+    for source in ("calm", "shop"):
+        zone.day_folder(source, DAY).mkdir()
+        zone.close_day(source, DAY)
+
+    def run(night: Callable[[str], None], source: str = "shop", is_dry_run: bool = False) -> str:
+        def run_night(steps: Any, days: Any, run_id: str, *rest: Any) -> None:
+            assert NoLease.held == [run_id] and days.first == DAY
+            night(run_id)
+
+        monkeypatch.setattr(pipeline.runner.replay, "run_night", run_night)
+        out = io.StringIO()
+        pipeline.runner.replay.replay_items(source, None, is_dry_run, Console(file=out, width=200, color_system=None))
+        return out.getvalue()
+
+    return run
+
+
+def test_catalogues_apply_to_earlier_days_once_their_night_is_published(
+    zone: LandingZone, replay_items: Callable[..., str]
+) -> None:
+    def fail(run_id: str) -> None:
+        assert LandingZone(zone.root, run_id).items_replayed_from("shop") == date.min
+        raise StepFailed(1, "lines: 1 broken")
+
+    assert "would run clean, sessions" in replay_items(must_not_run, is_dry_run=True)
+    with pytest.raises(StepFailed, match="nothing was published, and the catalogues of shop apply to the same days"):
+        replay_items(fail)
+    assert zone.replaced_files("shop") == [] and NoLease.held == []
+    assert [file.name for file in zone.catalogue_files("shop")] == ["000001-abc-from-2026-01-09.parquet"]
+    printed = replay_items(lambda run_id: LandingZone(zone.root, run_id).take_over_replaced())
+    assert "the landed catalogues of shop apply to all days" in printed
+    assert [file.name for file in zone.catalogue_files("shop")] == ["000001-abc.parquet"]
+
+
+def test_a_source_without_a_catalogue_has_none_to_replay(replay_items: Callable[..., str]) -> None:
+    with pytest.raises(InputError, match="no catalogue of 'calm' has landed: expected one of shop"):
+        replay_items(must_not_run, "calm")

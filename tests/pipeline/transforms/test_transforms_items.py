@@ -3,8 +3,7 @@
 from pyspark.sql import functions as F
 
 from pipeline.sources.schema import Items
-from pipeline.transforms.clean import with_catalogue_tags
-from pipeline.transforms.items import catalogue, items_of_events
+from pipeline.transforms.items import catalogue, items_of_events, newest_records, with_catalogue_tags
 
 ITEMS = Items.model_validate(
     {
@@ -17,7 +16,7 @@ ITEMS = Items.model_validate(
         "updated_at": "to_timestamp(changed)",
     }
 )
-LINES = "file_order STRING, line BIGINT, text STRING, header STRING"
+LINES = "file_order STRING, applies_from DATE, line BIGINT, text STRING, header STRING"
 RECORDS = [
     ("0", 1, "by_time,new,tea tea  cup,2026-01-02 00:00:00,"),
     ("0", 2, "by_time,old,coffee,2026-01-01 00:00:00,"),
@@ -35,7 +34,8 @@ RECORDS = [
 
 def test_the_newest_record_of_an_item_wins(frame_of) -> None:
     rows = [{"file_order": order, "line": line, "text": text} for order, line, text in RECORDS]
-    found = {row.item_id: row for row in catalogue(frame_of(rows, LINES), ITEMS, "shop").collect()}
+    records = catalogue(frame_of(rows, LINES), ITEMS, "shop")
+    found = {row.item_id: row for row in newest_records(records).collect()}
     assert {item: row.title for item, row in found.items()} == {
         "by_time": "new", "by_file": "second file", "by_line": "second", "dated": "with a time", "bare": None,
     }  # fmt: skip
@@ -43,14 +43,68 @@ def test_the_newest_record_of_an_item_wins(frame_of) -> None:
     assert (found["bare"].content, found["by_time"].content) == ([1.0, 0.5], [])
 
 
+EVENTS = "item_space STRING, item_id STRING, event_at TIMESTAMP, arrival_day DATE, tags ARRAY<STRING>"
+
+
+def event(item: str | None, at: str = "2026-01-05T10:00:00", **more: str) -> dict[str, str | None]:
+    return {"item_space": "shop", "item_id": item, "event_at": at, "arrival_day": at[:10], **more}
+
+
 def test_an_event_without_tags_of_its_own_has_those_of_its_item(frame_of) -> None:
-    events = frame_of(
-        [{"item_id": "i", "tags": "own"}, {"item_id": "i"}, {"item_id": "other"}, {"item_id": None}],
-        "item_id STRING, tags ARRAY<STRING>",
-    )
-    listed = frame_of([{"item_id": "i", "tags": "listed"}], "item_id STRING, tags ARRAY<STRING>")
-    found = sorted((row.item_id or "", row.tags) for row in with_catalogue_tags(events, listed).collect())
-    assert found == [("", []), ("i", ["listed"]), ("i", ["own"]), ("other", [])]
+    """Catalogues of two sources list items of one space; one without tags takes none away."""
+    events = [event("i", tags="own"), event("i"), event("other"), event(None), event("i", item_space="elsewhere")]
+    texts = ["i,title,listed,,", "j,title,tea,,"]
+    rows = [{"file_order": "0", "line": number, "text": text} for number, text in enumerate(texts)]
+    titles = ITEMS.model_copy(update={"tags": None})
+    listed = [catalogue(frame_of(rows, LINES), items, "shop") for items in (ITEMS, titles)]
+    found = with_catalogue_tags(frame_of(events, EVENTS), listed).collect()
+    assert sorted((row.item_space, row.item_id or "", row.tags) for row in found) == [
+        ("elsewhere", "i", []), ("shop", "", []), ("shop", "i", ["listed"]), ("shop", "i", ["own"]),
+        ("shop", "other", []),
+    ]  # fmt: skip
+
+
+# file, first arrival day that it applies to, line
+HISTORY = [
+    ("0", None, "i,,clay,2026-01-03 12:00:00,"),
+    ("0", None, "i,,peat,2026-01-05 12:00:00,"),
+    ("0", None, "i,,sand,2026-01-05 12:00:00,"),  # of equal times, the last landed counts
+    ("0", None, "undated,,old,,"),
+    ("1", "2026-01-08", "i,,loam,2026-01-04 12:00:00,"),
+    ("1", "2026-01-08", "undated,,new,,"),
+    ("1", "2026-01-08", "listed_later,,tea,2026-01-09 00:00:00,"),
+]
+# item, event_at, arrival day, tags
+MOMENTS = [
+    ("i", "2026-01-02T00:00:00", "2026-01-02", "clay"),  # before the first record
+    ("i", "2026-01-03T12:00:00", "2026-01-03", "clay"),
+    ("i", "2026-01-05T11:59:59", "2026-01-05", "clay"),
+    ("i", "2026-01-05T12:00:00", "2026-01-05", "sand"),
+    ("i", "2026-01-05T11:59:59", "2026-01-08", "loam"),  # late: it arrives when the second file applies
+    ("i", "2026-01-08T00:00:00", "2026-01-08", "sand"),
+    ("undated", "2026-01-07T00:00:00", "2026-01-07", "old"),
+    ("undated", "2026-01-07T00:00:00", "2026-01-08", "new"),
+    ("listed_later", "2026-01-07T00:00:00", "2026-01-07", ""),
+    ("listed_later", "2026-01-08T00:00:00", "2026-01-08", "tea"),
+]
+
+
+def test_an_event_has_the_tags_that_its_item_had_then(frame_of) -> None:
+    rows = [
+        {"file_order": file, "applies_from": first, "line": number, "text": text}
+        for number, (file, first, text) in enumerate(HISTORY)
+    ]
+    events = [event(item, at, arrival_day=day) for item, at, day, _ in MOMENTS]
+    records = catalogue(frame_of(rows[::-1], LINES), ITEMS, "shop")
+    tagged = with_catalogue_tags(frame_of(events, EVENTS), [records])
+    keys = ("item_id", "event_at", "arrival_day")
+    found = {
+        tuple(str(row[key]) for key in keys): row.tags
+        for row in tagged.selectExpr(
+            "item_id", "date_format(event_at, \"yyyy-MM-dd'T'HH:mm:ss\") AS event_at", "arrival_day", "tags"
+        ).collect()
+    }
+    assert found == {(item, at, day): tags.split() for item, at, day, tags in MOMENTS}
 
 
 def test_an_item_has_the_tags_of_its_newest_event(frame_of) -> None:
