@@ -1,6 +1,7 @@
 """Files on their way into the landing zone: found, sorted into logs and catalogues, and copied as lines."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
-from pipeline.landing.formats import LINES, read_batches
+from pipeline.landing.archives import UNREADABLE, InputFile, Member, open_file, open_members, with_members
+from pipeline.landing.formats import LINES, read_stream
 from pipeline.landing.zone import LandedFile, LandingZone, name_of
 from pipeline.sources.schema import Reader, Source
 
@@ -23,7 +24,7 @@ MAX_THREADS = 8  # each may hold several copies of a line of 64 MiB
 class StagedFile:
     """A file whose lines are in the Parquet file `lines_file` and have not landed yet."""
 
-    path: Path
+    path: InputFile
     name: str
     sha256: str
     lines: int
@@ -39,15 +40,15 @@ class StagedFile:
 class FoundFiles:
     """Files to land, by kind; `skipped` are the names of the others."""
 
-    logs: list[Path]
-    catalogues: list[Path]
+    logs: list[InputFile]
+    catalogues: list[InputFile]
     skipped: list[str]
 
 
-def input_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the named files and those in the named folders, without hidden ones.
+def input_files(paths: Sequence[Path]) -> list[InputFile]:
+    """Return the named files and those in the named folders, without hidden ones; of an archive, its members.
 
-    Raises InputError if a path does not exist or a folder holds no file.
+    Raises InputError if a path does not exist, or if a folder or an archive holds no file or cannot be unpacked.
     """
     files: list[Path] = []
     for path in paths:
@@ -58,16 +59,27 @@ def input_files(paths: Sequence[Path]) -> list[Path]:
         if not inside:
             raise InputError(f"{path}: an empty folder; expected log files in it")
         files.extend(inside)
-    return files
+    with thread_pool() as pool:
+        return [file for found in pool.map(with_members, files) for file in found]
 
 
-def sort_files(files: Sequence[Path], source: Source) -> FoundFiles:
+def sort_files(files: Sequence[InputFile], source: Source) -> FoundFiles:
     """Sort files into logs and catalogues by the patterns `files` and `items.files` of the source.
+
+    If the name of an archive matches, so do its members; but if some of them match `items.files` themselves, only these
+    are catalogues.
 
     Raises InputError if no file matches.
     """
-    catalogues = [file for file in files if source.items and file.match(source.items.files)]
-    logs = [file for file in files if file not in catalogues and file.match(source.files)]
+    catalogues: list[InputFile] = []
+    if source.items:
+        pattern = source.items.files
+        catalogues = [file for file in files if file.match(pattern)]
+        of_catalogues = {file.archive for file in catalogues if isinstance(file, Member)}
+        catalogues += [file for file in files if isinstance(file, Member) and file.archive not in of_catalogues
+                       and file.archive.match(pattern)]  # fmt: skip
+    logs = [file for file in files if file not in catalogues and (
+        file.match(source.files) or (isinstance(file, Member) and file.archive.match(source.files)))]  # fmt: skip
     skipped = [file.name for file in files if file not in catalogues and file not in logs]
     if not logs and not catalogues:
         raise InputError(
@@ -78,54 +90,74 @@ def sort_files(files: Sequence[Path], source: Source) -> FoundFiles:
 
 
 def stage_files(
-    paths: Sequence[Path], zone: LandingZone, source: str, reader: Reader, folder: Path
+    files: Sequence[InputFile], zone: LandingZone, source: str, reader: Reader, folder: Path
 ) -> list[StagedFile]:
-    """Stage files that land together, several at once.
+    """Stage files that land together, several at once. The members of an archive are read in one pass.
 
     Raises InputError as `stage_file` does, also if two have the same bytes.
     """
     landed = zone.landed_files(source)
     with thread_pool() as pool:
-        digests = list(pool.map(lambda path: _sha256(path, reader), paths))
+        digests = list(pool.map(lambda file: _sha256(file, reader), files))
         names: dict[str, str] = {}
-        for path, sha256 in zip(paths, digests, strict=True):
+        for file, sha256 in zip(files, digests, strict=True):
             if sha256 in names:
                 raise InputError(
-                    f"{path}: the same bytes landed already, by this command, as {names[sha256]}: nothing was landed; "
+                    f"{file}: the same bytes landed already, by this command, as {names[sha256]}: nothing was landed; "
                     f"leave out one of the two files"
                 )
-            names[sha256] = name_of(path, sha256, landed)
+            names[sha256] = name_of(file, sha256, landed)
             landed[sha256] = LandedFile(names[sha256], lines=0)
-        copies = [pool.submit(_copy_lines, path, names[sha256], sha256, reader, folder)
-                  for path, sha256 in zip(paths, digests, strict=True)]  # fmt: skip
-        return [copy.result() for copy in copies]
+        passes: dict[Path, list[tuple[InputFile, str, str]]] = {}
+        for file, sha256 in zip(files, digests, strict=True):
+            on_disk = file.archive if isinstance(file, Member) else file
+            passes.setdefault(on_disk, []).append((file, names[sha256], sha256))
+        copies = [pool.submit(_copy_together, together, reader, folder) for together in passes.values()]
+        staged = {one.sha256: one for copy in copies for one in copy.result()}
+    return [staged[sha256] for sha256 in digests]
 
 
-def stage_file(path: Path, landed: Mapping[str, LandedFile], reader: Reader, folder: Path) -> StagedFile:
-    """Copy the lines of a file into a Parquet file in `folder`; see `pipeline.landing.formats.read_batches`.
+def stage_file(file: InputFile, landed: Mapping[str, LandedFile], reader: Reader, folder: Path) -> StagedFile:
+    """Copy the lines of a file into a Parquet file in `folder`; see `pipeline.landing.formats.read_stream`.
 
     landed: the files that have landed, by SHA-256.
 
     Raises InputError if the file cannot be read or unpacked, has landed before, or has a line of more than 64 MiB.
     """
-    sha256 = _sha256(path, reader)
-    return _copy_lines(path, name_of(path, sha256, landed), sha256, reader, folder)
+    sha256 = _sha256(file, reader)
+    return _copy_together([(file, name_of(file, sha256, landed), sha256)], reader, folder)[0]
 
 
-def _sha256(path: Path, reader: Reader) -> str:
-    with _unreadable_as_input_error(path, reader), path.open("rb") as raw:
+def _sha256(file: InputFile, reader: Reader) -> str:
+    if isinstance(file, Member):
+        return file.sha256
+    with _unreadable_as_input_error(file, reader), file.open("rb") as raw:
         return hashlib.file_digest(raw, "sha256").hexdigest()
 
 
-def _copy_lines(path: Path, name: str, sha256: str, reader: Reader, folder: Path) -> StagedFile:
+def _copy_together(files: Sequence[tuple[InputFile, str, str]], reader: Reader, folder: Path) -> list[StagedFile]:
+    """Copy the lines of a file, or of members of one archive. files: each with its name and SHA-256."""
+    first, name, sha256 = files[0]
+    with _unreadable_as_input_error(first, reader):
+        if not isinstance(first, Member):
+            with open_file(first) as content:
+                return [_copy_lines(content, first, name, sha256, reader, folder)]
+        by_member = {file.member: (file, name, sha256) for file, name, sha256 in files if isinstance(file, Member)}
+        return [_copy_lines(content, *by_member[member], reader, folder)
+                for member, content in open_members(first.archive, by_member)]  # fmt: skip
+
+
+def _copy_lines(
+    content: io.BufferedReader, file: InputFile, name: str, sha256: str, reader: Reader, folder: Path
+) -> StagedFile:
     lines_file = folder / f"{sha256}.parquet"
     lines_file.parent.mkdir(parents=True, exist_ok=True)
     lines = 0
-    with _unreadable_as_input_error(path, reader), lines_writer(lines_file) as writer:
-        for batch in read_batches(path, name, reader):
+    with _unreadable_as_input_error(file, reader), lines_writer(lines_file) as writer:
+        for batch in read_stream(content, file, name, reader, folder):
             writer.write_batch(batch)
             lines += batch.num_rows
-    return StagedFile(path, name, sha256, lines, lines_file)
+    return StagedFile(file, name, sha256, lines, lines_file)
 
 
 def thread_pool() -> ThreadPoolExecutor:
@@ -139,11 +171,10 @@ def lines_writer(file: Path, schema: pa.Schema = LINES) -> pq.ParquetWriter:
 
 
 @contextmanager
-def _unreadable_as_input_error(path: Path, reader: Reader) -> Iterator[None]:
+def _unreadable_as_input_error(file: InputFile, reader: Reader) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, pa.ArrowInvalid) as error:
+    except UNREADABLE as error:
         raise InputError(
-            f"{path}: cannot be read as {reader.format}: {error}; nothing of it was landed. "
-            f"Check that it is complete, and that its suffix names its compression (.gz, .zst, .bz2 or none)"
+            f"{file}: cannot be read as {reader.format}: {error}; nothing of it was landed. Check that it is complete"
         ) from None

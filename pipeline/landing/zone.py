@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, SourceError
 from pipeline.files import write_whole
+from pipeline.landing.archives import InputFile
 from pipeline.sources.schema import Reader, Source, load_source
 
 SOURCE_FILE = "source.toml"
@@ -178,7 +179,7 @@ def catalogue_name(stem: str, first: date | None) -> str:
     return f"{stem}-from-{first}.parquet" if first else f"{stem}.parquet"
 
 
-def name_of(path: Path, sha256: str, landed: Mapping[str, LandedFile]) -> str:
+def name_of(file: InputFile, sha256: str, landed: Mapping[str, LandedFile]) -> str:
     """Return the name that the lines of a file get: its own, or one with a digest if other bytes have that name.
 
     landed: the files that have landed or land together with it, by SHA-256.
@@ -187,14 +188,20 @@ def name_of(path: Path, sha256: str, landed: Mapping[str, LandedFile]) -> str:
     """
     if sha256 in landed:
         raise InputError(
-            f"{path}: the same bytes landed already, as {landed[sha256].name} ({landed[sha256].lines} lines): "
+            f"{file}: the same bytes landed already, as {landed[sha256].name} ({landed[sha256].lines} lines): "
             f"nothing was done; to run its days again, use `throughline run`"
         )
-    is_taken = path.name in {file.name for file in landed.values()}
-    return f"{path.name}~{sha256[:8]}" if is_taken else path.name
+    is_taken = file.name in {one.name for one in landed.values()}
+    return f"{file.name}~{sha256[:8]}" if is_taken else file.name
 
 
 def _splitting_keys(reader: Reader) -> dict[str, object]:
     """Return the keys of a reader that decide how a file is split into lines when it lands."""
-    kind = "parquet" if reader.format == "parquet" else "lines of text"
-    return {"format": kind, "header": reader.header, "encoding": reader.encoding}
+    kind = reader.format if reader.format in ("parquet", "avro", "w3c") else "lines of text"
+    keys: dict[str, object] = {"format": kind, "header": reader.header, "encoding": reader.encoding}
+    keys["multiline"] = reader.multiline
+    if reader.header or reader.multiline:
+        keys["comment"] = reader.comment
+    if reader.multiline:
+        keys |= {"escape": reader.escape, "separator": reader.delimiter}
+    return keys

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from pipeline.analyst.render import printable
 from pipeline.errors import InputError, UsageError
+from pipeline.landing.archives import InputFile
 from pipeline.landing.formats import read_batches
 from pipeline.landing.staging import input_files
 from pipeline.runner.commands import job_command
@@ -36,7 +37,7 @@ def new_source(paths: Sequence[Path], name: str | None, output: Path | None, for
     Raises UsageError if the file exists and `force` is off.
     """
     files = input_files(paths)
-    name = name or source_name(files[0])
+    name = name or source_name(paths[0])
     output = output or Path(f"{name}.toml")
     if output.exists() and not force:
         raise UsageError(f"{output} exists already: add --force to replace it, or choose another file with -o")
@@ -81,13 +82,13 @@ def check_source(source: str | Path, paths: Sequence[Path], console: Console) ->
         )
 
 
-def guess_files(files: Sequence[Path]) -> Guess:
+def guess_files(files: Sequence[InputFile]) -> Guess:
     """Guess the TOML of files by their first lines. Raises InputError if their format is not known."""
-    parquet = [file for file in files if _begins_with(file, b"PAR1")]
+    parquet = [file for file in files if isinstance(file, Path) and _begins_with(file, b"PAR1")]
     if parquet and len(parquet) < len(files):
         raise InputError(f"{files[0]}: some files are Parquet and some are not; look at one kind at a time")
     if parquet:
-        return guess(sniff_parquet(files, LINES_GUESSED))
+        return guess(sniff_parquet(parquet, LINES_GUESSED))
     part = max(1_000, LINES_GUESSED // len(files))
     layout = sniff_lines({str(file): _first_texts(file, part) for file in files[: LINES_GUESSED // 1_000]})
     return guess(*name_columns(layout)) if layout.is_headerless else guess(layout)
@@ -98,7 +99,7 @@ def _begins_with(file: Path, magic: bytes) -> bool:
         return content.read(len(magic)) == magic
 
 
-def _first_texts(file: Path, count: int) -> list[str]:
+def _first_texts(file: InputFile, count: int) -> list[str]:
     texts: list[str] = []
     for batch in read_batches(file, file.name, Reader(format="regex", pattern="(?<line>.*)")):
         texts += batch["text"].slice(0, count - len(texts)).to_pylist()

@@ -34,17 +34,24 @@ def group_numbers(pattern: str) -> dict[str, int]:
 class Reader(_Part):
     """How a line is split into named fields.
 
-    The fields are those of `fields`, a Spark DDL, for jsonl and parquet; of `columns` for csv and tsv; and the named
-    groups of `pattern` for regex. Only `fields` has types; all other fields are strings. With `header = true` the first
-    line of each file has the order of its columns; one of `columns` that a file lacks is null there, and trailing empty
-    values beyond the header are ignored.
+    The fields are those of `fields`, a Spark DDL, for jsonl, parquet and avro; of `columns` for csv, tsv and w3c; and
+    the named groups of `pattern` for regex. Only `fields` has types; all other fields are strings. With `header = true`
+    the first line of each file has the order of its columns; in a w3c log each line `#Fields:` has that of the lines
+    after it. One of `columns` that a file lacks is null there, and trailing empty values beyond it are ignored.
+
+    comment: lines that begin with it are no data. escape: the sign before a quote within a quoted value of csv; without
+    it, a quote is doubled, and lines that would differ by the escape sign are unparsable. multiline: whether quoted
+    values of csv may hold newlines.
     """
 
-    format: Literal["jsonl", "csv", "tsv", "parquet", "regex"]
+    format: Literal["jsonl", "csv", "tsv", "w3c", "regex", "parquet", "avro"]
     fields: str | None = None
     columns: list[str] = []
     header: bool = False
     separator: str | None = None
+    escape: Literal['"', "\\"] | None = None
+    multiline: bool = False
+    comment: str | None = Field(None, min_length=1)
     pattern: str | None = None
     encoding: str = "utf-8"
 
@@ -55,13 +62,21 @@ class Reader(_Part):
 
     @model_validator(mode="after")
     def _has_what_its_format_needs(self) -> "Reader":
-        needed = {"jsonl": "fields", "parquet": "fields", "regex": "pattern"}.get(self.format)
+        needed = {"jsonl": "fields", "parquet": "fields", "avro": "fields", "regex": "pattern"}.get(self.format)
         if needed and not getattr(self, needed):
             raise ValueError(f"format {self.format!r} needs the key {needed!r}")
         is_separated = self.format in ("csv", "tsv")
-        if is_separated and not self.columns:
+        if (is_separated or self.format == "w3c") and not self.columns:
             raise ValueError(f"format {self.format!r} needs the key 'columns'; with a header line, those that are used")
-        unfit = ["header", "columns", "separator"] if not is_separated else ["fields", "pattern"]
+        unfit = ["fields", "pattern"] if is_separated else ["header", "separator"]
+        unfit += ["escape", "multiline"] if self.format != "csv" else []
+        unfit += {
+            "w3c": ["fields", "pattern", "comment"],
+            "parquet": ["columns", "pattern", "comment"],
+            "avro": ["columns", "pattern", "comment"],
+            "jsonl": ["columns"],
+            "regex": ["columns"],
+        }.get(self.format, [])
         for key in unfit:
             if getattr(self, key):
                 raise ValueError(f"format {self.format!r} has no use for the key {key!r}")

@@ -36,6 +36,11 @@ TYPES = {
     "sequence": "bigint",
 }
 IDS_WITH_PLACEHOLDERS = ("event_id", "user_id", "device_id", "session_id")
+<<<<<<< HEAD
+=======
+COMMENT = "comment"
+EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside comes from a broken clock
+>>>>>>> 4322143 (Archives, comments, W3C logs, Avro, escapes of CSV and JSON; combined reads virtual hosts and forwarded addresses)
 
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
@@ -54,7 +59,16 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
         # The id is that of the line: each of its events needs its own.
         number = F.when(F.col("__part") > 1, F.concat(F.lit("#"), "__part")).otherwise("")
         columns["event_id"] = F.concat(columns["event_id"], number).alias("event_id")
+<<<<<<< HEAD
     rule = F.coalesce(F.lit(None), *[F.when(expression(when), code) for code, when in source.reject_when.items()])
+=======
+    rule = F.coalesce(F.lit(None), *[F.when(F.expr(when), code) for code, when in source.reject_when.items()])
+    problem, is_comment = F.col("__problem"), _is_comment(F.col("__text"), source.reader)
+    if source.reader.format in ("csv", "tsv"):
+        # A line such as "#Version: 1.0" has too few fields, but a rule on the first one may say what it is.
+        problem = F.when(F.col("__text").startswith("#") & rule.isNotNull(), None).otherwise(problem)
+    rule, problem = F.when(is_comment, COMMENT).otherwise(rule), F.when(~is_comment, problem)
+>>>>>>> 4322143 (Archives, comments, W3C logs, Avro, escapes of CSV and JSON; combined reads virtual hosts and forwarded addresses)
     of_source = {
         "user_space": source.user_space,
         "item_space": source.item_space,
@@ -66,7 +80,7 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
         parsed.select(
             *own,
             F.col("__part").alias("part"),
-            F.col("__problem").alias("problem"),
+            problem.alias("problem"),
             rule.cast("string").alias("rule"),
             *columns.values(),
             *limits,
@@ -76,10 +90,16 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     )
 
 
+<<<<<<< HEAD
 def _limit(name: str, parsed: DataFrame, source: Source) -> Column:
     """Return the earliest or latest plausible day of a line: that of the TOML, else that of its file, else null."""
     of_file = F.col(f"__{name}") if f"__{name}" in parsed.columns else F.lit(None)
     return F.coalesce(F.lit(getattr(source.times, name)), of_file).cast("date")
+=======
+def _is_comment(text: Column, reader: Reader) -> Column:
+    sign = "#" if reader.format == "w3c" else reader.comment
+    return F.coalesce(text.startswith(sign), F.lit(False)) if sign else F.lit(False)
+>>>>>>> 4322143 (Archives, comments, W3C logs, Avro, escapes of CSV and JSON; combined reads virtual hosts and forwarded addresses)
 
 
 def _unfolded(parsed: DataFrame, source: Source) -> DataFrame:
@@ -101,6 +121,7 @@ def with_own_day(lines: DataFrame, source: Source) -> DataFrame:
     each = source.unfold.each if source.unfold else ""
     reader = _reader_of(lines.sparkSession, source, [getattr(source.columns, name) or "" for name in times] + [each])
     own_day = F.to_date(F.coalesce(*[_column(source, name) for name in times]))
+    own_day = F.when(~_is_comment(F.col("__text"), source.reader), own_day)
     own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS]
     dated = lines.withColumn("arrival_day", F.lit(None).cast("date"))
     dated = _with_first(parse_lines(dated, reader), source).select(*own, own_day.alias("own_day"))
@@ -198,7 +219,8 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
     rules = [
         ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
         (F.col("rule"), F.col("rule").isNotNull(),
-         F.concat(F.lit("set aside by the rule reject_when."), F.col("rule"), F.lit(" of the TOML"))),
+         F.when(F.col("rule") == COMMENT, "a comment").otherwise(
+             F.concat(F.lit("set aside by the rule reject_when."), F.col("rule"), F.lit(" of the TOML")))),
         ("missing_user", F.coalesce("user_id", "device_id").isNull(), F.lit("neither user_id nor device_id")),
         ("missing_event_at", F.col("event_at").isNull(), F.lit(f"no readable time between {EARLIEST} and {LATEST}")),
         ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import canonical_lines, with_reason
+from pipeline.transforms.parse import parse_lines
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 AT = "[05/Jan/2026:10:00:00 +0100]"
@@ -60,6 +61,83 @@ def test_a_combined_log_is_read_and_requests_without_a_page_are_excluded(frame_o
     assert (said.item_id, len(said.user_agent)) == ("/say", 50_000)
     assert [row.item_id for row in rows[5:9]] == ["/a%2", "/old", "/say", "/garden/with"]
     assert [row.user_agent for row in rows[5:7]] == [None, None]
+
+
+# What stands before the time of a line: host, address, user and device, or the reason why the line is rejected.
+FIRST_FIELDS: dict[str, tuple[str, str, str | None, str | None] | str] = {
+    "192.0.2.7 - -": ("", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "192.0.2.7 - Ann Lee": ("", "192.0.2.7", "Ann Lee", "192.0.2.7 Firefox"),
+    "192.0.2.7 - Ann  Lee-Roy": ("", "192.0.2.7", "Ann  Lee-Roy", "192.0.2.7 Firefox"),
+    '192.0.2.7 - O\\"Hara': ("", "192.0.2.7", 'O\\"Hara', "192.0.2.7 Firefox"),
+    '192.0.2.7 - ""': ("", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "192.0.2.7 - ": ("", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "192.0.2.7 identd ann": ("", "192.0.2.7", "ann", "192.0.2.7 Firefox"),
+    "192.0.2.7 shop.example ann": ("", "192.0.2.7", "ann", "192.0.2.7 Firefox"),
+    "192.0.2.7:51234 - -": ("", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "pc7.example.net - -": ("", "pc7.example.net", None, "pc7.example.net Firefox"),
+    "pc7.example.net - Ann Lee": ("", "pc7.example.net", "Ann Lee", "pc7.example.net Firefox"),
+    "2001:db8::7 - -": ("", "2001:db8::7", None, "2001:db8::7 Firefox"),
+    "2001:db8:0:0:0:0:0:7 - ann": ("", "2001:db8:0:0:0:0:0:7", "ann", "2001:db8:0:0:0:0:0:7 Firefox"),
+    "::1 - -": ("", "::1", None, "::1 Firefox"),
+    # virtual hosts
+    "shop.example:443 192.0.2.7 - -": ("shop.example:443", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "shop.example:443 192.0.2.7 - Ann Lee": ("shop.example:443", "192.0.2.7", "Ann Lee", "192.0.2.7 Firefox"),
+    'shop.example:443 192.0.2.7 - ""': ("shop.example:443", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "shop.example:443 2001:db8::7 - -": ("shop.example:443", "2001:db8::7", None, "2001:db8::7 Firefox"),
+    "shop.example:80 pc7.example.net - -": ("shop.example:80", "pc7.example.net", None, "pc7.example.net Firefox"),
+    "shop.example 192.0.2.7 - ann": ("shop.example", "192.0.2.7", "ann", "192.0.2.7 Firefox"),
+    "localhost 2001:db8::7 - -": ("localhost", "2001:db8::7", None, "2001:db8::7 Firefox"),
+    "_ 192.0.2.7 - -": ("_", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "10.0.0.5:80 192.0.2.7 - -": ("10.0.0.5:80", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    # forwarded addresses
+    "192.0.2.7, 198.51.100.1 - -": ("", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "192.0.2.7,198.51.100.1,10.0.0.1 - Ann Lee": ("", "192.0.2.7", "Ann Lee", "192.0.2.7 Firefox"),
+    "2001:db8::7, 198.51.100.1 - -": ("", "2001:db8::7", None, "2001:db8::7 Firefox"),
+    "192.0.2.7:51234, 198.51.100.1:80 - -": ("", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "unknown, 192.0.2.7 - -": ("", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "shop.example:443 192.0.2.7, 198.51.100.1 - -": ("shop.example:443", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "shop.example 192.0.2.7, 198.51.100.1 - -": ("shop.example", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    "10.0.0.8, 192.0.2.7 - -": ("", "10.0.0.8", None, "10.0.0.8 , 192.0.2.7 Firefox"),
+    "10.0.0.8, 198.51.100.1 - -": ("", "10.0.0.8", None, "10.0.0.8 , 198.51.100.1 Firefox"),
+    # no address: a user may be known, a device is not
+    "- - -": "missing_user",
+    "unix: - -": "missing_user",
+    "- - ann": ("", "-", "ann", None),
+    "- 192.0.2.7 - -": ("-", "192.0.2.7", None, "192.0.2.7 Firefox"),
+    # two ways to read them, or none
+    "192.0.2.7 198.51.100.1 - -": "unparsable",
+    "192.0.2.7 198.51.100.1 -": "unparsable",
+    "192.0.2.7 2001:db8::1 - -": "unparsable",
+    "192.0.2.7:51234 10.0.0.5 - -": "unparsable",
+    "192.0.2.7 shop.example - -": "unparsable",
+    "192.0.2.7 shop.example - ann": "unparsable",
+    "192.0.2.7 identd Ann Lee": "unparsable",
+    "192.0.2.7 - - -": "unparsable",
+    "192.0.2.7 - - ann": "unparsable",
+    "192.0.2.7 - ann -": "unparsable",
+    "192.0.2.7 -": "unparsable",
+    "192.0.2.7": "unparsable",
+    "shop.example 192.0.2.7 -": "unparsable",
+    "shop.example:443 - - -": "unparsable",
+    '"192.0.2.7, 198.51.100.1" - -': "unparsable",
+}
+
+
+def test_the_first_fields_of_a_combined_line_are_read_right_or_not_at_all(frame_of) -> None:
+    """A shifted field would make one person of all visitors."""
+    source = load_source(source_file("combined"))
+    alike = {"source": "combined", "arrival_day": date(2026, 1, 5), "file": "access.log"}
+    texts = [f'{first} {AT} "GET /garden HTTP/1.1" 200 9 "-" "Firefox"' for first in FIRST_FIELDS]
+    lines = frame_of([{**alike, "line": number, "text": text} for number, text in enumerate(texts, 1)], LINES)
+    hosts = [row.host for row in parse_lines(lines, source.reader).orderBy("__line").select("host").collect()]
+    validated = with_reason(canonical_lines(lines, source), source.event_types, 1).orderBy("line").collect()
+    found = [
+        row.reason or (host, row.ip, row.user_id, row.device_id) for row, host in zip(validated, hosts, strict=True)
+    ]
+    assert dict(zip(FIRST_FIELDS, found, strict=True)) == FIRST_FIELDS
+    assert {row.url for row in validated if row.reason is None} == {
+        f"{host}/garden" for host in hosts if host is not None
+    }
 
 
 @pytest.mark.real_data
