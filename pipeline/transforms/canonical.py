@@ -36,11 +36,7 @@ TYPES = {
     "sequence": "bigint",
 }
 IDS_WITH_PLACEHOLDERS = ("event_id", "user_id", "device_id", "session_id")
-<<<<<<< HEAD
-=======
 COMMENT = "comment"
-EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside comes from a broken clock
->>>>>>> 4322143 (Archives, comments, W3C logs, Avro, escapes of CSV and JSON; combined reads virtual hosts and forwarded addresses)
 
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
@@ -59,16 +55,12 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
         # The id is that of the line: each of its events needs its own.
         number = F.when(F.col("__part") > 1, F.concat(F.lit("#"), "__part")).otherwise("")
         columns["event_id"] = F.concat(columns["event_id"], number).alias("event_id")
-<<<<<<< HEAD
     rule = F.coalesce(F.lit(None), *[F.when(expression(when), code) for code, when in source.reject_when.items()])
-=======
-    rule = F.coalesce(F.lit(None), *[F.when(F.expr(when), code) for code, when in source.reject_when.items()])
     problem, is_comment = F.col("__problem"), _is_comment(F.col("__text"), source.reader)
     if source.reader.format in ("csv", "tsv"):
         # A line such as "#Version: 1.0" has too few fields, but a rule on the first one may say what it is.
         problem = F.when(F.col("__text").startswith("#") & rule.isNotNull(), None).otherwise(problem)
     rule, problem = F.when(is_comment, COMMENT).otherwise(rule), F.when(~is_comment, problem)
->>>>>>> 4322143 (Archives, comments, W3C logs, Avro, escapes of CSV and JSON; combined reads virtual hosts and forwarded addresses)
     of_source = {
         "user_space": source.user_space,
         "item_space": source.item_space,
@@ -90,16 +82,15 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     )
 
 
-<<<<<<< HEAD
 def _limit(name: str, parsed: DataFrame, source: Source) -> Column:
     """Return the earliest or latest plausible day of a line: that of the TOML, else that of its file, else null."""
     of_file = F.col(f"__{name}") if f"__{name}" in parsed.columns else F.lit(None)
     return F.coalesce(F.lit(getattr(source.times, name)), of_file).cast("date")
-=======
+
+
 def _is_comment(text: Column, reader: Reader) -> Column:
     sign = "#" if reader.format == "w3c" else reader.comment
     return F.coalesce(text.startswith(sign), F.lit(False)) if sign else F.lit(False)
->>>>>>> 4322143 (Archives, comments, W3C logs, Avro, escapes of CSV and JSON; combined reads virtual hosts and forwarded addresses)
 
 
 def _unfolded(parsed: DataFrame, source: Source) -> DataFrame:

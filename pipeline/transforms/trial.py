@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipeline.landing.archives import InputFile
 from pipeline.landing.arrival import land_events
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.formats import read_batches
@@ -86,7 +87,7 @@ def trial(lines: DataFrame, source: Source, settings: Settings) -> Trial:
     )
 
 
-def land_first_lines(spark: SparkSession, source: Source, logs: Sequence[Path], count: int, folder: Path) -> DataFrame:
+def land_first_lines(spark: SparkSession, source: Source, logs: Sequence[InputFile], count: int, folder: Path) -> DataFrame:
     """Land the first lines of files in a folder of their own, as `land` does, and return them as `clean` reads them.
 
     Each file gives an equal part of `count`.
