@@ -126,7 +126,7 @@ def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
     """
     headers = [row.header for row in lines.select("header").distinct().orderBy("header").collect()]
     parts = []
-    for header in filter(None, headers):
+    for header in (one for one in headers if one is not None):
         own = lines.where(F.col("header") == header)
         if reader.format == "w3c":
             names = _names_of_fields_line(header)

@@ -244,7 +244,7 @@ def test_the_day_of_a_line_is_that_of_its_canonical_columns(frame_of, expression
 def test_lines_of_many_days_in_any_order_land_each_on_its_own(
     spark, zone: LandingZone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.landing.formats.BLOCK_BYTES", 1_000)
+    monkeypatch.setattr("pipeline.landing.text.BLOCK_BYTES", 1_000)
     choose = random.Random(5)
     days = {name: [choose.randrange(1, 28) for _ in range(300)] for name in ("a", "b", "c")} | {"d": [3] * 200}
     contents = {

@@ -38,7 +38,7 @@ def test_random_bytes_give_the_lines_of_the_reference(
         files[-1].write_bytes(gzip.compress(content, mtime=0) if number % 2 else content)
     reader = Reader(format="csv", columns=["user"], header=has_header, encoding=encoding)
     for block_bytes in (1, 3, 16, 1 << 20):
-        monkeypatch.setattr("pipeline.landing.formats.BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr("pipeline.landing.text.BLOCK_BYTES", block_bytes)
         staged = stage_files(files, LandingZone(tmp_path / "landing"), "web", reader, tmp_path / "staging")
         assert [file.name for file in staged] == [file.name for file in files]
         for content, file in zip(sorted(contents), staged, strict=True):
@@ -53,10 +53,10 @@ def test_random_bytes_give_the_lines_of_the_reference(
 def test_a_line_of_exactly_the_limit_lands_and_one_more_byte_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.landing.formats.MAX_LINE_BYTES", 20)
+    monkeypatch.setattr("pipeline.landing.text.MAX_LINE_BYTES", 20)
     reader, zone = Reader(format="jsonl", fields="user STRING"), LandingZone(tmp_path / "landing")
     for block_bytes in (1, 7, 20):
-        monkeypatch.setattr("pipeline.landing.formats.BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr("pipeline.landing.text.BLOCK_BYTES", block_bytes)
         for end in (b"", b"\n", b"\nb\n"):
             (tmp_path / "fits.log").write_bytes(b"a\n" + b"x" * 20 + end)
             (tmp_path / "long.log").write_bytes(b"a\n" + b"x" * 21 + end)
