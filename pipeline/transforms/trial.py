@@ -87,7 +87,9 @@ def trial(lines: DataFrame, source: Source, settings: Settings) -> Trial:
     )
 
 
-def land_first_lines(spark: SparkSession, source: Source, logs: Sequence[InputFile], count: int, folder: Path) -> DataFrame:
+def land_first_lines(
+    spark: SparkSession, source: Source, logs: Sequence[InputFile], count: int, folder: Path
+) -> DataFrame:
     """Land the first lines of files in a folder of their own, as `land` does, and return them as `clean` reads them.
 
     Each file gives an equal part of `count`.
@@ -102,7 +104,7 @@ def land_first_lines(spark: SparkSession, source: Source, logs: Sequence[InputFi
     return landed_lines(spark, zone, CleanPlan(days, []))[source.name]
 
 
-def _stage(log: Path, number: int, count: int, source: Source, folder: Path) -> StagedFile:
+def _stage(log: InputFile, number: int, count: int, source: Source, folder: Path) -> StagedFile:
     """Copy the first lines of a file. Two files of one name get different names."""
     name = log.name if not number else f"{log.name}~{number}"
     file = folder / f"{number}.parquet"
