@@ -16,7 +16,15 @@ from pipeline.errors import ThroughlineError
 from pipeline.local import postgres
 from pipeline.runner.commands import NEWEST_MODEL, STEPS, evaluate_command, land_command, train_command
 from pipeline.runner.process import StepFailed
-from pipeline.runner.run import airflow_login_info, open_catalog, prepare_environment, run_all, run_clusters, run_night
+from pipeline.runner.run import (
+    airflow_login_info,
+    open_catalog,
+    prepare_environment,
+    run_all,
+    run_clusters,
+    run_night,
+    run_parts,
+)
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 
@@ -57,6 +65,7 @@ def land(
     """Copy a log into the landing zone, every line, by arrival day.
 
     The arrival day of a line is the UTC date of its received_at, else of its event_at, else that of the line before.
+    A day far from those of the other lines of the file is implausible: its lines are rejected, and it opens no day.
     A file that has landed already is refused.
 
     Example: throughline land --source taobao UserBehavior.csv
@@ -70,7 +79,8 @@ def land(
 @app.command(
     help=f"""Run whole nights: {", ".join(STEPS)}.
 
-    Earlier landed days that were never cleaned are cleaned too. Analysts see nothing until the audit has passed.
+    Earlier landed days that were never cleaned are cleaned too. A range leaves out stretches of more than 30 days on
+    which nothing landed. Analysts see nothing until the audit has passed.
 
     Example: throughline run --from 2026-01-05 --to 2026-02-01
     """
@@ -78,7 +88,11 @@ def land(
 def run(
     day: Day = None, first: From = None, last: To = None, run_id: RunId = None, model: Model = NEWEST_MODEL
 ) -> None:
-    run_night(STEPS, day_range(day, first, last), run_id, prepare_environment(console), console, model=model)
+    settings, wanted = prepare_environment(console), day_range(day, first, last)
+    parts = run_parts(wanted, settings, console)
+    for part in parts:
+        of_part = run_id if part == parts[-1] else None
+        run_night(STEPS, part, of_part, settings, console, model=model)
 
 
 def _add_step(step: str) -> None:

@@ -5,10 +5,13 @@ once, before it returns the first. So a plain file is read here by its row group
 schema, is left to PyIceberg. sql/ddl/sequences.sql declares the columns for Spark.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +27,7 @@ from model.errors import InputError
 CATALOG = "throughline"  # Spark uses the same name
 TABLE = ("interest", "sequences")
 ROWS_AT_ONCE = 4096
+STRAY_GAP_DAYS = 7
 
 # The `large_` types, as PyIceberg gives them: one array may then hold more than 2 GiB of session ids.
 SEQUENCES = pa.schema(
@@ -91,6 +95,14 @@ class SequencesSnapshot:
         """A quiet day costs no scan."""
         return frozenset(_as_date(task.file.partition[0]) for task in self.files)
 
+    @property
+    def span(self) -> tuple[date, date] | None:
+        """The first and the last day of the log; see `span_of_days`."""
+        rows: Counter[date] = Counter()
+        for task in self.files:
+            rows[_as_date(task.file.partition[0])] += task.file.record_count
+        return span_of_days(rows)
+
     @cached_property
     def files(self) -> Sequence[FileScanTask]:
         """Planned once from manifests: the files of the days from `first` to `last`; each is of one day."""
@@ -119,6 +131,28 @@ def open_sequences(catalog: Catalog, branch: str, first: date, last: date, schem
     require_sequences(table.schema().as_arrow(), schema)
     head = table.snapshot_by_name(branch) or table.snapshot_by_name("main")
     return SequencesSnapshot(table, head.snapshot_id if head else None, schema, first, last)
+
+
+def span_of_days(rows: Mapping[date, int]) -> tuple[date, date] | None:
+    """Return the first and the last day of a log, without stray days; None if there is no day.
+
+    Runs of days are separated by more than a week without rows. A run before the first or after the last with as many
+    rows as a typical day (the median by rows) is of stray events: one broken clock must not move a training.
+
+    rows: number of rows by as-of day.
+    """
+    if not rows:
+        return None
+    days = sorted(rows)
+    runs = [[days[0]]]
+    for day in days[1:]:
+        if day - runs[-1][-1] > timedelta(days=STRAY_GAP_DAYS):
+            runs.append([])
+        runs[-1].append(day)
+    by_volume = sorted(rows.values())
+    typical = by_volume[bisect_left(list(accumulate(by_volume)), sum(by_volume) / 2)]
+    real = [run for run in runs if sum(rows[day] for day in run) >= typical]
+    return real[0][0], real[-1][-1]
 
 
 def first_day_read(first_scored: date) -> date:

@@ -56,8 +56,8 @@ def run_evaluation(request: EvaluationRequest, home: Path) -> str:
     """
     registry = Registry(home)
     sequences = _sequences(request)
-    days = sequences.days_with_rows
-    cutoffs = evaluation_cutoffs(request.as_of, request.horizon_days, min(days, default=None), max(days, default=None))
+    oldest, newest = sequences.span or (None, None)
+    cutoffs = evaluation_cutoffs(request.as_of, request.horizon_days, oldest, newest)
     pretrained = _pretrained(registry, cutoffs)
     search_spaces = {**SEARCH_SPACES, **(TRANSFORMER if request.with_transformer else {})}
     console = Console(stderr=True, highlight=False)

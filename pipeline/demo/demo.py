@@ -14,13 +14,14 @@ from pipeline.demo.airflow_nights import run_nights
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.errors import InputError
+from pipeline.landing.log_days import real_days, stray_days
 from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.airflow import start_airflow, stop_airflow
 from pipeline.local.engine import stop_engine
 from pipeline.runner.commands import STEPS, land_command, train_command
 from pipeline.runner.process import StepFailed
-from pipeline.runner.run import airflow_login_info, open_catalog, prepare_environment, run_all, run_night
+from pipeline.runner.run import airflow_login_info, open_catalog, prepare_environment, run_all, run_night, run_parts
 from pipeline.settings import Settings
 from pipeline.sources.schema import load_source, source_file
 
@@ -51,9 +52,13 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
     run_all([land_command(toml, paths, None)], settings, console, "land")
 
     landed = LandingZone(settings.home / "landing").days(name)
-    history, nights = split_days(DayRange(min(landed), max(landed)), night_count)
+    real = real_days(landed)
+    if found := stray_days(landed, real):
+        console.print(found, soft_wrap=True)
+    history, nights = split_days(real, night_count)
     console.print(f"running {history} as one range")
-    run_night(STEPS, history, None, settings, console)
+    for part in run_parts(history, settings, console):
+        run_night(STEPS, part, None, settings, console)
     _print_profiles("First profiles, by the built-in counts", console)
     with ThreadPoolExecutor(1) as beside:  # Airflow starts while the model trains
         airflow = beside.submit(start_airflow, settings, Console(quiet=True)) if nights else None

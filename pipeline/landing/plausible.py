@@ -42,13 +42,13 @@ def plausible_limits(days: Days, counts: Counts, times: Times) -> Limits:
 
     days, counts: the distinct days of the lines of a file, in order, and how many lines each has; at least one.
     """
-    first, last = _bulk(days, counts)
+    first, last = bulk_of(days, counts)
     earliest, latest = first - np.timedelta64(DAYS_BEFORE, "D"), last + np.timedelta64(DAYS_AFTER, "D")
     return Limits(times.earliest or earliest.item(), times.latest or latest.item())
 
 
-def _bulk(days: Days, counts: Counts) -> tuple[np.datetime64, np.datetime64]:
-    """Return the first and the last day of the periods that count."""
+def bulk_of(days: Days, counts: Counts) -> tuple[np.datetime64, np.datetime64]:
+    """Return the first and the last day of the periods that count; see `plausible_limits`."""
     typical = _quantile(counts, counts, 0.25)  # one day of very many lines must not make the others look sparse
     is_dense = counts > SPARSE * typical
     days, counts = days[is_dense], counts[is_dense]

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from pipeline.analyst import release
 from pipeline.days import DayRange
+from pipeline.landing.log_days import days_of_log, left_out
+from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
 from pipeline.local.preflight import run_preflight
@@ -85,6 +87,16 @@ def run_night(
     of_steps = [command for step in steps for command in step_commands(step, days, run_id, score_all, model)]
     with _freed_on_failure(open_lease(settings, run_id, days.last)):
         run_all([*before, *of_steps], settings, console, str(days.last))
+
+
+def run_parts(wanted: DayRange, settings: Settings, console: Console) -> list[DayRange]:
+    """Return the parts of a range that hold the log, to run one after another; print which days are left out."""
+    zone = LandingZone(settings.home / "landing")
+    landed = {day for source in zone.sources() for day, one in zone.days(source).items() if one.lines}
+    parts = days_of_log(wanted, landed)
+    if found := left_out(wanted, parts):
+        console.print(found, soft_wrap=True)
+    return parts
 
 
 def run_clusters(through: date, settings: Settings, console: Console) -> None:

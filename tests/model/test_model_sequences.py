@@ -7,7 +7,7 @@ import pytest
 from model.data.days import days_from_to
 from model.data.exchange import Exchange
 from model.data.history import HISTORY_COLUMNS, history_of
-from model.data.sequences import SEQUENCES, known_by_day, require_sequences, sequences_with
+from model.data.sequences import SEQUENCES, known_by_day, require_sequences, sequences_with, span_of_days
 from model.errors import InputError, UsageError, without_passwords
 
 SequencesOf = Callable[..., pa.Table]
@@ -87,3 +87,21 @@ def test_a_run_id_that_is_no_plain_name_is_wrong_usage(run_id: str, tmp_path_fac
 def test_no_password_of_a_url_is_printed() -> None:
     text = "cannot connect to postgresql+psycopg://throughline:s3cret@127.0.0.1:5432/catalog"
     assert without_passwords(text) == "cannot connect to postgresql+psycopg://***@127.0.0.1:5432/catalog"
+
+
+# first day and rows of each run of days; first and last day of the log
+SPANS = {
+    "no days": ([], None),
+    "one day": ([(0, [1])], (0, 0)),
+    "a stray day months before, and one weeks after": ([(-90, [1]), (0, [40] * 30), (50, [2])], (0, 29)),
+    "a log that begins with few users": ([(0, [1, 1, 2, 3, 5, 8, 40, 40, 40])], (0, 8)),
+    "a break of two weeks in it": ([(0, [40] * 10), (24, [40] * 5)], (0, 28)),
+    "one user a week": ([(8 * week, [1]) for week in range(9)], (0, 64)),
+}
+
+
+@pytest.mark.parametrize(("runs", "expected"), SPANS.values(), ids=SPANS.keys())
+def test_stray_days_are_no_part_of_a_log(runs: list[tuple[int, list[int]]], expected: tuple[int, int] | None) -> None:
+    start = date(2026, 1, 1)
+    rows = {start + timedelta(days=first + n): count for first, counts in runs for n, count in enumerate(counts)}
+    assert span_of_days(rows) == (expected and tuple(start + timedelta(days=day) for day in expected))

@@ -25,7 +25,7 @@ def test_the_option_adds_the_transformer(
     evaluated: dict[str, Any] = {}
 
     class Sequences:
-        days_with_rows = (date(2026, 1, 1), date(2026, 3, 31))
+        span = (date(2026, 1, 1), date(2026, 3, 31))
 
     def evaluate(known: Any, windows: Any, families: Any, *_: Any) -> Any:
         evaluated.update(families)
