@@ -49,8 +49,7 @@ def real_days(landed: Mapping[date, LandedDay]) -> DayRange:
     """
     days = sorted(day for day, one in landed.items() if one.lines) or sorted(landed)
     counts = np.array([max(landed[day].lines, 1) for day in days])
-    first, last = bulk_of(np.array(days, "datetime64[D]"), counts)
-    return DayRange(first.item(), last.item())
+    return DayRange(*bulk_of(np.array(days, "datetime64[D]"), counts))
 
 
 def stray_days(landed: Mapping[date, LandedDay], real: DayRange) -> str:

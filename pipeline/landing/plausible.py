@@ -4,7 +4,7 @@ A broken clock writes days of 1970 or 2037. Each would become an arrival day of 
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +43,11 @@ def plausible_limits(days: Days, counts: Counts, times: Times) -> Limits:
     days, counts: the distinct days of the lines of a file, in order, and how many lines each has; at least one.
     """
     first, last = bulk_of(days, counts)
-    earliest, latest = first - np.timedelta64(DAYS_BEFORE, "D"), last + np.timedelta64(DAYS_AFTER, "D")
-    return Limits(times.earliest or earliest.item(), times.latest or latest.item())
+    earliest, latest = first - timedelta(days=DAYS_BEFORE), last + timedelta(days=DAYS_AFTER)
+    return Limits(times.earliest or earliest, times.latest or latest)
 
 
-def bulk_of(days: Days, counts: Counts) -> tuple[np.datetime64, np.datetime64]:
+def bulk_of(days: Days, counts: Counts) -> tuple[date, date]:
     """Return the first and the last day of the periods that count; see `plausible_limits`."""
     typical = _quantile(counts, counts, 0.25)  # one day of very many lines must not make the others look sparse
     is_dense = counts > SPARSE * typical
@@ -66,7 +66,7 @@ def bulk_of(days: Days, counts: Counts) -> tuple[np.datetime64, np.datetime64]:
         share = SPARSE if _distance(start, end, first, last) <= LONG_BREAK_DAYS else FAR_SHARE
         if period == largest or lines[period] >= max(FEW_LINES, share * lines[largest]):
             first, last = min(first, start), max(last, end)
-    return first, last
+    return date.fromisoformat(str(first)), date.fromisoformat(str(last))
 
 
 def _longest_break(gaps: Counts, counts: Counts, typical: int) -> float:
