@@ -4,6 +4,7 @@ import json
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from rich.text import Text
 
 from pipeline.analyst.render import printable
 from pipeline.errors import InputError, UsageError
-from pipeline.landing.archives import InputFile
+from pipeline.landing.archives import InputFile, open_file
+from pipeline.landing.file_kinds import AVRO, HEAD_BYTES, PARQUET, binary_kind
 from pipeline.landing.formats import read_batches
 from pipeline.landing.staging import input_files
 from pipeline.runner.commands import job_command
@@ -21,10 +23,11 @@ from pipeline.runner.run import prepare_environment, run_all
 from pipeline.sources.guess import Guess, guess
 from pipeline.sources.headerless import name_columns
 from pipeline.sources.schema import Reader, load_source, source_file
-from pipeline.sources.sniff import sniff_lines, sniff_parquet
+from pipeline.sources.sniff import sniff_lines
 from pipeline.sources.toml_text import source_name, toml_text
 
 LINES_GUESSED, LINES_CHECKED = 100_000, 10_000
+FILES_GUESSED = 100
 LEAST_ACCEPTED = 0.8  # as the gate of `audit` demands
 SHOWN = 100  # characters of a line
 Report = Mapping[str, Any]
@@ -83,25 +86,37 @@ def check_source(source: str | Path, paths: Sequence[Path], console: Console) ->
 
 
 def guess_files(files: Sequence[InputFile]) -> Guess:
-    """Guess the TOML of files by their first lines. Raises InputError if their format is not known."""
-    parquet = [file for file in files if isinstance(file, Path) and _begins_with(file, b"PAR1")]
-    if parquet and len(parquet) < len(files):
-        raise InputError(f"{files[0]}: some files are Parquet and some are not; look at one kind at a time")
-    if parquet:
-        return guess(sniff_parquet(parquet, LINES_GUESSED))
-    part = max(1_000, LINES_GUESSED // len(files))
-    layout = sniff_lines({str(file): _first_texts(file, part) for file in files[: LINES_GUESSED // 1_000]})
+    """Guess the TOML of files by their first lines.
+
+    Raises InputError if their format is not known, or if they have several.
+    """
+    files = files[:FILES_GUESSED]
+    readers = {file: _reader_of(file) for file in files}
+    if len({reader.format for reader in readers.values()}) > 1:
+        raise InputError(f"{files[0]}: the files have several formats; look at one kind at a time")
+    reader = readers[files[0]]
+    part = LINES_GUESSED // len(files)
+    layout = sniff_lines({str(file): _first_texts(file, reader, part) for file in files})
+    if reader.format in ("parquet", "avro"):  # whose rows are read as JSON lines
+        layout = replace(layout, reader={"format": reader.format}, evidence=f"rows of {reader.format}: {layout.rows:,}")
     return guess(*name_columns(layout)) if layout.is_headerless else guess(layout)
 
 
-def _begins_with(file: Path, magic: bytes) -> bool:
-    with file.open("rb") as content:
-        return content.read(len(magic)) == magic
+def _reader_of(file: InputFile) -> Reader:
+    """Return a reader of the lines of a file, or of its rows or documents as lines of JSON."""
+    with open_file(file) as content:
+        head = content.peek(HEAD_BYTES)[:HEAD_BYTES]
+    kind = binary_kind(head)
+    if kind in (PARQUET, AVRO):
+        return Reader(format="parquet" if kind == PARQUET else "avro", fields="any STRING")
+    if head.lstrip().startswith(b"["):  # one JSON list
+        return Reader(format="jsonl", fields="any STRING")
+    return Reader(format="regex", pattern="(?<line>.*)")
 
 
-def _first_texts(file: InputFile, count: int) -> list[str]:
+def _first_texts(file: InputFile, reader: Reader, count: int) -> list[str]:
     texts: list[str] = []
-    for batch in read_batches(file, file.name, Reader(format="regex", pattern="(?<line>.*)")):
+    for batch in read_batches(file, file.name, reader):
         texts += batch["text"].slice(0, count - len(texts)).to_pylist()
         if len(texts) >= count:
             break

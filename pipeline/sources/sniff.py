@@ -1,13 +1,13 @@
 """From the first lines of a log to its format and the counts of its columns; DuckDB's sniffers do the work.
 
-`sniff_csv` finds separator, quotes and header, `read_json` the types of JSON lines, `read_parquet` those of Parquet.
+`sniff_csv` finds separator, quotes and header, `read_json` the types of JSON lines.
 """
 
 import csv
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ class Layout:
     named_by: Mapping[str, str] = field(default_factory=dict)
     determines: Callable[[int, int, int], tuple[int, int]] = field(default=lambda one, other, third: (0, 0))
 
+    @property
+    def rows(self) -> int:
+        """The number of lines that were looked at."""
+        return self.columns[0].rows if self.columns else 0
+
 
 def sniff_lines(files: Mapping[str, Sequence[str]]) -> Layout:
     """Find the layout of text files by their first lines. files: lines by name, the header line included.
@@ -61,23 +66,14 @@ def sniff_lines(files: Mapping[str, Sequence[str]]) -> Layout:
     if not rest:
         raise InputError(f"{', '.join(files)}: only comment lines (#...); expected a log")
     if sum(line.lstrip().startswith("{") for line in rest) >= MOST * len(rest):
-        return _json(rest)
+        layout = _json(rest)
+        comment = {"comment": "#"} if len(rest) < len(lines) else {}
+        return replace(layout, reader={**layout.reader, **comment})
     pattern = _python_pattern("combined")
     if (matched := sum(bool(pattern.match(line)) for line in rest)) >= MOST * len(rest):
         evidence = f"{matched:,} of {len(rest):,} lines match the pattern of the built-in source combined"
         return Layout({"format": "regex"}, [], evidence, built_in="combined")
     return _separated(contents)
-
-
-def sniff_parquet(paths: Sequence[Path], rows: int) -> Layout:
-    """Find the columns of Parquet files by their first rows."""
-    with duckdb.connect() as connection:
-        connection.execute(
-            "CREATE TABLE sample AS SELECT * FROM read_parquet(?, union_by_name=true) LIMIT ?",
-            [[str(path) for path in paths], rows],
-        )
-        columns, fields = _typed(connection)
-        return Layout({"format": "parquet"}, columns, f"{columns[0].rows:,} rows of Parquet", fields)
 
 
 def _json(lines: Sequence[str]) -> Layout:
@@ -102,7 +98,7 @@ def _as_text(kind: str) -> tuple[str, bool]:
     return re.sub(scalars, "VARCHAR", kind), kind == "JSON"
 
 
-def _typed(connection: duckdb.DuckDBPyConnection, mixed: set[str] = frozenset()) -> tuple[list[ColumnStats], str]:  # type: ignore[assignment]
+def _typed(connection: duckdb.DuckDBPyConnection, mixed: Collection[str]) -> tuple[list[ColumnStats], str]:
     """Return the columns of the table `sample`, those inside objects included, and the Spark DDL of the whole."""
     relation = connection.table("sample")
     leaves: list[tuple[tuple[str, ...], str, dict[str, bool]]] = []
@@ -153,11 +149,13 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
     first = next(lines for lines in contents.values() if lines)
     with tempfile.TemporaryDirectory() as folder:
         connection = duckdb.connect()
-        sniffed = _sniff_csv(connection, _write(folder, first), first)
         fields_line = next((line for lines in files.values() for line in lines if line.startswith("#Fields:")), "")
-        names = fields_line.removeprefix("#Fields:").split() or _header(first[0], sniffed)
-        if not names and sniffed["HasHeader"]:
-            sniffed = {**sniffed, "HasHeader": False}
+        if fields_line:  # DuckDB tries no blanks, by which W3C logs separate values
+            separator = "\t" if "\t" in first[0] else " "
+            sniffed: dict[str, Any] = {"Delimiter": separator, "Quote": "" if separator == "\t" else '"', "Escape": ""}
+        else:
+            sniffed = _sniff_csv(connection, _write(folder, first), first)
+        names = [_w3c_name(name) for name in fields_line.split()[1:]] or _header(first[0], sniffed)
         has_header = bool(names) and not fields_line
         header_lines = {lines[0] for lines in contents.values() if lines} if has_header else set()
         if len(header_lines) > 1:
@@ -185,6 +183,12 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
         reader["separator"] = separator
     if has_header:
         reader["header"] = True
+    if reader["format"] == "csv" and sniffed["Escape"] == "\\":
+        reader["escape"] = "\\"
+    if fields_line:
+        reader = {"format": "w3c"}
+    elif comments:
+        reader["comment"] = "#"
     evidence = f"{columns[0].rows:,} of {len(lines):,} lines have {width} values between {_shown(separator)}"
     evidence += f"; {comments:,} lines begin with #" if comments else ""
     return Layout(
@@ -221,6 +225,11 @@ def _header(line: str, sniffed: Mapping[str, Any]) -> list[str]:
         return []
     is_known = any(plain_name(name) in KNOWN_NAMES for name in names)
     return names if is_known or sniffed["HasHeader"] else []
+
+
+def _w3c_name(name: str) -> str:
+    """Return a name of a line #Fields: as the reader w3c spells it: cs(User-Agent) is cs_user_agent."""
+    return re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def _python_pattern(source: str) -> "re.Pattern[str]":

@@ -46,7 +46,8 @@ def reader_keys(guess: Guess) -> dict[str, Any]:
     layout = guess.layout
     if layout.fields:
         return {**layout.reader, "fields": layout.fields}
-    used = used_columns(guess) if layout.reader.get("header") else layout.columns
+    has_names = layout.reader.get("header") or layout.reader["format"] == "w3c"
+    used = used_columns(guess) if has_names else layout.columns
     return {**layout.reader, "columns": [column.name for column in used]}
 
 

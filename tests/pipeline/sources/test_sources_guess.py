@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.landing.staging import input_files
 from pipeline.runner.source import guess_files
 from pipeline.sources.guess import Guess
 from pipeline.sources.schema import load_source
@@ -280,6 +282,51 @@ def test_files_of_different_kinds_are_refused(guessed: Any) -> None:
 def test_a_file_without_a_known_format_is_refused(guessed: Any, lines: list[str]) -> None:
     with pytest.raises(InputError, match=r"no format that is known|only comment lines|no lines"):
         guessed(lines)
+
+
+def test_a_backslash_before_quotes_is_the_escape_sign(guessed: Any, written: Any) -> None:
+    rows = [f'u{n},"say \\"hi\\", {n}",2026-03-01 10:0{n}:00,view' for n in range(6)]
+    assert written(guessed(["user,item,time,type", *rows])).reader.escape == "\\"
+
+
+def test_lines_that_begin_with_a_hash_are_comments(guessed: Any, written: Any) -> None:
+    lines = csv_lines("user,item,time,type", "u{n},i{n},{at},view")
+    made = guessed(["# made by hand", *lines[:3], "# in between", *lines[3:]])
+    source = written(made)
+    assert source.reader.header and source.reader.comment == "#"
+    assert made.columns["user_id"].evidence == "user: 6 of 6 lines have it, 6 different"
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_the_fields_line_of_a_w3c_log_names_its_columns(guessed: Any, written: Any, separator: str) -> None:
+    names = ["date", "time", "c-ip", "cs-method", "cs-uri-stem", "sc-status", "cs(User-Agent)"]
+    rows = [["2026-03-01", f"10:00:0{n}", f"192.0.2.{n}", "GET", f"/a/{n}", "200", "Mozilla/5.0"] for n in range(5)]
+    source = written(guessed(["#Version: 1.0", "#Fields: " + " ".join(names), *[separator.join(row) for row in rows]]))
+    assert source.reader.format == "w3c"
+    assert source.columns.device_id == "concat_ws(' ', c_ip, cs_user_agent)"
+    assert source.columns.event_at == "to_timestamp(concat(date, ' ', time))"
+
+
+def test_one_json_list_is_read_element_by_element(tmp_path: Path, written: Any) -> None:
+    rows = [{"user": f"u{n}", "time": at(n).isoformat(), "item": "a", "type": "view"} for n in range(4)]
+    (tmp_path / "log.json").write_text(json.dumps(rows, indent=2))
+    source = written(made := guess_files([tmp_path / "log.json"]))
+    assert source.reader.format == "jsonl" and made.layout.rows == 4 and made.doubts == []
+
+
+def test_the_files_of_an_archive_are_one_log(tmp_path: Path, written: Any) -> None:
+    lines = "\n".join(csv_lines("user,item,time,type", "u{n},i{n},{at},view"))
+    with zipfile.ZipFile(tmp_path / "log.zip", "w") as archive:
+        archive.writestr("1.csv", lines)
+        archive.writestr("2.csv", lines)
+    made = guess_files(input_files([tmp_path / "log.zip"]))
+    assert made.layout.rows == 12 and written(made).reader.header
+
+
+def test_a_binary_file_of_another_kind_is_refused_with_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_bytes(b"%PDF-1.7 and more")
+    with pytest.raises(InputError, match="a PDF document"):
+        guess_files([tmp_path / "log.txt"])
 
 
 def test_parquet_is_read_by_its_schema(tmp_path: Path, written: Any) -> None:
