@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 import pyarrow as pa
 
@@ -110,12 +110,26 @@ def _members(archive: Path, names: Collection[str] | None = None) -> Iterator[tu
         yield from ((name, member) for name, member in found if names is None or name in names)
 
 
+class _StrictTarInfo(tarfile.TarInfo):
+    """A header of a tar, an error if it is damaged; `tarfile` would take it for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tar)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError) as error:
+            raise tarfile.ReadError(f"a damaged header, or no end: {error}") from None
+
+
 def _members_of_tar(content: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(fileobj=content, mode="r|") as tar:
+    with tarfile.open(fileobj=content, mode="r|", tarinfo=_StrictTarInfo) as tar:
         for info in tar:
             name = PurePosixPath(info.name).as_posix()
             if info.isfile() and not _is_hidden(name) and (member := tar.extractfile(info)):
                 yield name, member
+        while block := cast(Any, tar.fileobj).read(BUFFER_BYTES):
+            if block.strip(b"\0"):
+                raise tarfile.ReadError("more bytes after its end, such as a second archive: unpack it first")
 
 
 def _members_of_zip(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:

@@ -11,6 +11,8 @@ COMPRESSIONS = {
     "bz2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", re.DOTALL),
 }
 ZIP = re.compile(rb"PK(?:\x03\x04|\x05\x06)", re.DOTALL)
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+WORD = re.compile(rb"\w+")
 LEAST_NUL_SHARE = 0.2  # of the first bytes; text has none
 
 
@@ -36,7 +38,7 @@ BINARY_KINDS: tuple[tuple[bytes, BinaryKind], ...] = (
     (rb"ORC", BinaryKind("an ORC file", _EXPORT)),
     (rb"ARROW1\x00\x00|FEA1", BinaryKind("an Arrow (Feather) file", _EXPORT)),
     (rb"SQLite format 3\x00", BinaryKind("an SQLite database", _EXPORT)),
-    (rb"(?:.{8})DUCK", BinaryKind("a DuckDB database", _EXPORT)),
+    (rb".{8}DUCK.\x00{7}", BinaryKind("a DuckDB database", _EXPORT)),
     (rb"\x89HDF\r\n\x1a\n", BinaryKind("an HDF5 file", _EXPORT)),
     (rb"\x93NUMPY", BinaryKind("a NumPy file", _EXPORT)),
     (rb"\x80[\x02-\x05][\x95}\](ccX]", BinaryKind("a Python pickle", _EXPORT)),
@@ -83,7 +85,9 @@ def archive_of(head: bytes) -> str | None:
 def binary_kind(head: bytes) -> BinaryKind | None:
     """Return the binary format of a file by its first bytes; None if they may be text."""
     for magic, kind in _BINARY:
-        if magic.match(head):
+        found = magic.match(head)
+        # A log may begin with the letters of a magic number, such as a column named PARENT_ID.
+        if found and (CONTROL.search(head) or not WORD.fullmatch(found[0])):
             return kind
     if compression := compression_of(head):
         return BinaryKind(f"packed twice, the second time as {compression}", _UNPACK)
@@ -91,6 +95,7 @@ def binary_kind(head: bytes) -> BinaryKind | None:
         return BinaryKind(f"a {archive} archive inside another file", _UNPACK)
     if len(head) >= 64 and head.count(b"\x00") >= LEAST_NUL_SHARE * len(head):
         half = len(head) // 2
-        is_utf16 = max(head[::2].count(b"\x00"), head[1::2].count(b"\x00")) > 0.8 * half
+        nuls = sorted((head[::2].count(b"\x00"), head[1::2].count(b"\x00")))
+        is_utf16 = nuls[1] > 0.8 * half and nuls[0] < 0.2 * half
         return BinaryKind("text in UTF-16", _UTF8) if is_utf16 else BinaryKind("binary data", _NO_LOG)
     return None

@@ -20,10 +20,17 @@ LARGEST_EXACT = 1 << 53  # above, a float does not tell neighbouring integers ap
 
 def parquet_rows(file: Path | IO[bytes]) -> Iterator[pa.StringArray]:
     """Yield the rows of a Parquet file as JSON objects. For the form of values see `_plain`."""
-    for batch in pq.ParquetFile(file).iter_batches(ROWS_PER_READ):
+    parquet = pq.ParquetFile(file)
+    names = parquet.schema_arrow.names
+    if len(names) > len(set(names)):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise pa.ArrowInvalid(f"it has more than one column named {twice}; rename one of them")
+    for batch in parquet.iter_batches(ROWS_PER_READ):
         batch = batch.cast(pa.schema([field.with_type(_in_micros(field.type)) for field in batch.schema]), safe=False)
         try:
-            rows = batch.to_pylist()
+            rows = batch.to_pylist(maps_as_pydicts="strict")
+        except KeyError as error:
+            raise pa.ArrowInvalid(f"a map has a key twice: {error}") from None
         except (ValueError, OverflowError):
             rows = [{name: _value(batch[name][row]) for name in batch.schema.names} for row in range(batch.num_rows)]
         yield pa.array([_as_json(row) for row in rows], pa.string())
@@ -62,6 +69,8 @@ def _in_micros(kind: pa.DataType) -> pa.DataType:
         return pa.struct([field.with_type(_in_micros(field.type)) for field in kind])
     if pa.types.is_list(kind):
         return pa.list_(kind.value_field.with_type(_in_micros(kind.value_type)))
+    if pa.types.is_map(kind):
+        return pa.map_(kind.key_type, kind.item_field.with_type(_in_micros(kind.item_type)))
     if pa.types.is_large_list(kind):
         return pa.large_list(kind.value_field.with_type(_in_micros(kind.value_type)))
     return kind

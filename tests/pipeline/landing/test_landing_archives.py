@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import fastavro
 import pyarrow as pa
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
@@ -134,13 +135,17 @@ def test_the_same_bytes_are_refused_in_any_archive(stage: Land) -> None:
         (zipped(MEMBERS)[:-30], "cannot be unpacked: .*Check that it is complete"),
         (tar({"events.csv": b"u,1\n" * 9_999}, "w:gz")[:150], "cannot be unpacked"),
         (tar({"events.csv": b"u,1\n" * 9_999})[:9_000], "cannot be unpacked"),
+        (tar({"a.csv": b"1\n"})[:512] + b"damaged" * 100 + tar({})[512:], "unpacked: a damaged header"),
+        (tar({"a.csv": b"1\n", "b.csv": b"2\n"})[:2_100], "a damaged header, or no end|unexpected end"),
+        (tar({"a.csv": b"1\n"}) + tar({"b.csv": b"2\n"}), "cannot be unpacked: more bytes after its end"),
         (gzip.compress(zipped(MEMBERS)), "a zip archive that is packed once more"),
         (gzip.compress(gzip.compress(b"a\n")), "it is packed twice, the second time as gzip; expected lines of text"),
         (zipped({"in.zip": zipped(MEMBERS)}), "in.zip: it is a zip archive inside another file"),
         (zipped({"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"}), "an Office document, such as xlsx"),
         (tar({"a.csv": b"1\n"} | {"./a.csv": b"2\n"}), "it holds a.csv more than once"),
     ],
-    ids=["empty", "hidden only", "cut zip", "cut tar.gz", "cut tar", "zip.gz", "gz.gz", "zip in zip", "xlsx", "twice"],
+    ids=["empty", "hidden only", "cut zip", "cut tar.gz", "cut tar", "damaged tar",
+         "tar cut in a header", "two tars", "zip.gz", "gz.gz", "zip in zip", "xlsx", "twice"],
 )  # fmt: skip
 def test_an_archive_that_cannot_be_read_is_refused(content: bytes, message: str, stage: Land) -> None:
     with pytest.raises(InputError, match=message):
@@ -189,6 +194,9 @@ def test_a_binary_file_is_refused_with_what_it_is(content: bytes, message: str, 
 
 def test_text_that_begins_like_a_program_or_a_picture_lands(stage: Land) -> None:
     lines = {"a": b"MZ,1\n", "b": b"BZh9,1\n", "c": b"PK,1\n", "d": b"Rar!,1\n", "e": b"GIF,1\n"}
+    lines |= {f"f{number}": word + b",gr\xc3\xb6\xc3\x9fe\n" for number, word in enumerate(
+        (b"PARENT_ID", b"ORCID", b"PAR1", b"OggS", b"GIF89a", b"FEA1", b"1234567,DUCK_TOY")
+    )}  # fmt: skip
     assert texts_of(stage(**lines)) == {name: [text.decode().strip()] for name, text in lines.items()}
 
 
@@ -201,6 +209,28 @@ def test_parquet_in_an_archive_is_read(stage: Land, tmp_path: Path) -> None:
         stage(source, d=b"u,1\n")
     with pytest.raises(InputError, match=r"e/p: it is a PDF document; expected a Parquet file"):
         stage(source, e=tar({"p": b"%PDF-1.7"}))
+
+
+def test_maps_become_objects_with_microseconds_and_equal_names_are_refused(stage: Land) -> None:
+    source = source_of({"format": "parquet", "fields": "user STRING, item STRING"})
+    at = pa.array([1_772_359_200_123_456_789], pa.timestamp("ns"))
+    maps = pa.MapArray.from_arrays([0, 1], pa.array(["seen"]), at)
+    content = io.BytesIO()
+    pq.write_table(pa.table({"user": ["u"], "at": maps}), content)
+    row = '{"user": "u", "at": {"seen": "2026-03-01 10:00:00.123456"}}'
+    assert texts_of(stage(source, a=content.getvalue())) == {"a": [row]}
+    content = io.BytesIO()
+    pq.write_table(pa.table([["u"], ["v"]], names=["user", "user"]), content)
+    with pytest.raises(InputError, match="more than one column named user; rename one of them"):
+        stage(source, b=content.getvalue())
+
+
+def test_avro_packed_by_snappy_is_read(stage: Land) -> None:
+    schema = {"type": "record", "name": "row", "fields": [{"name": "user", "type": "string"}]}
+    content = io.BytesIO()
+    fastavro.writer(content, schema, [{"user": "u"}], codec="snappy")
+    source = source_of({"format": "avro", "fields": "user STRING, item STRING"})
+    assert texts_of(stage(source, a=content.getvalue())) == {"a": ['{"user": "u"}']}
 
 
 def test_a_text_source_names_the_format_to_set() -> None:
