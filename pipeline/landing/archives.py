@@ -117,7 +117,9 @@ class _StrictTarInfo(tarfile.TarInfo):
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(tar)
-        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError) as error:
+        except tarfile.HeaderError as error:
+            if type(error).__name__ == "EOFHeaderError":  # the end of the archive
+                raise
             raise tarfile.ReadError(f"a damaged header, or no end: {error}") from None
 
 
