@@ -103,6 +103,16 @@ def test_a_day_far_from_the_lines_of_its_file_is_no_arrival_day(
     assert [found[day] for day in PLAUSIBLE] == [(None, date.fromisoformat(day)) for day in PLAUSIBLE]
 
 
+def test_small_files_with_and_without_limits_land_as_one(
+    spark, zone: LandingZone, tmp_path: Path, corrupt_log: str
+) -> None:
+    logs = stage_all(zone, tmp_path, {"a": corrupt_log, "b": "u,2026-02-01T12:00:00Z,\nu,2026-02-01T13:00:00Z,\n"})
+    land_events(spark, zone, SOURCE, logs, None, tmp_path / "staging")
+    [part] = zone.day_folder("web", date(2026, 2, 1)).glob("*.parquet")
+    limits = {(row["file"], str(row["earliest"]), str(row["latest"])) for row in pq.read_table(part).to_pylist()}
+    assert limits == {("a", "2025-02-01", "2026-02-08"), ("b", "None", "None")}
+
+
 def test_a_toml_may_name_the_plausible_days(spark, zone: LandingZone, tmp_path: Path, corrupt_log: str) -> None:
     """They decide when a file lands; when its lines are cleaned, those of the TOML of then decide."""
     limited = SOURCE.model_copy(update={"times": Times(earliest=date(2026, 2, 2), latest=date(2026, 2, 28))})
