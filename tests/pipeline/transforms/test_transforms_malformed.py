@@ -1,16 +1,22 @@
 """Ten thousand malformed lines per reader, as bytes of a file: each is counted once, and none fails the job."""
 
+import io
 import json
 import random
+import tarfile
+import zipfile
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.landing.staging import input_files
 from pipeline.sources.schema import REASONS, Source, load_source, source_file
 
 DAY = date(2026, 1, 5)
@@ -136,6 +142,10 @@ def csv_line(number: int) -> str:
     return f'{number - 50},i{number},"a ""title""",pv,2026-01-05 10:00:{number % 60:02}'
 
 
+def csv_backslash(number: int) -> str:
+    return csv_line(number).replace('""', '\\"')
+
+
 def tsv_line(number: int) -> str:
     return csv_line(number).replace(",", "\t")
 
@@ -143,6 +153,24 @@ def tsv_line(number: int) -> str:
 def combined(number: int) -> str:
     request = f'"GET /garden/{number}?a=b HTTP/1.1"'
     return f'192.0.2.{number} - - [05/Jan/2026:10:00:00 +0000] {request} 200 12 "-" "Mozilla/5.0 (X11)"'
+
+
+def w3c_line(number: int) -> str:
+    return f"2026-01-05 10:00:{number % 60:02} 192.0.2.{number} u{number} GET /item/{number} 200"
+
+
+def packed(content: bytes, kind: str) -> bytes:
+    """Return the bytes of an archive with one member, `log`."""
+    archive = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packing:
+            packing.writestr("log", content)
+    else:
+        with tarfile.open(fileobj=archive, mode="w:gz") as packing:
+            info = tarfile.TarInfo("log")
+            info.size = len(content)
+            packing.addfile(info, io.BytesIO(content))
+    return archive.getvalue()
 
 
 TYPES = {"event_types": {"pv": {"as": "view"}}, "identity": {"placeholders": False}}
@@ -176,6 +204,21 @@ READERS: dict[str, tuple[dict[str, Any], str, Callable[[int], str], str]] = {
     ),
     "tsv": ({"reader": {"format": "tsv", "columns": NAMES}, **SEPARATED}, "\t", tsv_line, ""),
     "regex": ({}, " ", combined, ""),
+    "csv in a zip": (
+        {"reader": {"format": "csv", "columns": NAMES, "escape": "\\"}, **SEPARATED}, ",", csv_backslash, "",
+    ),
+    "csv in a tar.gz": ({"reader": {"format": "csv", "columns": NAMES}, **SEPARATED}, ",", csv_line, ""),
+    "w3c": (
+        {
+            "reader": {"format": "w3c", "columns": ["date", "time", "cs_username", "cs_method", "cs_uri_stem"]},
+            "columns": {
+                "user_id": "cs_username", "item_id": "cs_uri_stem", "event_type": "cs_method",
+                "event_at": "to_timestamp(concat(date, ' ', time))",
+            },
+            "event_types": {"GET": {"as": "view"}},
+        },
+        " ", w3c_line, "",
+    ),
 }  # fmt: skip
 
 
@@ -190,19 +233,23 @@ def test_of_ten_thousand_malformed_lines_each_is_counted_once(reader: str, clean
     toml, separator, render, header = READERS[reader]
     valid = [render(number).encode() for number in range(VALID)]
     lines = [*([header.encode()] if header else []), *valid, *malformed(valid, separator.encode())]
+    if reader == "w3c":
+        lines = [b"#Fields: date time c-ip cs-username cs-method cs-uri-stem sc-status", *lines]
     content = b"\n".join(lines)
-    (tmp_path / "log").write_bytes(content)
+    kind = next((one for one in ("zip", "tar.gz") if reader.endswith(one)), None)
+    (tmp_path / "log").write_bytes(packed(content, kind) if kind else content)
 
     source = source_of(toml)
-    log = cleaned_log(source, tmp_path / "log", arrival_day=DAY)
+    log = cleaned_log(source, *input_files([tmp_path / "log"]), arrival_day=DAY)
     landed = content.removesuffix(b"\n").split(b"\n")[bool(header) :]
     texts = [line.removesuffix(b"\r").decode(source.reader.encoding, "backslashreplace") for line in landed]
     assert log.lines_in == len(texts) > MALFORMED
     validated = log.validated.select("line", "text", "reason").orderBy("line").collect()
     assert [row.text for row in validated] == texts
-    assert [row.reason for row in validated[:VALID]] == [None] * VALID
+    first = int(reader == "w3c")
+    assert [row.reason for row in validated[first : VALID + first]] == [None] * VALID
     assert log.counts["accepted"] >= VALID and log.counts["unparsable"] > MALFORMED / 10
-    assert set(log.counts) - {"accepted", "duplicates"} <= {*REASONS, *source.reject_when}
+    assert set(log.counts) - {"accepted", "duplicates"} <= {*REASONS, *source.reject_when, "comment"}
 
 
 @pytest.mark.slow
@@ -252,3 +299,46 @@ def test_of_ten_thousand_malformed_rows_of_parquet_each_is_counted_once(cleaned_
     assert {*log.counts} - {"accepted", "duplicates"} == {
         "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type",
     }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled")
+def test_of_ten_thousand_malformed_records_of_avro_each_is_counted_once(cleaned_log, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    valid = [str(number) for number in range(VALID)]
+    bad = [text.decode(errors="backslashreplace") for text in malformed([one.encode() for one in valid], b",")]
+    noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    prices = [Decimal("1.50"), Decimal("-99999999.99"), None]
+    records = [
+        {"user": user, "at": noon if number < VALID else rng.choice([noon, None]),
+         "type": "pv" if number < VALID else rng.choice(["pv", "", "PV", None]),
+         "item": rng.choice([9001.0, 1.5, float("nan"), float("inf"), None]),
+         "price": rng.choice(prices), "raw": rng.choice([b"\xff\x00\n", b'"}'])}
+        for number, user in enumerate([*valid, *bad])
+    ]  # fmt: skip
+    schema = fastavro.parse_schema({"type": "record", "name": "event", "fields": [
+        {"name": "user", "type": "string"},
+        {"name": "at", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}]},
+        {"name": "type", "type": ["null", "string"]},
+        {"name": "item", "type": ["null", "double"]},
+        {"name": "price", "type": ["null", {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}]},
+        {"name": "raw", "type": "bytes"},
+    ]})  # fmt: skip
+    with (tmp_path / "log.avro").open("wb") as file:
+        fastavro.writer(file, schema, records, codec="deflate")
+    reader = {"format": "avro", "fields": "user STRING, at STRING, type STRING, item STRING, price DECIMAL(12, 2)"}
+    of_fields = {
+        "user_id": "user", "event_at": "to_timestamp(at)", "event_type": "type", "item_id": "item",
+        "dwell_seconds": "price",
+    }  # fmt: skip
+    log = cleaned_log(
+        source_of({"reader": reader, "columns": of_fields, **TYPES}), tmp_path / "log.avro", arrival_day=DAY
+    )
+    assert log.lines_in == len(records) > MALFORMED
+    validated = log.validated.select("line", "text", "reason", "item_id", "dwell_seconds").orderBy("line").collect()
+    assert [json.loads(row.text)["user"] for row in validated] == [record["user"] for record in records]
+    assert [row.reason for row in validated[:VALID]] == [None] * VALID
+    texts = {9001.0: "9001", 1.5: "1.5", float("inf"): "Infinity", None: None}
+    assert [row.item_id for row in validated[:VALID]] == [texts.get(record["item"]) for record in records[:VALID]]
+    assert {row.dwell_seconds for row in validated[:VALID]} <= {1.5, -99999999.99, None}
+    assert log.counts["accepted"] > MALFORMED / 10

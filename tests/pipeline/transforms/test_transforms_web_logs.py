@@ -140,6 +140,16 @@ def test_the_first_fields_of_a_combined_line_are_read_right_or_not_at_all(frame_
     }
 
 
+@pytest.mark.parametrize(
+    "case", ["combined-oddities", "vhost-combined", "forwarded-addresses", "lines-merged-by-syslog"]
+)
+def test_cases_of_web_servers_use_the_built_in_source(case: str) -> None:
+    """Their TOMLs differ in the name only, since two cases in one home cannot share a source."""
+    file = Path(__file__).parents[2] / "cases" / "logs" / case / "source.toml"
+    named = load_source(file)
+    assert named == load_source(source_file("combined")).model_copy(update={"name": named.name})
+
+
 @pytest.mark.real_data
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
