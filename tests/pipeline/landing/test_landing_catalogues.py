@@ -3,11 +3,15 @@
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.landing.arrival import land_items
+from pipeline.landing.formats import LINES
 from pipeline.landing.staging import StagedFile
 from pipeline.landing.zone import LandingZone
+from pipeline.transforms.items import catalogues_of
 
 
 @pytest.fixture
@@ -83,3 +87,30 @@ def test_a_replay_applies_them_earlier_once_it_is_published(
     LandingZone(zone.root, "items_1").take_over_replaced()
     assert names(zone) == expected
     assert zone.replaced_files("web") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (None, ["0001-01-01", "2026-01-05"]),
+        (date.min, ["0001-01-01", "0001-01-01"]),
+        (date(2026, 1, 4), ["0001-01-01", "2026-01-04"]),
+        (date(2026, 1, 6), ["0001-01-01", "2026-01-05"]),
+    ],
+)
+def test_a_run_reads_from_when_on_a_catalogue_applies(
+    spark, zone: LandingZone, first: date | None, expected: list[str]
+) -> None:
+    toml = zone.root / "web" / "source.toml"
+    items = '[items]\nfiles = "c*"\nitem_id = "id"\n[items.reader]\nformat = "csv"\ncolumns = ["id"]\n'
+    toml.write_text(toml.read_text() + items)
+    for name, days in (("a", [3]), ("b", [5])):
+        land(zone, name, days)
+    for number, file in enumerate(zone.catalogue_files("web")):
+        lines = [{"file": "c", "line": 1, "text": f"item-{number}", "header": None}]
+        pq.write_table(pa.Table.from_pylist(lines, schema=LINES), file)
+    if first:
+        zone.replay_items("web", first, "items_1")
+    records = catalogues_of(spark, LandingZone(zone.root, "items_1"))["web"]
+    found = records.orderBy("item_id").selectExpr("CAST(applies_from AS STRING) AS day").collect()
+    assert [row.day for row in found] == expected
