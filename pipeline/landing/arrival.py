@@ -59,7 +59,7 @@ class ArrivalDays:
     limits: Limits | None
 
 
-def arrival_days(runs: pa.Table, line_count: int, times: Times) -> ArrivalDays | None:
+def arrival_days(runs: pa.Table, line_count: int, times: Times, has_receipt: bool = False) -> ArrivalDays | None:
     """Return the arrival day of each line of a file: its own, if that is plausible, else the day of the line before.
 
     Lines before the first plausible day of the file get that day. None if no line has one.
@@ -74,7 +74,7 @@ def arrival_days(runs: pa.Table, line_count: int, times: Times) -> ArrivalDays |
     if not is_known.any():
         return None
     own_days, own = np.unique(days[is_known], return_inverse=True)
-    limits = plausible_limits(own_days, np.bincount(own, lengths[is_known]).astype(np.int64), times)
+    limits = plausible_limits(own_days, np.bincount(own, lengths[is_known]).astype(np.int64), times, has_receipt)
     is_plausible = limits.contain(days)
     if not is_plausible.any():
         return None
@@ -153,7 +153,7 @@ def _split(spark: SparkSession, source: Source, logs: Sequence[StagedFile], stag
     arrivals = []
     for file in logs:
         of_file = found.filter(pc.equal(found["file"], file.name))
-        arrivals.append(arrival_days(of_file, file.lines, source.times))
+        arrivals.append(arrival_days(of_file, file.lines, source.times, source.columns.received_at is not None))
         if arrivals[-1] is None:
             within = " within earliest and latest of [times]" if source.times != Times() else ""
             raise InputError(

@@ -1,5 +1,7 @@
 """Which days of a file are plausible: where its lines lie, a year before, and three days after.
 
+Times of receipt may lie a year after too: they are of a server's clock, and a file may hold rare lines.
+
 A broken clock writes days of 1970 or 2037. Each would become an arrival day of its own, and the newest one a release.
 """
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.sources.schema import Times
 
-DAYS_BEFORE, DAYS_AFTER = 365, 3
+DAYS_BEFORE, DAYS_AFTER, DAYS_AFTER_OF_RECEIPT = 365, 3, 365
 SPARSE = 0.02  # of the typical lines per day, or of the lines of the largest period
 FEW_LINES = 10
 LONG_BREAK_DAYS = 60
@@ -34,16 +36,20 @@ class Limits:
         return (days >= np.datetime64(self.earliest)) & (days <= np.datetime64(self.latest))
 
 
-def plausible_limits(days: Days, counts: Counts, times: Times) -> Limits:
+def plausible_limits(days: Days, counts: Counts, times: Times, has_receipt: bool = False) -> Limits:
     """Return the limits of a file: those of `[times]` of its TOML, else by where its lines lie.
 
     Its lines lie in periods: runs of days with lines, without a long break. The largest period counts, and each other
     one that is no handful of strays: at least FEW_LINES lines and a share of the lines of the largest.
 
     days, counts: the distinct days of the lines of a file, in order, and how many lines each has; at least one.
+    has_receipt: whether the days are those of receipt.
     """
     first, last = bulk_of(days, counts)
-    earliest, latest = first - timedelta(days=DAYS_BEFORE), last + timedelta(days=DAYS_AFTER)
+    earliest, latest = (
+        first - timedelta(days=DAYS_BEFORE),
+        last + timedelta(days=DAYS_AFTER_OF_RECEIPT if has_receipt else DAYS_AFTER),
+    )
     return Limits(times.earliest or earliest, times.latest or latest)
 
 

@@ -4,7 +4,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 EARLIEST, LATEST = "1990-01-01", "2100-01-01"  # a time outside comes from a broken clock
-STALE_AFTER_MICROS = 60_000_000
+STALE_AFTER_MICROS = MICROS_BETWEEN_SERVERS = 60_000_000
 
 
 def in_calendar(time: Column) -> Column:
@@ -51,9 +51,12 @@ def with_event_time(canonical: DataFrame, has_all_times: bool) -> DataFrame:
 def never_after_receipt(lines: DataFrame, future_days: int) -> DataFrame:
     """Set event_at to received_at where it lies after it, by at most `future_days` days, and record the correction.
 
-    created_at keeps the time of the device, also where the source gave it as event_at only.
+    created_at keeps the time of the device, also where the source gave it as event_at only. An event_at that the source
+    itself derived, without created_at, may lie up to a minute after: its servers' clocks differ by so much.
     """
-    is_ahead = (F.col("event_at") > F.col("received_at")) & ~is_in_future(future_days)
+    micros_ahead = F.unix_micros("event_at") - F.unix_micros("received_at")
+    allowed = F.when(F.col("created_at").isNull(), MICROS_BETWEEN_SERVERS).otherwise(0)
+    is_ahead = (micros_ahead > allowed) & ~is_in_future(future_days)
     created = F.coalesce("created_at", "event_at")
     seconds = (F.unix_micros("received_at") - F.unix_micros(created)) / 1e6
     return lines.withColumns(

@@ -42,6 +42,8 @@ def test_the_plausible_days_of_a_file(volumes: Volumes, bulk: tuple[int, int]) -
     first, last = (START + timedelta(days=day) for day in bulk)
     found = plausible_limits(days, counts, Times())
     assert found == Limits(first - timedelta(days=365), last + timedelta(days=3))
+    received = plausible_limits(days, counts, Times(), has_receipt=True)
+    assert received == Limits(first - timedelta(days=365), last + timedelta(days=365))
 
 
 def test_the_toml_may_name_one_of_them() -> None:

@@ -100,7 +100,11 @@ def test_17_of_18_sessions_are_theirs_when_a_session_is_what_their_cookie_calls_
     log = cleaned_log(source, folder / "source" / "snowplow_web_events.csv")
     assert log.counts == {"accepted": 156, "duplicates": 3, "missing_user": 1}
 
-    ids = {hmac.digest(KEY, row["domain_sessionid"].encode(), "sha256").hex(): row for row in raw_events(folder)}
+    space = f"{source.user_space}\x1f"
+    ids = {
+        hmac.digest(KEY, f"{space}{row['domain_sessionid']}".encode(), "sha256").hex(): row
+        for row in raw_events(folder)
+    }
     ours: dict[str, list[Counted]] = defaultdict(list)
     ours_raw: dict[str, datetime] = {}
     for session in sessions_by(source, log.cleaned.events):
