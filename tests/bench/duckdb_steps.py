@@ -59,6 +59,7 @@ def _set_rules(connection: duckdb.DuckDBPyConnection, log: Path, key: bytes, out
     variables = {
         "log": f"{log}/{source.files}",
         "out": str(out),
+        "id_space": source.user_space,
         "inner_pad": inner_pad,
         "outer_pad": outer_pad,
         **{name: getattr(settings, name) for name in ("future_days", "duplicate_days", "allowed_lateness_days")},

@@ -1,5 +1,5 @@
 -- Landed lines to events, rejects and items: the work of pipeline/transforms/clean.py, in DuckDB.
--- Variables: out, inner_pad, outer_pad, future_days, duplicate_days, allowed_lateness_days, and the rules of
+-- Variables: out, id_space, inner_pad, outer_pad, future_days, duplicate_days, allowed_lateness_days, and the rules of
 -- bots. Tables: event_types (name, canonical, weight), bot_patterns (pattern).
 CREATE TEMP TABLE validated AS
 WITH parsed AS (
@@ -46,7 +46,7 @@ TO (getvariable('out') || '/rejects.parquet') (FORMAT parquet, COMPRESSION zstd)
 -- One HMAC a user, not one a line.
 CREATE TEMP TABLE pseudonyms AS
 SELECT source_user,
-       sha256(getvariable('outer_pad') || unhex(sha256(getvariable('inner_pad') || encode(source_user)))) AS user_id
+       sha256(getvariable('outer_pad') || unhex(sha256(getvariable('inner_pad') || encode(getvariable('id_space') || chr(31) || source_user)))) AS user_id
 FROM (SELECT DISTINCT source_user FROM validated WHERE reason IS NULL);
 
 CREATE TEMP TABLE bot_agents AS
@@ -124,6 +124,6 @@ COPY (
 ) TO (getvariable('out') || '/events') (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (arrival_day), WRITE_PARTITION_COLUMNS, OVERWRITE);
 
 COPY (
-    SELECT item_id, max_by(tags, (event_at, event_id)) AS tags, min(event_at) AS first_seen_at, max(event_at) AS last_seen_at
+    SELECT item_id, max_by(tags, (event_at, arrival_day, file, line)) AS tags, min(event_at) AS first_seen_at, max(event_at) AS last_seen_at
     FROM owners WHERE item_id IS NOT NULL GROUP BY item_id
 ) TO (getvariable('out') || '/items.parquet') (FORMAT parquet, COMPRESSION zstd);

@@ -2,7 +2,7 @@
 -- Variables: out, gap_micros, cap_micros, sequence_length.
 COPY (
     WITH counted AS (
-        SELECT user_id, event_id, event_at, arrival_day, known_on, event_type, weight, hash(item_id) AS item_hash, item_id, tags
+        SELECT user_id, event_id, event_at, arrival_day, file, line, known_on, event_type, weight, hash(item_id) AS item_hash, item_id, tags
         FROM read_parquet(getvariable('out') || '/events/*/*.parquet')
         WHERE bot_class = 'human' AND coalesce(consent, true)
     ), news AS (
@@ -10,7 +10,7 @@ COPY (
         WHERE known_on <= (SELECT max(arrival_day) FROM counted)
     ), known AS (
         SELECT news.as_of, counted.*,
-               row_number() OVER (PARTITION BY user_id, as_of ORDER BY event_at, event_id, arrival_day) AS place,
+               row_number() OVER (PARTITION BY user_id, as_of ORDER BY event_at, arrival_day, file, line) AS place,
                count(*) OVER life AS event_count, min(event_at) OVER life AS first_event_at
         FROM news JOIN counted USING (user_id) WHERE counted.known_on <= news.as_of
         WINDOW life AS (PARTITION BY user_id, as_of)

@@ -5,14 +5,14 @@ COPY (
         SELECT *, bot_class = 'human' AND coalesce(consent, true) AS is_counted
         FROM read_parquet(getvariable('out') || '/events/*/*.parquet')
     ), ordered AS (
-        SELECT user_id, is_counted, event_id, event_at, arrival_day, event_type, item_id, tags,
+        SELECT user_id, is_counted, event_id, event_at, arrival_day, file, line, event_type, item_id, tags,
                coalesce(epoch_us(event_at) - lag(epoch_us(event_at)) OVER in_order > getvariable('gap_micros'), true) AS is_new_run,
                event_at::DATE != lag(event_at::DATE) OVER in_order AS is_new_day
         FROM events
-        WINDOW in_order AS (PARTITION BY user_id, is_counted ORDER BY event_at, event_id, arrival_day)
+        WINDOW in_order AS (PARTITION BY user_id, is_counted ORDER BY event_at, arrival_day, file, line)
     ), numbered AS (
         SELECT *, count(*) FILTER (is_new_run) OVER (
-            PARTITION BY user_id, is_counted ORDER BY event_at, event_id, arrival_day) AS run
+            PARTITION BY user_id, is_counted ORDER BY event_at, arrival_day, file, line) AS run
         FROM ordered
     ), runs AS (
         SELECT user_id, is_counted, run, min(event_at) AS run_started_at,
@@ -28,7 +28,7 @@ COPY (
                min(event_at) AS started_at, max(event_at) AS ended_at, any_value(run_started_at) AS run_started_at,
                count(*)::INTEGER AS event_count, any_value(is_cut_by_day) AS is_cut_by_day,
                list({event_id: event_id, event_at: event_at, arrival_day: arrival_day, event_type: event_type,
-                     item_id: item_id, tags: tags} ORDER BY event_at, event_id, arrival_day) AS events,
+                     item_id: item_id, tags: tags} ORDER BY event_at, arrival_day, file, line) AS events,
                CASE WHEN bool_or(is_midnight) THEN 'midnight' ELSE 'gap' END AS split_reason
         FROM cut GROUP BY ALL
     ), newest AS (SELECT (max(arrival_day) + 1)::TIMESTAMP AS end_of_day FROM events)

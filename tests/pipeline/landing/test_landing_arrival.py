@@ -108,7 +108,7 @@ def test_small_files_with_and_without_limits_land_as_one(
     spark, zone: LandingZone, tmp_path: Path, corrupt_log: str
 ) -> None:
     logs = stage_all(zone, tmp_path, {"a": corrupt_log, "b": "u,2026-02-01T12:00:00Z,\nu,2026-02-01T13:00:00Z,\n"})
-    land_events(spark, zone, SOURCE, logs, None, tmp_path / "staging")
+    land_events(spark, zone, WITHOUT_RECEIPT, logs, None, tmp_path / "staging")
     [part] = zone.day_folder("web", date(2026, 2, 1)).glob("*.parquet")
     limits = {(row["file"], str(row["earliest"]), str(row["latest"])) for row in pq.read_table(part).to_pylist()}
     assert limits == {("a", "2025-02-01", "2026-02-08"), ("b", "None", "None")}

@@ -26,7 +26,11 @@ def test_clusters_agree_with_categories_beyond_chance(real_data: Path, frame_of)
     alike = {"source": "taobao", "arrival_day": THROUGH, "file": "log"}
     lines = frame_of([{**alike, "line": number, "text": text} for number, text in enumerate(texts, 1)], LINES)
     events = canonical_lines(lines, source).withColumns(
-        {"event_id": F.format_string("%06d", "line"), "is_counted": F.lit(True)}
+        {
+            "event_id": F.format_string("%06d", "line"),
+            "session_key": F.lit(None).cast("string"),
+            "is_counted": F.lit(True),
+        }
     )
     cut = sessionize(events, Rules.of({"taobao": source})).localCheckpoint()
     in_order = F.array_sort(F.collect_list(F.struct("event_at", "event_id", "arrival_day", "item_id")))

@@ -30,6 +30,7 @@ def test_taobao_has_the_events_and_sessions_that_it_is_known_for(real_data: Path
     events = validated.where("reason IS NULL").withColumns(
         {
             "event_id": F.col("line").cast("string"),
+            "session_key": F.lit(None).cast("string"),
             "is_counted": F.lit(True),
         }
     )
