@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 QUOTES = "'\"`"
 EPOCH = re.compile(r"(?<![\w.`])epoch\s*\(", re.IGNORECASE)
 # Of x, a number or its text: seconds below 10^11, then milli-, micro- and nanoseconds. 10^11 ms is a day in 1973, so
-# no time of a log is read by the wrong unit. A decimal keeps each microsecond, which a double does not.
+# no time of a log is read by the wrong unit. A decimal keeps each digit, which a double of nanoseconds does not.
 NUMBER = "cast(({x}) AS DECIMAL(38, 9))"
 MICROS_PER_UNIT = (
     "CASE WHEN abs({n}) < 1e11BD THEN 1000000 WHEN abs({n}) < 1e14BD THEN 1000 WHEN abs({n}) < 1e17BD THEN 1 "
