@@ -79,6 +79,8 @@ def plan_replay(
     Raises InputError if the source or the days from `first` on were never cleaned, or the reason does not occur.
     """
     run = unpublished_run(catalog)
+    if run and run.run_id.startswith("replay_") and has_releases(catalog):
+        run = None  # an earlier replay with another TOML, which is not in force
     if run is None and landed and not has_releases(catalog):
         return Replay(source, DayRange(first or min(landed), max(landed)), REJECTED.empty_table())
     release = run or newest_release(catalog, None)

@@ -129,7 +129,7 @@ def test_an_unreadable_file_leaves_nothing_behind(nights: Any, tmp_path: Path) -
     before = sorted((nights.home / "landing").rglob("*"))
     done = nights.call("land", "--source", "demo", truncated)
     assert done.returncode == 1
-    assert f"{truncated}: cannot be read as jsonl" in done.stderr
+    assert f"{truncated}: cannot be unpacked" in done.stderr
     assert sorted((nights.home / "landing").rglob("*")) == before
 
 
@@ -169,8 +169,8 @@ def test_a_bad_batch_fails_its_gate_and_the_release_stays(
     done = nights.call("run", "--day", str(day))
     assert done.returncode == 1
     assert "line_accounting: 1 broken of 2 rules; nothing was published" in done.stderr
-    assert "line_accounting: at most a fifth of the lines is rejected: 1 of 1 rows" in done.stderr
-    assert f"such as demo {day}" in done.stderr
+    assert f"at most a fifth of the lines is rejected: demo {day}: 60 of 100 lines (60 unparsable)" in done.stderr
+    assert "throughline rejects list --unpublished --source demo" in done.stderr
     assert "the collector or the TOML changed" in done.stderr
     assert newest_release(nights) == release
     assert nights.ask("SELECT count(*) AS n FROM events") == events
