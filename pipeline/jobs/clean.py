@@ -18,7 +18,7 @@ from pipeline.landing.clean_plan import plan_cleaning
 from pipeline.transforms.clean import clean, validate_sources, with_cluster_tags
 from pipeline.transforms.deduplicate import first_filled_since
 from pipeline.transforms.device_stitching import most_users
-from pipeline.transforms.items import catalogues_of, newest_records
+from pipeline.transforms.items import catalogues_of
 from pipeline.transforms.line_accounting import count_outcomes, require_nothing_lost, step_rows
 from pipeline.transforms.parse import landed_lines
 from pipeline.transforms.union import union
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)
         cleaned = clean(validated, known, plan.first, step.settings)
         write_events(spark, plan, cleaned)
-        write_items(spark, plan, [newest_records(one) for one in catalogues])
+        write_items(spark, plan, catalogues)
         write_device_users(spark, plan, most_users(sources))
 
         days = F.col("arrival_day").between(plan.first, plan.last)

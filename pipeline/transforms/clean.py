@@ -17,7 +17,7 @@ from pipeline.transforms.deduplicate import deduplicate
 from pipeline.transforms.identity import fingerprint_id
 from pipeline.transforms.items import with_catalogue_tags
 from pipeline.transforms.pseudonymize import pseudonymize
-from pipeline.transforms.union import union
+from pipeline.transforms.union import behind_view, union
 from pipeline.warehouse.names import EVENT_KEY
 
 
@@ -49,7 +49,9 @@ def validate_sources(
     Only rejected lines keep their `text`, since no later step needs that of the others.
     lines: landed lines by source, of at least one.
     """
-    validated = union([_with_reasons(of_source, sources[name], settings) for name, of_source in lines.items()])
+    validated = union(
+        [behind_view(_with_reasons(of_source, sources[name], settings)) for name, of_source in lines.items()]
+    )
     # After the fingerprint, which is of what the line says: a copy may arrive when the catalogue has changed.
     hidden = with_catalogue_tags(_hidden(validated, pseudonym_key(settings)), catalogues)
     return hidden.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from pipeline.landing.zone import APPLIES_FROM, LandingZone
@@ -11,7 +11,7 @@ from pipeline.transforms.expressions import expression
 from pipeline.transforms.identity import id_text
 from pipeline.transforms.parse import parse_lines
 from pipeline.transforms.sessions import IN_ORDER
-from pipeline.transforms.union import union
+from pipeline.transforms.union import behind_view, union
 
 ALWAYS = "0001-01-01"  # a catalogue that applies to all days, a record that has no time
 
@@ -46,16 +46,31 @@ def catalogue(lines: DataFrame, items: Items, space: str) -> DataFrame:
 
 
 def newest_records(records: DataFrame) -> DataFrame:
-    """Return one row per item of a catalogue: `space`, `item_id`, `title`, `tags`, `content` of its newest record.
-
-    That is the one with the latest `updated_at`, else the last landed.
+    """Return one row per item of a catalogue: `space`, `item_id`, `title`, `tags`, `content`, `updated_at` of its
+    newest record, the one with the latest `updated_at`, else the last landed.
     """
     newest = Window.partitionBy("item_id").orderBy(
         F.desc_nulls_last("updated_at"), F.desc("file_order"), F.desc("line")
     )
     ranked = records.withColumn("place", F.row_number().over(newest)).where("place = 1")
     tags = F.coalesce("tags", F.array().cast("array<string>"))
-    return ranked.select("space", "item_id", "title", tags.alias("tags"), "content")
+    return ranked.select("space", "item_id", "title", tags.alias("tags"), "content", "updated_at")
+
+
+def items_of_catalogues(catalogues: Sequence[DataFrame]) -> DataFrame:
+    """Return one row per item of all catalogues: `space`, `item_id`, `title`, `tags`, `content`.
+
+    If catalogues of several sources list an item of a shared space, the newest record that has a value counts.
+
+    catalogues: as `catalogue` returns them; at least one.
+    """
+
+    def newest(name: str, has_value: Column) -> Column:
+        return F.max(F.when(has_value, F.struct("updated_at", name)))[name].alias(name)
+
+    lists = [newest(name, F.size(name) > 0) for name in ("tags", "content")]
+    records = union([newest_records(one) for one in catalogues])
+    return records.groupBy("space", "item_id").agg(newest("title", F.col("title").isNotNull()), *lists)
 
 
 def with_catalogue_tags(events: DataFrame, catalogues: Sequence[DataFrame]) -> DataFrame:
@@ -97,7 +112,7 @@ def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame
             if replayed := zone.items_replayed_from(name):
                 day = F.when(day.isNotNull(), F.least(day, F.lit(replayed.isoformat()).cast("date")))
             lines = spark.read.parquet(*files).withColumns({"file_order": order, "applies_from": day})
-            landed[name] = catalogue(lines, source.items, source.item_space)
+            landed[name] = behind_view(catalogue(lines, source.items, source.item_space))
     return landed
 
 

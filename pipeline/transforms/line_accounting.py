@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,6 +11,7 @@ from pipeline.errors import GateError
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.zone import LandedDay
 from pipeline.sources.schema import REASONS
+from pipeline.transforms.union import union
 from pipeline.warehouse.run_log import StepRow
 
 LINE = ["source", "arrival_day", "file", "line"]
@@ -57,7 +57,7 @@ def count_outcomes(
         frame.select("source", "arrival_day", "file", F.lit(kind).alias("kind")) for kind, frame in kinds.items()
     ]
     counted = (
-        reduce(DataFrame.unionAll, by_kind)
+        union(by_kind)
         .groupBy("source", "arrival_day", "file").pivot("kind", list(kinds)).count().na.fill(0)
         .orderBy("source", "arrival_day", "file")
     )  # fmt: skip

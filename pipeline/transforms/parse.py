@@ -2,7 +2,6 @@
 
 import csv
 import re
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -10,6 +9,7 @@ from pyspark.sql import functions as F
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Reader, group_numbers
+from pipeline.transforms.union import union
 
 SCHEMA = "file string, line long, text string, header string"
 LIMITS = ("earliest", "latest")  # plausible days of a landed file in which lines lie outside of them
@@ -26,15 +26,17 @@ def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> dic
 
     Sources without lines on these days are left out, but one, if none has any.
     """
-    lines, landed = {}, ", ".join([SCHEMA, *[f"{name} date" for name in LIMITS]])
+    landed = ", ".join([SCHEMA, *[f"{name} date" for name in LIMITS]])
+    lines = {}
     for source in sorted({day.source for day in plan.landed}):
         folders = [str(zone.day_folder(source, day.day)) for day in plan.landed if day.source == source and day.lines]
         if folders:
             read = spark.read.schema(landed).option("pathGlobFilter", "*.parquet").parquet(*folders)
             day = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), DAY_IN_PATH, 1))
             lines[source] = read.withColumns({"source": F.lit(source), "arrival_day": day})
-    none = spark.createDataFrame([], f"{landed}, source string, arrival_day date")
-    return lines or {min(zone.sources()): none}
+    if not lines:
+        lines[min(zone.sources())] = spark.createDataFrame([], f"{landed}, source string, arrival_day date")
+    return lines
 
 
 def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
@@ -143,9 +145,9 @@ def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
         no_fields = F.struct(*[F.lit(None).cast("string").alias(name) for name in [*reader.columns, BROKEN]])
         before = lines.where("header IS NULL")
         headless = _with_fields(before, no_fields, F.lit(False), "expected a line #Fields: before it")
-        return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts, headless)
-    headless = _parse_separated(lines.where("header IS NULL"), F.col("text"), reader, reader.columns)
-    return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts, headless)
+    else:
+        headless = _parse_separated(lines.where("header IS NULL"), F.col("text"), reader, reader.columns)
+    return union([headless, *parts], allow_missing_columns=True)
 
 
 def _without_dashes(parsed: DataFrame, names: list[str]) -> DataFrame:

@@ -10,8 +10,7 @@ from pipeline.landing.clean_plan import CleanPlan
 from pipeline.transforms.clean import Cleaned
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_users
-from pipeline.transforms.items import items_of_events
-from pipeline.transforms.union import union
+from pipeline.transforms.items import items_of_catalogues, items_of_events
 from pipeline.warehouse.names import EVENT_KEY
 from pipeline.warehouse.run_log import StepRow
 from pipeline.warehouse.tables import table
@@ -38,12 +37,8 @@ def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataF
     """Insert or update the items of the catalogues and of the planned days' events."""
     of_events = items_of_events(spark.table(table("events")).where(F.col("arrival_day").between(plan.first, plan.last)))
     columns = ["space", "item_id", "title", "tags", "content"]
-    none = spark.table(table("items")).select(columns).limit(0)
-    listed = union([none, *[one.select(columns) for one in catalogues]]).withColumnRenamed("tags", "listed_tags")
-    # Catalogues of several sources may list one item of a shared space: the last one with a title or tags counts.
-    listed = listed.groupBy("space", "item_id").agg(
-        F.max("title").alias("title"), F.max("listed_tags").alias("listed_tags"), F.max("content").alias("content")
-    )
+    listed = items_of_catalogues(catalogues) if catalogues else spark.table(table("items")).select(columns).limit(0)
+    listed = listed.withColumnRenamed("tags", "listed_tags")
     new = of_events.join(listed, ["space", "item_id"], "full").alias("new")
     listed_tags = "CASE WHEN size(new.listed_tags) > 0 THEN new.listed_tags"
     is_newer = "new.last_seen_at >= coalesce(items.last_seen_at, new.last_seen_at)"

@@ -3,7 +3,13 @@
 from pyspark.sql import functions as F
 
 from pipeline.sources.schema import Items
-from pipeline.transforms.items import catalogue, items_of_events, newest_records, with_catalogue_tags
+from pipeline.transforms.items import (
+    catalogue,
+    items_of_catalogues,
+    items_of_events,
+    newest_records,
+    with_catalogue_tags,
+)
 
 ITEMS = Items.model_validate(
     {
@@ -41,6 +47,19 @@ def test_the_newest_record_of_an_item_wins(frame_of) -> None:
     }  # fmt: skip
     assert (found["by_time"].tags, found["bare"].tags) == (["tea", "cup"], [])
     assert (found["bare"].content, found["by_time"].content) == ([1.0, 0.5], [])
+
+
+def test_of_several_catalogues_of_one_space_the_newest_record_with_a_value_counts(frame_of) -> None:
+    site = ['a,Zebra,stripes,2026-01-01 00:00:00,"[1, 2]"', "b,only here,tea,,"]
+    app = ["a,Anvil,,2026-01-02 00:00:00,"]
+    frames = [
+        frame_of([{"file_order": "0", "line": 1, "text": text} for text in texts], LINES) for texts in (site, app)
+    ]
+    for order in (frames, frames[::-1]):
+        rows = items_of_catalogues([catalogue(frame, ITEMS, "shop") for frame in order]).collect()
+        assert sorted((row.item_id, row.title, row.tags, row.content) for row in rows) == [
+            ("a", "Anvil", ["stripes"], [1.0, 2.0]), ("b", "only here", ["tea"], None),
+        ]  # fmt: skip
 
 
 EVENTS = "item_space STRING, item_id STRING, event_at TIMESTAMP, arrival_day DATE, tags ARRAY<STRING>"
