@@ -50,7 +50,7 @@ BY_REASON = pa.schema(
 # Examples: first the newest line of each detail, the most frequent detail first, then the second newest, and so on.
 GROUPED = """
     SELECT
-        source, reason, count(*) AS line_count,
+        source, reason, count(DISTINCT (arrival_day, file, line)) AS line_count,
         min(arrival_day) AS first_arrival_day, max(arrival_day) AS last_arrival_day,
         list({arrival_day: arrival_day, file: file, line: line, detail: detail}
              ORDER BY number, same_detail_count DESC, detail)[:$examples] AS examples

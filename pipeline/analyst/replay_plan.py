@@ -16,6 +16,7 @@ from pipeline.analyst.release import Release, has_releases, newest_release, read
 from pipeline.days import DayRange
 from pipeline.errors import InputError
 from pipeline.sources.schema import REASONS
+from pipeline.warehouse.names import is_replay
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -79,7 +80,7 @@ def plan_replay(
     Raises InputError if the source or the days from `first` on were never cleaned, or the reason does not occur.
     """
     run = unpublished_run(catalog)
-    if run and run.run_id.startswith("replay_") and has_releases(catalog):
+    if run and is_replay(run.run_id) and has_releases(catalog):
         run = None  # an earlier replay with another TOML, which is not in force
     if run is None and landed and not has_releases(catalog):
         return Replay(source, DayRange(first or min(landed), max(landed)), REJECTED.empty_table())

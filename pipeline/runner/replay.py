@@ -16,6 +16,7 @@ from pipeline.runner.process import StepFailed
 from pipeline.runner.run import open_catalog, open_lease, run_night
 from pipeline.settings import Settings, load_settings
 from pipeline.sources.schema import load_source
+from pipeline.warehouse.names import replay_run_id
 
 
 def replay_rejects(
@@ -49,7 +50,7 @@ def replay_rejects(
         _print_plan(plan_replay(catalog, source.name, reason, first, landed), source.name, "would run", console)
         return
 
-    run_id = run_id or _name_of_run("replay", source.name)
+    run_id = run_id or replay_run_id(source.name, datetime.now(UTC))
     in_force = zone.root / source.name / SOURCE_FILE
     former = in_force.read_bytes()
 
@@ -88,7 +89,7 @@ def replay_items(
     if not of_days:
         raise InputError(f"no log with items of {source} has landed: land one with `throughline land`")
     earliest, name = min(of_days)
-    run_id = run_id or _name_of_run("items", source)
+    run_id = run_id or f"items_{source}_{datetime.now(UTC):%Y%m%dT%H%M%S}"
     replay_file = zone.items_replay_file(source, run_id)
 
     def state() -> str:
@@ -115,10 +116,6 @@ def replay_items(
 
 def _with_catalogues(zone: LandingZone) -> str:
     return ", ".join(name for name in zone.sources() if zone.catalogue_files(name)) or "none: land one with its log"
-
-
-def _name_of_run(kind: str, source: str) -> str:
-    return f"{kind}_{source}_{datetime.now(UTC):%Y%m%dT%H%M%S}"
 
 
 @contextmanager

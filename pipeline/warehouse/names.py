@@ -1,10 +1,11 @@
 """Names of branches, runs and tables that the terminal, the DAGs and the jobs share. Imports no Spark."""
 
-from datetime import date
+from datetime import date, datetime
 
 from pipeline.errors import UsageError
 
 BRANCH_PREFIX = "night_"
+REPLAY_PREFIX = "replay_"
 MAIN = "main"
 
 # Written on the branch of a run and published together.
@@ -29,6 +30,16 @@ def default_run_id(day: date) -> str:
 def clusters_run_id(through: date) -> str:
     """Return the default run id of a training of item clusters."""
     return f"clusters_{through:%Y%m%d}"
+
+
+def replay_run_id(source: str, now: datetime) -> str:
+    """Return the run id of a replay of rejected lines that the terminal starts."""
+    return f"{REPLAY_PREFIX}{source}_{now:%Y%m%dT%H%M%S}"
+
+
+def is_replay(run_id: str) -> bool:
+    """Return whether a run of the terminal is a replay of rejected lines."""
+    return run_id.startswith(REPLAY_PREFIX)
 
 
 def require_run_id(run_id: str) -> str:
