@@ -21,9 +21,9 @@ from pipeline.landing.staging import StagedFile, lines_writer, thread_pool
 from pipeline.landing.zone import LandingZone, catalogue_name
 from pipeline.sources.schema import Source, Times
 from pipeline.transforms.canonical import with_own_day
-from pipeline.transforms.parse import SCHEMA
+from pipeline.transforms.parse import LIMITS, SCHEMA
 
-LIMITS = (pa.field("earliest", pa.date32()), pa.field("latest", pa.date32()))
+LIMIT_FIELDS = tuple(pa.field(name, pa.date32()) for name in LIMITS)
 SMALL_FILE_BYTES = 4 << 20  # unpacked; the smaller files of a day land as one
 
 
@@ -183,7 +183,7 @@ def _split_file(staged: StagedFile, arrival: ArrivalDays) -> dict[date, Path]:
         for number in range(lines.num_row_groups):
             group = lines.read_row_group(number, use_threads=False)
             day_of_line = days[np.searchsorted(arrival.lines, group["line"].to_numpy(), side="right") - 1]
-            for field, day in zip(LIMITS, (limits.earliest, limits.latest) if limits else (), strict=False):
+            for field, day in zip(LIMIT_FIELDS, (limits.earliest, limits.latest) if limits else (), strict=False):
                 group = group.append_column(field, pa.repeat(pa.scalar(day, field.type), len(group)))
             for found in np.unique(day_of_line):
                 day = found.item()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from pipeline.sources.times import AMBIGUOUS, FORMS, condition
-from pipeline.sources.vocabulary import PLACEHOLDER
+from pipeline.sources.vocabulary import MISSING, ZEROS
 
 TOP = 100  # most frequent values that are kept
 ADDRESS = r"([0-9]{1,3}[.]){3}[0-9]{1,3}|[0-9a-fA-F:]*::[0-9a-fA-F:]*|([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}"
@@ -60,7 +60,7 @@ def column_stats(
 ) -> ColumnStats:
     """Count the values of a text column of a table."""
     value = f'trim(CAST("{column}" AS VARCHAR))'
-    is_filled = f"{value} <> '' AND NOT regexp_full_match({value}, '{PLACEHOLDER}')"
+    is_filled = f"lower({value}) NOT IN {MISSING} AND NOT regexp_full_match({value}, '{ZEROS}')"
     forms = [f"count_if({condition(form, 'v')})" for form in FORMS]
     others = (
         "count_if(regexp_full_match(v, '-?[0-9]+'))",

@@ -113,8 +113,10 @@ def _choose_people(made: Guess) -> None:
         ]
         made.columns.pop("device_id", None)
         made.doubts.append(Doubt("device_id", without, alternatives))
-        nobody = " AND ".join(f"{one.sql} IS NULL" for one in known)
-        made.notes.append(f'lines without an id can be excluded by a rule of [reject_when], such as no_id = "{nobody}"')
+        has_no_id = " AND ".join(f"{one.sql} IS NULL" for one in known)
+        made.notes.append(
+            f'lines without an id can be excluded by a rule of [reject_when], such as no_id = "{has_no_id}"'
+        )
 
 
 def _choose_times(made: Guess) -> None:

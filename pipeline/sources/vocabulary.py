@@ -85,8 +85,10 @@ HTTP_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PA
 # A hint in the values of a column without a name: u-17, user_5, i01, sku-4711.
 USER_PREFIX = r"(.*[-_.])?(u|user|usr|visitor|customer|cust|member|client)[-_.]?[0-9]+"
 ITEM_PREFIX = r"(.*[-_.])?(i|item|itm|p|prod|product|sku|art|article|page|asin)[-_.]?[0-9]+"
-# As the sample shows them, placeholders fill no id; `clean` has its own, longer list.
-PLACEHOLDER = r"(?i)(-|null|none|undefined|nan|na|n/a|nil|unknown|anonymous|" "|[0-]+)"
+# Texts in place of a missing value, in lower case: of JavaScript, SQL, pandas and web servers. ZEROS matches 0, 0.0, -
+# and a UUID of zeros.
+MISSING = ("", "-", "null", "none", "undefined", "nan", "na", "n/a", "nil", "unknown", "anonymous")
+ZEROS = "[-0]+([.]0+)?"
 
 
 def plain_name(name: str) -> str:

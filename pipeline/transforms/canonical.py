@@ -241,10 +241,10 @@ def _column(source: Source, name: str) -> Column:
         column = without_placeholders(id_text(expression(text)), source.identity)
     elif name == "item_id":
         column = id_text(expression(text))
+    elif TYPES[name] == "string":
+        column = F.nullif(F.trim(expression(text).cast("string")), F.lit(""))
     else:
         column = expression(text).cast(TYPES[name])
-    if TYPES[name] == "string":
-        column = F.nullif(F.trim(column), F.lit(""))
     if TYPES[name] == "timestamp":
         column = in_calendar(column)
     if name == "tags":

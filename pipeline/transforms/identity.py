@@ -4,18 +4,17 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipeline.sources.schema import Identity
+from pipeline.sources.vocabulary import MISSING, ZEROS
 
 # Texts that clients and exports write where they know no id, in lower case. One of them as a user would merge all of
-# its visitors into one person. Sources: PostHog's list of ids that identify no person; Apache's mod_log_config ("-",
-# and two quotes for an empty name); pandas, SQL and JavaScript for missing values.
+# its visitors into one person. Sources: PostHog's list of ids that identify no person; Apache's mod_log_config (two
+# quotes for an empty name).
 PLACEHOLDERS = frozenset(
     {
-        "", '""', "''", "undefined", "null", "(null)", "<null>", "none", "nil", "nan", "na", "n/a", "<na>", "\\n",
-        "unknown", "anonymous", "anon", "guest", "not set", "(not set)", "not_authenticated", "(none)",
-        "distinct_id", "distinctid", "[object object]", "true", "false",
+        *MISSING, '""', "''", "(null)", "<null>", "<na>", "\\n", "anon", "guest", "not set", "(not set)",
+        "not_authenticated", "(none)", "distinct_id", "distinctid", "[object object]", "true", "false",
     }
 )  # fmt: skip
-ZEROS = r"^[-0]+([.]0+)?$"  # 0, 0.0, -, and a UUID of zeros
 WHOLE_NUMBER = r"^(-?[0-9]+)[.]0+$"
 
 
@@ -38,7 +37,7 @@ def without_placeholders(text: Column, identity: Identity) -> Column:
         return text
     is_placeholder = F.lower(text).isin(sorted(texts))
     if identity.placeholders:
-        is_placeholder |= text.rlike(ZEROS)
+        is_placeholder |= text.rlike(f"^{ZEROS}$")
     return F.when(~is_placeholder, text)
 
 
