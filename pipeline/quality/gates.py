@@ -19,6 +19,8 @@ from pipeline.quality.figures import Figure, Suite, examples, load_suite, measur
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+LABELS = {"broken": "broken rows", "share": "share of broken rows"}  # of the figures, as Data Docs show them
+
 
 def load_in_background() -> None:
     """Import Great Expectations in a thread: it takes seconds, in which Spark counts in another process."""
@@ -77,9 +79,10 @@ def judge(figures: Sequence[Figure], title: str, page: Path) -> dict[str, bool]:
     counts: dict[str, float] = {}
     for figure in figures:
         name, expect = figure.name, figure.rule.expect
-        counts |= {f"{name}: broken": figure.broken_count, f"{name}: share": figure.share}
+        counts |= {f"{name}: {LABELS['broken']}": figure.broken_count, f"{name}: {LABELS['share']}": figure.share}
         limits = {key: value for key, value in expect["kwargs"].items() if key != "column"}
-        column = f"{name}: {expect['kwargs'].get('column')}"
+        count = expect["kwargs"].get("column")
+        column = f"{name}: {LABELS.get(count, count)}"
         prefix = "warning: " if figure.rule.severity == "warning" else ""
         # Data Docs show the description instead of the words of GX, so it repeats the limits.
         configuration = ExpectationConfiguration(
