@@ -33,7 +33,7 @@ demo: $(READY) ## run the pipeline on a made-up log; on yours: make demo LOG=pat
 	@$(BIN)/throughline demo $(if $(LOG),--log "$(LOG)" --source "$(SOURCE)") $(if $(NIGHTS),--nights "$(NIGHTS)")
 
 test: $(READY) ## run all tests, also those with a real Airflow, Spark and PostgreSQL
-	@$(BIN)/pytest $(ON_BOTH_CORES)
+	@$(BIN)/pytest $(ON_BOTH_CORES) --durations 30
 
 lint: $(READY) ## check format, lint, types and imports
 	@$(BIN)/ruff format --check .
@@ -54,7 +54,7 @@ BENCH ?= $(or $(word 2,$(MAKECMDGOALS)),data)
 $(eval $(or $(word 2,$(MAKECMDGOALS)),data): ; @:)
 endif
 
-bench: $(READY) ## make bench data|nights: data steps; planted|taobao|movielens|baselines|boosting: models; gpu: a GPU; rectools: RecTools; scoring|training: memory; OPTIONS=--quick
+bench: $(READY) ## make bench data|nights: data steps; planted|taobao|movielens|baselines|boosting: models; gpu: a GPU; rectools: RecTools; scoring|training: memory; shapes: uneven logs; OPTIONS=--quick
 	@$(BIN)/python -m tests.bench.$(BENCH) $(OPTIONS)
 
 up: $(READY) ## start Airflow in the background, on this machine only

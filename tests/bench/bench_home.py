@@ -17,7 +17,7 @@ from pipeline.landing.arrival import land_events
 from pipeline.landing.staging import stage_file
 from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
-from pipeline.local.engine import JAVA_OPTIONS
+from pipeline.local.engine import JAVA_OPTIONS, stop_engine
 from pipeline.local.preflight import run_preflight
 from pipeline.runner.commands import land_command, step_commands, step_environment, tables_command
 from pipeline.settings import ROOT, Settings
@@ -52,18 +52,21 @@ class BenchHome:
 
     def land(self, plan: LogPlan, landed: Callable[[int], None]) -> int:
         """Make and land a log, day by day, so that only one day lies on disk; return the number of lines."""
-        source, zone = load_source(TOML), self._zone
         lines = 0
         for day, file, count in write_log(plan, self.home / "log"):
-            staging = self.home / "staging"
-            staged = stage_file(file, zone.landed_files(source.name), source.reader, staging)
-            land_events(None, zone, source, [staged], day, staging)  # type: ignore[arg-type]
-            zone.remember(source.name, staged.sha256, staged.landed)
-            file.unlink()
+            self.land_file(TOML, file, day)
             lines += count
             landed(lines)
-        write_whole(zone.root / source.name / "source.toml", TOML.read_text(encoding="utf-8"))
         return lines
+
+    def land_file(self, toml: Path, file: Path, day: date) -> None:
+        """Land a file of lines of one day, and delete it."""
+        source, zone, staging = load_source(toml), self._zone, self.home / "staging"
+        staged = stage_file(file, zone.landed_files(source.name), source.reader, staging)
+        land_events(None, zone, source, [staged], day, staging)  # type: ignore[arg-type]
+        zone.remember(source.name, staged.sha256, staged.landed)
+        file.unlink()
+        write_whole(zone.root / source.name / "source.toml", toml.read_text(encoding="utf-8"))
 
     def write_log(self, plan: LogPlan, written: Callable[[int], None]) -> int:
         """Write a log of one file per day; return the number of lines."""
@@ -114,8 +117,13 @@ class BenchHome:
 
 
 @contextmanager
-def bench_home(cores: int, memory: str, options: dict[str, str], keep: Path | None = None) -> Iterator[BenchHome]:
-    """Make a home with the jars of the checkout. It is deleted afterwards unless `keep` names its folder."""
+def bench_home(
+    cores: int, memory: str, options: dict[str, str], keep: Path | None = None, spark_engine: str = "submit"
+) -> Iterator[BenchHome]:
+    """Make a home with the jars of the checkout. It is deleted afterwards unless `keep` names its folder.
+
+    spark_engine: by default a process per step, so that its processor time and memory are its own.
+    """
     jars = ROOT / ".throughline" / "jars"
     jars.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="throughline-bench-", ignore_cleanup_errors=True) as folder:
@@ -135,13 +143,14 @@ def bench_home(cores: int, memory: str, options: dict[str, str], keep: Path | No
             postgres_port=_free_port(),
             spark_master=f"local[{cores}]",
             spark_driver_memory=memory,
-            # A process per step, so that its processor time and memory are its own; compiled as on the warm engine.
-            spark_engine="submit",
+            spark_engine=spark_engine,
+            # compiled as on the warm engine, also in a process per step
             spark_options={"spark.driver.extraJavaOptions": JAVA_OPTIONS, **event_log, **options},
         )
         try:
             yield BenchHome(settings)
         finally:
+            stop_engine(settings)
             postgres.stop(settings)
 
 
