@@ -2,7 +2,7 @@
 ### Weekly training: challenger against champion and baselines
 
 Training fits a challenger on the data known through a day. It evaluates the challenger against the champion and the
-built-in counts on the last week of that data, which the evaluated fit has not seen. The challenger becomes champion
+built-in counts on the last horizon of that data, which the evaluated fit has not seen. The challenger becomes champion
 only if it wins. Later nights then score with it, unless their param `model` names another. The task's log ends with the
 decision and its figures.
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from model.data.days import days_from_to, parse_day
+from model.data.days import HORIZON_DAYS, days_from_to, parse_day
 from model.data.exchange import Exchange, require_run_id
 from model.errors import exit_with_message
 
@@ -22,6 +22,17 @@ app = typer.Typer(
 
 Home = Annotated[
     Path, typer.Option(envvar="THROUGHLINE_HOME", metavar="FOLDER", help="Where state lives: exchange/ and mlruns/.")
+]
+
+Horizon = Annotated[
+    int,
+    typer.Option(
+        envvar="THROUGHLINE_HORIZON_DAYS",
+        min=1,
+        max=28,
+        metavar="DAYS",
+        help="How far affinity and return_probability look ahead, usually 7 or 1.",
+    ),
 ]
 
 
@@ -57,12 +68,14 @@ def score(
             "none: the built-in counts-1; VERSION: all days by this version.",
         ),
     ] = "as-of",
+    horizon_days: Horizon = HORIZON_DAYS,
     home: Home = Path(".throughline"),
 ) -> None:
     """Write the interest profiles of each day from --from to --to to exchange/ID.
 
     A day has profiles of the users with new events and of a seventh of the others seen within 90 days. The last day
-    of a range has profiles of all users seen within 90 days. PYICEBERG_HOME names the folder of the catalog's settings.
+    of a range has profiles of all users seen within 90 days. A version counts only if it was trained for the same
+    horizon. PYICEBERG_HOME names the folder of the catalog's settings.
 
     Exit codes: 0 done, 1 the input is at fault, 2 wrong usage, 3 anything else (a retry may help).
     """
@@ -72,7 +85,7 @@ def score(
         # Imported here: PyIceberg reads its settings on import, and an error in them must be reported as one.
         from model.scoring import score_night
 
-        score_night(days, branch, exchange, all_users, model)
+        score_night(days, branch, exchange, all_users, model, horizon_days)
 
 
 @app.command()
@@ -106,11 +119,12 @@ def train(
             help="Processes of this machine that train a network together: one for each GPU.",
         ),
     ] = 1,
+    horizon_days: Horizon = HORIZON_DAYS,
     home: Home = Path(".throughline"),
 ) -> None:
     """Train challengers on the days through --through; promote the best one that wins.
 
-    They are tested on the last 7 of these days, before they have seen them, against the champion and the built-in
+    They are tested on the last horizon of these days, before they have seen it, against the champion and the built-in
     counts-1. A challenger wins if its nDCG@10 is above that of the best opponent with a 95 % interval above zero. The
     last line prints the outcome of the best challenger. A killed run continues under the same --run-id.
 
@@ -128,7 +142,8 @@ def train(
             return
         from model.training.weekly import TrainingRequest, train_week
 
-        line = train_week(TrainingRequest(day, run_id, promote, tuple(challengers.split(",")), size), home)
+        names = tuple(challengers.split(","))
+        line = train_week(TrainingRequest(day, run_id, promote, names, size, horizon_days), home)
         if line:
             print(line)
 
@@ -142,9 +157,7 @@ def evaluate(
     run_id: Annotated[
         str, typer.Option(metavar="ID", help="Names the evaluation in MLflow; letters, digits, _ . - only.")
     ],
-    horizon_days: Annotated[
-        int, typer.Option(metavar="DAYS", help="Days after --as-of to predict, usually 7 or 1.")
-    ] = 7,
+    horizon_days: Horizon = HORIZON_DAYS,
     branch: Annotated[
         str, typer.Option(metavar="REF", help="Branch of the table of sequences to read; main is what is published.")
     ] = "main",
@@ -177,9 +190,10 @@ def export_sessions(
     branch: Annotated[
         str, typer.Option(metavar="REF", help="Branch of the table of sequences to read; main is what is published.")
     ] = "main",
+    horizon_days: Horizon = HORIZON_DAYS,
     home: Home = Path(".throughline"),
 ) -> None:
-    """Write the vector of every session known by the end of a day, by the newest promoted Transformer.
+    """Write the vector of every session known by the end of a day, by the newest Transformer promoted for the horizon.
 
     One row per session: user_id, session_id, as_of, model_version, vector. Vectors of two versions are not comparable.
 
@@ -189,7 +203,7 @@ def export_sessions(
         as_of = parse_day(day)
         from model.transformer.session_vectors import export_session_vectors
 
-        print(export_session_vectors(as_of, out, branch, home))
+        print(export_session_vectors(as_of, out, branch, home, horizon_days))
 
 
 def main(words: Sequence[str]) -> None:

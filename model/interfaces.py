@@ -86,6 +86,10 @@ class Scorer(Protocol):
     def version(self) -> str:
         """Name of the model, the `model_version` of its rows."""
 
+    @property
+    def horizon_days(self) -> int:
+        """How many days after its day it predicts."""
+
     def parameters(self) -> Mapping[str, Any]:
         """Return the fitted parameters and the quality of the fit as JSON, for the manifest."""
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from model.boosting.model import KIND as BOOSTING
 from model.boosting.model import SavedForest
 from model.counts.model import fit_counts
+from model.data.days import HORIZON_DAYS, days_in_words
 from model.errors import InputError
 from model.interfaces import SavedModel, Scorer, ScorerAsOf
 from model.registry import Registry, Version, newest_promoted
@@ -20,20 +21,23 @@ NONE = "none"
 TRANSFORMER = "transformer-1"
 
 
-def select_scorer(choice: str, days: Sequence[date], registry: Registry) -> ScorerAsOf:
+def select_scorer(
+    choice: str, days: Sequence[date], registry: Registry, horizon_days: int = HORIZON_DAYS
+) -> ScorerAsOf:
     """Return a function from each of `days` to its scorer.
 
     choice: `as-of`, `none` (the built-in counts-1), or the name of a version.
-    Raises InputError if there is no version of that name, or if it was trained on days after one of `days`.
+    Raises InputError if there is no version of that name, if it was trained on days after one of `days`, or for another
+    horizon.
     """
-    version_of_day = select_version(choice, days, registry)
+    version_of_day = select_version(choice, days, registry, horizon_days)
 
     @cache
     def saved(version: Version) -> SavedModel:
         return load(version, registry)
 
     def scorer(known: pa.Table, day: date) -> Scorer:
-        counts = fit_counts(known, day)
+        counts = fit_counts(known, day, horizon_days)
         version = version_of_day(day)
         return saved(version).scorer(version.name, counts) if version else counts
 
@@ -61,7 +65,9 @@ READ: Mapping[str, Callable[[Path], SavedModel]] = MappingProxyType(
 )
 
 
-def select_version(choice: str, days: Sequence[date], registry: Registry) -> Callable[[date], Version | None]:
+def select_version(
+    choice: str, days: Sequence[date], registry: Registry, horizon_days: int = HORIZON_DAYS
+) -> Callable[[date], Version | None]:
     """Return a function from each of `days` to the version that scores it, None for the built-in counts.
 
     Raises InputError as `select_scorer` does.
@@ -70,12 +76,17 @@ def select_version(choice: str, days: Sequence[date], registry: Registry) -> Cal
         return lambda day: None
     versions = registry.versions()
     if choice == AS_OF:
-        return lambda day: newest_promoted(versions, day)
+        return lambda day: newest_promoted(versions, day, horizon_days)
     pinned = _pinned(choice, versions)
     if pinned.trained_through > min(days):
         raise InputError(
             f"model {pinned.name} is trained through {pinned.trained_through}, after {min(days)}, a day to score: it "
             f"has seen what it would predict; choose an older one, or leave out --model"
+        )
+    if pinned.horizon_days != horizon_days:
+        raise InputError(
+            f"model {pinned.name} predicts {days_in_words(pinned.horizon_days)}, and the horizon of this home is "
+            f"{days_in_words(horizon_days)}: choose another model, or set horizon_days to {pinned.horizon_days}"
         )
     return lambda day: pinned
 

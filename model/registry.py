@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model.data.days import HORIZON_DAYS
 from model.errors import InputError
 from model.interfaces import CurvePoint
 
@@ -32,7 +33,7 @@ CHALLENGER = "challenger"  # the version registered last
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model. `number` tells which of two of one day came later."""
+    """A registered model. `number` tells which of two of one day came later, `horizon_days` how far it predicts."""
 
     name: str
     kind: str
@@ -40,6 +41,7 @@ class Version:
     is_promoted: bool
     sha256: str
     number: int
+    horizon_days: int = HORIZON_DAYS
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Training:
     sequences_snapshot: int
     report: Mapping[str, Any]
     curves: Sequence[CurvePoint] = ()
+    horizon_days: int = HORIZON_DAYS
     snapshots: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -109,6 +112,7 @@ class Registry:
             run_id = str(run.info.run_id)
             client.set_tag(run_id, "run_id", training.run_id)
             client.set_tag(run_id, "trained_through", str(training.trained_through))
+            client.set_tag(run_id, "horizon_days", str(training.horizon_days))
             for table, snapshot in {"sequences": training.sequences_snapshot, **training.snapshots}.items():
                 client.set_tag(run_id, f"{table}_snapshot", str(snapshot))
             for name, parameter in training.parameters.items():
@@ -166,16 +170,18 @@ class Registry:
                     "version": name,
                     "kind": kind,
                     "trained_through": str(training.trained_through),
+                    "horizon_days": str(training.horizon_days),
                     "is_promoted": str(is_promoted).lower(),
                     "sha256": checksum,
                     "sequences_snapshot": str(training.sequences_snapshot),
                 },
             )
             client.set_registered_model_alias(MODEL, CHALLENGER, made.version)
-            champion = newest_promoted(_versions(client), date.max)
+            champion = newest_promoted(_versions(client), date.max, training.horizon_days)
             if champion:
                 client.set_registered_model_alias(MODEL, CHAMPION, str(champion.number))
-            return Version(name, kind, training.trained_through, is_promoted, checksum, int(made.version))
+            number = int(made.version)
+            return Version(name, kind, training.trained_through, is_promoted, checksum, number, training.horizon_days)
 
     @property
     def _database(self) -> Path:
@@ -218,9 +224,16 @@ def unused_name(kind: str, trained_through: date, versions: list[Version]) -> st
     return name
 
 
-def newest_promoted(versions: list[Version], day: date) -> Version | None:
-    """Return the promoted version trained through the latest day up to `day`, the later one of a day; None for none."""
-    allowed = [version for version in versions if version.is_promoted and version.trained_through <= day]
+def newest_promoted(versions: list[Version], day: date, horizon_days: int = HORIZON_DAYS) -> Version | None:
+    """Return the promoted version trained through the latest day up to `day`, the later one of a day; None for none.
+
+    A version trained for another horizon does not count: it predicts something else.
+    """
+    allowed = [
+        version
+        for version in versions
+        if version.is_promoted and version.trained_through <= day and version.horizon_days == horizon_days
+    ]
     return max(allowed, key=lambda version: (version.trained_through, version.number), default=None)
 
 
@@ -244,6 +257,7 @@ def _versions(client: "MlflowClient") -> list[Version]:
                 is_promoted=one.tags["is_promoted"] == "true",
                 sha256=one.tags["sha256"],
                 number=int(one.version),
+                horizon_days=int(one.tags.get("horizon_days", HORIZON_DAYS)),  # versions of earlier releases have none
             )
             for one in page
         ]

@@ -101,17 +101,20 @@ def manifest(
 def _profiles(scored: pa.Table, day: date, scorer: Scorer, scored_at: datetime) -> Iterator[pa.Table]:
     for start in range(0, len(scored), USERS_AT_ONCE):
         history = history_of(scored.slice(start, USERS_AT_ONCE))
-        yield profiles_of(history, scorer.score(history), day, scorer.version, scored_at)
+        yield profiles_of(history, scorer.score(history), day, scorer.version, scored_at, scorer.horizon_days)
 
 
-def score_night(days: list[date], branch: str, exchange: Exchange, all_users: bool, choice: str) -> None:
+def score_night(
+    days: list[date], branch: str, exchange: Exchange, all_users: bool, choice: str, horizon_days: int
+) -> None:
     """Score each of the consecutive `days`; all users seen within 90 days on the last of several days, or on each.
 
     choice: which model; see `select_scorer`.
+    horizon_days: how far the profiles look ahead.
     Raises InputError if the table of sequences is missing or of another version, or if the model may not be used.
     """
     started = time.monotonic()
-    scorer_as_of = select_scorer(choice, days, Registry(exchange.home))
+    scorer_as_of = select_scorer(choice, days, Registry(exchange.home), horizon_days)
     schema = sequences_with(HISTORY_COLUMNS)
     sequences = open_sequences(load_catalog(CATALOG), branch, first_day_read(days[0]), days[-1], schema)
     all_users_on = frozenset(days if all_users else days[-1:] if len(days) > 1 else [])

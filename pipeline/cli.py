@@ -138,8 +138,14 @@ def train(
 def evaluate(
     as_of: Annotated[str, typer.Option("--as-of", help="Cutoff: models see this day and earlier ones only.")],
     horizon_days: Annotated[
-        int, typer.Option("--horizon-days", min=1, help="Number of days after it to predict, usually 7 or 1.")
-    ] = 7,
+        int | None,
+        typer.Option(
+            "--horizon-days",
+            min=1,
+            max=28,
+            help="Number of days after it to predict. The default is horizon_days of the home.",
+        ),
+    ] = None,
     transformer: Annotated[
         bool, typer.Option("--transformer", help="Train and evaluate the Transformer too, which takes minutes more.")
     ] = False,
@@ -152,6 +158,7 @@ def evaluate(
     Example: throughline evaluate --as-of 2026-01-24
     """
     settings, day = prepare_environment(console), parse_day(as_of)
+    horizon_days = horizon_days or settings.horizon_days
     run_all([evaluate_command(day, horizon_days, run_id, transformer)], settings, console, f"evaluate-{day}")
 
 

@@ -30,6 +30,11 @@ class DayRange:
         return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
 
 
+def days_in_words(days: int) -> str:
+    """Return a number of days in words, such as `7 days`."""
+    return f"{days} day{'' if days == 1 else 's'}"
+
+
 def parse_day(text: str) -> date:
     """Read an ISO date. Raises UsageError with an example of a day."""
     try:

@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from pipeline.errors import UsageError
 
+HORIZON_DAYS = 7
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
 SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook", "spark_engine"}  # error messages hide their values
@@ -91,6 +92,13 @@ class Settings(BaseSettings):
     future_days: int = Field(1, ge=0, description="an event this many days or more after its arrival day is rejected")
     sequence_length: int = Field(512, ge=1, description="number of newest events in a sequence")
 
+    horizon_days: int = Field(
+        HORIZON_DAYS,
+        ge=1,
+        le=28,
+        description="days after as_of that affinity and return_probability look ahead; a training needs three times as "
+        "many days of history, and one more",
+    )
     transformer_size: Literal["laptop", "server", "gpu"] = Field(
         "laptop", description="size of the Transformer: width 64, 128 or 256 with 2, 4 or 8 blocks"
     )
@@ -126,7 +134,7 @@ class Settings(BaseSettings):
 
     def results_hash(self, source_files: list[Path]) -> str:
         """Return a hash of the source TOMLs and of the settings that can change a row of a published table."""
-        changes_rows = ["allowed_lateness_days", "duplicate_days", "future_days", "sequence_length"]
+        changes_rows = ["allowed_lateness_days", "duplicate_days", "future_days", "sequence_length", "horizon_days"]
         digest = hashlib.sha256(json.dumps({name: getattr(self, name) for name in changes_rows}).encode())
         for file in sorted(source_files):
             digest.update(file.read_bytes())

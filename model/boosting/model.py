@@ -57,7 +57,7 @@ class Forest:
     calibration: Calibration
 
     def __call__(self, history: History, own: OwnTags, pairs: Pairs, share_T: Floats, moment: int) -> Floats:
-        """Return the probability that each pair is touched within 7 days after `moment`."""
+        """Return the probability that each pair is touched within the horizon after `moment`."""
         rows_PF = features_PF(history, own, pairs, share_T, moment, self.actions)
         return self.calibration.apply(probability_N(self.trees, rows_PF))
 
@@ -187,13 +187,25 @@ class Boosting1:
     forest: Forest
     counts: Counts1
 
+    @property
+    def horizon_days(self) -> int:
+        return self.counts.horizon_days
+
     def parameters(self) -> Mapping[str, Any]:
         return {"trees": self.forest.trees.num_boosted_rounds(), "counts-1": self.counts.parameters()}
 
     def score(self, history: History) -> Scores:
         """Return the scores of every user; evidence, items and the return are those of counts-1."""
         counts, fitted = self.counts, self.counts.fitted
-        return scores_by(self.forest, history, counts.end, counts.popularity, fitted.half_life_days, fitted.returning)
+        return scores_by(
+            self.forest,
+            history,
+            counts.end,
+            counts.popularity,
+            fitted.half_life_days,
+            fitted.returning,
+            counts.horizon_days,
+        )
 
 
 @dataclass(frozen=True, eq=False)

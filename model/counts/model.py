@@ -29,7 +29,8 @@ from model.metrics import expected_calibration_error, ndcg_at
 
 VERSION = "counts-1"
 UNTUNED_HALF_LIFE_DAYS = 2.0  # the best half-life of own counts on Taobao
-HALF_LIVES_DAYS = (0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
+HOUR = 1 / 24
+HALF_LIVES_DAYS = (1 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
 MIN_USERS = 50  # with a past; fewer users are too few to fit to
 ONE_HELD_OUT_OF = 5
 
@@ -179,6 +180,7 @@ class Counts1:
     end: int  # moment at which the as-of day is over
     fitted: Counts1Parameters
     popularity: Popularity
+    horizon_days: int = HORIZON_DAYS
 
     @property
     def version(self) -> str:
@@ -190,19 +192,27 @@ class Counts1:
     def score(self, history: History) -> Scores:
         """Return the scores of every user; a user without events gets popular tags."""
         fitted = self.fitted
-        return scores_by(fitted.affinity_P, history, self.end, self.popularity, fitted.half_life_days, fitted.returning)
+        return scores_by(
+            fitted.affinity_P,
+            history,
+            self.end,
+            self.popularity,
+            fitted.half_life_days,
+            fitted.returning,
+            self.horizon_days,
+        )
 
 
-def fit_counts(known: pa.Table, as_of: date) -> Counts1:
+def fit_counts(known: pa.Table, as_of: date, horizon_days: int = HORIZON_DAYS) -> Counts1:
     """Return counts-1 as of `as_of`.
 
     known: newest row of each user as of that day; needs HISTORY_COLUMNS.
     """
-    return fit_counts_to_history(history_of(sample_users(known, MAX_USERS)), as_of)
+    return fit_counts_to_history(history_of(sample_users(known, MAX_USERS)), as_of, horizon_days)
 
 
-def fit_counts_to_history(history: History, as_of: date) -> Counts1:
-    """Fit to the 7 days up to the end of `as_of` and all before them; later events are ignored."""
+def fit_counts_to_history(history: History, as_of: date, horizon_days: int = HORIZON_DAYS) -> Counts1:
+    """Fit to the horizon that ends with `as_of` and all before it; later events are ignored."""
     end = end_of_day(as_of)
-    parameters = fit_parameters(label_window(history, end - HORIZON_DAYS * MICROS_PER_DAY, end))
-    return Counts1(end, parameters, fit_popularity(history.before(end), end))
+    parameters = fit_parameters(label_window(history, end - horizon_days * MICROS_PER_DAY, end))
+    return Counts1(end, parameters, fit_popularity(history.before(end), end), horizon_days)

@@ -17,7 +17,7 @@ from scipy import sparse
 from model.calibration import LogisticFormula
 from model.counts.features import count, return_features_UF
 from model.data.arrays import Bools, Floats, Ints, Texts, sum_by_group, top
-from model.data.days import HORIZON_DAYS, MICROS_PER_DAY
+from model.data.days import MICROS_PER_DAY
 from model.data.history import NO_ITEM, History, decayed_weight_E
 from model.data.pairs import OwnTags, Pairs, candidates, own_tags
 from model.data.popularity import Popularity
@@ -107,10 +107,12 @@ def scores_by(
     popularity: Popularity,
     half_life_days: float,
     returning: LogisticFormula,
+    horizon_days: int,
 ) -> Scores:
     """Return the scores of every user; a user without events gets popular tags. Events from `end` on are ignored.
 
     half_life_days: of the evidence, the items and the return features.
+    horizon_days: that of `affinity_of` and `returning`; the trend and new tags look back as far.
     """
     vocabulary_T = np.union1d(history.tag_T, popularity.tag_T)
     known = history.before(end).with_vocabulary(vocabulary_T)
@@ -119,8 +121,8 @@ def scores_by(
     own = own_tags(known)
     pairs = candidates(own, known.users, np.searchsorted(vocabulary_T, popularity.popular_tags()))
     affinity_P = affinity_of(known, own, pairs, share_T, end)
-    week_before = end - HORIZON_DAYS * MICROS_PER_DAY
-    trend_P = _trend_P(affinity_of, known.before(week_before), pairs, share_T, week_before, affinity_P)
+    since = end - horizon_days * MICROS_PER_DAY
+    trend_P = _trend_P(affinity_of, known.before(since), pairs, share_T, since, affinity_P)
 
     chosen_R = top(INTERESTS_PER_USER, pairs.user_P, affinity_P, pairs.tag_P)
     evidence_count_R, session_V = strongest_sessions(known, own, pairs, chosen_R, end, half_life_days)
@@ -136,6 +138,7 @@ def scores_by(
         published,
         known,
         end,
+        since,
         popularity,
         half_life_days,
         return_probability_U=return_probability_U(known, end, half_life_days, returning),
@@ -159,6 +162,7 @@ def scores_of(
     published: Published,
     known: History,
     end: int,
+    since: int,
     popularity: Popularity,
     half_life_days: float,
     return_probability_U: Floats,
@@ -167,6 +171,7 @@ def scores_of(
     """Add all that does not depend on the model to the interests: tag names, which tags are new, top items.
 
     known: all of it before `end`; its vocabulary has every tag of `popularity`.
+    since: moment a horizon before `end`; a tag first touched at it or later is new.
     """
     user_R, tag_R, affinity_R = published.user_R, published.tag_R, published.affinity_R
     chosen = Pairs(user_R * len(known.tag_T) + tag_R, len(known.tag_T))
@@ -176,7 +181,7 @@ def scores_of(
         tag_R=known.tag_T[tag_R],
         affinity_R=affinity_R,
         trend_R=published.trend_R,
-        is_new_R=is_new_P(known, own_tags(known), chosen, end - HORIZON_DAYS * MICROS_PER_DAY),
+        is_new_R=is_new_P(known, own_tags(known), chosen, since),
         evidence_count_R=published.evidence_count_R,
         session_id_V=published.session_id_V,
         user_K=user_K,
@@ -196,7 +201,7 @@ def return_probability_U(known: History, end: int, half_life_days: float, return
 def _trend_P(
     affinity_of: AffinityOfPairs, past: History, pairs: Pairs, share_T: Floats, moment: int, affinity_P: Floats
 ) -> Floats:
-    """Return the affinities minus those of the same history a week before; 0 for users without events then.
+    """Return the affinities minus those of the same history a horizon before; 0 for users without events then.
 
     Both use the popularity of today, so that a trend shows the user and not all users.
     """

@@ -13,7 +13,8 @@ EPOCH = date(1970, 1, 1)
 MICROS_PER_DAY = 86_400_000_000
 
 DAYS_SEEN = 90  # users not seen for longer are neither scored nor used in training
-HORIZON_DAYS = 7  # how far affinity and return_probability look
+HORIZON_DAYS = 7  # how far affinity and return_probability look, unless the home sets another horizon
+MAX_HORIZON_DAYS = 28
 
 
 def day_number(day: date) -> int:
@@ -38,6 +39,11 @@ def parse_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text!r} is no day: expected a date such as 2026-01-31") from None
+
+
+def days_in_words(days: int) -> str:
+    """Return a number of days in words, such as `7 days`."""
+    return f"{days} day{'' if days == 1 else 's'}"
 
 
 def clock() -> datetime:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from model.data.arrays import Ints
-from model.data.days import UTC_MOMENT
+from model.data.days import HORIZON_DAYS, UTC_MOMENT
 from model.data.history import History
 from model.data.scores import Scores
 
@@ -29,6 +29,7 @@ PROFILES = pa.schema(
     [
         ("user_id", pa.string()),
         ("as_of", pa.date32()),
+        ("horizon_days", pa.int32()),
         ("interests", pa.list_(INTEREST)),
         ("top_items", pa.list_(TOP_ITEM)),
         ("return_probability", pa.float64()),
@@ -43,12 +44,20 @@ PROFILES = pa.schema(
 )
 
 
-def profiles_of(history: History, scores: Scores, as_of: date, model_version: str, scored_at: datetime) -> pa.Table:
+def profiles_of(
+    history: History,
+    scores: Scores,
+    as_of: date,
+    model_version: str,
+    scored_at: datetime,
+    horizon_days: int = HORIZON_DAYS,
+) -> pa.Table:
     """Return one row per user of `history`, with the columns and types of PROFILES."""
     session_counts_U = history.session_counts_U()
     columns = {
         "user_id": pa.array(history.user_id_U, pa.string()),
         "as_of": _same(as_of, pa.date32(), history.users),
+        "horizon_days": _same(horizon_days, pa.int32(), history.users),
         "interests": _lists(scores.user_R, history.users, _interests(scores, history.users)),
         "top_items": _lists(scores.user_K, history.users, _structs(TOP_ITEM, item=scores.item_K, score=scores.score_K)),
         "return_probability": pa.array(scores.return_probability_U),

@@ -23,7 +23,7 @@ class Scores:
     user_R: Ints
     tag_R: Texts
     affinity_R: Floats  # probability, 0 to 1
-    trend_R: Floats  # affinity less that of the same history 7 days before
+    trend_R: Floats  # affinity less that of the same history a horizon before
     is_new_R: Bools
     evidence_count_R: Ints
     session_id_V: Texts

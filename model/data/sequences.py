@@ -28,6 +28,7 @@ CATALOG = "throughline"  # Spark uses the same name
 TABLE = ("interest", "sequences")
 ROWS_AT_ONCE = 4096
 STRAY_GAP_DAYS = 7
+REAL_SHARE = 0.05  # of the rows of a typical day; a log neither begins nor ends with a day of fewer
 
 # The `large_` types, as PyIceberg gives them: one array may then hold more than 2 GiB of session ids.
 SEQUENCES = pa.schema(
@@ -134,10 +135,11 @@ def open_sequences(catalog: Catalog, branch: str, first: date, last: date, schem
 
 
 def span_of_days(rows: Mapping[date, int]) -> tuple[date, date] | None:
-    """Return the first and the last day of a log, without stray days; None if there is no day.
+    """Return the first and the last day of a log with real volume; None if there is no day.
 
     Runs of days are separated by more than a week without rows. A run before the first or after the last with as many
-    rows as a typical day (the median by rows) is of stray events: one broken clock must not move a training.
+    rows as a typical day (the median by rows) is of stray events: one broken clock must not move a training. Nor must a
+    few events on the days next to the others: the first and the last day have REAL_SHARE of a typical day at least.
 
     rows: number of rows by as-of day.
     """
@@ -152,7 +154,8 @@ def span_of_days(rows: Mapping[date, int]) -> tuple[date, date] | None:
     by_volume = sorted(rows.values())
     typical = by_volume[bisect_left(list(accumulate(by_volume)), sum(by_volume) / 2)]
     real = [run for run in runs if sum(rows[day] for day in run) >= typical]
-    return real[0][0], real[-1][-1]
+    with_volume = [day for run in real for day in run if rows[day] >= REAL_SHARE * typical]
+    return with_volume[0], with_volume[-1]
 
 
 def first_day_read(first_scored: date) -> date:

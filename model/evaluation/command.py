@@ -86,8 +86,9 @@ def _sequences(request: EvaluationRequest) -> SequencesSnapshot:
 
 
 def _pretrained(registry: Registry, cutoffs: Cutoffs) -> list[Pretrained]:
-    found = champion(registry, (cutoffs.validation, cutoffs.test))
-    return [PretrainedCounts(), *([found] if found else [])]
+    horizon_days = cutoffs.horizon_days
+    found = champion(registry, (cutoffs.validation, cutoffs.test), horizon_days)
+    return [PretrainedCounts(horizon_days), *([found] if found else [])]
 
 
 def _save(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from model.counts.candidates import AffinityRanker
 from model.counts.model import VERSION as COUNTS
 from model.counts.model import fit_counts_to_history
-from model.data.days import end_of_day
+from model.data.days import HORIZON_DAYS, end_of_day
 from model.data.folds import Histories, TrainingWindows, history_at
 from model.evaluation.holdout import TestSet, TopK, predict_top_k
 from model.interfaces import FittedModel, Model, SavedModel, TrainingData
@@ -35,11 +35,12 @@ class Pretrained(Protocol):
 class PretrainedCounts:
     """counts-1, fitted at the cutoff as in every night."""
 
+    horizon_days: int = HORIZON_DAYS
     name: str = COUNTS
     predicts_probabilities: bool = True
 
     def as_of(self, histories: Histories, cutoff: date) -> FittedModel:
-        counts = fit_counts_to_history(histories[cutoff], cutoff)
+        counts = fit_counts_to_history(histories[cutoff], cutoff, self.horizon_days)
         return AffinityRanker(counts.fitted.affinity_P, counts.popularity, counts.end)
 
 
@@ -49,27 +50,31 @@ class PretrainedVersions:
 
     name: str
     saved_of_cutoff: Mapping[date, SavedModel]
+    horizon_days: int = HORIZON_DAYS
     predicts_probabilities: bool = True
 
     def as_of(self, histories: Histories, cutoff: date) -> FittedModel | None:
         if cutoff not in self.saved_of_cutoff:
             return None
-        return self.saved_of_cutoff[cutoff].fitted_as_of(fit_counts_to_history(histories[cutoff], cutoff))
+        counts = fit_counts_to_history(histories[cutoff], cutoff, self.horizon_days)
+        return self.saved_of_cutoff[cutoff].fitted_as_of(counts)
 
 
-def champion(registry: Registry, cutoffs: Sequence[date]) -> PretrainedVersions | None:
+def champion(registry: Registry, cutoffs: Sequence[date], horizon_days: int) -> PretrainedVersions | None:
     """Return the newest version promoted by each cutoff, under the name of the newest; None if there is none.
+
+    Only versions of this horizon count.
 
     Raises InputError as `load` does.
     """
     versions = registry.versions()
-    promoted = {cutoff: newest_promoted(versions, cutoff) for cutoff in cutoffs}
+    promoted = {cutoff: newest_promoted(versions, cutoff, horizon_days) for cutoff in cutoffs}
     newest = promoted[max(cutoffs)]
     if newest is None:
         return None
     saved = {version: load(version, registry) for version in set(promoted.values()) if version}
     return PretrainedVersions(
-        f"champion {newest.name}", {cutoff: saved[one] for cutoff, one in promoted.items() if one}
+        f"champion {newest.name}", {cutoff: saved[one] for cutoff, one in promoted.items() if one}, horizon_days
     )
 
 

@@ -49,7 +49,7 @@ class TrainedChallenger(Protocol):
         """Return a report of the training."""
 
     def refit(self, data: TrainingData, refitted: SavedModel | None) -> SavedModel:
-        """Return the model refitted with the same settings to `data`, which includes the test week.
+        """Return the model refitted with the same settings to `data`, which includes the test window.
 
         refitted: the outcome of the challenger's `background_refit`, None if it has none.
         """
@@ -66,7 +66,7 @@ class Challenger(Protocol):
         """How often `train` calls `progress`."""
 
     def background_refit(self, data: TrainingData) -> BackgroundRefit[SavedModel] | None:
-        """Return a refit to `data`, the test week included, that can run during the test; None if it has to wait for
+        """Return a refit to `data`, the test window included, that can run during the test; None if it has to wait for
         the settings that `train` chooses."""
 
     def train(self, data: TrainingData, progress: ProgressCallback) -> TrainedChallenger:
@@ -122,7 +122,7 @@ class BoostingChallenger:
         progress("trying settings of boosted trees")
         for one in try_settings(self.recipes, rows[:-1], rows[-1]):
             tried.append(one)
-            reached = f"nDCG@10 {one.ndcg_at_10:.3f} on the validation week"
+            reached = f"nDCG@10 {one.ndcg_at_10:.3f} on the validation window"
             progress(f"tried {len(tried)} of {len(self.recipes)} settings: {reached}")
         chosen = max(tried, key=lambda one: one.ndcg_at_10)
         saved = SavedForest(grow(chosen.recipe, rows, actions))

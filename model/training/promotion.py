@@ -1,16 +1,18 @@
 """Trains challengers, tests them in an evaluation, and refits the one that is promoted.
 
 The best challenger whose nDCG@10 lies above that of the best opponent, with a 95 % paired bootstrap interval above
-zero, is promoted. No challenger sees the test week before that decision.
+zero, is promoted. No challenger sees the test window before that decision.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 from model.counts.model import MIN_USERS
 from model.data.cutoffs import Cutoffs
+from model.data.days import days_in_words
 from model.data.folds import Histories, TrainingWindows
 from model.data.labels import LabeledWindow
 from model.errors import InputError
@@ -60,7 +62,7 @@ class Promotion:
 
     cutoffs: Cutoffs
     outcomes: tuple[Outcome, ...]  # one for each challenger
-    test_users: int  # who touched a tag in the test week
+    test_users: int  # who touched a tag in the test window
     winner: SavedModel | None = None  # the leader, refitted through the last day; None if no challenger won
 
     @property
@@ -110,7 +112,7 @@ def promote(
     champions: Sequence[tuple[str, SavedModel]],
     progress: ProgressCallback,
 ) -> Promotion:
-    """Train challengers at the test cutoff, test them, and refit the best winner at the end of the test week.
+    """Train challengers at the test cutoff, test them, and refit the best winner at the end of the test window.
 
     named: challengers by the names that they would have as versions.
     champions: models trained through the test cutoff or earlier; the opponents beside counts-1.
@@ -121,7 +123,7 @@ def promote(
     windows = TrainingWindows(histories, cutoffs)
     data = training_data(windows, histories, cutoffs.test)
     for window, cutoff in zip(data.windows, cutoffs.all[:-1], strict=True):
-        _require_training_users(window, str(cutoff))
+        _require_training_users(window, cutoff, cutoffs.horizon_days)
     test = build_test_set(histories, cutoffs, cutoffs.test)
     require_test_users(test)
     # The refit uses as many windows as the tested model: one more made no model better (measured).
@@ -133,13 +135,13 @@ def promote(
                 running.enter_context(refit)
         trained = {name: challenger.train(data, progress) for name, challenger in named.items()}
 
-        progress("testing on the test week")
+        progress("testing on the test window")
 
         def result_of(name: str, saved: SavedModel) -> EvaluationResult:
-            entrant = Fixed(PretrainedVersions(name, {cutoffs.test: saved}))
+            entrant = Fixed(PretrainedVersions(name, {cutoffs.test: saved}, cutoffs.horizon_days))
             return _tested(evaluate_selected(entrant.selected(), histories, test))
 
-        counts = _tested(evaluate_selected(Fixed(PretrainedCounts()).selected(), histories, test))
+        counts = _tested(evaluate_selected(Fixed(PretrainedCounts(cutoffs.horizon_days)).selected(), histories, test))
         opponents = [counts, *(result_of(name, saved) for name, saved in champions)]
         outcomes = tuple(
             Outcome(named[name].kind, one, compare(result_of(name, one.saved), opponents))
@@ -147,7 +149,7 @@ def promote(
         )
         promotion = Promotion(cutoffs, outcomes, test.answering_users)
         leader = promotion.leader
-        progress(f"refitting {leader.kind} with the test week" if leader.comparison.is_won else "done")
+        progress(f"refitting {leader.kind} with the test window" if leader.comparison.is_won else "done")
         if not leader.comparison.is_won:
             return promotion
         refit = refits[leader.comparison.challenger.name]
@@ -160,11 +162,11 @@ def _tested(result: EvaluationResult | None) -> EvaluationResult:
     return result
 
 
-def _require_training_users(window: LabeledWindow, cutoff: str) -> None:
+def _require_training_users(window: LabeledWindow, cutoff: date, horizon_days: int) -> None:
     users, touched = window.past.users, int(window.is_touched_P.sum())
     if users < MIN_USERS or not touched or touched == len(window.is_touched_P):
         raise InputError(
-            f"too little training data in the 7 days after {cutoff}: found {users} users known by then, "
-            f"{touched} of their {len(window.is_touched_P)} candidate tags touched; expected {MIN_USERS} users at "
-            f"least, and tags both touched and not touched; train through a later day"
+            f"too little training data in the {days_in_words(horizon_days)} after {cutoff}: found {users} users known "
+            f"by then, {touched} of their {len(window.is_touched_P)} candidate tags touched; expected {MIN_USERS} "
+            f"users at least, and tags both touched and not touched; train through a later day"
         )

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Cutoffs, training_cutoffs
-from model.data.days import HORIZON_DAYS
+from model.data.days import HORIZON_DAYS, days_in_words
 from model.data.folds import read_histories
 from model.data.history import HISTORY_COLUMNS
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
@@ -60,6 +60,7 @@ class TrainingRequest:
     promotes: bool
     challengers: tuple[str, ...]  # of CHALLENGERS
     size: str = WEEKLY_TRANSFORMER.size  # of the Transformer's network
+    horizon_days: int = HORIZON_DAYS
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -84,11 +85,11 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
     """
     started = time.monotonic()
     registry = Registry(home)
-    sequences = sequences_of(request.through)
+    sequences = sequences_of(request.through, request.horizon_days)
     oldest, _ = sequences.span or (None, None)
-    cutoffs = training_cutoffs(request.through, oldest)
+    cutoffs = training_cutoffs(request.through, oldest, request.horizon_days)
     versions = registry.versions()
-    champion = newest_promoted(versions, cutoffs.test)
+    champion = newest_promoted(versions, cutoffs.test, request.horizon_days)
     workdir = WorkDir(home / "exchange" / f".{request.run_id}.training")
     if is_main_rank():
         workdir.clear(but=str(sequences.snapshot_id))
@@ -111,12 +112,13 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
         )
     if not is_main_rank():
         return None
-    title = f"as of {cutoffs.test}, tested on the 7 days through {cutoffs.last}: {promotion.test_users:,} users"
+    window = f"{days_in_words(cutoffs.horizon_days)} through {cutoffs.last}"
+    title = f"as of {cutoffs.test}, tested on the {window}: {promotion.test_users:,} users"
     console.print(promotion_table(title, [(one.name, published_figures(one)) for one in promotion.results]))
     for version in _leaking_versions(versions, cutoffs):
         console.print(
             f"{version.name} is no opponent: trained through {version.trained_through}, it has seen days of the "
-            f"test week",
+            f"test window",
             soft_wrap=True,
         )
     line = _save(promotion, request, sequences, registry, time.monotonic() - started)
@@ -124,16 +126,22 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
     return line
 
 
-def sequences_of(through: date) -> SequencesSnapshot:
+def sequences_of(through: date, horizon_days: int) -> SequencesSnapshot:
     """Open what a training through a day reads of the table."""
-    first_cutoff = through - timedelta(days=HORIZON_DAYS * (MAX_TRAIN_CUTOFFS + 2))
+    first_cutoff = through - timedelta(days=horizon_days * (MAX_TRAIN_CUTOFFS + 2))
     schema = sequences_with(HISTORY_COLUMNS)
     return open_sequences(load_catalog(CATALOG), BRANCH, first_day_read(first_cutoff), through, schema)
 
 
 def _leaking_versions(versions: Sequence[Version], cutoffs: Cutoffs) -> list[Version]:
-    """Return the promoted versions that have seen days of the test week."""
-    return [version for version in versions if version.is_promoted and cutoffs.test < version.trained_through]
+    """Return the promoted versions that have seen days of the test window."""
+    return [
+        version
+        for version in versions
+        if version.is_promoted
+        and version.horizon_days == cutoffs.horizon_days
+        and cutoffs.test < version.trained_through
+    ]
 
 
 def _save(
@@ -146,6 +154,7 @@ def _save(
         run_id=request.run_id,
         parameters={
             "kind": leader.kind,
+            "horizon_days": request.horizon_days,
             **leader.trained.parameters(),
             "best_opponent": leader.comparison.best.name,
             "challengers": ",".join(request.challengers),
@@ -155,6 +164,7 @@ def _save(
         sequences_snapshot=snapshot_id,
         report={**promotion.as_json(), "sequences_snapshot": snapshot_id, "run_id": request.run_id},
         curves=leader.trained.curves,
+        horizon_days=request.horizon_days,
     )
     tracked_as = registry.record(training)
     comparison = leader.comparison

@@ -23,7 +23,7 @@ from model.counts.candidates import NEGLIGIBLE_SCORE
 from model.counts.model import Counts1
 from model.counts.publish import return_probability_U, scores_of, strongest_sessions
 from model.data.arrays import Floats, Ints, Texts
-from model.data.days import HORIZON_DAYS, MICROS_PER_DAY
+from model.data.days import MICROS_PER_DAY
 from model.data.history import History
 from model.data.pairs import Pairs, own_tags
 from model.data.scores import EVIDENCE_PER_INTEREST, Scores
@@ -112,6 +112,10 @@ class Transformer1:
     model: InterestModel
     counts: Counts1
 
+    @property
+    def horizon_days(self) -> int:
+        return self.counts.horizon_days
+
     def parameters(self) -> Mapping[str, Any]:
         return {**self.model.facts, "counts-1": self.counts.parameters()}
 
@@ -120,7 +124,7 @@ class Transformer1:
 
         Affinities are calibrated means of the networks over every tag of the vocabulary. counts-1 predicts tags that
         appeared after the training, and users without events: these get popular tags, no evidence and an embedding of
-        zeros. The trend compares with a week earlier at today's popularity; it is 0 for users without events by then.
+        zeros. The trend compares with a horizon earlier at today's popularity; it is 0 for users without events then.
         For evidence see `attended_sessions_BIE`. Items are those of counts-1 by these affinities.
         """
         counts, model = self.counts, self.model
@@ -128,27 +132,28 @@ class Transformer1:
         vocabulary_T = reduce(np.union1d, (history.tag_T, popularity.tag_T, model.vocabulary.tags))
         known = history.before(end).with_vocabulary(vocabulary_T)
         now = AsOfPredictor.at(model, counts, end)
-        week_ago = AsOfPredictor.at(model, counts, end - HORIZON_DAYS * MICROS_PER_DAY)
+        since = end - self.horizon_days * MICROS_PER_DAY
+        horizon_ago = AsOfPredictor.at(model, counts, since)
         table = InterestTable.empty(known.users)
         returning_U = return_probability_U(known, end, half_life_days, counts.fitted.returning)
         embedding_UD = np.zeros((known.users, model.config.width), np.float32)
         by_networks = model.calibrations.returning
         with scoring_threads() as threads:
-            for scores in threads.map(partial(self._score_batch, now, week_ago), user_batches(known)):
+            for scores in threads.map(partial(self._score_batch, now, horizon_ago), user_batches(known)):
                 table.put(scores.user_B, scores.interests)
                 user_W = scores.user_B[scores.user_W]
                 embedding_UD[user_W] = scores.embedding_WD
                 if by_networks:
                     returning_U[user_W] = by_networks.probability_N(scores.return_log_odds_W[:, None])
-        return scores_of(table.published(), known, end, popularity, half_life_days, returning_U, embedding_UD)
+        return scores_of(table.published(), known, end, since, popularity, half_life_days, returning_U, embedding_UD)
 
-    def _score_batch(self, now: AsOfPredictor, week_ago: AsOfPredictor, batch: tuple[Ints, History]) -> BatchScores:
+    def _score_batch(self, now: AsOfPredictor, horizon_ago: AsOfPredictor, batch: tuple[Ints, History]) -> BatchScores:
         user_B, users = batch
         counts_pairs = now.counts_pairs(users)
         predictions = now.predict(users, counts_pairs)
         tag_BI = top_tags_UI(predictions.affinity_UT)
         affinity_BI = values_of_tags_UI(predictions.affinity_UT, tag_BI)
-        trend_BI = self._trend_BI(week_ago, users, counts_pairs, tag_BI, affinity_BI)
+        trend_BI = self._trend_BI(horizon_ago, users, counts_pairs, tag_BI, affinity_BI)
         evidence_BIE = self._evidence_BIE(predictions, users, counts_pairs, tag_BI)
         forward_pass = predictions.forward_pass
         return BatchScores(
@@ -160,11 +165,11 @@ class Transformer1:
         )
 
     def _trend_BI(
-        self, week_ago: AsOfPredictor, users: History, counts_pairs: Pairs, tag_BI: Ints, affinity_BI: Floats
+        self, horizon_ago: AsOfPredictor, users: History, counts_pairs: Pairs, tag_BI: Ints, affinity_BI: Floats
     ) -> Floats:
-        past = users.before(week_ago.moment)
+        past = users.before(horizon_ago.moment)
         was_known_B1 = past.event_counts_U()[:, None] > 0
-        before_BT = week_ago.predict(past, counts_pairs).affinity_UT
+        before_BT = horizon_ago.predict(past, counts_pairs).affinity_UT
         # For users without events by then there is no prediction of the tags of the vocabulary.
         before_BI = np.where(was_known_B1, values_of_tags_UI(before_BT, tag_BI), affinity_BI)
         return affinity_BI - before_BI

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from pyiceberg.catalog import load_catalog
 
-from model.data.days import end_of_day
+from model.data.days import days_in_words, end_of_day
 from model.data.history import HISTORY_COLUMNS, History, history_of
 from model.data.sequences import CATALOG, first_day_read, known_by_day, open_sequences, sequences_with
 from model.errors import InputError
@@ -68,7 +68,7 @@ def vectors_of_sessions(model: InterestModel, version: str, history: History, as
         yield pa.table(columns, schema=SESSION_VECTORS)
 
 
-def export_session_vectors(day: date, out: Path, branch: str, home: Path) -> str:
+def export_session_vectors(day: date, out: Path, branch: str, home: Path, horizon_days: int) -> str:
     """Write the vectors of the sessions known by the end of `day` and return a one-line summary.
 
     The file appears under its name only when it is complete.
@@ -76,11 +76,12 @@ def export_session_vectors(day: date, out: Path, branch: str, home: Path) -> str
     """
     registry = Registry(home)
     versions = [version for version in registry.versions() if version.kind == KIND]
-    version = newest_promoted(versions, day)
+    version = newest_promoted(versions, day, horizon_days)
     if version is None:
         known = ", ".join(one.name for one in versions) or "none"
         raise InputError(
-            f"no promoted Transformer may know {day}: found {known}; session vectors need a {KIND} that was promoted "
+            f"no Transformer promoted for a horizon of {days_in_words(horizon_days)} may know {day}: found {known}; "
+            f"session vectors need a {KIND} that was promoted "
             f"by a training (`throughline train`) through {day} or earlier"
         )
     model = read_model(registry.folder_of(version))

@@ -14,7 +14,9 @@ from rich.text import Text
 from pipeline.analyst.filters import both, equals, is_among
 from pipeline.analyst.release import Release, newest_release, read_table
 from pipeline.analyst.render import with_heading
+from pipeline.days import days_in_words
 from pipeline.errors import InputError
+from pipeline.settings import HORIZON_DAYS
 from pipeline.warehouse.names import EVENT_KEY
 
 if TYPE_CHECKING:
@@ -57,9 +59,10 @@ def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
     profile = max(profiles, key=lambda row: row["as_of"])
     known = [event for event in events if event["known_on"] <= profile["as_of"]]
     evidence = _evidence(catalog, release, pseudonym, profile, known)
+    horizon = days_in_words(profile.get("horizon_days") or HORIZON_DAYS)  # rows of earlier releases have none
     return Group(
-        _header(profile),
-        _interests_table(profile["interests"]),
+        _header(profile, horizon),
+        _interests_table(profile["interests"], horizon),
         *[part for interest in profile["interests"][:EXPLAINED] for part in _why(interest, evidence)],
         *([_items_table(profile["top_items"])] if profile["top_items"] else []),
         _not_counted(known),
@@ -80,7 +83,7 @@ def bar(share: float) -> str:
 
 
 def arrow(trend: float) -> str:
-    """Return the change of an affinity within a week as an arrow and a number."""
+    """Return the change of an affinity as an arrow and a number."""
     direction = "→" if abs(trend) < LEVEL_BELOW else "↑" if trend > 0 else "↓"
     return f"{direction} {trend:+.3f}"
 
@@ -111,7 +114,7 @@ def _evidence(catalog: "Catalog", release: Release, pseudonym: str, profile: Row
     )
 
 
-def _header(profile: Row) -> RenderableType:
+def _header(profile: Row, horizon: str) -> RenderableType:
     shown = Table.grid(padding=(0, 2))
     facts = {
         "user": profile["user_id"],
@@ -120,7 +123,7 @@ def _header(profile: Row) -> RenderableType:
         "events": f"{profile['event_count']:,}",
         "sessions": f"{profile['session_count']:,}",
         "last event": f"{profile['last_event_at']:%Y-%m-%d %H:%M:%S} UTC",
-        "returns within 7 days": bar(profile["return_probability"]),
+        f"returns within {horizon}": bar(profile["return_probability"]),
         "model": profile["model_version"],
     }
     for name, value in facts.items():
@@ -128,10 +131,10 @@ def _header(profile: Row) -> RenderableType:
     return shown
 
 
-def _interests_table(interests: Sequence[Row]) -> RenderableType:
+def _interests_table(interests: Sequence[Row], horizon: str) -> RenderableType:
     if not interests:
         return Text("no interests: none of the events that count has a tag")
-    shown = Table("rank", "tag", "probability within 7 days", "change in a week", "")
+    shown = Table("rank", "tag", f"probability within {horizon}", f"change in {horizon}", "")
     for interest in interests[:INTERESTS_SHOWN]:
         is_new = "new" if interest["is_new"] else ""
         number = str(interest["rank"])

@@ -9,13 +9,15 @@ import pyarrow as pa
 
 from pipeline.analyst.release import NAMESPACE, newest_release, open_dataset
 from pipeline.errors import InputError
-from pipeline.settings import ROOT
+from pipeline.settings import HORIZON_DAYS, ROOT
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
 
 VIEWS = ROOT / "sql" / "views"
+# Columns that views read and that releases of earlier versions lack, with their values there.
+ADDED_COLUMNS = {"profiles": {"horizon_days": HORIZON_DAYS}}
 READ_ONLY = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)  # MULTI is PIVOT
 
 
@@ -86,8 +88,11 @@ def _create_views(
                 continue
             created.add(name)
             if name in tables:
-                connection.register(f"scan_{name}", open_table(name))
-                body = f'SELECT * FROM "scan_{name}"'
+                dataset = open_table(name)
+                connection.register(f"scan_{name}", dataset)
+                added = (f", {value} AS {column}" for column, value in ADDED_COLUMNS.get(name, {}).items()
+                         if column not in dataset.schema.names)  # fmt: skip
+                body = f'SELECT *{"".join(added)} FROM "scan_{name}"'
             else:
                 body = view_sql(name)
                 create(body)

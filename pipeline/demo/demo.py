@@ -9,8 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pipeline.analyst.query import query
 from pipeline.analyst.render import render
-from pipeline.days import DayRange
+from pipeline.days import DayRange, days_in_words
 from pipeline.demo.airflow_nights import run_nights
+from pipeline.demo.horizon import keep_horizon
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.errors import InputError
@@ -42,12 +43,13 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
     """Land a log, run its days, and show profiles. Without a log, one of a made-up shop is written.
 
     The days before the last `night_count` ones run as one range, and then a model is trained. Airflow backfills the
-    last days as nights. An earlier home is moved aside first and never deleted; its jars are reused.
+    last days as nights; without nights the last day is scored again, by the model that was trained. An earlier home is moved aside first and never deleted; its jars are reused. The horizon is the
+    longest that fits the log, see `keep_horizon`.
     """
     toml = source_file(source)
     name = load_source(toml).name
     move_aside(settings, console)
-    prepare_environment(console)
+    settings = prepare_environment(console)  # those of the new home
     paths = [log] if log else [_made_up_log(settings.home / "demo-log", console)]
     run_all([land_command(toml, paths, None)], settings, console, "land")
 
@@ -56,21 +58,25 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
     if found := stray_days(landed, real):
         console.print(found, soft_wrap=True)
     history, nights = split_days(real, night_count)
+    settings = keep_horizon(history, settings, console)
     console.print(f"running {history} as one range")
     for part in run_parts(history, settings, console):
         run_night(STEPS, part, None, settings, console)
-    _print_profiles("First profiles, by the built-in counts", console)
+    _print_profiles("First profiles, by the built-in counts", settings, console)
     with ThreadPoolExecutor(1) as beside:  # Airflow starts while the model trains
         airflow = beside.submit(start_airflow, settings, Console(quiet=True)) if nights else None
-        _train(history.last, settings, console)
+        is_trained = _train(history.last, settings, console)
         if airflow:
             airflow.result()
     if nights:
         run_nights(nights, settings, console)
+    elif is_trained:  # no night follows that would score with a promoted model
+        last = DayRange(history.last, history.last)
+        run_night(("score", "audit", "publish"), last, None, settings, console, score_all=True)
 
     console.print("\n[bold]Result[/]")
     console.print(render(query(TOTALS, open_catalog(console)), "table"))
-    _print_profiles("Profiles", console)
+    _print_profiles("Profiles", settings, console)
     console.print(_next_steps(nights or history, name), soft_wrap=True)
     if nights:
         console.print("[bold]Airflow[/]")
@@ -85,21 +91,25 @@ def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | N
     return DayRange(days.first, first_night - timedelta(days=1)), DayRange(first_night, days.last)
 
 
-def _print_profiles(heading: str, console: Console) -> None:
+def _print_profiles(heading: str, settings: Settings, console: Console) -> None:
     console.print(
-        f"[bold]{heading}[/]: the top interests of eight users, and the probability that the user returns to each"
+        f"[bold]{heading}[/]: the top interests of eight users, and the probability that the user returns to each "
+        f"within {days_in_words(settings.horizon_days)}",
+        soft_wrap=True,
     )
     console.print(render(query(TOP_INTERESTS, open_catalog(console)), "table"))
 
 
-def _train(through: date, settings: Settings, console: Console) -> None:
-    """Train a challenger. A log that is too short for training does not stop the demo."""
+def _train(through: date, settings: Settings, console: Console) -> bool:
+    """Train a challenger and return whether it could be. A log that is too short for training does not stop the demo."""
     try:
         run_all([train_command(through)], settings, console, f"train-{through}")
     except StepFailed as failure:
         if failure.exit_code != InputError.exit_code:
             raise
         console.print(f"no model was trained: {failure.reason.splitlines()[0]}", markup=False, soft_wrap=True)
+        return False
+    return True
 
 
 def move_aside(settings: Settings, console: Console) -> None:

@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 
 # The columns of `exchange/<run>/profiles/*.parquet`. tests/contract compares them with model/data/profiles.py.
 SCORES = """
-    user_id STRING, as_of DATE,
+    user_id STRING, as_of DATE, horizon_days INT,
     interests ARRAY<STRUCT<
         tag: STRING, affinity: DOUBLE, rank: INT, trend: DOUBLE, is_new: BOOLEAN, evidence: ARRAY<STRING>
     >>,

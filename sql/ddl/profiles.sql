@@ -2,12 +2,13 @@
 CREATE TABLE IF NOT EXISTS interest.profiles (
     user_id            STRING        NOT NULL COMMENT 'pseudonym of the user',
     as_of              DATE          NOT NULL COMMENT 'the row uses only events known by the end of this UTC day',
+    horizon_days       INT           NOT NULL COMMENT 'days after as_of that affinity and return_probability look ahead; null in rows of earlier releases means 7',
     interests          ARRAY<STRUCT<
         tag: STRING COMMENT 'interest tag',
-        affinity: DOUBLE COMMENT 'calibrated probability of an event with the tag within 7 days after as_of, 0 to 1',
+        affinity: DOUBLE COMMENT 'calibrated probability of an event with the tag within horizon_days after as_of, 0 to 1',
         rank: INT COMMENT 'rank by affinity, from 1',
-        trend: DOUBLE COMMENT 'affinity minus the affinity by the history up to 7 days before as_of, -1 to 1',
-        is_new: BOOLEAN COMMENT 'true where the first event of the user with the tag is within the 7 days up to as_of',
+        trend: DOUBLE COMMENT 'affinity minus the affinity by the history up to horizon_days before as_of, -1 to 1',
+        is_new: BOOLEAN COMMENT 'true where the first event of the user with the tag is within the horizon_days up to as_of',
         evidence: ARRAY<STRING> COMMENT 'ids of the sessions that contribute most, strongest first; empty for an interest from popularity'
     >>                               NOT NULL COMMENT 'interest tags, highest affinity first; empty means none',
     top_items          ARRAY<STRUCT<
@@ -15,7 +16,7 @@ CREATE TABLE IF NOT EXISTS interest.profiles (
         title: STRING COMMENT 'title in the catalogue, null where it has none',
         score: DOUBLE COMMENT 'for ranking within the row only, no unit'
     >>                               NOT NULL COMMENT 'recommended items, best first; empty means none',
-    return_probability DOUBLE        NOT NULL COMMENT 'calibrated probability of any event within 7 days after as_of, 0 to 1',
+    return_probability DOUBLE        NOT NULL COMMENT 'calibrated probability of any event within horizon_days after as_of, 0 to 1',
     embedding          ARRAY<FLOAT>  NOT NULL COMMENT 'vector of the user, no unit; empty where the model has none',
     event_count        BIGINT        NOT NULL COMMENT 'events known by the end of as_of',
     session_count      INT           NOT NULL COMMENT 'sessions in the scored sequence',

@@ -3,6 +3,7 @@
 SELECT
     profiles.user_id,
     profiles.as_of,
+    coalesce(profiles.horizon_days, 7) AS horizon_days,
     profiles.interests,
     profiles.top_items,
     profiles.return_probability,

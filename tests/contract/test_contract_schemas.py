@@ -6,8 +6,12 @@ A score of a model differs from it only in its items, on purpose.
 import pyarrow as pa
 import pytest
 
+import model.data.days
+import pipeline.settings
+from model.data.cutoffs import min_days
 from model.data.profiles import PROFILES
 from model.data.sequences import SEQUENCES
+from pipeline.demo.horizon import training_days
 from pipeline.landing.formats import LINES
 from pipeline.transforms.canonical import TYPES
 from pipeline.transforms.parse import SCHEMA
@@ -61,6 +65,15 @@ def test_a_score_becomes_a_row_of_profiles() -> None:
     assert wanted["top_items"] == pa.list_(
         pa.struct([("item_id", pa.string()), ("title", pa.string()), ("score", pa.float64())])
     )
+
+
+def test_both_sides_agree_on_the_horizon() -> None:
+    """The pipeline chooses a horizon for a log, and the model refuses a log that is too short for it."""
+    assert pipeline.settings.HORIZON_DAYS == model.data.days.HORIZON_DAYS
+    horizon = pipeline.settings.Settings.model_fields["horizon_days"]
+    assert [limit.le for limit in horizon.metadata if hasattr(limit, "le")] == [model.data.days.MAX_HORIZON_DAYS]
+    for horizon_days in range(1, 29):
+        assert training_days(horizon_days) == min_days(horizon_days)
 
 
 def test_the_model_reads_sequences_as_they_are_declared() -> None:

@@ -62,6 +62,18 @@ def test_the_half_life_follows_how_fast_interests_fade(sequences_of: SequencesOf
     assert fast < slow
 
 
+def test_a_half_life_may_be_of_hours(sequences_of: SequencesOf) -> None:
+    """Users come back to the tag of their last hours, however often they touched another one the day before."""
+    touches = []
+    for user in range(60):
+        for day in (28, 29, 30):
+            last, next_one = f"t{user}-{day}", f"t{user}-{day + 1}"
+            touches += [(f"u{user}", f"2026-01-{day} {hour:02d}:00", last) for hour in range(8, 20)]
+            touches += [(f"u{user}", f"2026-01-{day} 22:{minute}", next_one) for minute in (10, 20, 30)]
+    fitted = fit_counts(sequences_of(touches), date(2026, 1, 30), horizon_days=1).fitted
+    assert fitted.half_life_days < 0.5
+
+
 def test_a_window_knows_nothing_of_its_label_week(world: Any) -> None:
     end = end_of_day(world.last_day)
     cutoff = end - 7 * MICROS_PER_DAY

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from model.counts.model import Counts1, fit_counts
 from model.data.history import history_of
@@ -16,7 +17,7 @@ CLOCK = datetime(2026, 2, 1, tzinfo=UTC)
 
 def profiles(model: Counts1, known: pa.Table, day: date = DAY) -> list[dict[str, Any]]:
     history = history_of(known)
-    table = profiles_of(history, model.score(history), day, model.version, CLOCK)
+    table = profiles_of(history, model.score(history), day, model.version, CLOCK, model.horizon_days)
     table.validate(full=True)
     assert table.schema == PROFILES
     rows: list[dict[str, Any]] = table.to_pylist()
@@ -43,6 +44,17 @@ def test_one_event_of_one_user_makes_a_profile(sequences_of: SequencesOf) -> Non
     assert [item["item"] for item in row["top_items"]] == [42]
     assert (row["event_count"], row["session_count"], row["cohort"]) == (1, 1, "1")
     assert row["last_event_at"] == datetime(2026, 1, 31, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("horizon_days", "is_new"), [(1, False), (2, True), (7, True)])
+def test_trend_and_new_tags_look_back_as_far_as_the_horizon(
+    horizon_days: int, is_new: bool, sequences_of: SequencesOf
+) -> None:
+    known = sequences_of([("u", "2026-01-28 12:00", "jazz"), ("u", "2026-01-30 12:00", "tea")])
+    (row,) = profiles(fit_counts(known, DAY, horizon_days), known)
+    assert row["horizon_days"] == horizon_days
+    assert interest(row, "tea")["is_new"] == is_new
+    assert (interest(row, "tea")["trend"] > 0) == (horizon_days == 2)  # 1: a touch then too; 7: no touch of the user
 
 
 def test_a_user_without_tags_gets_popular_tags_without_evidence(sequences_of: SequencesOf) -> None:

@@ -104,6 +104,12 @@ def test_the_night_reads_its_branch_by_the_settings_in_pyiceberg_home(table: Tab
     assert manifest["seconds"] > 0
 
 
+def test_the_rows_hold_the_horizon_that_they_were_scored_for(table: Table, tmp_path: Path) -> None:
+    for more, horizon_days in ((), 7), (("--horizon-days", "1"), 1):
+        assert score(tmp_path, "2026-01-31", "2026-01-31", "--all", *more).exit_code == 0
+        assert read(tmp_path, "2026-01-31")["horizon_days"].to_pylist() == [horizon_days] * 3
+
+
 def test_a_table_without_the_branch_is_read_at_main(table: Table, tmp_path: Path) -> None:
     assert score(tmp_path, "2026-01-31", "2026-01-31", "--all", branch="night_20990101").exit_code == 0
     assert users(tmp_path, "2026-01-31") == ["both", "early"]

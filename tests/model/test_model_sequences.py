@@ -94,7 +94,9 @@ SPANS = {
     "no days": ([], None),
     "one day": ([(0, [1])], (0, 0)),
     "a stray day months before, and one weeks after": ([(-90, [1]), (0, [40] * 30), (50, [2])], (0, 29)),
-    "a log that begins with few users": ([(0, [1, 1, 2, 3, 5, 8, 40, 40, 40])], (0, 8)),
+    "a log that begins with few users": ([(0, [2, 3, 5, 8, 40, 40, 40])], (0, 6)),
+    "stray events on the days before": ([(-74, [1]), (-4, [1, 0, 1, 3]), (0, [172, 576, 609, 599])], (0, 3)),
+    "stray events on the day after": ([(0, [40, 40, 40, 1])], (0, 2)),
     "a break of two weeks in it": ([(0, [40] * 10), (24, [40] * 5)], (0, 28)),
     "one user a week": ([(8 * week, [1]) for week in range(9)], (0, 64)),
 }

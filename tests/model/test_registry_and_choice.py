@@ -112,6 +112,34 @@ def test_an_unknown_version_is_refused_with_those_that_there_are(registry: Regis
         select_version("boosting-2.1", [JANUARY_25], Registry(tmp_path))
 
 
+def test_a_version_of_another_horizon_scores_no_day(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    for through, horizon_days in ((JANUARY_11, 1), (JANUARY_18, 7)):
+        made = replace(training(through), horizon_days=horizon_days)
+        registry.register("boosting-1", made, registry.record(made), write, True)
+
+    def chosen(horizon_days: int) -> str | None:
+        version = select_version("as-of", [JANUARY_25], registry, horizon_days)(JANUARY_25)
+        return version.name if version else None
+
+    assert (chosen(1), chosen(7), chosen(28)) == ("boosting-1.20260111", "boosting-1.20260118", None)
+    with pytest.raises(
+        InputError, match=r"boosting-1\.20260111 predicts 1 day, and the horizon of this home is 7 days"
+    ):
+        select_version("boosting-1.20260111", [JANUARY_25], registry, 7)
+
+
+def test_a_version_of_an_earlier_release_has_a_horizon_of_a_week(tmp_path: Path) -> None:
+    from model.mlflow_client import client_of
+
+    registry = Registry(tmp_path)
+    made = registry.register("boosting-1", training(JANUARY_11), registry.record(training(JANUARY_11)), write, True)
+    client_of(registry.folder / "mlflow.db").delete_model_version_tag(
+        "interest-profiles", str(made.number), "horizon_days"
+    )
+    assert [version.horizon_days for version in registry.versions()] == [7]
+
+
 def test_a_folder_that_was_changed_is_refused(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     made = registry.register("boosting-1", training(JANUARY_11), registry.record(training(JANUARY_11)), write, True)

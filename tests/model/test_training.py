@@ -179,8 +179,7 @@ def test_a_challenger_is_tested_without_the_test_week_and_refitted_with_it(world
         return history_of(sequences_of([*touches, *newest, *late]))
 
     histories = {day: known_by(day) for day in (*days, last)}
-    cutoffs = cutoffs_of(world, days=35)
-    assert cutoffs.all == tuple(days)
+    cutoffs = Cutoffs((days[0], days[1]), days[2], days[3])
     recording = Recording(KnowsTheAnswers(window_of(histories, cutoffs, cutoffs.test)))
     promotion = promote({"answers": recording}, cutoffs, histories, (), no_callback)
     assert promotion.winner is recording.saved
@@ -239,7 +238,7 @@ def test_progress_is_reported_as_often_as_announced(shop: Any) -> None:
     assert len(steps) == steps_of(list(NAMED.values()))
 
 
-def test_cutoffs_lie_a_week_apart_and_each_has_a_week_to_look_back_on() -> None:
+def test_cutoffs_of_a_long_log_lie_a_week_apart_and_each_has_a_week_to_look_back_on() -> None:
     through = date(2026, 2, 1)
     young = training_cutoffs(through, date(2026, 1, 5))
     assert (young.train, young.validation, young.test) == (
@@ -253,10 +252,11 @@ def test_cutoffs_lie_a_week_apart_and_each_has_a_week_to_look_back_on() -> None:
     ("oldest", "says"),
     [
         (
-            date(2026, 1, 6),
-            r"found days in interest.sequences: 27, from 2026-01-06; expected 28 .* \(here 2026-02-02 at",
+            date(2026, 1, 12),
+            r"for a horizon of 7 days: found days in interest.sequences: 21, from 2026-01-12; expected 22 .* "
+            r"\(here 2026-02-02 at the earliest\); or set horizon_days to 6 or less",
         ),
-        (None, r"found days in interest.sequences: none; expected 28 at least, .*; run more days"),
+        (None, r"found days in interest.sequences: none; expected 22 at least, .*; run more days"),
     ],
 )
 def test_a_log_that_is_too_young_is_refused(oldest: date | None, says: str) -> None:

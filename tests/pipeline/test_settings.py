@@ -117,6 +117,7 @@ def test_the_results_hash_depends_on_what_can_change_a_row_only(tmp_path: Path) 
     plain = load_settings().results_hash([toml])
     assert load_settings(spark_master="local[1]", lease_wait_seconds=1).results_hash([toml]) == plain
     assert load_settings(sequence_length=64).results_hash([toml]) != plain
+    assert load_settings(horizon_days=1).results_hash([toml]) != plain
     toml.write_text('name = "store"')
     assert load_settings().results_hash([toml]) != plain
 

@@ -75,7 +75,7 @@ def windows(world: Any) -> Cutoffs:
 @pytest.fixture(scope="session")
 def known_of() -> Callable[[Any, Cutoffs], Histories]:
     def of(world: Any, windows: Cutoffs) -> Histories:
-        days = {*windows.all, windows.last}
+        days = {*windows.all, *(windows.end_of(cutoff) for cutoff in windows.all)}
         return {day: history_of(world.until(day)) for day in days}
 
     return of

@@ -107,19 +107,20 @@ def test_a_model_may_have_any_name(shop: Any, tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.slow
 def test_the_champion_of_the_day_takes_part_and_a_younger_one_does_not(shop: Any, tmp_path: Path) -> None:
-    through = shop.last_day - timedelta(days=2)
-    trained = run(tmp_path, "train", "--through", str(through), "--run-id", "training-1", "--challengers", "boosting")
-    assert " promoted: " in trained.stdout, trained.output
+    through = shop.last_day - timedelta(days=4)
+    options = ("--run-id", "training-1", "--challengers", "boosting", "--horizon-days", "2")
+    trained = run(tmp_path, "train", "--through", str(through), *options)
+    assert trained.stdout.startswith(f"boosting-1.{through:%Y%m%d} promoted: "), trained.output
 
     def names(as_of: date) -> dict[str, Any]:
-        done = evaluated(tmp_path, as_of, "--horizon-days", "1")
+        done = evaluated(tmp_path, as_of, "--horizon-days", "2")
         assert done.exit_code == 0, done.output
         folder = next(folder for folder in (tmp_path / "evaluations").iterdir() if folder.name.startswith(str(as_of)))
         whole = json.loads((folder / "report.json").read_text())
         return {one["name"]: one["calibration"] for one in whole["models"]}
 
     champion = f"champion boosting-1.{through:%Y%m%d}"
-    found = names(shop.last_day - timedelta(days=1))
+    found = names(shop.last_day - timedelta(days=2))
     assert set(found) == {"counts-1", champion} and found[champion] is not None
     just_made = names(through)
     assert just_made[champion] is None  # it had seen the validation window, so nothing was fitted to it there
@@ -135,7 +136,7 @@ def test_a_window_that_is_not_over_is_refused_with_the_latest_day(shop: Any, tmp
 
 
 def test_a_log_too_young_and_a_wrong_day_or_name_are_refused(shop: Any, tmp_path: Path) -> None:
-    young = evaluated(tmp_path, shop.last_day - timedelta(days=20))
+    young = evaluated(tmp_path, shop.last_day - timedelta(days=27))
     assert young.exit_code == 1 and "too little history to evaluate as of" in young.stderr
     assert run(tmp_path, "evaluate", "--as-of", "soon", "--run-id", "r").exit_code == 2
     assert run(tmp_path, "evaluate", "--as-of", "2026-01-01", "--run-id", "a/b").exit_code == 2

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.data.cutoffs import Cutoffs, evaluation_cutoffs, min_days
+from model.data.cutoffs import Cutoffs, evaluation_cutoffs, longest_horizon, min_days, training_cutoffs
 from model.data.days import end_of_day
 from model.data.folds import Histories, TrainingWindows, history_at
 from model.data.history import history_of
@@ -34,22 +34,49 @@ def test_no_window_reaches_into_the_next(horizon_days: int) -> None:
         assert found.end_of(earlier) == later
 
 
-def test_a_young_log_has_fewer_train_windows_and_at_least_one() -> None:
+def test_the_shortest_log_has_one_train_window_and_one_day_to_look_back_on() -> None:
     oldest = NEWEST - timedelta(days=min_days(7) - 1)
     found = evaluation_cutoffs(AS_OF, 7, oldest, NEWEST)
-    assert found.train == (date(2026, 3, 10),)
-    assert (found.train[0] - oldest).days + 1 == 7
+    assert found.train == (oldest,)
+    assert found.end_of(found.train[0]) == found.validation
 
 
-@pytest.mark.parametrize("days", [9, 10, 11, 12, 20])
-def test_the_first_train_cutoff_of_a_young_log_has_seven_days_to_look_back_on(days: int) -> None:
-    """With windows of one day, each day from the seventh on is a cutoff, at most four before validation."""
+# days of history, horizon, train cutoffs as days of the log (the first is 1)
+TRAIN_CUTOFFS = {
+    "the shortest": (7, 22, [1]),
+    "a week to look back on comes first": (7, 28, [7]),
+    "then cutoffs a day apart": (7, 30, [7, 8, 9]),
+    "then some days apart": (7, 37, [7, 10, 13, 16]),
+    "a horizon apart": (7, 49, [7, 14, 21, 28]),
+    "the newest of a long log": (7, 100, [58, 65, 72, 79]),
+    "a horizon of a day, the shortest": (1, 4, [1]),
+    "a horizon of a day": (1, 7, [1, 2, 3, 4]),
+    "a long horizon looks back a week too": (28, 112, [7, 14, 21, 28]),
+}
+
+
+@pytest.mark.parametrize(("horizon_days", "days", "expected"), TRAIN_CUTOFFS.values(), ids=TRAIN_CUTOFFS.keys())
+def test_train_cutoffs_lie_closer_together_where_the_history_is_short(
+    horizon_days: int, days: int, expected: list[int]
+) -> None:
     oldest = date(2026, 3, 1)
-    found = evaluation_cutoffs(oldest + timedelta(days=days - 1), 1, oldest, oldest + timedelta(days=days))
-    first = max(oldest + timedelta(days=6), found.validation - timedelta(days=4))
-    expected = [first + timedelta(days=number) for number in range((found.validation - first).days)]
-    assert len(expected) == min(days - 8, 4)
-    assert list(found.train) == expected
+    found = training_cutoffs(oldest + timedelta(days=days - 1), oldest, horizon_days)
+    assert [(cutoff - oldest).days + 1 for cutoff in found.train] == expected
+    assert found.last == oldest + timedelta(days=days - 1)
+    assert found.end_of(found.validation) == found.test
+    assert all(found.end_of(cutoff) <= found.validation for cutoff in found.train)
+
+
+@pytest.mark.parametrize(("days", "longest"), [(1, 0), (3, 0), (4, 1), (9, 2), (22, 7), (21, 6), (400, 28)])
+def test_the_longest_horizon_is_the_longest_that_a_training_accepts(days: int, longest: int) -> None:
+    assert longest_horizon(days) == longest
+    last = NEWEST + timedelta(days=days - 1)
+    if longest:
+        assert training_cutoffs(last, NEWEST, longest).horizon_days == longest
+    if longest < 28:
+        says = f"set horizon_days to {longest} or less" if longest else "run more days"
+        with pytest.raises(InputError, match=says):
+            training_cutoffs(last, NEWEST, longest + 1)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +84,16 @@ def test_the_first_train_cutoff_of_a_young_log_has_seven_days_to_look_back_on(da
     [
         (
             AS_OF,
-            date(2026, 3, 5),
+            date(2026, 3, 11),
             NEWEST,
-            "found days in interest.sequences: 20, from 2026-03-05; expected 21 at least",
+            "found days in interest.sequences: 14, from 2026-03-11; expected 15 at least",
         ),
-        (AS_OF, date(2026, 3, 5), NEWEST, "or evaluate as of 2026-03-25 at the earliest"),
+        (
+            AS_OF,
+            date(2026, 3, 11),
+            NEWEST,
+            "or evaluate as of 2026-03-25 at the earliest; or set horizon_days to 6 or less",
+        ),
         (
             date(2026, 3, 25),
             date(2026, 1, 1),
@@ -78,7 +110,7 @@ def test_too_short_a_history_is_refused(as_of: date, oldest: date | None, newest
 
 
 def test_the_earliest_day_that_an_error_names_is_accepted() -> None:
-    assert evaluation_cutoffs(date(2026, 3, 25), 7, date(2026, 3, 5), date(2026, 4, 1)).train == (date(2026, 3, 11),)
+    assert evaluation_cutoffs(date(2026, 3, 25), 7, date(2026, 3, 11), date(2026, 4, 1)).train == (date(2026, 3, 11),)
 
 
 @pytest.mark.parametrize("horizon_days", [0, 29])

@@ -12,6 +12,7 @@ import pipeline.cli as terminal
 from model.__main__ import app
 from model.transformer.fit import WEEKLY_TRANSFORMER
 from pipeline.runner.commands import evaluate_command
+from pipeline.settings import Settings
 
 
 class Stopped(Exception):
@@ -43,13 +44,13 @@ def test_the_option_adds_the_transformer(
         assert evaluated["transformer"] == (WEEKLY_TRANSFORMER,)
 
 
-def test_the_command_passes_the_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_passes_the_option_and_the_horizon_of_the_home_on(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
-    monkeypatch.setattr(terminal, "prepare_environment", lambda console: None)
+    monkeypatch.setattr(terminal, "prepare_environment", lambda console: Settings(horizon_days=3))
     monkeypatch.setattr(terminal, "run_all", lambda commands, *_: started.extend(commands))
     for more in ([], ["--transformer"]):
         done = CliRunner().invoke(terminal.app, ["evaluate", "--as-of", "2026-03-24", *more])
         assert done.exit_code == 0, done.output
     day = date(2026, 3, 24)
-    assert started == [evaluate_command(day, 7), evaluate_command(day, 7, with_transformer=True)]
+    assert started == [evaluate_command(day, 3), evaluate_command(day, 3, with_transformer=True)]
     assert ["--transformer" in command.arguments for command in started] == [False, True]

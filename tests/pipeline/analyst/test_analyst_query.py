@@ -61,6 +61,14 @@ def test_a_view_reads_its_tables_and_views(night: Any) -> None:
     assert found.to_pydict() == {"tag": ["chess", "jazz"], "expected_user_count": [0.25, 0.5]}
 
 
+def test_a_release_of_before_the_column_horizon_days_has_a_horizon_of_a_week() -> None:
+    rows = pa.Table.from_pylist([{"user_id": "u", "as_of": date(2026, 1, 1), "interests": []}])
+    schema = pa.schema([(one.name, one.type) for one in declared_columns("profiles") if one.name != "horizon_days"])
+    old = pa.table({name: rows[name] if name in rows.column_names else [None] for name in schema.names}, schema=schema)
+    found = answer("SELECT user_id, horizon_days FROM current_profiles", ["profiles"], lambda name: ds.dataset(old))
+    assert found.to_pylist() == [{"user_id": "u", "horizon_days": 7}]
+
+
 def test_times_are_utc(night: Any) -> None:
     found = query(
         "SELECT CAST(started_at AS VARCHAR) AS text, CAST(started_at AS DATE) AS day FROM sessions", night.catalog
@@ -123,7 +131,7 @@ def test_wrong_sql_lists_the_tables_and_views(sql: str, message: str) -> None:
     assert message in first
     assert "(tables: profiles, sessions; views: current_profiles, interest_trends, late_ledger, " in first
     if "nothing" in sql:
-        assert rest == ["  profiles has user_id, as_of, interests"]
+        assert rest == ["  profiles has user_id, as_of, interests, horizon_days"]
 
 
 @pytest.mark.parametrize("sql", ["", "SELECT 1; SELECT 2", "CREATE TABLE t AS SELECT 1", "SET TimeZone = 'Asia/Tokyo'"])

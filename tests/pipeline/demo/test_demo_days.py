@@ -1,9 +1,16 @@
-"""The days of a demo: history, then nights under Airflow."""
+"""The days of a demo: history, then nights under Airflow; and the horizon that fits the history."""
+
+import os
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from pipeline.days import DayRange, day_range
 from pipeline.demo.demo import split_days
+from pipeline.demo.horizon import choose_horizon, keep_horizon
+from pipeline.settings import load_settings
 
 
 def days(text: str) -> DayRange:
@@ -26,3 +33,36 @@ def test_the_last_days_are_nights_if_history_remains(
     all_days: str, night_count: int, history: str, nights: str | None
 ) -> None:
     assert split_days(days(all_days), night_count) == (days(history), days(nights) if nights else None)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home. A step of this process has set the horizon to the default, as `land` does."""
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
+    monkeypatch.delenv("THROUGHLINE_HORIZON_DAYS", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("history_days", "expected"), [(1, 1), (4, 1), (9, 1), (21, 1), (22, 7), (400, 7)])
+def test_the_horizon_is_a_week_if_the_history_suffices(history_days: int, expected: int) -> None:
+    assert choose_horizon(history_days) == expected
+
+
+def test_the_horizon_that_was_chosen_is_kept_with_the_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "settings.toml").write_text('sequence_length = 64\n[spark_options]\n"spark.ui.enabled" = "false"\n')
+    settings, said = load_settings(), StringIO()
+    monkeypatch.setenv("THROUGHLINE_HORIZON_DAYS", "7")  # by a step of this process
+    kept = keep_horizon(days("2017-11-24 2017-11-30"), settings, Console(file=said, width=200))
+    assert (kept.horizon_days, kept.sequence_length) == (1, 64)
+    assert "horizon: 1 day, since a training for 7 days needs 22 days, and there are 7; kept in" in said.getvalue()
+    assert os.environ["THROUGHLINE_HORIZON_DAYS"] == "1"
+    monkeypatch.delenv("THROUGHLINE_HORIZON_DAYS")
+    assert load_settings() == kept
+
+
+def test_a_horizon_that_is_set_stays(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROUGHLINE_HORIZON_DAYS", "2")
+    said = StringIO()
+    kept = keep_horizon(days("2017-11-24 2017-11-30"), load_settings(), Console(file=said))
+    assert (kept.horizon_days, said.getvalue()) == (2, "horizon: 2 days, as set\n")
+    assert not (home / "settings.toml").exists()

@@ -58,17 +58,22 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[list[dict[str, Any]],
         },
     ),
     "profiles": (
-        "user_id STRING, as_of DATE, return_probability DOUBLE, interests ARRAY<STRUCT<tag: STRING, affinity: DOUBLE>>,"
-        "last_event_at TIMESTAMP, has_clusters BOOLEAN",
+        "user_id STRING, as_of DATE, horizon_days INT, return_probability DOUBLE, "
+        "interests ARRAY<STRUCT<tag: STRING, affinity: DOUBLE>>, last_event_at TIMESTAMP, has_clusters BOOLEAN",
         {
-            "user_id": USER, "as_of": "2026-01-05", "return_probability": 0.5, "interests": [TEA, SOUP],
-            "last_event_at": "2026-01-05T23:59:59", "has_clusters": False,
+            "user_id": USER, "as_of": "2026-01-05", "horizon_days": 7, "return_probability": 0.5,
+            "interests": [TEA, SOUP], "last_event_at": "2026-01-05T23:59:59", "has_clusters": False,
         },
         {
             "one row per user and day": ([{}], 2),
             "return_probability is a probability": (
                 [{"user_id": OTHER, "return_probability": 1.1}, {"user_id": "c", "return_probability": -0.1},
                  {"user_id": "d", "return_probability": float("nan")}],
+                3,
+            ),
+            "horizon_days is 1 to 28": (
+                [{"user_id": "k", "horizon_days": 0}, {"user_id": "l", "horizon_days": 29},
+                 {"user_id": "m", "horizon_days": None}],
                 3,
             ),
             "affinities are at most 1": ([{"user_id": "e", "interests": [{**TEA, "affinity": 1.5}, SOUP]}], 1),
@@ -222,7 +227,7 @@ def test_all_broken_rules_of_all_suites_are_in_one_message(frame_of, page: Path)
         check(written, "audit", page)
     first, *lines = str(raised.value).splitlines()
     assert first.startswith(
-        "events: 6 broken of 7 rules, line_accounting: 2 broken of 2 rules, profiles: 6 broken of 7"
+        "events: 6 broken of 7 rules, line_accounting: 2 broken of 2 rules, profiles: 7 broken of 8"
     )
     of_rules = [line for line in lines if line.startswith("  ") and line[2] != " "]
     assert [line.split(":", 2)[:2] for line in of_rules] == [rule.split(":", 2)[:2] for rule in wanted]

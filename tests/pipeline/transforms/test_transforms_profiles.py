@@ -33,6 +33,7 @@ def scores_of(day: date) -> pa.Table:
     row: dict[str, Any] = {
         "user_id": "u",
         "as_of": day,
+        "horizon_days": 7,
         "interests": [
             {"tag": "tea", "affinity": 0.5, "rank": 1, "trend": 0.0, "is_new": False, "evidence": ["session"]}
         ],
