@@ -43,8 +43,9 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
     """Land a log, run its days, and show profiles. Without a log, one of a made-up shop is written.
 
     The days before the last `night_count` ones run as one range, and then a model is trained. Airflow backfills the
-    last days as nights; without nights the last day is scored again, by the model that was trained. An earlier home is moved aside first and never deleted; its jars are reused. The horizon is the
-    longest that fits the log, see `keep_horizon`.
+    last days as nights; without nights the last day is scored again, as a model may have been promoted. The horizon is
+    the longest that fits the log, see `keep_horizon`. An earlier home is moved aside first and never deleted; its jars
+    are reused.
     """
     toml = source_file(source)
     name = load_source(toml).name
@@ -101,7 +102,7 @@ def _print_profiles(heading: str, settings: Settings, console: Console) -> None:
 
 
 def _train(through: date, settings: Settings, console: Console) -> bool:
-    """Train a challenger and return whether it could be. A log that is too short for training does not stop the demo."""
+    """Train a challenger and return whether there was enough for it. A log that is too short does not stop the demo."""
     try:
         run_all([train_command(through)], settings, console, f"train-{through}")
     except StepFailed as failure:
