@@ -40,7 +40,7 @@ def written(step: Step) -> dict[str, DataFrame]:
     spark = step.spark
     cleaned = run_log.days_of_run(spark, "clean", step.run_id)
     arrived = F.col("arrival_day").between(cleaned[0], cleaned[-1])
-    started = {*cleaned, *changed_days(spark, "sessions", "started_on", step.branch)}
+    started = {*cleaned, *changed_days(spark, step.refs, "sessions", "started_on", step.branch)}
     of_clean = (F.col("step") == "clean") & (F.col("run_id") == step.run_id) & (F.col("source") != "")
     has_clusters = any(source.clusters.count for source in step.zone.sources().values())
     return {

@@ -53,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"days after {through} were cleaned without it: `throughline run {days}` adds its tags", flush=True)
         step.lease.require_held()
         spark.conf.unset("spark.wap.branch")
-        branches.fast_forward(spark, step.branch)
-        branches.drop(spark, step.branch)
+        refs = branches.read_refs(spark)
+        branches.fast_forward(spark, refs, step.branch)
+        branches.drop(spark, refs, step.branch)
     step.lease.free()
 
 

@@ -24,12 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_log.require_ended(spark, RECORDED_TASKS, step.run_id, step.days.last, newest="audit")
         step.zone.take_over_replaced()
         spark.conf.unset("spark.wap.branch")
-        snapshots = branches.fast_forward(spark, step.branch)
+        snapshots = branches.fast_forward(spark, step.refs, step.branch)
         config_hash = step.settings.results_hash(step.zone.source_files())
         release = (step.days.last, datetime.now(UTC), step.run_id, snapshots, code_version(), config_hash)
         schema = spark.table(table("releases")).schema
         spark.createDataFrame([release], schema).writeTo(table("releases")).append()
-        branches.drop(spark, step.branch)
+        branches.drop(spark, step.refs, step.branch)
         print(f"published {step.days}: {', '.join(f'{name} {snapshot}' for name, snapshot in snapshots.items())}")
     step.lease.free()
 

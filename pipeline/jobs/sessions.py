@@ -26,8 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         spark = step.spark
         rules = Rules.of(step.zone.sources())
         cleaned = run_log.days_of_run(spark, "clean", step.run_id)
-        newest = F.lit(run_log.newest_cleaned_day(spark.table(table("runs"))))
-        newest_before = F.lit(run_log.newest_cleaned_day(table_before(spark, step.refs, "runs")))
+        day_before = run_log.newest_cleaned_day(table_before(spark, step.refs, "runs"))
+        newest_before = F.lit(day_before)
+        newest = F.lit(max([*cleaned, *filter(None, [day_before])], default=None))
         shares = most_users(step.zone.sources())
         owners = device_owners(spark.table(table("device_users")), shares)
         owners_before = device_owners(table_before(spark, step.refs, "device_users"), shares)

@@ -65,21 +65,22 @@ def create(spark: SparkSession, refs: Refs, tables: Iterable[str], branch: str) 
             spark.sql(f"ALTER TABLE {table(name)} CREATE BRANCH `{branch}` AS OF VERSION {refs[name][MAIN]}")
 
 
-def fast_forward(spark: SparkSession, branch: str) -> dict[str, int]:
+def fast_forward(spark: SparkSession, refs: Refs, branch: str) -> dict[str, int]:
     """Move main of every table that the run wrote to the branch; return the snapshot id of main of every table.
 
     It may be repeated after a crash. Readers are not affected: they open the snapshots of a release.
+
+    refs: the branches after the last write of the run.
     """
-    refs = read_refs(spark)
     for name in NIGHT_TABLES:
         if branch in refs[name] and refs[name][branch] != refs[name][MAIN]:
             spark.sql(f"CALL system.fast_forward('{table(name)}', '{MAIN}', '{branch}')").collect()
     return {name: refs[name].get(branch, refs[name][MAIN]) for name in NIGHT_TABLES}
 
 
-def drop(spark: SparkSession, branch: str) -> None:
+def drop(spark: SparkSession, refs: Refs, branch: str) -> None:
     """Drop the branch of every table that has it."""
-    for name, branches in read_refs(spark).items():
+    for name, branches in refs.items():
         if branch in branches:
             _drop_branch(spark, name, branch)
 
@@ -93,10 +94,9 @@ def table_before(spark: SparkSession, refs: Refs, name: str) -> DataFrame:
     return spark.read.option("versionAsOf", refs[name][MAIN]).table(table(name))
 
 
-def changed_days(spark: SparkSession, name: str, column: str, branch: str) -> list[date]:
+def changed_days(spark: SparkSession, refs: Refs, name: str, column: str, branch: str) -> list[date]:
     """Return the values of a partition column for which the branch of a table has data files that main lacks."""
-    refs = {row.name: row.snapshot_id for row in spark.table(f"{table(name)}.refs").collect()}
-    now, before = refs.get(branch, refs[MAIN]), refs[MAIN]
+    now, before = refs[name].get(branch, refs[name][MAIN]), refs[name][MAIN]
     if now == before:
         return []
     of_now, of_before = (spark.read.option("versionAsOf", one).table(f"{table(name)}.files") for one in (now, before))

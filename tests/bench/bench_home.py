@@ -11,6 +11,8 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
+
 from pipeline.days import DayRange
 from pipeline.files import write_whole
 from pipeline.landing.arrival import land_events
@@ -104,6 +106,12 @@ class BenchHome:
         for log in logs:
             log.unlink()
         return found
+
+    def engine_cpu_seconds(self) -> float:
+        """Return the processor time of the warm engine since its start."""
+        record = json.loads((self.home / "engine" / "server.json").read_text())
+        times = psutil.Process(record["pid"]).cpu_times()
+        return float(times.user + times.system)
 
     def settle(self, last: date) -> None:
         """Move main to the branch of the data steps, without scoring."""

@@ -10,8 +10,8 @@ from pipeline.warehouse.step import run_step
 def main() -> None:
     with run_step("settle") as step:
         step.spark.conf.unset("spark.wap.branch")
-        branches.fast_forward(step.spark, step.branch)
-        branches.drop(step.spark, step.branch)
+        branches.fast_forward(step.spark, step.refs, step.branch)
+        branches.drop(step.spark, step.refs, step.branch)
     step.lease.free()
 
 

@@ -3,9 +3,9 @@
 The same number of lines lands in two homes: in one evenly, in the other unevenly. Two comparisons: 180 lines of one
 source, or 10 of each of 18 sources; 1.1 million events of 10,000 users alike, or a million of one user and 10 of each
 other. The day then runs several times on a warm engine, unpublished, so that its work is the same; the first run warms
-up. The table shows medians of the steps' own clocks.
+up. The table shows medians of the steps' own clocks, and of the processor time of the engine.
 
-python -m tests.bench.shapes [--quick]
+python -m tests.bench.shapes [--quick] [--only sources|users]
 """
 
 import argparse
@@ -29,6 +29,7 @@ from tests.bench.step_clock import own_seconds
 RESULTS = Path(__file__).with_name("results") / "shapes.json"
 DAY = date(2026, 1, 5)
 REPEATS = 3
+PROCESSOR = "processor time"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Shape:
 class Comparison:
     """Two shapes of equally many lines. goal: the largest accepted ratio of their seconds."""
 
+    name: str
     even: Shape
     uneven: Shape
     goal: float
@@ -74,8 +76,9 @@ class Comparison:
 def comparisons(is_quick: bool) -> list[Comparison]:
     users, heavy, others = (100, 1_000, 10) if is_quick else (10_000, 1_000_000, 10)
     return [
-        Comparison(Shape("one source", 1, [10] * 18), Shape("18 sources", 18, [10]), 2.0),
+        Comparison("sources", Shape("one source", 1, [10] * 18), Shape("18 sources", 18, [10]), 2.0),
         Comparison(
+            "users",
             Shape("users alike", 1, [(heavy + others * users) // users] * users),
             Shape("one heavy user", 1, [heavy, *[others] * users]),
             1.5,
@@ -84,7 +87,7 @@ def comparisons(is_quick: bool) -> list[Comparison]:
 
 
 def bench_shape(shape: Shape, cores: int, memory: str, progress: Progress) -> dict[str, float]:
-    """Return the median seconds of each step of the day."""
+    """Return the median seconds of each step of the day, and of the engine's processor time for all of them."""
     task = progress.add_task(shape.name, total=REPEATS + 2)
     with bench_home(cores, memory, {}, spark_engine="warm") as home:
         shape.land(home)
@@ -92,42 +95,49 @@ def bench_shape(shape: Shape, cores: int, memory: str, progress: Progress) -> di
         progress.advance(task)
         nights = []
         for _ in range(REPEATS + 1):
+            before = home.engine_cpu_seconds()
             for step in DATA_STEPS:
                 home.run_step(step, DAY, DAY)
-            nights.append({step: own_seconds(home.settings, step, DAY) for step in DATA_STEPS})
+            own = {step: own_seconds(home.settings, step, DAY) for step in DATA_STEPS}
+            nights.append({**own, PROCESSOR: home.engine_cpu_seconds() - before})
             progress.advance(task)
-    return {step: round(median(night[step] for night in nights[1:]), 2) for step in DATA_STEPS}
+    return {name: round(median(night[name] for night in nights[1:]), 2) for name in nights[0]}
 
 
-def bench_shapes(console: Console, is_quick: bool, cores: int, memory: str) -> None:
-    """Run all comparisons; print and write the ratios."""
+def bench_shapes(console: Console, is_quick: bool, only: str | None, cores: int, memory: str) -> None:
+    """Run the comparisons; print their ratios, and write them if all ran."""
     results = []
     for comparison in comparisons(is_quick):
+        if only not in (None, comparison.name):
+            continue
         with Progress(console=console) as progress:
             shapes = (comparison.even, comparison.uneven)
             even, uneven = [bench_shape(shape, cores, memory, progress) for shape in shapes]
-        ratio = round(sum(uneven.values()) / sum(even.values()), 2)
         lines = sum(comparison.even.users) * comparison.even.sources
         table = Table(
             "", *(shape.name for shape in shapes), "ratio", title=f"{lines:,} lines, seconds without start-up"
         )
-        for step in DATA_STEPS:
-            table.add_row(step, f"{even[step]:.1f}", f"{uneven[step]:.1f}", f"{uneven[step] / even[step]:.2f}")
-        totals = [f"{sum(seconds.values()):.1f}" for seconds in (even, uneven)]
-        table.add_row("all", *totals, f"{ratio:.2f} (goal: at most {comparison.goal})")
+        for one in (even, uneven):
+            one["all"] = round(sum(one[step] for step in DATA_STEPS), 2)
+        ratios = {name: round(uneven[name] / even[name], 2) for name in (*DATA_STEPS, "all", PROCESSOR)}
+        for name, ratio in ratios.items():
+            goal = f" (goal: at most {comparison.goal})" if name == "all" else ""
+            table.add_row(name, f"{even[name]:.1f}", f"{uneven[name]:.1f}", f"{ratio:.2f}{goal}")
         console.print(table)
-        results.append({"lines": lines, shapes[0].name: even, shapes[1].name: uneven, "ratio": ratio})
-    file = RESULTS.with_name("shapes-quick.json") if is_quick else RESULTS
-    file.write_text(json.dumps({"machine": machine(), "comparisons": results}, indent=1) + "\n")
+        results.append({"lines": lines, shapes[0].name: even, shapes[1].name: uneven, "ratios": ratios})
+    if not only:
+        file = RESULTS.with_name("shapes-quick.json") if is_quick else RESULTS
+        file.write_text(json.dumps({"machine": machine(), "comparisons": results}, indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="2,000 events, to see that it runs")
+    parser.add_argument("--only", choices=("sources", "users"), help="one comparison; nothing is written")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--memory", default="6g")
     arguments = parser.parse_args()
-    bench_shapes(Console(), arguments.quick, arguments.cores, arguments.memory)
+    bench_shapes(Console(), arguments.quick, arguments.only, arguments.cores, arguments.memory)
 
 
 if __name__ == "__main__":

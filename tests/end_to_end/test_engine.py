@@ -16,6 +16,7 @@ import pytest
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.local.processes import Background
+from tests.bench.spark_times import executions
 
 pytestmark = pytest.mark.end_to_end
 
@@ -75,10 +76,24 @@ def test_its_token_is_in_no_command_line_and_in_no_log(home: Any, engine: psutil
     assert logs and not any(token in log for log in logs)
 
 
-def test_spark_submit_gives_the_same_tables(home: Any, fingerprints: dict[str, str]) -> None:
-    done = home.call("run", "--day", str(PLAN.last_day), THROUGHLINE_SPARK_ENGINE="submit")
+def test_spark_submit_gives_the_same_tables_with_few_executions(
+    home: Any, fingerprints: dict[str, str], tmp_path: Path
+) -> None:
+    """Executions that compute something: each costs a tenth of a second on a small night, and as much again cold."""
+    event_log = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": f"file://{tmp_path}",
+        "spark.eventLog.rolling.enabled": "false",
+        "spark.eventLog.compress": "false",
+    }
+    options = json.dumps({**json.loads(home.environment["THROUGHLINE_SPARK_OPTIONS"]), **event_log})
+    done = home.call(
+        "run", "--day", str(PLAN.last_day), THROUGHLINE_SPARK_ENGINE="submit", THROUGHLINE_SPARK_OPTIONS=options
+    )
     assert done.returncode == 0, done.stderr
     assert fingerprints_of(home) == fingerprints
+    computed = [one.name for log in tmp_path.iterdir() for one in executions(log) if one.tasks]
+    assert len(computed) <= 60, computed
 
 
 def killed_after(seconds: float, home: Any) -> None:

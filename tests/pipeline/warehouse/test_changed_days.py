@@ -35,7 +35,7 @@ def main_of(spark: Any) -> int:
 
 
 def test_a_branch_without_a_write_has_no_changed_days(visits: Any) -> None:
-    assert changed_days(visits, "visits", "started_on", BRANCH) == []
+    assert changed_days(visits, {"visits": {"main": main_of(visits)}}, "visits", "started_on", BRANCH) == []
 
 
 def test_rewritten_and_new_days_have_changed(visits: Any) -> None:
@@ -45,7 +45,8 @@ def test_rewritten_and_new_days_have_changed(visits: Any) -> None:
     # The session lacks Iceberg's extensions, so it cannot write to a branch: main goes back instead.
     util = visits._jvm.org.apache.iceberg.spark.Spark3Util
     change = util.loadIcebergTable(visits._jsparkSession, table("visits")).manageSnapshots()
-    change.createBranch(BRANCH, main_of(visits)).rollbackTo(before).commit()
+    refs = {"visits": {"main": before, BRANCH: main_of(visits)}}
+    change.createBranch(BRANCH, refs["visits"][BRANCH]).rollbackTo(before).commit()
     assert sorted(row.number for row in visits.table(table("visits")).collect()) == [0, 1, 2]
-    found = changed_days(visits, "visits", "started_on", BRANCH)
+    found = changed_days(visits, refs, "visits", "started_on", BRANCH)
     assert sorted(day.day for day in found) == [2, 4]
