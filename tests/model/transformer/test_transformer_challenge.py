@@ -237,7 +237,8 @@ def test_a_winner_is_promoted_and_scores_the_night(shop: Any, tmp_path: Path, mo
     today, out = str(shop.last_day), tmp_path / "sessions.parquet"
 
     refused = run(tmp_path, "export-sessions", "--day", today, "--out", str(out))
-    assert refused.exit_code == 1 and f"no promoted Transformer may know {today}: found none" in refused.stderr
+    assert refused.exit_code == 1
+    assert f"no Transformer promoted for a horizon of 7 days may know {today}: found none" in refused.stderr
     wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "oracle")
     assert wrong.exit_code == 2 and "--challengers 'oracle': expected one or more of transformer" in wrong.stderr
 

@@ -1,16 +1,22 @@
 """The days of a demo: history, then nights under Airflow; and the horizon that fits the history."""
 
 import os
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+import pipeline.demo.demo as demo
 from pipeline.days import DayRange, day_range
 from pipeline.demo.demo import split_days
 from pipeline.demo.horizon import choose_horizon, keep_horizon
-from pipeline.settings import load_settings
+from pipeline.landing.zone import LandedDay
+from pipeline.runner.commands import STEPS
+from pipeline.settings import Settings, load_settings
 
 
 def days(text: str) -> DayRange:
@@ -66,3 +72,32 @@ def test_a_horizon_that_is_set_stays(home: Path, monkeypatch: pytest.MonkeyPatch
     kept = keep_horizon(days("2017-11-24 2017-11-30"), load_settings(), Console(file=said))
     assert (kept.horizon_days, said.getvalue()) == (2, "horizon: 2 days, as set\n")
     assert not (home / "settings.toml").exists()
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_without_nights_the_last_day_is_scored_again_after_a_training(
+    is_trained: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[list[str], DayRange, int]] = []
+
+    def run_night(steps: Iterable[str], part: DayRange, run_id: None, settings: Settings, *_: Any, **more: Any) -> None:
+        ran.append((list(steps), part, settings.horizon_days))
+
+    landed = {day: LandedDay("taobao", day, 5, "") for day in days("2017-11-24 2017-12-02")}
+    replaced: dict[str, Any] = {
+        "prepare_environment": lambda console: load_settings(),
+        "run_all": lambda *_: None,
+        "LandingZone": lambda folder: SimpleNamespace(days=lambda source: landed),
+        "run_parts": lambda wanted, settings, console: [wanted],
+        "run_night": run_night,
+        "_train": lambda *_: is_trained,
+        "query": lambda *_: None,
+        "render": lambda *_: "",
+        "open_catalog": lambda console: None,
+    }
+    for name, function in replaced.items():
+        monkeypatch.setattr(demo, name, function)
+    monkeypatch.setenv("THROUGHLINE_HORIZON_DAYS", "1")
+    demo.run_demo(load_settings(), home / "log.csv", "taobao", 0, Console(file=StringIO()))
+    again = [(["score", "audit", "publish"], days("2017-12-02 2017-12-02"), 1)]
+    assert ran == [(list(STEPS), days("2017-11-24 2017-12-02"), 1), *(again if is_trained else [])]
