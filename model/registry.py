@@ -29,11 +29,15 @@ MODEL = "interest-profiles"
 EXPERIMENT = "interest-training"
 CHAMPION = "champion"  # the newest promoted version
 CHALLENGER = "challenger"  # the version registered last
+CLUSTERS = "clusters_through"  # a tag of a version
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model. `number` tells which of two of one day came later, `horizon_days` how far it predicts."""
+    """A registered model. `number` tells which of two of one day came later, `horizon_days` how far it predicts.
+
+    clusters_through: day of the version of item clusters that it knows; None if it knows none.
+    """
 
     name: str
     kind: str
@@ -42,6 +46,7 @@ class Version:
     sha256: str
     number: int
     horizon_days: int = HORIZON_DAYS
+    clusters_through: date | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Training:
     curves: Sequence[CurvePoint] = ()
     horizon_days: int = HORIZON_DAYS
     snapshots: Mapping[str, int] = field(default_factory=dict)
+    clusters_through: date | None = None  # as of Version
 
 
 @dataclass(frozen=True)
@@ -174,14 +180,23 @@ class Registry:
                     "is_promoted": str(is_promoted).lower(),
                     "sha256": checksum,
                     "sequences_snapshot": str(training.sequences_snapshot),
+                    **({CLUSTERS: str(training.clusters_through)} if training.clusters_through else {}),
                 },
             )
             client.set_registered_model_alias(MODEL, CHALLENGER, made.version)
             champion = newest_promoted(_versions(client), date.max, training.horizon_days)
             if champion:
                 client.set_registered_model_alias(MODEL, CHAMPION, str(champion.number))
-            number = int(made.version)
-            return Version(name, kind, training.trained_through, is_promoted, checksum, number, training.horizon_days)
+            return Version(
+                name,
+                kind,
+                training.trained_through,
+                is_promoted,
+                checksum,
+                int(made.version),
+                training.horizon_days,
+                training.clusters_through,
+            )
 
     @property
     def _database(self) -> Path:
@@ -258,6 +273,7 @@ def _versions(client: "MlflowClient") -> list[Version]:
                 sha256=one.tags["sha256"],
                 number=int(one.version),
                 horizon_days=int(one.tags.get("horizon_days", HORIZON_DAYS)),  # versions of earlier releases have none
+                clusters_through=date.fromisoformat(one.tags[CLUSTERS]) if CLUSTERS in one.tags else None,
             )
             for one in page
         ]

@@ -17,19 +17,23 @@ from rich.progress import Progress
 from model.data.days import clock
 from model.data.exchange import Exchange
 from model.data.history import HISTORY_COLUMNS, history_of
+from model.data.item_tags import read_item_tags
 from model.data.profiles import profiles_of
 from model.data.sequences import CATALOG, batches_of, first_day_read, open_sequences, sequences_with
 from model.data.shards import COMPRESSED, Shards, count_for, dealt_out, read_rows
 from model.data.users import MAX_USERS, sample_users, scoring_population
 from model.interfaces import Scorer, ScorerAsOf
-from model.model_selection import select_scorer
+from model.model_selection import select_scorer, select_version
 from model.registry import Registry
 
 USERS_AT_ONCE = 4096  # bounds memory, changes no row
 DAYS_AT_ONCE = 100  # bounds open files and fitted models, changes no row
 
 
-def fit_scorers(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf) -> dict[date, Scorer]:
+Tagged = Callable[[pa.Table, date], pa.Table]  # rows as of a day -> the same, with tags of items where events lack them
+
+
+def fit_scorers(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf, tagged: Tagged) -> dict[date, Scorer]:
     """Return the scorer of each of the consecutive `days`, fitted to the same sample as from the whole table."""
     files = {day: shards.folder / f"sample-{day}.arrow" for day in days}
     missing = dict.fromkeys(days, MAX_USERS)
@@ -45,7 +49,7 @@ def fit_scorers(shards: Shards, days: Sequence[date], scorer_as_of: ScorerAsOf) 
                 sampled = sample_users(known, missing[day])
                 writers[day].write_table(sampled)
                 missing[day] -= len(sampled)
-    return {day: scorer_as_of(read_rows(file), day) for day, file in files.items()}
+    return {day: scorer_as_of(tagged(read_rows(file), day), day) for day, file in files.items()}
 
 
 def score_days(
@@ -55,6 +59,7 @@ def score_days(
     scorer_as_of: ScorerAsOf,
     exchange: Exchange,
     now: Callable[[], datetime],
+    tagged: Tagged = lambda rows, day: rows,
 ) -> Iterator[Mapping[date, Mapping[str, Any]]]:
     """Write the profiles of the consecutive `days`, shard by shard, and by user within one.
 
@@ -64,13 +69,13 @@ def score_days(
     """
     for start in range(0, len(days), DAYS_AT_ONCE):
         some = days[start : start + DAYS_AT_ONCE]
-        scorers = fit_scorers(shards, some, scorer_as_of)
+        scorers = fit_scorers(shards, some, scorer_as_of, tagged)
         rows = dict.fromkeys(some, 0)
         with exchange.open_profiles(some) as writers:
             for shard in range(shards.count):
                 for day, known in shards.known_by_day(shard, some):
                     is_scored_U = scoring_population(known, day, day in all_users_on)
-                    scored = known.filter(pa.array(is_scored_U)).sort_by("user_id")
+                    scored = tagged(known.filter(pa.array(is_scored_U)), day).sort_by("user_id")
                     for profiles in _profiles(scored, day, scorers[day], now()):
                         writers[day].write_table(profiles)
                         rows[day] += len(profiles)
@@ -114,9 +119,18 @@ def score_night(
     Raises InputError if the table of sequences is missing or of another version, or if the model may not be used.
     """
     started = time.monotonic()
-    scorer_as_of = select_scorer(choice, days, Registry(exchange.home), horizon_days)
+    registry = Registry(exchange.home)
+    scorer_as_of = select_scorer(choice, days, registry, horizon_days)
+    version_of_day = select_version(choice, days, registry, horizon_days)
     schema = sequences_with(HISTORY_COLUMNS)
-    sequences = open_sequences(load_catalog(CATALOG), branch, first_day_read(days[0]), days[-1], schema)
+    catalog = load_catalog(CATALOG)
+    sequences = open_sequences(catalog, branch, first_day_read(days[0]), days[-1], schema)
+    item_tags = read_item_tags(catalog, branch)
+
+    def tagged(rows: pa.Table, day: date) -> pa.Table:
+        version = version_of_day(day)
+        return item_tags.with_tags(rows, day, version.clusters_through if version else None)
+
     all_users_on = frozenset(days if all_users else days[-1:] if len(days) > 1 else [])
     exchange.clear(days)
     entries: dict[date, Mapping[str, Any]] = {}
@@ -125,7 +139,7 @@ def score_night(
         task = progress.add_task(f"scoring {days[0]}", total=len(days))
         count = count_for(sequences.row_count)
         with dealt_out(batches_of(sequences), count, schema, exchange.shards_folder) as shards:
-            for some in score_days(shards, days, all_users_on, scorer_as_of, exchange, clock):
+            for some in score_days(shards, days, all_users_on, scorer_as_of, exchange, clock, tagged):
                 entries |= some
                 progress.update(task, advance=len(some), description=f"scored {max(some)}")
     snapshots = {} if sequences.snapshot_id is None else {"sequences": sequences.snapshot_id}

@@ -164,10 +164,10 @@ def evaluate(
 
 @app.command()
 def clusters(through: Through = None) -> None:
-    """Cluster the items of sources without tags; on later days their events get the clusters as tags.
+    """Cluster the items of sources without tags at once; nights do it by themselves when a log has doubled.
 
-    Applies to sources whose TOML has a section `clusters`. Items of the same sessions share a cluster.
-    A day that already has a version keeps it.
+    Applies to sources that name items and no tags, or whose TOML has `[clusters]` with a count. Items of the same
+    sessions share a cluster, which is a tag of theirs. A day that already has a version keeps it.
 
     Example: throughline clusters --through 2026-01-31
     """

@@ -9,6 +9,7 @@ import numpy as np
 from model.data.cutoffs import Cutoffs
 from model.data.days import days_from_to, end_of_day
 from model.data.history import History, history_of
+from model.data.item_tags import NO_TAGS, ItemTags
 from model.data.labels import LabeledWindow, label_window_between
 from model.data.sequences import SequencesSnapshot, known_by_day
 from model.data.users import MAX_USERS, sample_users
@@ -16,12 +17,16 @@ from model.data.users import MAX_USERS, sample_users
 Histories = Mapping[date, History]  # by day: what was known at its end
 
 
-def read_histories(sequences: SequencesSnapshot, cutoffs: Cutoffs) -> Histories:
-    """Return what was known at each cutoff and at the end of each window, of 20,000 users at most."""
+def read_histories(sequences: SequencesSnapshot, cutoffs: Cutoffs, item_tags: ItemTags = NO_TAGS) -> Histories:
+    """Return what was known at each cutoff and at the end of each window, of 20,000 users at most.
+
+    item_tags: tags for the items of logs without tags. The version known at the test cutoff is used throughout, so
+    that no tag depends on the test window.
+    """
     wanted = {*cutoffs.all, *(cutoffs.end_of(cutoff) for cutoff in cutoffs.all)}
     days = days_from_to(min(wanted), max(wanted))
     return {
-        day: history_of(sample_users(known, MAX_USERS))
+        day: history_of(item_tags.with_tags(sample_users(known, MAX_USERS), day, cutoffs.test))
         for day, known in known_by_day(sequences.read, days)
         if day in wanted
     }

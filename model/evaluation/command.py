@@ -16,6 +16,7 @@ from model.counts.model import VERSION as COUNTS
 from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Cutoffs, evaluation_cutoffs
 from model.data.folds import read_histories
 from model.data.history import HISTORY_COLUMNS
+from model.data.item_tags import read_item_tags
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
 from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate
 from model.evaluation.entrants import Pretrained, PretrainedCounts, champion
@@ -65,7 +66,7 @@ def run_evaluation(request: EvaluationRequest, home: Path) -> str:
         steps = 3 + STEPS_PER_ENTRANT * (len(search_spaces) + len(pretrained))
         task = progress.add_task("reading sequences", total=steps)
         evaluation = evaluate(
-            read_histories(sequences, cutoffs),
+            read_histories(sequences, cutoffs, read_item_tags(load_catalog(CATALOG), request.branch)),
             cutoffs,
             search_spaces,
             pretrained,

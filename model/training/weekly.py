@@ -15,6 +15,7 @@ from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Cutoffs, training_cutoffs
 from model.data.days import HORIZON_DAYS, days_in_words
 from model.data.folds import read_histories
 from model.data.history import HISTORY_COLUMNS
+from model.data.item_tags import read_item_tags
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
 from model.errors import UsageError
 from model.evaluation.results import MAIN
@@ -88,6 +89,7 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
     sequences = sequences_of(request.through, request.horizon_days)
     oldest, _ = sequences.span or (None, None)
     cutoffs = training_cutoffs(request.through, oldest, request.horizon_days)
+    item_tags = read_item_tags(load_catalog(CATALOG), BRANCH)
     versions = registry.versions()
     champion = newest_promoted(versions, cutoffs.test, request.horizon_days)
     workdir = WorkDir(home / "exchange" / f".{request.run_id}.training")
@@ -106,7 +108,7 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
         promotion = promote(
             named,
             cutoffs,
-            read_histories(sequences, cutoffs),
+            read_histories(sequences, cutoffs, item_tags),
             [(champion.name, load(champion, registry))] if champion else [],
             lambda step: progress.update(task, advance=1, description=step),
         )
@@ -121,7 +123,8 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
             f"test window",
             soft_wrap=True,
         )
-    line = _save(promotion, request, sequences, registry, time.monotonic() - started)
+    clusters_through = item_tags.through(cutoffs.test)
+    line = _save(promotion, request, sequences, registry, time.monotonic() - started, clusters_through)
     workdir.clear()
     return line
 
@@ -145,7 +148,12 @@ def _leaking_versions(versions: Sequence[Version], cutoffs: Cutoffs) -> list[Ver
 
 
 def _save(
-    promotion: Promotion, request: TrainingRequest, sequences: SequencesSnapshot, registry: Registry, seconds: float
+    promotion: Promotion,
+    request: TrainingRequest,
+    sequences: SequencesSnapshot,
+    registry: Registry,
+    seconds: float,
+    clusters_through: date | None,
 ) -> str:
     snapshot_id = sequences.snapshot_id
     assert snapshot_id is not None, "a table without a snapshot has no days, which training_cutoffs refuses"
@@ -165,6 +173,7 @@ def _save(
         report={**promotion.as_json(), "sequences_snapshot": snapshot_id, "run_id": request.run_id},
         curves=leader.trained.curves,
         horizon_days=request.horizon_days,
+        clusters_through=clusters_through,
     )
     tracked_as = registry.record(training)
     comparison = leader.comparison

@@ -15,6 +15,7 @@ from pyiceberg.catalog import load_catalog
 
 from model.data.days import days_in_words, end_of_day
 from model.data.history import HISTORY_COLUMNS, History, history_of
+from model.data.item_tags import read_item_tags
 from model.data.sequences import CATALOG, first_day_read, known_by_day, open_sequences, sequences_with
 from model.errors import InputError
 from model.registry import Registry, newest_promoted
@@ -86,8 +87,10 @@ def export_session_vectors(day: date, out: Path, branch: str, home: Path, horizo
         )
     model = read_model(registry.folder_of(version))
     schema = sequences_with(HISTORY_COLUMNS)
-    sequences = open_sequences(load_catalog(CATALOG), branch, first_day_read(day), day, schema)
+    catalog = load_catalog(CATALOG)
+    sequences = open_sequences(catalog, branch, first_day_read(day), day, schema)
     ((_, known_rows),) = known_by_day(sequences.read, [day])
+    known_rows = read_item_tags(catalog, branch).with_tags(known_rows, day, version.clusters_through)
     unfinished = out.with_name(f".{out.name}.unfinished")
     sessions = 0
     with pq.ParquetWriter(unfinished, SESSION_VECTORS, compression="zstd") as writer:

@@ -1,7 +1,7 @@
 """Explains a user's profile: interests, the sessions that are their evidence, and events that do not count."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -37,11 +37,15 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """A user's data as of the profile's day: sessions by id, tags by key of the event, titles by item."""
+    """A user's data as of the profile's day: sessions by id, tags by key of the event, titles by item.
+
+    clusters: tags by source and item, of all versions of item clusters; they count for events without tags.
+    """
 
     sessions: Mapping[str, Row]
     tags: Mapping[tuple[Any, ...], Sequence[str]]
     titles: Mapping[tuple[str, str], str]
+    clusters: Mapping[tuple[str, str], set[str]]
 
 
 def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
@@ -111,7 +115,18 @@ def _evidence(catalog: "Catalog", release: Release, pseudonym: str, profile: Row
         sessions={session["session_id"]: session for session in sessions},
         tags={tuple(event[name] for name in EVENT_KEY): event["tags"] for event in known},
         titles={(item["space"], item["item_id"]): item["title"] for item in titled if item["title"]},
+        clusters=_tags_of_clusters(catalog, release, items),
     )
+
+
+def _tags_of_clusters(catalog: "Catalog", release: Release, items: set[str]) -> Mapping[tuple[str, str], set[str]]:
+    tags: dict[tuple[str, str], set[str]] = {}
+    if items and "item_clusters" in release.tables:
+        columns = ("source", "item_id", "tag")
+        rows = read_table(catalog, release, "item_clusters", columns, is_among("item_id", items)).to_pylist()
+        for row in rows:
+            tags.setdefault((row["source"], row["item_id"]), set()).add(row["tag"])
+    return tags
 
 
 def _header(profile: Row, horizon: str) -> RenderableType:
@@ -161,8 +176,13 @@ def _why(interest: Row, evidence: Evidence) -> list[RenderableType]:
 
 def _session(session: Row, tag: str, evidence: Evidence) -> RenderableType:
     events = session["events"]
-    keys = [tuple({**event, "source": session["source"]}[name] for name in EVENT_KEY) for event in events]
-    touching = [event for event, key in zip(events, keys, strict=True) if tag in evidence.tags.get(key, ())]
+    source = session["source"]
+    keys = [tuple({**event, "source": source}[name] for name in EVENT_KEY) for event in events]
+    tags: list[Collection[str]] = [
+        evidence.tags.get(key) or evidence.clusters.get((source, event["item_id"])) or ()
+        for event, key in zip(events, keys, strict=True)
+    ]
+    touching = [event for event, own in zip(events, tags, strict=True) if tag in own]
     shown = (touching or events)[:EVENTS_SHOWN]
     started, ended = session["started_at"], session["ended_at"]
     lines = Table.grid(padding=(0, 2))

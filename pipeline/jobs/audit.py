@@ -42,7 +42,7 @@ def written(step: Step) -> dict[str, DataFrame]:
     arrived = F.col("arrival_day").between(cleaned[0], cleaned[-1])
     started = {*cleaned, *changed_days(spark, step.refs, "sessions", "started_on", step.branch)}
     of_clean = (F.col("step") == "clean") & (F.col("run_id") == step.run_id) & (F.col("source") != "")
-    has_clusters = any(source.clusters.count for source in step.zone.sources().values())
+    has_clusters = any(source.cluster_count for source in step.zone.sources().values())
     return {
         "line_accounting": line_counts(
             spark.table(table("runs")).where(of_clean), spark.table(table("rejects")).where(arrived)

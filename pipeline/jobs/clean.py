@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pipeline.days import format_days
 from pipeline.errors import exit_with_message
 from pipeline.landing.clean_plan import plan_cleaning
-from pipeline.transforms.clean import clean, validate_sources, with_cluster_tags
+from pipeline.transforms.clean import clean, validate_sources
 from pipeline.transforms.deduplicate import first_filled_since
 from pipeline.transforms.device_stitching import most_users
 from pipeline.transforms.items import catalogues_of
@@ -43,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lines = landed_lines(spark, zone, plan)
         sources = zone.sources()
         validated = validate_sources(lines, sources, catalogues, step.settings)
-        validated = with_cluster_tags(validated, spark.table(table("item_clusters")), sources)
         # Every later plan reads it; with a checkpoint, none contains the expressions of all sources.
         validated = validated.localCheckpoint()
         known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)

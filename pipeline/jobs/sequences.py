@@ -3,6 +3,8 @@
     python -m pipeline.jobs sequences --day 2026-01-31 [--run-id ID]
 
 Reads the events known by then, over all sessions, without those of bots or without consent; keeps the newest 512.
+For sources that name items and no tags, it also clusters the items that occur in the same sessions: models take the
+clusters as tags. It trains a version when the log has doubled since the one before, and places new items every night.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,8 @@ from pipeline.errors import exit_with_message
 from pipeline.transforms.device_stitching import device_owners, most_users
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules
-from pipeline.warehouse import run_log
+from pipeline.warehouse import branches, run_log
+from pipeline.warehouse.clusters import cluster_items, with_clusters
 from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import sequences_by_day
@@ -34,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made.select(*columns).writeTo(table("sequences")).overwrite(is_replaced)
 
         written = spark.table(table("sequences")).where(is_replaced)
+        if with_clusters(sources):
+            branches.create(spark, step.refs, ("item_clusters",), step.branch)
+            cluster_items(spark, sources, days[0], days[-1])
         run_log.record(spark, "sequences", step.run_id, sequences_by_day(written, days), step.clock)
 
 

@@ -200,15 +200,21 @@ class DeviceRules(_Part):
     most_users: int = Field(1, ge=1)
 
 
-class ClusterRules(_Part):
-    """How many clusters of items serve as tags; 0 or false: none."""
+USUAL_CLUSTERS = 50
 
-    count: int = Field(0, ge=0)
+
+class ClusterRules(_Part):
+    """How many clusters of items serve as tags, at most; 0 or false: none.
+
+    None: 50 if the source names items but no tags, else none; see `Source.cluster_count`.
+    """
+
+    count: int | None = Field(None, ge=0)
     least_sessions: int = Field(5, ge=1)
 
     @field_validator("count")
     @classmethod
-    def _is_more_than_one(cls, value: int) -> int:
+    def _is_more_than_one(cls, value: int | None) -> int | None:
         if value == 1:
             raise ValueError("one cluster separates no interests; expected 2 or more, or 0 for none")
         return value
@@ -254,6 +260,14 @@ class Source(_Part):
     def item_space(self) -> str:
         """The id space of items."""
         return self.identity.items or self.name
+
+    @property
+    def cluster_count(self) -> int:
+        """How many clusters of items serve as tags, at most; 0: none."""
+        if self.clusters.count is not None:
+            return self.clusters.count
+        names_tags = self.columns.tags or (self.items and self.items.tags)
+        return USUAL_CLUSTERS if self.columns.item_id and not names_tags else 0
 
     @model_validator(mode="after")
     def _has_columns_of_devices(self) -> "Source":

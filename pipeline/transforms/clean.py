@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.pseudonyms import pseudonym_key
@@ -74,37 +74,6 @@ def _hidden(events: DataFrame, key: bytes) -> DataFrame:
     """Replace ids by pseudonyms, and give an event without an id of its own a fingerprint of all that it says."""
     hidden = pseudonymize(events, key)
     return hidden.withColumn("event_id", F.coalesce("event_id", fingerprint_id())).drop("user_space")
-
-
-def with_cluster_tags(validated: DataFrame, clusters: DataFrame, sources: Mapping[str, Source]) -> DataFrame:
-    """Give events that still have no tags the tag of their item's cluster, if their source has `[clusters]`.
-
-    The newest version trained through a day before the event's arrival day applies, so the result does not depend on
-    when that day is cleaned. An item that this version does not know stays without tags.
-
-    clusters: one row per version, source and item, as `sql/ddl/item_clusters.sql`.
-    """
-    with_clusters = [name for name, source in sources.items() if source.clusters.count]
-    if not with_clusters:
-        return validated
-    own = clusters.where(F.col("source").isin(with_clusters))
-    in_order = Window.partitionBy("source").orderBy("trained_through")
-    versions = own.select("source", "trained_through").distinct()
-    versions = versions.withColumn("counts_through", F.lead("trained_through").over(in_order))
-    tags = own.join(versions, ["source", "trained_through"]).select(
-        F.col("source").alias("cluster_source"),
-        F.col("item_id").alias("cluster_item"),
-        F.array("tag").alias("cluster_tags"),
-        "trained_through",
-        "counts_through",
-    )
-    is_in_time = (F.col("arrival_day") > F.col("trained_through")) & (
-        F.col("counts_through").isNull() | (F.col("arrival_day") <= F.col("counts_through"))
-    )
-    is_same = (F.col("source") == F.col("cluster_source")) & (F.col("item_id") == F.col("cluster_item"))
-    tagged = validated.join(tags, is_same & is_in_time, "left")
-    own_or_clusters = F.when(F.size("tags") > 0, F.col("tags")).otherwise(F.coalesce("cluster_tags", "tags"))
-    return tagged.withColumn("tags", own_or_clusters).drop(*tags.columns)
 
 
 def clean(validated: DataFrame, known: DataFrame, first_day: date, settings: Settings) -> Cleaned:

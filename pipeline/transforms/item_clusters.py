@@ -14,7 +14,6 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
-from pipeline.sources.schema import ClusterRules
 
 SEED = 20260131
 VECTOR_SIZE = 32
@@ -22,6 +21,7 @@ PASSES = 30  # a small log has few occurrences per item; 10 passes found half as
 WINDOW = 10  # items before and after, so that both ends of a usual session are in one window
 MAX_SESSIONS = 200_000  # the newest; Word2Vec reads them in one thread, since only then are two runs equal
 MAX_TITLE_CHARACTERS = 40  # of a title in a tag
+LEAST_ITEMS = 4  # per cluster, on average; a small log gets fewer clusters than asked for
 
 
 def cluster_tags(typical: Mapping[int, Sequence[str]], before: Mapping[int, Mapping[str, int]]) -> dict[int, str]:
@@ -60,25 +60,25 @@ def _not_among(taken: set[str], wanted: str) -> str:
 
 
 def item_clusters(
-    sessions: DataFrame, items: DataFrame, before: DataFrame, through: date, rules: ClusterRules
+    sessions: DataFrame, items: DataFrame, before: DataFrame, through: date, count: int, least_sessions: int
 ) -> DataFrame:
-    """Return one row per item of one source with at least `rules.least_sessions` sessions: `item_id`, `tag`, `cluster`,
-    `similarity`, `session_count`.
+    """Return one row per item of one source with at least `least_sessions` sessions: `item_id`, `tag`, `cluster`,
+    `similarity`, `session_count`. There are `count` clusters, or one for every four such items if that is fewer.
 
     sessions: one row per session of the source; see `items_of_sessions`. items: one row per item; needs `item_id`,
     `title`. before: `item_id` and `tag` of the source's version before; clusters that persist keep their tags.
 
-    Raises InputError if there are fewer such items than clusters.
+    Raises InputError if such items are too few for two clusters.
     """
     item_lists = items_of_sessions(sessions, through).localCheckpoint()
-    counts = session_counts(item_lists, rules.least_sessions).localCheckpoint()
-    if (found := counts.count()) < rules.count:
+    counts = session_counts(item_lists, least_sessions).localCheckpoint()
+    if (found := counts.count()) < 2 * LEAST_ITEMS:
         raise InputError(
-            f"{found} items occur in {rules.least_sessions} or more sessions known through {through}, fewer "
-            f"than clusters.count = {rules.count}: land more of the log, or lower clusters.least_sessions or "
-            f"clusters.count in the source's TOML"
+            f"{found} items occur in {least_sessions} or more sessions, with another item, known through {through}; "
+            f"two clusters need {2 * LEAST_ITEMS}: land more of the log, or lower clusters.least_sessions in the "
+            f"source's TOML"
         )
-    placed = clustered(item_vectors(item_lists, rules.least_sessions), rules.count)
+    placed = clustered(item_vectors(item_lists, least_sessions), min(count, found // LEAST_ITEMS))
     members = placed.join(counts, "item_id").localCheckpoint()
     tags = cluster_tags(typical_items(members, items), tags_before(members, before))
     named = members.sparkSession.createDataFrame(list(tags.items()), "cluster int, tag string")

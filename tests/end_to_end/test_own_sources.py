@@ -1,7 +1,7 @@
 """Two logs with their own TOMLs, `shop` and `bare`, in one warehouse, by real processes.
 
 The TOML of `shop` rejects lines. They are listed, the TOML is corrected, and a replay moves them. `bare` has items but
-no tags. Clusters of its items become the tags of later days, which the same replay runs again.
+no tags: its first run already takes clusters of its items as tags.
 The tests share one installation, and each begins where the one before ended.
 """
 
@@ -51,7 +51,7 @@ count = 3
 least_sessions = 3
 """
 GROUPS = (["spade", "trowel", "hoe", "rake"], ["pan", "pot", "wok", "kettle"], ["lute", "lyre", "harp", "fiddle"])
-TRAINED, NEXT = date(2026, 1, 6), date(2026, 1, 7)
+EARLIER, LAST = date(2026, 1, 6), date(2026, 1, 7)
 WISH = '[event_types.wish]\nas = "like"\nweight = 2.0\n'
 
 
@@ -191,13 +191,30 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(wishes: Wishes) -> None:
 OF_BARE = "user_id IN (SELECT user_id FROM events WHERE source = 'bare')"
 
 
-def test_clusters_are_trained_on_earlier_days(wishes: Wishes) -> None:
+TOP_OF_BARE = f"""
+    SELECT entry.interest.tag AS tag, len(entry.interest.evidence) AS evidence_count
+    FROM profiles CROSS JOIN unnest(interests) AS entry (interest)
+    WHERE entry.interest.rank = 1 AND {OF_BARE}
+"""
+
+
+def test_the_first_run_of_a_log_without_tags_ends_with_interests(wishes: Wishes) -> None:
     here = wishes.installation
-    [guesses] = here.ask(f"SELECT count(*) AS n, sum(evidence_count) AS evidence FROM user_interests WHERE {OF_BARE}")
-    assert guesses["n"] > 0 and guesses["evidence"] == 0, "popular tags of the shop, without evidence"
-    printed = here.do("clusters", "--through", TRAINED)
-    assert "clusters-1.20260106 of bare: 12 items have a tag" in printed
-    assert f"`throughline run --from {NEXT} --to {NEXT}` adds its tags" in printed
+    version = here.ask("SELECT version, tag, list(item_id ORDER BY item_id) AS items FROM item_clusters GROUP BY ALL")
+    assert {row["version"] for row in version} == {f"clusters-1.{LAST:%Y%m%d}"}
+    assert sorted(row["items"] for row in version) == sorted(sorted(group) for group in GROUPS)
+    tags = {row["tag"] for row in version}
+    assert {tag[:5] for tag in tags} == {"like "}
+    top = here.ask(f"{TOP_OF_BARE} AND as_of = DATE '{LAST}'")
+    assert len(top) == 30 and {row["tag"] for row in top} == tags and all(row["evidence_count"] > 0 for row in top)
+    explained = here.do("explain", "user", "p0", "--source", "bare")
+    assert "because of" in explained and any(item in explained for item in GROUPS[0])
+
+
+def test_a_version_of_an_earlier_day_can_be_trained_at_once(wishes: Wishes) -> None:
+    printed = wishes.installation.do("clusters", "--through", EARLIER)
+    assert "clusters-1.20260106 of bare: 12 items in clusters" in printed
+    assert "clusters-1.20260106 of bare exists already" in wishes.installation.do("clusters", "--through", EARLIER)
 
 
 def test_a_replayed_line_moves_and_never_doubles(wishes: Wishes) -> None:
@@ -235,15 +252,11 @@ def test_the_newest_profiles_count_the_moved_lines(wishes: Wishes) -> None:
     assert len(hashes) == 1
 
 
-def test_clusters_are_the_interests_of_later_days(wishes: Wishes) -> None:
+def test_each_day_has_the_newest_version_of_that_day(wishes: Wishes) -> None:
+    """The replay has run both days again, when there were versions of both."""
     here = wishes.installation
-    version = here.ask("SELECT tag, list(item_id ORDER BY item_id) AS items FROM item_clusters GROUP BY tag")
-    assert sorted(row["items"] for row in version) == sorted(sorted(group) for group in GROUPS)
-    tags = {row["tag"] for row in version}
-    assert {tag[:5] for tag in tags} == {"like "}
-    top = here.ask(
-        f"SELECT tag, evidence_count FROM user_interests WHERE as_of = DATE '{NEXT}' AND rank = 1 AND {OF_BARE}"
-    )
-    assert len(top) == 30 and {row["tag"] for row in top} == tags and all(row["evidence_count"] > 0 for row in top)
-    tagged = here.ask("SELECT DISTINCT arrival_day FROM events WHERE source = 'bare' AND len(tags) > 0")
-    assert [row["arrival_day"] for row in tagged] == [str(NEXT)]
+    for day in (EARLIER, LAST):
+        tags = here.ask(f"SELECT DISTINCT tag FROM item_clusters WHERE trained_through = DATE '{day}'")
+        top = here.ask(f"{TOP_OF_BARE} AND as_of = DATE '{day}'")
+        assert len(top) == 30 and {row["tag"] for row in top} == {row["tag"] for row in tags}
+    assert here.ask("SELECT * FROM events WHERE source = 'bare' AND len(tags) > 0") == []

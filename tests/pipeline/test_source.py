@@ -143,9 +143,21 @@ def test_a_mistake_is_one_line_that_names_file_and_key(written: Written, good: s
 CLUSTERED = GOOD.replace('event_type = "type"', 'event_type = "type"\nitem_id = "item"') + "\n[clusters]\n"
 
 
-@pytest.mark.parametrize(("toml", "count"), [("count = 50", 50), ("count = 0", 0), ("count = false", 0), ("", 0)])
-def test_clusters_are_switched_on_by_their_count(written: Written, toml: str, count: int) -> None:
-    assert load_source(written(CLUSTERED + toml)).clusters == ClusterRules(count=count, least_sessions=5)
+@pytest.mark.parametrize(
+    ("toml", "count"),
+    [
+        (CLUSTERED + "count = 7", 7),
+        (CLUSTERED + "count = 0", 0),
+        (CLUSTERED + "count = false", 0),
+        (CLUSTERED, 50),
+        (CLUSTERED.replace("[items.reader]", 'tags = "array(item)"\n[items.reader]'), 0),
+        (CLUSTERED.replace("item_id =", 'tags = "array(item)"\nitem_id ='), 0),
+        (GOOD, 0),
+    ],
+    ids=["a number", "none", "off", "items alone", "tags of items", "tags", "no items"],
+)
+def test_a_source_with_items_and_no_tags_has_clusters(written: Written, toml: str, count: int) -> None:
+    assert load_source(written(toml)).cluster_count == count
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Clusters of items of a generated log with planted groups, and as tags of events without tags."""
+"""Clusters of items of a generated log with planted groups, when they are trained, and the place of new items."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,19 +9,21 @@ from sklearn.metrics import adjusted_rand_score
 
 from pipeline.errors import InputError
 from pipeline.sources.schema import ClusterRules, load_source, source_file
-from pipeline.transforms.clean import with_cluster_tags
 from pipeline.transforms.item_clusters import item_clusters, items_of_sessions
-from pipeline.warehouse.clusters import newest_tags, newest_versions, sources_to_train
+from pipeline.transforms.placed_items import placed_items
+from pipeline.warehouse.clusters import days_to_train, require_trainable
 
 GROUPS, ITEMS_PER_GROUP, SESSIONS = 4, 8, 240
 THROUGH = date(2026, 1, 31)
-RULES = ClusterRules(count=GROUPS, least_sessions=3)
+RULES = (GROUPS, 3)  # count, least_sessions
 SESSION = (
     "session_id STRING, started_at TIMESTAMP, is_counted BOOLEAN, "
     "events ARRAY<STRUCT<event_at: TIMESTAMP, arrival_day: DATE, item_id: STRING>>"
 )
-VERSIONS = "source STRING, item_id STRING, tag STRING, trained_through DATE"
-EVENTS = "source STRING, arrival_day DATE, item_id STRING, tags ARRAY<STRING>"
+CLUSTERS = (
+    "version STRING, item_id STRING, tag STRING, cluster INT, similarity DOUBLE, session_count INT, "
+    "trained_through DATE, known_on DATE"
+)
 Row = dict[str, Any]
 
 
@@ -67,7 +69,7 @@ def sessions(frame_of) -> Any:
 
 @pytest.fixture(scope="module")
 def first_version(sessions, no_titles, none_before) -> list[Row]:
-    return rows(item_clusters(sessions, no_titles, none_before, THROUGH, RULES))
+    return rows(item_clusters(sessions, no_titles, none_before, THROUGH, *RULES))
 
 
 def rows(made) -> list[Row]:
@@ -96,7 +98,7 @@ def test_a_tag_names_the_two_most_typical_items_and_is_unique(first_version) -> 
 
 def test_the_same_sessions_in_any_order_give_the_same_version(frame_of, first_version, no_titles, none_before) -> None:
     mixed = frame_of(reversed(planted(1)), SESSION).repartition(3)
-    assert rows(item_clusters(mixed, no_titles, none_before, THROUGH, RULES)) == first_version
+    assert rows(item_clusters(mixed, no_titles, none_before, THROUGH, *RULES)) == first_version
 
 
 def test_a_new_version_keeps_the_tags_of_clusters_that_persist(frame_of, first_version, none_before) -> None:
@@ -105,10 +107,10 @@ def test_a_new_version_keeps_the_tags_of_clusters_that_persist(frame_of, first_v
     titles = frame_of([{"item_id": row["item_id"], "title": f"the {row['item_id']}"} for row in first_version],
                       "item_id STRING, title STRING")  # fmt: skip
     before = frame_of(first_version, "item_id STRING, tag STRING")
-    kept = rows(item_clusters(more, titles, before, THROUGH, RULES))
+    kept = rows(item_clusters(more, titles, before, THROUGH, *RULES))
     then = {row["item_id"]: row["tag"] for row in first_version}
     assert np.mean([row["tag"] == then[row["item_id"]] for row in kept if row["item_id"] in then]) >= 0.9
-    fresh = rows(item_clusters(more, titles, none_before, THROUGH, RULES))
+    fresh = rows(item_clusters(more, titles, none_before, THROUGH, *RULES))
     assert all(row["tag"].startswith("like the g") for row in fresh)
 
 
@@ -131,10 +133,97 @@ def test_an_item_counts_once_per_session_and_only_if_known_through_the_day(frame
     }  # fmt: skip
 
 
+def test_a_small_log_gets_fewer_clusters_than_asked_for(sessions, no_titles, none_before) -> None:
+    made = rows(item_clusters(sessions, no_titles, none_before, THROUGH, 50, 3))
+    assert len({row["cluster"] for row in made}) == GROUPS * ITEMS_PER_GROUP // 4
+
+
 def test_too_few_items_are_an_error_with_advice(sessions, no_titles, none_before) -> None:
-    rules = ClusterRules(count=50, least_sessions=3)
-    with pytest.raises(InputError, match=r"32 items .* 3 or more sessions .* clusters.count = 50: .* lower"):
-        item_clusters(sessions, no_titles, none_before, THROUGH, rules)
+    with pytest.raises(InputError, match=r"0 items .* 900 or more sessions, .* need 8: .* or lower"):
+        item_clusters(sessions, no_titles, none_before, THROUGH, 50, 900)
+
+
+def placed(frame_of: Any, sessions: list[Row], known: list[Row], through: date) -> list[Row]:
+    rounds = placed_items(frame_of(sessions, SESSION), frame_of(known, CLUSTERS), through)
+    return sorted((row for made in rounds for row in rows(made)), key=lambda row: row["item_id"])
+
+
+def at(day: int) -> datetime:
+    return datetime(2026, 2, day, 9, tzinfo=UTC)
+
+
+def cluster_row(item: str, cluster: int, version: str = "v") -> Row:
+    day = "2026-01-31"
+    return {
+        "version": version, "item_id": item, "tag": f"tag {cluster}", "cluster": cluster, "similarity": 1.0,
+        "session_count": 9, "trained_through": day, "known_on": day,
+    }  # fmt: skip
+
+
+FEBRUARY = [
+    session("rare", ["pan", "old rare"], datetime(2026, 1, 9, tzinfo=UTC)),
+    session("first", ["spade", "hoe", "pan", "new"], at(3)),
+    session("contradicts later", ["pan", "pot", "wok", "new"], at(5)),
+    session("by a new one", ["new", "newer"], at(4)),
+    session("alone", ["lonely"], at(4)),
+    session("late", ["pan", "late"], at(2), arrival_day=date(2026, 2, 6)),
+    session("bot", ["pan", "bots"], at(2), is_counted=False),
+    session("tomorrow", ["pan", "tomorrow's"], at(8)),
+]
+IN_GARDEN, IN_KITCHEN = ["spade", "hoe"], ["pan", "pot", "wok"]
+
+
+def test_an_item_is_placed_by_the_sessions_of_the_first_day_and_never_again(frame_of) -> None:
+    known = [*(cluster_row(item, 0) for item in IN_GARDEN), *(cluster_row(item, 1) for item in IN_KITCHEN)]
+    made = placed(frame_of, FEBRUARY, known, date(2026, 2, 7))
+    assert {row["item_id"]: (row["tag"], str(row["known_on"])) for row in made} == {
+        "old rare": ("tag 1", "2026-01-31"),
+        "new": ("tag 0", "2026-02-03"),
+        "newer": ("tag 0", "2026-02-04"),
+        "late": ("tag 1", "2026-02-06"),
+    }
+    by_item = {row["item_id"]: row for row in made}
+    assert (by_item["new"]["similarity"], by_item["new"]["session_count"]) == (pytest.approx(2 / 3), 1)
+    through_then = placed(frame_of, FEBRUARY, known, date(2026, 2, 3))
+    assert through_then == [row for row in made if row["known_on"] <= date(2026, 2, 3)], "later days change nothing"
+
+
+def test_every_version_gets_the_items_that_it_lacks(frame_of) -> None:
+    known = [cluster_row("spade", 0), cluster_row("spade", 5, "w"), cluster_row("new", 5, "w")]
+    made = placed(frame_of, FEBRUARY[1:3], known, date(2026, 2, 7))
+    assert {(row["version"], row["item_id"], row["tag"]) for row in made} == {
+        *(("v", item, "tag 0") for item in ("hoe", "pan", "new", "pot", "wok")),
+        *(("w", item, "tag 5") for item in ("hoe", "pan", "pot", "wok")),
+    }
+
+
+DAILY = {date(2026, 1, day): 100 for day in range(1, 31)}
+
+
+@pytest.mark.parametrize(
+    ("newest", "first", "last", "days"),
+    [
+        (None, 1, 30, [5, 10, 20]),
+        (None, 1, 3, [3]),
+        (None, 30, 30, [30]),
+        (10, 11, 30, [20]),
+        (10, 20, 20, [20]),
+        (10, 11, 11, []),
+        (10, 25, 30, [25]),
+    ],
+    ids=["a range", "a short range", "a first night", "later days", "a night", "a night between", "a gap before"],
+)
+def test_a_version_is_due_when_the_sessions_have_doubled(newest, first, last, days) -> None:
+    def day(number: int) -> date:
+        return date(2026, 1, number)
+
+    found = days_to_train(DAILY, day(newest) if newest else None, day(first), day(last))
+    assert [one.day for one in found] == days
+
+
+def test_a_stray_old_day_moves_no_training() -> None:
+    stray = {date(2025, 9, 1): 1, **DAILY}
+    assert [day.day for day in days_to_train(stray, None, date(2025, 9, 1), date(2026, 1, 30))] == [5, 11, 23]
 
 
 def asking(**counts: int) -> Any:
@@ -142,59 +231,18 @@ def asking(**counts: int) -> Any:
     return {name: demo.model_copy(update={"clusters": ClusterRules(count=count)}) for name, count in counts.items()}
 
 
-KNOWN = [
-    {"source": "shop", "item_id": "i", "tag": "old", "trained_through": "2026-01-10"},
-    {"source": "shop", "item_id": "i", "tag": "new", "trained_through": "2026-01-20"},
-    {"source": "shop", "item_id": "forgotten", "tag": "old", "trained_through": "2026-01-10"},
-    {"source": "tv", "item_id": "i", "tag": "tv's", "trained_through": "2026-01-15"},
-    {"source": "off", "item_id": "i", "tag": "off's", "trained_through": "2026-01-10"},
-]
+def test_which_sources_are_trained() -> None:
+    assert require_trainable(asking(tv=4, shop=4, off=0), THROUGH, THROUGH) == ["shop", "tv"]
 
 
 @pytest.mark.parametrize(
-    ("event", "tags"),
+    ("counts", "newest_cleaned", "message"),
     [
-        ({"source": "shop", "arrival_day": "2026-01-10", "item_id": "i"}, []),
-        ({"source": "shop", "arrival_day": "2026-01-11", "item_id": "i"}, ["old"]),
-        ({"source": "shop", "arrival_day": "2026-01-20", "item_id": "i"}, ["old"]),
-        ({"source": "shop", "arrival_day": "2026-01-21", "item_id": "i"}, ["new"]),
-        ({"source": "shop", "arrival_day": "2026-02-21", "item_id": "forgotten"}, []),
-        ({"source": "shop", "arrival_day": "2026-01-21", "item_id": "i", "tags": "its own"}, ["its", "own"]),
-        ({"source": "shop", "arrival_day": "2026-01-21", "item_id": None}, []),
-        ({"source": "tv", "arrival_day": "2026-01-21", "item_id": "i"}, ["tv's"]),
-        ({"source": "off", "arrival_day": "2026-01-21", "item_id": "i"}, []),
+        ({"off": 0}, THROUGH, r"no source has clusters: expected .*\[clusters\].* of off"),
+        ({"shop": 4}, date(2026, 1, 30), r"through 2026-01-31 lack days: the newest .* 2026-01-30"),
+        ({"shop": 4}, None, r"the newest published day is none"),
     ],
 )
-def test_an_event_has_the_tag_of_the_newest_version_trained_before_it_arrived(frame_of, event, tags) -> None:
-    found = with_cluster_tags(frame_of([event], EVENTS), frame_of(KNOWN, VERSIONS), asking(shop=4, tv=4, off=0))
-    assert found.columns == ["source", "arrival_day", "item_id", "tags"]
-    assert [row.tags for row in found.collect()] == [tags]
-
-
-def test_tags_are_kept_from_the_newest_version(frame_of) -> None:
-    clusters = frame_of(KNOWN, VERSIONS)
-    newest = newest_versions(clusters)
-    assert newest == {"shop": date(2026, 1, 20), "tv": date(2026, 1, 15), "off": date(2026, 1, 10)}
-    assert [tuple(row) for row in newest_tags(clusters, "shop", newest).collect()] == [("i", "new")]
-    assert newest_tags(clusters, "unknown", newest).collect() == []
-
-
-def test_which_sources_are_trained() -> None:
-    sources, newest = asking(shop=4, tv=4, off=0), {"shop": THROUGH}
-    assert sources_to_train(sources, newest, THROUGH, THROUGH) == ["tv"]
-    assert sources_to_train(sources, newest | {"tv": THROUGH}, THROUGH, THROUGH) == []
-
-
-@pytest.mark.parametrize(
-    ("counts", "newest", "newest_cleaned", "message"),
-    [
-        ({"off": 0}, {}, THROUGH, r"no source has clusters: expected \[clusters\].* of off"),
-        ({"shop": 4}, {}, date(2026, 1, 30), r"through 2026-01-31 lack days: the newest .* 2026-01-30"),
-        ({"shop": 4}, {}, None, r"the newest published day is none"),
-        ({"shop": 4}, {"shop": date(2026, 2, 1)}, date(2026, 2, 1),
-         r"clusters-1\.20260201 of shop is trained on days after 2026-01-31.*train through 2026-02-01 or later"),
-    ],
-)  # fmt: skip
-def test_a_training_that_cannot_be_done_is_an_error(counts, newest, newest_cleaned, message) -> None:
+def test_a_training_that_cannot_be_done_is_an_error(counts, newest_cleaned, message) -> None:
     with pytest.raises(InputError, match=message):
-        sources_to_train(asking(**counts), newest, THROUGH, newest_cleaned)
+        require_trainable(asking(**counts), THROUGH, newest_cleaned)

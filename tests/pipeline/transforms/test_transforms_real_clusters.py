@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 from sklearn.metrics import normalized_mutual_info_score
 
-from pipeline.sources.schema import ClusterRules, load_source, source_file
+from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import canonical_lines
 from pipeline.transforms.item_clusters import item_clusters
 from pipeline.transforms.sessions import Rules, sessionize
@@ -40,8 +40,7 @@ def test_clusters_agree_with_categories_beyond_chance(real_data: Path, frame_of)
                   cut.groupBy("item_id").agg(F.max(F.col("tags")[0]).alias("category")).collect()}  # fmt: skip
 
     no_titles, none_before = frame_of([], "item_id STRING, title STRING"), frame_of([], "item_id STRING, tag STRING")
-    rules = ClusterRules(count=50, least_sessions=5)
-    found = item_clusters(sessions, no_titles, none_before, THROUGH, rules).collect()
+    found = item_clusters(sessions, no_titles, none_before, THROUGH, 50, 5).collect()
     known, clusters = [categories[row.item_id] for row in found], np.array([row.cluster for row in found])
     random = np.random.default_rng(1)
     by_chance = max(normalized_mutual_info_score(known, random.permutation(clusters)) for _ in range(20))
