@@ -118,7 +118,7 @@ def test_a_night_of_counts_gives_interests_to_users_of_items_without_tags(
 ) -> None:
     with_tables(catalog, sequences_of([("u", "2026-01-26 10:00", "", 1), ("v", "2026-01-26 11:00", "", 9)]))
     exchange = Exchange(tmp_path, "try")
-    scoring.score_night([date(2026, 1, 26)], "main", exchange, True, "none")
+    scoring.score_night([date(2026, 1, 26)], "main", exchange, True, "none", 7)
     assert interests(exchange.folder) == {"u": {"new", "tv's"}, "v": {"new", "tv's"}}
 
 
