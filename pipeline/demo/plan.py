@@ -27,7 +27,7 @@ class DemoPlan:
 
     seed: int = 20260105
     users: int = 3000
-    days: int = 30  # the four weeks that a first training needs, and two nights
+    days: int = 30  # four weeks, of which the first is looked back on by every train cutoff, and two nights
     first_day: date = date(2026, 1, 5)
 
     def __post_init__(self) -> None:

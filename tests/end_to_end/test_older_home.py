@@ -53,6 +53,7 @@ def test_its_release_is_read(older_home: Any) -> None:
     assert {name: older_home.do("fingerprint", name).strip() for name in EXPECTED["before"]} == EXPECTED["before"]
     [row] = older_home.ask("SELECT max(as_of) AS newest, count(*) AS n FROM profiles")
     assert (row["newest"], row["n"] > 0) == (EXPECTED["days"][-2], True)
+    assert older_home.ask("SELECT DISTINCT horizon_days FROM user_interests") == [{"horizon_days": 7}]
 
 
 def test_a_night_is_refused_in_one_clear_line_and_changes_nothing(older_home: Any) -> None:
