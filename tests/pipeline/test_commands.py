@@ -92,6 +92,10 @@ def test_the_environment_of_a_step_names_its_configuration(tmp_path: Path, monke
     assert environment["SPARK_CONF_DIR"] == environment["PYICEBERG_HOME"] == conf
     assert environment["PYSPARK_PYTHON"] == sys.executable
     assert (environment["THROUGHLINE_TRANSFORMER_SIZE"], environment["THROUGHLINE_TRAIN_RANKS"]) == ("laptop", "1")
-    (tmp_path / "settings.toml").write_text('transformer_size = "gpu"\ntrain_ranks = 8\n', encoding="utf-8")
+    assert environment["THROUGHLINE_HORIZON_DAYS"] == "7"
+    (tmp_path / "settings.toml").write_text(
+        'transformer_size = "gpu"\ntrain_ranks = 8\nhorizon_days = 1\n', encoding="utf-8"
+    )
     environment = step_environment(load_settings())
     assert (environment["THROUGHLINE_TRANSFORMER_SIZE"], environment["THROUGHLINE_TRAIN_RANKS"]) == ("gpu", "8")
+    assert environment["THROUGHLINE_HORIZON_DAYS"] == "1"
