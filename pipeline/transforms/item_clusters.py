@@ -21,6 +21,7 @@ PASSES = 30  # a small log has few occurrences per item; 10 passes found half as
 WINDOW = 10  # items before and after, so that both ends of a usual session are in one window
 MAX_SESSIONS = 200_000  # the newest; Word2Vec reads them in one thread, since only then are two runs equal
 MAX_TITLE_CHARACTERS = 40  # of a title in a tag
+FEWEST_SESSIONS = 2  # of an item, in a log that has few items of more
 LEAST_ITEMS = 4  # per cluster, on average; a small log gets fewer clusters than asked for
 
 
@@ -63,7 +64,8 @@ def item_clusters(
     sessions: DataFrame, items: DataFrame, before: DataFrame, through: date, count: int, least_sessions: int
 ) -> DataFrame:
     """Return one row per item of one source with at least `least_sessions` sessions: `item_id`, `tag`, `cluster`,
-    `similarity`, `session_count`. There are `count` clusters, or one for every four such items if that is fewer.
+    `similarity`, `session_count`. If these are too few for `count` clusters, items of fewer sessions belong to them,
+    down to two. There are `count` clusters, or one for every four such items if that is fewer.
 
     sessions: one row per session of the source; see `items_of_sessions`. items: one row per item; needs `item_id`,
     `title`. before: `item_id` and `tag` of the source's version before; clusters that persist keep their tags.
@@ -71,20 +73,37 @@ def item_clusters(
     Raises InputError if such items are too few for two clusters.
     """
     item_lists = items_of_sessions(sessions, through).localCheckpoint()
-    counts = session_counts(item_lists, least_sessions).localCheckpoint()
-    if (found := counts.count()) < 2 * LEAST_ITEMS:
+    all_counts = session_counts(item_lists, min(least_sessions, FEWEST_SESSIONS)).localCheckpoint()
+    by_count = {row.session_count: row["count"] for row in all_counts.groupBy("session_count").count().collect()}
+    least, found = enough_items(by_count, LEAST_ITEMS * count, least_sessions)
+    if found < 2 * LEAST_ITEMS:
         raise InputError(
-            f"{found} items occur in {least_sessions} or more sessions, with another item, known through {through}; "
-            f"two clusters need {2 * LEAST_ITEMS}: land more of the log, or lower clusters.least_sessions in the "
-            f"source's TOML"
+            f"{found} items occur in {least} or more sessions, with another item, known through {through}; two "
+            f"clusters need {2 * LEAST_ITEMS}: land more of the log"
         )
-    placed = clustered(item_vectors(item_lists, least_sessions), min(count, found // LEAST_ITEMS))
+    counts = all_counts.where(F.col("session_count") >= least)
+    placed = clustered(item_vectors(item_lists, least), min(count, found // LEAST_ITEMS))
     members = placed.join(counts, "item_id").localCheckpoint()
     tags = cluster_tags(typical_items(members, items), tags_before(members, before))
     named = members.sparkSession.createDataFrame(list(tags.items()), "cluster int, tag string")
     return members.join(F.broadcast(named), "cluster").select(
         "item_id", "tag", "cluster", "similarity", "session_count"
     )
+
+
+def enough_items(by_count: Mapping[int, int], wanted: int, least_sessions: int) -> tuple[int, int]:
+    """Return the number of sessions that an item needs, and how many items have as many.
+
+    It is `least_sessions`, or fewer, down to FEWEST_SESSIONS, if that gives less than the `wanted` items.
+
+    by_count: the number of items by their number of sessions.
+    """
+    least = least_sessions
+    while True:
+        found = sum(items for sessions, items in by_count.items() if sessions >= least)
+        if found >= wanted or least <= FEWEST_SESSIONS:
+            return least, found
+        least -= 1
 
 
 def items_of_sessions(sessions: DataFrame, through: date) -> DataFrame:

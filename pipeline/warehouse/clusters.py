@@ -79,12 +79,19 @@ def cluster_items(spark: SparkSession, sources: Mapping[str, Source], first: dat
         counted = spark.table(table("sessions")).where((F.col("source") == name) & F.col("is_counted"))
         by_day = {row.started_on: row["count"] for row in counted.groupBy("started_on").count().collect()}
         earlier = [day for day in versions(spark, name) if day <= last]
-        try:
-            for day in days_to_train(by_day, earlier[-1] if earlier else None, first, last):
-                train_version(spark, name, sources[name], day)
-        except InputError as error:
-            print(f"no clusters of {name} yet: {error}", flush=True)
+        due = days_to_train(by_day, earlier[-1] if earlier else None, first, last)
+        for day in due:
+            _train_if_enough(spark, name, sources[name], day)
+        if last not in due and not earlier and not versions(spark, name):
+            _train_if_enough(spark, name, sources[name], last)
         place_items(spark, name, sources[name], first, last)
+
+
+def _train_if_enough(spark: SparkSession, name: str, source: Source, through: date) -> None:
+    try:
+        train_version(spark, name, source, through)
+    except InputError as error:
+        print(f"no clusters of {name} as of {through}: {error}", flush=True)
 
 
 def train_version(spark: SparkSession, name: str, source: Source, through: date) -> None:

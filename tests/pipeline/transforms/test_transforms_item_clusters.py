@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from pipeline.errors import InputError
 from pipeline.sources.schema import ClusterRules, load_source, source_file
-from pipeline.transforms.item_clusters import item_clusters, items_of_sessions
+from pipeline.transforms.item_clusters import enough_items, item_clusters, items_of_sessions
 from pipeline.transforms.placed_items import placed_items
 from pipeline.warehouse.clusters import days_to_train, require_trainable
 
@@ -138,9 +138,18 @@ def test_a_small_log_gets_fewer_clusters_than_asked_for(sessions, no_titles, non
     assert len({row["cluster"] for row in made}) == GROUPS * ITEMS_PER_GROUP // 4
 
 
-def test_too_few_items_are_an_error_with_advice(sessions, no_titles, none_before) -> None:
-    with pytest.raises(InputError, match=r"0 items .* 900 or more sessions, .* need 8: .* or lower"):
-        item_clusters(sessions, no_titles, none_before, THROUGH, 50, 900)
+def test_too_few_items_are_an_error_with_advice(frame_of, no_titles, none_before) -> None:
+    few = frame_of([session(f"s{number}", ["a", "b"], at(1)) for number in range(3)], SESSION)
+    with pytest.raises(InputError, match=r"2 items occur in 2 or more sessions, .* need 8: land more"):
+        item_clusters(few, no_titles, none_before, date(2026, 2, 1), 50, 5)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "least", "expected"),
+    [(10, 5, (5, 10)), (20, 5, (4, 30)), (99, 5, (2, 80)), (99, 1, (1, 180)), (1, 9, (9, 1))],
+)
+def test_a_log_of_rare_items_lets_items_of_fewer_sessions_in(wanted, least, expected) -> None:
+    assert enough_items({1: 100, 2: 50, 4: 20, 5: 9, 9: 1}, wanted, least) == expected
 
 
 def placed(frame_of: Any, sessions: list[Row], known: list[Row], through: date) -> list[Row]:
