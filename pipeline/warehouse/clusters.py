@@ -82,7 +82,7 @@ def cluster_items(spark: SparkSession, sources: Mapping[str, Source], first: dat
         due = days_to_train(by_day, earlier[-1] if earlier else None, first, last)
         for day in due:
             _train_if_enough(spark, name, sources[name], day)
-        if last not in due and not earlier and not versions(spark, name):
+        if last not in due and all(day > last for day in versions(spark, name)):
             _train_if_enough(spark, name, sources[name], last)
         place_items(spark, name, sources[name], first, last)
 

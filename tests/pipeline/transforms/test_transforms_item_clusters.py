@@ -1,6 +1,7 @@
 """Clusters of items of a generated log with planted groups, when they are trained, and the place of new items."""
 
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.sources.schema import ClusterRules, load_source, source_file
 from pipeline.transforms.item_clusters import enough_items, item_clusters, items_of_sessions
 from pipeline.transforms.placed_items import placed_items
+from pipeline.warehouse import clusters
 from pipeline.warehouse.clusters import days_to_train, require_trainable
 
 GROUPS, ITEMS_PER_GROUP, SESSIONS = 4, 8, 240
@@ -228,6 +230,25 @@ def test_a_version_is_due_when_the_sessions_have_doubled(newest, first, last, da
 
     found = days_to_train(DAILY, day(newest) if newest else None, day(first), day(last))
     assert [one.day for one in found] == days
+
+
+@pytest.mark.parametrize(("fails_through", "tried"), [(5, [5, 10, 20]), (20, [5, 10, 20, 30]), (0, [5, 10, 20])])
+def test_a_day_with_too_few_items_stops_no_later_one(frame_of, monkeypatch, fails_through, tried) -> None:
+    days, made = list[int](), list[date]()
+
+    def train(spark: Any, name: str, source: Any, through: date) -> None:
+        days.append(through.day)
+        if through.day <= fails_through:
+            raise InputError("too few items")
+        made.append(through)
+
+    starts = [{"source": "shop", "is_counted": True, "started_on": str(day)} for day in DAILY for _ in range(100)]
+    sessions = frame_of(starts, "source STRING, is_counted BOOLEAN, started_on DATE")
+    monkeypatch.setattr(clusters, "versions", lambda spark, name: made)
+    monkeypatch.setattr(clusters, "train_version", train)
+    monkeypatch.setattr(clusters, "place_items", lambda *arguments: None)
+    clusters.cluster_items(SimpleNamespace(table=lambda name: sessions), asking(shop=4), min(DAILY), max(DAILY))
+    assert days == tried
 
 
 def test_a_stray_old_day_moves_no_training() -> None:
