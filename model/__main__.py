@@ -143,8 +143,7 @@ def train(
         from model.training.weekly import TrainingRequest, train_week
 
         names = tuple(challengers.split(","))
-        line = train_week(TrainingRequest(day, run_id, promote, names, size, horizon_days), home)
-        if line:
+        for line in train_week(TrainingRequest(day, run_id, promote, names, size, horizon_days), home):
             print(line)
 
 

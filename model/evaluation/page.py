@@ -1,5 +1,6 @@
 """The evaluation as one HTML page that needs no other file: tables, charts and a caption for each."""
 
+from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from model.evaluation.backtest import Evaluation
 from model.evaluation.charts import interval_panels, line_chart
 from model.evaluation.report import Configuration
-from model.evaluation.results import MAIN, WITH_INTERVALS, EvaluationResult
+from model.evaluation.results import MAIN, WITH_INTERVALS, EvaluationResult, Leaderboard
 from model.evaluation.tables import LABELS, interval, negated, parts, share, title
 
 TEMPLATE = "page.html.j2"
@@ -20,14 +21,6 @@ REPEAT, NEW = "repeat_recall_at_10", "new_recall_at_10"
 
 def render_page(evaluation: Evaluation, configuration: Configuration) -> str:
     """Return the page as HTML. It holds its styles and charts, has no script, and fetches nothing."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(share=share, interval=interval)
     best = evaluation.leaderboard.best
     context = {
         "evaluation": evaluation,
@@ -37,15 +30,28 @@ def render_page(evaluation: Evaluation, configuration: Configuration) -> str:
         "best": best,
         "main": MAIN,
         "tables": parts(evaluation),
-        "ranking": _ranking(evaluation),
-        "cohorts": _cohorts(evaluation),
+        "ranking": ranking(evaluation.leaderboard),
+        "cohorts": cohorts(evaluation.leaderboard),
         "repeat_and_new": _repeat_and_new(evaluation),
-        "calibration": _calibration(best),
+        "calibration": calibration(best),
         "learning": _learning(evaluation),
         "return_auc": sorted(evaluation.return_auc.items(), key=lambda one: (isnan(one[1]), -one[1])),
         **_leads(evaluation),
     }
-    return environment.get_template(TEMPLATE).render(context) + "\n"
+    return render(Path(__file__).with_name(TEMPLATE), context)
+
+
+def render(template: Path, context: Mapping[str, Any]) -> str:
+    """Return a template with its values, each escaped. It may import `parts.html.j2`."""
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(share=share, interval=interval)
+    return environment.get_template(template.name).render(context) + "\n"
 
 
 def _leads(evaluation: Evaluation) -> dict[str, Any]:
@@ -59,9 +65,9 @@ def _leads(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _ranking(evaluation: Evaluation) -> dict[str, Any]:
+def ranking(leaderboard: Leaderboard) -> dict[str, Any]:
     """Return the chart of intervals, and by metric how many models are significantly below the best."""
-    rows = evaluation.leaderboard.rows
+    rows = leaderboard.rows
     intervals = [
         {"model": row.result.name, "metric": LABELS[metric], "mean": one.mean, "low": one.low, "high": one.high}
         for row in rows
@@ -74,13 +80,13 @@ def _ranking(evaluation: Evaluation) -> dict[str, Any]:
     return {"chart": interval_panels(intervals), "behind": behind, "others": len(rows) - 1}
 
 
-def _cohorts(evaluation: Evaluation) -> dict[str, Any]:
+def cohorts(leaderboard: Leaderboard) -> dict[str, Any]:
     """Return the chart of nDCG@10 by cohort, and the cohorts in which the best model is best and worst."""
-    best = evaluation.leaderboard.best
+    best = leaderboard.best
     points = [
         {"name": row.result.name, "x": f"{cohort} ({users:,})", "y": value}
         for cohort, users in best.users_of.items()
-        for row in evaluation.leaderboard.rows[:MAX_LINES]
+        for row in leaderboard.rows[:MAX_LINES]
         if not isnan(value := row.result.cohort_figures[cohort][MAIN])
     ]
     value_of = {cohort: figures[MAIN] for cohort, figures in best.cohort_figures.items() if not isnan(figures[MAIN])}
@@ -101,9 +107,11 @@ def _repeat_and_new(evaluation: Evaluation) -> Markup:
     return interval_panels(found)
 
 
-def _calibration(best: EvaluationResult) -> dict[str, Any] | None:
+def calibration(best: EvaluationResult) -> dict[str, Any] | None:
     """Return the reliability chart and the calibration errors; None where the model has no probabilities."""
     stages = {"before calibration": best.before, "after calibration": best.after}
+    if best.before and not best.after:
+        stages = {"of the model itself": best.before}
     points = [
         {"name": name, "x": point.predicted, "y": point.observed}
         for name, probabilities in stages.items()

@@ -18,11 +18,12 @@ from model.data.history import HISTORY_COLUMNS
 from model.data.item_tags import read_item_tags
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
 from model.errors import UsageError
-from model.evaluation.results import MAIN
-from model.evaluation.tables import promotion_line, promotion_table
+from model.evaluation.tables import promotion_table
 from model.model_selection import load
 from model.registry import Registry, Training, Version, newest_promoted, unused_name
 from model.training.challengers import BoostingChallenger, Challenger, TransformerChallenger
+from model.training.findings import findings
+from model.training.page import render_page
 from model.training.promotion import Promotion, promote, published_figures, steps_of
 from model.transformer.config import SIZES
 from model.transformer.distributed import is_main_rank
@@ -76,11 +77,12 @@ class TrainingRequest:
             )
 
 
-def train_week(request: TrainingRequest, home: Path) -> str | None:
-    """Train and test challengers, save and maybe promote the winner; return the outcome of the leader in one line.
+def train_week(request: TrainingRequest, home: Path) -> list[str]:
+    """Train and test challengers, save and maybe promote the winner; return what was found, the winner first.
 
-    A run of the same id continues where an earlier one was killed, if the table has not changed. With several
-    distributed processes, the first alone prints and saves; the others return None.
+    All figures are on a page, `<home>/trainings/<run id>.html`. A run of the same id continues where an earlier one was
+    killed, if the table has not changed. With several distributed processes, the first alone prints and saves; the
+    others return nothing.
 
     Raises InputError if the log is too young or has too few events, or if the table is missing or of another version.
     """
@@ -113,7 +115,7 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
             lambda step: progress.update(task, advance=1, description=step),
         )
     if not is_main_rank():
-        return None
+        return []
     window = f"{days_in_words(cutoffs.horizon_days)} through {cutoffs.last}"
     title = f"as of {cutoffs.test}, tested on the {window}: {promotion.test_users:,} users"
     console.print(promotion_table(title, [(one.name, published_figures(one)) for one in promotion.results]))
@@ -123,10 +125,15 @@ def train_week(request: TrainingRequest, home: Path) -> str | None:
             f"test window",
             soft_wrap=True,
         )
-    clusters_through = item_tags.through(cutoffs.test)
-    line = _save(promotion, request, sequences, registry, time.monotonic() - started, clusters_through)
+    seconds = time.monotonic() - started
+    outcome = _save(promotion, request, sequences, registry, seconds, item_tags.through(cutoffs.test))
+    found = findings(promotion, outcome, seconds)
+    page = home / "trainings" / f"{request.run_id}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(render_page(promotion, found, request.run_id, {"sequences": sequences.snapshot_id}), "utf-8")
     workdir.clear()
-    return line
+    verdict, *others = found
+    return [verdict.answer, *[f"{one.question} {one.answer}" for one in others], f"all figures: {page}"]
 
 
 def sequences_of(through: date, horizon_days: int) -> SequencesSnapshot:
@@ -155,6 +162,7 @@ def _save(
     seconds: float,
     clusters_through: date | None,
 ) -> str:
+    """Record the training, and register the winner; return the outcome of the leader, such as `NAME promoted`."""
     snapshot_id = sequences.snapshot_id
     assert snapshot_id is not None, "a table without a snapshot has no days, which training_cutoffs refuses"
     leader, winner = promotion.leader, promotion.winner
@@ -176,13 +184,11 @@ def _save(
         clusters_through=clusters_through,
     )
     tracked_as = registry.record(training)
-    comparison = leader.comparison
-    figures = (comparison.challenger.figures[MAIN], comparison.best.figures[MAIN], comparison.best.name)
     if winner is None:
-        return promotion_line(f"{comparison.challenger.name} not promoted", *figures, comparison.difference)
+        return f"{leader.comparison.challenger.name} not promoted"
     saved = registry.register(winner.kind, training, tracked_as, winner.save, request.promotes)
     outcome = "promoted" if request.promotes else "won, not promoted as requested"
-    return promotion_line(f"{saved.name} {outcome}", *figures, comparison.difference)
+    return f"{saved.name} {outcome}"
 
 
 def _metrics(promotion: Promotion) -> dict[str, float]:

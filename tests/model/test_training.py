@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 import model.training.challengers as boosting
 from model.boosting.model import Forest, SavedForest
@@ -26,7 +27,9 @@ from model.evaluation.tables import promotion_line
 from model.interfaces import CurvePoint, ProgressCallback, SavedModel, TrainingData, no_callback
 from model.metrics import Difference
 from model.training.challengers import BoostingChallenger, TrainedForest
-from model.training.promotion import Promotion, compare, promote, steps_of
+from model.training.findings import findings
+from model.training.page import render_page
+from model.training.promotion import Comparison, Outcome, Promotion, compare, promote, steps_of
 
 SMALL = (BoostingSettings(learning_rate=0.1, leaves=7, least_weight_in_leaf=5.0, penalty=1.0, trees=40),)
 WEEK = timedelta(days=HORIZON_DAYS)
@@ -274,3 +277,46 @@ def test_a_log_of_few_users_is_refused(shop: Any) -> None:
     few = {day: history.of_users(np.arange(history.users) < 20) for day, history in histories_of(shop).items()}
     with pytest.raises(InputError, match=r"too little training data in the 7 days after .*: found \d+ users"):
         run(shop, few)
+
+
+def answers(promotion: Promotion) -> dict[str, str]:
+    return {one.question: one.answer for one in findings(promotion, "new promoted", 61.4)}
+
+
+def test_a_training_says_what_won_where_and_at_what_cost(won: Promotion) -> None:
+    said = answers(won)
+    assert said["Which model won?"].startswith("new promoted: nDCG@10 .")
+    assert said["On whom?"] == (
+        f"tested on {won.test_users:,} users who touched a tag in the 7 days through {won.cutoffs.last}; "
+        f"trained on 2 earlier windows"
+    )
+    leader = won.leader.comparison.challenger
+    assert leader.before is not None and f"{leader.before.ece:.3f}"[1:] in said["How well calibrated?"]
+    assert said["At what cost?"].startswith("the training took 61 s; scoring the test users ")
+    assert "10+ sessions" in said["Where?"] and " users)" in said["Where?"]
+    assert "21 days more give the training all its windows" in said["What would make it better?"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "advice"),
+    [
+        (Difference(0.01, -0.01, 0.03), "with about 4 times as many, such a lead would be no chance"),
+        (Difference(0.0001, -0.02, 0.02), "no number of users makes such a small lead certain"),
+        (Difference(-0.01, -0.02, 0.0), "counts-1 ranks at least as well"),
+    ],
+)
+def test_the_advice_follows_the_interval(won: Promotion, difference: Difference, advice: str) -> None:
+    one = won.leader
+    comparison = Comparison(one.comparison.challenger, one.comparison.opponents, one.comparison.best, difference)
+    lost = Promotion(won.cutoffs, (Outcome(one.kind, one.trained, comparison),), won.test_users)
+    assert advice in answers(lost)["What would make it better?"]
+
+
+def test_the_page_of_a_training_has_every_answer_and_every_model(won: Promotion) -> None:
+    found = findings(won, "<new> promoted", 61.4)
+    html = render_page(won, found, "training-1", {"sequences": 42})
+    assert "&lt;new&gt; promoted" in html and "<new>" not in html
+    assert all(escape(one.answer[1:]) in html for one in found[1:])
+    assert all(f"<td>{result.name}</td>" in html for result in won.results)
+    assert html.count("<svg") == 3 and "<script" not in html and "nan" not in html
+    assert "Run training-1; snapshots sequences 42" in html

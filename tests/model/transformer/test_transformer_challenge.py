@@ -255,7 +255,7 @@ def test_a_winner_is_promoted_and_scores_the_night(shop: Any, tmp_path: Path, mo
     assert list((tmp_path / "exchange").iterdir()) == []
     version = f"transformer-1.{shop.last_day:%Y%m%d}"
     assert trained.exit_code == 0, trained.output
-    assert trained.stdout.splitlines()[-1].startswith(f"{version} promoted: nDCG@10 ")
+    assert trained.stdout.splitlines()[0].startswith(f"{version} promoted: nDCG@10 ")
 
     range_of = ("--from", today, "--to", today, "--branch", "main", "--run-id", "night", "--model", "as-of")
     scored = run(tmp_path, "score", *range_of)

@@ -45,9 +45,10 @@ def trained(shop: Any, tmp_path: Path) -> Trained:
 def test_two_ranks_train_together_and_one_saves_the_model(trained: Trained, shop: Any, tmp_path: Path) -> None:
     result = trained(str(shop.last_day))
     assert result.returncode == 0, result.stderr
-    (line,) = result.stdout.splitlines()
+    line, *others = result.stdout.splitlines()
     assert re.fullmatch(r"transformer-1\.\d+ (not )?promoted: nDCG@10 .*", line)
     assert len(re.findall("counts-1", result.stderr)) == 1, "only one rank prints"
+    assert len(others) == 6 and (tmp_path / "trainings" / "t.html").is_file()
     client = Registry(tmp_path)._client()
     (experiment,) = [one for one in client.search_experiments() if one.name == "interest-training"]
     assert len(client.search_runs([experiment.experiment_id])) == 1

@@ -1,0 +1,95 @@
+"""What a training found, in six sentences: for the terminal and for its page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, isnan
+
+from model.data.cutoffs import MAX_TRAIN_CUTOFFS
+from model.data.days import days_in_words
+from model.evaluation.results import MAIN, EvaluationResult
+from model.evaluation.tables import promotion_line, share, signed
+from model.training.promotion import Promotion
+
+FEW_USERS = 30  # a cohort of fewer says nothing
+GOOD_CALIBRATION = 0.03
+MAX_TIMES = 20  # as many users more are out of reach
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A question that a reader has, and its answer."""
+
+    question: str
+    answer: str
+
+
+def findings(promotion: Promotion, outcome: str, seconds: float) -> list[Finding]:
+    """Return what won, on whom it was tested, where it leads, how far off its probabilities are, what it costs, and
+    what would make it better.
+
+    outcome: such as `boosting-1.20260201 promoted`. seconds: of the whole training.
+    """
+    comparison = promotion.leader.comparison
+    leader, best = comparison.challenger, comparison.best
+    cutoffs = promotion.cutoffs
+    figures = (leader.figures[MAIN], best.figures[MAIN], best.name)
+    windows = len(cutoffs.all) - 1
+    return [
+        Finding("Which model won?", promotion_line(outcome, *figures, comparison.difference)),
+        Finding(
+            "On whom?",
+            f"tested on {promotion.test_users:,} users who touched a tag in the {days_in_words(cutoffs.horizon_days)} "
+            f"through {cutoffs.last}; trained on {windows} earlier {'window' if windows == 1 else 'windows'}",
+        ),
+        Finding("Where?", _by_cohort(leader, best)),
+        Finding("How well calibrated?", _calibration(leader, best)),
+        Finding(
+            "At what cost?",
+            f"the training took {seconds:.0f} s; scoring the test users {leader.cost.scoring:.1f} s, with {best.name} "
+            f"{best.cost.scoring:.1f} s",
+        ),
+        Finding("What would make it better?", "; ".join(_advice(promotion)) or "nothing that this test shows"),
+    ]
+
+
+def _by_cohort(leader: EvaluationResult, best: EvaluationResult) -> str:
+    """Return where the leader is most and least ahead."""
+    leads = {
+        cohort: leader.cohort_figures[cohort][MAIN] - best.cohort_figures[cohort][MAIN]
+        for cohort, users in leader.users_of.items()
+        if users >= FEW_USERS
+    }
+    leads = {cohort: lead for cohort, lead in leads.items() if not isnan(lead)}
+    if not leads:
+        return f"no group of users by length of history has {FEW_USERS} users, too few to say"
+    most, least = max(leads, key=lambda one: leads[one]), min(leads, key=lambda one: leads[one])
+    told = [f"{signed(leads[cohort])} for “{cohort}” ({leader.users_of[cohort]:,} users)" for cohort in (most, least)]
+    if most == least:
+        return f"{told[0]}, the only large group by length of history"
+    return f"its lead is largest, {told[0]}, and smallest, {told[1]}"
+
+
+def _calibration(leader: EvaluationResult, best: EvaluationResult) -> str:
+    errors = [f"{share(one.before.ece)} with {one.name}" for one in (leader, best) if one.before]
+    return f"the ten highest probabilities of a user are off by {' on average, by '.join(errors)}"
+
+
+def _advice(promotion: Promotion) -> Iterator[str]:
+    """Yield what limits the model or the test."""
+    comparison, cutoffs = promotion.leader.comparison, promotion.cutoffs
+    difference = comparison.difference
+    if difference.low <= 0 < difference.mean:
+        half_width = (difference.high - difference.low) / 2
+        times = ceil((half_width / difference.mean) ** 2)
+        if times <= MAX_TIMES:
+            yield f"more users: with about {times} times as many, such a lead would be no chance"
+        else:
+            yield "another model: no number of users makes such a small lead certain"
+    elif difference.mean <= 0:
+        yield f"{comparison.best.name} ranks at least as well, so more history or richer events (types, tags, dwell)"
+    if len(cutoffs.train) < MAX_TRAIN_CUTOFFS:
+        missing = (MAX_TRAIN_CUTOFFS - len(cutoffs.train)) * cutoffs.horizon_days
+        yield f"a longer log: {days_in_words(missing)} more give the training all its windows"
+    before = comparison.challenger.before
+    if before and before.ece > GOOD_CALIBRATION:
+        yield f"more users to calibrate on: an error above {share(GOOD_CALIBRATION)} makes probabilities a mere ranking"
