@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import model.evaluation.command as order
 import pipeline.cli as terminal
 from model.__main__ import app
+from model.data.item_tags import NO_TAGS
 from model.transformer.fit import WEEKLY_TRANSFORMER
 from pipeline.runner.commands import evaluate_command
 from pipeline.settings import Settings
@@ -33,7 +34,9 @@ def test_the_option_adds_the_transformer(
         raise Stopped
 
     monkeypatch.setattr(order, "_sequences", lambda order: Sequences())
-    monkeypatch.setattr(order, "read_histories", lambda sequences, windows: {})
+    monkeypatch.setattr(order, "load_catalog", lambda name: None)
+    monkeypatch.setattr(order, "read_item_tags", lambda catalog, branch: NO_TAGS)
+    monkeypatch.setattr(order, "read_histories", lambda sequences, windows, item_tags: {})
     monkeypatch.setattr(order, "evaluate", evaluate)
     CliRunner(env={"THROUGHLINE_HOME": str(tmp_path)}).invoke(
         app, ["evaluate", "--as-of", "2026-03-24", "--run-id", "try-1", *more]
