@@ -33,13 +33,14 @@ def findings(promotion: Promotion, outcome: str, seconds: float) -> list[Finding
     leader, best = comparison.challenger, comparison.best
     cutoffs = promotion.cutoffs
     figures = (leader.figures[MAIN], best.figures[MAIN], best.name)
+    window = days_in_words(cutoffs.horizon_days).removeprefix("1 ")  # the day, the 7 days
     windows = len(cutoffs.all) - 1
     return [
         Finding("Which model won?", promotion_line(outcome, *figures, comparison.difference)),
         Finding(
             "On whom?",
-            f"tested on {promotion.test_users:,} users who touched a tag in the {days_in_words(cutoffs.horizon_days)} "
-            f"through {cutoffs.last}; trained on {windows} earlier {'window' if windows == 1 else 'windows'}",
+            f"tested on {promotion.test_users:,} users who touched a tag in the {window} through "
+            f"{cutoffs.last}; trained on {windows} earlier {'window' if windows == 1 else 'windows'}",
         ),
         Finding("Where?", _by_cohort(leader, best)),
         Finding("How well calibrated?", _calibration(leader, best)),

@@ -116,7 +116,7 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
         )
     if not is_main_rank():
         return []
-    window = f"{days_in_words(cutoffs.horizon_days)} through {cutoffs.last}"
+    window = f"{days_in_words(cutoffs.horizon_days).removeprefix('1 ')} through {cutoffs.last}"
     title = f"as of {cutoffs.test}, tested on the {window}: {promotion.test_users:,} users"
     console.print(promotion_table(title, [(one.name, published_figures(one)) for one in promotion.results]))
     for version in _leaking_versions(versions, cutoffs):
