@@ -21,16 +21,11 @@ NONE = "none"
 TRANSFORMER = "transformer-1"
 
 
-def select_scorer(
-    choice: str, days: Sequence[date], registry: Registry, horizon_days: int = HORIZON_DAYS
-) -> ScorerAsOf:
-    """Return a function from each of `days` to its scorer.
+VersionOfDay = Callable[[date], Version | None]  # None for the built-in counts-1
 
-    choice: `as-of`, `none` (the built-in counts-1), or the name of a version.
-    Raises InputError if there is no version of that name, if it was trained on days after one of `days`, or for another
-    horizon.
-    """
-    version_of_day = select_version(choice, days, registry, horizon_days)
+
+def scorer_of(version_of_day: VersionOfDay, registry: Registry, horizon_days: int) -> ScorerAsOf:
+    """Return a function from a day to its scorer. version_of_day: as `select_version` returns it."""
 
     @cache
     def saved(version: Version) -> SavedModel:
@@ -67,10 +62,12 @@ READ: Mapping[str, Callable[[Path], SavedModel]] = MappingProxyType(
 
 def select_version(
     choice: str, days: Sequence[date], registry: Registry, horizon_days: int = HORIZON_DAYS
-) -> Callable[[date], Version | None]:
-    """Return a function from each of `days` to the version that scores it, None for the built-in counts.
+) -> VersionOfDay:
+    """Return a function from each of `days` to the version that scores it.
 
-    Raises InputError as `select_scorer` does.
+    choice: `as-of`, `none` (the built-in counts-1), or the name of a version.
+    Raises InputError if there is no version of that name, if it was trained on days after one of `days`, or for another
+    horizon.
     """
     if choice == NONE:
         return lambda day: None

@@ -38,6 +38,11 @@ class Cutoffs:
         """Return the last day of the test window."""
         return self.end_of(self.test)
 
+    @property
+    def test_window(self) -> str:
+        """Return the test window in words, such as `the 7 days through 2026-02-01`."""
+        return f"the {days_in_words(self.horizon_days).removeprefix('1 ')} through {self.last}"
+
     def end_of(self, cutoff: date) -> date:
         """Return the last day of the window of `cutoff`."""
         return cutoff + timedelta(days=self.horizon_days)

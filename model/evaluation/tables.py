@@ -39,11 +39,8 @@ def rows(evaluation: Evaluation) -> list[list[str]]:
 
 def title(evaluation: Evaluation) -> str:
     split = evaluation.split
-    days = "day" if split.horizon_days == 1 else f"{split.horizon_days} days"
-    return (
-        f"as of {split.test}, tested on the {days} through {split.last}: {evaluation.test_users:,} users, "
-        f"{evaluation.tags:,} tags"
-    )
+    tested = f"as of {split.test}, tested on {split.test_window}"
+    return f"{tested}: {evaluation.test_users:,} users, {evaluation.tags:,} tags"
 
 
 def parts(evaluation: Evaluation) -> list[tuple[str, Sequence[str], list[list[str]]]]:

@@ -33,14 +33,13 @@ def findings(promotion: Promotion, outcome: str, seconds: float) -> list[Finding
     leader, best = comparison.challenger, comparison.best
     cutoffs = promotion.cutoffs
     figures = (leader.figures[MAIN], best.figures[MAIN], best.name)
-    window = days_in_words(cutoffs.horizon_days).removeprefix("1 ")  # the day, the 7 days
     windows = len(cutoffs.all) - 1
     return [
         Finding("Which model won?", promotion_line(outcome, *figures, comparison.difference)),
         Finding(
             "On whom?",
-            f"tested on {promotion.test_users:,} users who touched a tag in the {window} through "
-            f"{cutoffs.last}; trained on {windows} earlier {'window' if windows == 1 else 'windows'}",
+            f"tested on {promotion.test_users:,} users who touched a tag in {cutoffs.test_window}; "
+            f"trained on {windows} earlier {'window' if windows == 1 else 'windows'}",
         ),
         Finding("Where?", _by_cohort(leader, best)),
         Finding("How well calibrated?", _calibration(leader, best)),
@@ -64,15 +63,17 @@ def _by_cohort(leader: EvaluationResult, best: EvaluationResult) -> str:
     if not leads:
         return f"no group of users by length of history has {FEW_USERS} users, too few to say"
     most, least = max(leads, key=lambda one: leads[one]), min(leads, key=lambda one: leads[one])
-    told = [f"{signed(leads[cohort])} for “{cohort}” ({leader.users_of[cohort]:,} users)" for cohort in (most, least)]
+    described = [
+        f"{signed(leads[cohort])} for “{cohort}” ({leader.users_of[cohort]:,} users)" for cohort in (most, least)
+    ]
     if most == least:
-        return f"{told[0]}, the only large group by length of history"
-    return f"its lead is largest, {told[0]}, and smallest, {told[1]}"
+        return f"{described[0]}, the only large group by length of history"
+    return f"its lead is largest, {described[0]}, and smallest, {described[1]}"
 
 
 def _calibration(leader: EvaluationResult, best: EvaluationResult) -> str:
     errors = [f"{share(one.before.ece)} with {one.name}" for one in (leader, best) if one.before]
-    return f"the ten highest probabilities of a user are off by {' on average, by '.join(errors)}"
+    return f"the ten highest probabilities of a user are off by {' and '.join(errors)} on average"
 
 
 def _advice(promotion: Promotion) -> Iterator[str]:
@@ -81,11 +82,11 @@ def _advice(promotion: Promotion) -> Iterator[str]:
     difference = comparison.difference
     if difference.low <= 0 < difference.mean:
         half_width = (difference.high - difference.low) / 2
-        times = ceil((half_width / difference.mean) ** 2)
+        times = max(2, ceil((half_width / difference.mean) ** 2))
         if times <= MAX_TIMES:
-            yield f"more users: with about {times} times as many, such a lead would be no chance"
+            yield f"more users: with about {times} times as many, such a lead would be significant"
         else:
-            yield "another model: no number of users makes such a small lead certain"
+            yield f"another model: such a lead needs more than {MAX_TIMES} times as many users to be significant"
     elif difference.mean <= 0:
         yield f"{comparison.best.name} ranks at least as well, so more history or richer events (types, tags, dwell)"
     if len(cutoffs.train) < MAX_TRAIN_CUTOFFS:

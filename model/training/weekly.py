@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Cutoffs, training_cutoffs
-from model.data.days import HORIZON_DAYS, days_in_words
+from model.data.days import HORIZON_DAYS
 from model.data.folds import read_histories
 from model.data.history import HISTORY_COLUMNS
 from model.data.item_tags import read_item_tags
@@ -116,8 +116,7 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
         )
     if not is_main_rank():
         return []
-    window = f"{days_in_words(cutoffs.horizon_days).removeprefix('1 ')} through {cutoffs.last}"
-    title = f"as of {cutoffs.test}, tested on the {window}: {promotion.test_users:,} users"
+    title = f"as of {cutoffs.test}, tested on {cutoffs.test_window}: {promotion.test_users:,} users"
     console.print(promotion_table(title, [(one.name, published_figures(one)) for one in promotion.results]))
     for version in _leaking_versions(versions, cutoffs):
         console.print(

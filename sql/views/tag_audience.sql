@@ -1,5 +1,6 @@
 -- How large is the audience of each tag: how many users have it, and how many of them should show it within horizon_days?
--- One row per tag and horizon over the newest profiles; these have one horizon, unless the setting was changed lately. Affinities are calibrated probabilities, so their sum is the expected count.
+-- One row per tag and horizon over the newest profiles; these have one horizon, unless the setting was changed
+-- recently. Affinities are calibrated probabilities, so their sum is the expected count.
 SELECT
     tag,
     horizon_days,

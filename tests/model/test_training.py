@@ -300,8 +300,8 @@ def test_a_training_says_what_won_where_and_at_what_cost(won: Promotion) -> None
 @pytest.mark.parametrize(
     ("difference", "advice"),
     [
-        (Difference(0.01, -0.01, 0.03), "with about 4 times as many, such a lead would be no chance"),
-        (Difference(0.0001, -0.02, 0.02), "no number of users makes such a small lead certain"),
+        (Difference(0.01, -0.01, 0.03), "with about 4 times as many, such a lead would be significant"),
+        (Difference(0.0001, -0.02, 0.02), "such a lead needs more than 20 times as many users to be significant"),
         (Difference(-0.01, -0.02, 0.0), "counts-1 ranks at least as well"),
     ],
 )
