@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from model.baselines.next_tag import NextTagBySessions, NextTagByTransition
-from model.baselines.simple import LastSession, OwnCounts, RecentPopularity
+from model.baselines.simple import DecayedCounts, LastSession, OwnCounts, RecentPopularity
 from model.baselines.transition import Bag, TransitionSettings
 from model.baselines.vsknn import VsknnSettings
 from model.boosting.ranker import BoostedRanking, LambdaMart, PairMethod
@@ -18,6 +18,7 @@ PAIRINGS: tuple[tuple[PairMethod, int], ...] = (("mean", 4), ("topk", 10))  # of
 
 _POPULARITY = tuple(RecentPopularity(half_life_days=days) for days in (0.25, 0.5, 1.0, 2.0, 7.0, 28.0))
 _LAST_SESSION = tuple(LastSession(popularity_half_life_days=days) for days in (1.0, 7.0, 28.0))
+_DECAYED_COUNTS = tuple(DecayedCounts(half_life_days=days) for days in (0.25, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0))
 # Untuned first: the tuned one is chosen only if it is better on the validation window.
 _OWN_COUNTS = tuple(OwnCounts(is_tuned=is_tuned) for is_tuned in (False, True))
 _TRANSITION = tuple(
@@ -58,7 +59,18 @@ _BOOSTED_RANKING = tuple(
 )
 
 GRIDS: Mapping[str, Sequence[Model]] = MappingProxyType(
-    {grid[0].name: grid for grid in (_POPULARITY, _LAST_SESSION, _OWN_COUNTS, _TRANSITION, _VSKNN, _BOOSTED_RANKING)}
+    {
+        grid[0].name: grid
+        for grid in (
+            _POPULARITY,
+            _LAST_SESSION,
+            _DECAYED_COUNTS,
+            _OWN_COUNTS,
+            _TRANSITION,
+            _VSKNN,
+            _BOOSTED_RANKING,
+        )
+    }
 )
 
 RETURN_GRID = tuple(

@@ -1,4 +1,4 @@
-"""Baselines without training: recent popularity, the last session, and counts-1.
+"""Baselines without training: recent popularity, the last session, decayed counts, and counts-1.
 
 Shape letters: U users, T tags in a query, V tags in the vocabulary of the fit, P pairs of user and tag, M touches.
 """
@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from model.counts.candidates import candidates_of, scores_of_tags
-from model.counts.model import UNTUNED, VERSION, Counts1Parameters, fit_parameters
+from model.counts.features import count
+from model.counts.model import VERSION, Counts1Parameters, fit_parameters, untuned, untuned_for
 from model.data.arrays import Floats, Texts
+from model.data.days import HORIZON_DAYS
 from model.data.history import History
 from model.data.popularity import Popularity, fit_popularity, share_of_users_T
 from model.interfaces import Model, TrainingData
@@ -80,6 +82,36 @@ class LastSession(Model):
 
 
 @dataclass(frozen=True, eq=False)
+class DecayedCountsRanker:
+    """A FittedModel: the user's own tags by their decayed counts, then all others by popularity."""
+
+    half_life_days: float
+    popularity: Popularity
+    cutoff: int  # moment
+
+    def scores_UT(self, past: History) -> Floats:
+        """Return 1 plus the count of own tags, and a part of the share of users for all others, below 1."""
+        found = candidates_of(past, self.popularity)
+        counts = count(found.past, found.own, found.pairs, self.cutoff, self.half_life_days)
+        return found.filled_up_UT(np.where(counts.is_own_P, 1 + counts.count_P, found.share_T[found.pairs.tag_P] / 2))
+
+
+@dataclass(frozen=True)
+class DecayedCounts(Model):
+    """The method `decayed-counts`: twelve lines that a model must beat to be worth its cost."""
+
+    name: ClassVar[str] = "decayed-counts"
+    predicts_probabilities: ClassVar[bool] = False
+    half_life_days: float
+
+    def settings(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+    def fit(self, data: TrainingData) -> DecayedCountsRanker:
+        return DecayedCountsRanker(self.half_life_days, fit_popularity(data.past, data.cutoff), data.cutoff)
+
+
+@dataclass(frozen=True, eq=False)
 class CountsRanker:
     """A FittedModel: the formula of counts-1 as of a cutoff."""
 
@@ -112,5 +144,8 @@ class OwnCounts(Model):
 
     def fit(self, data: TrainingData) -> CountsRanker:
         """Return counts-1 as of the cutoff; untuned where there is no window."""
-        fitted = fit_parameters(data.windows[-1]) if self.is_tuned and data.windows else UNTUNED
+        if data.windows:
+            fitted = fit_parameters(data.windows[-1]) if self.is_tuned else untuned_for(data.windows[-1])
+        else:
+            fitted = untuned(HORIZON_DAYS)
         return CountsRanker(fitted, fit_popularity(data.past, data.cutoff), data.cutoff)

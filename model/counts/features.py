@@ -8,11 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.data.arrays import Bools, Floats, sum_by_group
-from model.data.days import DAYS_SEEN
-from model.data.history import History, decayed_weight_E
+from model.data.days import DAYS_SEEN, MICROS_PER_DAY
+from model.data.history import History, decayed_weight_E, fading_E
 from model.data.pairs import OwnTags, Pairs
 
-AFFINITY_FEATURES = ("log_own_count", "is_own", "log_popularity", "log_activity", "days_since_last_event")
+AFFINITY_FEATURES = (
+    "log_own_count",
+    "log_own_days",
+    "is_own",
+    "log_popularity_of_own",
+    "log_popularity_of_others",
+    "log_activity",
+    "days_since_last_event",
+)
+HALF_LIFE_OF_DAYS = 14.0  # habits last longer than what the counts show
 RETURN_FEATURES = ("log_activity", "days_since_last_event", "log_session_count", "log_event_count")
 
 
@@ -41,14 +50,34 @@ def count(history: History, own: OwnTags, pairs: Pairs, moment: int, half_life_d
     )
 
 
-def affinity_features_PF(counts: Counts, pairs: Pairs, share_T: Floats) -> Floats:
-    """Return one row per pair, columns as in AFFINITY_FEATURES. No share may be 0."""
+def count_days_P(history: History, own: OwnTags, pairs: Pairs, moment: int) -> Floats:
+    """Count the days on which the user touched the tag, each decayed by its newest touch. Arguments as for `count`.
+
+    A day is 24 hours, counted back from the moment. Many touches of one day show less of a habit than one on each day.
+    """
+    day_M = ((moment - 1 - history.at_E) // MICROS_PER_DAY)[history.event_M]
+    days = int(day_M.max(initial=0)) + 1
+    cell, cell_M = np.unique(own.pair_M * days + day_M, return_inverse=True)
+    newest = np.zeros(len(cell))
+    np.maximum.at(newest, cell_M, fading_E(history, moment, HALF_LIFE_OF_DAYS)[history.event_M])
+    own_days = sum_by_group(newest, cell // days, len(own.pairs))
+    at_P, is_own_P = own.pairs.find(pairs)
+    days_P = np.zeros(len(pairs))
+    days_P[is_own_P] = own_days[at_P[is_own_P]]
+    return days_P
+
+
+def affinity_features_PF(counts: Counts, days_P: Floats, pairs: Pairs, share_T: Floats) -> Floats:
+    """Return one row per pair, columns as in AFFINITY_FEATURES. days_P: of `count_days_P`. No share may be 0."""
     user_P = pairs.user_P
+    log_share_P = np.log(share_T)[pairs.tag_P]
     return np.column_stack(
         [
             np.log1p(counts.count_P),
+            np.log1p(days_P),
             counts.is_own_P.astype(np.float64),
-            np.log(share_T)[pairs.tag_P],
+            np.where(counts.is_own_P, log_share_P, 0.0),
+            np.where(counts.is_own_P, 0.0, log_share_P),
             np.log1p(counts.activity_U)[user_P],
             counts.days_since_last_event_U[user_P],
         ]

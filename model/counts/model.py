@@ -1,7 +1,9 @@
 """counts-1: affinities from decayed own counts and popularity, by a fitted formula.
 
 A fit picks the half-life that ranks best, fits a logistic formula for affinity and one for the return, and calibrates
-the affinity where that helps. `Counts1` is the model of one day: fitted parameters and the popularity of that day.
+the affinity where that helps. Where the formula ranks no better than decayed counts, or where too few users came back
+to know, own tags come first by their counts and popular tags fill up. `Counts1` is the model of one day: fitted
+parameters and the popularity of that day.
 
 Shape letters: U users, P pairs of user and tag, T tags, F features, N predictions.
 """
@@ -15,24 +17,38 @@ import numpy as np
 import pyarrow as pa
 
 from model.calibration import IDENTITY, Calibration, LogisticFormula, fit_calibration, fit_logistic
-from model.counts.features import AFFINITY_FEATURES, RETURN_FEATURES, affinity_features_PF, count, return_features_UF
+from model.counts.affinity import (
+    MIN_USERS,
+    OWN_FIRST,
+    answering_users,
+    best_fit,
+    held_out_errors,
+    is_one_class,
+    ndcg_of_pairs,
+    published_pairs,
+)
+from model.counts.features import (
+    RETURN_FEATURES,
+    affinity_features_PF,
+    count,
+    count_days_P,
+    return_features_UF,
+)
 from model.counts.publish import scores_by
-from model.data.arrays import Bools, Floats, Ints, top
+from model.data.arrays import Floats
 from model.data.days import HORIZON_DAYS, MICROS_PER_DAY, end_of_day
 from model.data.history import History, history_of
 from model.data.labels import LabeledWindow, label_window
 from model.data.pairs import OwnTags, Pairs
 from model.data.popularity import Popularity, fit_popularity
-from model.data.scores import INTERESTS_PER_USER, Scores
-from model.data.users import MAX_USERS, sample_users, stable_hash
-from model.metrics import expected_calibration_error, ndcg_at
+from model.data.scores import Scores
+from model.data.users import MAX_USERS, sample_users
 
 VERSION = "counts-1"
-UNTUNED_HALF_LIFE_DAYS = 2.0  # the best half-life of own counts on Taobao
+# The untuned half-life in horizons. Own counts rank best with 2 days for 1 on Taobao, and with 14 for 7 on the demo.
+UNTUNED_HORIZONS = 2.0
 HOUR = 1 / 24
 HALF_LIVES_DAYS = (1 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
-MIN_USERS = 50  # with a past; fewer users are too few to fit to
-ONE_HELD_OUT_OF = 5
 
 
 @dataclass(frozen=True)
@@ -41,7 +57,7 @@ class FitReport:
 
     users: int
     ndcg_at_10: float | None = None  # of the affinities, on the users of the training
-    untuned_ndcg_at_10: float | None = None  # of UNTUNED on the same users
+    untuned_ndcg_at_10: float | None = None  # of the untuned parameters on the same users
     held_out_ece: float | None = None  # of the formula, over the ten highest affinities of held-out users
     held_out_ece_calibrated: float | None = None  # of the same, after isotonic regression
 
@@ -59,65 +75,71 @@ class Counts1Parameters:
     def affinity_P(self, history: History, own: OwnTags, pairs: Pairs, share_T: Floats, moment: int) -> Floats:
         """Return a probability for each of `pairs`; `own` is that of `history`, all of it before `moment`."""
         counts = count(history, own, pairs, moment, self.half_life_days)
-        return self.calibration.apply(self.affinity.probability_N(affinity_features_PF(counts, pairs, share_T)))
+        days_P = count_days_P(history, own, pairs, moment)
+        return self.calibration.apply(self.affinity.probability_N(affinity_features_PF(counts, days_P, pairs, share_T)))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-# For a log that is too young to fit to.
-UNTUNED = Counts1Parameters(
-    half_life_days=UNTUNED_HALF_LIFE_DAYS,
-    affinity=LogisticFormula(
-        -1.5,
-        {
-            "log_own_count": 1.0,
-            "is_own": 1.0,
-            "log_popularity": 0.5,
-            "log_activity": 0.0,
-            "days_since_last_event": -0.05,
-        },
-    ),
-    calibration=IDENTITY,
-    returning=LogisticFormula(
-        0.0,
-        {"log_activity": 0.5, "days_since_last_event": -0.1, "log_session_count": 0.3, "log_event_count": 0.0},
-    ),
-    report=FitReport(users=0),
-)
+def untuned(horizon_days: float) -> Counts1Parameters:
+    """Return the parameters for a log that is too young to fit to."""
+    return Counts1Parameters(
+        half_life_days=UNTUNED_HORIZONS * horizon_days,
+        affinity=OWN_FIRST,
+        calibration=IDENTITY,
+        returning=LogisticFormula(
+            0.0,
+            {"log_activity": 0.5, "days_since_last_event": -0.1, "log_session_count": 0.3, "log_event_count": 0.0},
+        ),
+        report=FitReport(users=0),
+    )
+
+
+def untuned_for(window: LabeledWindow) -> Counts1Parameters:
+    """Return the untuned parameters for the horizon of a window."""
+    return untuned((window.end - window.cutoff) / MICROS_PER_DAY)
 
 
 def best_half_life(window: LabeledWindow) -> float:
     """Return the half-life whose own counts, filled up by popularity, have the highest nDCG@10.
 
-    The shortest of equals. UNTUNED_HALF_LIFE_DAYS where no user has both a past and a touched tag.
+    The shortest of equals. The untuned one where fewer than MIN_USERS users touched a tag.
     """
-    if not window.touched_tags_U.any():
-        return UNTUNED_HALF_LIFE_DAYS
+    if answering_users(window) < MIN_USERS:
+        return untuned_for(window).half_life_days
     return max(HALF_LIVES_DAYS, key=lambda half_life_days: _ndcg_of_half_life(window, half_life_days))
 
 
 def _ndcg_of_half_life(window: LabeledWindow, half_life_days: float) -> float:
     counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
     below_own = 2.0  # a share is about 1 at most, so every own tag ranks above every other one
-    score_P = np.where(counts.is_own_P, counts.count_P, window.share_T[window.pairs.tag_P] - below_own)
-    return ndcg_at(10, window.pairs.user_P, score_P, window.pairs.tag_P, window.is_touched_P, window.touched_tags_U)
+    return ndcg_of_pairs(
+        window, np.where(counts.is_own_P, counts.count_P, window.share_T[window.pairs.tag_P] - below_own)
+    )
 
 
 def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
-    """Return the parameters fitted to a window; UNTUNED where it has too few users or labels of one class only."""
-    if window.past.users < MIN_USERS or _is_one_class(window.is_touched_P):
-        return UNTUNED
+    """Return the parameters fitted to a window; untuned where it has too few users or labels of one class only.
+
+    The fitted formula may rank popular tags above own ones. It is used if it ranks held-out users at least as well as
+    OWN_FIRST does. Where fewer than MIN_USERS users touched a tag this cannot be known, and OWN_FIRST is used.
+    """
+    untuned = untuned_for(window)
+    if window.past.users < MIN_USERS or is_one_class(window.is_touched_P):
+        return untuned
     half_life_days = best_half_life(window)
     counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
-    features_PF = affinity_features_PF(counts, window.pairs, window.share_T)
-    formula = fit_logistic(AFFINITY_FEATURES, features_PF, window.is_touched_P)
+    days_P = count_days_P(window.past, window.own, window.pairs, window.cutoff)
+    features_PF = affinity_features_PF(counts, days_P, window.pairs, window.share_T)
+    fit = best_fit(window, features_PF)
+    formula = fit(window.pairs, features_PF, window.is_touched_P)
     probability_P = formula.probability_N(features_PF)
-    predicted_ece, calibrated_ece = _held_out_errors(window, features_PF)
+    predicted_ece, calibrated_ece = held_out_errors(window, features_PF, fit)
     is_isotonic = predicted_ece is not None and calibrated_ece is not None and calibrated_ece < predicted_ece
-    published = _published(window, probability_P)
-    returning = UNTUNED.returning
-    if not _is_one_class(window.has_returned_U):
+    published = published_pairs(window.pairs, probability_P)
+    returning = untuned.returning
+    if not is_one_class(window.has_returned_U):
         returning = fit_logistic(RETURN_FEATURES, return_features_UF(window.past, counts), window.has_returned_U)
     return Counts1Parameters(
         half_life_days=half_life_days,
@@ -128,8 +150,8 @@ def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
         returning=returning,
         report=FitReport(
             users=window.past.users,
-            ndcg_at_10=_ndcg(window, probability_P),
-            untuned_ndcg_at_10=_ndcg(window, affinities_at_cutoff(window, UNTUNED)),
+            ndcg_at_10=ndcg_of_pairs(window, probability_P),
+            untuned_ndcg_at_10=ndcg_of_pairs(window, affinities_at_cutoff(window, untuned)),
             held_out_ece=predicted_ece,
             held_out_ece_calibrated=calibrated_ece,
         ),
@@ -139,38 +161,6 @@ def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
 def affinities_at_cutoff(window: LabeledWindow, parameters: Counts1Parameters) -> Floats:
     """Return the affinity of every pair at the cutoff, by these parameters."""
     return parameters.affinity_P(window.past, window.own, window.pairs, window.share_T, window.cutoff)
-
-
-def _held_out_errors(window: LabeledWindow, features_PF: Floats) -> tuple[float | None, float | None]:
-    """Return the calibration error on a fifth of the users, fitted to the others: predicted, then calibrated."""
-    is_held_out_P = (stable_hash(window.past.user_id_U) % ONE_HELD_OUT_OF == 0)[window.pairs.user_P]
-    if _is_one_class(window.is_touched_P[~is_held_out_P]):
-        return None, None
-    formula = fit_logistic(AFFINITY_FEATURES, features_PF[~is_held_out_P], window.is_touched_P[~is_held_out_P])
-    probability_P = formula.probability_N(features_PF)
-    published = _published(window, probability_P)
-    training, held_out = published[~is_held_out_P[published]], published[is_held_out_P[published]]
-    if not len(training) or not len(held_out):
-        return None, None
-    calibration = fit_calibration(probability_P[training], window.is_touched_P[training])
-    predicted, is_touched = probability_P[held_out], window.is_touched_P[held_out]
-    return (
-        expected_calibration_error(predicted, is_touched),
-        expected_calibration_error(calibration.apply(predicted), is_touched),
-    )
-
-
-def _published(window: LabeledWindow, probability_P: Floats) -> Ints:
-    """Return the pairs that a profile would publish."""
-    return top(INTERESTS_PER_USER, window.pairs.user_P, probability_P, window.pairs.tag_P)
-
-
-def _ndcg(window: LabeledWindow, score_P: Floats) -> float:
-    return ndcg_at(10, window.pairs.user_P, score_P, window.pairs.tag_P, window.is_touched_P, window.touched_tags_U)
-
-
-def _is_one_class(is_true_N: Bools) -> bool:
-    return bool(is_true_N.all() or not is_true_N.any())
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from model.counts.model import MIN_USERS
+from model.counts.affinity import MIN_USERS
 from model.data.cutoffs import Cutoffs
 from model.data.days import days_in_words
 from model.data.folds import Histories, TrainingWindows

@@ -18,8 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.calibration import IDENTITY, Calibration, LogisticFormula
-from model.counts.model import UNTUNED, Counts1
+from model.counts.model import Counts1, untuned
 from model.data.arrays import Floats
+from model.data.days import HORIZON_DAYS
 from model.errors import InputError
 from model.interfaces import FittedModel
 from model.transformer.config import NetworkConfig
@@ -100,7 +101,7 @@ def read_model(folder: Path) -> InterestModel:
             f"the model in {folder} has format {found}, expected {FORMAT}: another version wrote it; {REMEDY}"
         )
     config, vocabulary = _config(saved["config"], folder), Vocabulary.from_json(saved["vocabulary"])
-    placeholder = Counts1(0, UNTUNED, no_users())
+    placeholder = Counts1(0, untuned(HORIZON_DAYS), no_users())
     stacked_models = tuple(
         read_stacked_model(one, folder, number, placeholder) for number, one in enumerate(saved["stacked_models"])
     )

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -7,10 +8,14 @@ import pyarrow as pa
 import pytest
 
 from model.calibration import IDENTITY, fit_calibration
-from model.counts.model import UNTUNED, affinities_at_cutoff, fit_counts, fit_counts_to_history
+from model.counts import affinity
+from model.counts.affinity import OWN_FIRST
+from model.counts.features import count_days_P
+from model.counts.model import affinities_at_cutoff, fit_counts, fit_counts_to_history, untuned
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
 from model.data.labels import label_window
+from model.data.pairs import candidates, own_tags
 from model.data.users import sample_users
 from model.metrics import expected_calibration_error, ndcg_at
 
@@ -80,7 +85,7 @@ def test_a_window_knows_nothing_of_its_label_week(world: Any) -> None:
     with_week = label_window(history_of(world.until(world.last_day)), cutoff, end)
     without = label_window(history_of(world.until(world.last_day - timedelta(days=7))), cutoff, end)
     assert np.array_equal(with_week.past.user_id_U, without.past.user_id_U)
-    assert np.array_equal(affinities_at_cutoff(with_week, UNTUNED), affinities_at_cutoff(without, UNTUNED))
+    assert np.array_equal(affinities_at_cutoff(with_week, untuned(7)), affinities_at_cutoff(without, untuned(7)))
     assert with_week.is_touched_P.any()
     assert not without.is_touched_P.any()
 
@@ -108,8 +113,85 @@ def test_a_log_too_small_or_of_one_class_leaves_the_defaults(
 ) -> None:
     known = sequences_of(touches)
     model = fit_counts(known, date(2026, 1, 31))
-    assert model.fitted == UNTUNED
+    assert model.fitted == untuned(7)
     assert len(model.score(history_of(known)).return_probability_U) == len(known)
+
+
+def few_come_back(users: int) -> list[tuple[Any, ...]]:
+    """Return 300 users with a tag of their own; `users` of them come back, and only to what is popular."""
+    first = [(f"u{user:03d}", "2026-01-10 12:00", f"own{user:03d} fad{user % 20:02d}") for user in range(300)]
+    return [*first, *((f"u{user:03d}", "2026-01-28 12:00", f"fad{(user + 1) % 20:02d}") for user in range(users))]
+
+
+def test_where_few_come_back_own_tags_rank_above_popular_ones(sequences_of: SequencesOf) -> None:
+    known = sequences_of(few_come_back(users=12))
+    model = fit_counts(known, date(2026, 1, 30))
+    coefficients = dict(model.fitted.affinity.coefficients)
+    assert coefficients == OWN_FIRST.coefficients
+    history = history_of(known)
+    scores = model.score(history)
+    is_own_R = scores.evidence_count_R > 0
+    assert np.bincount(scores.user_R[is_own_R]).tolist() == [3] * 12 + [2] * 288
+    for user in range(300):
+        of_user = np.flatnonzero(scores.user_R == user)
+        assert is_own_R[of_user].tolist() == sorted(is_own_R[of_user], reverse=True)
+        assert (np.diff(scores.affinity_R[of_user]) <= 0).all()
+    # 12 touches in the week among 300 x 10 tags that profiles published at its start.
+    assert scores.affinity_R.mean() < 0.02
+    # The return is fitted all the same: 12 of 300.
+    assert scores.return_probability_U.mean() < 0.2
+
+
+def test_where_many_come_back_to_popular_tags_only_these_rank_first(sequences_of: SequencesOf) -> None:
+    known = sequences_of(few_come_back(users=290))
+    model = fit_counts(known, date(2026, 1, 30))
+    assert model.fitted.affinity.coefficients != OWN_FIRST.coefficients
+    history = history_of(known)
+    scores = model.score(history)
+    assert not scores.tag_R[np.flatnonzero(scores.user_R == 295)[0]].startswith("own")
+
+
+def test_a_formula_that_ranks_held_out_users_worse_than_decayed_counts_is_not_used(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = world.until(world.last_day)
+    fit_logistic = affinity.fit_logistic
+
+    def popular_first(names: tuple[str, ...], *data: Any) -> Any:
+        formula = fit_logistic(names, *data)
+        if "is_own" not in names:
+            return formula
+        return replace(formula, coefficients={**formula.coefficients, "is_own": -20.0})
+
+    monkeypatch.setattr(affinity, "fit_logistic", popular_first)
+    fitted = fit_counts(known, world.last_day).fitted
+    of_user = {"log_activity", "days_since_last_event"}
+    ratios = [
+        fitted.affinity.coefficients[name] / coefficient
+        for name, coefficient in OWN_FIRST.coefficients.items()
+        if coefficient and name not in of_user
+    ]
+    assert ratios == pytest.approx([ratios[0]] * len(ratios)) and ratios[0] > 0  # ranked as OWN_FIRST ranks
+    assert fitted.report.ndcg_at_10 is not None and fitted.report.untuned_ndcg_at_10 is not None
+    assert fitted.report.ndcg_at_10 >= fitted.report.untuned_ndcg_at_10  # its half-life is the best one
+
+
+def test_days_with_a_touch_are_counted_once_each_and_fade(sequences_of: SequencesOf) -> None:
+    touches = [("u", f"2026-01-{day} {hour}:00", "tea") for day in ("16", "30") for hour in ("10", "11", "12")]
+    history = history_of(sequences_of([*touches, ("u", "2026-01-30 12:00", "jazz"), ("v", "2026-01-30 12:00", "golf")]))
+    moment = end_of_day(date(2026, 1, 30))
+    own = own_tags(history)
+    pairs = candidates(own, 2, np.arange(3))  # golf, jazz, tea
+    half_day = 0.5 ** (0.5 / 14)
+    assert count_days_P(history, own, pairs, moment) == pytest.approx(
+        [0, half_day, half_day + 0.5 * half_day, half_day, 0, 0]
+    )
+
+
+def test_the_untuned_half_life_is_two_horizons(sequences_of: SequencesOf) -> None:
+    known = sequences_of([("u", "2026-01-31", "a")])
+    assert fit_counts(known, date(2026, 1, 31), horizon_days=1).fitted.half_life_days == 2.0
+    assert fit_counts(known, date(2026, 1, 31), horizon_days=7).fitted.half_life_days == 14.0
 
 
 def test_the_parameters_are_plain_json(world: Any) -> None:

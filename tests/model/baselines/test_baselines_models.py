@@ -10,11 +10,11 @@ import pytest
 
 from model.baselines.grids import GRIDS
 from model.baselines.next_tag import NextTagBySessions, NextTagByTransition
-from model.baselines.simple import LastSession, OwnCounts, RecentPopularity
+from model.baselines.simple import DecayedCounts, LastSession, OwnCounts, RecentPopularity
 from model.baselines.transition import TransitionSettings
 from model.baselines.vsknn import VsknnSettings
 from model.boosting.ranker import LambdaMart
-from model.counts.model import UNTUNED, Counts1, affinities_at_cutoff, fit_parameters
+from model.counts.model import Counts1, affinities_at_cutoff, fit_parameters, untuned, untuned_for
 from model.data.arrays import Floats, top
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import History, history_of
@@ -61,7 +61,15 @@ def scores_UT(model: Model, history: History, cutoff: int) -> tuple[Floats, Hist
 
 
 def test_a_family_is_found_by_its_name_and_no_setting_is_tried_twice() -> None:
-    assert list(GRIDS) == ["popularity", "last-session", "counts-1", "transition", "vsknn", "boosted-ranking"]
+    assert list(GRIDS) == [
+        "popularity",
+        "last-session",
+        "decayed-counts",
+        "counts-1",
+        "transition",
+        "vsknn",
+        "boosted-ranking",
+    ]
     for name, grid in GRIDS.items():
         assert {model.name for model in grid} == {name}
         assert len({str(model.settings()) for model in grid}) == len(grid)
@@ -189,9 +197,23 @@ def test_the_last_session_ranks_before_popularity_and_nothing_older_counts(small
     assert by_tag(ranker, small, "cid")["jazz"] > 1 > by_tag(ranker, small, "cid")["golf"]
 
 
+def test_decayed_counts_rank_own_tags_by_their_counts_and_then_popular_ones(small: History) -> None:
+    ranker = DecayedCounts(half_life_days=1.0).fit(TrainingData([], small, SMALL_CUT))
+    scores = by_tag(ranker, small, "ann")
+    counts = {"jazz": 0.0, "news": 0.0, "tea": 0.0}
+    ann = list(small.user_id_U).index("ann")
+    for event, tag in zip(small.event_M, small.tag_M, strict=True):
+        if small.user_E[event] == ann:
+            age_days = (SMALL_CUT - small.at_E[event]) / MICROS_PER_DAY
+            counts[small.tag_T[tag]] += small.weight_E[event] * 2**-age_days
+    own = {tag: counted for tag, counted in counts.items() if counted}
+    assert {tag: scores[tag] for tag in own} == pytest.approx({tag: 1 + counted for tag, counted in own.items()})
+    assert max(score for tag, score in scores.items() if tag not in own) < 1
+
+
 def test_untuned_counts_are_the_affinities_of_counts_1(history: History, cutoff: int) -> None:
     scores_UT_all, past = scores_UT(OwnCounts(is_tuned=False), history, cutoff)
-    scores = Counts1(cutoff, UNTUNED, fit_popularity(past, cutoff)).score(past)
+    scores = Counts1(cutoff, untuned(7), fit_popularity(past, cutoff)).score(past)
     place_R = np.searchsorted(past.tag_T, scores.tag_R)
     np.testing.assert_array_equal(scores_UT_all[scores.user_R, place_R], scores.affinity_R)
     user_P = np.repeat(np.arange(past.users), len(past.tag_T))
@@ -207,8 +229,8 @@ def test_tuned_counts_are_fitted_to_the_newest_window(history: History, cutoff: 
     predicted_UT = ranker.scores_UT(newest.past)
     expected_P = affinities_at_cutoff(newest, fit_parameters(newest))
     np.testing.assert_array_equal(predicted_UT[newest.pairs.user_P, newest.pairs.tag_P], expected_P)
-    assert not np.array_equal(expected_P, affinities_at_cutoff(newest, UNTUNED))
-    assert OwnCounts(is_tuned=True).fit(TrainingData([], newest.past, newest.cutoff)).fitted == UNTUNED
+    assert not np.array_equal(expected_P, affinities_at_cutoff(newest, untuned_for(newest)))
+    assert OwnCounts(is_tuned=True).fit(TrainingData([], newest.past, newest.cutoff)).fitted == untuned(7)
 
 
 def test_all_but_own_and_popular_tags_stand_below_them_by_popularity(sequences_of: SequencesOf) -> None:
