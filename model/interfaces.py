@@ -115,10 +115,14 @@ class SavedModel(Protocol):
     def kind(self) -> str:
         """Name of the model family, such as boosting-1."""
 
-    def scorer(self, version: str, counts: Counts1) -> Scorer:
-        """Return the scorer of the day of `counts`."""
+    def scorer(self, version: str, counts: Counts1, known: History) -> Scorer:
+        """Return the scorer of the day of `counts`.
 
-    def fitted_as_of(self, counts: Counts1) -> FittedModel:
+        known: the users to whom `counts` was fitted. A model may read their events up to that day, such as sessions
+        like that of a user; it ignores later ones.
+        """
+
+    def fitted_as_of(self, counts: Counts1, known: History) -> FittedModel:
         """Return the affinities of the scorer of that day, for all tags instead of the published ones."""
 
     def save(self, folder: Path) -> None:

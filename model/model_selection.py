@@ -12,6 +12,8 @@ from model.boosting.model import KIND as BOOSTING
 from model.boosting.model import SavedForest
 from model.counts.model import fit_counts
 from model.data.days import HORIZON_DAYS, days_in_words
+from model.data.history import history_of
+from model.data.users import MAX_USERS, sample_users
 from model.errors import InputError
 from model.interfaces import SavedModel, Scorer, ScorerAsOf
 from model.registry import Registry, Version, newest_promoted
@@ -34,7 +36,9 @@ def scorer_of(version_of_day: VersionOfDay, registry: Registry, horizon_days: in
     def scorer(known: pa.Table, day: date) -> Scorer:
         counts = fit_counts(known, day, horizon_days)
         version = version_of_day(day)
-        return saved(version).scorer(version.name, counts) if version else counts
+        if not version:
+            return counts
+        return saved(version).scorer(version.name, counts, history_of(sample_users(known, MAX_USERS)))
 
     return scorer
 

@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from model.data.arrays import Bools, Floats
 
-MAX_TREES = 300
+MAX_TREES = 600
 PATIENCE = 20  # trees without a lower validation loss before growing stops
 SEED = 1
 THREADS = 2  # fixed, so that sums are added up in one order
@@ -31,11 +31,13 @@ class BoostingSettings:
     least_weight_in_leaf: float  # sum of p (1 - p) over the rows of the leaf
     penalty: float  # of the squares of leaf values
     trees: int = MAX_TREES
+    share_of_rows: float = 1.0  # drawn for each tree
+    share_of_features: float = 1.0  # drawn for each split
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def xgboost_parameters(self) -> dict[str, Any]:
+    def xgboost_parameters(self, seed: int) -> dict[str, Any]:
         return {
             "objective": "binary:logistic",
             "eval_metric": "logloss",
@@ -47,7 +49,9 @@ class BoostingSettings:
             "learning_rate": self.learning_rate,
             "min_child_weight": self.least_weight_in_leaf,
             "lambda": self.penalty,
-            "seed": SEED,
+            "subsample": self.share_of_rows,
+            "colsample_bynode": self.share_of_features,
+            "seed": seed,
             "nthread": THREADS,
         }
 
@@ -61,15 +65,18 @@ def training_rows(
 
 def grow_trees(settings: BoostingSettings, rows: xgboost.QuantileDMatrix) -> xgboost.Booster:
     """Return the model of exactly `settings.trees` trees. The same rows give the same trees."""
-    return xgboost.train(settings.xgboost_parameters(), rows, num_boost_round=settings.trees)
+    return xgboost.train(settings.xgboost_parameters(SEED), rows, num_boost_round=settings.trees)
 
 
 def grow_until_best(
-    settings: BoostingSettings, rows: xgboost.QuantileDMatrix, validation: xgboost.QuantileDMatrix
+    settings: BoostingSettings, rows: xgboost.QuantileDMatrix, validation: xgboost.QuantileDMatrix, seed: int
 ) -> xgboost.Booster:
-    """Return the model of as many trees, up to `settings.trees`, as have the lowest log loss on `validation`."""
+    """Return the model of as many trees, up to `settings.trees`, as have the lowest log loss on `validation`.
+
+    The same rows and seed give the same trees.
+    """
     grown = xgboost.train(
-        settings.xgboost_parameters(),
+        settings.xgboost_parameters(seed),
         rows,
         num_boost_round=settings.trees,
         evals=[(validation, "validation")],

@@ -57,7 +57,7 @@ class PretrainedVersions:
         if cutoff not in self.saved_of_cutoff:
             return None
         counts = fit_counts_to_history(histories[cutoff], cutoff, self.horizon_days)
-        return self.saved_of_cutoff[cutoff].fitted_as_of(counts)
+        return self.saved_of_cutoff[cutoff].fitted_as_of(counts, histories[cutoff])
 
 
 def champion(registry: Registry, cutoffs: Sequence[date], horizon_days: int) -> PretrainedVersions | None:

@@ -8,16 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from model.boosting.features import usual_actions
+from model.boosting.model import FORESTS, SETTINGS, Examples, SavedForest, examples, grow
 from model.boosting.model import KIND as BOOSTING
-from model.boosting.model import (
-    SETTINGS_GRID,
-    Examples,
-    SavedForest,
-    TriedSettings,
-    examples,
-    grow,
-    try_settings,
-)
 from model.boosting.trees import BoostingSettings
 from model.data.arrays import Bools
 from model.data.history import History
@@ -78,55 +70,45 @@ class TrainedForest:
     """A TrainedChallenger of boosted trees."""
 
     saved: SavedForest
-    actions: tuple[str, ...]
-    tried: tuple[TriedSettings, ...]  # with the nDCG@10 of each on the newest window
-    chosen: TriedSettings
+    settings: BoostingSettings
     rows: Sequence[Examples]
     curves: Sequence[CurvePoint] = ()
 
     def parameters(self) -> Mapping[str, Any]:
-        return self.chosen.recipe.as_json()
+        return self.settings.as_json()
 
     def as_json(self) -> Mapping[str, Any]:
+        forest = self.saved.forest
         return {
-            "actions": list(self.actions),
-            "recipes": [{**one.recipe.as_json(), "validation_ndcg_at_10": one.ndcg_at_10} for one in self.tried],
-            "chosen": self.chosen.recipe.as_json(),
-            "examples": sum(len(one.is_touched_P) for one in self.rows),  # pairs of user and tag
+            "actions": list(forest.actions),
+            "settings": self.settings.as_json(),
+            "trees": [one.num_boosted_rounds() for one in forest.forests],
+            "examples": sum(len(one.rows_PF) for one in self.rows),  # pairs of user and tag
         }
 
     def refit(self, data: TrainingData, refitted: SavedModel | None) -> SavedForest:
-        """Grow trees of the chosen settings on the windows of `data`."""
-        rows = [*self.rows, examples(data.windows[-1], self.actions)][-len(data.windows) :]
-        return SavedForest(grow(self.chosen.recipe, rows, self.actions))
+        """Grow trees of the same settings on the windows of `data`."""
+        actions = self.saved.forest.actions
+        rows = [*self.rows, examples(data.windows[-1], data.past, actions)][-len(data.windows) :]
+        return SavedForest(grow(self.settings, rows, actions))
 
 
 @dataclass(frozen=True)
 class BoostingChallenger:
-    """Boosted trees: tries some settings and takes the best on the newest window."""
+    """Boosted trees of fixed settings; users held out from each forest decide how many trees it has."""
 
-    recipes: tuple[BoostingSettings, ...] = SETTINGS_GRID
+    settings: BoostingSettings = SETTINGS
     kind: str = BOOSTING
-
-    @property
-    def steps(self) -> int:
-        return len(self.recipes) + 1
+    steps: int = FORESTS + 1
 
     def background_refit(self, data: TrainingData) -> None:
-        """A refit waits for the chosen settings."""
+        """A refit takes seconds."""
 
     def train(self, data: TrainingData, progress: ProgressCallback) -> TrainedForest:
+        progress("counting the features of boosted trees")
         actions = usual_actions(data.windows)
-        rows = [examples(window, actions) for window in data.windows]
-        tried: list[TriedSettings] = []
-        progress("trying settings of boosted trees")
-        for one in try_settings(self.recipes, rows[:-1], rows[-1]):
-            tried.append(one)
-            reached = f"nDCG@10 {one.ndcg_at_10:.3f} on the validation window"
-            progress(f"tried {len(tried)} of {len(self.recipes)} settings: {reached}")
-        chosen = max(tried, key=lambda one: one.ndcg_at_10)
-        saved = SavedForest(grow(chosen.recipe, rows, actions))
-        return TrainedForest(saved, actions, tuple(tried), chosen, rows)
+        rows = [examples(window, data.past, actions) for window in data.windows]
+        return TrainedForest(SavedForest(grow(self.settings, rows, actions, progress)), self.settings, rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -228,10 +228,10 @@ class SavedTransformer:
         """Raises InputError as `read_model` does."""
         return cls(read_model(folder))
 
-    def scorer(self, version: str, counts: Counts1) -> Transformer1:
+    def scorer(self, version: str, counts: Counts1, known: History) -> Transformer1:
         return Transformer1(version, self.model, counts)
 
-    def fitted_as_of(self, counts: Counts1) -> AsOfRanker:
+    def fitted_as_of(self, counts: Counts1, known: History) -> AsOfRanker:
         return AsOfRanker(AsOfPredictor.at(self.model, counts, counts.end))
 
     def save(self, folder: Path) -> None:

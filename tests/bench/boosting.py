@@ -57,8 +57,9 @@ def values_of(histories: Histories, cutoffs: Cutoffs) -> tuple[Values, Values, M
     data = training_data(TrainingWindows(histories, cutoffs), histories, cutoffs.test)
     trained = BoostingChallenger().train(data, no_callback)
     test = build_test_set(histories, cutoffs, cutoffs.test)
-    boosting = trained.saved.fitted_as_of(fit_counts_to_history(histories[cutoffs.test], cutoffs.test))
-    counts = PretrainedCounts().as_of(histories, cutoffs.test)
+    then, horizon_days = histories[cutoffs.test], cutoffs.horizon_days
+    boosting = trained.saved.fitted_as_of(fit_counts_to_history(then, cutoffs.test, horizon_days), then)
+    counts = PretrainedCounts(horizon_days).as_of(histories, cutoffs.test)
     return _metrics(boosting, test), _metrics(counts, test), trained.parameters()
 
 

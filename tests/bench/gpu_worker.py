@@ -109,7 +109,7 @@ def scoring(saved: SavedTransformer, histories: Histories, day: date) -> Mapping
     found: dict[str, Any] = {"users": history.users}
     affinities, profiles = {}, {}
     for device in devices:
-        scorer = with_networks_on(saved, device).scorer("bench", counts)
+        scorer = with_networks_on(saved, device).scorer("bench", counts, history)
         took = []
         for _ in range(ROUNDS):
             started = time.monotonic()
@@ -117,7 +117,7 @@ def scoring(saved: SavedTransformer, histories: Histories, day: date) -> Mapping
             took.append(round(time.monotonic() - started, 2))
         found[f"{device}_seconds"] = took
         known = history.before(end_of_day(day))
-        affinities[device] = with_networks_on(saved, device).fitted_as_of(counts).scores_UT(known)
+        affinities[device] = with_networks_on(saved, device).fitted_as_of(counts, history).scores_UT(known)
     if len(devices) > 1:
         difference_UT = np.abs(affinities["cpu"] - affinities["cuda"])
         order_UT = [np.argsort(-affinities[device], axis=1, kind="stable")[:, :10] for device in devices]
@@ -155,7 +155,8 @@ def main() -> None:
     if trained:
         result["calibration"] = trained.saved.model.facts["calibration"]
         test = build_test_set(histories, cutoffs, cutoffs.test)
-        fitted = trained.saved.fitted_as_of(fit_counts_to_history(histories[cutoffs.test], cutoffs.test))
+        then = histories[cutoffs.test]
+        fitted = trained.saved.fitted_as_of(fit_counts_to_history(then, cutoffs.test), then)
         top_k = predict_top_k(fitted, test)
         np.save(arguments.out / NDCG_FILE, top_k.ndcg_U())
         result["test"] = {

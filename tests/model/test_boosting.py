@@ -1,4 +1,6 @@
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,18 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from model.boosting import votes as votes_module
 from model.boosting.features import feature_names, features_PF, usual_actions
-from model.boosting.model import (
-    SETTINGS_GRID,
-    Boosting1,
-    Forest,
-    examples,
-    grow,
-    read_forest,
-    try_settings,
-    write_forest,
-)
+from model.boosting.model import FORESTS, Boosting1, Examples, Forest, examples, grow, read_forest, write_forest
 from model.boosting.trees import BoostingSettings
+from model.boosting.votes import SessionVotes
 from model.counts.model import fit_counts_to_history
 from model.data.days import HORIZON_DAYS, end_of_day
 from model.data.history import history_of
@@ -39,15 +34,27 @@ def window_at(world: Any, cutoff: date) -> Any:
     return label_window_between(then, later, end_of_day(cutoff), end_of_day(cutoff + WEEK))
 
 
-@pytest.fixture(scope="module")
-def forest(world: Any) -> Forest:
-    windows = [window_at(world, world.last_day - number * WEEK) for number in (3, 2)]
+def training(world: Any) -> list[Examples]:
+    """Return the examples of two weeks, the newest of which ends a week before the last day."""
+    days = [world.last_day - number * WEEK for number in (3, 2)]
+    windows = [window_at(world, day) for day in days]
     actions = usual_actions(windows)
-    return grow(SMALL, [examples(window, actions) for window in windows], actions)
+    return [examples(window, history_of(world.until(day)), actions) for window, day in zip(windows, days, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def rows(world: Any) -> list[Examples]:
+    return training(world)
+
+
+@pytest.fixture(scope="module")
+def forest(rows: list[Examples]) -> Forest:
+    return grow(SMALL, rows, usual_actions([one.window for one in rows]))
 
 
 def scores(forest: Forest, known: pa.Table, counts_from: pa.Table, day: date) -> Scores:
-    return Boosting1("b", forest, fit_counts_to_history(history_of(counts_from), day)).score(history_of(known))
+    all_users = history_of(counts_from)
+    return Boosting1.of_day("b", forest, fit_counts_to_history(all_users, day), all_users).score(history_of(known))
 
 
 def by_user_and_tag(known: pa.Table, scores: Scores) -> dict[tuple[str, str], tuple[float, float]]:
@@ -90,7 +97,7 @@ def test_a_user_scored_alone_gets_the_scores_of_the_batch(forest: Forest, world:
 def test_all_but_the_affinities_is_of_counts_1(forest: Forest, world: Any) -> None:
     history = history_of(world.until(world.last_day))
     counts = fit_counts_to_history(history, world.last_day)
-    ours, theirs = Boosting1("b", forest, counts).score(history), counts.score(history)
+    ours, theirs = Boosting1.of_day("b", forest, counts, history).score(history), counts.score(history)
     assert np.array_equal(ours.return_probability_U, theirs.return_probability_U)
     assert not np.array_equal(ours.affinity_R, theirs.affinity_R)
     assert ((ours.affinity_R >= 0) & (ours.affinity_R <= 1)).all()
@@ -121,11 +128,80 @@ def test_a_feature_counts_what_its_name_says(sequences_of: SequencesOf) -> None:
     assert jazz["log_session_count"] == tea["log_session_count"] == pytest.approx(np.log1p(2))
 
 
-def test_a_recipe_stops_growing_where_the_validation_week_says(world: Any) -> None:
-    rows = [examples(window_at(world, world.last_day - number * WEEK), ("view",)) for number in (3, 2)]
-    (choice,) = try_settings(SETTINGS_GRID[:1], rows[:1], rows[1])
-    assert 1 <= choice.recipe.trees < SETTINGS_GRID[0].trees
-    assert 0 < choice.ndcg_at_10 < 1
+def test_each_forest_stops_growing_where_the_users_held_out_from_it_say(rows: list[Examples], forest: Forest) -> None:
+    assert len(forest.forests) == FORESTS
+    patient = grow(replace(SMALL, trees=600), rows, forest.actions)
+    assert all(1 <= trees.num_boosted_rounds() < 600 for trees in patient.forests)
+    assert len({bytes(trees.save_raw("json")) for trees in patient.forests}) == FORESTS
+
+
+def test_labels_of_a_held_out_user_reach_no_tree_that_predicts_it(rows: list[Examples], forest: Forest) -> None:
+    """Other labels of the users of one fold change every forest but theirs."""
+    flipped = [
+        replace(one, window=replace(one.window, is_touched_P=one.window.is_touched_P ^ (one.fold_P == 0)))
+        for one in rows
+    ]
+    before, after = (grow(SMALL, some, forest.actions).forests for some in (rows, flipped))
+    # Their labels decide how many trees their forest has, not what the first one is like.
+    is_equal = [
+        one[:1].save_raw("json") == other[:1].save_raw("json") for one, other in zip(before, after, strict=True)
+    ]
+    assert is_equal == [True, False, False, False, False]
+
+
+def test_sessions_of_others_vote_for_a_tag(sequences_of: SequencesOf) -> None:
+    """Who drinks tea eats cake in the same session; the popular news is in sessions of others."""
+    together = [(f"u{user}", "2026-01-29 12:00", "tea cake") for user in range(40)]
+    popular = [(f"c{user}", "2026-01-29 12:00", "news") for user in range(60)]
+    history = history_of(sequences_of([*together, *popular, ("me", "2026-01-30 12:00", "tea")]))
+    moment = end_of_day(date(2026, 1, 30))
+    pairs = candidates(own_tags(history), history.users, np.arange(3))  # cake, news, tea
+    votes = SessionVotes.before(history, moment)
+    me = list(history.user_id_U).index("me")
+    vote_3, place_3 = votes.columns_P2(history, pairs)[pairs.user_P == me].T
+    assert vote_3[0] > vote_3[1]
+    assert place_3.tolist() == np.log1p([1, 2, 0]).tolist()
+    alone = history.of_users(np.arange(history.users) == me)
+    of_me = candidates(own_tags(alone), 1, np.arange(3))
+    assert votes.columns_P2(alone, of_me) == pytest.approx(np.column_stack([vote_3, place_3]))
+    with_later = history_of(
+        sequences_of([*together, *popular, ("me", "2026-01-30 12:00", "tea"), ("x", "2026-01-31", "tea news")])
+    )
+    assert SessionVotes.before(with_later, moment).columns_P2(alone, of_me) == pytest.approx(
+        np.column_stack([vote_3, place_3])
+    )
+
+
+def test_votes_in_batches_are_those_of_all_users_at_once(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = history_of(world.until(world.last_day))
+    votes = SessionVotes.before(history, end_of_day(world.last_day))
+    pairs = candidates(own_tags(history), history.users, np.arange(5))
+    at_once = votes.columns_P2(history, pairs)
+    monkeypatch.setattr(votes_module, "CELLS_AT_ONCE", 300)
+    assert np.array_equal(votes.columns_P2(history, pairs), at_once)
+
+
+def test_a_saved_model_holds_no_session(forest: Forest, world: Any, tmp_path: Path) -> None:
+    write_forest(forest, tmp_path)
+    history = history_of(world.until(world.last_day))
+    written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert not any(name.encode() in written for name in (*history.session_id_S[:50], *history.user_id_U[:50]))
+
+
+def test_a_forest_of_the_release_before_is_read(
+    forest: Forest, rows: list[Examples], world: Any, tmp_path: Path
+) -> None:
+    """It has one forest and reads no votes."""
+    features = len(feature_names(forest.actions))
+    trees = grow(SMALL, [replace(one, rows_PF=one.rows_PF[:, :features]) for one in rows], forest.actions).forests[0]
+    trees.save_model(tmp_path / "trees.ubj")
+    calibration = {"predicted": [0.0, 1.0], "observed": [0.0, 1.0]}
+    description = {"format": 2, "actions": forest.actions, "features": feature_names(forest.actions)}
+    (tmp_path / "model.json").write_text(json.dumps({**description, "calibration": calibration}))
+    older = read_forest(tmp_path)
+    assert not older.reads_votes
+    known = world.until(world.last_day)
+    assert scores(older, known, known, world.last_day).affinity_R.max() > 0.3
 
 
 def test_a_forest_read_back_is_the_same_and_no_pickle(forest: Forest, world: Any, tmp_path: Path) -> None:
@@ -133,7 +209,10 @@ def test_a_forest_read_back_is_the_same_and_no_pickle(forest: Forest, world: Any
     known = world.until(world.last_day)
     kept = scores(read_forest(tmp_path), known, known, world.last_day)
     assert np.array_equal(kept.affinity_R, scores(forest, known, known, world.last_day).affinity_R)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "trees.ubj"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "model.json",
+        *(f"trees-{n}.ubj" for n in range(FORESTS)),
+    ]
 
 
 def test_a_forest_of_other_features_is_refused(forest: Forest, tmp_path: Path) -> None:
@@ -146,13 +225,11 @@ def test_a_forest_of_other_features_is_refused(forest: Forest, tmp_path: Path) -
 
 def test_a_forest_of_the_old_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"actions": ["view"], "baseline": 0.1}')
-    with pytest.raises(InputError, match="is saved in format 1, expected 2: another release wrote it; train again"):
+    with pytest.raises(InputError, match="is saved in format 1, expected 3: another release wrote it; train again"):
         read_forest(tmp_path)
 
 
 def test_the_same_examples_grow_the_same_forest(forest: Forest, world: Any) -> None:
-    again = grow(
-        SMALL, [examples(window_at(world, world.last_day - n * WEEK), forest.actions) for n in (3, 2)], forest.actions
-    )
-    assert again.trees.save_raw("json") == forest.trees.save_raw("json")
+    again = grow(SMALL, training(world), forest.actions)
+    assert [one.save_raw("json") for one in again.forests] == [one.save_raw("json") for one in forest.forests]
     assert again.calibration == forest.calibration

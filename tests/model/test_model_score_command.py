@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typer.testing import CliRunner, Result
 import model.scoring as nightly
 import model.training.weekly as weekly
 from model.__main__ import app
-from model.boosting.model import SETTINGS_GRID
+from model.boosting.model import SETTINGS
 from model.data.profiles import PROFILES
 from model.data.sequences import SEQUENCES
 from model.training.challengers import BoostingChallenger
@@ -225,7 +226,9 @@ def test_what_training_promotes_scores_the_nights_after(
     for weeks in range(8, -1, -1):
         sequences.append(shop.until(shop.last_day - timedelta(days=7 * weeks)))
     monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(SETTINGS_GRID[:1])})
+    monkeypatch.setattr(
+        weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(replace(SETTINGS, trees=60))}
+    )
     runner = CliRunner(env={"THROUGHLINE_HOME": str(tmp_path), "TERM": "dumb"})
     trained = runner.invoke(
         app, ["train", "--through", str(shop.last_day), "--run-id", "training-1", "--challengers", "boosting"]

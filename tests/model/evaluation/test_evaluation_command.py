@@ -1,6 +1,7 @@
 """`python -m model evaluate` on a real Iceberg table in an SQLite catalog: files, MLflow run, errors."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typer.testing import CliRunner, Result
 import model.evaluation.command as command
 import model.training.weekly as weekly
 from model.__main__ import app
-from model.boosting.model import SETTINGS_GRID
+from model.boosting.model import SETTINGS
 from model.data.arrays import Floats
 from model.data.history import History
 from model.interfaces import Model, TrainingData
@@ -40,7 +41,9 @@ def catalog(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> SqlCatalog:
 def _small(catalog: SqlCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (command, weekly):
         monkeypatch.setattr(module, "load_catalog", lambda name: catalog)
-    monkeypatch.setattr(weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(SETTINGS_GRID[:1])})
+    monkeypatch.setattr(
+        weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(replace(SETTINGS, trees=60))}
+    )
     monkeypatch.setattr(command, "SEARCH_SPACES", {})
     monkeypatch.setattr(command, "RETURNING", {"counts-1": command.RETURNING["counts-1"]})
 

@@ -35,7 +35,7 @@ def test_a_saved_model_scores_the_same_and_is_plain_data(
     trained: TrainedTransformer, folder: Path, weeks: dict[int, History], counts: Counts1
 ) -> None:
     before, after = (
-        kept.scorer("t", counts).score(weeks[0]) for kept in (trained.saved, SavedTransformer.read(folder))
+        kept.scorer("t", counts, weeks[0]).score(weeks[0]) for kept in (trained.saved, SavedTransformer.read(folder))
     )
     for field in fields(Scores):
         assert np.array_equal(getattr(before, field.name), getattr(after, field.name)), field.name

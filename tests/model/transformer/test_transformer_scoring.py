@@ -182,7 +182,7 @@ def test_the_return_is_predicted_by_the_model_that_the_calibration_chose(
 def test_the_ranker_of_evaluations_has_the_published_affinities(
     model: InterestModel, counts: Counts1, weeks: dict[int, History], scores: Scores
 ) -> None:
-    scores_UT = SavedTransformer(model).fitted_as_of(counts).scores_UT(weeks[0])
+    scores_UT = SavedTransformer(model).fitted_as_of(counts, weeks[0]).scores_UT(weeks[0])
     assert scores_UT.shape == (weeks[0].users, len(weeks[0].tag_T))
     affinity_R = scores_UT[scores.user_R, np.searchsorted(weeks[0].tag_T, scores.tag_R)]
     np.testing.assert_allclose(affinity_R, scores.affinity_R, atol=1e-6)
