@@ -13,6 +13,7 @@ landing/<source>/files/<sha256>.json     one per landed file, so that the same b
 import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -58,8 +59,17 @@ class LandingZone:
         self.run_id = run_id
 
     def sources(self) -> dict[str, Source]:
-        """Return the landed sources by name, each as the TOML that this run reads describes it."""
-        return {folder.name: load_source(self._toml(folder)) for folder in self._source_folders()}
+        """Return the landed sources by name, each as the TOML that this run reads describes it.
+
+        Raises SourceError if a TOML is invalid: it may have landed with a version that allowed more expressions.
+        """
+        try:
+            return {folder.name: load_source(self._toml(folder)) for folder in self._source_folders()}
+        except SourceError as error:
+            raise SourceError(
+                f"{error}\n  this TOML was kept with the landed lines: correct a copy of it, and run "
+                f"`throughline rejects replay --source COPY.toml`, or land the next log with it"
+            ) from None
 
     def source_files(self) -> list[Path]:
         """Return the TOML of each source that this run reads, in order of the sources' names."""
@@ -97,7 +107,9 @@ class LandingZone:
             raise SourceError(
                 f"{toml}: no source {source.name!r} has landed: landed are {landed}; check the key 'name'"
             )
-        found, wanted = (_splitting_keys(one.reader) for one in (load_source(file), source))
+        # Only its reader is checked: an earlier version may have kept an expression that is not allowed now.
+        stored = Reader.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))["reader"])
+        found, wanted = (_splitting_keys(reader) for reader in (stored, source.reader))
         for key, value in found.items():
             if wanted[key] != value:
                 raise SourceError(

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import SourceError
+from pipeline.sources.checks import names_of_ddl, problem_of, require_own_fields
+from pipeline.sources.expressions import require_allowed
 
 BUILT_IN = Path(__file__).parent
+ITEM_EXPRESSIONS = ("item_id", "title", "tags", "content", "updated_at")
 
-Expression = Annotated[str, Field(min_length=1)]
+Expression = Annotated[str, Field(min_length=1), AfterValidator(require_allowed)]
 # The pipeline's own reasons for rejecting a line; all others are rules of the source's `[reject_when]`.
 REASONS = (
     "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future",
@@ -54,6 +57,12 @@ class Reader(_Part):
     comment: str | None = Field(None, min_length=1)
     pattern: str | None = None
     encoding: str = "utf-8"
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """The names of its fields, in small letters."""
+        names = (*self.columns, *names_of_ddl(self.fields or ""), *group_numbers(self.pattern or ""))
+        return frozenset(name.lower() for name in names)
 
     @property
     def delimiter(self) -> str:
@@ -316,25 +325,23 @@ def source_file(name_or_toml: str) -> Path:
 def load_source(file: Path) -> Source:
     """Read a source's TOML.
 
-    Raises SourceError naming file and key if the TOML is malformed, has an unknown key or lacks a required one.
-    Expressions are checked later, by Spark (`pipeline.transforms.canonical.check_expressions`).
+    Raises SourceError naming file and key if the TOML is malformed, has an unknown key or an expression that is not
+    allowed, or lacks a required key. Spark checks types and fields later (`transforms.canonical.check_expressions`).
     """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(f"{file}: not a TOML file: {error}") from None
     try:
-        return Source.model_validate(content)
+        source = Source.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(file, one) for one in error.errors()]
+        problems = [problem_of(file, one) for one in error.errors()]
         raise SourceError("\n  ".join(problems)) from None
-
-
-def _problem(file: Path, error: object) -> str:
-    assert isinstance(error, dict)
-    key = ".".join(str(part) for part in error["loc"]) or "(top level)"
-    if error["type"] == "extra_forbidden":
-        return f"{file}: unknown key {key!r}; see template.toml for all keys"
-    if error["type"] == "missing":
-        return f"{file}: the key {key!r} is missing; see template.toml for an example"
-    return f"{file}: key {key!r} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+    of_lines = {f"columns.{name}": text for name, text in source.columns}
+    of_lines |= {f"reject_when.{code}": text for code, text in source.reject_when.items()}
+    of_lines["unfold.each"] = source.unfold and source.unfold.each
+    require_own_fields(file, of_lines, source.reader.field_names)
+    if source.items:
+        of_items = {f"items.{name}": getattr(source.items, name) for name in ITEM_EXPRESSIONS}
+        require_own_fields(file, of_items, source.items.reader.field_names)
+    return source

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.errors import SourceError
-from pipeline.sources.schema import EventType, Reader, Source
+from pipeline.sources.schema import ITEM_EXPRESSIONS, EventType, Reader, Source
 from pipeline.transforms.clocks import EARLIEST, LATEST, in_calendar, is_in_future, never_after_receipt, with_event_time
 from pipeline.transforms.expressions import expression
 from pipeline.transforms.identity import id_text, without_placeholders
@@ -132,8 +132,7 @@ def _with_first(parsed: DataFrame, source: Source) -> DataFrame:
 def _reader_of(spark: SparkSession, source: Source, expressions: Sequence[str]) -> Reader:
     """Return the reader with those of its typed fields that occur in SQL expressions."""
     reader, text = source.reader, " ".join(expressions).lower()
-    takes_all_fields = re.search(r"[(,.]\s*[*]", text)  # such as struct(*)
-    if not reader.fields or takes_all_fields:
+    if not reader.fields:
         return reader
     named = [one for one in spark.createDataFrame([], reader.fields).schema if one.name.lower() in text]
     types = [f"`{one.name}` {one.dataType.simpleString()}" for one in named]
@@ -187,7 +186,7 @@ def check_items(spark: SparkSession, source: Source, file: Path) -> None:
     if source.items is None:
         return
     parsed = parse_lines(spark.createDataFrame([], "text string, header string"), source.items.reader)
-    for name in ("item_id", "title", "tags", "content", "updated_at"):
+    for name in ITEM_EXPRESSIONS:
         text = getattr(source.items, name)
         try:
             _analyze(parsed.select("__text", expression(text or "NULL")))

@@ -26,7 +26,7 @@ CSV = {"format": "csv", "columns": ["user", "item"]}
 def source_of(reader: Mapping[str, object] = CSV, files: str = "*", catalogues: str | None = None) -> Source:
     toml = {
         "name": "web", "files": files, "reader": reader, "event_types": {"view": {"as": "view"}},
-        "columns": {"user_id": "user", "event_at": "now()", "event_type": "'view'"},
+        "columns": {"user_id": "user", "event_at": "to_timestamp(at)", "event_type": "'view'"},
     }  # fmt: skip
     return Source.model_validate(
         toml | ({"items": {"files": catalogues, "reader": reader, "item_id": "item"}} if catalogues else {})

@@ -91,3 +91,15 @@ def test_a_toml_that_does_not_fit_the_landed_files_is_refused(
 def test_a_reader_that_keeps_the_lines_is_accepted(root: Path, toml: Path) -> None:
     toml.write_text(REPLACED.replace('format = "csv"', 'format = "csv"\nseparator = ";"'))
     LandingZone(root).replace_source(toml, "replay_1")
+
+
+def test_a_kept_toml_that_is_not_allowed_any_more_is_refused_and_can_be_replaced(root: Path, toml: Path) -> None:
+    kept = root / "web" / "source.toml"
+    kept.write_text(TOML.replace('"type"\n[', '"reflect(type)"\n['))
+    with pytest.raises(
+        SourceError, match=r"web/source\.toml: key 'columns\.event_type'.*'reflect' is not allowed"
+    ) as raised:
+        LandingZone(root).sources()
+    assert "rejects replay --source" in str(raised.value)
+    LandingZone(root).replace_source(toml, "replay_1")
+    assert set(LandingZone(root, "replay_1").sources()) == {"shop", "web"}

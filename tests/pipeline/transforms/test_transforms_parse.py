@@ -502,12 +502,10 @@ def test_a_wrong_expression_is_an_error_that_names_file_and_key(
     found: str, instead: str, key: str, spark, source_of: Callable[[str], Source]
 ) -> None:
     assert found in JSON
-    file = Path("shop/web.toml")
-    source = source_of(JSON.replace(found, instead))
     check = check_items if key.startswith("items.") else check_expressions
     with pytest.raises(SourceError) as raised:
-        check(spark, source, file)
-    assert str(file) in str(raised.value) and key in str(raised.value)
+        check(spark, source_of(JSON.replace(found, instead)), Path("shop/web.toml"))
+    assert "web.toml: " in str(raised.value) and key in str(raised.value)
 
 
 def test_a_wrong_pattern_is_an_error_that_names_file_and_key(source_of: Callable[[str], Source]) -> None:
