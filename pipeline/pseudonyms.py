@@ -13,20 +13,66 @@ from pipeline.files import write_private
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
 
+KEY_FILE, FINGERPRINT_FILE = "pseudonym.key", "pseudonym.key.fingerprint"
+LEAST_KEY_CHARACTERS = 16
 SEPARATOR = "\x1f"  # the names of spaces do not contain it
 
 
 def pseudonym_key(settings: Settings) -> bytes:
-    """Return the key of the settings, else that of this home. The first call makes the latter, mode 600.
+    """Return the key of the settings, else that of this home. A new home gets one, mode 600.
 
-    Back it up with the warehouse: without the key, no stored profile can be matched to its user.
+    The home keeps the fingerprint of the first key that it used.
+
+    Raises InputError if the key is lost, short, readable by others, or another one than the home's data was made with:
+    the pseudonyms of one user would differ.
     """
-    if settings.pseudonym_key:
-        return settings.pseudonym_key.get_secret_value().encode()
-    file = settings.home / "pseudonym.key"
-    if not file.is_file():
-        write_private(file, secrets.token_hex(32))
-    return file.read_text().strip().encode()
+    file, kept = settings.home / KEY_FILE, settings.home / FINGERPRINT_FILE
+    if settings.pseudonym_key is not None:
+        text, place = settings.pseudonym_key.get_secret_value(), "the setting pseudonym_key"
+    else:
+        if not file.is_file():
+            require_new(settings)
+            write_private(file, secrets.token_hex(32), only_if_missing=True)
+        if file.stat().st_mode & 0o077:
+            raise InputError(f"others can read {file}, the key of all pseudonyms: run `chmod 600 {file}`")
+        text, place = file.read_text(encoding="utf-8"), str(file)
+    key = text.strip()
+    if len(key) < LEAST_KEY_CHARACTERS:
+        raise InputError(
+            f"the key in {place} has {len(key)} characters, expected {LEAST_KEY_CHARACTERS} or more: a short key can "
+            f"be guessed; restore the key from its backup, or for a new home make one: openssl rand -hex 32"
+        )
+    found = key_fingerprint(key.encode())
+    if not kept.is_file():
+        write_private(kept, found, only_if_missing=True)
+    require_same_key(found, kept.read_text(encoding="utf-8").strip(), str(settings.home))
+    return key.encode()
+
+
+def key_fingerprint(key: bytes) -> str:
+    """Return what tells two keys apart and does not give away the key: 16 hex digits of an HMAC under it."""
+    return hmac.new(key, b"throughline key fingerprint", hashlib.sha256).hexdigest()[:16]
+
+
+def require_same_key(found: str, expected: str, place: str) -> None:
+    """Raise InputError if the fingerprint of the key differs from the one kept at `place`."""
+    if found != expected:
+        raise InputError(
+            f"the pseudonym key has the fingerprint {found}, but {place} was made with {expected}: restore that "
+            f"key from its backup; for a new key, land the logs in a new THROUGHLINE_HOME"
+        )
+
+
+def require_new(settings: Settings) -> None:
+    """Raise InputError if a home without a key holds data that one was used for."""
+    kept = settings.home / FINGERPRINT_FILE
+    used = [kept] if kept.is_file() else []
+    used += [folder for name in ("landing", "warehouse") if any((folder := settings.home / name).glob("*"))]
+    if used:
+        raise InputError(
+            f"{settings.home / KEY_FILE} is missing, but {used[0]} exists: a new key would find no stored user "
+            f"again: restore the key from its backup, or use a new THROUGHLINE_HOME"
+        )
 
 
 def user_space(sources: Mapping[str, Source], name: str | None) -> str:

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     lease_wait_seconds: int = Field(7200, ge=0, description="seconds that a night waits for another to end")
 
     pseudonym_key: SecretStr | None = Field(
-        None, description="key of user pseudonyms; empty: one is made and kept in home"
+        None, description="key of user pseudonyms, 16 characters or more; not set: one is made and kept in home"
     )
 
     allowed_lateness_days: int = Field(3, ge=0, description="an event more than this many days late is labelled late")

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.errors import ThroughlineError
 from pipeline.landing.zone import LandingZone
@@ -17,6 +18,7 @@ from pipeline.local.engine import HOST, find_engine
 from pipeline.local.java import require_java
 from pipeline.local.preflight import require_free_space
 from pipeline.local.spark_config import JARS, fetched_jars, is_one_machine
+from pipeline.pseudonyms import KEY_FILE, key_fingerprint, pseudonym_key, require_new
 from pipeline.settings import Settings
 
 PACKAGES = ("pyspark", "pyiceberg", "great-expectations", "duckdb", "pyarrow")
@@ -44,10 +46,10 @@ def run_checks(settings: Settings, console: Console) -> bool:
     has_passed = True
     for name, check in checks:
         try:
-            table.add_row("[green]✓[/]", name, check())
+            table.add_row(Text("✓", style="green"), name, Text(check()))
         except ThroughlineError as problem:
             has_passed = False
-            table.add_row("[red]✗[/]", name, str(problem))
+            table.add_row(Text("✗", style="red"), name, Text(str(problem)))
     console.print(table)
     return has_passed
 
@@ -120,14 +122,13 @@ def _airflow(settings: Settings) -> str:
 
 
 def _key(settings: Settings) -> str:
-    if settings.pseudonym_key:
-        return "from the settings"
-    file = settings.home / "pseudonym.key"
-    if not file.is_file():
+    file = settings.home / KEY_FILE
+    if settings.pseudonym_key is None and not file.is_file():
+        require_new(settings)
         return "not made yet: the first command makes it"
-    if file.stat().st_mode & 0o077:
-        raise ThroughlineError(f"others can read {file}: run `chmod 600 {file}`")
-    return f"{file}, mode 600; back it up with the warehouse"
+    fingerprint = key_fingerprint(pseudonym_key(settings))
+    place = f"{file}, mode 600" if settings.pseudonym_key is None else "from the settings"
+    return f"{place}; fingerprint {fingerprint}; back it up with the warehouse"
 
 
 def _landing(settings: Settings) -> str:

@@ -10,13 +10,14 @@ from pyspark.sql import SparkSession
 from pipeline.days import DayRange, day_range
 from pipeline.errors import InputError
 from pipeline.landing.zone import LandingZone
+from pipeline.pseudonyms import key_fingerprint, pseudonym_key
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse import branches
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.run_log import StepClock
 from pipeline.warehouse.session import open_session, tune
-from pipeline.warehouse.tables import create_tables
+from pipeline.warehouse.tables import create_tables, require_key
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def run_step(
             with open_session(settings, step) as spark:
                 if is_first_step:
                     create_tables(spark)
+                    require_key(spark, key_fingerprint(pseudonym_key(settings)))
                     refs = branches.drop_leftovers(spark)
                 else:
                     refs = branches.require_begun(spark, branch, run_id, days.last)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.pseudonyms import require_same_key
 from pipeline.settings import ROOT
 from pipeline.warehouse.names import EVENT_KEY, ITEM_KEY
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
 
 NAMESPACE = "interest"
+KEY_PROPERTY = "throughline.pseudonym-key-fingerprint"
 DDL = ROOT / "sql" / "ddl"
 KEYS = {"events": EVENT_KEY, "items": ITEM_KEY}  # a row made without such a column cannot be identified by it later
 
@@ -41,6 +43,19 @@ def create_tables(spark: "SparkSession") -> None:
             continue
         # An empty snapshot: the first has a branch to start from, a later one reads with the new columns.
         spark.table(name).limit(0).writeTo(name).append()
+
+
+def require_key(spark: "SparkSession", fingerprint: str) -> None:
+    """Keep the fingerprint of the pseudonym key with the table of events, on its first use.
+
+    Raises InputError if the table has that of another key, which another home may have used.
+    """
+    rows = spark.sql(f"SHOW TBLPROPERTIES {table('events')}").collect()
+    kept = next((row.value for row in rows if row.key == KEY_PROPERTY), None)
+    if kept is None:
+        spark.sql(f"ALTER TABLE {table('events')} SET TBLPROPERTIES ('{KEY_PROPERTY}' = '{fingerprint}')")
+    else:
+        require_same_key(fingerprint, kept, f"the table {table('events')} of this catalog")
 
 
 def declared_schema(statement: str) -> "StructType":

@@ -21,6 +21,7 @@ from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.engine import JAVA_OPTIONS, stop_engine
 from pipeline.local.preflight import run_preflight
+from pipeline.pseudonyms import pseudonym_key
 from pipeline.runner.commands import land_command, step_commands, step_environment, tables_command
 from pipeline.settings import ROOT, Settings
 from pipeline.sources.schema import load_source
@@ -64,6 +65,7 @@ class BenchHome:
     def land_file(self, toml: Path, file: Path, day: date) -> None:
         """Land a file of lines of one day, and delete it."""
         source, zone, staging = load_source(toml), self._zone, self.home / "staging"
+        pseudonym_key(self.settings)  # a home with landed lines and no key has lost it
         staged = stage_file(file, zone.landed_files(source.name), source.reader, staging)
         land_events(None, zone, source, [staged], day, staging)  # type: ignore[arg-type]
         zone.remember(source.name, staged.sha256, staged.landed)
