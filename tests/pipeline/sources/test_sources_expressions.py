@@ -92,7 +92,7 @@ ATTACKS = {
     "item /* a comment */": "a comment '/*' is not allowed",
     "item -- a comment": "a comment '--' is not allowed",
     "item; DROP TABLE events": "'; DROP",
-    "{fn reflect('a', 'b')}": "'{fn reflect(",
+    "{fn reflect('a', 'b')}": "{fn reflect(",
     ":parameter": "':parameter'",
     "lower(str => item)": "found '>'",
     "R'raw' || item": "found \"'raw'\"",
