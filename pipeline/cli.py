@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 
 from pipeline.cli_analyst import app as analyst
 from pipeline.cli_source import app as source_commands
@@ -27,6 +27,7 @@ from pipeline.runner.run import (
 )
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
+from pipeline.terminal import open_console
 
 app = typer.Typer(
     help="Turn a clickstream into interest profiles.\n\nFirst `throughline source new` makes the TOML of a log. Then "
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(analyst)
 app.add_typer(source_commands, name="source")
-console = Console(highlight=False)
+console = open_console()
 
 Day = Annotated[str | None, typer.Option("--day", help="The day (UTC), such as 2026-01-31.")]
 From = Annotated[str | None, typer.Option("--from", help="First day of a range. A range is one process per task.")]
@@ -188,7 +189,7 @@ def doctor() -> None:
 def setup() -> None:
     """Start the local PostgreSQL and fetch Spark's jars; later starts need no network."""
     settings = prepare_environment(console)
-    console.print(f"[green]✓[/] ready; all state lies in {settings.home}")
+    console.print("[green]✓[/] ready; all state lies in", escape(str(settings.home)), markup=True)
 
 
 @app.command()
@@ -198,8 +199,8 @@ def up() -> None:
 
     settings = prepare_environment(console)
     is_new = start_airflow(settings, console)
-    console.print(f"[green]✓[/] Airflow is up{'' if is_new else ' already'}")
-    console.print(airflow_login_info(settings))
+    console.print(f"[green]✓[/] Airflow is up{'' if is_new else ' already'}", markup=True)
+    console.print(airflow_login_info(settings), markup=True)
 
 
 @app.command()
@@ -259,5 +260,5 @@ def main() -> None:
     try:
         app()
     except (StepFailed, ThroughlineError) as error:
-        Console(stderr=True, highlight=False).print(f"throughline: {error}", markup=False, soft_wrap=True)
+        open_console(stderr=True).print(f"throughline: {error}", soft_wrap=True)
         sys.exit(error.exit_code)

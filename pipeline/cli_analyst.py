@@ -5,12 +5,13 @@ from datetime import date
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from pipeline.days import parse_day
 from pipeline.runner.run import open_catalog
 from pipeline.settings import load_settings
 from pipeline.sources.schema import source_file
+from pipeline.terminal import open_console
 
 app = typer.Typer()
 explain = typer.Typer(help="Explain a user's profile, or what became of a day's lines.", no_args_is_help=True)
@@ -19,10 +20,17 @@ items = typer.Typer(help="Run days again with the catalogues that landed later."
 app.add_typer(explain, name="explain")
 app.add_typer(rejects, name="rejects")
 app.add_typer(items, name="items")
-console = Console(highlight=False)
+console = open_console()
 
 Reason = Annotated[str | None, typer.Option("--reason", help="Only lines rejected for this reason.")]
 Format = Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw",
+        help="CSV with texts as they are stored. Without it, a text that a spreadsheet would compute gets a leading '.",
+    ),
+]
 Unpublished = Annotated[
     bool,
     typer.Option("--unpublished", help="Read the run that a gate or a failure stopped, instead of the release."),
@@ -38,6 +46,7 @@ def query(
     sql: Annotated[str, typer.Argument(help="DuckDB SQL over the tables and views of the release.")],
     as_of: AsOf = None,
     output_format: Format = "table",
+    raw: Raw = False,
 ) -> None:
     """Run SQL on the released tables.
 
@@ -48,7 +57,7 @@ def query(
     from pipeline.analyst.query import query as query_release
     from pipeline.analyst.render import render
 
-    _print(render(query_release(sql, open_catalog(console), _day_or_none(as_of)), output_format))
+    _print(render(query_release(sql, open_catalog(console), _day_or_none(as_of)), output_format, raw))
 
 
 @explain.command("user")
@@ -86,6 +95,7 @@ def list_rejects(
     last: Annotated[str | None, typer.Option("--to", help="Only lines that arrived on this day or earlier.")] = None,
     examples: Annotated[int, typer.Option("--examples", min=0, help="Number of lines to show for each reason.")] = 3,
     output_format: Format = "table",
+    raw: Raw = False,
     unpublished: Unpublished = False,
 ) -> None:
     """List rejected lines by source and reason: how many, on which days, and examples.
@@ -102,7 +112,9 @@ def list_rejects(
     catalog = open_catalog(console)
     release = newest_readable(catalog, unpublished)
     rows = analyst.list_rejects(catalog, chosen, examples, release)
-    _print(analyst.format_rejects(rows, chosen, release) if output_format == "table" else render(rows, output_format))
+    _print(
+        analyst.format_rejects(rows, chosen, release) if output_format == "table" else render(rows, output_format, raw)
+    )
 
 
 @rejects.command("replay")

@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from pipeline.terminal import open_console
 
 app = typer.Typer(
     help="Make the TOML of a log, and try it before anything lands.\n\nThe first step with a log of your own: "
     "`throughline source new FILE` writes a TOML; `throughline source check TOML FILE` tries it after you changed it.",
     no_args_is_help=True,
 )
-console = Console(highlight=False)
+console = open_console()
 Files = Annotated[list[Path], typer.Argument(help="Files or folders of one log; compressed files are unpacked.")]
 
 

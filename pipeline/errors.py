@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.escape import printable_lines
+
 MESSAGE_PREFIXES = ("throughline: ", "model: ")  # of the error messages of `pipeline` and of `model`
 
 
@@ -49,10 +51,10 @@ def exit_with_message() -> Iterator[None]:
     try:
         yield
     except ThroughlineError as error:
-        print(f"throughline: {error}", file=sys.stderr, flush=True)
+        print(f"throughline: {printable_lines(str(error))}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
     except Exception as unexpected:  # the one place that catches everything, to give it an exit code
-        first_line = (str(unexpected) or type(unexpected).__name__).splitlines()[0]
+        first_line = printable_lines((str(unexpected) or type(unexpected).__name__).splitlines()[0])
         print(f"throughline: {type(unexpected).__name__}: {first_line}", file=sys.stderr, flush=True)
         if os.environ.get("THROUGHLINE_TRACEBACK", "1") != "0":
             traceback.print_exc()

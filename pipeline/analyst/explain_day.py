@@ -12,9 +12,10 @@ from rich.text import Text
 
 from pipeline.analyst.filters import equals
 from pipeline.analyst.release import Release, newest_readable, read_table, unpublished_run
-from pipeline.analyst.render import printable, with_heading
+from pipeline.analyst.render import with_heading
 from pipeline.days import format_days
 from pipeline.errors import InputError
+from pipeline.escape import printable
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from pipeline.analyst.filters import both, equals, is_among, is_from, is_until
 from pipeline.analyst.release import EVERY_ROW, Release, newest_readable, read_table
-from pipeline.analyst.render import printable, with_heading
+from pipeline.analyst.render import with_heading
 from pipeline.errors import InputError
+from pipeline.escape import printable
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import UsageError
+from pipeline.escape import for_spreadsheet, printable
 
 FORMATS = ("table", "csv", "json", "parquet")
 ROWS_SHOWN = 100
@@ -29,14 +30,10 @@ def with_heading(heading: str, table: Table) -> Group:
     return Group(Text(heading, style="bold"), table)
 
 
-def printable(text: str, limit: int = 1_000) -> str:
-    """Return the first `limit` characters of a text, with control characters escaped to protect the terminal."""
-    escaped = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:limit])
-    return f"{escaped}…" if len(text) > limit else escaped
-
-
-def render(table: pa.Table, format: str) -> Group | str | bytes:
+def render(table: pa.Table, format: str, raw: bool = False) -> Group | str | bytes:
     """Return a table for Rich to print, CSV or JSON text, or the bytes of a Parquet file.
+
+    raw: leave texts of CSV as they are; else formulas and control characters are escaped, for spreadsheets.
 
     Raises UsageError if the format is none of FORMATS.
     """
@@ -44,9 +41,10 @@ def render(table: pa.Table, format: str) -> Group | str | bytes:
         case "table":
             return as_rich(table)
         case "csv":
-            return as_csv(table)
+            return as_csv(table, raw)
         case "json":
-            return json.dumps(list(_plain_records(table)), ensure_ascii=False, indent=1) + "\n"
+            text = json.dumps(list(_plain_records(table)), ensure_ascii=False, indent=1)
+            return _escaped_json(text) + "\n"
         case "parquet":
             file = io.BytesIO()
             pq.write_table(table, file)
@@ -65,22 +63,25 @@ def as_rich(table: pa.Table) -> Group:
         is_number = (
             pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
         )
-        shown.add_column(field.name, justify="right" if is_number else "left", overflow="fold")
+        shown.add_column(Text(printable(field.name)), justify="right" if is_number else "left", overflow="fold")
     for row in _rows(table.slice(0, ROWS_SHOWN)):
         shown.add_row(*[Text(short(value)) for value in row])
     return Group(shown, Text(footer))
 
 
-def as_csv(table: pa.Table) -> str:
-    """Return a header and one line per row. Null is empty; lists, maps and structs are JSON."""
+def as_csv(table: pa.Table, raw: bool = False) -> str:
+    """Return a header and one line per row. Null is empty; lists, maps and structs are JSON.
+
+    raw: leave texts as they are; else `for_spreadsheet` escapes them.
+    """
+    safe = str if raw else for_spreadsheet
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.column_names)
+    writer.writerow([safe(name) for name in table.column_names])
     for row in _rows(table):
         values = (plain(value) for value in row)
-        writer.writerow(
-            [json.dumps(one, ensure_ascii=False) if isinstance(one, list | dict | bool) else one for one in values]
-        )
+        texts = (json.dumps(one, ensure_ascii=False) if isinstance(one, list | dict | bool) else one for one in values)
+        writer.writerow([safe(one) if isinstance(one, str) else one for one in texts])
     return text.getvalue()
 
 
@@ -123,12 +124,17 @@ def short(value: Any) -> str:
             more = [f"… {len(value)} in all"] if len(value) > ENTRIES_SHOWN else []
             return "[" + ", ".join([short(one) for one in value[:ENTRIES_SHOWN]] + more) + "]"
         case Mapping():
-            return " ".join(f"{key}={short(one)}" for key, one in value.items())
+            return " ".join(f"{printable(str(key))}={short(one)}" for key, one in value.items())
         case str():
-            return value if len(value) <= TEXT_SHOWN else value[: TEXT_SHOWN - 1] + "…"
+            return printable(value if len(value) <= TEXT_SHOWN else value[: TEXT_SHOWN - 1] + "…")
         case datetime():
             return iso(value).replace("T", " ")
-    return str(plain(value))
+    return printable(str(plain(value)))
+
+
+def _escaped_json(text: str) -> str:
+    r"""Return the same JSON with each control character, such as U+009B, as \u009b. Below U+0020, json has done so."""
+    return "".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text)
 
 
 def _plain_records(table: pa.Table) -> Iterator[dict[str, Any]]:

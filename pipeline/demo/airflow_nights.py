@@ -37,7 +37,9 @@ def run_nights(days: DayRange, settings: Settings, console: Console) -> None:
     for day, run_id in zip(days, api.backfill(NIGHTLY, days), strict=True):
         started = time.monotonic()
         _wait(api, run_id, f"night of {day}", settings, console)
-        console.print(f"[green]✓[/] night of {day} [dim]{time.monotonic() - started:.0f} s[/]", highlight=False)
+        console.print(
+            f"[green]✓[/] night of {day} [dim]{time.monotonic() - started:.0f} s[/]", highlight=False, markup=True
+        )
 
 
 def _wait(api: AirflowApi, run_id: str, label: str, settings: Settings, console: Console) -> None:

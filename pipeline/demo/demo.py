@@ -75,13 +75,13 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
         last = DayRange(history.last, history.last)
         run_night(("score", "audit", "publish"), last, None, settings, console, score_all=True)
 
-    console.print("\n[bold]Result[/]")
+    console.print("\n[bold]Result[/]", markup=True)
     console.print(render(query(TOTALS, open_catalog(console)), "table"))
     _print_profiles("Profiles", settings, console)
-    console.print(_next_steps(nights or history, name), soft_wrap=True)
+    console.print(_next_steps(nights or history, name), soft_wrap=True, markup=True)
     if nights:
-        console.print("[bold]Airflow[/]")
-        console.print(airflow_login_info(settings), soft_wrap=True)
+        console.print("[bold]Airflow[/]", markup=True)
+        console.print(airflow_login_info(settings), soft_wrap=True, markup=True)
 
 
 def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | None]:
@@ -97,6 +97,7 @@ def _print_profiles(heading: str, settings: Settings, console: Console) -> None:
         f"[bold]{heading}[/]: the top interests of eight users, and the probability that the user returns to each "
         f"within {days_in_words(settings.horizon_days)}",
         soft_wrap=True,
+        markup=True,
     )
     console.print(render(query(TOP_INTERESTS, open_catalog(console)), "table"))
 

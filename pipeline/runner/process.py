@@ -116,7 +116,8 @@ def _timed(command: CommandLine, log: Path, console: Console) -> Iterator[TextIO
     # Opened to append, since a process and this one write to it.
     with log.open("a", encoding="utf-8") as log_file, _spinner(command.label, console):
         yield log_file
-    console.print(f"[green]✓[/] {command.label} [dim]{time.monotonic() - started:.0f} s[/]", highlight=False)
+    seconds = time.monotonic() - started
+    console.print(f"[green]✓[/] {command.label} [dim]{seconds:.0f} s[/]", highlight=False, markup=True)
 
 
 def _print_line(command: CommandLine, line: str, console: Console) -> None:

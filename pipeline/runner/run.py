@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.analyst import release
 from pipeline.days import DayRange
@@ -125,10 +126,8 @@ def _freed_on_failure(lease: Lease) -> Iterator[None]:
 
 def airflow_login_info(settings: Settings) -> str:
     """Return where the web UI is and how to log in."""
-    return (
-        f"  web UI  [bold]{address(settings)}[/]  user [bold]{OPERATOR}[/]  password [bold]{password(settings)}[/]\n"
-        f"  logs    {logs_folder(settings)}"
-    )
+    login = f"user [bold]{OPERATOR}[/]  password [bold]{escape(password(settings))}[/]"
+    return f"  web UI  [bold]{address(settings)}[/]  {login}\n  logs    {escape(str(logs_folder(settings)))}"
 
 
 def open_catalog(console: Console) -> "Catalog":

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.analyst.render import printable
 from pipeline.errors import InputError, UsageError
+from pipeline.escape import printable
 from pipeline.landing.archives import InputFile, open_file
 from pipeline.landing.file_kinds import AVRO, HEAD_BYTES, PARQUET, binary_kind
 from pipeline.landing.formats import read_batches
@@ -48,7 +48,7 @@ def new_source(paths: Sequence[Path], name: str | None, output: Path | None, for
     named = shlex.join(str(path) for path in paths)
     output.write_text(toml_text(made, name, named), encoding="utf-8")
     _print_guess(made, console)
-    console.print(f"wrote {output}", soft_wrap=True)
+    console.print(Text(f"wrote {output}"), soft_wrap=True)
     if made.doubts:
         lines = "".join(f"\n  {doubt.key}: {doubt.found}" for doubt in made.doubts)
         raise InputError(
@@ -56,11 +56,11 @@ def new_source(paths: Sequence[Path], name: str | None, output: Path | None, for
             f"  choose among the lines that are marked NOT SURE, then run: throughline source check {output} {named}"
         )
     check_source(output, paths, console)
-    console.print(
+    next_commands = (
         f"Next: throughline land --source {output} {named}, then throughline run --from FIRST_DAY --to LAST_DAY; "
-        f"or both in a new home: make demo LOG=... SOURCE={output}",
-        soft_wrap=True,
+        f"or both in a new home: make demo LOG=... SOURCE={output}"
     )
+    console.print(Text(next_commands), soft_wrap=True)
 
 
 def check_source(source: str | Path, paths: Sequence[Path], console: Console) -> None:
@@ -125,7 +125,7 @@ def _first_texts(file: InputFile, reader: Reader, count: int) -> list[str]:
 
 def _print_guess(made: Guess, console: Console) -> None:
     """Print each choice with the counts that speak for it."""
-    console.print(Text(made.layout.evidence), soft_wrap=True)
+    console.print(Text(printable(made.layout.evidence)), soft_wrap=True)
     if made.layout.built_in:
         console.print(
             f"the TOML is that of the built-in source {made.layout.built_in}: --source {made.layout.built_in} works too"
@@ -133,7 +133,7 @@ def _print_guess(made: Guess, console: Console) -> None:
         return
     shown = Table("key", "expression", "what speaks for it")
     for key, choice in made.columns.items():
-        shown.add_row(Text(key), Text(printable(choice.expression, SHOWN)), Text(printable(choice.evidence)))
+        shown.add_row(Text(printable(key)), Text(printable(choice.expression, SHOWN)), Text(printable(choice.evidence)))
     for doubt in made.doubts:
         shown.add_row(
             Text(doubt.key, style="bold red"), Text("NOT SURE", style="bold red"), Text(printable(doubt.found))
@@ -143,7 +143,7 @@ def _print_guess(made: Guess, console: Console) -> None:
         f"{value} ({canonical}{f', {count:,}' if count else ''})" for value, canonical, _, count, _ in made.event_types
     ]
     if types:
-        console.print(Text(f"event types: {', '.join(types)}"), soft_wrap=True)
+        console.print(Text(printable(f"event types: {', '.join(types)}")), soft_wrap=True)
     for note in made.notes:
         console.print(Text(f"note: {printable(note)}"), soft_wrap=True)
 
@@ -162,7 +162,7 @@ def print_report(found: Report, console: Console) -> None:
     if found["reasons"]:
         shown = Table("reason", "lines", "what was found", "example")
         for row in found["reasons"]:
-            place = f"{row['file']}:{row['line']}  {printable(row['text'], SHOWN)}"
+            place = f"{printable(row['file'])}:{row['line']}  {printable(row['text'], SHOWN)}"
             shown.add_row(Text(row["reason"]), f"{row['lines']:,}", Text(printable(row["detail"], SHOWN)), Text(place))
         console.print(shown)
     types = ", ".join(f"{row['event_type']} {row['events']:,}" for row in found["event_types"])

@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.analyst.rejects import RejectFilter, format_rejects, list_rejects
 from pipeline.analyst.release import newest_release
-from pipeline.analyst.render import printable, render
+from pipeline.analyst.render import render
 from pipeline.errors import InputError
+from pipeline.escape import printable
 
 DAYS = [date(2026, 1, day) for day in (29, 30, 31)]
 UNKNOWN = {"source": "shop", "reason": "unknown_event_type", "file": "log.jsonl"}
