@@ -1,0 +1,166 @@
+"""`make bench published`: the published profiles of a day, read back by SQL, against decayed counts.
+
+The truth are the tags that users touched in the horizon after the day, by the events of the home. Decayed counts are
+computed from the events too, by no code of the models: own tags by counts, filled up by popularity. Their half-life is
+the best one on the judged window itself, for each metric. So a lead over them is a lead over each half-life.
+
+python -m tests.bench.published --as-of 2017-12-01    (of the home in THROUGHLINE_HOME)
+
+Shape letters: U users, P pairs of user and tag, M touches, T tags.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyiceberg.catalog import load_catalog
+
+from model.data.arrays import Bools, Floats, Ints, Texts, sum_by_group, top
+from model.metrics import RankedHits, expected_calibration_error, mean_of_users, paired_difference
+from pipeline.analyst.query import query
+from pipeline.local.spark_config import CATALOG, pyiceberg_properties
+from pipeline.settings import Settings
+from tests.bench.machine import machine
+
+RESULTS = Path(__file__).with_name("results")
+HALF_LIVES_DAYS = (0.25, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
+HALF_LIFE_OF_POPULARITY_DAYS = 7.0
+PUBLISHED, POPULAR = 10, 20
+METRICS = ("ndcg_at_10", "f1_at_5")
+Values = Mapping[str, Floats]  # by metric, one of each user, nan for a user who touched no tag in the window
+# The newest profile of each user by the end of the day, as an analyst would have read it then.
+INTERESTS = """
+    SELECT user_id, horizon_days, model_version, entry.interest.tag AS tag, entry.interest.affinity AS affinity
+    FROM (SELECT * FROM profiles WHERE as_of <= DATE '{as_of}'
+          QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY as_of DESC) = 1)
+    CROSS JOIN unnest(interests) AS entry (interest)"""
+TOUCHES = """
+    SELECT user_id, unnest(tags) AS tag, weight, known_on <= DATE '{as_of}' AS is_known,
+           (epoch(TIMESTAMP '{end}') - epoch(event_at)) / 86400 AS age_days
+    FROM events WHERE event_at < TIMESTAMP '{end}' + INTERVAL {horizon_days} DAY"""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What users did before a day was over, and which tags they touched in the horizon after it."""
+
+    users: int
+    tag_T: Texts
+    user_M: Ints  # of the touches before the end of the day
+    tag_M: Ints
+    weight_M: Floats
+    age_days_M: Floats
+    touched_P: Ints  # user * tags + tag, rising
+    touched_U: Ints
+
+    def values(self, user_P: Ints, tag_P: Ints, score_P: Floats) -> Values:
+        """Return the metrics of a ranking of ten tags at most for each user; equal scores stand by name of the tag."""
+        best = top(PUBLISHED, user_P, score_P, tag_P)
+        user_P, tag_P, score_P = user_P[best], tag_P[best], score_P[best]
+        hits = RankedHits.of_pairs(user_P, score_P, tag_P, self.is_touched(user_P, tag_P), self.touched_U)
+        return {"ndcg_at_10": hits.ndcg_U(10), "f1_at_5": hits.f1_U(5)}
+
+    def is_touched(self, user_P: Ints, tag_P: Ints) -> Bools:
+        return np.isin(user_P * len(self.tag_T) + tag_P, self.touched_P)
+
+    def decayed_counts(self, half_life_days: float) -> Values:
+        tags = len(self.tag_T)
+        key_P, pair_M = np.unique(self.user_M * tags + self.tag_M, return_inverse=True)
+        count_P = sum_by_group(self.weight_M * 0.5 ** (self.age_days_M / half_life_days), pair_M, len(key_P))
+        newest_P = np.zeros(len(key_P))
+        np.maximum.at(newest_P, pair_M, 0.5 ** (self.age_days_M / HALF_LIFE_OF_POPULARITY_DAYS))
+        popularity_T = sum_by_group(newest_P, key_P % tags, tags)
+        popular = np.argsort(-popularity_T, kind="stable")[:POPULAR]
+        filled = np.setdiff1d((np.arange(self.users)[:, None] * tags + popular).ravel(), key_P)
+        below_own = popularity_T[filled % tags] / max(popularity_T.max(initial=0.0), 1.0) - 2.0
+        all_P = np.concatenate([key_P, filled])
+        return self.values(all_P // tags, all_P % tags, np.concatenate([count_P, below_own]))
+
+
+def window_of(touches: pa.Table, user_id_U: Texts) -> Window:
+    """Return the window of some users, in the order of `user_id_U`, which is sorted; its tags are those of all users.
+
+    touches: columns of TOUCHES.
+    """
+    tag_T = np.unique(touches["tag"].to_numpy(zero_copy_only=False))
+    users = touches["user_id"].to_numpy(zero_copy_only=False)
+    touches = touches.filter(pa.array(np.isin(users.astype(str), user_id_U.astype(str))))
+    user_M = np.searchsorted(user_id_U, touches["user_id"].to_numpy(zero_copy_only=False))
+    tag_M = np.searchsorted(tag_T, touches["tag"].to_numpy(zero_copy_only=False))
+    age_days_M = touches["age_days"].to_numpy()
+    is_before_M = (age_days_M > 0) & touches["is_known"].to_numpy(zero_copy_only=False)
+    touched_P = np.unique((user_M * len(tag_T) + tag_M)[age_days_M <= 0])
+    return Window(
+        users=len(user_id_U),
+        tag_T=tag_T,
+        user_M=user_M[is_before_M],
+        tag_M=tag_M[is_before_M],
+        weight_M=touches["weight"].to_numpy()[is_before_M],
+        age_days_M=age_days_M[is_before_M],
+        touched_P=touched_P,
+        touched_U=np.bincount(touched_P // max(len(tag_T), 1), minlength=len(user_id_U)),
+    )
+
+
+def judge(interests: pa.Table, touches: pa.Table) -> dict[str, Any]:
+    """Return the figures of published interests and of decayed counts. Columns as in INTERESTS and TOUCHES.
+
+    Raises ValueError if a published tag is in no event, as a tag of item clusters is.
+    """
+    user_id_U, user_P = np.unique(interests["user_id"].to_numpy(zero_copy_only=False), return_inverse=True)
+    window = window_of(touches, user_id_U)
+    tag, affinity_P = interests["tag"].to_numpy(zero_copy_only=False), interests["affinity"].to_numpy()
+    unknown = sorted(set(tag) - set(window.tag_T))
+    if unknown:
+        raise ValueError(
+            f"events have no tag {unknown[0]!r}, which profiles have: expected a log with tags of its own, not clusters"
+        )
+    tag_P = np.searchsorted(window.tag_T, tag)
+    published = window.values(user_P, tag_P, affinity_P)
+    counts = {half_life_days: window.decayed_counts(half_life_days) for half_life_days in HALF_LIVES_DAYS}
+    strongest = {metric: max(counts, key=lambda days, of=metric: np.nanmean(counts[days][of])) for metric in METRICS}
+    return {
+        "models": {name: count.as_py() for name, count in _counted(interests["model_version"])},
+        "users": len(user_id_U),
+        "users_who_touched_a_tag": int((window.touched_U > 0).sum()),
+        "calibration_error": expected_calibration_error(affinity_P, window.is_touched(user_P, tag_P)),
+        "metrics": {
+            metric: {
+                "published": asdict(mean_of_users(published[metric])),
+                "decayed_counts": asdict(mean_of_users(counts[strongest[metric]][metric])),
+                "half_life_days": strongest[metric],
+                "difference": asdict(paired_difference(published[metric], counts[strongest[metric]][metric])),
+            }
+            for metric in METRICS
+        },
+    }
+
+
+def _counted(values: pa.ChunkedArray) -> list[tuple[str, Any]]:
+    return [(one["values"].as_py(), one["counts"]) for one in values.value_counts()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--as-of", type=date.fromisoformat, required=True, help="the day of the profiles")
+    as_of = parser.parse_args().as_of
+    catalog = load_catalog(CATALOG, **pyiceberg_properties(Settings()))
+    interests = query(INTERESTS.format(as_of=as_of), catalog)
+    horizons = interests["horizon_days"].unique().to_pylist()
+    if len(horizons) != 1:
+        raise SystemExit(f"profiles through {as_of} have the horizons {horizons}, expected one: choose another day")
+    touches = query(TOUCHES.format(as_of=as_of, end=as_of + timedelta(days=1), horizon_days=horizons[0]), catalog)
+    result = {"as_of": str(as_of), "horizon_days": horizons[0], **judge(interests, touches), "machine": machine()}
+    file = RESULTS / "published.json"
+    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({key: value for key, value in result.items() if key != "machine"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

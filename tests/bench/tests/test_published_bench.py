@@ -1,0 +1,69 @@
+"""The judge of published rows, on a log that can be counted by hand."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.bench.published import judge, window_of
+
+
+def touches_of(*rows: tuple[str, str, float]) -> pa.Table:
+    """user, tag, age in days at the end of the day, negative for what comes after it; all known that day if before."""
+    names = ("user_id", "tag", "age_days")
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    return pa.table({**columns, "weight": [1.0] * len(rows), "is_known": [row[2] > 0 for row in rows]})
+
+
+def interests_of(*rows: tuple[str, str, float]) -> pa.Table:
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(("user_id", "tag", "affinity"))}
+    return pa.table({**columns, "horizon_days": [1] * len(rows), "model_version": ["m"] * len(rows)})
+
+
+TOUCHES = touches_of(
+    ("ann", "jazz", 0.5),
+    ("ann", "news", 3.0),
+    ("ann", "news", 3.1),
+    ("bob", "tea", 0.5),
+    ("cid", "tea", 0.5),
+    ("ann", "news", -0.5),
+    ("bob", "jazz", -0.5),
+    ("bob", "jazz", -0.6),
+)
+
+
+def test_published_rows_are_compared_with_the_half_life_that_is_best_for_the_day() -> None:
+    interests = interests_of(
+        ("ann", "news", 0.9), ("ann", "jazz", 0.5), ("bob", "tea", 0.8), ("bob", "jazz", 0.6), ("cid", "tea", 0.2)
+    )
+    found = judge(interests, TOUCHES)
+    assert (found["users"], found["users_who_touched_a_tag"], found["models"]) == (3, 2, {"m": 5})
+    ndcg = found["metrics"]["ndcg_at_10"]
+    second = 1 / np.log2(3)
+    assert ndcg["published"]["mean"] == pytest.approx((1 + second) / 2)
+    # A long half-life ranks news before jazz for ann; bob gets tea, and then jazz as the first tag of the name.
+    assert ndcg["half_life_days"] >= 4
+    assert ndcg["decayed_counts"]["mean"] == pytest.approx((1 + second) / 2)
+    assert ndcg["difference"]["mean"] == pytest.approx(0)
+    assert found["metrics"]["f1_at_5"]["published"]["mean"] == pytest.approx(2 / 6)
+    # Five rows in five bins: .9 and .6 came true, .5, .8 and .2 did not.
+    assert found["calibration_error"] == pytest.approx((0.1 + 0.4 + 0.5 + 0.8 + 0.2) / 5)
+
+
+def test_short_half_lives_rank_by_the_newest_touch() -> None:
+    window = window_of(TOUCHES, np.array(["ann", "bob", "cid"], object))
+    assert window.decayed_counts(0.25)["ndcg_at_10"][0] == pytest.approx(1 / np.log2(3))
+    assert window.decayed_counts(28.0)["ndcg_at_10"][0] == 1.0
+    assert np.isnan(window.decayed_counts(28.0)["ndcg_at_10"][2])
+
+
+def test_an_event_that_came_late_is_no_part_of_what_was_known() -> None:
+    column = TOUCHES.column_names.index("is_known")
+    known = TOUCHES.set_column(column, "is_known", pa.array([False] * len(TOUCHES)))
+    window = window_of(known, np.array(["ann", "bob", "cid"], object))
+    assert len(window.user_M) == 0
+    assert window.touched_U.tolist() == [1, 1, 0]
+
+
+def test_tags_of_clusters_are_refused() -> None:
+    with pytest.raises(ValueError, match="events have no tag 'cluster-1'"):
+        judge(interests_of(("ann", "cluster-1", 0.5)), TOUCHES)
