@@ -15,12 +15,14 @@ import torch
 from scipy.special import expit
 from typer.testing import CliRunner, Result
 
+import model.counts.model as counts_model
 import model.scoring as nightly
 import model.training.weekly as weekly
 import model.transformer.session_vectors as session_export
 from model.__main__ import app
 from model.boosting.ranker import BoostedRanking, LambdaMart
 from model.calibration import IDENTITY
+from model.counts.affinity import fit_level
 from model.data.cutoffs import training_cutoffs
 from model.data.history import History
 from model.data.labels import LabeledWindow
@@ -203,7 +205,11 @@ def run(home: Path, *arguments: str) -> Result:
 
 
 def test_a_winner_is_promoted_and_scores_the_night(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Boosted trees as its only path see who has bought, which counts cannot."""
+    """Boosted trees as its only path see who has bought, which counts cannot.
+
+    counts-1 ranks by decayed counts here, so that a small network leads by enough.
+    """
+    monkeypatch.setattr(counts_model, "best_fit", lambda *_: fit_level)
     paths = (
         BoostedRanking(
             LambdaMart(trees=50, depth=3, learning_rate=0.1, least_weight_in_leaf=20.0, pair_method="mean", pairs=4)
