@@ -12,7 +12,7 @@ from rich.markup import escape
 from pipeline.cli_analyst import app as analyst
 from pipeline.cli_source import app as source_commands
 from pipeline.days import day_range, parse_day
-from pipeline.errors import ThroughlineError
+from pipeline.errors import Terminated, ThroughlineError, raise_on_sigterm
 from pipeline.local import postgres
 from pipeline.runner.commands import NEWEST_MODEL, STEPS, evaluate_command, land_command, train_command
 from pipeline.runner.process import StepFailed
@@ -257,8 +257,9 @@ def _day_or_newest(text: str | None) -> date:
 
 def main() -> None:
     """Run a command. An error becomes one clear line and the exit code of `pipeline.errors`."""
+    raise_on_sigterm()
     try:
         app()
-    except (StepFailed, ThroughlineError) as error:
+    except (StepFailed, Terminated, ThroughlineError) as error:
         open_console(stderr=True).print(f"throughline: {error}", soft_wrap=True)
         sys.exit(error.exit_code)

@@ -6,7 +6,9 @@ retries 3 alone.
 """
 
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,14 +44,39 @@ class UsageError(ThroughlineError):
     exit_code = 2
 
 
+class Terminated(BaseException):
+    """The process got SIGTERM. It ends what it started, frees the lease and exits with 143."""
+
+    exit_code = 128 + signal.SIGTERM
+
+    def __str__(self) -> str:
+        return "ended by SIGTERM; what was not published is not visible, and the same command starts again"
+
+
+def raise_on_sigterm() -> None:
+    """Let SIGTERM raise Terminated in the main thread, so that blocks end in order. A second one changes nothing."""
+
+    def terminate(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)
+
+
 @contextmanager
 def exit_with_message() -> Iterator[None]:
     """Turn an error of the block into its message on standard error and its exit code.
 
-    An error of another class is unexpected: its traceback follows, unless THROUGHLINE_TRACEBACK is 0.
+    SIGTERM ends the block in order. An error of another class is unexpected: its traceback follows, unless
+    THROUGHLINE_TRACEBACK is 0.
     """
+    raise_on_sigterm()
     try:
         yield
+    except Terminated as ended:
+        print(f"throughline: {ended}", file=sys.stderr, flush=True)
+        sys.exit(ended.exit_code)
     except ThroughlineError as error:
         print(f"throughline: {printable_lines(str(error))}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)

@@ -28,8 +28,8 @@ HORIZON_DAYS = 7
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
 SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook", "spark_engine"}  # error messages hide their values
-# Variables that are no settings: tests and `exit_with_message` read the first two.
-OTHER_VARIABLES = {"THROUGHLINE_REAL_DATA", "THROUGHLINE_TRACEBACK", "THROUGHLINE_HOME"}
+# Variables that are no settings: tests and `exit_with_message` read the first two; `lease` the last.
+OTHER_VARIABLES = {"THROUGHLINE_REAL_DATA", "THROUGHLINE_TRACEBACK", "THROUGHLINE_HOME", "THROUGHLINE_LEASE_TOKEN"}
 
 
 def home_from_environment() -> Path:

@@ -6,7 +6,9 @@ same id later is never touched.
 
 import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -62,6 +64,31 @@ class Background:
         return " / ".join(self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])
 
 
+def process_token() -> str:
+    """Return a text that names this process and no other: machine, id, start time, and a random part."""
+    here = psutil.Process()
+    return f"{_machine()} {here.pid} {here.create_time():.2f} {secrets.token_hex(8)}"
+
+
+def has_ended(token: str) -> bool:
+    """Return whether a process of this machine has ended. Of another machine nothing is known, so False."""
+    parts = token.rsplit(" ", 3)
+    if len(parts) != 4 or parts[0] != _machine():
+        return False
+    try:
+        process = psutil.Process(int(parts[1]))
+        return abs(process.create_time() - float(parts[2])) > 1 or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _machine() -> str:
+    """Return a name of this machine, its start and its namespace of process ids, which containers have of their own."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    started = boot.read_text().strip() if boot.is_file() else f"{psutil.boot_time():.0f}"
+    return f"{socket.gethostname()} {started} {namespace.readlink() if namespace.exists() else 'host'}"
+
+
 def stop(backgrounds: Sequence[Background]) -> list[str]:
     """Stop processes together with all their descendants; return the names of those that were running.
 
@@ -81,6 +108,15 @@ def stop(backgrounds: Sequence[Background]) -> list[str]:
     for background in backgrounds:
         background.record.unlink(missing_ok=True)
     return list(found)
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End a process that leads a group, with all of the group: by SIGTERM, and after STOP_SECONDS by SIGKILL."""
+    _signal_group(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=STOP_SECONDS)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.errors import MESSAGE_PREFIXES, ThroughlineError
+from pipeline.local.processes import end_group
 from pipeline.runner.commands import CommandLine
 from pipeline.runner.job import run_module
 
@@ -41,6 +42,7 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
             stdout=subprocess.PIPE,
             stderr=log_file,
             text=True,
+            start_new_session=True,
         )
         try:
             assert process.stdout is not None
@@ -51,8 +53,7 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
             log_file.writelines(printed)
         finally:
             if process.poll() is None:
-                process.terminate()
-                process.wait(timeout=30)
+                end_group(process)
         if exit_code < 0:
             reason = f"killed by signal {-exit_code}; did it run out of memory?\n  step {command.label}; its log: {log}"
             raise StepFailed(ThroughlineError.exit_code, reason)

@@ -32,7 +32,7 @@ from pipeline.runner.commands import (
 from pipeline.runner.job import can_connect, import_in_background
 from pipeline.runner.process import run_command, run_in_process
 from pipeline.settings import Settings, load_settings
-from pipeline.warehouse.lease import Lease
+from pipeline.warehouse.lease import Lease, with_token
 from pipeline.warehouse.names import clusters_run_id, default_run_id
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def run_night(
     """
     run_id = run_id or default_run_id(days.last)
     of_steps = [command for step in steps for command in step_commands(step, days, run_id, score_all, model)]
-    with _freed_on_failure(open_lease(settings, run_id, days.last)):
+    with _lease_of_run(settings, run_id, days.last):
         run_all([*before, *of_steps], settings, console, str(days.last))
 
 
@@ -102,7 +102,7 @@ def run_parts(wanted: DayRange, settings: Settings, console: Console) -> list[Da
 
 def run_clusters(through: date, settings: Settings, console: Console) -> None:
     """Train a version of item clusters under the lease, as a night does."""
-    with _freed_on_failure(open_lease(settings, clusters_run_id(through), through)):
+    with _lease_of_run(settings, clusters_run_id(through), through):
         run_all([clusters_command(through)], settings, console, f"clusters-{through}")
 
 
@@ -114,8 +114,14 @@ def open_lease(settings: Settings, run_id: str, day: date) -> Lease:
 
 
 @contextmanager
-def _freed_on_failure(lease: Lease) -> Iterator[None]:
+def _lease_of_run(settings: Settings, run_id: str, day: date) -> Iterator[None]:
     """Renew the lease during the block. The terminal does not retry, so a failure frees it for the next run."""
+    with with_token(), _freed_on_failure(open_lease(settings, run_id, day)):
+        yield
+
+
+@contextmanager
+def _freed_on_failure(lease: Lease) -> Iterator[None]:
     try:
         with lease.renewed():
             yield

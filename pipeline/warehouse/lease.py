@@ -2,8 +2,13 @@
 
 A row in PostgreSQL names the run that holds the lease. Each step of the run renews it while it works. A lease that was
 not renewed for `lease_silence_seconds` may be taken over. All times are of the server's clock.
+
+A command of the terminal has a token, which its steps inherit. So two commands with one run id exclude each other, and
+the lease of a command that died on this machine is taken at once. Runs of Airflow have no token: their lease outlives
+each task.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,22 +21,41 @@ import psycopg
 
 from pipeline.errors import ThroughlineError
 from pipeline.local import postgres
+from pipeline.local.processes import has_ended, process_token
 from pipeline.settings import Settings
 
 CREATE = """
 CREATE TABLE IF NOT EXISTS throughline_lease (
     only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),
     run_id TEXT NOT NULL, day DATE NOT NULL, heartbeat_at TIMESTAMPTZ NOT NULL
-)"""
+);
+ALTER TABLE throughline_lease ADD COLUMN IF NOT EXISTS token TEXT NOT NULL DEFAULT ''"""
 TAKE = """
-INSERT INTO throughline_lease (run_id, day, heartbeat_at) VALUES (%(run_id)s, %(day)s, now())
-ON CONFLICT (only_row) DO UPDATE SET run_id = excluded.run_id, day = excluded.day, heartbeat_at = now()
-WHERE throughline_lease.run_id = excluded.run_id
+INSERT INTO throughline_lease (run_id, day, token, heartbeat_at) VALUES (%(run_id)s, %(day)s, %(token)s, now())
+ON CONFLICT (only_row) DO UPDATE
+SET run_id = excluded.run_id, day = excluded.day, token = excluded.token, heartbeat_at = now()
+WHERE (throughline_lease.run_id = excluded.run_id AND throughline_lease.token IN (excluded.token, ''))
+   OR throughline_lease.token = %(ended)s
    OR throughline_lease.heartbeat_at < now() - make_interval(secs => %(silence)s)
 RETURNING run_id"""
-RENEW = "UPDATE throughline_lease SET heartbeat_at = now() WHERE run_id = %(run_id)s RETURNING run_id"
-FREE = "DELETE FROM throughline_lease WHERE run_id = %(run_id)s"
-HOLDER = "SELECT run_id, day, now() - heartbeat_at FROM throughline_lease"
+MINE = "run_id = %(run_id)s AND token = %(token)s"
+RENEW = f"UPDATE throughline_lease SET heartbeat_at = now() WHERE {MINE} RETURNING run_id"
+FREE = f"DELETE FROM throughline_lease WHERE {MINE}"
+HOLDER = "SELECT run_id, day, now() - heartbeat_at, token FROM throughline_lease"
+TOKEN_VARIABLE = "THROUGHLINE_LEASE_TOKEN"  # of this process and those that it starts
+
+
+@contextmanager
+def with_token() -> Iterator[None]:
+    """Give this process and the steps that it starts one token for the lease, during the block."""
+    if TOKEN_VARIABLE in os.environ:
+        yield
+        return
+    os.environ[TOKEN_VARIABLE] = process_token()
+    try:
+        yield
+    finally:
+        del os.environ[TOKEN_VARIABLE]
 
 
 @dataclass(frozen=True)
@@ -41,6 +65,7 @@ class Holder:
     run_id: str
     day: date
     silent_for: timedelta
+    token: str = ""
 
     def __str__(self) -> str:
         return f"run {self.run_id} of {self.day}, last renewed {self.silent_for.total_seconds():.0f} s ago"
@@ -53,7 +78,10 @@ class Lease:
         self.run_id = run_id
         self.day = day
         self._settings = settings
-        self._values = {"run_id": run_id, "day": day, "silence": settings.lease_silence_seconds}
+        self._values = {
+            "run_id": run_id, "day": day, "token": os.environ.get(TOKEN_VARIABLE, ""),
+            "silence": settings.lease_silence_seconds, "ended": None,
+        }  # fmt: skip
         self._url = settings.lease_url.get_secret_value() if settings.lease_url else postgres.url(settings)
         self._execute(CREATE)
 
@@ -79,7 +107,10 @@ class Lease:
         """Take the lease, or keep it, and return None; or return its holder if that is another run."""
         while not self._execute(TAKE):
             if row := self._execute(HOLDER):
-                return Holder(*row)
+                holder = Holder(*row)
+                if not has_ended(holder.token) or self._values["ended"] == holder.token:
+                    return holder
+                self._values["ended"] = holder.token
         return None
 
     def free(self) -> None:
@@ -113,5 +144,5 @@ class Lease:
 
     def _execute(self, statement: str) -> tuple[Any, ...] | None:
         with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
-            cursor = connection.execute(statement, self._values)
+            cursor = connection.execute(statement, None if statement is CREATE else self._values)
             return cursor.fetchone() if cursor.description else None

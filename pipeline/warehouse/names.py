@@ -44,6 +44,6 @@ def is_replay(run_id: str) -> bool:
 
 def require_run_id(run_id: str) -> str:
     """Return the run id. Raises UsageError if it cannot name a folder."""
-    if not run_id or not all(letter.isalnum() or letter in "_.-" for letter in run_id):
-        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only")
+    if not run_id.strip(".") or not all(letter.isalnum() or letter in "_.-" for letter in run_id):
+        raise UsageError(f"run id {run_id!r}: expected letters, digits and _ . - only, and not . or .. alone")
     return run_id

@@ -1,18 +1,23 @@
 """One run writes at a time: the lease in a real PostgreSQL, held by one of two runs."""
 
+import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
 import pytest
 
 from pipeline.errors import ThroughlineError
 from pipeline.local import postgres
+from pipeline.local.processes import has_ended, process_token
 from pipeline.settings import Settings
-from pipeline.warehouse.lease import Lease
+from pipeline.warehouse.lease import Lease, with_token
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 
@@ -85,3 +90,77 @@ def test_a_renewed_lease_is_not_silent(settings: Settings) -> None:
         with pytest.raises(ThroughlineError, match="still leased to run working_run"):
             waiting.take(poll_seconds=0.2)
     working.free()
+
+
+COMMAND = """
+import sys, time
+from datetime import date
+from pipeline.settings import Settings
+from pipeline.warehouse.lease import Lease, with_token
+with with_token():
+    Lease(Settings(home=sys.argv[1], postgres_port=int(sys.argv[2])), sys.argv[3], date(2026, 1, 5)).take()
+    print("taken", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other_command(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """A command of the terminal that has taken the lease as `same_run`."""
+    words = [sys.executable, "-c", COMMAND, str(settings.home), str(settings.postgres_port), "same_run"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == "taken\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_two_commands_with_one_run_id_exclude_each_other(
+    settings: Settings, other_command: subprocess.Popen[str]
+) -> None:
+    with with_token():
+        mine = Lease(settings, "same_run", MONDAY)
+    for second in (mine, Lease(settings, "same_run", MONDAY)):
+        with pytest.raises(ThroughlineError, match="still leased to run same_run"):
+            second.take(poll_seconds=0.2)
+        with pytest.raises(ThroughlineError, match="lost the warehouse lease"):
+            second.require_held()
+        second.free()  # it holds none, so that of the other command stays
+    assert mine.try_take()
+
+
+@pytest.mark.parametrize("run_id", ["same_run", "another_run"])
+def test_the_lease_of_a_dead_command_of_this_machine_is_taken_at_once(
+    settings: Settings, other_command: subprocess.Popen[str], run_id: str
+) -> None:
+    other_command.kill()
+    other_command.wait()
+    with with_token():
+        next_one = Lease(settings, run_id, TUESDAY)
+        assert next_one.try_take() is None
+        step = Lease(settings, run_id, TUESDAY)  # a step of this command
+        assert step.try_take() is None
+    next_one.free()
+
+
+def test_the_lease_of_another_machine_is_never_taken_early() -> None:
+    token = process_token()
+    assert not has_ended(token) and not has_ended("") and not has_ended(f"other {token}")
+    assert has_ended(re.sub(r" \d+ ([\d.]+ \w+)$", r" 4194303 \1", token))
+
+
+def test_a_table_of_an_earlier_version_gets_the_token(settings: Settings) -> None:
+    with psycopg.connect(postgres.url(settings), autocommit=True) as connection:
+        connection.execute("DROP TABLE throughline_lease")
+        connection.execute(
+            "CREATE TABLE throughline_lease (only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row), "
+            "run_id TEXT NOT NULL, day DATE NOT NULL, heartbeat_at TIMESTAMPTZ NOT NULL)"
+        )
+        connection.execute("INSERT INTO throughline_lease VALUES (true, 'kept', '2026-01-05', now())")
+    with with_token():
+        kept = Lease(settings, "kept", MONDAY)
+    holder = Lease(settings, "other", TUESDAY).try_take()
+    assert holder and holder.run_id == "kept"
+    assert kept.try_take() is None
+    kept.free()

@@ -2,9 +2,11 @@
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -40,6 +42,7 @@ def test_output_is_shown_and_log_lines_are_kept(log: Path, screen: Console) -> N
 
 def test_a_failed_step_passes_on_exit_code_message_and_log_file(log: Path, screen: Console) -> None:
     program = """
+import subprocess
 import sys
 print('14:00 WARN chatter', file=sys.stderr)
 print('throughline: events: 1 broken of 7 rules', file=sys.stderr)
@@ -109,3 +112,38 @@ def test_the_error_message_of_a_model_is_found(tmp_path: Path) -> None:
     file = tmp_path / "score.log"
     file.write_text("model: ValueError: no such tag\n\nTraceback (most recent call last):\nValueError: no such tag\n")
     assert message_in(file) == "ValueError: no such tag"
+
+
+TERMINATED = """
+import subprocess
+import sys
+from pathlib import Path
+from rich.console import Console
+from pipeline.errors import exit_with_message
+from pipeline.runner.commands import CommandLine
+from pipeline.runner.process import run_command
+
+child = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
+child += "print('started', flush=True); time.sleep(60)"
+with exit_with_message():
+    try:
+        run_command(CommandLine("child", (sys.executable, "-c", child)), {}, Path(sys.argv[1]), Console(width=200))
+    finally:
+        print("lease freed", flush=True)
+"""
+
+
+def test_sigterm_ends_a_command_with_all_that_it_started(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", TERMINATED, str(tmp_path / "child.log")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "  child: started\n"
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) == 2
+        process.terminate()
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (143, "lease freed\n")
+    assert (
+        err
+        == "throughline: ended by SIGTERM; what was not published is not visible, and the same command starts again\n"
+    )
+    assert psutil.wait_procs(family, timeout=5)[1] == []
