@@ -12,7 +12,7 @@ from rich.markup import escape
 from pipeline.cli_analyst import app as analyst
 from pipeline.cli_source import app as source_commands
 from pipeline.days import day_range, parse_day
-from pipeline.errors import Terminated, ThroughlineError, raise_on_sigterm
+from pipeline.errors import Terminated, ThroughlineError, describe, is_fault_of_machine, raise_on_sigterm
 from pipeline.local import postgres
 from pipeline.runner.commands import NEWEST_MODEL, STEPS, evaluate_command, land_command, train_command
 from pipeline.runner.process import StepFailed
@@ -62,6 +62,9 @@ def land(
     arrival_day: Annotated[
         str | None, typer.Option("--arrival-day", help="Land all lines on this day, whatever their times.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Land files once more whose landed lines were lost; nothing doubles.")
+    ] = False,
 ) -> None:
     """Copy a log into the landing zone, every line, by arrival day.
 
@@ -74,7 +77,7 @@ def land(
     toml = source_file(source)
     load_source(toml)
     _day_or_none(arrival_day)
-    run_all([land_command(toml, paths, arrival_day)], prepare_environment(console), console, "land")
+    run_all([land_command(toml, paths, arrival_day, again)], prepare_environment(console), console, "land")
 
 
 @app.command(
@@ -263,3 +266,8 @@ def main() -> None:
     except (StepFailed, Terminated, ThroughlineError) as error:
         open_console(stderr=True).print(f"throughline: {error}", soft_wrap=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if not is_fault_of_machine(error):
+            raise
+        open_console(stderr=True).print(f"throughline: {describe(error)}", soft_wrap=True)
+        sys.exit(ThroughlineError.exit_code)

@@ -5,7 +5,9 @@ The exit code says whether a retry can help: 1 the input or a gate failed, 2 wro
 retries 3 alone.
 """
 
+import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,6 +17,8 @@ from contextlib import contextmanager
 
 from pipeline.escape import printable_lines
 
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+FAULT_OF_MACHINE = re.compile(r"No space left on device|PSQLException|UncheckedSQLException|Connection refused")
 MESSAGE_PREFIXES = ("throughline: ", "model: ")  # of the error messages of `pipeline` and of `model`
 
 
@@ -42,6 +46,29 @@ class UsageError(ThroughlineError):
     """The command has wrong arguments or settings."""
 
     exit_code = 2
+
+
+def describe(error: Exception) -> str:
+    """Return one line for an unexpected error: its root cause, and what to do if a disk or a database is at fault."""
+    lines = str(error).strip().splitlines()
+    causes = [line.strip().removeprefix("Caused by: ") for line in lines if line.strip().startswith("Caused by: ")]
+    plain = [line for line in lines if not line.startswith("An error occurred while calling ")]
+    cause = causes[-1] if causes else (plain or [""])[0].strip().removeprefix(": ")
+    shown = printable_lines(f"{type(error).__name__}: {cause}" if cause else type(error).__name__)
+    if is_fault_of_machine(error):
+        return f"{shown}; is a disk full, or a database down? `throughline doctor` says; then run the command again"
+    return shown
+
+
+def is_fault_of_machine(error: BaseException) -> bool:
+    """Return whether a disk or a database is at fault, so that a traceback would say nothing more."""
+    is_of_database = type(error).__module__.partition(".")[0] == "psycopg"
+    return isinstance(error, OSError) or is_of_database or bool(FAULT_OF_MACHINE.search(str(error)))
+
+
+def is_full_or_broken_disk(error: BaseException) -> bool:
+    """Return whether an operating-system error is none of the file that is read: a full, broken or read-only disk."""
+    return isinstance(error, OSError) and error.errno in DISK_ERRORS
 
 
 class Terminated(BaseException):
@@ -81,8 +108,7 @@ def exit_with_message() -> Iterator[None]:
         print(f"throughline: {printable_lines(str(error))}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
     except Exception as unexpected:  # the one place that catches everything, to give it an exit code
-        first_line = printable_lines((str(unexpected) or type(unexpected).__name__).splitlines()[0])
-        print(f"throughline: {type(unexpected).__name__}: {first_line}", file=sys.stderr, flush=True)
-        if os.environ.get("THROUGHLINE_TRACEBACK", "1") != "0":
+        print(f"throughline: {describe(unexpected)}", file=sys.stderr, flush=True)
+        if os.environ.get("THROUGHLINE_TRACEBACK", "1") != "0" and not is_fault_of_machine(unexpected):
             traceback.print_exc()
         sys.exit(ThroughlineError.exit_code)

@@ -1,8 +1,44 @@
-"""Write files atomically: a reader sees the whole file or none of it."""
+"""Write files atomically, so that a reader sees the whole file or none of it; lock what one process does at a time."""
 
+import fcntl
 import os
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from pipeline.errors import ThroughlineError
+
+POLL_SECONDS = 0.2
+
+
+@contextmanager
+def locked(path: Path, what: str, wait_seconds: float) -> Iterator[None]:
+    """Hold a lock of this machine during the block; print that another process holds it, and wait.
+
+    The lock ends with the process. what: what the lock is for, in the message.
+
+    Raises ThroughlineError if another process still holds it after `wait_seconds`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + wait_seconds
+    has_printed = False
+    with path.open("a", encoding="utf-8") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise ThroughlineError(
+                        f"another process still holds {path}, after waiting {wait_seconds:.0f} s for {what}: try again "
+                        f"when it has ended"
+                    ) from None
+            if not has_printed:
+                print(f"waiting for another process to end {what}", flush=True)
+                has_printed = True
+            time.sleep(POLL_SECONDS)
+        yield
 
 
 def write_whole(path: Path, content: str) -> None:

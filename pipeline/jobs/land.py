@@ -1,6 +1,8 @@
 """Land a log: copy every line into the landing zone, by arrival day.
 
-python -m pipeline.jobs land --source demo [--arrival-day 2026-01-31] PATH...
+python -m pipeline.jobs land --source demo [--arrival-day 2026-01-31] [--again] PATH...
+
+One process lands files of a source at a time; another one waits. --again lands files whose landed lines were lost.
 """
 
 import argparse
@@ -14,8 +16,9 @@ from pyspark.sql import SparkSession
 
 from pipeline.days import format_days, parse_day
 from pipeline.errors import exit_with_message
-from pipeline.files import write_whole
+from pipeline.files import locked, write_whole
 from pipeline.landing.arrival import land_events, land_items
+from pipeline.landing.remains import remove_remains
 from pipeline.landing.staging import input_files, sort_files, stage_files
 from pipeline.landing.zone import SOURCE_FILE, LandingZone
 from pipeline.settings import load_settings
@@ -28,16 +31,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="land", description=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--arrival-day", type=parse_day)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("paths", nargs="+", type=Path)
     parsed = parser.parse_args(arguments)
 
     settings = load_settings()
-    with open_session(settings, "land") as spark:
-        land(spark, settings.home, source_file(parsed.source), parsed.paths, parsed.arrival_day)
+    toml = source_file(parsed.source)
+    name = load_source(toml).name
+    lock = settings.home / "staging" / f"{name}.lock"
+    with locked(lock, f"landing files of {name}", settings.lease_wait_seconds), open_session(settings, "land") as spark:
+        land(spark, settings.home, toml, parsed.paths, parsed.arrival_day, parsed.again)
 
 
-def land(spark: SparkSession, home: Path, toml: Path, paths: list[Path], arrival_day: date | None) -> None:
-    """Land files of the source of a TOML, and print how many lines."""
+def land(
+    spark: SparkSession, home: Path, toml: Path, paths: list[Path], arrival_day: date | None, is_again: bool = False
+) -> None:
+    """Land files of the source of a TOML, and print how many lines. The caller holds the lock of the source.
+
+    is_again: files that have landed already may land once more, if lines of them were lost; what is left is replaced.
+    """
     source = load_source(toml)
     zone = LandingZone(home / "landing")
     started = time.monotonic()
@@ -48,7 +60,9 @@ def land(spark: SparkSession, home: Path, toml: Path, paths: list[Path], arrival
     staging = home / "staging" / source.name
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed run
     try:
-        logs = stage_files(found.logs, zone, source.name, source.reader, staging)
+        logs = stage_files(found.logs, zone, source.name, source.reader, staging, is_again)
+        if is_again:
+            remove_remains(zone, source.name, {staged.name: staged.lines for staged in logs})
         item_reader = source.items.reader if source.items else source.reader
         catalogues = stage_files(found.catalogues, zone, source.name, item_reader, staging)
         days = land_events(spark, zone, source, logs, arrival_day, staging) if logs else []

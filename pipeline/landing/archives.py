@@ -12,7 +12,7 @@ from typing import IO, Any, Self, cast
 
 import pyarrow as pa
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, is_full_or_broken_disk
 from pipeline.landing.file_kinds import HEAD_BYTES, archive_of, compression_of
 
 BUFFER_BYTES = 1 << 20
@@ -70,6 +70,8 @@ def with_members(file: Path) -> list[InputFile]:
         found = [Member(file, name, _sha256(content))
                  for name, content in _members(file)]  # fmt: skip
     except UNREADABLE as error:
+        if is_full_or_broken_disk(error):
+            raise
         raise InputError(
             f"{file}: cannot be unpacked: {error}; nothing of it was landed. Check that it is complete"
         ) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, is_full_or_broken_disk
 from pipeline.landing.archives import UNREADABLE, InputFile, Member, open_file, open_members, with_members
 from pipeline.landing.formats import LINES, read_stream
 from pipeline.landing.zone import LandedFile, LandingZone, name_of
@@ -91,9 +91,16 @@ def sort_files(files: Sequence[InputFile], source: Source) -> FoundFiles:
 
 
 def stage_files(
-    files: Sequence[InputFile], zone: LandingZone, source: str, reader: Reader, folder: Path
+    files: Sequence[InputFile],
+    zone: LandingZone,
+    source: str,
+    reader: Reader,
+    folder: Path,
+    is_again: bool = False,
 ) -> list[StagedFile]:
     """Stage files that land together, several at once. The members of an archive are read in one pass.
+
+    is_again: a file that has landed gets the name that it had.
 
     Raises InputError as `stage_file` does, also if two have the same bytes.
     """
@@ -107,7 +114,8 @@ def stage_files(
                     f"{file}: the same bytes landed already, by this command, as {names[sha256]}: nothing was landed; "
                     f"leave out one of the two files"
                 )
-            names[sha256] = name_of(file, sha256, landed)
+            is_known = is_again and sha256 in landed
+            names[sha256] = landed[sha256].name if is_known else name_of(file, sha256, landed)
             landed[sha256] = LandedFile(names[sha256], lines=0)
         passes: dict[Path, list[tuple[InputFile, str, str]]] = {}
         for file, sha256 in zip(files, digests, strict=True):
@@ -176,6 +184,8 @@ def _unreadable_as_input_error(file: InputFile, reader: Reader) -> Iterator[None
     try:
         yield
     except UNREADABLE as error:
+        if is_full_or_broken_disk(error):
+            raise
         raise InputError(
             f"{file}: cannot be read as {reader.format}: {error}; nothing of it was landed. Check that it is complete"
         ) from None

@@ -52,9 +52,10 @@ class CommandLine:
     words: tuple[str, ...] = ()
 
 
-def land_command(toml: Path, paths: list[Path], arrival_day: str | None) -> CommandLine:
+def land_command(toml: Path, paths: list[Path], arrival_day: str | None, is_again: bool = False) -> CommandLine:
+    again = ("--again",) if is_again else ()
     day = ("--arrival-day", arrival_day) if arrival_day else ()
-    return job_command("land", "--source", str(toml), *day, *[str(path) for path in paths])
+    return job_command("land", "--source", str(toml), *day, *again, *[str(path) for path in paths])
 
 
 def replace_source_command(toml: Path, run_id: str) -> CommandLine:

@@ -13,7 +13,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.errors import MESSAGE_PREFIXES, ThroughlineError
+from pipeline.errors import MESSAGE_PREFIXES, ThroughlineError, describe
 from pipeline.local.processes import end_group
 from pipeline.runner.commands import CommandLine
 from pipeline.runner.job import run_module
@@ -86,9 +86,7 @@ def run_in_process(command: CommandLine, log: Path, console: Console) -> None:
                 raise _failed(command, int(ended.code), message_in(log), log) from None
         except Exception as unexpected:  # gets the exit code that a process of its own would end with
             traceback.print_exc(file=log_file)
-            first_line = (str(unexpected) or type(unexpected).__name__).splitlines()[0]
-            reason = f"{type(unexpected).__name__}: {first_line}"
-            raise _failed(command, ThroughlineError.exit_code, reason, log) from None
+            raise _failed(command, ThroughlineError.exit_code, describe(unexpected), log) from None
 
 
 class _Lines(io.TextIOBase):

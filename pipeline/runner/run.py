@@ -125,6 +125,7 @@ def _freed_on_failure(lease: Lease) -> Iterator[None]:
     try:
         with lease.renewed():
             yield
+        lease.leave_to_run()
     except BaseException:
         lease.free()
         raise

@@ -99,7 +99,8 @@ def require_nothing_lost(accounts: Iterable[FileAccount], landed: Iterable[Lande
         if found != day.lines:
             raise GateError(
                 f"lines were lost: {day.source} {day.day} was closed with {day.lines} lines, {found} are there; "
-                f"nothing was published. Was a file removed from the landing folder? Put it back, or land the day again"
+                f"nothing was published. Was a file removed from the landing folder? Put it back, or land its log "
+                f"again with --again"
             )
 
 

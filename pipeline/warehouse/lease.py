@@ -41,6 +41,7 @@ RETURNING run_id"""
 MINE = "run_id = %(run_id)s AND token = %(token)s"
 RENEW = f"UPDATE throughline_lease SET heartbeat_at = now() WHERE {MINE} RETURNING run_id"
 FREE = f"DELETE FROM throughline_lease WHERE {MINE}"
+LEAVE = f"UPDATE throughline_lease SET token = '' WHERE {MINE}"
 HOLDER = "SELECT run_id, day, now() - heartbeat_at, token FROM throughline_lease"
 TOKEN_VARIABLE = "THROUGHLINE_LEASE_TOKEN"  # of this process and those that it starts
 
@@ -116,6 +117,10 @@ class Lease:
     def free(self) -> None:
         """Free the lease, if this run holds it."""
         self._execute(FREE)
+
+    def leave_to_run(self) -> None:
+        """Keep the lease for the next command of this run: it is not that of a dead process when this one ends."""
+        self._execute(LEAVE)
 
     @contextmanager
     def renewed(self, every_seconds: float = 20.0) -> Iterator[None]:
