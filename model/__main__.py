@@ -73,7 +73,8 @@ def score(
 ) -> None:
     """Write the interest profiles of each day from --from to --to to exchange/ID.
 
-    A day has profiles of the users with new events and of a seventh of the others seen within 90 days. The last day
+    A day has profiles of the users with new events and of a seventh of the others seen within 90 days, or of more with
+    a horizon below 7 days: of all with one of a day, so that no profile is older than what it predicts. The last day
     of a range has profiles of all users seen within 90 days. A version counts only if it was trained for the same
     horizon. PYICEBERG_HOME names the folder of the catalog's settings.
 

@@ -74,7 +74,7 @@ def score_days(
         with exchange.open_profiles(some) as writers:
             for shard in range(shards.count):
                 for day, known in shards.known_by_day(shard, some):
-                    is_scored_U = scoring_population(known, day, day in all_users_on)
+                    is_scored_U = scoring_population(known, day, day in all_users_on, scorers[day].horizon_days)
                     scored = tagged(known.filter(pa.array(is_scored_U)), day).sort_by("user_id")
                     for profiles in _profiles(scored, day, scorers[day], now()):
                         writers[day].write_table(profiles)

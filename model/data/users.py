@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from model.data.arrays import Bools
-from model.data.days import DAYS_SEEN, MICROS_PER_DAY, day_number, end_of_day
+from model.data.days import DAYS_SEEN, HORIZON_DAYS, MICROS_PER_DAY, day_number, end_of_day
 
 
 def stable_hash(user_ids: Iterable[str]) -> NDArray[np.uint64]:
@@ -41,13 +41,14 @@ def sample_users(known: pa.Table, at_most: int) -> pa.Table:
     return known.take(pa.array(np.sort(order[:at_most])))
 
 
-SHARE_OF_OTHERS = 7  # one in seven of those without news, another seventh each day
+MAX_DAYS_BETWEEN_SCORES = 7  # one in seven of those without news, another seventh each day
 
 
-def scoring_population(known: pa.Table, as_of: date, all_seen: bool) -> Bools:
+def scoring_population(known: pa.Table, as_of: date, all_seen: bool, horizon_days: int = HORIZON_DAYS) -> Bools:
     """Return whether each user is scored: those with new events, and a seventh of the other recent users (or all).
 
-    A recent user has an event within the 90 days before the end of `as_of`.
+    With a horizon below seven days it is one in as many, so that no profile is older than what it predicts. A recent
+    user has an event within the 90 days before the end of `as_of`.
 
     known: newest row of each user as of `as_of`; needs `user_id`, `as_of`, `last_event_at`.
     """
@@ -57,5 +58,6 @@ def scoring_population(known: pa.Table, as_of: date, all_seen: bool) -> Bools:
     if all_seen:
         return np.asarray(has_news_U | is_seen_U)
     hash_U = stable_hash(known["user_id"].to_pylist())
-    is_their_turn_U = (hash_U % SHARE_OF_OTHERS + day_number(as_of) % SHARE_OF_OTHERS) % SHARE_OF_OTHERS == 0
+    days = min(MAX_DAYS_BETWEEN_SCORES, horizon_days)
+    is_their_turn_U = (hash_U % days + day_number(as_of) % days) % days == 0
     return np.asarray(has_news_U | (is_seen_U & is_their_turn_U))

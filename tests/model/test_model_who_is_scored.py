@@ -29,6 +29,16 @@ def test_each_of_the_others_is_scored_once_in_seven_days(sequences_of: Sequences
     assert all(60 < scored.sum() < 140 for scored in week)
 
 
+def test_with_a_shorter_horizon_no_profile_gets_older_than_it(sequences_of: SequencesOf) -> None:
+    known = sequences_of([(f"u{number}", "2026-03-20", "a") for number in range(70)])
+    assert scoring_population(known, DAY, all_seen=False, horizon_days=1).all()
+    days = days_from_to(DAY, DAY + timedelta(days=2))
+    scored = [scoring_population(known, day, all_seen=False, horizon_days=3) for day in days]
+    assert (np.sum(scored, axis=0) == 1).all()
+    month = [scoring_population(known, DAY, all_seen=False, horizon_days=days) for days in (7, 28)]
+    assert np.array_equal(*month)
+
+
 def test_a_user_unseen_for_over_90_days_is_scored_on_none_of_seven_days(sequences_of: SequencesOf) -> None:
     """The newest event lies a microsecond before the 90 days of the first of the seven days."""
     at = datetime(2026, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
