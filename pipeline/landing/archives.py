@@ -16,6 +16,7 @@ from pipeline.errors import InputError, is_full_or_broken_disk
 from pipeline.landing.file_kinds import HEAD_BYTES, archive_of, compression_of
 
 BUFFER_BYTES = 1 << 20
+MAX_RATIO = 250  # unpacked to packed bytes; logs have 5 to 60, and gzip packs blank lines 1,000 to 1
 # Documents that are zip archives inside, by a member that all of them have.
 ZIP_DOCUMENTS = {
     "[Content_Types].xml": "an Office document, such as xlsx: save its table as CSV first",
@@ -170,5 +171,41 @@ def _unpacked(raw: IO[bytes]) -> Iterator[io.BufferedReader]:
     if not compression:
         yield buffered
         return
-    with pa.CompressedInputStream(pa.PythonFile(buffered, mode="r"), compression) as unpacked:
-        yield io.BufferedReader(unpacked, BUFFER_BYTES)
+    packed = _Counted(buffered)
+    with pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), compression) as unpacked:
+        yield io.BufferedReader(_Bounded(unpacked, packed), BUFFER_BYTES)
+
+
+class _Counted(io.RawIOBase):
+    """A stream that counts the bytes that were read of it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._stream.read(len(buffer))
+        buffer[: len(block)] = block
+        self.count += len(block)
+        return len(block)
+
+
+class _Bounded(_Counted):
+    """An unpacked stream, an error if it is far larger than the packed one: a small file could fill the disk."""
+
+    def __init__(self, stream: IO[bytes], packed: _Counted) -> None:
+        super().__init__(stream)
+        self._packed = packed
+
+    def readinto(self, buffer: Any) -> int:
+        """Read a block. Raises OSError, as an unreadable file does, if the packed bytes so far unpack to too many."""
+        length = super().readinto(buffer)
+        if self.count > MAX_RATIO * self._packed.count + BUFFER_BYTES:
+            raise OSError(
+                f"{self._packed.count:,} packed bytes unpack to more than {MAX_RATIO} times as many; if that is right, "
+                f"unpack it first and land it unpacked"
+            )
+        return length

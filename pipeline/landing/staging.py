@@ -57,11 +57,25 @@ def input_files(paths: Sequence[Path]) -> list[InputFile]:
             raise InputError(f"{path}: no such file or folder; expected the log to land")
         inside = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         inside = [file for file in inside if not file.name.startswith((".", "_"))]
+        inside = [file for file in inside if file == path or not _is_link_within(file, path)]
         if not inside:
             raise InputError(f"{path}: an empty folder; expected log files in it")
         files.extend(inside)
     with thread_pool() as pool:
         return [file for found in pool.map(with_members, files) for file in found]
+
+
+def _is_link_within(file: Path, folder: Path) -> bool:
+    """Return whether a file in a folder is a link to another file of it, which lands by itself.
+
+    Raises InputError if it leads out of the folder: who may write there could land any file that we can read.
+    """
+    if not file.is_symlink():
+        return False
+    target = file.resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise InputError(f"{file}: a link to {target}, outside of {folder}: name that file itself, or remove the link")
+    return True
 
 
 def sort_files(files: Sequence[InputFile], source: Source) -> FoundFiles:

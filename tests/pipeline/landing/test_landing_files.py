@@ -118,7 +118,10 @@ def test_a_line_of_forty_mebibytes_lands(stage: Stage) -> None:
     assert lines_of(stage("\n".join(texts).encode())) == list(enumerate(texts, 1))
 
 
-def test_a_file_of_one_endless_line_is_refused_before_it_fills_the_memory(stage: Stage, tmp_path: Path) -> None:
+def test_a_file_of_one_endless_line_is_refused_before_it_fills_the_memory(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.landing.archives.MAX_RATIO", 2_000)
     with pa.output_stream(str(tmp_path / "zeros.gz"), compression="gzip") as stream:
         for _ in range(300):
             stream.write(b"0" * (1 << 20))
