@@ -168,6 +168,20 @@ def replay_items(
 
 
 @app.command()
+def report(day: Annotated[str, typer.Option("--day", help="A day that a night of the release ran.")]) -> None:
+    """Write the page of a night: its lines, rejects, sessions, interests, calibration, gates and times.
+
+    The page lies in THROUGHLINE_HOME/reports/<day>.html, beside an index of all nights. It needs no other file.
+
+    Example: throughline report --day 2026-01-31
+    """
+    from pipeline.analyst.report.page import write_report
+
+    catalog = open_catalog(console)
+    console.print(f"{write_report(catalog, parse_day(day), load_settings().home / 'reports')}", soft_wrap=True)
+
+
+@app.command()
 def pseudonym(
     ids: Annotated[list[str], typer.Argument(help="User ids as the source has them.")], source: OfSource = None
 ) -> None:

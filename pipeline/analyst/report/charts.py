@@ -1,0 +1,79 @@
+"""The charts of a night's report: Altair draws them as SVG that suits a light and a dark page."""
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+BLUE = "#2a86c8"  # reads on a light and on a dark page
+WIDTH, HEIGHT = 640, 200  # pixels
+TEXT = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "titleFontSize": 12}
+CONFIG: Mapping[str, Any] = {
+    "background": "transparent",
+    "font": "Arial, Liberation Sans, Helvetica, sans-serif",  # Altair measures texts with Liberation Sans
+    "padding": 8,
+    "view": {"stroke": "transparent"},
+    "axis": {
+        **TEXT,
+        "titleFontWeight": "normal",
+        "titlePadding": 10,
+        "domain": False,
+        "ticks": False,
+        "tickCount": 5,
+        "gridColor": "currentColor",
+        "gridOpacity": 0.15,
+    },
+}
+Rows = Sequence[Mapping[str, Any]]
+
+
+def columns(rows: Rows, x: str, y: str) -> Markup:
+    """Draw one upright bar a row, in the order of the rows."""
+    chart = alt.Chart(_data(rows)).mark_bar(color=BLUE)
+    across = alt.X(f"{x}:N", sort=None, title=title(x)).axis(labelAngle=0, grid=False)
+    return _svg(chart.encode(x=across, y=_number(y)).properties(width=WIDTH, height=HEIGHT))
+
+
+def bars(rows: Rows, y: str, x: str) -> Markup:
+    """Draw one lying bar a row, in the order of the rows: for long names."""
+    chart = alt.Chart(_data(rows)).mark_bar(color=BLUE)
+    down = alt.Y(f"{y}:N", sort=None, title=None).axis(labelLimit=200, grid=False)
+    return _svg(chart.encode(y=down, x=alt.X(f"{x}:Q", title=title(x))).properties(width=WIDTH, height=alt.Step(22)))
+
+
+def line(rows: Rows, x: str, y: str) -> Markup:
+    """Draw a line with a dot a row."""
+    chart = alt.Chart(_data(rows)).mark_line(color=BLUE, point={"filled": True, "size": 45, "color": BLUE})
+    across = alt.X(f"{x}:O", sort=None, title=title(x)).axis(labelAngle=0, labelOverlap=True, grid=False)
+    return _svg(chart.encode(x=across, y=_number(y)).properties(width=WIDTH, height=HEIGHT))
+
+
+def diagonal(rows: Rows, x: str, y: str) -> Markup:
+    """Draw a dot a row beside the line on which x equals y. Both axes run from 0 to 1."""
+    unit = alt.Scale(domain=[0, 1])
+    dots = alt.Chart(_data(rows)).mark_circle(color=BLUE, size=70, opacity=1)
+    equal = alt.Chart(_data([{x: 0, y: 0}, {x: 1, y: 1}])).mark_line(color="currentColor", strokeDash=[3, 4])
+    encoded = {"x": alt.X(f"{x}:Q", title=title(x), scale=unit), "y": alt.Y(f"{y}:Q", title=title(y), scale=unit)}
+    return _svg((equal.encode(**encoded) + dots.encode(**encoded)).properties(width=WIDTH, height=WIDTH // 2))
+
+
+def title(name: str) -> str:
+    """Return the name of a column as people read it: `event_count` is `events`."""
+    return name.replace("_count", "s").replace("_", " ")
+
+
+def _number(name: str) -> alt.Y:
+    return alt.Y(f"{name}:Q", title=title(name))
+
+
+def _data(rows: Rows) -> alt.InlineData:
+    return alt.InlineData(values=[dict(row) for row in rows])
+
+
+def _svg(chart: Any) -> Markup:
+    """Return the chart as SVG. Altair escapes the text in it."""
+    drawn = StringIO()
+    chart.configure(**CONFIG).save(drawn, format="svg")
+    return Markup(drawn.getvalue())

@@ -1,0 +1,159 @@
+"""The report of a night as one HTML page: lines, sessions, interests, calibration, gates and times.
+
+The page needs no other file, has no script and fetches nothing. Each part answers one question by a SELECT of
+`sql/report`, whose first line is the question.
+"""
+
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from pipeline.analyst.query import query
+from pipeline.analyst.release import newest_release
+from pipeline.analyst.report import charts
+from pipeline.errors import InputError
+from pipeline.escape import printable
+from pipeline.settings import ROOT
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+SQL = ROOT / "sql" / "report"
+LEAST_USERS = 10  # an interest of fewer users is not shown: it might name one
+TEXT_SHOWN = 300  # characters of a value
+Rows = Sequence[Mapping[str, Any]]
+Chart = Callable[[Rows], Markup]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the page. name: of its SQL. chart: draws its rows; without one the rows are a table."""
+
+    name: str
+    heading: str
+    chart: Chart | None = None
+    if_empty: str = ""
+
+    @property
+    def sql(self) -> str:
+        return (SQL / f"{self.name}.sql").read_text(encoding="utf-8")
+
+    @property
+    def question(self) -> str:
+        return self.sql.splitlines()[0].removeprefix("-- ")
+
+
+PARTS = (
+    Part("lines", "Lines", if_empty="Nothing landed on this day: it counts as empty."),
+    Part("rejects", "Rejected lines", if_empty="No line was rejected."),
+    Part("rows_made", "Rows made"),
+    Part("lateness", "Late arrivals"),
+    Part("bots", "People and bots"),
+    Part("session_hours", "Sessions by hour", partial(charts.columns, x="hour", y="session_count")),
+    Part("session_lengths", "Sessions by length", partial(charts.columns, x="events", y="session_count")),
+    Part(
+        "interests",
+        "Interests",
+        partial(charts.bars, y="tag", x="expected_user_count"),
+        f"No interest has an audience of {LEAST_USERS} users or more.",
+    ),
+    Part(
+        "drift",
+        "Drift",
+        partial(charts.line, x="as_of", y="total_variation"),
+        "There is no earlier night to compare with.",
+    ),
+    Part(
+        "calibration",
+        "Calibration",
+        partial(charts.diagonal, x="mean_affinity", y="came_true_share"),
+        "No affinities end with this day, or events carry no tags.",
+    ),
+    Part("cohorts", "Models and cohorts"),
+    Part("gates", "Quality gates", if_empty="The release does not hold the rules that were checked."),
+    Part("step_times", "Times"),
+)
+
+
+def write_report(catalog: "Catalog", day: date, folder: Path) -> Path:
+    """Write the page of a day, `<folder>/<day>.html`, and the index of all pages; return the page's file.
+
+    Raises InputError if no night of the newest release ran the day.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{day}.html"
+    file.write_text(render_report(catalog, day), encoding="utf-8")
+    days = sorted((page.stem for page in folder.glob("????-??-??.html")), reverse=True)
+    (folder / "index.html").write_text(_template("index").render(days=days), encoding="utf-8")
+    return file
+
+
+def render_report(catalog: "Catalog", day: date) -> str:
+    """Return the page of a day, from the newest release.
+
+    Raises InputError if no night of the release ran the day.
+    """
+    release = newest_release(catalog, None)
+    ran = query("SELECT DISTINCT day FROM runs WHERE step = 'clean' ORDER BY day", catalog).column("day").to_pylist()
+    if day not in ran:
+        days = f"from {ran[0]} to {ran[-1]}" if ran else "none"
+        raise InputError(f"{day} is not in {release}: its days are {days}")
+    rows = {part.name: rows_of(part, catalog, day) for part in PARTS}
+    parts = [_shown(part, rows[part.name]) for part in PARTS]
+    return str(_template("page").render(day=day, release=release, parts=parts, lead=_lead(rows)))
+
+
+def rows_of(part: Part, catalog: "Catalog", day: date) -> list[dict[str, Any]]:
+    """Return the answer to the question of a part."""
+    sql = string.Template(part.sql).substitute(day=f"DATE '{day}'", least_users=LEAST_USERS)
+    rows: list[dict[str, Any]] = query(sql, catalog).to_pylist()
+    return rows
+
+
+def _lead(rows: Mapping[str, Rows]) -> Mapping[str, int]:
+    """Return the figures of the first sentence."""
+    outcomes = ("lines", "accepted", "duplicates", "rejects")
+    return {name: sum(row[name] for row in rows["lines"]) for name in outcomes} | dict(rows["rows_made"][0])
+
+
+def _shown(part: Part, rows: Rows) -> Mapping[str, Any]:
+    plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    return {
+        "heading": part.heading,
+        "question": part.question,
+        "chart": part.chart(plain) if part.chart and rows else None,
+        "headings": [charts.title(name) for name in rows[0]] if rows else [],
+        "rows": [[_cell(value) for value in row.values()] for row in rows],
+        "if_empty": part.if_empty,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value for a chart: SVG allows no control characters."""
+    return printable(str(value), TEXT_SHOWN) if isinstance(value, str | date) else value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return printable(str(value), TEXT_SHOWN)
+
+
+def _template(name: str) -> Template:
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["count"] = "{:,}".format
+    return environment.get_template(f"{name}.html.j2")
