@@ -15,20 +15,30 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
+from pipeline.analyst.fingerprint import fingerprint
+from pipeline.analyst.query import query
+from pipeline.analyst.release import newest_release, read_table
+from pipeline.analyst.render import render
 from pipeline.demo.plan import DemoPlan, DemoSummary
 from pipeline.demo.write import write_demo_log
 from pipeline.local import postgres
+from pipeline.local.spark_config import conf_folder
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
 
 ROOT = Path(__file__).resolve().parents[2]
 THROUGHLINE = Path(sys.executable).parent / "throughline"
 TIMEOUT_SECONDS = 900
 PLAN = DemoPlan(users=700, days=16)
 KEY = "the key of all test homes, so that their tables can be compared"
+DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
 
 # On small frames compiling and replanning costs more than running. The main job of CI runs with Spark's defaults.
@@ -92,10 +102,24 @@ class Installation:
         file.touch(mode=0o600)
         file.write_text(KEY)
 
-    def ask(self, sql: str, *options: str) -> list[dict[str, Any]]:
-        """Return the rows of a query."""
-        answer: list[dict[str, Any]] = json.loads(self.do("query", sql, "--format", "json", *options))
+    def catalog(self) -> "Catalog":
+        """Open the catalog in this process, which saves the start of another."""
+        from pyiceberg.catalog import load_catalog
+
+        config = yaml.safe_load((conf_folder(self.settings()) / ".pyiceberg.yaml").read_text())
+        [(name, properties)] = config["catalog"].items()
+        return load_catalog(name, **properties)
+
+    def ask(self, sql: str, as_of: date | None = None) -> list[dict[str, Any]]:
+        """Return the rows of a query, as `throughline query --format json` prints them."""
+        answer: list[dict[str, Any]] = json.loads(str(render(query(sql, self.catalog(), as_of), "json")))
         return answer
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return the content hash of each data table of the newest release."""
+        catalog = self.catalog()
+        release = newest_release(catalog, None)
+        return {name: fingerprint(read_table(catalog, release, name), name) for name in DATA_TABLES}
 
 
 def free_port() -> int:
@@ -255,9 +279,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(folder, made, lost_lines, made.lines - len(lost_lines))
 
 
-DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
-
-
 @dataclass(frozen=True)
 class Published:
     """What an installation has published: fingerprints of its tables, and the affinities of the shop's last day."""
@@ -271,12 +292,13 @@ def published_of(shop: Shop) -> Callable[[Installation], Published]:
     """Return the function that reads what an installation has published."""
 
     def read(installation: Installation) -> Published:
-        fingerprints = {table: installation.do("fingerprint", table) for table in DATA_TABLES}
         rows = installation.ask(f"""
             SELECT user_id, unnest(interests, recursive := true) FROM (
                 SELECT user_id, interests FROM profiles WHERE as_of = DATE '{shop.last}')
         """)
-        return Published(fingerprints, {f"{row['user_id']} {row['tag']}": row["affinity"] for row in rows})
+        return Published(
+            installation.fingerprints(), {f"{row['user_id']} {row['tag']}": row["affinity"] for row in rows}
+        )
 
     return read
 

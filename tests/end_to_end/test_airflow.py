@@ -27,7 +27,7 @@ TASKS = ("wait_for_landing", "clean", "sessions", "sequences", "score", "profile
 
 @dataclass(frozen=True)
 class Airflow:
-    """Airflow on an installation. Its command line changes it; its REST API, which is faster, shows its state."""
+    """Airflow on an installation. Its command line makes backfills; its REST API, which is faster, does the rest."""
 
     installation: Any
 
@@ -38,14 +38,9 @@ class Airflow:
     def call(self, *arguments: str) -> str:
         return str(self.installation.do("airflow", *arguments))
 
-    def rows(self, *arguments: str) -> list[dict[str, Any]]:
-        """Return the rows that a command prints as JSON, without the log lines before them."""
-        printed = self.call(*arguments, "--output", "json")
-        rows: list[dict[str, Any]] = json.loads(printed[printed.index("[{") :] if "[{" in printed else "[]")
-        return rows
-
     def runs(self) -> dict[str, dict[str, Any]]:
-        return {run["run_id"]: run for run in self.rows("dags", "list-runs", NIGHTLY)}
+        runs = self.api.request("GET", f"/api/v2/dags/{NIGHTLY}/dagRuns")["dag_runs"]
+        return {run["dag_run_id"]: run for run in runs}
 
     def state(self, run_id: str) -> str:
         return self.api.run_state(NIGHTLY, run_id)
@@ -92,7 +87,7 @@ def airflow(shop: Any, another_installation: Any) -> Airflow:
     printed = another_installation.do("up")
     assert "Airflow is up" in printed and "user operator" in printed
     made = Airflow(another_installation)
-    made.call("dags", "unpause", NIGHTLY, "--yes")
+    made.api.unpause(NIGHTLY)
     return made
 
 
@@ -145,23 +140,23 @@ def test_it_listens_on_loopback_only(airflow: Airflow) -> None:
 
 
 def test_the_pools_are_there(airflow: Airflow) -> None:
-    pools = {pool["pool"]: pool for pool in airflow.rows("pools", "list")}
+    pools = {pool["name"]: pool for pool in airflow.api.request("GET", "/api/v2/pools")["pools"]}
     assert {name: pools[name]["slots"] for name in ("spark", "gpu", "maintenance")} == {
-        "spark": "1",
-        "gpu": "1",
-        "maintenance": "1",
+        "spark": 1,
+        "gpu": 1,
+        "maintenance": 1,
     }
-    assert pools["gpu"]["include_deferred"] == "True"
+    assert pools["gpu"]["include_deferred"]
 
 
 def test_the_scheduled_night_is_skipped_after_a_week_without_landing(airflow: Airflow) -> None:
     """Unpausing the DAG starts yesterday's night; the shop landed nothing in the week before."""
 
     def scheduled() -> list[dict[str, Any]]:
-        return [run for run in airflow.runs().values() if run["run_id"].startswith("scheduled__")]
+        return [run for run in airflow.runs().values() if run["run_type"] == "scheduled"]
 
     wait_until(lambda: scheduled() and scheduled()[0]["state"] == "success", 120, 2)
-    states = airflow.states(scheduled()[0]["run_id"])
+    states = airflow.states(scheduled()[0]["dag_run_id"])
     assert states == dict.fromkeys(TASKS, "skipped")
 
 
@@ -211,7 +206,7 @@ def test_airflow_publishes_what_the_terminal_publishes(
 
 def test_asset_events_have_rows_and_snapshots(backfilled: Airflow, shop: Any) -> None:
     release = backfilled.installation.ask(f"SELECT * FROM releases WHERE as_of = DATE '{shop.last}'")[0]
-    rows = backfilled.installation.ask("SELECT count(*) AS n FROM sessions", "--as-of", str(shop.last))[0]["n"]
+    rows = backfilled.installation.ask("SELECT count(*) AS n FROM sessions", shop.last)[0]["n"]
     extra = asset_event(backfilled, "interest.sessions", run_id_of(shop.last))
     assert extra["as_of"] == str(shop.last)
     assert extra["snapshot_id"] == str(dict(release["snapshots"])["sessions"])
@@ -277,8 +272,8 @@ def test_a_failed_gate_fails_a_run_by_hand_without_retries(
     bad.write_text("".join(["half a li\n"] * 60 + [good_line(day, number) for number in range(40)]))
     backfilled.installation.do("land", "--source", "demo", bad)
     release = backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases")
-    form = json.dumps({"day": str(day)})
-    backfilled.call("dags", "trigger", NIGHTLY, "--run-id", "by_hand:a_bad_day", "--conf", form)
+    by_hand = {"dag_run_id": "by_hand:a_bad_day", "logical_date": None, "conf": {"day": str(day)}}
+    backfilled.api.request("POST", f"/api/v2/dags/{NIGHTLY}/dagRuns", by_hand)
     backfilled.wait_for(["by_hand:a_bad_day"], "failed")
     states = backfilled.states("by_hand:a_bad_day")
     assert (states["audit"], states["publish"]) == ("failed", "upstream_failed")

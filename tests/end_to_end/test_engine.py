@@ -22,7 +22,6 @@ pytestmark = pytest.mark.end_to_end
 
 PLAN = DemoPlan(users=500, days=8)
 THROUGHLINE = Path(sys.executable).parent / "throughline"
-DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +48,13 @@ def find(home: Any) -> psutil.Process:
 
 @pytest.fixture(scope="module")
 def fingerprints(home: Any) -> dict[str, str]:
-    return fingerprints_of(home)
-
-
-def fingerprints_of(home: Any) -> dict[str, str]:
-    return {table: home.do("fingerprint", table) for table in DATA_TABLES}
+    return dict(home.fingerprints())
 
 
 def test_all_steps_of_a_home_share_one_engine(home: Any, engine: psutil.Process, fingerprints: dict[str, str]) -> None:
     home.do("run", "--day", str(PLAN.last_day))
     assert find(home) == engine
-    assert fingerprints_of(home) == fingerprints
+    assert home.fingerprints() == fingerprints
 
 
 def test_it_listens_on_loopback_only(engine: psutil.Process) -> None:
@@ -91,7 +86,7 @@ def test_spark_submit_gives_the_same_tables_with_few_executions(
         "run", "--day", str(PLAN.last_day), THROUGHLINE_SPARK_ENGINE="submit", THROUGHLINE_SPARK_OPTIONS=options
     )
     assert done.returncode == 0, done.stderr
-    assert fingerprints_of(home) == fingerprints
+    assert home.fingerprints() == fingerprints
     computed = [one.name for log in tmp_path.iterdir() for one in executions(log) if one.tasks]
     assert len(computed) <= 60, computed
 
@@ -112,7 +107,7 @@ def test_a_run_repeats_after_its_client_was_killed(
     killed_after(6.0, home)
     home.do("run", "--day", str(PLAN.last_day))
     assert find(home) == engine, "the engine goes on"
-    assert fingerprints_of(home) == fingerprints
+    assert home.fingerprints() == fingerprints
     sessions = home.home / "engine" / "sessions"
     assert [file.name for file in sessions.iterdir()] == [], "no session is left"
 
@@ -129,7 +124,7 @@ def test_a_run_repeats_after_the_engine_was_killed(
     assert "the Spark engine ended while" in errors and "run the command again" in errors
     home.do("run", "--day", str(PLAN.last_day))
     assert find(home) != engine, "another engine was started"
-    assert fingerprints_of(home) == fingerprints
+    assert home.fingerprints() == fingerprints
 
 
 def test_another_configuration_starts_another_engine(home: Any, engine: psutil.Process) -> None:

@@ -103,8 +103,9 @@ def test_explain_user_takes_the_id_of_the_source(nights: Any, shop: Any) -> None
 
 
 def test_each_release_can_be_queried(nights: Any, shop: Any) -> None:
-    before = nights.ask("SELECT max(as_of) AS newest FROM profiles", "--as-of", str(shop.empty_day))
-    assert before[0]["newest"] == str(shop.empty_day)
+    question = "SELECT max(as_of) AS newest FROM profiles"
+    before = json.loads(nights.do("query", question, "--format", "json", "--as-of", str(shop.empty_day)))
+    assert before == [{"newest": str(shop.empty_day)}]
     assert nights.ask("SELECT max(as_of) AS newest FROM profiles")[0]["newest"] == str(shop.last)
 
 

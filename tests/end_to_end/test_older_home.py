@@ -61,4 +61,4 @@ def test_a_night_is_refused_in_one_clear_line_and_changes_nothing(older_home: An
     assert done.returncode == 1
     assert "this home was made before ids had id spaces" in done.stderr
     assert "land the logs in a new THROUGHLINE_HOME" in done.stderr
-    assert {name: older_home.do("fingerprint", name).strip() for name in EXPECTED["before"]} == EXPECTED["before"]
+    assert older_home.fingerprints() == EXPECTED["before"]

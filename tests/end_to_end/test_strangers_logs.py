@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from pipeline.analyst.query import query
-from pipeline.local.spark_config import conf_folder
 from pipeline.pseudonyms import pseudonym
 from pipeline.sources.schema import Source, load_source
 from tests.end_to_end.conftest import KEY
@@ -47,8 +45,6 @@ def logs(case: Path, toml: Path, day: str = "") -> list[Path]:
 @pytest.fixture(scope="module")
 def published(own_installation: Any) -> "Catalog":
     """All cases landed, and the nights run; return the catalog."""
-    from pyiceberg.catalog import load_catalog
-
     own_installation.set_key()
     for day in ("", *NIGHTS):
         landings = [(toml, logs(case, toml, day)) for case in CASES for toml in tomls(case)]
@@ -57,9 +53,7 @@ def published(own_installation: Any) -> "Catalog":
             own_installation.do("run", "--day", day)
         else:
             own_installation.do("run", "--from", FIRST_RANGE[0], "--to", FIRST_RANGE[1])
-    config = yaml.safe_load((conf_folder(own_installation.settings()) / ".pyiceberg.yaml").read_text())
-    [(name, properties)] = config["catalog"].items()
-    return load_catalog(name, **properties)
+    return own_installation.catalog()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
