@@ -43,6 +43,7 @@ SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
 
 # On small frames compiling and replanning costs more than running. The main job of CI runs with Spark's defaults.
 QUICK_SPARK = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
