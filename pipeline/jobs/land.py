@@ -24,7 +24,7 @@ from pipeline.landing.zone import SOURCE_FILE, LandingZone
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
-from pipeline.warehouse.session import open_session
+from pipeline.warehouse.session import open_session, tune
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,6 +65,7 @@ def land(
             remove_remains(zone, source.name, {staged.name: staged.lines for staged in logs})
         item_reader = source.items.reader if source.items else source.reader
         catalogues = stage_files(found.catalogues, zone, source.name, item_reader, staging)
+        tune(spark, sum(staged.lines for staged in logs))
         days = land_events(spark, zone, source, logs, arrival_day, staging) if logs else []
         applies_from = land_items(zone, source.name, catalogues, days, arrival_day) if catalogues else None
         write_whole(zone.root / source.name / SOURCE_FILE, toml.read_text(encoding="utf-8"))
