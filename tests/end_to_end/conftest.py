@@ -163,6 +163,7 @@ def new_home(variables: Callable[[Path], dict[str, str]] = lambda _: {}) -> Iter
         made = new_installation(Path(folder) / "throughline")
         made.environment.update(variables(Path(folder)))
         made.home.mkdir()
+        made.set_key()
         with set_up(made):
             yield made
 
@@ -205,7 +206,6 @@ def unpacked_home() -> Callable[[Path, Path], AbstractContextManager[Installatio
 def installation() -> Iterator[Installation]:
     """An empty home for the terminal."""
     with new_home() as made:
-        made.set_key()
         yield made
 
 
@@ -213,7 +213,6 @@ def installation() -> Iterator[Installation]:
 def another_installation() -> Iterator[Installation]:
     """An empty home for Airflow."""
     with new_home() as made:
-        made.set_key()
         yield made
 
 
@@ -221,7 +220,6 @@ def another_installation() -> Iterator[Installation]:
 def own_installation() -> Iterator[Installation]:
     """An empty home for the tests of one file."""
     with new_home() as made:
-        made.set_key()
         yield made
 
 

@@ -45,7 +45,6 @@ def logs(case: Path, toml: Path, day: str = "") -> list[Path]:
 @pytest.fixture(scope="module")
 def published(own_installation: Any) -> "Catalog":
     """All cases landed, and the nights run; return the catalog."""
-    own_installation.set_key()
     for day in ("", *NIGHTS):
         landings = [(toml, logs(case, toml, day)) for case in CASES for toml in tomls(case)]
         own_installation.do_all([["land", "--source", toml, *files] for toml, files in landings if files])
