@@ -38,7 +38,7 @@ PARAMS = {
     "model": Param(
         "as-of",
         type="string",
-        pattern=r"^(as-of|none|[a-z0-9]+-[0-9][A-Za-z0-9.-]*)$",
+        pattern=r"^(as-of|none|[a-z0-9]+-[0-9][A-Za-z0-9.-]*)$(?!\n)",
         title="Model",
         description="as-of: the newest promoted version trained through the day or earlier. "
         "none: the built-in counts. Or a version, such as boosting-1.20260131.",

@@ -26,7 +26,7 @@ PARAMS = {
     "source": Param(
         "",
         type="string",
-        pattern=r"^(/[^\x00-\x1f]*\.toml|[a-z][a-z0-9_-]*)$",
+        pattern=r"^(/[^\x00-\x1f]*\.toml|[a-z][a-z0-9_-]*)$(?!\n)",
         title="Corrected TOML",
         description="Absolute path of the corrected TOML of a source that has landed, such as /srv/logs/shop.toml; "
         "or the name of a built-in source, such as demo.",
@@ -34,7 +34,7 @@ PARAMS = {
     "reason": Param(
         None,
         type=["null", "string"],
-        pattern="^[a-z][a-z_]*$",
+        pattern=r"^[a-z][a-z_]*$(?!\n)",
         title="Reason",
         description="Start on the first day with a line rejected for this reason, such as unknown_event_type. "
         "Empty: any reason except the TOML's own rules.",

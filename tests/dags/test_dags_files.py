@@ -60,8 +60,15 @@ def test_the_ui_explains_a_dag(dags: dict[str, Any], name: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("day", "31.1.2026"), ("day", 20260131), ("model", "none; rm -rf /"), ("model", "$(id)"), ("all_users", "yes")],
-)
+    [
+        ("day", "31.1.2026"),
+        ("day", 20260131),
+        ("model", "none; rm -rf /"),
+        ("model", "$(id)"),
+        ("model", "none\n"),
+        ("all_users", "yes"),
+    ],
+)  # fmt: skip
 def test_the_form_of_a_night_refuses_wrong_values(dags: dict[str, Any], key: str, value: Any) -> None:
     param = dags["interest_nightly"].params.get_param(key)
     with pytest.raises(ValueError, match=r"Invalid input|not"):
@@ -72,7 +79,8 @@ def test_the_form_of_a_night_refuses_wrong_values(dags: dict[str, Any], key: str
     ("key", "value"),
     [
         ("source", ""), ("source", "shop.toml"), ("source", "/srv/shop.csv"), ("source", "--all"),
-        ("reason", "Not a code"), ("first_day", "31.1.2026"), ("dry_run", "yes"),
+        ("reason", "Not a code"), ("source", "demo\n"), ("reason", "ok\n"),
+        ("first_day", "31.1.2026"), ("dry_run", "yes"),
     ],
 )  # fmt: skip
 def test_the_form_of_a_replay_refuses_wrong_values(dags: dict[str, Any], key: str, value: Any) -> None:

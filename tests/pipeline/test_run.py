@@ -10,6 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.runner import run
 from pipeline.settings import Settings
 from pipeline.warehouse.lease import Lease
+from pipeline.warehouse.names import require_run_id
 
 REST = {"type": "rest", "uri": "http://127.0.0.1:1"}
 
@@ -37,3 +38,9 @@ def test_the_local_postgres_starts_where_a_run_needs_it(
 def test_a_lease_without_a_server_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no local PostgreSQL in .*set THROUGHLINE_LEASE_URL"):
         Lease(Settings(home=tmp_path, catalog=REST), "a_run", date(2026, 1, 31))
+
+
+@pytest.mark.parametrize("run_id", ["", ".", "..", "...", "a/b", "a b"])
+def test_a_run_id_that_names_no_folder_of_its_own_is_refused(run_id: str) -> None:
+    with pytest.raises(UsageError, match="expected letters, digits and _"):
+        require_run_id(run_id)
