@@ -12,6 +12,16 @@ from pipeline.errors import ThroughlineError
 POLL_SECONDS = 0.2
 
 
+def keep_private(folder: Path) -> None:
+    """Let this process and those that it starts make files that only their owner may read.
+
+    folder: one that only its owner may enter from now on, whatever the modes of the files that it has.
+    """
+    os.umask(0o077)
+    if folder.is_dir():
+        folder.chmod(0o700)
+
+
 @contextmanager
 def locked(path: Path, what: str, wait_seconds: float) -> Iterator[None]:
     """Hold a lock of this machine during the block; print that another process holds it, and wait.

@@ -7,6 +7,7 @@ import os
 import sys
 
 from pipeline.errors import exit_with_message
+from pipeline.files import keep_private
 from pipeline.runner.commands import step_environment, submit_arguments
 from pipeline.runner.job import can_connect, run_module
 from pipeline.settings import load_settings
@@ -15,6 +16,7 @@ from pipeline.settings import load_settings
 def main() -> None:
     job, *arguments = sys.argv[1:]
     settings = load_settings()
+    keep_private(settings.home / "landing")
     if can_connect(settings):
         run_module(f"pipeline.jobs.{job}", arguments)
     else:

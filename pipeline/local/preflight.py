@@ -3,6 +3,7 @@
 import shutil
 
 from pipeline.errors import ThroughlineError
+from pipeline.files import keep_private
 from pipeline.local import postgres
 from pipeline.local.java import Java, prepare_java
 from pipeline.local.spark_config import write_configuration
@@ -18,6 +19,7 @@ def run_preflight(settings: Settings) -> Java:
     """
     require_free_space(settings)
     java = prepare_java(settings)
+    keep_private(settings.home / "landing")
     settings.home.mkdir(parents=True, exist_ok=True)
     pseudonym_key(settings)
     if settings.uses_local_catalog:

@@ -1,6 +1,7 @@
 """Landing by one process at a time, landing of lost lines once more, and faults of the machine."""
 
 import errno
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError, ThroughlineError, describe, exit_with_message, is_fault_of_machine
-from pipeline.files import locked
+from pipeline.files import keep_private, locked
 from pipeline.landing import staging
 from pipeline.landing.arrival import land_events
 from pipeline.landing.remains import remove_remains
@@ -150,3 +151,15 @@ def test_an_error_of_spark_is_told_by_its_root_cause() -> None:
     assert describe(Exception(PY4J.splitlines()[0] + "\n: java.lang.Oops: x")) == "Exception: java.lang.Oops: x"
     assert is_fault_of_machine(psycopg.OperationalError("connection failed")) and not is_fault_of_machine(KeyError("a"))
     assert describe(KeyError("a")) == "KeyError: 'a'" and describe(ValueError()) == "ValueError"
+
+
+def test_what_lands_is_for_its_owner_alone(zone: LandingZone, tmp_path: Path) -> None:
+    zone.root.mkdir(mode=0o755)
+    former = os.umask(0o022)
+    try:
+        keep_private(zone.root)
+        land(zone, stage(zone, tmp_path, LOGS), MONDAY, tmp_path)
+    finally:
+        os.umask(former)
+    modes = {path: path.stat().st_mode & 0o077 for path in (zone.root, *zone.root.rglob("*"))}
+    assert len(modes) > 5 and set(modes.values()) == {0}
