@@ -12,14 +12,15 @@ from pipeline.errors import ThroughlineError
 POLL_SECONDS = 0.2
 
 
-def keep_private(folder: Path) -> None:
+def keep_private(*folders: Path) -> None:
     """Let this process and those that it starts make files that only their owner may read.
 
-    folder: one that only its owner may enter from now on, whatever the modes of the files that it has.
+    folders: those that only their owner may enter from now on, whatever the modes of the files that they have.
     """
     os.umask(0o077)
-    if folder.is_dir():
-        folder.chmod(0o700)
+    for folder in folders:
+        if folder.is_dir():
+            folder.chmod(0o700)
 
 
 @contextmanager

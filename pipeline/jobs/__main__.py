@@ -16,7 +16,7 @@ from pipeline.settings import load_settings
 def main() -> None:
     job, *arguments = sys.argv[1:]
     settings = load_settings()
-    keep_private(settings.home / "landing")
+    keep_private(settings.home / "landing", settings.home / "warehouse")
     if can_connect(settings):
         run_module(f"pipeline.jobs.{job}", arguments)
     else:

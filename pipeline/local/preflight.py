@@ -19,7 +19,7 @@ def run_preflight(settings: Settings) -> Java:
     """
     require_free_space(settings)
     java = prepare_java(settings)
-    keep_private(settings.home / "landing")
+    keep_private(settings.home / "landing", settings.home / "warehouse")
     settings.home.mkdir(parents=True, exist_ok=True)
     pseudonym_key(settings)
     if settings.uses_local_catalog:

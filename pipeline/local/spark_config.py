@@ -70,6 +70,8 @@ def spark_defaults(settings: Settings) -> dict[str, str]:
         "spark.submit.deployMode": settings.spark_deploy_mode,
         "spark.driver.memory": settings.spark_driver_memory,
         **(_one_machine(settings) if is_one_machine(settings) else {}),
+        # Hadoop sets the modes of files by a mask of its own, whatever that of the process.
+        **({"spark.hadoop.fs.permissions.umask-mode": "077"} if settings.uses_local_catalog else {}),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",

@@ -104,3 +104,10 @@ def test_an_unknown_jdbc_driver_is_refused(tmp_path: Path) -> None:
 def test_one_machine_uses_the_quick_compiler(tmp_path: Path) -> None:
     assert spark_defaults(settings_of(tmp_path))["spark.driver.extraJavaOptions"] == QUICK_JVM
     assert "spark.driver.extraJavaOptions" not in spark_defaults(settings_of(tmp_path, "spark://127.0.0.1:7077"))
+
+
+def test_tables_of_the_local_catalog_are_for_their_owner_alone(tmp_path: Path) -> None:
+    mask = "spark.hadoop.fs.permissions.umask-mode"
+    remote = {"type": "rest", "uri": "http://127.0.0.1:1"}
+    assert spark_defaults(Settings(home=tmp_path))[mask] == "077"
+    assert mask not in spark_defaults(Settings(home=tmp_path, catalog=remote)), "the modes there are not ours"
