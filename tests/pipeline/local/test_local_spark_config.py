@@ -109,5 +109,7 @@ def test_one_machine_uses_the_quick_compiler(tmp_path: Path) -> None:
 def test_tables_of_the_local_catalog_are_for_their_owner_alone(tmp_path: Path) -> None:
     mask = "spark.hadoop.fs.permissions.umask-mode"
     remote = {"type": "rest", "uri": "http://127.0.0.1:1"}
-    assert spark_defaults(Settings(home=tmp_path))[mask] == "077"
+    local = Settings(home=tmp_path)
+    write_private(postgres.password_file(local), "password")
+    assert spark_defaults(local)[mask] == "077"
     assert mask not in spark_defaults(Settings(home=tmp_path, catalog=remote)), "the modes there are not ours"
