@@ -115,7 +115,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = home_from_environment() / "settings.toml"
+        given = init_settings().get("home")
+        file = Path(given or home_from_environment()) / "settings.toml"
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     @property
@@ -147,6 +148,7 @@ def load_settings(**overrides: Any) -> Settings:
     Raises UsageError naming the variable or key if one is unknown or has an invalid value.
     """
     overrides.setdefault("home", home_from_environment())
+    file = Path(overrides["home"]) / "settings.toml"
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | OTHER_VARIABLES
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
@@ -155,7 +157,7 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except (SettingsError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
-            f"the settings cannot be read: {error}; expected TOML in {home_from_environment() / 'settings.toml'} "
+            f"the settings cannot be read: {error}; expected TOML in {file} "
             f"and JSON in a variable that holds a table, such as {PREFIX}SPARK_OPTIONS"
         ) from None
     except ValidationError as error:
@@ -163,8 +165,7 @@ def load_settings(**overrides: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         found = "(hidden)" if first["loc"][0] in SECRETS else repr(first["input"])
         raise UsageError(
-            f"setting {name} = {found}: {first['msg']}; "
-            f"it comes from {PREFIX}{name.upper()} or from {home_from_environment() / 'settings.toml'}"
+            f"setting {name} = {found}: {first['msg']}; it comes from {PREFIX}{name.upper()} or from {file}"
         ) from None
 
 

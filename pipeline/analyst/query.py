@@ -1,6 +1,6 @@
 """Answers an analyst's SQL from one release, with DuckDB in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 VIEWS = ROOT / "sql" / "views"
+TABLES = ROOT / "sql" / "ddl"
 # Columns that views read and that releases of earlier versions lack, with their values there.
 ADDED_COLUMNS = {"profiles": {"horizon_days": HORIZON_DAYS}}
 READ_ONLY = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)  # MULTI is PIVOT
@@ -36,18 +37,25 @@ def answer(sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset
     A table whose name does not occur in the SQL, or in a view that occurs in it, is not opened. DuckDB scans only the
     columns that the query needs and passes its filters on to Arrow.
 
-    Names may carry the prefix `interest.`. Times are UTC. The SQL can reach neither files nor the network.
     Raises InputError as `query` does.
     """
     with duckdb.connect() as connection:
         try:
             _require_one_select(connection, sql)
-            _prepare(connection)
-            _create_views(connection, sql, tables, open_table)
-            _lock(connection)
+            _set_up(connection, tables, open_table, _words(sql))
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise InputError(_error_message(error, tables, connection)) from None
+
+
+def open_connection(tables: Sequence[str], open_table: Callable[[str], "Dataset"]) -> duckdb.DuckDBPyConnection:
+    """Return a connection in memory with `tables` and the views of `sql/views` that these tables suffice for.
+
+    `open_table` is called for each table now: a dataset that is expensive to open should be a `LazyTable`.
+    """
+    connection = duckdb.connect()
+    _set_up(connection, tables, open_table, {*tables, *_views_over(tables)})
+    return connection
 
 
 def view_names() -> list[str]:
@@ -66,6 +74,33 @@ def _require_one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None
         raise InputError(f"expected one SELECT, found {found}: the warehouse is read-only; run one query at a time")
 
 
+def _views_over(tables: Sequence[str]) -> list[str]:
+    """Return the views whose tables, and those of the views that they read, are all among `tables`."""
+    declared = {file.stem for file in TABLES.glob("*.sql")}
+    known, missing = {*declared, *view_names()}, declared - {*tables}
+
+    def is_readable(view: str) -> bool:
+        names = (_words(view_sql(view)) & known) - {view}
+        return not names & missing and all(is_readable(name) for name in names & {*view_names()})
+
+    return [view for view in view_names() if is_readable(view)]
+
+
+def _set_up(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[str],
+    open_table: Callable[[str], "Dataset"],
+    names: Collection[str],
+) -> None:
+    """Create views for `names` and for what they read.
+
+    Names may carry the prefix `interest.`. Times are UTC. SQL can reach neither files nor the network.
+    """
+    _prepare(connection)
+    _create_views(connection, names, tables, open_table)
+    _lock(connection)
+
+
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")  # else a name could mean a variable of this program
@@ -74,16 +109,19 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create_views(
-    connection: duckdb.DuckDBPyConnection, sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset"]
+    connection: duckdb.DuckDBPyConnection,
+    names: Collection[str],
+    tables: Sequence[str],
+    open_table: Callable[[str], "Dataset"],
 ) -> None:
-    """Create a DuckDB view for each table and view whose name occurs in the SQL, and first for those that it needs.
+    """Create a DuckDB view for each table and view among `names`, and first for those that it needs.
 
     A name that occurs for another reason, such as an alias, costs a look at the table's metadata and no more.
     """
     created: set[str] = set()
 
-    def create(text: str) -> None:
-        for name in sorted(_words(text) & {*tables, *view_names()}):
+    def create(wanted: Collection[str]) -> None:
+        for name in sorted({*wanted} & {*tables, *view_names()}):
             if name in created:
                 continue
             created.add(name)
@@ -95,10 +133,10 @@ def _create_views(
                 body = f'SELECT *{"".join(added)} FROM "scan_{name}"'
             else:
                 body = view_sql(name)
-                create(body)
+                create(_words(body))
             connection.execute(f'CREATE VIEW {NAMESPACE}."{name}" AS {body}')
 
-    create(sql)
+    create(names)
 
 
 def _words(sql: str) -> set[str]:

@@ -51,8 +51,8 @@ class Release:
         return sorted({*self.snapshots, RELEASES})
 
 
-def open_catalog() -> "Catalog":
-    """Open the catalog that is configured in `$PYICEBERG_HOME/.pyiceberg.yaml`.
+def open_catalog(properties: Mapping[str, str] | None = None) -> "Catalog":
+    """Open the catalog that is configured in `$PYICEBERG_HOME/.pyiceberg.yaml`; `properties` override what is there.
 
     Raises InputError if no such catalog is configured.
     """
@@ -60,7 +60,7 @@ def open_catalog() -> "Catalog":
     from pyiceberg.catalog import load_catalog
 
     try:
-        return load_catalog(CATALOG)
+        return load_catalog(CATALOG, **(properties or {}))
     except ValueError as error:
         raise InputError(
             f"no catalog {CATALOG} found: {error}. PYICEBERG_HOME must name the folder of .pyiceberg.yaml "
@@ -180,7 +180,16 @@ def open_dataset(catalog: "Catalog", release: Release, name: str) -> "Dataset":
             format=ds.ParquetFileFormat(),
             filesystem=table.io.fs_by_scheme(*stores.pop()),
         )
-    return ds.dataset(scan.to_arrow())
+    return ds.dataset(scan.to_arrow().cast(scan.projection().as_arrow()))
+
+
+def table_schema(catalog: "Catalog", release: Release, name: str) -> pa.Schema:
+    """Return the columns that `open_dataset` returns, by the table's metadata alone.
+
+    Raises InputError as `read_table` does.
+    """
+    table, snapshot = _released(catalog, release, name)
+    return table.scan(snapshot_id=snapshot).projection().as_arrow()
 
 
 def row_count(catalog: "Catalog", release: Release, name: str) -> int:

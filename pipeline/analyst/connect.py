@@ -1,0 +1,43 @@
+"""Opens a DuckDB connection to the release of a home; `throughline.connect` is its public name."""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from pipeline.analyst.lazy_table import LazyTable
+from pipeline.analyst.query import open_connection
+from pipeline.analyst.release import newest_release, open_catalog, open_dataset, table_schema
+from pipeline.days import parse_day
+from pipeline.errors import InputError
+from pipeline.local import postgres
+from pipeline.local.spark_config import conf_folder, pyiceberg_properties
+from pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+def connect(home: str | Path | None = None, as_of: date | str | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection to the release of `as_of` in a home. See `throughline.connect`."""
+    settings = load_settings(**({"home": Path(home).expanduser().resolve()} if home is not None else {}))
+    if settings.uses_local_catalog:
+        if not (conf_folder(settings) / ".pyiceberg.yaml").is_file():
+            raise InputError(
+                f"no tables in {settings.home}: expected the home of an installation; give its folder as home= or in "
+                f"THROUGHLINE_HOME, or make one by `throughline demo`"
+            )
+        postgres.start(settings)
+    catalog = open_catalog(pyiceberg_properties(settings))
+    return connect_to_catalog(catalog, parse_day(as_of) if isinstance(as_of, str) else as_of)
+
+
+def connect_to_catalog(catalog: "Catalog", as_of: date | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a release: a view per table and per file of `sql/views`. No data file is read yet."""
+    release = newest_release(catalog, as_of)
+
+    def lazily(name: str) -> LazyTable:
+        return LazyTable(table_schema(catalog, release, name), lambda: open_dataset(catalog, release, name))
+
+    return open_connection(release.tables, lazily)
