@@ -60,6 +60,19 @@ def query(
     _print(render(query_release(sql, open_catalog(console), _day_or_none(as_of)), output_format, raw))
 
 
+@app.command("sql")
+def sql_shell(as_of: AsOf = None) -> None:
+    """Open an interactive SQL shell on the released tables, with history and completion by the Tab key.
+
+    In Python, `throughline.connect()` returns the same connection.
+    """
+    from pipeline.analyst.connect import connect_to_catalog
+    from pipeline.analyst.shell import run_shell
+
+    with connect_to_catalog(open_catalog(console), _day_or_none(as_of)) as connection:
+        run_shell(connection, console, load_settings().home / "sql_history")
+
+
 @explain.command("user")
 def explain_user(
     user_id: Annotated[str, typer.Argument(help="The user's id in the source.")], source: OfSource = None

@@ -41,7 +41,7 @@ def answer(sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset
     """
     with duckdb.connect() as connection:
         try:
-            _require_one_select(connection, sql)
+            require_one_select(connection, sql)
             _set_up(connection, tables, open_table, _words(sql))
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
@@ -67,7 +67,7 @@ def view_sql(view: str) -> str:
     return (VIEWS / f"{view}.sql").read_text(encoding="utf-8").strip().rstrip(";")
 
 
-def _require_one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+def require_one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     statements = connection.extract_statements(sql)
     if len(statements) != 1 or statements[0].type not in READ_ONLY:
         found = ", ".join(statement.type.name for statement in statements) or "nothing"
