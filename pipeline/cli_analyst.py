@@ -2,6 +2,7 @@
 
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,9 @@ app = typer.Typer()
 explain = typer.Typer(help="Explain a user's profile, or what became of a day's lines.", no_args_is_help=True)
 rejects = typer.Typer(help="List rejected lines, and replay them with a corrected TOML.", no_args_is_help=True)
 items = typer.Typer(help="Run days again with the catalogues that landed later.", no_args_is_help=True)
+export = typer.Typer(help="Write an audience or all profiles to Parquet or CSV.", no_args_is_help=True)
 app.add_typer(explain, name="explain")
+app.add_typer(export, name="export")
 app.add_typer(rejects, name="rejects")
 app.add_typer(items, name="items")
 console = open_console()
@@ -39,6 +42,7 @@ OfSource = Annotated[
     str | None, typer.Option("--source", help="The source of the id, where sources have id spaces of their own.")
 ]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Read the release of this day instead of the newest.")]
+To = Annotated[Path, typer.Option("--to", help="The file to write; its name ends in .parquet or .csv.")]
 
 
 @app.command()
@@ -71,6 +75,40 @@ def sql_shell(as_of: AsOf = None) -> None:
 
     with connect_to_catalog(open_catalog(console), _day_or_none(as_of)) as connection:
         run_shell(connection, console, load_settings().home / "sql_history")
+
+
+@export.command("audience")
+def export_audience(
+    tag: Annotated[str, typer.Argument(help="An interest tag, such as one of the view tag_audience.")],
+    to: To,
+    min_affinity: Annotated[
+        float, typer.Option("--min-affinity", min=0, max=1, help="Only users with this probability or more.")
+    ] = 0.0,
+    as_of: AsOf = None,
+    raw: Raw = False,
+) -> None:
+    """Write the users who have a tag in their newest profile, the highest affinity first.
+
+    Example: throughline export audience jazz --min-affinity .5 --to jazz.parquet
+    """
+    from pipeline.analyst.connect import connect_to_catalog
+    from pipeline.analyst.export import export_audience as write
+
+    with connect_to_catalog(open_catalog(console), _day_or_none(as_of)) as connection:
+        console.print(f"{write(connection, tag, min_affinity, to, raw):,} users", markup=False)
+
+
+@export.command("profiles")
+def export_profiles(to: To, as_of: AsOf = None, raw: Raw = False) -> None:
+    """Write the newest profile of each user, one row per user.
+
+    Example: throughline export profiles --to profiles.parquet
+    """
+    from pipeline.analyst.connect import connect_to_catalog
+    from pipeline.analyst.export import export_profiles as write
+
+    with connect_to_catalog(open_catalog(console), _day_or_none(as_of)) as connection:
+        console.print(f"{write(connection, to, raw):,} profiles", markup=False)
 
 
 @explain.command("user")

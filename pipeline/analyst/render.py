@@ -69,7 +69,7 @@ def as_rich(table: pa.Table) -> Group:
     return Group(shown, Text(footer))
 
 
-def as_csv(table: pa.Table, raw: bool = False) -> str:
+def as_csv(table: pa.Table, raw: bool = False, has_header: bool = True) -> str:
     """Return a header and one line per row. Null is empty; lists, maps and structs are JSON.
 
     raw: leave texts as they are; else `for_spreadsheet` escapes them.
@@ -77,7 +77,8 @@ def as_csv(table: pa.Table, raw: bool = False) -> str:
     safe = str if raw else for_spreadsheet
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([safe(name) for name in table.column_names])
+    if has_header:
+        writer.writerow([safe(name) for name in table.column_names])
     for row in _rows(table):
         values = (plain(value) for value in row)
         texts = (json.dumps(one, ensure_ascii=False) if isinstance(one, list | dict | bool) else one for one in values)

@@ -1,0 +1,90 @@
+"""Writes an audience or all newest profiles to a Parquet or CSV file, for tools downstream."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.analyst.render import as_csv
+from pipeline.errors import InputError, UsageError
+from pipeline.escape import printable
+
+SUFFIXES = (".parquet", ".csv")
+ROWS_AT_ONCE = 10_000
+AUDIENCE = """
+    SELECT user_id, tag, affinity, rank, trend, is_new, as_of, horizon_days
+    FROM user_interests WHERE tag = ? AND affinity >= ? ORDER BY affinity DESC, user_id
+"""
+PROFILES = "SELECT * FROM current_profiles ORDER BY user_id"
+
+
+def export_audience(
+    connection: duckdb.DuckDBPyConnection, tag: str, min_affinity: float, file: Path, raw: bool = False
+) -> int:
+    """Write the users whose newest profile has the tag, highest affinity first; return how many.
+
+    min_affinity: the least probability within the horizon of the profile, 0 to 1. raw: as for `write_rows`.
+    Raises InputError if there is no such user; no file is written then.
+    """
+    _require_suffix(file)
+    sql = "SELECT max(affinity) FROM user_interests WHERE tag = ?"
+    [(highest,)] = connection.execute(sql, [tag]).fetchall()
+    if highest is None:
+        raise InputError(
+            f"no user has the tag {printable(tag)!r}: `throughline query 'SELECT tag FROM tag_audience'` lists the tags"
+        )
+    if highest < min_affinity:
+        raise InputError(
+            f"no user has the tag {printable(tag)!r} with an affinity of {min_affinity:g} or more: "
+            f"the highest is {highest:.3f}; lower --min-affinity"
+        )
+    return write_rows(connection.sql(AUDIENCE, params=[tag, min_affinity]), file, raw)
+
+
+def export_profiles(connection: duckdb.DuckDBPyConnection, file: Path, raw: bool = False) -> int:
+    """Write the newest profile of each user, one row per user by user_id; return how many."""
+    _require_suffix(file)
+    return write_rows(connection.sql(PROFILES), file, raw)
+
+
+def write_rows(result: duckdb.DuckDBPyRelation, file: Path, raw: bool) -> int:
+    """Write the rows of a query batch by batch, by a rename at the end; return how many.
+
+    raw: leave texts of CSV as they are stored; else a text that a spreadsheet would compute gets a leading '.
+    """
+    batches = result.to_arrow_reader(ROWS_AT_ONCE)
+    count = 0
+    with _whole(file) as temporary:
+        if file.suffix == ".parquet":
+            with pq.ParquetWriter(temporary, batches.schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+                    count += batch.num_rows
+        else:
+            with temporary.open("w", encoding="utf-8", newline="") as text:
+                text.write(as_csv(batches.schema.empty_table(), raw))
+                for batch in batches:
+                    text.write(as_csv(pa.Table.from_batches([batch]), raw, has_header=False))
+                    count += batch.num_rows
+    return count
+
+
+def _require_suffix(file: Path) -> None:
+    if file.suffix not in SUFFIXES:
+        raise UsageError(f"unknown format of {file}: expected a file name that ends in {' or '.join(SUFFIXES)}")
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Yield a temporary file that replaces `file` if the block succeeds, and is deleted if it fails."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        yield temporary
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
