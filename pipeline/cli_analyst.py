@@ -54,7 +54,8 @@ def query(
 ) -> None:
     """Run SQL on the released tables.
 
-    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health, late_ledger.
+    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health, source_health,
+    late_ledger.
 
     Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
     """

@@ -1,0 +1,33 @@
+-- How healthy were the lines of each source on each day, and is its share of rejects above that of the week before?
+-- One row per arrival day and source with landed lines. The week before is the 7 calendar days before the day.
+SELECT
+    lines.day,
+    lines.source,
+    lines.lines_in_count,
+    lines.accepted_count,
+    lines.duplicate_count,
+    lines.reject_count,
+    -- Shares are of the lines of the day, 0 to 1; null where no line landed.
+    CAST(lines.reject_count AS DOUBLE) / nullif(lines.lines_in_count, 0) AS reject_share,
+    CAST(lines.duplicate_count AS DOUBLE) / nullif(lines.lines_in_count, 0) AS duplicate_share,
+    -- Rejects by lines over the week before together; null where the source had none then.
+    CAST(sum(before.reject_count) AS DOUBLE) / nullif(sum(before.lines_in_count), 0) AS reject_share_week_before
+FROM (
+    SELECT
+        day,
+        source,
+        rows_in AS lines_in_count,
+        coalesce(rows_out['accepted'], 0) AS accepted_count,
+        coalesce(rows_out['duplicates'], 0) AS duplicate_count,
+        coalesce(rows_out['rejects'], 0) AS reject_count
+    FROM runs
+    WHERE step = 'clean' AND source <> ''
+) AS lines
+LEFT JOIN (
+    SELECT day, source, rows_in AS lines_in_count, coalesce(rows_out['rejects'], 0) AS reject_count
+    FROM runs
+    WHERE step = 'clean'
+) AS before
+    ON before.source = lines.source AND before.day < lines.day AND before.day >= lines.day - 7
+GROUP BY
+    lines.day, lines.source, lines.lines_in_count, lines.accepted_count, lines.duplicate_count, lines.reject_count
