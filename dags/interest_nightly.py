@@ -47,7 +47,8 @@ PARAMS = {
         False,
         type="boolean",
         title="Score all users",
-        description="Score all users seen within 90 days. Off: users with new events and a seventh of the others.",
+        description="Score all users seen within 90 days. Off: users with new events, and a seventh of the others or "
+        "more.",
     ),
 }
 

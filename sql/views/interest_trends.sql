@@ -1,6 +1,6 @@
 -- How does interest in each tag move from day to day, among the users scored on that day?
 -- One row per as-of day and tag; horizon_days is that of the day's probabilities. A day scores the users with new
--- events and a seventh of the others, so compare shares and means between days, not counts.
+-- events and a seventh of the others or more, so compare shares and means between days, not counts.
 SELECT
     scored.as_of,
     scored.interest.tag AS tag,
