@@ -129,14 +129,18 @@ def test_it_listens_on_loopback_only(airflow: Airflow) -> None:
     assert len(leaders) == 4
     assert all(os.getpgid(leader.pid) == leader.pid for leader in leaders), "each leads its own group"
     family = [process for leader in leaders for process in (leader, *leader.children(recursive=True))]
-    listening = {
-        (connection.laddr.ip, connection.laddr.port)
-        for process in family
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = {address for process in family for address in listening_of(process)}
     assert {address for address, _ in listening} == {"127.0.0.1"}
     assert {port for _, port in listening} <= ports
+
+
+def listening_of(process: psutil.Process) -> list[tuple[str, int]]:
+    """Return the addresses at which a process listens; none if it has ended meanwhile, as tasks do."""
+    try:
+        connections = process.net_connections("inet")
+    except psutil.NoSuchProcess:
+        return []
+    return [(one.laddr.ip, one.laddr.port) for one in connections if one.status == psutil.CONN_LISTEN]
 
 
 def test_the_pools_are_there(airflow: Airflow) -> None:
