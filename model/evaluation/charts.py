@@ -41,11 +41,12 @@ def interval_panels(rows: Rows) -> Markup:
 
     rows: `model`, `metric`, `mean`, `low`, `high`; models and metrics appear in the order of their first row.
     """
-    x = alt.X("low:Q", title=None).scale(zero=False, nice=True)
+    metrics = [*dict.fromkeys(row["metric"] for row in rows)]
+    # Labels of 5 characters need some 60 pixels each.
+    x = alt.X("low:Q", title=None).scale(zero=False, nice=True).axis(tickCount=PANELS_WIDTH // len(metrics) // 60)
     base = alt.Chart().encode(y=alt.Y("model:N", sort=None, title=None).axis(labelLimit=220, grid=True))
     intervals = base.mark_rule(color=PALETTE[0], strokeWidth=2).encode(x=x, x2="high:Q")
     dots = base.mark_circle(color=PALETTE[0], size=70, opacity=1).encode(x="mean:Q")
-    metrics = [*dict.fromkeys(row["metric"] for row in rows)]
     panel = alt.layer(intervals, dots, data=_data(rows)).properties(
         width=PANELS_WIDTH // len(metrics), height=alt.Step(26)
     )
