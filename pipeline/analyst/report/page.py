@@ -39,7 +39,7 @@ class Part:
     name: str
     heading: str
     chart: Chart | None = None
-    if_empty: str = ""
+    if_empty: str = "There is nothing to show."
 
     @property
     def sql(self) -> str:

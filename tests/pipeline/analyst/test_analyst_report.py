@@ -107,6 +107,16 @@ def test_the_page_needs_no_other_file_and_shows_values_as_text(own_night, tmp_pa
         assert part.question in page.replace("&#39;", "'") and part.question.endswith((".", "?"))
 
 
+def test_the_page_of_an_empty_day_says_so(own_night) -> None:
+    own_night.append("runs", {"step": "clean", "day": date(2026, 2, 1), "source": "", "rows_out": {}})
+    own_night.publish(date(2026, 2, 1))
+    page = render_report(own_night.catalog, date(2026, 2, 1))
+    assert "0 lines came in: 0 accepted" in page
+    for part in PARTS:
+        assert part.if_empty in page
+    assert "Nothing landed on this day: it counts as empty." in page
+
+
 def test_the_index_lists_the_pages_newest_first(night, tmp_path: Path) -> None:
     (tmp_path / "2026-01-30.html").write_text("of the night before")
     write_report(night.catalog, DAY, tmp_path)
