@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from model.boosting.model import KIND as BOOSTING
 from model.boosting.model import SavedForest
-from model.counts.model import fit_counts
+from model.counts.model import fit_counts, fit_counts_to_history
 from model.data.days import HORIZON_DAYS, days_in_words
 from model.data.history import history_of
 from model.data.users import MAX_USERS, sample_users
@@ -34,11 +34,11 @@ def scorer_of(version_of_day: VersionOfDay, registry: Registry, horizon_days: in
         return load(version, registry)
 
     def scorer(known: pa.Table, day: date) -> Scorer:
-        counts = fit_counts(known, day, horizon_days)
         version = version_of_day(day)
         if not version:
-            return counts
-        return saved(version).scorer(version.name, counts, history_of(sample_users(known, MAX_USERS)))
+            return fit_counts(known, day, horizon_days)
+        sampled = history_of(sample_users(known, MAX_USERS))
+        return saved(version).scorer(version.name, fit_counts_to_history(sampled, day, horizon_days), sampled)
 
     return scorer
 
