@@ -52,12 +52,22 @@ def locked(path: Path, what: str, wait_seconds: float) -> Iterator[None]:
         yield
 
 
-def write_whole(path: Path, content: str) -> None:
-    """Write a text file by a rename; a killed process leaves the old file."""
+@contextmanager
+def replaced_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary file that replaces `path` if the block succeeds, and is deleted if it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a text file by a rename; a killed process leaves the old file."""
+    with replaced_whole(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
 
 
 def write_private(path: Path, content: str, only_if_missing: bool = False) -> None:

@@ -1,8 +1,5 @@
 """Writes an audience or all newest profiles to a Parquet or CSV file, for tools downstream."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -12,6 +9,7 @@ import pyarrow.parquet as pq
 from pipeline.analyst.render import as_csv
 from pipeline.errors import InputError, UsageError
 from pipeline.escape import printable
+from pipeline.files import replaced_whole
 
 SUFFIXES = (".parquet", ".csv")
 ROWS_AT_ONCE = 10_000
@@ -58,7 +56,7 @@ def write_rows(result: duckdb.DuckDBPyRelation, file: Path, raw: bool) -> int:
     """
     batches = result.to_arrow_reader(ROWS_AT_ONCE)
     count = 0
-    with _whole(file) as temporary:
+    with replaced_whole(file) as temporary:
         if file.suffix == ".parquet":
             with pq.ParquetWriter(temporary, batches.schema) as writer:
                 for batch in batches:
@@ -76,15 +74,3 @@ def write_rows(result: duckdb.DuckDBPyRelation, file: Path, raw: bool) -> int:
 def _require_suffix(file: Path) -> None:
     if file.suffix not in SUFFIXES:
         raise UsageError(f"unknown format of {file}: expected a file name that ends in {' or '.join(SUFFIXES)}")
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[Path]:
-    """Yield a temporary file that replaces `file` if the block succeeds, and is deleted if it fails."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        yield temporary
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from pipeline.analyst.query import query
+from pipeline.analyst.connect import connect_to_catalog
 from pipeline.analyst.release import newest_release
 from pipeline.analyst.report import charts
 from pipeline.errors import InputError
 from pipeline.escape import printable
+from pipeline.files import write_whole
 from pipeline.settings import ROOT
 
 if TYPE_CHECKING:
@@ -87,11 +89,10 @@ def write_report(catalog: "Catalog", day: date, folder: Path) -> Path:
 
     Raises InputError if no night of the newest release ran the day.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{day}.html"
-    file.write_text(render_report(catalog, day), encoding="utf-8")
+    write_whole(file, render_report(catalog, day))
     days = sorted((page.stem for page in folder.glob("????-??-??.html")), reverse=True)
-    (folder / "index.html").write_text(_template("index").render(days=days), encoding="utf-8")
+    write_whole(folder / "index.html", _template("index").render(days=days))
     return file
 
 
@@ -101,19 +102,21 @@ def render_report(catalog: "Catalog", day: date) -> str:
     Raises InputError if no night of the release ran the day.
     """
     release = newest_release(catalog, None)
-    ran = query("SELECT DISTINCT day FROM runs WHERE step = 'clean' ORDER BY day", catalog).column("day").to_pylist()
-    if day not in ran:
-        days = f"from {ran[0]} to {ran[-1]}" if ran else "none"
-        raise InputError(f"{day} is not in {release}: its days are {days}")
-    rows = {part.name: rows_of(part, catalog, day) for part in PARTS}
+    with connect_to_catalog(catalog) as connection:
+        found = connection.sql("SELECT DISTINCT day FROM runs WHERE step = 'clean' ORDER BY day").fetchall()
+        ran = [one for (one,) in found]
+        if day not in ran:
+            days = f"from {ran[0]} to {ran[-1]}" if ran else "none"
+            raise InputError(f"{day} is not in {release}: its days are {days}")
+        rows = {part.name: rows_of(part, connection, day) for part in PARTS}
     parts = [_shown(part, rows[part.name]) for part in PARTS]
     return str(_template("page").render(day=day, release=release, parts=parts, lead=_lead(rows)))
 
 
-def rows_of(part: Part, catalog: "Catalog", day: date) -> list[dict[str, Any]]:
+def rows_of(part: Part, connection: duckdb.DuckDBPyConnection, day: date) -> list[dict[str, Any]]:
     """Return the answer to the question of a part."""
     sql = string.Template(part.sql).substitute(day=f"DATE '{day}'", least_users=LEAST_USERS)
-    rows: list[dict[str, Any]] = query(sql, catalog).to_pylist()
+    rows: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()
     return rows
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.analyst.connect import connect_to_catalog
 from pipeline.analyst.report.page import PARTS, render_report, rows_of, write_report
 from pipeline.errors import InputError
 from tests.pipeline.analyst.conftest import ANN, DAY, at, interest
@@ -14,7 +15,8 @@ from tests.pipeline.analyst.conftest import ANN, DAY, at, interest
 
 def rows(name: str, warehouse: Any, day: date = DAY) -> list[dict[str, Any]]:
     [part] = [part for part in PARTS if part.name == name]
-    return rows_of(part, warehouse.catalog, day)
+    with connect_to_catalog(warehouse.catalog) as connection:
+        return rows_of(part, connection, day)
 
 
 def profiles(tags: list[str], as_of: date, **more: Any) -> list[dict[str, Any]]:
