@@ -98,7 +98,7 @@ class DecayedCountsRanker:
 
 @dataclass(frozen=True)
 class DecayedCounts(Model):
-    """The method `decayed-counts`: twelve lines that a model must beat to be worth its cost."""
+    """The method `decayed-counts`: the simplest good ranking. A model that does not beat it is not worth its cost."""
 
     name: ClassVar[str] = "decayed-counts"
     predicts_probabilities: ClassVar[bool] = False

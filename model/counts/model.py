@@ -125,9 +125,9 @@ def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
     The fitted formula may rank popular tags above own ones. It is used if it ranks held-out users at least as well as
     OWN_FIRST does. Where fewer than MIN_USERS users touched a tag this cannot be known, and OWN_FIRST is used.
     """
-    untuned = untuned_for(window)
+    fallback = untuned_for(window)
     if window.past.users < MIN_USERS or is_one_class(window.is_touched_P):
-        return untuned
+        return fallback
     half_life_days = best_half_life(window)
     counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
     days_P = count_days_P(window.past, window.own, window.pairs, window.cutoff)
@@ -138,7 +138,7 @@ def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
     predicted_ece, calibrated_ece = held_out_errors(window, features_PF, fit)
     is_isotonic = predicted_ece is not None and calibrated_ece is not None and calibrated_ece < predicted_ece
     published = published_pairs(window.pairs, probability_P)
-    returning = untuned.returning
+    returning = fallback.returning
     if not is_one_class(window.has_returned_U):
         returning = fit_logistic(RETURN_FEATURES, return_features_UF(window.past, counts), window.has_returned_U)
     return Counts1Parameters(
@@ -151,7 +151,7 @@ def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
         report=FitReport(
             users=window.past.users,
             ndcg_at_10=ndcg_of_pairs(window, probability_P),
-            untuned_ndcg_at_10=ndcg_of_pairs(window, affinities_at_cutoff(window, untuned)),
+            untuned_ndcg_at_10=ndcg_of_pairs(window, affinities_at_cutoff(window, fallback)),
             held_out_ece=predicted_ece,
             held_out_ece_calibrated=calibrated_ece,
         ),

@@ -21,7 +21,7 @@ class LazyTable(ds.Dataset):  # type: ignore[misc]  # PyArrow has no types
     @cached_property
     def _opened(self) -> ds.Dataset:
         opened = self._open_table()
-        if not opened.schema.equals(self._schema):  # DuckDB would read columns by the types that it was told
+        if not opened.schema.equals(self._schema):  # DuckDB would read columns by the types that it was given
             raise TypeError(f"found the columns {opened.schema}, expected {self._schema}")
         return opened
 
