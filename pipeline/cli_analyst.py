@@ -3,7 +3,7 @@
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
@@ -13,6 +13,9 @@ from pipeline.runner.run import open_catalog
 from pipeline.settings import load_settings
 from pipeline.sources.schema import source_file
 from pipeline.terminal import open_console
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 app = typer.Typer()
 explain = typer.Typer(help="Explain a user's profile, or what became of a day's lines.", no_args_is_help=True)
@@ -54,15 +57,16 @@ def query(
 ) -> None:
     """Run SQL on the released tables.
 
-    Views to start from: current_profiles, user_interests, interest_trends, tag_audience, night_health, source_health,
-    late_ledger.
+    Views to start from: current_profiles, user_interests, tag_audience, interest_trends, interest_movers,
+    interest_pairs, leaving_users, release_changes, tag_calibration, night_health, source_health, late_ledger.
 
     Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
     """
     from pipeline.analyst.query import query as query_release
     from pipeline.analyst.render import render
 
-    _print(render(query_release(sql, open_catalog(console), _day_or_none(as_of)), output_format, raw))
+    found = query_release(sql, open_catalog(console), _day_or_none(as_of), load_settings().min_audience)
+    _print(render(found, output_format, raw))
 
 
 @app.command("sql")
@@ -71,10 +75,9 @@ def sql_shell(as_of: AsOf = None) -> None:
 
     In Python, `throughline.connect()` returns the same connection.
     """
-    from pipeline.analyst.connect import connect_to_catalog
     from pipeline.analyst.shell import run_shell
 
-    with connect_to_catalog(open_catalog(console), _day_or_none(as_of)) as connection:
+    with _connect(as_of) as connection:
         run_shell(connection, console, load_settings().home / "sql_history")
 
 
@@ -90,13 +93,16 @@ def export_audience(
 ) -> None:
     """Write the users who have a tag in their newest profile, the highest affinity first.
 
+    An audience smaller than the setting min_audience is not written.
+
     Example: throughline export audience jazz --min-affinity .5 --to jazz.parquet
     """
-    from pipeline.analyst.connect import connect_to_catalog
     from pipeline.analyst.export import export_audience as write
 
-    with connect_to_catalog(open_catalog(console), _day_or_none(as_of)) as connection:
-        console.print(f"{write(connection, tag, min_affinity, to, raw):,} users", markup=False)
+    with _connect(as_of) as connection:
+        console.print(
+            f"{write(connection, tag, min_affinity, to, raw, load_settings().min_audience):,} users", markup=False
+        )
 
 
 @export.command("profiles")
@@ -105,11 +111,10 @@ def export_profiles(to: To, as_of: AsOf = None, raw: Raw = False) -> None:
 
     Example: throughline export profiles --to profiles.parquet
     """
-    from pipeline.analyst.connect import connect_to_catalog
     from pipeline.analyst.export import export_profiles as write
 
-    with connect_to_catalog(open_catalog(console), _day_or_none(as_of)) as connection:
-        console.print(f"{write(connection, to, raw):,} profiles", markup=False)
+    with _connect(as_of) as connection:
+        console.print(f"{write(connection, to, raw, load_settings().min_audience):,} profiles", markup=False)
 
 
 @explain.command("user")
@@ -229,8 +234,10 @@ def report(day: Annotated[str, typer.Option("--day", help="A day that a night of
     """
     from pipeline.analyst.report.page import write_report
 
+    settings = load_settings()
     catalog = open_catalog(console)
-    console.print(f"{write_report(catalog, parse_day(day), load_settings().home / 'reports')}", soft_wrap=True)
+    file = write_report(catalog, parse_day(day), settings.home / "reports", settings.min_audience)
+    console.print(str(file), soft_wrap=True)
 
 
 @app.command()
@@ -255,6 +262,12 @@ def fingerprint(
     catalog = open_catalog(console)
     name = table.removeprefix("interest.")
     print(content_hash(read_table(catalog, newest_release(catalog, _day_or_none(as_of)), name), name))
+
+
+def _connect(as_of: str | None) -> "DuckDBPyConnection":
+    from pipeline.analyst.connect import connect_to_catalog
+
+    return connect_to_catalog(open_catalog(console), _day_or_none(as_of), load_settings().min_audience)
 
 
 def _day_or_none(text: str | None) -> date | None:

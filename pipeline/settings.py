@@ -25,6 +25,7 @@ from pydantic_settings import (
 from pipeline.errors import UsageError
 
 HORIZON_DAYS = 7
+MIN_AUDIENCE = 10
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
 SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook", "spark_engine"}  # error messages hide their values
@@ -98,6 +99,12 @@ class Settings(BaseSettings):
         le=28,
         description="days after as_of that affinity and return_probability look ahead; a training needs three times as "
         "many days of history, and one more",
+    )
+    min_audience: int = Field(
+        MIN_AUDIENCE,
+        ge=1,
+        description="smallest group of users about whom views, exports and the report show figures; a "
+        "smaller one is 'fewer than 10'",
     )
     transformer_size: Literal["laptop", "server", "gpu"] = Field(
         "laptop", description="size of the Transformer: width 64, 128 or 256 with 2, 4 or 8 blocks"

@@ -13,7 +13,7 @@ from pipeline.days import parse_day
 from pipeline.errors import InputError
 from pipeline.local import postgres
 from pipeline.local.spark_config import conf_folder, pyiceberg_properties
-from pipeline.settings import load_settings
+from pipeline.settings import MIN_AUDIENCE, load_settings
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -30,14 +30,20 @@ def connect(home: str | Path | None = None, as_of: date | str | None = None) -> 
             )
         postgres.start(settings)
     catalog = open_catalog(pyiceberg_properties(settings))
-    return connect_to_catalog(catalog, parse_day(as_of) if isinstance(as_of, str) else as_of)
+    day = parse_day(as_of) if isinstance(as_of, str) else as_of
+    return connect_to_catalog(catalog, day, settings.min_audience)
 
 
-def connect_to_catalog(catalog: "Catalog", as_of: date | None = None) -> duckdb.DuckDBPyConnection:
-    """Return a connection to a release: a view per table and per file of `sql/views`. No data file is read yet."""
+def connect_to_catalog(
+    catalog: "Catalog", as_of: date | None = None, min_audience: int = MIN_AUDIENCE
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a release: a view per table and per file of `sql/views`. No data file is read yet.
+
+    min_audience: the views show no figure of fewer users.
+    """
     release = newest_release(catalog, as_of)
 
     def lazily(name: str) -> LazyTable:
         return LazyTable(table_schema(catalog, release, name), lambda: open_dataset(catalog, release, name))
 
-    return open_connection(release.tables, lazily)
+    return open_connection(release.tables, lazily, min_audience)

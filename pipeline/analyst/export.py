@@ -10,6 +10,7 @@ from pipeline.analyst.render import as_csv
 from pipeline.errors import InputError, UsageError
 from pipeline.escape import printable
 from pipeline.files import replaced_whole
+from pipeline.settings import MIN_AUDIENCE
 
 SUFFIXES = (".parquet", ".csv")
 ROWS_AT_ONCE = 10_000
@@ -18,34 +19,61 @@ AUDIENCE = """
     FROM user_interests WHERE tag = ? AND affinity >= ? ORDER BY affinity DESC, user_id
 """
 PROFILES = "SELECT * FROM current_profiles ORDER BY user_id"
+USERS = "SELECT count(*), count(CASE WHEN affinity >= ? THEN 1 END) FROM user_interests WHERE tag = ?"
+# The highest affinity that enough users have, rounded down so that it can be typed.
+ENOUGH = """
+    SELECT floor(affinity * 1000) / 1000 FROM user_interests WHERE tag = ? ORDER BY affinity DESC LIMIT 1 OFFSET ?
+"""
 
 
 def export_audience(
-    connection: duckdb.DuckDBPyConnection, tag: str, min_affinity: float, file: Path, raw: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    tag: str,
+    min_affinity: float,
+    file: Path,
+    raw: bool = False,
+    min_audience: int = MIN_AUDIENCE,
 ) -> int:
     """Write the users whose newest profile has the tag, highest affinity first; return how many.
 
     min_affinity: the least probability within the horizon of the profile, 0 to 1. raw: as for `write_rows`.
-    Raises InputError if there is no such user; no file is written then.
+    Raises InputError if there are fewer users than `min_audience`; no file is written then.
     """
     _require_suffix(file)
-    sql = "SELECT max(affinity) FROM user_interests WHERE tag = ?"
-    [(highest,)] = connection.execute(sql, [tag]).fetchall()
-    if highest is None:
+    [(with_tag, reached)] = connection.execute(USERS, [min_affinity, tag]).fetchall()
+    name = repr(printable(tag))
+    if not with_tag:
         raise InputError(
-            f"no user has the tag {printable(tag)!r}: `throughline query 'SELECT tag FROM tag_audience'` lists the tags"
+            f"no user has the tag {name}: `throughline query 'SELECT tag FROM tag_audience'` lists the tags"
         )
-    if highest < min_affinity:
+    if with_tag < min_audience:
         raise InputError(
-            f"no user has the tag {printable(tag)!r} with an affinity of {min_affinity:g} or more: "
-            f"the highest is {highest:.3f}; lower --min-affinity"
+            f"fewer than {min_audience} users have the tag {name}: an audience has {min_audience} or more, by the "
+            f"setting min_audience"
+        )
+    if reached < min_audience:
+        [(enough,)] = connection.execute(ENOUGH, [tag, min_audience - 1]).fetchall()
+        raise InputError(
+            f"fewer than {min_audience} users have the tag {name} with an affinity of {min_affinity:g} or more: "
+            f"lower --min-affinity to {enough:.3f}, which {min_audience} users have"
         )
     return write_rows(connection.sql(AUDIENCE, params=[tag, min_affinity]), file, raw)
 
 
-def export_profiles(connection: duckdb.DuckDBPyConnection, file: Path, raw: bool = False) -> int:
-    """Write the newest profile of each user, one row per user by user_id; return how many."""
+def export_profiles(
+    connection: duckdb.DuckDBPyConnection, file: Path, raw: bool = False, min_audience: int = MIN_AUDIENCE
+) -> int:
+    """Write the newest profile of each user, one row per user by user_id; return how many.
+
+    Raises InputError if there are fewer users than `min_audience`; no file is written then.
+    """
     _require_suffix(file)
+    [(users,)] = connection.execute("SELECT count(*) FROM current_profiles").fetchall()
+    if users < min_audience:
+        raise InputError(
+            f"the release has fewer than {min_audience} profiles: an export has {min_audience} or more, by the setting "
+            f"min_audience"
+        )
     return write_rows(connection.sql(PROFILES), file, raw)
 
 

@@ -1,5 +1,6 @@
 """Answers an analyst's SQL from one release, with DuckDB in memory."""
 
+import string
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.analyst.release import NAMESPACE, newest_release, open_dataset
 from pipeline.errors import InputError
-from pipeline.settings import HORIZON_DAYS, ROOT
+from pipeline.settings import HORIZON_DAYS, MIN_AUDIENCE, ROOT
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -22,16 +23,20 @@ ADDED_COLUMNS = {"profiles": {"horizon_days": HORIZON_DAYS}}
 READ_ONLY = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)  # MULTI is PIVOT
 
 
-def query(sql: str, catalog: "Catalog", as_of: date | None = None) -> pa.Table:
+def query(sql: str, catalog: "Catalog", as_of: date | None = None, min_audience: int = MIN_AUDIENCE) -> pa.Table:
     """Answer one SELECT from the newest release, or from that of `as_of`.
+
+    min_audience: the views show no figure of fewer users.
 
     Raises InputError if the SQL is wrong or names a table or column that does not exist.
     """
     release = newest_release(catalog, as_of)
-    return answer(sql, release.tables, lambda table: open_dataset(catalog, release, table))
+    return answer(sql, release.tables, lambda table: open_dataset(catalog, release, table), min_audience)
 
 
-def answer(sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset"]) -> pa.Table:
+def answer(
+    sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset"], min_audience: int = MIN_AUDIENCE
+) -> pa.Table:
     """Answer one SELECT over `tables` and the views of `sql/views`.
 
     A table whose name does not occur in the SQL, or in a view that occurs in it, is not opened. DuckDB scans only the
@@ -42,19 +47,21 @@ def answer(sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset
     with duckdb.connect() as connection:
         try:
             require_one_select(connection, sql)
-            _set_up(connection, tables, open_table, _words(sql))
+            _set_up(connection, tables, open_table, _words(sql), min_audience)
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise InputError(_error_message(error, tables, connection)) from None
 
 
-def open_connection(tables: Sequence[str], open_table: Callable[[str], "Dataset"]) -> duckdb.DuckDBPyConnection:
+def open_connection(
+    tables: Sequence[str], open_table: Callable[[str], "Dataset"], min_audience: int = MIN_AUDIENCE
+) -> duckdb.DuckDBPyConnection:
     """Return a connection in memory with `tables` and the views of `sql/views` that these tables suffice for.
 
     `open_table` is called for each table now: a dataset that is expensive to open should be a `LazyTable`.
     """
     connection = duckdb.connect()
-    _set_up(connection, tables, open_table, {*tables, *_views_over(tables)})
+    _set_up(connection, tables, open_table, {*tables, *_views_over(tables)}, min_audience)
     return connection
 
 
@@ -62,9 +69,10 @@ def view_names() -> list[str]:
     return sorted(file.stem for file in VIEWS.glob("*.sql"))
 
 
-def view_sql(view: str) -> str:
+def view_sql(view: str, min_audience: int = MIN_AUDIENCE) -> str:
     """Return the SELECT of a view; its first line is a comment with the question that it answers."""
-    return (VIEWS / f"{view}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+    text = (VIEWS / f"{view}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+    return string.Template(text).substitute(min_audience=min_audience)
 
 
 def require_one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -91,13 +99,14 @@ def _set_up(
     tables: Sequence[str],
     open_table: Callable[[str], "Dataset"],
     names: Collection[str],
+    min_audience: int,
 ) -> None:
     """Create views for `names` and for what they read.
 
     Names may carry the prefix `interest.`. Times are UTC. SQL can reach neither files nor the network.
     """
     _prepare(connection)
-    _create_views(connection, names, tables, open_table)
+    _create_views(connection, names, tables, open_table, min_audience)
     _lock(connection)
 
 
@@ -113,6 +122,7 @@ def _create_views(
     names: Collection[str],
     tables: Sequence[str],
     open_table: Callable[[str], "Dataset"],
+    min_audience: int,
 ) -> None:
     """Create a DuckDB view for each table and view among `names`, and first for those that it needs.
 
@@ -132,7 +142,7 @@ def _create_views(
                          if column not in dataset.schema.names)  # fmt: skip
                 body = f'SELECT *{"".join(added)} FROM "scan_{name}"'
             else:
-                body = view_sql(name)
+                body = view_sql(name, min_audience)
                 create(_words(body))
             connection.execute(f'CREATE VIEW {NAMESPACE}."{name}" AS {body}')
 

@@ -2,7 +2,10 @@
 SELECT
     bot_class,
     count(*) AS event_count,
-    count(DISTINCT user_id) AS user_count
+    CASE
+        WHEN count(DISTINCT user_id) < $min_audience THEN 'fewer than $min_audience'
+        ELSE CAST(count(DISTINCT user_id) AS VARCHAR)
+    END AS users
 FROM events
 WHERE arrival_day = $day
 GROUP BY bot_class

@@ -2,10 +2,10 @@
 SELECT
     model_version,
     cohort,
-    count(*) AS user_count,
-    avg(len(interests)) AS mean_interest_count,
-    avg(interests[1].affinity) AS mean_first_affinity,
-    avg(return_probability) AS mean_return_probability
+    CASE WHEN count(*) < $min_audience THEN 'fewer than $min_audience' ELSE CAST(count(*) AS VARCHAR) END AS users,
+    CASE WHEN count(*) >= $min_audience THEN avg(len(interests)) END AS mean_interest_count,
+    CASE WHEN count(*) >= $min_audience THEN avg(interests[1].affinity) END AS mean_first_affinity,
+    CASE WHEN count(*) >= $min_audience THEN avg(return_probability) END AS mean_return_probability
 FROM profiles
 WHERE as_of = $day
 GROUP BY model_version, cohort

@@ -8,6 +8,6 @@ FROM profiles
 CROSS JOIN unnest(interests) AS entry (interest)
 WHERE as_of = $day
 GROUP BY tag
-HAVING count(*) >= $least_users
+HAVING count(*) >= $min_audience
 ORDER BY expected_user_count DESC, tag
 LIMIT 15

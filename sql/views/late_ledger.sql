@@ -1,6 +1,12 @@
 -- Which as-of days missed events that arrived later, and how many?
 -- One row per arrival day and earlier as-of day with sequences. An event is missed by the as-of days from its UTC date to
 -- the day before it arrived. An event dated after its arrival day is missed by none.
+-- arrival_day: UTC day on which the events landed
+-- as_of: as-of day that missed them
+-- event_count: events that the as-of day missed
+-- user_count: users of these events
+-- max_lateness_days: the most days between the UTC date of an event and its arrival day
+-- is_beyond_allowed: true where one of the events is later than the allowed lateness
 SELECT
     late.arrival_day,
     nights.as_of,

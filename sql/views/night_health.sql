@@ -1,5 +1,16 @@
 -- Was each day complete: lines in, outcomes, rows made, and how long did it take?
 -- One row per day. Each day of a run over several days shows the time and the warnings of the whole run.
+-- day: arrival day and as-of day
+-- lines_in_count: landed lines
+-- accepted_count: lines that became events
+-- duplicate_count: lines that are copies of events
+-- reject_count: lines that were rejected
+-- reject_share: rejects by lines, 0 to 1; null where no line landed
+-- session_count: sessions that the night wrote
+-- sequence_count: sequences that the night wrote
+-- profile_count: profiles that the night wrote
+-- warning_count: rules of quality gates that warned
+-- seconds: wall time of all steps, seconds
 SELECT
     step_days.day,
     CAST(sum(CASE WHEN step_days.step = 'clean' THEN step_days.rows_in ELSE 0 END) AS BIGINT) AS lines_in_count,

@@ -1,5 +1,14 @@
 -- How healthy were the lines of each source on each day, and is its share of rejects above that of the week before?
 -- One row per arrival day and source with landed lines. The week before is the 7 calendar days before the day.
+-- day: arrival day
+-- source: name of the source
+-- lines_in_count: landed lines
+-- accepted_count: lines that became events
+-- duplicate_count: lines that are copies of events
+-- reject_count: lines that were rejected
+-- reject_share: rejects by lines of the day, 0 to 1; null where no line landed
+-- duplicate_share: duplicates by lines of the day, 0 to 1; null where no line landed
+-- reject_share_week_before: rejects by lines of the week before together; null where the source had none then
 SELECT
     lines.day,
     lines.source,
@@ -7,10 +16,8 @@ SELECT
     lines.accepted_count,
     lines.duplicate_count,
     lines.reject_count,
-    -- Shares are of the lines of the day, 0 to 1; null where no line landed.
     CAST(lines.reject_count AS DOUBLE) / nullif(lines.lines_in_count, 0) AS reject_share,
     CAST(lines.duplicate_count AS DOUBLE) / nullif(lines.lines_in_count, 0) AS duplicate_share,
-    -- Rejects by lines over the week before together; null where the source had none then.
     CAST(sum(before.reject_count) AS DOUBLE) / nullif(sum(before.lines_in_count), 0) AS reject_share_week_before
 FROM (
     SELECT

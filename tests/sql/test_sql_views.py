@@ -6,7 +6,8 @@ It holds `<table>.jsonl` per table, with the columns that matter, and `expect.cs
 import csv
 import io
 import json
-from datetime import date
+import shutil
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +15,75 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline.analyst.query import answer, view_names, view_sql
+from pipeline.analyst import query
+from pipeline.analyst.query import view_names, view_sql
 from pipeline.analyst.render import render
 from tests.ddl import declared_columns, declared_tables
 
+MIN_AUDIENCE = 2  # of all cases
 CASES = sorted(Path(__file__).parent.glob("*/*/expect.csv"))
+
+
+# One rule of each view, and the same rule broken: a case of the view must notice it.
+BROKEN_RULES = {
+    "current_profiles": ("max(as_of)", "min(as_of)"),
+    "interest_movers": ("day - 14", "day - 15"),
+    "interest_pairs": ("WHERE evidence_count > 0", ""),
+    "interest_trends": ("trend > 0", "trend >= 0"),
+    "late_ledger": ("nights.as_of < late.arrival_day", "nights.as_of <= late.arrival_day"),
+    "leaving_users": ("> 3 *", ">= 3 *"),
+    "night_health": ("step_days.seconds / step_days.rows_of_step", "step_days.seconds"),
+    "release_changes": ("releases.as_of < newest.as_of", "releases.as_of <= newest.as_of"),
+    "source_health": ("before.day >= lines.day - 7", "before.day >= lines.day - 8"),
+    "tag_audience": ("top_3_users >= $min_audience", "users >= $min_audience"),
+    "tag_calibration": ("<= span.as_of + span.horizon_days", "< span.as_of + span.horizon_days"),
+    "user_interests": ("FROM current_profiles", "FROM (SELECT *, 7 AS horizon_days FROM profiles)"),
+}
 
 
 @pytest.mark.parametrize("expected", CASES, ids=lambda file: "-".join(file.parts[-3:-1]))
 def test_a_view_returns_what_its_case_expects(expected: Path) -> None:
+    assert found_rows(expected) == expected_rows(expected)
+
+
+@pytest.mark.parametrize("view", view_names())
+def test_a_case_fails_when_a_rule_of_its_view_is_broken(
+    view: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(query.VIEWS, tmp_path, dirs_exist_ok=True)
+    sql = (tmp_path / f"{view}.sql").read_text(encoding="utf-8")
+    rule, broken = BROKEN_RULES[view]
+    assert rule in sql, f"{rule!r} is no rule of sql/views/{view}.sql: name one in BROKEN_RULES"
+    (tmp_path / f"{view}.sql").write_text(sql.replace(rule, broken), encoding="utf-8")
+    monkeypatch.setattr(query, "VIEWS", tmp_path)
+    cases = [case for case in CASES if case.parts[-3] == view]
+    assert any(found_rows(case) != expected_rows(case) for case in cases), f"no case of {view} needs {rule!r}"
+
+
+def found_rows(expected: Path) -> list[list[str]]:
+    """Return the rows of a case's view, sorted, with the columns that the case compares."""
+
     def open_table(name: str) -> ds.Dataset:
         return ds.dataset(rows_of(expected.parent / f"{name}.jsonl", name))
 
-    with expected.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    view = expected.parts[-3]
-    found = render(answer(f"SELECT {', '.join(header)} FROM {view}", declared_tables(), open_table), "csv")
+    header = expected.read_text(encoding="utf-8").splitlines()[0]
+    sql = f"SELECT {header} FROM {expected.parts[-3]}"
+    found = render(query.answer(sql, declared_tables(), open_table, MIN_AUDIENCE), "csv")
     assert isinstance(found, str)
-    assert sorted(csv.reader(io.StringIO(found))) == sorted([header, *rows])
+    return sorted(csv.reader(io.StringIO(found)))
+
+
+def expected_rows(expected: Path) -> list[list[str]]:
+    with expected.open(encoding="utf-8", newline="") as file:
+        return sorted(csv.reader(file))
 
 
 def rows_of(file: Path, table: str) -> pa.Table:
     schema = pa.schema([(column.name, column.type) for column in declared_columns(table)])
     rows: list[dict[str, Any]] = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    days = {field.name for field in schema if pa.types.is_date(field.type)}
-    parsed = [{key: date.fromisoformat(one) if key in days else one for key, one in row.items()} for row in rows]
+    parsers = {pa.date32(): date.fromisoformat, pa.timestamp("us", tz="UTC"): datetime.fromisoformat}
+    parse = {field.name: parsers[field.type] for field in schema if field.type in parsers}
+    parsed = [{key: parse[key](one) if key in parse else one for key, one in row.items()} for row in rows]
     return pa.Table.from_pylist(parsed, schema=schema)
 
 

@@ -22,13 +22,12 @@ from pipeline.analyst.report import charts
 from pipeline.errors import InputError
 from pipeline.escape import printable
 from pipeline.files import write_whole
-from pipeline.settings import ROOT
+from pipeline.settings import MIN_AUDIENCE, ROOT
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 SQL = ROOT / "sql" / "report"
-LEAST_USERS = 10  # an interest of fewer users is not shown: it might name one
 TEXT_SHOWN = 300  # characters of a value
 Rows = Sequence[Mapping[str, Any]]
 Chart = Callable[[Rows], Markup]
@@ -64,7 +63,7 @@ PARTS = (
         "interests",
         "Interests",
         partial(charts.bars, y="tag", x="expected_user_count"),
-        f"No interest has an audience of {LEAST_USERS} users or more.",
+        "No interest has an audience large enough to be shown.",
     ),
     Part(
         "drift",
@@ -84,20 +83,20 @@ PARTS = (
 )
 
 
-def write_report(catalog: "Catalog", day: date, folder: Path) -> Path:
+def write_report(catalog: "Catalog", day: date, folder: Path, min_audience: int = MIN_AUDIENCE) -> Path:
     """Write the page of a day, `<folder>/<day>.html`, and the index of all pages; return the page's file.
 
     Raises InputError if no night of the newest release ran the day.
     """
     file = folder / f"{day}.html"
-    write_whole(file, render_report(catalog, day))
+    write_whole(file, render_report(catalog, day, min_audience))
     days = sorted((page.stem for page in folder.glob("????-??-??.html")), reverse=True)
     write_whole(folder / "index.html", _template("index").render(days=days))
     return file
 
 
-def render_report(catalog: "Catalog", day: date) -> str:
-    """Return the page of a day, from the newest release.
+def render_report(catalog: "Catalog", day: date, min_audience: int = MIN_AUDIENCE) -> str:
+    """Return the page of a day, from the newest release. It shows no figure of fewer than `min_audience` users.
 
     Raises InputError if no night of the release ran the day.
     """
@@ -108,14 +107,16 @@ def render_report(catalog: "Catalog", day: date) -> str:
         if day not in ran:
             days = f"from {ran[0]} to {ran[-1]}" if ran else "none"
             raise InputError(f"{day} is not in {release}: its days are {days}")
-        rows = {part.name: rows_of(part, connection, day) for part in PARTS}
+        rows = {part.name: rows_of(part, connection, day, min_audience) for part in PARTS}
     parts = [_shown(part, rows[part.name]) for part in PARTS]
     return str(_template("page").render(day=day, release=release, parts=parts, lead=_lead(rows)))
 
 
-def rows_of(part: Part, connection: duckdb.DuckDBPyConnection, day: date) -> list[dict[str, Any]]:
+def rows_of(
+    part: Part, connection: duckdb.DuckDBPyConnection, day: date, min_audience: int = MIN_AUDIENCE
+) -> list[dict[str, Any]]:
     """Return the answer to the question of a part."""
-    sql = string.Template(part.sql).substitute(day=f"DATE '{day}'", least_users=LEAST_USERS)
+    sql = string.Template(part.sql).substitute(day=f"DATE '{day}'", min_audience=min_audience)
     rows: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()
     return rows
 

@@ -131,10 +131,10 @@ def test_it_opens_a_home_by_its_settings(night: Any, tmp_path: Path) -> None:
     uri, warehouse = (night.catalog.properties[key] for key in ("uri", "warehouse"))
     catalog = {"type": "jdbc", "uri": f"jdbc:{uri.replace('sqlite:///', 'sqlite:')}", "warehouse": warehouse}
     lines = [f'{key} = "{value}"' for key, value in catalog.items()]
-    (tmp_path / "settings.toml").write_text("\n".join(["[catalog]", *lines]))
-    sql = "SELECT tag FROM tag_audience ORDER BY tag"
+    (tmp_path / "settings.toml").write_text("\n".join(["min_audience = 1", "[catalog]", *lines]))
+    sql = "SELECT tag, audience FROM tag_audience ORDER BY tag"
     code = f"import throughline; print(throughline.connect({str(tmp_path)!r}, '2026-01-31').sql({sql!r}).fetchall())"
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("THROUGHLINE_", "PYICEBERG_"))}
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=clean, capture_output=True, text=True, check=False)
-    assert found.stdout == "[('chess',), ('jazz',)]\n", found.stderr
+    assert found.stdout == "[('chess', '1'), ('jazz', '1')]\n", found.stderr

@@ -57,8 +57,15 @@ def test_names_may_carry_the_namespace(night: Any, name: str) -> None:
 
 
 def test_a_view_reads_its_tables_and_views(night: Any) -> None:
-    found = query("SELECT tag, expected_user_count FROM interest.tag_audience ORDER BY tag", night.catalog)
-    assert found.to_pydict() == {"tag": ["chess", "jazz"], "expected_user_count": [0.25, 0.5]}
+    sql = "SELECT tag, audience, expected_user_count FROM interest.tag_audience ORDER BY tag"
+    found = query(sql, night.catalog, min_audience=1)
+    assert found.to_pydict() == {"tag": ["chess", "jazz"], "audience": ["1", "1"], "expected_user_count": [0.25, 0.5]}
+
+
+def test_a_view_shows_no_figure_of_fewer_users_than_the_least_audience(night: Any) -> None:
+    found = query("SELECT DISTINCT audience, user_count FROM tag_audience", night.catalog)
+    assert found.to_pylist() == [{"audience": "fewer than 10", "user_count": None}]
+    assert query("SELECT count(*) AS n FROM user_interests", night.catalog).to_pylist() == [{"n": 2}]
 
 
 def test_a_release_of_before_the_column_horizon_days_has_a_horizon_of_a_week() -> None:
@@ -129,7 +136,7 @@ def test_wrong_sql_lists_the_tables_and_views(sql: str, message: str) -> None:
         answer(sql, TABLES, open_rows)
     first, *rest = str(caught.value).splitlines()
     assert message in first
-    assert "(tables: profiles, sessions; views: current_profiles, interest_trends, late_ledger, " in first
+    assert "(tables: profiles, sessions; views: current_profiles, interest_movers, interest_pairs, " in first
     if "nothing" in sql:
         assert rest == ["  profiles has user_id, as_of, interests, horizon_days"]
 

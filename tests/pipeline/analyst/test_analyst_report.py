@@ -55,8 +55,13 @@ def test_sessions_by_hour_and_length_leave_bots_out(own_night) -> None:
 
 
 def test_an_interest_of_few_users_is_not_shown(own_night) -> None:
-    own_night.append("profiles", *profiles(["tea"] * 10 + ["<b>opera</b>"] * 9, DAY))
+    own_night.append("profiles", *profiles(["tea"] * 10 + ["<b>opera</b>"] * 9, DAY, cohort="2-4"))
     own_night.publish(DAY)
+    assert [(row["cohort"], row["users"], row["mean_first_affinity"]) for row in rows("cohorts", own_night)] == [
+        ("2-4", "19", 0.5),
+        ("1", "fewer than 10", None),
+    ]
+    assert {row["users"] for row in rows("bots", own_night)} == {"fewer than 10"}
     assert rows("interests", own_night) == [
         {"tag": "tea", "user_count": 10, "expected_user_count": 5.0, "mean_trend": 0.0}
     ]

@@ -50,7 +50,7 @@ def test_ctrl_c_drops_the_unfinished_statement(night: Any, tmp_path: Path) -> No
 
 def test_tables_are_listed_and_quit_ends(night: Any, tmp_path: Path) -> None:
     found = session(night, tmp_path, ".tables", ".quit", "SELECT 7 AS n;")
-    assert "current_profiles, events, interest_trends" in found
+    assert "current_profiles, events, interest_movers" in found
     assert "7" not in found
 
 
