@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from pipeline.cli_analyst import app as analyst
+from pipeline.cli_landed import app as landed
 from pipeline.cli_source import app as source_commands
 from pipeline.days import day_range, parse_day
 from pipeline.errors import Terminated, ThroughlineError, describe, is_fault_of_machine, raise_on_sigterm
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(analyst)
 app.add_typer(source_commands, name="source")
+app.add_typer(landed, name="landed")
 console = open_console()
 
 Day = Annotated[str | None, typer.Option("--day", help="The day (UTC), such as 2026-01-31.")]

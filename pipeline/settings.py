@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     allowed_lateness_days: int = Field(3, ge=0, description="an event more than this many days late is labelled late")
     duplicate_days: int = Field(7, ge=0, description="a copy within this many days of an earlier copy is a duplicate")
     future_days: int = Field(1, ge=0, description="an event this many days or more after its arrival day is rejected")
+    failed_source: Literal["set_aside", "stop"] = Field(
+        "set_aside",
+        description="what a night does with a source of whose lines of a day too many are rejected. set_aside: all of "
+        "these lines are kept out until its TOML or its log is corrected, and other sources go on; stop: the night "
+        "fails, as always if all sources of the day fail",
+    )
     sequence_length: int = Field(512, ge=1, description="number of newest events in a sequence")
 
     horizon_days: int = Field(

@@ -4,28 +4,34 @@
 
 Reads the landing zone: the day, and each earlier landed day that was never cleaned. As the first step of a run, it
 takes the lease and creates the branches. Fails when lines in are not accepted + duplicates + rejects. The table
-`rejects` has reason, detail and text of each rejected line.
+`rejects` has reason and detail of each rejected line. If too many lines of a source's day are rejected, all of them
+are, with the reason `set_aside`, unless the setting `failed_source` is `stop` or no other source of the day passes.
 """
 
 from collections.abc import Sequence
 from functools import partial
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.days import format_days
 from pipeline.errors import exit_with_message
-from pipeline.landing.clean_plan import plan_cleaning
+from pipeline.landing.clean_plan import digest_if_set_aside, plan_cleaning
+from pipeline.quality.figures import load_suite
 from pipeline.transforms.clean import clean, validate_sources
 from pipeline.transforms.deduplicate import first_filled_since
 from pipeline.transforms.device_stitching import most_users
 from pipeline.transforms.items import catalogues_of
 from pipeline.transforms.line_accounting import count_outcomes, require_nothing_lost, step_rows
 from pipeline.transforms.parse import landed_lines
+from pipeline.transforms.set_aside import JudgedDay, days_to_set_aside, judge_days, with_days_set_aside
 from pipeline.transforms.union import union
 from pipeline.warehouse import run_log
-from pipeline.warehouse.step import run_step
+from pipeline.warehouse.step import Step, run_step
 from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import write_device_users, write_events, write_items
+
+LINES_GATE = "at most a fifth of the lines is rejected"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         spark, zone = step.spark, step.zone
         landed = {name: zone.days(name) for name in zone.sources()}
         filled_since = partial(first_filled_since, spark.table(table("events")))
-        plan = plan_cleaning(step.days, landed, run_log.cleaned_days(spark), filled_since)
+        tomls = zone.toml_digests()
+        plan = plan_cleaning(step.days, landed, run_log.cleaned_days(spark), filled_since, tomls)
+        for stray in plan.stray:
+            print(f"warning: {stray.source} {stray.day}: {stray.lines:,} lines lie far from all others and wait for "
+                  f"`throughline run --day {stray.day}` or `throughline landed drop`", flush=True)  # fmt: skip
         if plan.empty_days:
             print(f"warning: nothing landed on {format_days(plan.empty_days)}; it counts as empty", flush=True)
 
@@ -45,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         validated = validate_sources(lines, sources, catalogues, step.settings)
         # Every later plan reads it; with a checkpoint, none contains the expressions of all sources.
         validated = validated.localCheckpoint()
+        failed = failed_days(step, validated)
+        validated = with_days_set_aside(validated, failed)
         known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)
         cleaned = clean(validated, known, plan.first, step.settings)
         write_events(spark, plan, cleaned)
@@ -59,7 +71,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
             all_lines, events, cleaned.copies, spark.table(table("rejects")).where(days), unfolded
         )
         require_nothing_lost(accounts, plan.landed)
-        run_log.record(spark, "clean", step.run_id, step_rows(plan, accounts), step.clock)
+        of_failed = {(one.source, one.day) for one in failed}
+        set_aside = {
+            (day.source, day.day): digest_if_set_aside(day, tomls[day.source])
+            for day in plan.landed
+            if (day.source, day.day) in of_failed
+        }
+        run_log.record(spark, "clean", step.run_id, step_rows(plan, accounts, set_aside), step.clock)
+
+
+def failed_days(step: Step, validated: DataFrame) -> list[JudgedDay]:
+    """Return the days of a source that fail the gate of `audit` and are kept out of this run, and print them."""
+    if step.settings.failed_source == "stop":
+        return []
+    sources = step.zone.sources()
+    [gate] = [rule.broken for rule in load_suite("line_accounting").rules if rule.rule == LINES_GATE]
+    judged = judge_days(validated, [name for name, source in sources.items() if source.unfold], gate)
+    tried = [name for name in sources if step.zone.replaced_file(name, step.run_id).is_file()]
+    failed = days_to_set_aside(judged, step.days, tried)
+    for one in failed:
+        print(f"warning: set aside {one}; all lines of the day are kept out, other sources go on", flush=True)
+    return failed
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """The days that a run over a log needs: those with lines, without long empty stretches or stray days."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 
 import numpy as np
 
 from pipeline.days import DayRange
-from pipeline.landing.plausible import bulk_of
+from pipeline.landing.plausible import Limits, bulk_of, plausible_limits
 from pipeline.landing.zone import LandedDay
+from pipeline.sources.schema import Times
 
 LONG_STRETCH_DAYS = 30  # without any line: shorter ones run, since users are scored on empty days too
 
@@ -50,6 +52,23 @@ def real_days(landed: Mapping[date, LandedDay]) -> DayRange:
     days = sorted(day for day, one in landed.items() if one.lines) or sorted(landed)
     counts = np.array([max(landed[day].lines, 1) for day in days])
     return DayRange(*bulk_of(np.array(days, "datetime64[D]"), counts))
+
+
+def plausible_days(landed: Iterable[LandedDay]) -> Limits:
+    """Return the limits of the landed days of all sources together: a year around where most of their lines lie.
+
+    A few lines of 1990 or 2100, landed by a source with a broken clock, lie outside.
+
+    landed: closed days; at least one.
+    """
+    lines: Counter[date] = Counter()
+    for one in landed:
+        lines[one.day] += one.lines
+    counts = {day: count for day, count in lines.items() if count} or dict.fromkeys(lines, 1)
+    days = sorted(counts)
+    return plausible_limits(
+        np.array(days, "datetime64[D]"), np.array([counts[day] for day in days]), Times(), has_receipt=True
+    )
 
 
 def stray_days(landed: Mapping[date, LandedDay], real: DayRange) -> str:

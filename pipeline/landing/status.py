@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from pipeline.landing.log_days import real_days
 from pipeline.landing.zone import LandedDay
 
 SILENT_DAYS = 7  # a source that has landed nothing for longer is not waited for
@@ -27,9 +28,10 @@ class Landing:
 def look_for(day: date, landed: Mapping[str, Mapping[date, LandedDay]]) -> Landing:
     """Return the landing status of a day, by the closed days of each source.
 
-    If nothing has ever landed, the first log is awaited.
+    If nothing has ever landed, the first log is awaited. A later day counts only among the real days of a source: a
+    few lines dated far ahead must not end the waiting for it.
     """
-    newest = {source: max(days) for source, days in landed.items() if days}
+    newest = {source: _newest(day, days) for source, days in landed.items() if days}
     earliest = day - timedelta(days=SILENT_DAYS)
     awaited = sorted(source for source, last in newest.items() if earliest <= last < day)
     has_landed = any(last >= day for last in newest.values())
@@ -43,6 +45,11 @@ def look_for(day: date, landed: Mapping[str, Mapping[date, LandedDay]]) -> Landi
     else:
         message = f"day {day} has not landed, and no source landed in the {SILENT_DAYS} days before ({newest_days})"
     return Landing(awaited, has_landed, not awaited and not has_landed, message)
+
+
+def _newest(day: date, days: Mapping[date, LandedDay]) -> date:
+    last = max(day, real_days(days).last)
+    return max(one for one in days if one <= last)
 
 
 def _advice(day: date) -> str:

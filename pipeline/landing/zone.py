@@ -75,6 +75,10 @@ class LandingZone:
         """Return the TOML of each source that this run reads, in order of the sources' names."""
         return [self._toml(folder) for folder in self._source_folders()]
 
+    def toml_digests(self) -> dict[str, str]:
+        """Return the SHA-256 of the TOML of each source that this run reads."""
+        return {one.name: hashlib.sha256(self._toml(one).read_bytes()).hexdigest() for one in self._source_folders()}
+
     def replace_source(self, toml: Path, run_id: str) -> None:
         """Keep a new TOML of a landed source, which only this run reads until it is published.
 

@@ -18,10 +18,11 @@ BUILT_IN = Path(__file__).parent
 ITEM_EXPRESSIONS = ("item_id", "title", "tags", "content", "updated_at")
 
 Expression = Annotated[str, Field(min_length=1), AfterValidator(require_allowed)]
+SET_ASIDE = "set_aside"  # a sound line of a day whose other lines fail their gate
 # The pipeline's own reasons for rejecting a line; all others are rules of the source's `[reject_when]`.
 REASONS = (
     "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future",
-    "implausible_time",
+    "implausible_time", SET_ASIDE,
 )  # fmt: skip
 
 

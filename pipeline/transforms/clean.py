@@ -81,7 +81,9 @@ def clean(validated: DataFrame, known: DataFrame, first_day: date, settings: Set
 
     validated: lines of the arrival days from `first_day` on. known: the events of earlier arrival days.
     """
-    rejects = validated.where("reason IS NOT NULL").select(*EVENT_KEY, "reason", "detail", "text")
+    rejects = validated.where("reason IS NOT NULL").select(
+        *EVENT_KEY, "reason", "detail", F.coalesce("text", F.lit("")).alias("text")
+    )
     arrived = validated.where("reason IS NULL").drop("reason", "detail", "text")
     parts = deduplicate(arrived, known, first_day, settings.duplicate_days)
 

@@ -169,7 +169,7 @@ def test_a_bad_batch_fails_its_gate_and_the_release_stays(
     nights.do("land", "--source", "demo", bad)
     done = nights.call("run", "--day", str(day))
     assert done.returncode == 1
-    assert "line_accounting: 1 broken of 2 rules; nothing was published" in done.stderr
+    assert "line_accounting: 1 broken of 3 rules; nothing was published" in done.stderr
     assert f"at most a fifth of the lines is rejected: demo {day}: 60 of 100 lines (60 unparsable)" in done.stderr
     assert "throughline rejects list --unpublished --source demo" in done.stderr
     assert "the collector or the TOML changed" in done.stderr

@@ -162,7 +162,7 @@ def test_the_list_shows_rejected_lines_and_reasons(wishes: Wishes) -> None:
         (TOML.replace('"item"', '"no_such_field"') + WISH, "key 'columns.item_id' = 'no_such_field'"),
         (TOML + WISH.replace("weight", "wait"), "unknown key 'event_types.wish.wait'"),
         ((TOML + WISH).replace('name = "shop"', 'name = "blog"'), "no source 'blog' has landed: landed are bare, shop"),
-        (TOML.replace('"user"', '"nullif(user, user)"') + WISH, "1 broken of 2 rules; nothing was published"),
+        (TOML.replace('"user"', '"nullif(user, user)"') + WISH, "1 broken of 3 rules; nothing was published"),
     ],
     ids=["expression", "key", "name", "gate"],
 )

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError, ThroughlineError, describe, exit_with_message, is_fault_of_machine
-from pipeline.files import keep_private, locked
+from pipeline.files import keep_private, locked, write_whole
 from pipeline.landing import staging
 from pipeline.landing.arrival import land_events
+from pipeline.landing.landed_days import drop_day, move_day
 from pipeline.landing.remains import remove_remains
 from pipeline.landing.staging import StagedFile, stage_files
 from pipeline.landing.zone import LandingZone
@@ -163,3 +164,29 @@ def test_what_lands_is_for_its_owner_alone(zone: LandingZone, tmp_path: Path) ->
         os.umask(former)
     modes = {path: path.stat().st_mode & 0o077 for path in (zone.root, *zone.root.rglob("*"))}
     assert len(modes) > 5 and set(modes.values()) == {0}
+
+
+def test_a_landed_day_is_dropped_or_moved(zone: LandingZone, tmp_path: Path) -> None:
+    """Two files land on both days; those of Monday move to Tuesday, where they keep file and line."""
+    for day, name in ((MONDAY, "a"), (TUESDAY, "b")):
+        land(zone, stage(zone, tmp_path, {name: f"{name},1\n{name},2\n"}), day, tmp_path)
+    write_whole(zone.root / "web" / "source.toml", "")
+    landed = lines(zone)
+    with pytest.raises(InputError, match="no source 'tv' has landed: landed are web"):
+        drop_day(zone, "tv", MONDAY)
+    with pytest.raises(InputError, match="no lines of web have landed on 1990-01-01: they have on 2026-01-05 to 2026"):
+        drop_day(zone, "web", date(1990, 1, 1))
+    with pytest.raises(InputError, match="expected another one"):
+        move_day(zone, "web", MONDAY, MONDAY)
+    before = zone.days("web")
+    assert move_day(zone, "web", MONDAY, TUESDAY).lines == 2
+    moved = zone.days("web")
+    assert {day: one.lines for day, one in moved.items()} == {MONDAY: 0, TUESDAY: 4}
+    assert all(moved[day].sha256 != before[day].sha256 for day in (MONDAY, TUESDAY))
+    assert lines(zone) == landed
+    assert drop_day(zone, "web", TUESDAY).lines == 4
+    assert lines(zone) == [] and zone.days("web")[TUESDAY].lines == 0
+    staged = stage(zone, tmp_path, {"a": "a,1\na,2\n"}, is_again=True)
+    remove_remains(zone, "web", {one.name: one.lines for one in staged})
+    land(zone, staged, MONDAY, tmp_path)
+    assert lines(zone) == landed[:2]

@@ -6,12 +6,15 @@ import pytest
 
 from pipeline.days import DayRange
 from pipeline.errors import InputError
-from pipeline.landing.clean_plan import plan_cleaning
+from pipeline.landing.clean_plan import digest_if_set_aside, plan_cleaning
 from pipeline.landing.zone import LandedDay
 
 
 def day(number: int) -> date:
     return date(2026, 1, number)
+
+
+TOMLS = {"web": "toml", "tv": "toml"}
 
 
 def never(_: date) -> None:
@@ -66,7 +69,7 @@ PLANS = {
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())
 def test_the_days_to_clean(plan) -> None:
     (first, last), there, before, wanted, empty = plan
-    made = plan_cleaning(DayRange(day(first), day(last)), landed(**there), cleaned(**before), never)
+    made = plan_cleaning(DayRange(day(first), day(last)), landed(**there), cleaned(**before), never, TOMLS)
     assert [f"{one.source} {one.day.day}" for one in made.landed] == wanted
     assert made.empty_days == [day(number) for number in empty]
     days = [one.day for one in made.landed] + made.empty_days
@@ -82,25 +85,58 @@ def test_days_filled_by_later_copies_are_cleaned_again_after_a_late_day() -> Non
         asked.append(since)
         return day(6)
 
-    made = plan_cleaning(DayRange(day(7), day(7)), there, done, first_filled_since)
+    made = plan_cleaning(DayRange(day(7), day(7)), there, done, first_filled_since, TOMLS)
     assert ([one.day for one in made.landed], asked) == ([day(6), day(7), day(8)], [day(7)])
-    again = plan_cleaning(DayRange(day(7), day(7)), there, {**done, ("web", day(7)): "c"}, first_filled_since)
+    again = plan_cleaning(DayRange(day(7), day(7)), there, {**done, ("web", day(7)): "c"}, first_filled_since, TOMLS)
     assert ([one.day for one in again.landed], asked) == ([day(7), day(8)], [day(7)])
 
 
 def test_a_second_plan_has_only_the_wanted_day() -> None:
     """After a plan is carried out, the next run has only its own day."""
     there = landed(web=WEB)
-    made = plan_cleaning(DayRange(day(7), day(7)), there, {}, never)
+    made = plan_cleaning(DayRange(day(7), day(7)), there, {}, never, TOMLS)
     done = {(one.source, one.day): one.sha256 for one in made.landed}
-    assert [one.day for one in plan_cleaning(DayRange(day(8), day(8)), there, done, never).landed] == [day(8)]
+    assert [one.day for one in plan_cleaning(DayRange(day(8), day(8)), there, done, never, TOMLS).landed] == [day(8)]
+
+
+def test_a_few_lines_of_1990_let_no_night_clean_history() -> None:
+    """Lines of 1990, 2099 and 2100 beside a healthy source: the night cleans its day, and says which days wait."""
+    years = {date(1990, 1, 1): 6, day(5): 1, date(2099, 1, 1): 1, date(2100, 1, 1): 1}
+    poison = {one: LandedDay("tv", one, lines, "x") for one, lines in years.items()}
+    healthy = {day(number): LandedDay("web", day(number), 900, "x") for number in (4, 5)}
+    there = {"tv": poison, "web": healthy}
+    made = plan_cleaning(DayRange(day(5), day(5)), there, cleaned(web={4: "x"}), never, TOMLS)
+    assert [(one.source, one.day) for one in made.landed] == [("tv", day(5)), ("web", day(5))]
+    assert made.stray == [poison[date(1990, 1, 1)]]
+    with pytest.raises(InputError, match=r"2026-01-06 has not landed: the newest landed day is 2026-01-05"):
+        plan_cleaning(DayRange(day(6), day(6)), there, {}, never, TOMLS)
+    wanted = DayRange(date(1990, 1, 1), date(1990, 1, 1))
+    assert plan_cleaning(wanted, there, {}, never, TOMLS).landed == [poison[date(1990, 1, 1)]]
+
+
+def test_a_day_that_was_set_aside_waits_for_other_lines_or_another_toml() -> None:
+    there = landed(web=WEB)
+    done = {(one.source, one.day): one.sha256 for one in there["web"].values()}
+    done[("web", day(6))] = digest_if_set_aside(there["web"][day(6)], "toml")
+    wanted = DayRange(day(8), day(8))
+    assert plan_cleaning(wanted, there, done, never, TOMLS).first == day(8)
+    assert plan_cleaning(wanted, there, done, never, {"web": "corrected"}).first == day(6)
+    assert plan_cleaning(wanted, landed(web={**WEB, 6: "grown"}), done, never, TOMLS).first == day(6)
+
+
+def test_a_day_without_lines_that_was_never_cleaned_changes_nothing() -> None:
+    there = landed(web=WEB)
+    there["web"][day(5)] = LandedDay("web", day(5), 0, "none")
+    done = cleaned(web={6: "b", 7: "c"})
+    assert plan_cleaning(DayRange(day(8), day(8)), there, done, never, TOMLS).first == day(8)
+    assert plan_cleaning(DayRange(day(8), day(8)), there, {**done, ("web", day(5)): "a"}, never, TOMLS).first == day(5)
 
 
 def test_an_empty_landing_zone_is_an_error_with_advice() -> None:
     with pytest.raises(InputError, match=r"nothing has landed yet.*throughline land"):
-        plan_cleaning(DayRange(day(5), day(5)), {"web": {}}, {}, never)
+        plan_cleaning(DayRange(day(5), day(5)), {"web": {}}, {}, never, TOMLS)
 
 
 def test_a_day_after_the_newest_is_an_error_with_both_days() -> None:
     with pytest.raises(InputError, match=r"2026-01-09 has not landed.*2026-01-08"):
-        plan_cleaning(DayRange(day(7), day(9)), landed(web=WEB), {}, never)
+        plan_cleaning(DayRange(day(7), day(9)), landed(web=WEB), {}, never, TOMLS)

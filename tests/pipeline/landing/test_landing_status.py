@@ -37,6 +37,16 @@ def test_awaited_sources(
     assert (look.awaited, look.has_landed, look.has_ended) == (awaited, has_landed, has_ended)
 
 
+def test_a_line_dated_far_ahead_does_not_end_the_waiting() -> None:
+    days = [*(date(2026, 1, number) for number in range(20, 31)), date(2100, 1, 1)]
+    zone = {"shop": {day: LandedDay("shop", day, 1 if day.year == 2100 else 900, "digest") for day in days}}
+    look = look_for(DAY, zone)
+    assert (look.awaited, look.has_landed) == (["shop"], False)
+    assert "landed: shop through 2026-01-30" in look.message
+    zone["shop"][DAY] = LandedDay("shop", DAY, 0, "digest")  # closed as empty
+    assert look_for(DAY, zone).awaited == []
+
+
 def test_the_message_has_the_landed_days_and_advice() -> None:
     message = look_for(DAY, landed(shop="2026-01-30")).message
     assert "day 2026-01-31 has not landed for shop (landed: shop through 2026-01-30)" in message

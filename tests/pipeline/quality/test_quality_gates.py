@@ -47,14 +47,19 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[list[dict[str, Any]],
     ),
     "line_accounting": (
         "source STRING, day DATE, lines_in BIGINT, accepted BIGINT, duplicates BIGINT, rejects BIGINT, "
-        "excluded BIGINT, reject_share DOUBLE, reasons STRING",
+        "excluded BIGINT, set_aside BIGINT, rejected BIGINT, reject_share DOUBLE, reasons STRING",
         {
             "source": "web", "day": "2026-01-05", "lines_in": 10, "accepted": 8, "duplicates": 1, "rejects": 1,
-            "excluded": 0, "reject_share": 0.1, "reasons": "1 unparsable",
+            "excluded": 0, "set_aside": 0, "rejected": 1, "reject_share": 0.1, "reasons": "1 unparsable",
         },
         {
             "every line has an outcome": ([{"accepted": 7}, {"lines_in": 9}], 2),
-            "at most a fifth of the lines is rejected": ([{"reject_share": 0.21}, {"reject_share": 0.2}], 1),
+            "at most a fifth of the lines is rejected": (
+                [{"reject_share": 0.21, "rejected": 11}, {"reject_share": 0.2, "rejected": 11},
+                 {"reject_share": 0.9, "rejected": 9}, {"reject_share": 1.0, "rejected": 10}],
+                2,
+            ),
+            "no day is set aside": ([{"set_aside": 6, "rejected": 2}], 1),
         },
     ),
     "profiles": (
@@ -129,8 +134,10 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[list[dict[str, Any]],
     ),
 }  # fmt: skip
 ALL_RULES = [(suite, rule) for suite, (_, _, rules) in ROWS.items() for rule in rules]
-WARNINGS = {("users", "a user has at most 20 devices a day")}
-DESCRIBED = {("line_accounting", "at most a fifth of the lines is rejected")}  # tests of their own below
+WARNINGS = {("users", "a user has at most 20 devices a day"), ("line_accounting", "no day is set aside")}
+DESCRIBED = {
+    ("line_accounting", rule) for rule in ("at most a fifth of the lines is rejected", "no day is set aside")
+}  # tests of their own below
 
 
 def added(suite: str) -> dict[str, Any]:
@@ -187,20 +194,32 @@ def test_a_broken_rule_is_named_with_its_counts_and_why(suite: str, rule: str, f
 
 def test_too_many_rejects_are_told_by_source_day_counts_reasons_and_commands(frame_of, page: Path) -> None:
     columns, good, _ = ROWS["line_accounting"]
-    bad = {"source": "myshop", "day": "2026-03-01", "lines_in": 110, "accepted": 60, "rejects": 50, "duplicates": 0,
-           "excluded": 10, "reject_share": 0.4, "reasons": "30 unparsable, 10 missing_user"}  # fmt: skip
+    bad = {"source": "myshop", "day": "2026-03-01", "lines_in": 110, "accepted": 60, "rejects": 50,
+           "duplicates": 0, "excluded": 10, "rejected": 40, "reject_share": 0.4,
+           "reasons": "30 unparsable, 10 missing_user"}  # fmt: skip
     with pytest.raises(GateError) as raised:
         check({"line_accounting": frame_of([good, {**good, **bad}], columns)}, "audit", page)
     first, line, *commands = str(raised.value).splitlines()
-    assert first == "line_accounting: 1 broken of 2 rules; nothing was published"
+    assert first == "line_accounting: 1 broken of 3 rules; nothing was published"
     assert line.startswith(
         "  line_accounting: at most a fifth of the lines is rejected: myshop 2026-03-01: 40 of 100 lines "
         "(30 unparsable, 10 missing_user). if more than a fifth"
     )
-    assert [command.split(":  ")[-1].split(": ")[-1] for command in commands] == [
+    assert [command.split(": ", 1)[1].strip() for command in commands] == [
         "throughline rejects list --unpublished --source myshop --from 2026-03-01 --to 2026-03-01",
         "throughline rejects replay --source myshop.toml --dry-run, then without --dry-run",
+        "throughline landed drop --source myshop --day 2026-03-01",
     ]
+
+
+def test_a_day_that_is_set_aside_is_a_warning_with_source_day_and_counts(frame_of, page: Path, capsys: Any) -> None:
+    columns, good, _ = ROWS["line_accounting"]
+    bad = {"source": "poison", "lines_in": 6, "accepted": 0, "duplicates": 0, "rejects": 6, "set_aside": 6,
+           "rejected": 2, "reject_share": 0.33, "reasons": "2 implausible_time"}  # fmt: skip
+    check({"line_accounting": frame_of([good, {**good, **bad}], columns)}, "audit", page)
+    printed = capsys.readouterr().out
+    assert "no day is set aside: poison 2026-01-05: 2 of 6 lines (2 implausible_time). too many lines" in printed
+    assert "throughline rejects list --source poison --from 2026-01-05 --to 2026-01-05" in printed
 
 
 def test_a_warning_is_printed_recorded_and_stops_nothing(frame_of, page: Path, capsys: Any) -> None:
@@ -222,12 +241,14 @@ def test_all_broken_rules_of_all_suites_are_in_one_message(frame_of, page: Path)
     for suite, (columns, good, rules) in ROWS.items():
         rows = [{**good, **change} for changes, _ in rules.values() for change in changes]
         written[suite] = frame_of([good, *rows], columns)
-        wanted += [f"  {suite}: {rule}: " for rule in rules if not rule.startswith("most ") and suite != "users"]
+        wanted += [
+            f"  {suite}: {rule}: " for rule in rules if not rule.startswith("most ") and (suite, rule) not in WARNINGS
+        ]
     with pytest.raises(GateError) as raised:
         check(written, "audit", page)
     first, *lines = str(raised.value).splitlines()
     assert first.startswith(
-        "events: 6 broken of 7 rules, line_accounting: 2 broken of 2 rules, profiles: 7 broken of 8"
+        "events: 6 broken of 7 rules, line_accounting: 2 broken of 3 rules, profiles: 7 broken of 8"
     )
     of_rules = [line for line in lines if line.startswith("  ") and line[2] != " "]
     assert [line.split(":", 2)[:2] for line in of_rules] == [rule.split(":", 2)[:2] for rule in wanted]

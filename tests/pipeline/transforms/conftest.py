@@ -101,7 +101,9 @@ class Nights:
         """Clean, sessions and sequences of a day or a range."""
         days = DayRange(first, last or first)
         landed = {day: LandedDay(self.source.name, day, len(texts), str(texts)) for day, texts in self.landed.items()}
-        plan = plan_cleaning(days, {self.source.name: landed}, self.cleaned, self._first_filled_since)
+        plan = plan_cleaning(
+            days, {self.source.name: landed}, self.cleaned, self._first_filled_since, {self.source.name: ""}
+        )
         before = {name: list(rows) for name, rows in self.tables.items()}
         newest_before = max((day for _, day in self.cleaned), default=None)
         self._clean(plan)

@@ -9,6 +9,7 @@ import pytest
 from pipeline.errors import GateError
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.zone import LandedDay
+from pipeline.sources.schema import SET_ASIDE
 from pipeline.transforms.device_stitching import devices_of_users
 from pipeline.transforms.line_accounting import (
     OUTCOMES,
@@ -107,7 +108,7 @@ def counts_of(frame_of: Any) -> Callable[..., list[Any]]:
         landed = [LandedDay(source, DAY, 0, "") for source in sorted({one.source for one in accounts})]
         recorded = [
             {"source": row.source, "day": row.day, "rows_in": row.rows_in, "rows_out": list(row.rows_out.items())}
-            for row in step_rows(CleanPlan(landed, []), accounts)
+            for row in step_rows(CleanPlan(landed, []), accounts, {})
         ]
         cleaned = frame_of(recorded, "source STRING, day DATE, rows_in BIGINT, rows_out MAP<STRING, BIGINT>")
         rows: list[Any] = line_counts(cleaned, frame_of([], LINE)).collect()
@@ -148,6 +149,20 @@ def test_reasons_are_counted_without_excluded_lines_and_the_most_frequent_comes_
     assert rows == {"web": (1, "2 unparsable, 1 missing_user"), "calm": (0, "")}
 
 
+def test_a_day_that_was_set_aside_tells_the_lines_it_was_judged_by(frame_of) -> None:
+    """Of 6 lines, 2 were rejected and 1 excluded; 3 sound ones are kept out with them."""
+    reasons = ["unparsable", "missing_user", "picture", SET_ASIDE, SET_ASIDE, SET_ASIDE]
+    written = [{**one, "reason": reason} for one, reason in zip(lines(1, 2, 3, 4, 5, 6), reasons, strict=True)]
+    plan = CleanPlan([LandedDay("web", DAY, 6, "digest")], [])
+    (row,) = step_rows(plan, [account(6, 0, 0, 6, excluded=1)], {("web", DAY): "waits"})
+    assert (row.rows_out[SET_ASIDE], row.input_sha256) == (5, "waits")
+    recorded = [{"source": "web", "day": DAY, "rows_in": 6, "rows_out": list(row.rows_out.items())}]
+    cleaned = frame_of(recorded, "source STRING, day DATE, rows_in BIGINT, rows_out MAP<STRING, BIGINT>")
+    (found,) = line_counts(cleaned, frame_of(written, LINE)).collect()
+    assert (found.set_aside, found.rejected, found.reject_share) == (5, 2, 0.4)
+    assert found.reasons == "1 unparsable, 1 missing_user"
+
+
 def test_devices_are_counted_per_user_and_day(frame_of) -> None:
     ddl = "source STRING, user_id STRING, device_id STRING, event_at TIMESTAMP"
     at = {"source": "web", "event_at": "2026-01-05T23:00:00"}
@@ -162,7 +177,7 @@ def test_devices_are_counted_per_user_and_day(frame_of) -> None:
 
 def test_every_planned_day_has_a_row_even_an_empty_one() -> None:
     plan = CleanPlan([LandedDay("web", DAY, 4, "digest")], [NEXT])
-    empty, day = step_rows(plan, [account(4, 2, 1, 1)])
+    empty, day = step_rows(plan, [account(4, 2, 1, 1)], {})
     assert (empty.day, empty.rows_in, sum(empty.rows_out.values())) == (NEXT, 0, 0)
     assert (day.day, day.source, day.rows_in, day.input_sha256) == (DAY, "web", 4, "digest")
     assert day.rows_out == {"accepted": 2, "duplicates": 1, "rejects": 1, "excluded": 0, "collisions": 0}
@@ -175,7 +190,7 @@ def test_each_source_of_a_day_has_a_row_with_its_own_lines() -> None:
     def lines_of(row: StepRow) -> dict[str, int]:
         return {outcome: row.rows_out[outcome] for outcome in OUTCOMES}
 
-    tv, both_files = step_rows(plan, [*web, account(3, 1, 2, 0, source="tv")])
+    tv, both_files = step_rows(plan, [*web, account(3, 1, 2, 0, source="tv")], {})
     assert (tv.source, tv.rows_in, tv.input_sha256) == ("tv", 3, "of tv")
     assert lines_of(tv) == {"accepted": 1, "duplicates": 2, "rejects": 0}
     assert (both_files.source, both_files.rows_in, both_files.input_sha256) == ("web", 10, "of web")
