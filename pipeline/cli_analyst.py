@@ -57,8 +57,9 @@ def query(
 ) -> None:
     """Run SQL on the released tables.
 
-    Views to start from: current_profiles, user_interests, tag_audience, interest_trends, interest_movers,
-    interest_pairs, leaving_users, release_changes, tag_calibration, night_health, source_health, late_ledger.
+    `throughline dictionary` documents all tables, views and columns. Views to start from: current_profiles,
+    user_interests, tag_audience, interest_trends, interest_movers, interest_pairs, leaving_users, release_changes,
+    tag_calibration, night_health, source_health, late_ledger.
 
     Example: throughline query "SELECT * FROM tag_audience ORDER BY expected_user_count DESC LIMIT 10"
     """
@@ -238,6 +239,24 @@ def report(day: Annotated[str, typer.Option("--day", help="A day that a night of
     catalog = open_catalog(console)
     file = write_report(catalog, parse_day(day), settings.home / "reports", settings.min_audience)
     console.print(str(file), soft_wrap=True)
+
+
+@app.command()
+def dictionary(
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The file to write. The default lies beside the reports.")
+    ] = None,
+) -> None:
+    """Write the data dictionary, a page that documents all tables, views and columns.
+
+    By default it is THROUGHLINE_HOME/reports/dictionary.html. It needs no release.
+    """
+    from pipeline.analyst.dictionary import write_dictionary
+
+    settings = load_settings()
+    file = to or settings.home / "reports" / "dictionary.html"
+    write_dictionary(file, settings.min_audience)
+    console.print(str(file), soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -82,13 +82,18 @@ def require_one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise InputError(f"expected one SELECT, found {found}: the warehouse is read-only; run one query at a time")
 
 
+def names_read_by(view: str) -> set[str]:
+    """Return the tables and views that a view reads."""
+    known = {file.stem for folder in (TABLES, VIEWS) for file in folder.glob("*.sql")}
+    return (_words(view_sql(view)) & known) - {view}
+
+
 def _views_over(tables: Sequence[str]) -> list[str]:
     """Return the views whose tables, and those of the views that they read, are all among `tables`."""
-    declared = {file.stem for file in TABLES.glob("*.sql")}
-    known, missing = {*declared, *view_names()}, declared - {*tables}
+    missing = {file.stem for file in TABLES.glob("*.sql")} - {*tables}
 
     def is_readable(view: str) -> bool:
-        names = (_words(view_sql(view)) & known) - {view}
+        names = names_read_by(view)
         return not names & missing and all(is_readable(name) for name in names & {*view_names()})
 
     return [view for view in view_names() if is_readable(view)]

@@ -1,5 +1,6 @@
 -- What is each user interested in, by the newest profile of the release?
 -- One row per user.
+-- horizon_days: days after as_of that affinity and return_probability look ahead
 SELECT
     profiles.user_id,
     profiles.as_of,

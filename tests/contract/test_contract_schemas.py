@@ -11,13 +11,13 @@ import pipeline.settings
 from model.data.cutoffs import min_days
 from model.data.profiles import PROFILES
 from model.data.sequences import SEQUENCES
+from pipeline.analyst.ddl import declared_columns, parse_ddl
 from pipeline.demo.horizon import training_days
 from pipeline.landing.formats import LINES
 from pipeline.transforms.canonical import TYPES
 from pipeline.transforms.parse import SCHEMA
 from pipeline.transforms.profiles import SCORES
 from pipeline.transforms.sessions import LISTED_COLUMNS
-from tests.ddl import declared_columns, parse_ddl
 
 # The columns of provenance that the pipeline adds to a score.
 ADDED_BY_THE_PIPELINE = ["run_id", "input_snapshots", "code_version", "config_hash"]
@@ -43,7 +43,7 @@ def declared(table: str) -> dict[str, pa.DataType]:
 
 
 def scores() -> dict[str, pa.DataType]:
-    """Return the columns that the pipeline reads of a score; its DDL as `tests/ddl.py` parses it."""
+    """Return the columns that the pipeline reads of a score; its DDL as `pipeline/analyst/ddl.py` parses it."""
     return {column.name: plain(column.type) for column in parse_ddl(f"CREATE TABLE scores ({SCORES})")}
 
 

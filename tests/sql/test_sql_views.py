@@ -16,9 +16,9 @@ import pyarrow.dataset as ds
 import pytest
 
 from pipeline.analyst import query
+from pipeline.analyst.ddl import declared_columns, declared_tables
 from pipeline.analyst.query import view_names, view_sql
 from pipeline.analyst.render import render
-from tests.ddl import declared_columns, declared_tables
 
 MIN_AUDIENCE = 2  # of all cases
 CASES = sorted(Path(__file__).parent.glob("*/*/expect.csv"))

@@ -91,7 +91,7 @@ def write_report(catalog: "Catalog", day: date, folder: Path, min_audience: int 
     file = folder / f"{day}.html"
     write_whole(file, render_report(catalog, day, min_audience))
     days = sorted((page.stem for page in folder.glob("????-??-??.html")), reverse=True)
-    write_whole(folder / "index.html", _template("index").render(days=days))
+    write_whole(folder / "index.html", template("index").render(days=days))
     return file
 
 
@@ -109,7 +109,7 @@ def render_report(catalog: "Catalog", day: date, min_audience: int = MIN_AUDIENC
             raise InputError(f"{day} is not in {release}: its days are {days}")
         rows = {part.name: rows_of(part, connection, day, min_audience) for part in PARTS}
     parts = [_shown(part, rows[part.name]) for part in PARTS]
-    return str(_template("page").render(day=day, release=release, parts=parts, lead=_lead(rows)))
+    return str(template("page").render(day=day, release=release, parts=parts, lead=_lead(rows)))
 
 
 def rows_of(
@@ -156,7 +156,8 @@ def _cell(value: Any) -> str:
     return printable(str(value), TEXT_SHOWN)
 
 
-def _template(name: str) -> Template:
+def template(name: str) -> Template:
+    """Return a template of this folder: every value is escaped, and an unknown one is an error."""
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["count"] = "{:,}".format

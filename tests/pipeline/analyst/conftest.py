@@ -12,8 +12,8 @@ import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from rich.console import Console, RenderableType
 
+from pipeline.analyst.ddl import declared_columns
 from pipeline.warehouse.names import MAIN, NIGHT_TABLES
-from tests.ddl import declared_columns
 
 DAY = date(2026, 1, 31)
 ANN, BOT = "a" * 64, "b" * 64  # pseudonyms

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
+from pipeline.analyst.ddl import declared_columns, declared_tables
 from pipeline.analyst.query import answer, query
 from pipeline.errors import InputError
-from tests.ddl import declared_columns, declared_tables
 
 TABLES = ["profiles", "sessions"]
 ROWS = pa.table({"user_id": ["u", "v"], "as_of": [date(2026, 1, 1)] * 2, "interests": [[{"tag": "jazz"}], []]})

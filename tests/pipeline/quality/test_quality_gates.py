@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
+from pipeline.analyst.ddl import declared_columns
 from pipeline.errors import GateError, InputError
 from pipeline.quality import figures
 from pipeline.quality.figures import SUITES, Rule, Suite, load_suite, measure
 from pipeline.quality.gates import check
 from pipeline.settings import ROOT
-from tests.ddl import declared_columns
 
 USER, OTHER = "a" * 64, "b" * 64
 ALL_SUITES = sorted(file.stem for file in SUITES.glob("*.json"))

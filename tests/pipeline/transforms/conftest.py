@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from pipeline.analyst.ddl import declared_columns
 from pipeline.days import DayRange
 from pipeline.landing.arrival import land_events
 from pipeline.landing.clean_plan import CleanPlan, plan_cleaning
@@ -27,7 +28,6 @@ from pipeline.transforms.parse import landed_lines
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
 from pipeline.warehouse.names import EVENT_KEY
-from tests.ddl import declared_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

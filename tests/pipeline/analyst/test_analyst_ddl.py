@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from tests.ddl import Column, declared_columns, parse_ddl
+from pipeline.analyst.ddl import Column, declared_columns, parse_ddl
 
 
 def test_columns_types_and_comments() -> None:

@@ -29,7 +29,7 @@ class Column:
     """One column of a table; its comment states meaning and unit."""
 
     name: str
-    type: pa.DataType
+    type: pa.DataType  # a field of a struct keeps its comment in its metadata, under b"comment"
     is_required: bool
     comment: str
 
@@ -100,9 +100,9 @@ def _type(tokens: _Tokens) -> pa.DataType:
         while not tokens.skip(">"):
             name = tokens.take()
             tokens.skip(":")
-            fields.append(pa.field(name, _type(tokens)))
-            if tokens.skip("COMMENT"):
-                tokens.take()
+            kind = _type(tokens)
+            comment = tokens.take().strip("'") if tokens.skip("COMMENT") else ""
+            fields.append(pa.field(name, kind, metadata={"comment": comment}))
             tokens.skip(",")
         return pa.struct(fields)
     if word not in PRIMITIVES:
