@@ -97,6 +97,19 @@ class Settings(BaseSettings):
         "these lines are kept out until its TOML or its log is corrected, and other sources go on; stop: the night "
         "fails, as always if all sources of the day fail",
     )
+    min_coverage: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="a run that leaves its days fewer profiles than this share of the release before fails",
+    )
+    max_tag_drift: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="a run fails if the tags of the same users move farther in a day (total variation distance of "
+        "their shares); 1 if the TOML renames tags",
+    )
     sequence_length: int = Field(512, ge=1, description="number of newest events in a sequence")
 
     horizon_days: int = Field(

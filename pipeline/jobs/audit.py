@@ -17,8 +17,9 @@ from pipeline.quality import gates
 from pipeline.runner.commands import RECORDED_TASKS
 from pipeline.transforms.device_stitching import devices_of_users
 from pipeline.transforms.line_accounting import line_counts
+from pipeline.transforms.model_output import model_output
 from pipeline.warehouse import run_log
-from pipeline.warehouse.branches import changed_days
+from pipeline.warehouse.branches import changed_days, table_before
 from pipeline.warehouse.step import Step, run_step
 from pipeline.warehouse.tables import table
 
@@ -56,6 +57,18 @@ def written(step: Step) -> dict[str, DataFrame]:
         "profiles": spark.table(table("profiles"))
         .where(F.col("as_of").isin(list(step.days)))
         .withColumn("has_clusters", F.lit(has_clusters)),
+        "model_output": model_output(
+            spark.table(table("profiles")),
+            table_before(spark, step.refs, "profiles"),
+            spark.table(table("sequences")),
+            step.days,
+        ).withColumns(
+            {
+                "has_clusters": F.lit(has_clusters),
+                "min_coverage": F.lit(step.settings.min_coverage),
+                "max_tag_drift": F.lit(step.settings.max_tag_drift),
+            }
+        ),
     }
 
 

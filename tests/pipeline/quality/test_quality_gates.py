@@ -23,7 +23,7 @@ USER, OTHER = "a" * 64, "b" * 64
 ALL_SUITES = sorted(file.stem for file in SUITES.glob("*.json"))
 NINE, TEN = (datetime(2026, 1, 5, hour, tzinfo=UTC) for hour in (9, 10))
 LISTS = ("item", "tags", "action", "weight", "event_at", "session_id")
-TEA, SOUP = {"tag": "tea", "affinity": 0.9}, {"tag": "soup", "affinity": 0.1}
+TEA, SOUP = ({"tag": tag, "affinity": affinity, "trend": 0.1} for tag, affinity in (("tea", 0.9), ("soup", 0.1)))
 
 # Per suite: the columns that its rules read, a good row, and per rule the rows that break it, as changes to the good
 # row, with the number of broken rows among them and the good row.
@@ -62,12 +62,35 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[list[dict[str, Any]],
             "no day is set aside": ([{"set_aside": 6, "rejected": 2}], 1),
         },
     ),
+    "model_output": (
+        "as_of DATE, user_count BIGINT, missing_count BIGINT, count_before BIGINT, model_age_days INT, "
+        "common_user_count BIGINT, tag_drift DOUBLE, has_clusters BOOLEAN, min_coverage DOUBLE, max_tag_drift DOUBLE",
+        {
+            "as_of": "2026-01-05", "user_count": 900, "missing_count": 0, "count_before": 1000, "model_age_days": None,
+            "common_user_count": 100, "tag_drift": 0.2, "has_clusters": False, "min_coverage": 0.5,
+            "max_tag_drift": 0.5,
+        },
+        {
+            "users with new events have a profile": ([{"missing_count": 3}], 1),
+            "the profiles of the release before are there": (
+                [{"user_count": 499}, {"user_count": 0}, {"user_count": 0, "min_coverage": 0.0}], 2,
+            ),
+            "the tags of the same users move slowly": (
+                [{"tag_drift": 0.51}, {"tag_drift": 0.9, "common_user_count": 99}, {"tag_drift": None},
+                 {"tag_drift": 0.9, "has_clusters": True}, {"tag_drift": 1.0, "max_tag_drift": 1.0}],
+                1,
+            ),
+            "the model is at most 60 days old": ([{"model_age_days": 61}, {"model_age_days": 60}], 1),
+        },
+    ),
     "profiles": (
         "user_id STRING, as_of DATE, horizon_days INT, return_probability DOUBLE, "
-        "interests ARRAY<STRUCT<tag: STRING, affinity: DOUBLE>>, last_event_at TIMESTAMP, has_clusters BOOLEAN",
+        "interests ARRAY<STRUCT<tag: STRING, affinity: DOUBLE, trend: DOUBLE>>, last_event_at TIMESTAMP, "
+        "top_items ARRAY<STRUCT<score: DOUBLE>>, embedding ARRAY<FLOAT>, has_clusters BOOLEAN",
         {
             "user_id": USER, "as_of": "2026-01-05", "horizon_days": 7, "return_probability": 0.5,
             "interests": [TEA, SOUP], "last_event_at": "2026-01-05T23:59:59", "has_clusters": False,
+            "top_items": [{"score": -1.5}], "embedding": [0.6, -0.8],
         },
         {
             "one row per user and day": ([{}], 2),
@@ -83,6 +106,21 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[list[dict[str, Any]],
             ),
             "affinities are at most 1": ([{"user_id": "e", "interests": [{**TEA, "affinity": 1.5}, SOUP]}], 1),
             "affinities are at least 0": ([{"user_id": "f", "interests": [TEA, {**SOUP, "affinity": -0.1}]}], 1),
+            "affinities and trends are numbers": (
+                [{"user_id": "n", "interests": [{**TEA, "affinity": None}]},
+                 {"user_id": "o", "interests": [{**TEA, "trend": float("nan")}]}],
+                2,
+            ),
+            "scores of items are finite": (
+                [{"user_id": "p", "top_items": [{"score": float("inf")}]},
+                 {"user_id": "q", "top_items": [{"score": float("nan")}]}],
+                2,
+            ),
+            "an embedding is finite and not zero": (
+                [{"user_id": f"e-{number}", "embedding": one}
+                 for number, one in enumerate(([0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0], []))],
+                3,
+            ),
             "interests are in order of affinity": ([{"user_id": "g", "interests": [SOUP, TEA]}], 1),
             "most profiles have interests": ([{"user_id": "h", "interests": []}, {"user_id": "i", "interests": []}], 2),
             "no event is after as_of": ([{"user_id": "j", "last_event_at": "2026-01-06T00:00:00"}], 1),
@@ -134,10 +172,14 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[list[dict[str, Any]],
     ),
 }  # fmt: skip
 ALL_RULES = [(suite, rule) for suite, (_, _, rules) in ROWS.items() for rule in rules]
-WARNINGS = {("users", "a user has at most 20 devices a day"), ("line_accounting", "no day is set aside")}
-DESCRIBED = {
-    ("line_accounting", rule) for rule in ("at most a fifth of the lines is rejected", "no day is set aside")
-}  # tests of their own below
+WARNINGS = {
+    ("users", "a user has at most 20 devices a day"),
+    ("line_accounting", "no day is set aside"),
+    ("model_output", "the model is at most 60 days old"),
+}
+# Rules with a description of their broken rows have tests of their own below.
+DESCRIBED = {(suite, rule.rule) for suite in ALL_SUITES for rule in load_suite(suite).rules if rule.shown}
+COMPUTED = {"line_accounting", "users", "model_output"}  # suites of no table
 
 
 def added(suite: str) -> dict[str, Any]:
@@ -163,7 +205,7 @@ def test_only_the_rules_named_here_warn() -> None:
     assert warn == WARNINGS
 
 
-@pytest.mark.parametrize("suite", sorted(set(ALL_SUITES) - {"line_accounting", "users"}))
+@pytest.mark.parametrize("suite", sorted(set(ALL_SUITES) - COMPUTED))
 def test_the_columns_of_a_suite_are_those_of_its_table(suite: str, spark: Any) -> None:
     schema = pa.schema([pa.field(column.name, column.type) for column in declared_columns(suite)])
     rows = spark.createDataFrame(schema.empty_table()).withColumns(added(suite))
@@ -212,6 +254,19 @@ def test_too_many_rejects_are_told_by_source_day_counts_reasons_and_commands(fra
     ]
 
 
+def test_lost_profiles_and_moved_tags_are_told_by_counts_and_what_to_set(frame_of, page: Path) -> None:
+    columns, good, _ = ROWS["model_output"]
+    bad = {"missing_count": 3, "user_count": 40, "tag_drift": 0.8123}
+    with pytest.raises(GateError) as raised:
+        check({"model_output": frame_of([{**good, **bad}], columns)}, "audit", page)
+    first, *lines = str(raised.value).splitlines()
+    assert first == "model_output: 3 broken of 4 rules; nothing was published"
+    told = [line.split(": ", 2)[2] for line in lines]
+    assert told[0].startswith("2026-01-05: 3 users with new events have no profile, 40 rows were written")
+    assert told[1].startswith("2026-01-05: 40 profiles, 1000 in the release before") and "min_coverage = 0" in told[1]
+    assert "distance 0.812 to the day before, of 100 users" in told[2] and "max_tag_drift = 1" in told[2]
+
+
 def test_a_day_that_is_set_aside_is_a_warning_with_source_day_and_counts(frame_of, page: Path, capsys: Any) -> None:
     columns, good, _ = ROWS["line_accounting"]
     bad = {"source": "poison", "lines_in": 6, "accepted": 0, "duplicates": 0, "rejects": 6, "set_aside": 6,
@@ -248,7 +303,8 @@ def test_all_broken_rules_of_all_suites_are_in_one_message(frame_of, page: Path)
         check(written, "audit", page)
     first, *lines = str(raised.value).splitlines()
     assert first.startswith(
-        "events: 6 broken of 7 rules, line_accounting: 2 broken of 3 rules, profiles: 7 broken of 8"
+        "events: 6 broken of 7 rules, line_accounting: 2 broken of 3 rules, "
+        "model_output: 3 broken of 4 rules, profiles: 10 broken of 11"
     )
     of_rules = [line for line in lines if line.startswith("  ") and line[2] != " "]
     assert [line.split(":", 2)[:2] for line in of_rules] == [rule.split(":", 2)[:2] for rule in wanted]

@@ -11,7 +11,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from model.data.profiles import PROFILES
+from pipeline.days import DayRange
 from pipeline.errors import InputError
+from pipeline.transforms.model_output import model_output
 from pipeline.transforms.profiles import profiles, read_scores
 
 SUNDAY, MONDAY = date(2026, 1, 4), date(2026, 1, 5)
@@ -75,3 +77,23 @@ def test_items_are_named_in_their_order_and_unknown_ones_left_out(spark: SparkSe
         ("i-1", "Teapot", 0.8),
     ]
     assert (row.run_id, row.input_snapshots) == ("run", {"sequences": 17})
+
+
+def test_the_output_of_a_model_is_compared_with_the_day_before_and_the_release_before(frame_of) -> None:
+    """Two users of both days move half of their affinity from tea to soup; one with new events has no profile."""
+    ddl = "user_id STRING, as_of DATE, model_version STRING, interests ARRAY<STRUCT<tag: STRING, affinity: DOUBLE>>"
+    tea, soup = {"tag": "tea", "affinity": 0.4}, {"tag": "soup", "affinity": 0.4}
+
+    def row(user: str, day: date, *interests: dict[str, Any]) -> dict[str, Any]:
+        return {"user_id": user, "as_of": day, "model_version": "boosting-1.20251231.2", "interests": list(interests)}
+
+    rows = [row("a", SUNDAY, tea), row("b", SUNDAY, tea), row("a", MONDAY, tea, soup), row("b", MONDAY, tea, soup),
+            row("new", MONDAY, soup), row("gone", SUNDAY, soup)]  # fmt: skip
+    users = frame_of([row("a", MONDAY), row("lost", MONDAY), row("lost", SUNDAY)], "user_id STRING, as_of DATE")
+    before = frame_of([*rows, row("erased", MONDAY, soup)], ddl)
+    (found,) = model_output(frame_of(rows, ddl), before, users, DayRange(MONDAY, MONDAY)).collect()
+    assert (found.as_of, found.user_count, found.missing_count, found.count_before) == (MONDAY, 3, 1, 4)
+    assert (found.model_age_days, found.common_user_count, found.tag_drift) == (5, 2, 0.5)
+    built_in = frame_of([{**row("a", MONDAY), "model_version": "counts-1"}], ddl)
+    (found,) = model_output(built_in, built_in, users.limit(0), DayRange(MONDAY, MONDAY)).collect()
+    assert (found.model_age_days, found.common_user_count, found.tag_drift, found.missing_count) == (None, 0, None, 0)
