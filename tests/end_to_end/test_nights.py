@@ -5,11 +5,15 @@ The tests share one installation, and each begins where the one before ended.
 
 import gzip
 import json
+import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pipeline.settings import ROOT
 
 pytestmark = pytest.mark.end_to_end
 
@@ -107,6 +111,23 @@ def test_each_release_can_be_queried(nights: Any, shop: Any) -> None:
     before = json.loads(nights.do("query", question, "--format", "json", "--as-of", str(shop.empty_day)))
     assert before == [{"newest": str(shop.empty_day)}]
     assert nights.ask("SELECT max(as_of) AS newest FROM profiles")[0]["newest"] == str(shop.last)
+
+
+def test_the_questions_of_analysts_have_the_answers_of_their_page(
+    nights: Any, golden_text: Callable[[Path, str], None]
+) -> None:
+    """After a change of the log, the model or a view: --update-golden, and read the difference."""
+    file = ROOT / "sql" / "questions.md"
+    head, *questions = re.findall(r"^#.*?(?=^## |\Z)", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    asked = [re.match(r"(.*?```sql\n(.*?)\n```\n)", question, re.DOTALL) for question in questions]
+    answered = [f"{found[1]}\n{as_markdown(nights.ask(found[2]))}\n" for found in asked if found]
+    assert len(answered) == len(questions) == 10
+    golden_text(file, "\n".join([head.rstrip() + "\n", *answered]))
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    lines = [[*rows[0]], ["---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def test_a_file_that_landed_already_is_refused(nights: Any, shop: Any) -> None:
