@@ -120,13 +120,29 @@ def export_profiles(to: To, as_of: AsOf = None, raw: Raw = False) -> None:
 
 @explain.command("user")
 def explain_user(
-    user_id: Annotated[str, typer.Argument(help="The user's id in the source.")], source: OfSource = None
+    user_id: Annotated[str, typer.Argument(help="The user's id in the source.")],
+    source: OfSource = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write a page to THROUGHLINE_HOME/reports instead, with a plot over time.")
+    ] = False,
 ) -> None:
-    """Show a user's interests, and the sessions that are the evidence for them."""
-    from pipeline.analyst.explain_user import explain_user as explanation_of
+    """Show a user's interests, and the sessions that are the evidence for them.
 
+    The page also shows the interests over time, what changed since the release before and why, and what the return
+    probability rests on.
+    """
     catalog = open_catalog(console)
-    console.print(explanation_of(catalog, _pseudonyms([user_id], source)[0]))
+    pseudonym = _pseudonyms([user_id], source)[0]
+    if html:
+        from pipeline.analyst.explain_page import write_explanation
+
+        settings = load_settings()
+        file = write_explanation(catalog, pseudonym, settings.home / "reports", settings.min_audience)
+        console.print(str(file), soft_wrap=True, markup=False)
+    else:
+        from pipeline.analyst.explain_user import explain_user as explanation_of
+
+        console.print(explanation_of(catalog, pseudonym))
 
 
 @explain.command("day")

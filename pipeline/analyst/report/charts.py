@@ -8,6 +8,7 @@ import altair as alt
 from markupsafe import Markup
 
 BLUE = "#2a86c8"  # reads on a light and on a dark page
+COLORS = (BLUE, "#d07a1c", "#3d9a57", "#a763c5", "#cf4f6b")  # so do these
 WIDTH, HEIGHT = 640, 200  # pixels
 TEXT = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "titleFontSize": 12}
 CONFIG: Mapping[str, Any] = {
@@ -48,6 +49,21 @@ def line(rows: Rows, x: str, y: str) -> Markup:
     chart = alt.Chart(_data(rows)).mark_line(color=BLUE, point={"filled": True, "size": 45, "color": BLUE})
     across = alt.X(f"{x}:O", sort=None, title=title(x)).axis(labelAngle=0, labelOverlap=True, grid=False)
     return _svg(chart.encode(x=across, y=_number(y)).properties(width=WIDTH, height=HEIGHT))
+
+
+def lines(rows: Rows, x: str, y: str, of: str) -> Markup:
+    """Draw a line with a dot a row for each value of the column `of`, at most as many as there are colours.
+
+    x: a column of days as ISO text.
+    """
+    names = list(dict.fromkeys(row[of] for row in rows))
+    color = alt.Color(f"{of}:N", scale=alt.Scale(domain=names, range=COLORS), title=None).legend(
+        orient="bottom", columns=2, labelColor="currentColor", labelFontSize=12, labelLimit=280, symbolOpacity=1
+    )
+    chart = alt.Chart(_data(rows)).mark_line(point={"filled": True, "size": 45})
+    across = alt.X(f"{x}:T", title=title(x), scale=alt.Scale(type="utc"))
+    across = across.axis(format="%-d %b", tickCount="day", labelOverlap=True, grid=False)
+    return _svg(chart.encode(x=across, y=_number(y), color=color).properties(width=WIDTH, height=HEIGHT))
 
 
 def diagonal(rows: Rows, x: str, y: str) -> Markup:

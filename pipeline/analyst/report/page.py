@@ -161,4 +161,5 @@ def template(name: str) -> Template:
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["count"] = "{:,}".format
+    environment.filters["printable"] = partial(printable, limit=TEXT_SHOWN)
     return environment.get_template(f"{name}.html.j2")

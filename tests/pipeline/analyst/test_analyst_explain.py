@@ -8,6 +8,7 @@ import pytest
 from pipeline.analyst.explain_day import equation, explain_day
 from pipeline.analyst.explain_user import arrow, bar, explain_user
 from pipeline.errors import InputError
+from tests.pipeline.analyst.conftest import interest
 
 DAY = date(2026, 1, 31)
 ANN, BOT = "a" * 64, "b" * 64
@@ -57,6 +58,15 @@ def test_a_user_shows_interests_evidence_and_events_that_do_not_count(night: Any
     assert "session s0: replaced when a late event arrived" in text
     assert "chess: estimated from popularity" in text
     assert "Not counted: 1 of 4 events known by this day" in text and "no consent" in text
+
+
+def test_a_session_without_an_event_of_the_tag_says_so(own_night: Any, shown: Any) -> None:
+    own_night.append("profiles", {"user_id": ANN, "as_of": date(2026, 2, 3), "interests": [
+        interest("opera", 0.5, 1, evidence=["s1"])]})  # fmt: skip
+    own_night.publish(date(2026, 2, 3))
+    text = shown(explain_user(own_night.catalog, ANN))
+    assert "no event of this session carries opera" in text and "Blue Train" in text
+    assert "carries jazz" not in text
 
 
 def test_the_newest_profile_is_explained(own_night: Any, shown: Any) -> None:
