@@ -181,11 +181,12 @@ def list_rejects(
     from pipeline.analyst import rejects as analyst
     from pipeline.analyst.release import newest_readable
     from pipeline.analyst.render import render
+    from pipeline.landing.zone import LandingZone
 
     chosen = analyst.RejectFilter(source, reason, _day_or_none(first), _day_or_none(last))
     catalog = open_catalog(console)
     release = newest_readable(catalog, unpublished)
-    rows = analyst.list_rejects(catalog, chosen, examples, release)
+    rows = analyst.list_rejects(catalog, chosen, examples, LandingZone(load_settings().home / "landing"), release)
     _print(
         analyst.format_rejects(rows, chosen, release) if output_format == "table" else render(rows, output_format, raw)
     )

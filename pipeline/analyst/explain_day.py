@@ -45,7 +45,9 @@ def explain_day(catalog: "Catalog", day: date, unpublished: bool = False) -> Ren
     cleaned = sorted((step for step in of_day if step["step"] == "clean"), key=lambda step: str(step["source"]))
     later = sorted((step for step in of_day if step["step"] != "clean"), key=lambda step: step["finished_at"])
     arrived = equals("arrival_day", day.isoformat())
-    rejects = read_table(catalog, release, "rejects", row_filter=arrived).to_pylist()
+    rejects = read_table(
+        catalog, release, "rejects", ("source", "reason", "detail", "file", "line"), arrived
+    ).to_pylist()
     columns = ("user_id", "lateness_days", "is_late", "bot_class")
     events = read_table(catalog, release, "events", columns, arrived)
     return Group(
@@ -82,12 +84,12 @@ def _rejects_table(rejects: Sequence[Mapping[str, Any]]) -> RenderableType:
         (line["source"], line["reason"]): line
         for line in sorted(rejects, key=lambda line: (line["file"], line["line"]), reverse=True)
     }
-    shown = Table("source", "reason", "lines", "what was found", "example")
+    shown = Table("source", "reason", "lines", "what was found", "first line")
     for kind, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
         line = first[kind]
-        detail, example = printable(line["detail"], LINE_SHOWN), printable(line["text"], LINE_SHOWN)
-        shown.add_row(Text(kind[0]), Text(kind[1]), f"{count:,}", Text(detail), Text(f"line {line['line']}: {example}"))
-    return with_heading("Rejected lines", shown)
+        detail, place = printable(line["detail"], LINE_SHOWN), f"{printable(line['file'])}:{line['line']}"
+        shown.add_row(Text(kind[0]), Text(kind[1]), f"{count:,}", Text(detail), Text(place))
+    return with_heading("Rejected lines (`throughline rejects list` shows them)", shown)
 
 
 def _lateness(events: pa.Table) -> RenderableType:

@@ -20,6 +20,8 @@ VIEWS = ROOT / "sql" / "views"
 TABLES = ROOT / "sql" / "ddl"
 # Columns that views read and that releases of earlier versions lack, with their values there.
 ADDED_COLUMNS = {"profiles": {"horizon_days": HORIZON_DAYS}}
+# Columns that are null for analysts, since releases of earlier versions have raw ids there.
+HIDDEN_COLUMNS = {"rejects": {"text"}}
 READ_ONLY = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)  # MULTI is PIVOT
 
 
@@ -143,9 +145,13 @@ def _create_views(
             if name in tables:
                 dataset = open_table(name)
                 connection.register(f"scan_{name}", dataset)
-                added = (f", {value} AS {column}" for column, value in ADDED_COLUMNS.get(name, {}).items()
-                         if column not in dataset.schema.names)  # fmt: skip
-                body = f'SELECT *{"".join(added)} FROM "scan_{name}"'
+                found = set(dataset.schema.names)
+                hidden = HIDDEN_COLUMNS.get(name, set())
+                kept = f"* EXCLUDE ({', '.join(sorted(hidden & found))})" if hidden & found else "*"
+                added = [f", NULL::VARCHAR AS {column}" for column in sorted(hidden)]
+                added += [f", {value} AS {column}" for column, value in ADDED_COLUMNS.get(name, {}).items()
+                          if column not in found]  # fmt: skip
+                body = f'SELECT {kept}{"".join(added)} FROM "scan_{name}"'
             else:
                 body = view_sql(name, min_audience)
                 create(_words(body))

@@ -13,17 +13,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.analyst.filters import both, equals, is_among, is_from, is_until
+from pipeline.analyst.filters import both, equals, is_from, is_until
 from pipeline.analyst.release import EVERY_ROW, Release, newest_readable, read_table
 from pipeline.analyst.render import with_heading
 from pipeline.errors import InputError
 from pipeline.escape import printable
+from pipeline.landing.line_texts import LinePlace, read_texts
+from pipeline.landing.zone import LandingZone
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 Row = Mapping[str, Any]
-PLACE = ("source", "arrival_day", "file", "line")
 HOW_TO_FIX = (
     "To accept these lines, correct the TOML of the source and run `throughline rejects replay --source my.toml`. "
     "Add --dry-run to see the plan first."
@@ -85,31 +86,32 @@ class RejectFilter:
         return "".join(f"{word}{value}" for word, value in parts.items() if value)
 
 
-def list_rejects(catalog: "Catalog", chosen: RejectFilter, examples: int, release: Release | None = None) -> pa.Table:
+def list_rejects(
+    catalog: "Catalog", chosen: RejectFilter, examples: int, zone: LandingZone, release: Release | None = None
+) -> pa.Table:
     """Return one row per source and reason of a release, the most frequent first; see BY_REASON.
 
+    zone: has the texts of the examples; null where the line is no longer there.
     release: the newest by default; the unpublished run if nothing is published.
 
     Raises InputError, naming the known ones, if the source or the reason is unknown.
     """
     release = release or newest_readable(catalog)
     landed = _landed_lines(catalog, release, chosen)
-    columns = ("source", "reason", "detail", "arrival_day", "file", "line")  # not text, which is most of the table
+    columns = ("source", "reason", "detail", "arrival_day", "file", "line")
     rejected = read_table(catalog, release, "rejects", columns, chosen.condition("arrival_day"))
     if chosen.reason and rejected.num_rows:
         rejected = of_reason(rejected, chosen.reason)
     with duckdb.connect() as connection:
         connection.register("rejected", rejected)
         grouped = connection.sql(GROUPED, params={"examples": examples}).to_arrow_table().to_pylist()
-    texts = _texts(catalog, release, grouped)
+    places = [_place(group, one) for group in grouped for one in group["examples"]]
+    texts = read_texts(zone, places)
     rows = [
         {
             **group,
             "share": group["line_count"] / landed[group["source"]] if landed.get(group["source"]) else None,
-            "examples": [
-                {**one, "text": texts[(group["source"], *(one[name] for name in PLACE[1:]))]}
-                for one in group["examples"]
-            ],
+            "examples": [{**one, "text": texts.get(_place(group, one))} for one in group["examples"]],
         }
         for group in grouped
     ]
@@ -139,7 +141,14 @@ def _examples(row: Row) -> list[RenderableType]:
     for one in row["examples"]:
         place = f"{printable(one['file'])}:{one['line']}  {printable(one['detail'])}"
         lines.append(Text(place, no_wrap=True, overflow="ellipsis"))
-        lines.append(Text(f"    {printable(one['text'])}", style="dim", no_wrap=True, overflow="ellipsis"))
+        lines.append(
+            Text(
+                f"    {printable(one['text'] or '(no longer in the landing zone)')}",
+                style="dim",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+        )
     return lines
 
 
@@ -170,20 +179,8 @@ def of_reason(rejected: pa.Table, reason: str) -> pa.Table:
     return rejected.filter(pc.equal(rejected["reason"], reason))
 
 
-def _texts(catalog: "Catalog", release: Release, grouped: Sequence[Row]) -> dict[tuple[Any, ...], str]:
-    """Return the texts of the examples by source, arrival day, file and line."""
-    shown = [one for group in grouped for one in group["examples"]]
-    if not shown:
-        return {}
-    places = both(
-        is_among("file", {one["file"] for one in shown}),
-        both(
-            is_among("line", {one["line"] for one in shown}),
-            is_among("arrival_day", {one["arrival_day"].isoformat() for one in shown}),
-        ),
-    )
-    rows = read_table(catalog, release, "rejects", (*PLACE, "text"), places).to_pylist()
-    return {tuple(row[name] for name in PLACE): row["text"] for row in rows}
+def _place(group: Row, example: Row) -> LinePlace:
+    return (group["source"], example["arrival_day"], example["file"], example["line"])
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -170,6 +170,15 @@ class Identity(_Part):
     more_placeholders: list[str] = []
 
 
+class Privacy(_Part):
+    """What events keep of `url` and `referrer`: `path` leaves out query and fragment; `full`; or `none`.
+
+    Expressions and the fingerprints of events see whole addresses.
+    """
+
+    url: Literal["path", "full", "none"] = "path"
+
+
 class CopyRules(_Part):
     """How far the times of two lines with one event id may differ if they are copies of one event, in minutes."""
 
@@ -253,6 +262,7 @@ class Source(_Part):
     event_types: dict[str, EventType] = Field(min_length=1)
     reject_when: dict[str, Expression] = {}
     identity: Identity = Identity()
+    privacy: Privacy = Privacy()
     copies: CopyRules = CopyRules()
     unfold: Unfold | None = None
     times: Times = Times()

@@ -41,7 +41,7 @@ COMMENT = "comment"
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     """Return one row per event: the own columns of its line, `problem`, `rule`, the canonical columns (null if
-    unreadable), `part`, the id spaces `user_space` and `item_space`, and `tolerance_micros` of copies.
+    unreadable), `part`, the id spaces `user_space` and `item_space`, `kept_of_url` and `tolerance_micros` of copies.
 
     A line is one event. With `[unfold]`, each element of its array is one, and a line without elements is one.
     rule: name of the first rule of `[reject_when]` that is true. `earliest`, `latest`: plausible days, null if unknown.
@@ -64,6 +64,7 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     of_source = {
         "user_space": source.user_space,
         "item_space": source.item_space,
+        "kept_of_url": source.privacy.url,
         "tolerance_micros": round(source.copies.tolerance_minutes * 60e6),
     }
     limits = [_limit(name, parsed, source).alias(name) for name in LIMITS]

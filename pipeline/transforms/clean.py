@@ -16,7 +16,7 @@ from pipeline.transforms.canonical import canonical_lines, with_reason
 from pipeline.transforms.deduplicate import deduplicate
 from pipeline.transforms.identity import fingerprint_id
 from pipeline.transforms.items import with_catalogue_tags
-from pipeline.transforms.pseudonymize import pseudonymize
+from pipeline.transforms.pseudonymize import kept_address, pseudonymize
 from pipeline.transforms.union import behind_view, union
 from pipeline.warehouse.names import EVENT_KEY
 
@@ -46,15 +46,14 @@ def validate_sources(
 ) -> DataFrame:
     """Validate the lines of all sources, each by its own TOML, with the tags of the catalogues; see `validate`.
 
-    Only rejected lines keep their `text`, since no later step needs that of the others.
+    Their texts stay in the landing zone.
     lines: landed lines by source, of at least one.
     """
     validated = union(
         [behind_view(_with_reasons(of_source, sources[name], settings)) for name, of_source in lines.items()]
     )
     # After the fingerprint, which is of what the line says: a copy may arrive when the catalogue has changed.
-    hidden = with_catalogue_tags(_hidden(validated, pseudonym_key(settings)), catalogues)
-    return hidden.withColumn("text", F.when(F.col("reason").isNotNull(), F.col("text")))
+    return with_catalogue_tags(_hidden(validated.drop("text"), pseudonym_key(settings)), catalogues)
 
 
 def validate(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:
@@ -71,9 +70,13 @@ def _with_reasons(lines: DataFrame, source: Source, settings: Settings) -> DataF
 
 
 def _hidden(events: DataFrame, key: bytes) -> DataFrame:
-    """Replace ids by pseudonyms, and give an event without an id of its own a fingerprint of all that it says."""
-    hidden = pseudonymize(events, key)
-    return hidden.withColumn("event_id", F.coalesce("event_id", fingerprint_id())).drop("user_space")
+    """Replace ids by pseudonyms, and keep of addresses what `[privacy]` of the TOML says.
+
+    An event without an id of its own gets a fingerprint of all that it says, whole addresses included.
+    """
+    hidden = pseudonymize(events, key).withColumn("event_id", F.coalesce("event_id", fingerprint_id()))
+    addresses = {name: kept_address(F.col(name), F.col("kept_of_url")) for name in ("url", "referrer")}
+    return hidden.withColumns(addresses).drop("user_space", "kept_of_url")
 
 
 def clean(validated: DataFrame, known: DataFrame, first_day: date, settings: Settings) -> Cleaned:
@@ -81,9 +84,7 @@ def clean(validated: DataFrame, known: DataFrame, first_day: date, settings: Set
 
     validated: lines of the arrival days from `first_day` on. known: the events of earlier arrival days.
     """
-    rejects = validated.where("reason IS NOT NULL").select(
-        *EVENT_KEY, "reason", "detail", F.coalesce("text", F.lit("")).alias("text")
-    )
+    rejects = validated.where("reason IS NOT NULL").select(*EVENT_KEY, "reason", "detail")
     arrived = validated.where("reason IS NULL").drop("reason", "detail", "text")
     parts = deduplicate(arrived, known, first_day, settings.duplicate_days)
 

@@ -1,4 +1,4 @@
-"""Replace user and device ids by pseudonyms before anything is stored, without a Python UDF."""
+"""Replace user and device ids by pseudonyms, and shorten addresses, before anything is stored, without a Python UDF."""
 
 import hashlib
 
@@ -29,6 +29,17 @@ def pseudonymize(events: DataFrame, key: bytes) -> DataFrame:
         }
     )
     return hashed.drop("inner_pad", "outer_pad", "session_id")
+
+
+def kept_address(address: Column, kept: Column) -> Column:
+    """Return what events keep of an address: `full`, `path` (no query, fragment, nor user before the host) or `none`.
+
+    Queries hold what people typed, session ids, addresses of mails and tokens.
+    """
+    path = F.regexp_replace(
+        F.regexp_replace(address, r"(?s)[?#].*\z", ""), r"^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/@]*@", "$1//"
+    )
+    return F.when(kept == "full", address).when(kept == "path", F.nullif(path, F.lit("")))
 
 
 def _hmac(id_in_space: Column) -> Column:

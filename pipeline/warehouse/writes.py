@@ -21,7 +21,9 @@ def write_events(spark: SparkSession, plan: CleanPlan, cleaned: Cleaned) -> None
     days = F.col("arrival_day").between(plan.first, plan.last)
     events = cleaned.events.select(*spark.table(table("events")).columns)
     events.sortWithinPartitions("user_id", "event_at").writeTo(table("events")).overwrite(days)
-    cleaned.rejects.select(*spark.table(table("rejects")).columns).writeTo(table("rejects")).overwrite(days)
+    # The table of an older home has a column for the line itself, which stays in the landing zone now.
+    rejects = cleaned.rejects.withColumn("text", F.lit("")).select(*spark.table(table("rejects")).columns)
+    rejects.writeTo(table("rejects")).overwrite(days)
     _update(cleaned.filled, EVENT_KEY, [*FILLED_BY_COPIES, "last_copy_on"])
     _update(cleaned.reclassed, EVENT_KEY, ["bot_class", "bot_evidence"])
 

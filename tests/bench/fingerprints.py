@@ -13,7 +13,7 @@ from pipeline.warehouse.names import branch_of
 TABLES = ("events", "rejects", "items", "sessions", "sequences")
 MICROS = "lambda moment: epoch_us(moment)"
 ROWS = {
-    "rejects": "SELECT arrival_day, file, line, reason, text FROM rejects",
+    "rejects": "SELECT arrival_day, file, line, reason FROM rejects",
     "events": """SELECT
         user_id, event_id, epoch_us(event_at), event_type, weight, item_id, tags, url, consent, file, line,
         epoch_us(received_at), arrival_day, known_on, lateness_days, is_late, bot_class, last_copy_on FROM events""",

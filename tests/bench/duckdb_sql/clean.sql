@@ -4,14 +4,14 @@
 CREATE TEMP TABLE validated AS
 WITH parsed AS (
     SELECT
-        arrival_day, file, line, text,
+        arrival_day, file, line,
         CASE WHEN json_valid(text) AND starts_with(ltrim(text), '{') THEN from_json(text, '{
             "id": "VARCHAR", "user": "VARCHAR", "time": "VARCHAR", "received": "VARCHAR", "type": "VARCHAR",
             "item": "VARCHAR", "tags": ["VARCHAR"], "url": "VARCHAR", "ua": "VARCHAR", "consent": "VARCHAR"}') END AS line_of
     FROM read_parquet(getvariable('out') || '/landing/*/*.parquet', hive_partitioning = true)
 ), canonical AS (
     SELECT
-        arrival_day, file, line, text, line_of IS NULL AS is_broken,
+        arrival_day, file, line, line_of IS NULL AS is_broken,
         nullif(trim(line_of.id), '') AS event_id,
         nullif(trim(line_of.user), '') AS source_user,
         TRY_CAST(line_of.time AS TIMESTAMP) AS printed_at,
@@ -20,14 +20,14 @@ WITH parsed AS (
         nullif(trim(line_of.item), '') AS item_id,
         list_filter(list_transform(line_of.tags, lambda tag: trim(tag)), lambda tag: tag != '') AS told_tags,
         coalesce(list_filter(told_tags, lambda tag, place: list_position(told_tags, tag) = place), []) AS tags,
-        nullif(trim(line_of.url), '') AS url,
+        nullif(regexp_replace(trim(line_of.url), '[?#].*', ''), '') AS url,
         nullif(trim(line_of.ua), '') AS user_agent,
         TRY_CAST(line_of.consent AS BOOLEAN) AS consent,
         CASE WHEN printed_at BETWEEN '1990-01-01' AND '2100-01-01' THEN printed_at END AS event_at
     FROM parsed
 )
 SELECT
-    canonical.* EXCLUDE (printed_at, told_tags, text, is_broken, type_name),
+    canonical.* EXCLUDE (printed_at, told_tags, is_broken, type_name),
     event_types.canonical AS event_type, event_types.weight,
     CASE
         WHEN is_broken THEN 'unparsable'
@@ -36,11 +36,10 @@ SELECT
         WHEN type_name IS NULL THEN 'missing_event_type'
         WHEN event_types.name IS NULL THEN 'unknown_event_type'
         WHEN event_at::DATE > arrival_day + getvariable('future_days') THEN 'event_in_future'
-    END AS reason,
-    CASE WHEN reason IS NOT NULL THEN text END AS text
+    END AS reason
 FROM canonical LEFT JOIN event_types ON event_types.name = type_name;
 
-COPY (SELECT arrival_day, file, line, reason, text FROM validated WHERE reason IS NOT NULL)
+COPY (SELECT arrival_day, file, line, reason FROM validated WHERE reason IS NOT NULL)
 TO (getvariable('out') || '/rejects.parquet') (FORMAT parquet, COMPRESSION zstd);
 
 -- One HMAC a user, not one a line.
@@ -85,7 +84,7 @@ WITH chosen AS (
     UNION ALL BY NAME FROM owners_of_copies
 )
 SELECT
-    chosen.* EXCLUDE (source_user, reason, text, user_agent),
+    chosen.* EXCLUDE (source_user, reason, user_agent),
     user_id,
     greatest(arrival_day, event_at::DATE) AS known_on,
     greatest(arrival_day - event_at::DATE, 0) AS lateness_days,

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from rich.console import Console, RenderableType
 
 from pipeline.analyst.ddl import declared_columns
+from pipeline.landing.zone import LandingZone
 from pipeline.warehouse.names import MAIN, NIGHT_TABLES
 
 DAY = date(2026, 1, 31)
@@ -34,6 +36,7 @@ class Warehouse:
     """Tables of `interest`, written as a night writes them: append, then publish."""
 
     catalog: SqlCatalog
+    folder: Path
     published: int = field(default=0)
 
     def append(self, table: str, *rows: Row, branch: str = MAIN) -> None:
@@ -45,6 +48,18 @@ class Warehouse:
         ]
         kept = self.catalog.create_table_if_not_exists(("interest", table), schema=schema(table))
         kept.append(pa.Table.from_pylist(filled, schema=schema(table)), branch=branch)
+
+    @property
+    def zone(self) -> LandingZone:
+        """The landing zone of `land`."""
+        return LandingZone(self.folder / "landing")
+
+    def land(self, source: str, day: date, file: str, texts: dict[int, str]) -> None:
+        """Land lines of a file, given by number."""
+        lines = [{"file": file, "line": line, "text": text} for line, text in texts.items()]
+        folder = self.zone.day_folder(source, day)
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(lines), folder / f"{file}.parquet")
 
     def publish(self, as_of: date) -> dict[str, int]:
         """Add a release of the tables as they are; each is published an hour after the one before."""
@@ -69,7 +84,7 @@ class Warehouse:
         clean = {"step": "clean", "day": day, "source": "shop", "run_id": run_id, "finished_at": at("2026-02-01T03:00")}
         outcome = {"accepted": 3, "duplicates": 0, "rejects": 2}
         self.append("runs", {**clean, "rows_in": 5, "rows_out": outcome}, branch=branch)
-        rejected = {"source": "shop", "file": "log.jsonl", "arrival_day": day, "detail": "no JSON", "text": "{"}
+        rejected = {"source": "shop", "file": "log.jsonl", "arrival_day": day, "detail": "no JSON"}
         reasons = {4: "unparsable", 5: "missing_user"}
         self.append(
             "rejects", *[{**rejected, "line": line, "reason": one} for line, one in reasons.items()], branch=branch
@@ -100,7 +115,7 @@ def empty_warehouse(folder: Path) -> Warehouse:
     properties = {"uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
     catalog = SqlCatalog("throughline", **properties)
     catalog.create_namespace("interest")
-    return Warehouse(catalog)
+    return Warehouse(catalog, folder)
 
 
 def write_night(warehouse: Warehouse) -> Warehouse:
@@ -119,7 +134,7 @@ def write_night(warehouse: Warehouse) -> Warehouse:
     )
     rejected = {"source": "shop", "file": "log.jsonl", "reason": "unparsable", "detail": "no JSON"}
     warehouse.append(
-        "rejects", {**rejected, "line": 4, "text": "[red]oops\x1b[31m" + "x" * 200}, {**rejected, "line": 7}
+        "rejects", {**rejected, "line": 4, "detail": "[red]oops\x1b[31m" + "x" * 200}, {**rejected, "line": 7}
     )
     event = {"source": "shop", "event_type": "view", "bot_class": "human", "tags": ["jazz"], "item_id": "1",
              "item_space": "shop", "file": "log", "part": 1}  # fmt: skip

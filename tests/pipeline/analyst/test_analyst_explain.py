@@ -17,7 +17,7 @@ ANN, BOT = "a" * 64, "b" * 64
 def test_a_day_accounts_for_every_line(night: Any, shown: Any) -> None:
     text = shown(explain_day(night.catalog, DAY))
     assert "shop: 8 lines in = 5 accepted + 1 duplicates + 2 rejects ✓" in text
-    assert "unparsable" in text and "line 4: [red]oops\\x1b[31mxxx" in text
+    assert "unparsable" in text and "[red]oops\\x1b[31mxxx" in text and "log.jsonl:4" in text
     assert "x" * 101 not in text and "\x1b" not in text
     late = next(line for line in text.splitlines() if "labelled late" in line)
     assert late.split("│")[1:3] == [" 4         ", " 1      "]

@@ -9,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
+from pyiceberg.types import StringType
 
+from pipeline.analyst.connect import connect_to_catalog
 from pipeline.analyst.ddl import declared_columns, declared_tables
 from pipeline.analyst.query import answer, query
 from pipeline.errors import InputError
@@ -160,3 +162,18 @@ def test_a_query_reads_no_files_and_no_variables(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=r"disabled by configuration|does not exist"):
             answer(f"SELECT * FROM {source}", TABLES, open_rows)
+
+
+def test_analysts_do_not_see_the_texts_of_rejected_lines(own_night: Any) -> None:
+    """The table of an older home has them in a column; in a new one they are in the landing zone alone."""
+    everything = "SELECT text, reason FROM rejects"
+    assert query(everything, own_night.catalog).to_pylist() == [{"text": None, "reason": "unparsable"}] * 2
+    older = own_night.catalog.load_table("interest.rejects")
+    with older.update_schema() as update:
+        update.add_column("text", StringType())
+    rows = older.scan().to_arrow()
+    older.append(rows.set_column(rows.schema.get_field_index("text"), "text", pa.array(["user 17"] * len(rows))))
+    own_night.publish(date(2026, 2, 1))
+    assert query(everything, own_night.catalog).to_pylist() == [{"text": None, "reason": "unparsable"}] * 4
+    with connect_to_catalog(own_night.catalog) as connection:
+        assert connection.sql("SELECT DISTINCT text FROM interest.rejects").fetchall() == [(None,)]

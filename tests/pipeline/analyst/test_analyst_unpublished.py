@@ -25,7 +25,7 @@ def test_a_stopped_first_night_can_be_read(stopped: Any) -> None:
 
 def test_its_rejected_lines_are_listed(stopped: Any, shown: Any) -> None:
     chosen = RejectFilter("shop")
-    rows = list_rejects(stopped.catalog, chosen, 1)
+    rows = list_rejects(stopped.catalog, chosen, 1, stopped.zone)
     assert {row["reason"]: row["line_count"] for row in rows.to_pylist()} == {"unparsable": 1, "missing_user": 1}
     text = shown(format_rejects(rows, chosen, newest_readable(stopped.catalog)))
     assert "Rejected lines of shop in run terminal_20260131 of 2026-01-31, which is not published" in text
@@ -62,8 +62,9 @@ def test_a_release_hides_the_stopped_run_unless_it_is_asked_for(own_night: Any) 
     own_night.stop(NEXT, "terminal_20260201")
     assert newest_readable(own_night.catalog).is_published
     assert newest_readable(own_night.catalog, unpublished=True).run_id == "terminal_20260201"
-    counts = [list_rejects(own_night.catalog, RejectFilter(first=NEXT), 0, newest_readable(own_night.catalog, one))
-              for one in (False, True)]  # fmt: skip
+    releases = [newest_readable(own_night.catalog, one) for one in (False, True)]
+    of_next = RejectFilter(first=NEXT)
+    counts = [list_rejects(own_night.catalog, of_next, 0, own_night.zone, release) for release in releases]
     assert [len(rows) for rows in counts] == [0, 2]
 
 

@@ -7,8 +7,9 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
-from pipeline.transforms.pseudonymize import pseudonymize
+from pipeline.transforms.pseudonymize import kept_address, pseudonymize
 
 IDS = "user_space STRING, user_id STRING, device_id STRING, session_id STRING"
 KEYS = [b"k", b"correct horse battery staple", b"x" * 64, b"y" * 65, bytes(range(256))]
@@ -62,3 +63,22 @@ def test_no_plan_shows_the_key(key: bytes, frame_of) -> None:
     for secret in secrets:
         forms = (secret.hex(), secret.decode("latin-1").lower(), "".join(str(byte) for byte in secret))
         assert not any(form[:16].replace(" ", "").replace(",", "") in shown for form in forms)
+
+
+def test_events_keep_of_an_address_what_the_toml_says(frame_of) -> None:
+    """Queries, fragments and users before the host may name a person; by default they are left out."""
+    paths = {
+        "https://shop.example/garden?q=ann@mail.example&sid=7": "https://shop.example/garden",
+        "https://ann:secret@shop.example/a@b#token=9": "https://shop.example/a@b",
+        "//ann@shop.example": "//shop.example",
+        "/garden/spade?ref=home\n?x": "/garden/spade",
+        "shop.example:443/s/user@b": "shop.example:443/s/user@b",
+        "?sid=7": None,
+    }
+    rows = [{"address": one, "kept": kept} for one in paths for kept in ("path", "full", "none")]
+    found = frame_of(rows, "address STRING, kept STRING").select(
+        "address", "kept", kept_address(F.col("address"), F.col("kept")).alias("stored")
+    )
+    stored = {(row.address, row.kept): row.stored for row in found.collect()}
+    assert {one: stored[one, "path"] for one in paths} == paths
+    assert all(stored[one, "full"] == one and stored[one, "none"] is None for one in paths)
