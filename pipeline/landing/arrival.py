@@ -19,7 +19,8 @@ from pipeline.errors import InputError
 from pipeline.landing.plausible import Limits, plausible_limits
 from pipeline.landing.staging import StagedFile, lines_writer, thread_pool
 from pipeline.landing.zone import LandingZone, catalogue_name
-from pipeline.sources.schema import Source, Times
+from pipeline.sources.rules import Times
+from pipeline.sources.schema import Source
 from pipeline.transforms.canonical import with_own_day
 from pipeline.transforms.parse import LIMITS, SCHEMA
 

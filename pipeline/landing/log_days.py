@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.days import DayRange
 from pipeline.landing.plausible import Limits, bulk_of, plausible_limits
 from pipeline.landing.zone import LandedDay
-from pipeline.sources.schema import Times
+from pipeline.sources.rules import Times
 
 LONG_STRETCH_DAYS = 30  # without any line: shorter ones run, since users are scored on empty days too
 

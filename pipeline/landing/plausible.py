@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.sources.schema import Times
+from pipeline.sources.rules import Times
 
 DAYS_BEFORE, DAYS_AFTER, DAYS_AFTER_OF_RECEIPT = 365, 3, 365
 SPARSE = 0.02  # of the typical lines per day, or of the lines of the largest period

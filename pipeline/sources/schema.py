@@ -3,21 +3,31 @@
 import codecs
 import re
 import tomllib
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import SourceError
 from pipeline.sources.checks import names_of_ddl, problem_of, require_own_fields
-from pipeline.sources.expressions import require_allowed
+from pipeline.sources.rules import (
+    USUAL_CLUSTERS,
+    ClusterRules,
+    CopyRules,
+    DeviceRules,
+    Expression,
+    Identity,
+    Part,
+    Privacy,
+    SessionRules,
+    Times,
+    Unfold,
+)
 
 BUILT_IN = Path(__file__).parent
 ITEM_EXPRESSIONS = ("item_id", "title", "tags", "content", "updated_at")
 
-Expression = Annotated[str, Field(min_length=1), AfterValidator(require_allowed)]
 SET_ASIDE = "set_aside"  # a sound line of a day whose other lines fail their gate
 # The pipeline's own reasons for rejecting a line; all others are rules of the source's `[reject_when]`.
 REASONS = (
@@ -26,16 +36,12 @@ REASONS = (
 )  # fmt: skip
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def group_numbers(pattern: str) -> dict[str, int]:
     """Return the numbers of the named groups of a Java pattern; Python writes them (?P<name>...)."""
     return dict(re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern)).groupindex)
 
 
-class Reader(_Part):
+class Reader(Part):
     """How a line is split into named fields.
 
     The fields are those of `fields`, a Spark DDL, for jsonl, parquet and avro; of `columns` for csv, tsv and w3c; and
@@ -50,7 +56,7 @@ class Reader(_Part):
 
     format: Literal["jsonl", "csv", "tsv", "w3c", "regex", "parquet", "avro"]
     fields: str | None = None
-    columns: list[str] = []
+    columns: list[str] = Field(default_factory=list)
     header: bool = False
     separator: str | None = None
     escape: Literal['"', "\\"] | None = None
@@ -117,7 +123,7 @@ class Reader(_Part):
         return value
 
 
-class Columns(_Part):
+class Columns(Part):
     """One Spark SQL expression over the reader's fields per canonical column."""
 
     event_id: Expression | None = None
@@ -150,96 +156,14 @@ class Columns(_Part):
         return self
 
 
-class EventType(_Part):
+class EventType(Part):
     """The canonical name of an event type, and its weight as a sign of interest (a view is 1)."""
 
     canonical: str = Field(alias="as", pattern="^[a-z][a-z_]*$")
     weight: float = Field(1.0, ge=0)
 
 
-class Identity(_Part):
-    """In which id spaces ids live: equal ids of one space are the same user or item. Default: the source's own space.
-
-    placeholders: whether well-known placeholders, such as `undefined`, count as null in ids of users, devices, events
-    and sessions. more_placeholders: further texts that do, in any case.
-    """
-
-    users: str | None = Field(None, pattern="^[a-z][a-z0-9_-]*$")
-    items: str | None = Field(None, pattern="^[a-z][a-z0-9_-]*$")
-    placeholders: bool = True
-    more_placeholders: list[str] = []
-
-
-class Privacy(_Part):
-    """What events keep of `url` and `referrer`: `path` leaves out query and fragment; `full`; or `none`.
-
-    Expressions and the fingerprints of events see whole addresses.
-    """
-
-    url: Literal["path", "full", "none"] = "path"
-
-
-class CopyRules(_Part):
-    """How far the times of two lines with one event id may differ if they are copies of one event, in minutes."""
-
-    tolerance_minutes: float = Field(10.0, ge=0)
-
-
-class Times(_Part):
-    """The first and the last plausible day of the log, UTC. Default: by where the lines of each file lie."""
-
-    earliest: date | None = None
-    latest: date | None = None
-
-    @model_validator(mode="after")
-    def _is_in_order(self) -> "Times":
-        if self.earliest and self.latest and self.latest < self.earliest:
-            raise ValueError(f"'latest' = {self.latest} lies before 'earliest' = {self.earliest}")
-        return self
-
-
-class Unfold(_Part):
-    """One line, many events: an expression of an array; each element, named `each` in expressions, is an event."""
-
-    each: Expression
-
-
-class SessionRules(_Part):
-    """When a new session begins. Each rule is switched off by false or 0."""
-
-    inactivity_gap_minutes: float = Field(30.0, ge=0)
-    cap_hours: float = Field(24.0, ge=0)
-    day_split: bool = False
-
-
-class DeviceRules(_Part):
-    """Whether events before log-in belong to the user who logs in on the device, and how many users may share one."""
-
-    join: bool = False
-    most_users: int = Field(1, ge=1)
-
-
-USUAL_CLUSTERS = 50
-
-
-class ClusterRules(_Part):
-    """How many clusters of items serve as tags, at most; 0 or false: none.
-
-    None: 50 if the source names items but no tags, else none; see `Source.cluster_count`.
-    """
-
-    count: int | None = Field(None, ge=0)
-    least_sessions: int = Field(5, ge=1)
-
-    @field_validator("count")
-    @classmethod
-    def _is_more_than_one(cls, value: int | None) -> int | None:
-        if value == 1:
-            raise ValueError("one cluster separates no interests; expected 2 or more, or 0 for none")
-        return value
-
-
-class Items(_Part):
+class Items(Part):
     """A catalogue of items. The newest record of an item is used."""
 
     files: str
@@ -251,7 +175,7 @@ class Items(_Part):
     updated_at: Expression | None = None
 
 
-class Source(_Part):
+class Source(Part):
     """A source as its TOML describes it."""
 
     name: str = Field(pattern="^[a-z][a-z0-9_-]*$")
@@ -260,7 +184,7 @@ class Source(_Part):
     reader: Reader
     columns: Columns
     event_types: dict[str, EventType] = Field(min_length=1)
-    reject_when: dict[str, Expression] = {}
+    reject_when: dict[str, Expression] = Field(default_factory=dict)
     identity: Identity = Identity()
     privacy: Privacy = Privacy()
     copies: CopyRules = CopyRules()

@@ -3,7 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipeline.sources.schema import Identity
+from pipeline.sources.rules import Identity
 from pipeline.sources.vocabulary import MISSING, ZEROS
 
 # Texts that clients and exports write where they know no id, in lower case. One of them as a user would merge all of

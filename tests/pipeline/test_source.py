@@ -8,18 +8,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.sources.rules import ClusterRules, CopyRules, Identity, SessionRules, Unfold
 from pipeline.sources.schema import (
     BUILT_IN,
-    ClusterRules,
     Columns,
-    CopyRules,
     EventType,
-    Identity,
     Items,
     Reader,
-    SessionRules,
     Source,
-    Unfold,
     load_source,
     source_file,
 )

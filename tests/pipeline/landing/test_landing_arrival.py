@@ -15,7 +15,8 @@ from pipeline.landing.arrival import arrival_days, day_runs, land_events
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.staging import stage_file
 from pipeline.landing.zone import LandingZone
-from pipeline.sources.schema import Source, Times
+from pipeline.sources.rules import Times
+from pipeline.sources.schema import Source
 from pipeline.transforms.canonical import canonical_lines, with_own_day, with_reason
 from pipeline.transforms.parse import landed_lines
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.landing.plausible import Limits, plausible_limits
-from pipeline.sources.schema import Times
+from pipeline.sources.rules import Times
 
 START = date(2026, 1, 1)
 Volumes = dict[int, int]  # lines by day, counted from START

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.schema import DeviceRules, Source, load_source, source_file
+from pipeline.sources.rules import DeviceRules
+from pipeline.sources.schema import Source, load_source, source_file
 
 START = datetime(2026, 3, 27, tzinfo=UTC)
 DAYS = [START.date() + timedelta(days=number) for number in range(4)]

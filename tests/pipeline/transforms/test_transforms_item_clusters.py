@@ -9,7 +9,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from pipeline.errors import InputError
-from pipeline.sources.schema import ClusterRules, load_source, source_file
+from pipeline.sources.rules import ClusterRules
+from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.item_clusters import enough_items, item_clusters, items_of_sessions
 from pipeline.transforms.placed_items import placed_items
 from pipeline.warehouse import clusters

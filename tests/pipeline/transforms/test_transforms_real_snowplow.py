@@ -19,7 +19,8 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.sources.schema import SessionRules, Source, load_source, source_file
+from pipeline.sources.rules import SessionRules
+from pipeline.sources.schema import Source, load_source, source_file
 from pipeline.transforms.sessions import Rules, is_counted, sessionize, sessions_of
 
 KEY = b"key"  # of the pseudonyms of `cleaned_log`
