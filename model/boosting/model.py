@@ -11,7 +11,7 @@ Shape letters: U users, P pairs of user and tag, T tags, F features.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,10 @@ SETTINGS = BoostingSettings(
     share_of_rows=0.5,
     share_of_features=0.5,
 )
+# With many pairs larger steps rank as well, for 42 % of the processor time: on a demo of 306,000 pairs nDCG@10 +.0009
+# [-.0003, .0021]. On Taobao, of 83,000, they rank .0007 [-.0035, .0020] lower, and growing takes seconds anyway.
+SETTINGS_OF_MANY_PAIRS = replace(SETTINGS, learning_rate=0.1, patience=10)
+MANY_PAIRS = 200_000  # of a user and a tag, in all training windows
 FORESTS = 5  # and folds of the users
 DESCRIPTION = "model.json"
 FORMAT = 3  # of the saved files; format 2 had one forest and no votes, format 1 copies of scikit-learn's trees

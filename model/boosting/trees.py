@@ -16,7 +16,6 @@ from scipy.special import expit
 from model.data.arrays import Bools, Floats
 
 MAX_TREES = 600
-PATIENCE = 20  # trees without a lower validation loss before growing stops
 SEED = 1
 THREADS = 2  # fixed, so that sums are added up in one order
 MAX_BINS = 1024  # of a feature; with 256, trees of a few hundred users rank worse
@@ -33,6 +32,7 @@ class BoostingSettings:
     trees: int = MAX_TREES
     share_of_rows: float = 1.0  # drawn for each tree
     share_of_features: float = 1.0  # drawn for each split
+    patience: int = 20  # trees without a lower validation loss before growing stops
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,7 +80,7 @@ def grow_until_best(
         rows,
         num_boost_round=settings.trees,
         evals=[(validation, "validation")],
-        early_stopping_rounds=PATIENCE,
+        early_stopping_rounds=settings.patience,
         verbose_eval=False,
     )
     return grown[: grown.best_iteration + 1]

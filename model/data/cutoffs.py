@@ -1,11 +1,12 @@
 """The cutoffs of an evaluation or a training: one global split in time.
 
-    ... | train | train | validation | test |
+    ... | train | train | validation | test | test |
                         V            T      T + h
 
 A cutoff is the day before a window of h days, h being the horizon. A model knows what happened by the end of the cutoff
 and predicts what users touch in the window. Where the history is short, train cutoffs lie a part of a horizon apart, or
-a day; all train windows end by the validation cutoff.
+a day; all train windows end by the validation cutoff. A training on few users has several test windows: the model
+trained at the first test cutoff predicts them all, as it would score the nights after its training.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from model.errors import InputError, UsageError
 
 LOOK_BACK_DAYS = 7  # by the end of the oldest cutoff, else every user would seem to be new; fewer in a short history
 MAX_TRAIN_CUTOFFS = 4  # before the validation cutoff; older windows describe another time
+MAX_TEST_WINDOWS = 3
 
 
 @dataclass(frozen=True)
@@ -26,22 +28,29 @@ class Cutoffs:
 
     train: tuple[date, ...]  # oldest first
     validation: date
-    test: date
+    test: date  # the first test cutoff: what a model has seen that is tested
     horizon_days: int = HORIZON_DAYS
+    test_windows: int = 1  # a horizon apart
+
+    @property
+    def tests(self) -> tuple[date, ...]:
+        """Return the test cutoffs, oldest first."""
+        return tuple(self.test + timedelta(days=self.horizon_days * number) for number in range(self.test_windows))
 
     @property
     def all(self) -> tuple[date, ...]:
-        return (*self.train, self.validation, self.test)
+        return (*self.train, self.validation, *self.tests)
 
     @property
     def last(self) -> date:
-        """Return the last day of the test window."""
-        return self.end_of(self.test)
+        """Return the last day of the last test window."""
+        return self.end_of(self.tests[-1])
 
     @property
-    def test_window(self) -> str:
-        """Return the test window in words, such as `the 7 days through 2026-02-01`."""
-        return f"the {days_in_words(self.horizon_days).removeprefix('1 ')} through {self.last}"
+    def tested_days(self) -> str:
+        """Return the test windows in words, such as `the 7 days through 2026-02-01`."""
+        days = f"the {days_in_words(self.horizon_days * self.test_windows).removeprefix('1 ')} through {self.last}"
+        return days if self.test_windows == 1 else f"{days}, in {self.test_windows} windows"
 
     def end_of(self, cutoff: date) -> date:
         """Return the last day of the window of `cutoff`."""
@@ -57,6 +66,7 @@ class Cutoffs:
             "validation": str(self.validation),
             "test": str(self.test),
             "test_window": [str(self.test + timedelta(days=1)), str(self.last)],
+            "test_windows": self.test_windows,
             "horizon_days": self.horizon_days,
         }
 
@@ -107,10 +117,13 @@ def evaluation_cutoffs(as_of: date, horizon_days: int, oldest: date | None, newe
     return _cutoffs(as_of, horizon_days, oldest)
 
 
-def training_cutoffs(through: date, oldest: date | None, horizon_days: int = HORIZON_DAYS) -> Cutoffs:
-    """Return the cutoffs of a training: its test window is the horizon that ends with `through`.
+def training_cutoffs(
+    through: date, oldest: date | None, horizon_days: int = HORIZON_DAYS, test_windows: int = 1
+) -> Cutoffs:
+    """Return the cutoffs of a training: its last test window is the horizon that ends with `through`.
 
     oldest: first day of the log, None where there is none.
+    test_windows: at most; in a short history each of them leaves one more window to train on.
     Raises UsageError if the horizon is not 1 to 28 days, InputError if the log is too young.
     """
     require_horizon(horizon_days)
@@ -125,15 +138,16 @@ def training_cutoffs(through: date, oldest: date | None, horizon_days: int = HOR
             f"each to train, to validate and to test; run more days, or train through a later one{earliest}"
             f"{_or_horizon(longest_horizon(days))}"
         )
-    return _cutoffs(through - timedelta(days=horizon_days), horizon_days, oldest)
+    tests = min(test_windows, 1 + (days - expected) // (2 * horizon_days))
+    return _cutoffs(through - timedelta(days=horizon_days * tests), horizon_days, oldest, tests)
 
 
 def _or_horizon(longest: int) -> str:
     return f"; or set horizon_days to {longest} or less, for which these days suffice" if longest > 0 else ""
 
 
-def _cutoffs(test: date, horizon_days: int, oldest: date) -> Cutoffs:
-    """Return the cutoffs whose test cutoff is `test`.
+def _cutoffs(test: date, horizon_days: int, oldest: date, test_windows: int = 1) -> Cutoffs:
+    """Return the cutoffs whose first test cutoff is `test`.
 
     A short history has room for fewer than MAX_TRAIN_CUTOFFS cutoffs that lie a horizon apart. It gets as many that lie
     a part of a horizon apart, though at least a day.
@@ -146,4 +160,4 @@ def _cutoffs(test: date, horizon_days: int, oldest: date) -> Cutoffs:
     step_days = max(1, min(horizon_days, spare_days // (MAX_TRAIN_CUTOFFS - 1)))
     number = min(MAX_TRAIN_CUTOFFS, 1 + spare_days // step_days)
     train = tuple(newest - timedelta(days=step_days * back) for back in reversed(range(number)))
-    return Cutoffs(train, validation, test, horizon_days)
+    return Cutoffs(train, validation, test, horizon_days, test_windows)

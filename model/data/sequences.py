@@ -96,13 +96,18 @@ class SequencesSnapshot:
         """A quiet day costs no scan."""
         return frozenset(_as_date(task.file.partition[0]) for task in self.files)
 
-    @property
-    def span(self) -> tuple[date, date] | None:
-        """The first and the last day of the log; see `span_of_days`."""
+    @cached_property
+    def rows_of_day(self) -> Counter[date]:
+        """The number of rows by as-of day, before deletes: one for each user with news on it."""
         rows: Counter[date] = Counter()
         for task in self.files:
             rows[_as_date(task.file.partition[0])] += task.file.record_count
-        return span_of_days(rows)
+        return rows
+
+    @property
+    def span(self) -> tuple[date, date] | None:
+        """The first and the last day of the log; see `span_of_days`."""
+        return span_of_days(self.rows_of_day)
 
     @cached_property
     def files(self) -> Sequence[FileScanTask]:

@@ -67,7 +67,7 @@ def evaluate(
         progress(f"tuning {entrant.name}")
         selected = entrant.choose(windows, validation)
         tried[selected.name] = selected.tried
-        result = evaluate_selected(selected, histories, test, progress)
+        result = evaluate_selected(selected, histories, [test], progress)
         if result:
             results.append(result)
     progress("comparing")
@@ -88,36 +88,38 @@ def evaluate(
 
 
 def evaluate_selected(
-    selected: Selected, histories: Histories, test: TestSet, progress: ProgressCallback = no_callback
+    selected: Selected, histories: Histories, tests: Sequence[TestSet], progress: ProgressCallback = no_callback
 ) -> EvaluationResult | None:
-    """Return the result of one entrant on the test set, None if it did not exist at that cutoff.
+    """Return the result of one entrant on one or more test sets, None if it did not exist at the first cutoff.
 
-    progress: called twice. Raises LeakError if the model fails a leakage check.
+    progress: called twice. Raises LeakError if the model fails a leakage check at the first cutoff.
     """
     progress(f"fitting {selected.name}")
     started = time.perf_counter()
-    model = selected.fit(histories, test.cutoff)
+    models = [selected.fit(histories, test.cutoff) for test in tests]
     seconds = time.perf_counter() - started
     progress(f"testing {selected.name}")
-    if model is None:
+    fitted = [model for model in models if model is not None]
+    if len(fitted) < len(tests):
         return None
+    first = tests[0]
 
     def fit_again(histories: Histories) -> FittedModel:
-        again = selected.fit_for_leakage_check(histories, test.cutoff)
-        assert again is not None, f"{selected.name} existed at {test.cutoff} a moment ago"
+        again = selected.fit_for_leakage_check(histories, first.cutoff)
+        assert again is not None, f"{selected.name} existed at {first.cutoff} a moment ago"
         return again
 
-    require_no_future_leak(selected.name, fit_again, histories, test.cutoff)
-    require_batch_independence(selected.name, model, test.past, BATCH_TOLERANCE)
-    top_k = predict_top_k(model, test)
+    require_no_future_leak(selected.name, fit_again, histories, first.cutoff)
+    require_batch_independence(selected.name, fitted[0], first.past, BATCH_TOLERANCE)
+    top_ks = [predict_top_k(model, test) for model, test in zip(fitted, tests, strict=True)]
     return evaluate_top_k(
         selected.name,
         selected.settings,
-        top_k,
+        top_ks,
         score_reading_of(selected),
         selected.predicts_probabilities,
-        Cost(tuning=selected.seconds, preparing=seconds, scoring=top_k.seconds),
-        learning_curve_of(model),
+        Cost(tuning=selected.seconds, preparing=seconds, scoring=sum(top_k.seconds for top_k in top_ks)),
+        learning_curve_of(fitted[0]),
     )
 
 

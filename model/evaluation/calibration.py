@@ -82,11 +82,6 @@ def fit_calibrator(validation: TopK, predicts_probabilities: bool) -> Calibrator
     return _fitted(min(methods, key=held_out_error), validation, all_U)
 
 
-def calibration_error(probability_UL: Floats, is_answer_UL: Bools) -> float:
-    """Return the expected calibration error over each user's ten top tags, in 15 bins of equal mass."""
-    return expected_calibration_error(probability_UL[:, :PUBLISHED].ravel(), is_answer_UL[:, :PUBLISHED].ravel())
-
-
 def brier_score(probability_UL: Floats, top_k: TopK) -> float:
     """Return the mean squared error over all pairs of a user and a tag, 0 to 1; nan where there is none.
 

@@ -7,6 +7,7 @@ by tag).
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -80,6 +81,11 @@ def build_test_set(histories: Histories, cutoffs: Cutoffs, cutoff: date) -> Test
         unknown_U=np.bincount(user_H[~is_known_H], minlength=past.users),
         has_returned_U=window.has_returned_U,
     )
+
+
+def users_who_answer(test_sets: Sequence[TestSet]) -> int:
+    """Count the users who touched a tag in the window of a test set."""
+    return len({user for one in test_sets for user in one.past.user_id_U[one.answers_U > 0]})
 
 
 def require_test_users(test_set: TestSet) -> None:

@@ -1,19 +1,29 @@
-"""The result of one model on the test set, and the leaderboard of several models.
+"""The result of one model on one or more test sets, and the leaderboard of several models.
 
-Shape letters: U users, L listed tags.
+Shape letters: U users, L listed tags, N users of all windows (a user once for each window).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from model.counts.model import VERSION as COUNTS
-from model.data.arrays import Floats
-from model.evaluation.calibration import Calibrator, brier_score, calibration_error
+from model.data.arrays import Floats, Texts
+from model.evaluation.calibration import Calibrator, brier_score
 from model.evaluation.holdout import PUBLISHED, TopK
 from model.evaluation.metrics import cohorts, coverage, ranking_values, repeat_and_new_recall, threshold_values
 from model.interfaces import FittedModel
-from model.metrics import Difference, ReliabilityPoint, mean_of_users, nan_mean, paired_difference, reliability
+from model.metrics import (
+    Difference,
+    ReliabilityPoint,
+    expected_calibration_error,
+    mean_of_users,
+    nan_mean,
+    paired_difference,
+    reliability,
+)
 
 
 @dataclass(frozen=True)
@@ -74,17 +84,17 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """One model on the test set. Ranking figures are means over the users who touched a tag in the window."""
+    """One model on the test windows. Ranking figures are means over the users who touched a tag in a window."""
 
     name: str
     settings: Mapping[str, Any]
-    value_of: Mapping[str, Floats]  # by metric: one of each user, nan where not defined
+    value_of: Mapping[str, Floats]  # by metric: the mean over a user's windows, nan where not defined
     coverage: float
     before: Probabilities | None  # of the scores; None if they are no probabilities
     after: Probabilities | None  # of the calibrated scores; None if nothing could be fitted
     reading: ScoreReading
     cost: Cost
-    users_of: Mapping[str, int]  # by cohort: users who touched a tag
+    users_of: Mapping[str, int]  # by cohort: users who touched a tag; a user counts in the cohort of each window
     cohort_figures: Mapping[str, Mapping[str, float]]
     learning_curve: LearningCurve | None
 
@@ -103,45 +113,73 @@ class EvaluationResult:
 def evaluate_top_k(
     name: str,
     settings: Mapping[str, Any],
-    top_k: TopK,
+    top_ks: Sequence[TopK],
     reading: ScoreReading,
     predicts_probabilities: bool,
     cost: Cost,
     learning_curve: LearningCurve | None = None,
 ) -> EvaluationResult:
-    """Return the result of a model's predictions on the test set."""
-    test_set = top_k.test_set
-    repeat_U, new_U = repeat_and_new_recall(test_set, top_k.place_H, PUBLISHED)
-    value_of = {
-        **ranking_values(test_set.user_H, top_k.place_H, test_set.answers_U),
-        **(threshold_values(top_k, reading.threshold) if reading.threshold is not None else {}),
-        "repeat_recall_at_10": repeat_U,
-        "new_recall_at_10": new_U,
-    }
-    members = cohorts(test_set.past)
+    """Return the result of a model's predictions on the test sets of one or more windows, at least one.
+
+    A user of several windows counts once: the windows of one user are no independent observations.
+    """
+    windows = [_values(top_k, reading.threshold) for top_k in top_ks]
+    value_of = {metric: np.concatenate([values[metric] for values in windows]) for metric in windows[0]}
+    user_id_N = np.concatenate([top_k.test_set.past.user_id_U for top_k in top_ks])
+    touched_N = np.concatenate([top_k.test_set.answers_U > 0 for top_k in top_ks])
+    cohorts_of = [cohorts(top_k.test_set.past) for top_k in top_ks]
+    members = {cohort: np.concatenate([of[cohort] for of in cohorts_of]) for cohort in cohorts_of[0]}
     return EvaluationResult(
         name=name,
         settings=settings,
-        value_of=value_of,
-        coverage=coverage(top_k.tag_UL, test_set.tags),
-        before=_probabilities(top_k.scores_UL, top_k) if predicts_probabilities else None,
-        after=_probabilities(reading.calibrator.apply(top_k.scores_UL), top_k) if reading.calibrator else None,
+        value_of={metric: mean_by_user(user_id_N, value_N) for metric, value_N in value_of.items()},
+        coverage=float(np.mean([coverage(top_k.tag_UL, top_k.test_set.tags) for top_k in top_ks])),
+        before=_probabilities([top_k.scores_UL for top_k in top_ks], top_ks) if predicts_probabilities else None,
+        after=(
+            _probabilities([reading.calibrator.apply(top_k.scores_UL) for top_k in top_ks], top_ks)
+            if reading.calibrator
+            else None
+        ),
         reading=reading,
         cost=cost,
-        users_of={cohort: int((is_in_U & (test_set.answers_U > 0)).sum()) for cohort, is_in_U in members.items()},
+        users_of={cohort: len(np.unique(user_id_N[is_in_N & touched_N])) for cohort, is_in_N in members.items()},
         cohort_figures={
-            cohort: {metric: nan_mean(value_of[metric][is_in_U]) for metric in OF_COHORTS}
-            for cohort, is_in_U in members.items()
+            cohort: {metric: nan_mean(value_of[metric][is_in_N]) for metric in OF_COHORTS}
+            for cohort, is_in_N in members.items()
         },
         learning_curve=learning_curve,
     )
 
 
-def _probabilities(probability_UL: Floats, top_k: TopK) -> Probabilities:
+def _values(top_k: TopK, threshold: float | None) -> dict[str, Floats]:
+    """Return the figures of one window by metric, one of each user."""
+    test_set = top_k.test_set
+    repeat_U, new_U = repeat_and_new_recall(test_set, top_k.place_H, PUBLISHED)
+    return {
+        **ranking_values(test_set.user_H, top_k.place_H, test_set.answers_U),
+        **(threshold_values(top_k, threshold) if threshold is not None else {}),
+        "repeat_recall_at_10": repeat_U,
+        "new_recall_at_10": new_U,
+    }
+
+
+def mean_by_user(user_id_N: Texts, value_N: Floats) -> Floats:
+    """Return the mean value of each user, ordered by id; nan for a user who has none."""
+    user_id_U, user_N = np.unique(user_id_N, return_inverse=True)
+    is_known_N = ~np.isnan(value_N)
+    known_U = np.bincount(user_N[is_known_N], minlength=len(user_id_U))
+    total_U = np.bincount(user_N[is_known_N], value_N[is_known_N], len(user_id_U))
+    return np.divide(total_U, known_U, out=np.full(len(user_id_U), np.nan), where=known_U > 0)
+
+
+def _probabilities(probability_UL: Sequence[Floats], top_ks: Sequence[TopK]) -> Probabilities:
+    """probability_UL: for each window."""
+    shown = np.concatenate([values_UL[:, :PUBLISHED].ravel() for values_UL in probability_UL])
+    is_answer = np.concatenate([top_k.is_answer_UL[:, :PUBLISHED].ravel() for top_k in top_ks])
     return Probabilities(
-        ece=calibration_error(probability_UL, top_k.is_answer_UL),
-        brier=brier_score(probability_UL, top_k),
-        points=reliability(probability_UL[:, :PUBLISHED].ravel(), top_k.is_answer_UL[:, :PUBLISHED].ravel()),
+        ece=expected_calibration_error(shown, is_answer),
+        brier=float(np.mean([brier_score(*window) for window in zip(probability_UL, top_ks, strict=True)])),
+        points=reliability(shown, is_answer),
     )
 
 

@@ -39,7 +39,7 @@ def rows(evaluation: Evaluation) -> list[list[str]]:
 
 def title(evaluation: Evaluation) -> str:
     split = evaluation.split
-    tested = f"as of {split.test}, tested on {split.test_window}"
+    tested = f"as of {split.test}, tested on {split.tested_days}"
     return f"{tested}: {evaluation.test_users:,} users, {evaluation.tags:,} tags"
 
 

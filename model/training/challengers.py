@@ -8,7 +8,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from model.boosting.features import usual_actions
-from model.boosting.model import FORESTS, SETTINGS, Examples, SavedForest, examples, grow
+from model.boosting.model import (
+    FORESTS,
+    MANY_PAIRS,
+    SETTINGS,
+    SETTINGS_OF_MANY_PAIRS,
+    Examples,
+    SavedForest,
+    examples,
+    grow,
+)
 from model.boosting.model import KIND as BOOSTING
 from model.boosting.trees import BoostingSettings
 from model.data.arrays import Bools
@@ -41,7 +50,7 @@ class TrainedChallenger(Protocol):
         """Return a report of the training."""
 
     def refit(self, data: TrainingData, refitted: SavedModel | None) -> SavedModel:
-        """Return the model refitted with the same settings to `data`, which includes the test window.
+        """Return the model refitted with the same settings to `data`, which includes the test windows.
 
         refitted: the outcome of the challenger's `background_refit`, None if it has none.
         """
@@ -71,7 +80,7 @@ class TrainedForest:
 
     saved: SavedForest
     settings: BoostingSettings
-    rows: Sequence[Examples]
+    rows: Mapping[int, Examples]  # by cutoff
     curves: Sequence[CurvePoint] = ()
 
     def parameters(self) -> Mapping[str, Any]:
@@ -83,21 +92,24 @@ class TrainedForest:
             "actions": list(forest.actions),
             "settings": self.settings.as_json(),
             "trees": [one.num_boosted_rounds() for one in forest.forests],
-            "examples": sum(len(one.rows_PF) for one in self.rows),  # pairs of user and tag
+            "examples": sum(len(one.rows_PF) for one in self.rows.values()),  # pairs of user and tag
         }
 
     def refit(self, data: TrainingData, refitted: SavedModel | None) -> SavedForest:
         """Grow trees of the same settings on the windows of `data`."""
         actions = self.saved.forest.actions
-        rows = [*self.rows, examples(data.windows[-1], data.past, actions)][-len(data.windows) :]
+        rows = [
+            self.rows[window.cutoff] if window.cutoff in self.rows else examples(window, data.past, actions)
+            for window in data.windows
+        ]
         return SavedForest(grow(self.settings, rows, actions))
 
 
 @dataclass(frozen=True)
 class BoostingChallenger:
-    """Boosted trees of fixed settings; users held out from each forest decide how many trees it has."""
+    """Boosted trees; users held out from each forest decide how many trees it has."""
 
-    settings: BoostingSettings = SETTINGS
+    settings: BoostingSettings | None = None  # None: those for the number of pairs
     kind: str = BOOSTING
     steps: int = FORESTS + 1
 
@@ -107,8 +119,10 @@ class BoostingChallenger:
     def train(self, data: TrainingData, progress: ProgressCallback) -> TrainedForest:
         progress("counting the features of boosted trees")
         actions = usual_actions(data.windows)
-        rows = [examples(window, data.past, actions) for window in data.windows]
-        return TrainedForest(SavedForest(grow(self.settings, rows, actions, progress)), self.settings, rows)
+        rows = {window.cutoff: examples(window, data.past, actions) for window in data.windows}
+        is_large = sum(len(one.rows_PF) for one in rows.values()) >= MANY_PAIRS
+        settings = self.settings or (SETTINGS_OF_MANY_PAIRS if is_large else SETTINGS)
+        return TrainedForest(SavedForest(grow(settings, list(rows.values()), actions, progress)), settings, rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,12 +33,12 @@ def findings(promotion: Promotion, outcome: str, seconds: float) -> list[Finding
     leader, best = comparison.challenger, comparison.best
     cutoffs = promotion.cutoffs
     figures = (leader.figures[MAIN], best.figures[MAIN], best.name)
-    windows = len(cutoffs.all) - 1
+    windows = len(cutoffs.ended_by(cutoffs.test))
     return [
         Finding("Which model won?", promotion_line(outcome, *figures, comparison.difference)),
         Finding(
             "On whom?",
-            f"tested on {promotion.test_users:,} users who touched a tag in {cutoffs.test_window}; "
+            f"tested on {promotion.test_users:,} users who touched a tag in {cutoffs.tested_days}; "
             f"trained on {windows} earlier {'window' if windows == 1 else 'windows'}",
         ),
         Finding("Where?", _by_cohort(leader, best)),

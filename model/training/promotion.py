@@ -1,24 +1,25 @@
 """Trains challengers, tests them in an evaluation, and refits the one that is promoted.
 
-The best challenger whose nDCG@10 lies above that of the best opponent, with a 95 % paired bootstrap interval above
-zero, is promoted. No challenger sees the test window before that decision.
+A challenger wins if its nDCG@10 lies above that of the best opponent, with a 95 % paired bootstrap interval above zero.
+Of the winners that rank equally well the best calibrated one is promoted. No challenger sees the test windows before
+that decision.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
 from model.counts.affinity import MIN_USERS
-from model.data.cutoffs import Cutoffs
+from model.data.cutoffs import MAX_TRAIN_CUTOFFS, Cutoffs
 from model.data.days import days_in_words
 from model.data.folds import Histories, TrainingWindows
 from model.data.labels import LabeledWindow
 from model.errors import InputError
 from model.evaluation.backtest import evaluate_selected
 from model.evaluation.entrants import Fixed, PretrainedCounts, PretrainedVersions, training_data
-from model.evaluation.holdout import build_test_set, require_test_users
+from model.evaluation.holdout import build_test_set, require_test_users, users_who_answer
 from model.evaluation.results import MAIN, EvaluationResult
 from model.interfaces import ProgressCallback, SavedModel
 from model.metrics import Difference, paired_difference
@@ -62,14 +63,20 @@ class Promotion:
 
     cutoffs: Cutoffs
     outcomes: tuple[Outcome, ...]  # one for each challenger
-    test_users: int  # who touched a tag in the test window
+    test_users: int  # who touched a tag in a test window
     winner: SavedModel | None = None  # the leader, refitted through the last day; None if no challenger won
 
     @property
     def leader(self) -> Outcome:
-        """Return the challenger of the highest nDCG@10 among the winners, or among all if none won."""
+        """Return the winner of the highest nDCG@10, or the best of all challengers if none won.
+
+        If other winners rank equally well, so that the interval of the difference holds zero, it is the one with the
+        lowest calibration error.
+        """
         won = [outcome for outcome in self.outcomes if outcome.comparison.is_won]
-        return max(won or self.outcomes, key=lambda outcome: outcome.comparison.challenger.figures[MAIN])
+        best = max(won or self.outcomes, key=lambda outcome: outcome.comparison.challenger.figures[MAIN])
+        equal = [one for one in won if _ranks_as_well(one.comparison.challenger, best.comparison.challenger)]
+        return min(equal, key=lambda one: _calibration_error(one.comparison.challenger), default=best)
 
     @property
     def results(self) -> list[EvaluationResult]:
@@ -87,11 +94,19 @@ class Promotion:
         }
 
 
+def _ranks_as_well(one: EvaluationResult, best: EvaluationResult) -> bool:
+    return paired_difference(best.value_of[MAIN], one.value_of[MAIN]).low <= 0
+
+
+def _calibration_error(result: EvaluationResult) -> float:
+    assert result.before is not None, "saved models predict probabilities"
+    return result.before.ece
+
+
 def published_figures(result: EvaluationResult) -> dict[str, float]:
     """Return the figures of a training's table and of its run in MLflow."""
-    assert result.before is not None, "saved models predict probabilities"
     names = (MAIN, "recall_at_10", "f1_at_5")
-    return {**{name: result.figures[name] for name in names}, "ece": result.before.ece}
+    return {**{name: result.figures[name] for name in names}, "ece": _calibration_error(result)}
 
 
 def compare(challenger: EvaluationResult, opponents: Sequence[EvaluationResult]) -> Comparison:
@@ -112,22 +127,23 @@ def promote(
     champions: Sequence[tuple[str, SavedModel]],
     progress: ProgressCallback,
 ) -> Promotion:
-    """Train challengers at the test cutoff, test them, and refit the best winner at the end of the test window.
+    """Train challengers at the first test cutoff, test them, and refit the winner at the end of the last test window.
 
     named: challengers by the names that they would have as versions.
-    champions: models trained through the test cutoff or earlier; the opponents beside counts-1.
+    champions: models trained through the first test cutoff or earlier; the opponents beside counts-1.
     progress: called before each of `steps_of` steps.
     Raises InputError if there are too few users to train or to test.
     """
     progress("building the windows")
     windows = TrainingWindows(histories, cutoffs)
     data = training_data(windows, histories, cutoffs.test)
-    for window, cutoff in zip(data.windows, cutoffs.all[:-1], strict=True):
+    for window, cutoff in zip(data.windows, cutoffs.ended_by(cutoffs.test), strict=True):
         _require_training_users(window, cutoff, cutoffs.horizon_days)
-    test = build_test_set(histories, cutoffs, cutoffs.test)
-    require_test_users(test)
-    # The refit uses as many windows as the tested model: one more made no model better (measured).
-    newest = training_data(windows, histories, cutoffs.last, at_most=len(data.windows))
+    tests = [build_test_set(histories, cutoffs, cutoff) for cutoff in cutoffs.tests]
+    require_test_users(tests[-1])
+    # More windows than a training has at most made no model better (measured).
+    windows_of_refit = min(len(data.windows) + len(tests) - 1, MAX_TRAIN_CUTOFFS + 1)
+    newest = training_data(windows, histories, cutoffs.last, at_most=windows_of_refit)
     with ExitStack() as running:
         refits = {name: challenger.background_refit(newest) for name, challenger in named.items()}
         for refit in refits.values():
@@ -135,26 +151,26 @@ def promote(
                 running.enter_context(refit)
         trained = {name: challenger.train(data, progress) for name, challenger in named.items()}
 
-        progress("testing on the test window")
+        progress(f"testing on {cutoffs.tested_days}")
 
         def result_of(name: str, saved: SavedModel) -> EvaluationResult:
-            entrant = Fixed(PretrainedVersions(name, {cutoffs.test: saved}, cutoffs.horizon_days))
-            return _tested(evaluate_selected(entrant.selected(), histories, test))
+            entrant = Fixed(PretrainedVersions(name, dict.fromkeys(cutoffs.tests, saved), cutoffs.horizon_days))
+            return _tested(evaluate_selected(entrant.selected(), histories, tests))
 
-        counts = _tested(evaluate_selected(Fixed(PretrainedCounts(cutoffs.horizon_days)).selected(), histories, test))
+        counts = _tested(evaluate_selected(Fixed(PretrainedCounts(cutoffs.horizon_days)).selected(), histories, tests))
         opponents = [counts, *(result_of(name, saved) for name, saved in champions)]
         outcomes = tuple(
             Outcome(named[name].kind, one, compare(result_of(name, one.saved), opponents))
             for name, one in trained.items()
         )
-        promotion = Promotion(cutoffs, outcomes, test.answering_users)
+        promotion = Promotion(cutoffs, outcomes, users_who_answer(tests))
         leader = promotion.leader
-        progress(f"refitting {leader.kind} with the test window" if leader.comparison.is_won else "done")
+        progress(f"refitting {leader.kind} with the test days" if leader.comparison.is_won else "done")
         if not leader.comparison.is_won:
             return promotion
         refit = refits[leader.comparison.challenger.name]
         winner = leader.trained.refit(newest, refit.outcome() if refit else None)
-        return Promotion(cutoffs, outcomes, test.answering_users, winner)
+        return replace(promotion, winner=winner)
 
 
 def _tested(result: EvaluationResult | None) -> EvaluationResult:

@@ -112,7 +112,7 @@ class TransformerModel(Model):
     predicts_probabilities: ClassVar[bool] = True
     size: str = "laptop"  # of SIZES
     networks: int = 1
-    cutoffs_per_window: int = 1  # training cutoffs within the length of a window
+    cutoffs_per_window: int = 1  # training cutoffs within the length of a window; at most one a day
     training_config: TrainingConfig = field(default_factory=TrainingConfig)
     stacked_models: tuple[Model, ...] = ()
     on_step: StepCallback = field(default=no_progress, compare=False)

@@ -31,10 +31,9 @@ from model.data.arrays import Bools, Floats
 from model.data.cutoffs import Cutoffs
 from model.data.days import MICROS_PER_DAY
 from model.data.folds import Histories, TrainingWindows
-from model.evaluation.calibration import calibration_error
 from model.evaluation.entrants import SearchSpace
 from model.evaluation.holdout import PUBLISHED, TopK, build_test_set, predict_top_k
-from model.metrics import f1_of_users, mean_of_users, paired_difference, recall_of_users
+from model.metrics import expected_calibration_error, f1_of_users, mean_of_users, paired_difference, recall_of_users
 from model.transformer.config import SIZES, NetworkConfig, TrainingConfig
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import plain_lines
@@ -119,7 +118,7 @@ def row(name: str, values: Values, reference: Values | None, **facts: Any) -> Re
 
 def ece(top_k: TopK) -> float:
     """Return the calibration error of each user's ten highest affinities, as predicted."""
-    return calibration_error(top_k.scores_UL, top_k.is_answer_UL)
+    return expected_calibration_error(top_k.scores_UL[:, :PUBLISHED].ravel(), top_k.is_answer_UL[:, :PUBLISHED].ravel())
 
 
 class Bench:

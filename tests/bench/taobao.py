@@ -73,7 +73,7 @@ def evaluate_at(test: TestSet, chosen: Selected, ranker: FittedModel) -> Evaluat
     top_k = predict_top_k(ranker, test)
     cost = Cost(chosen.seconds, 0.0, top_k.seconds)
     return evaluate_top_k(
-        chosen.name, chosen.settings, top_k, score_reading_of(chosen), chosen.predicts_probabilities, cost
+        chosen.name, chosen.settings, [top_k], score_reading_of(chosen), chosen.predicts_probabilities, cost
     )
 
 

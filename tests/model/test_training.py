@@ -18,10 +18,11 @@ from model.counts.model import Counts1
 from model.data.arrays import Floats
 from model.data.cutoffs import Cutoffs, training_cutoffs
 from model.data.days import HORIZON_DAYS, end_of_day
-from model.data.folds import Histories, history_at, window_of
+from model.data.folds import Histories, TrainingWindows, history_at, window_of
 from model.data.history import History, history_of
 from model.data.labels import LabeledWindow
 from model.errors import InputError
+from model.evaluation.entrants import training_data
 from model.evaluation.results import MAIN, Cost, EvaluationResult, Probabilities, ScoreReading
 from model.evaluation.tables import promotion_line
 from model.interfaces import CurvePoint, ProgressCallback, SavedModel, TrainingData, no_callback
@@ -206,12 +207,23 @@ def test_a_challenger_is_tested_without_the_test_week_and_refitted_with_it(world
         assert max(window.end for window in given.windows) == given.cutoff
 
 
-def result(name: str, ndcg_U: Any) -> EvaluationResult:
-    no_probabilities = Probabilities(ece=0.0, brier=0.0, points=())
+def result(name: str, ndcg_U: Any, ece: float = 0.0) -> EvaluationResult:
+    no_probabilities = Probabilities(ece=ece, brier=0.0, points=())
     return EvaluationResult(
         name, {}, {MAIN: np.asarray(ndcg_U)}, 0.5, no_probabilities, None, ScoreReading(None, None),
         Cost(0.0, 0.0, 0.0), {}, {}, None,
     )  # fmt: skip
+
+
+def test_trees_on_many_pairs_learn_in_larger_steps(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = TrainingWindows(histories_of(shop), cutoffs_of(shop))
+    data = training_data(windows, windows.histories, windows.cutoffs.test)
+    used: list[BoostingSettings] = []
+    monkeypatch.setattr(boosting, "grow", lambda settings, *_: used.append(settings))
+    for many in (10**9, 1):
+        monkeypatch.setattr(boosting, "MANY_PAIRS", many)
+        BoostingChallenger().train(data, no_callback)
+    assert [one.learning_rate for one in used] == [0.05, 0.1]
 
 
 @pytest.mark.parametrize(("gain", "wins"), [(0.05, True), (0.001, False), (0.0, False), (-0.05, False)])
@@ -227,6 +239,29 @@ def test_a_challenger_is_compared_with_the_best_opponent() -> None:
     comparison = compare(result("new", [0.6, 0.6]), opponents)
     assert comparison.best.name == "old"
     assert not comparison.is_won
+
+
+@pytest.mark.parametrize(
+    ("gain", "error", "leads"),
+    [
+        ((0.05, 0.05), (0.03, 0.01), "second"),  # equally well: calibration decides
+        ((0.05, 0.049), (0.01, 0.03), "first"),
+        ((0.09, 0.05), (0.03, 0.01), "first"),  # ranks better
+        ((0.05, 0.0), (0.03, 0.01), "first"),  # the second did not win
+    ],
+)
+def test_of_winners_that_rank_equally_well_the_best_calibrated_leads(
+    won: Promotion, gain: tuple[float, float], error: tuple[float, float], leads: str
+) -> None:
+    base_U = np.random.default_rng(3).uniform(0.2, 0.8, 500)
+    noise_U = np.random.default_rng(4).normal(0.0, 0.1, 500)
+    outcomes = tuple(
+        Outcome(
+            name, trained(won), compare(result(name, base_U + of + noise_U * sign, ece), [result("counts-1", base_U)])
+        )
+        for name, of, sign, ece in zip(("first", "second"), gain, (1, -1), error, strict=True)
+    )
+    assert Promotion(won.cutoffs, outcomes, 500).leader.kind == leads
 
 
 def test_the_outcome_is_one_line() -> None:
@@ -266,6 +301,19 @@ def test_cutoffs_of_a_long_log_lie_a_week_apart_and_each_has_a_week_to_look_back
 def test_a_log_that_is_too_young_is_refused(oldest: date | None, says: str) -> None:
     with pytest.raises(InputError, match=says):
         training_cutoffs(date(2026, 2, 1), oldest)
+
+
+def test_several_test_windows_are_predicted_by_one_training_and_the_refit_has_them(shop: Any) -> None:
+    cutoffs = training_cutoffs(shop.last_day, shop.last_day - timedelta(days=41), test_windows=2)
+    assert cutoffs.tests == (shop.last_day - 2 * WEEK, shop.last_day - WEEK)
+    days = {*cutoffs.all, *map(cutoffs.end_of, cutoffs.all)}
+    histories = {day: history_of(shop.until(day)) for day in days}
+    promotion = promote(NAMED, cutoffs, histories, (), no_callback)
+    rows = trained(promotion).rows
+    assert max(rows) == end_of_day(cutoffs.validation)
+    tested = {user for day in cutoffs.tests for user in window_of(histories, cutoffs, day).past.user_id_U}
+    assert len(promotion.leader.comparison.challenger.value_of[MAIN]) == len(tested)
+    assert promotion.test_users <= len(tested)
 
 
 def test_a_test_week_without_events_is_refused(shop: Any) -> None:

@@ -67,6 +67,22 @@ def test_train_cutoffs_lie_closer_together_where_the_history_is_short(
     assert all(found.end_of(cutoff) <= found.validation for cutoff in found.train)
 
 
+@pytest.mark.parametrize(("days", "tests"), [(4, 1), (5, 1), (6, 2), (8, 3), (9, 3), (60, 3)])
+def test_each_further_test_window_leaves_one_more_to_train_on(days: int, tests: int) -> None:
+    oldest = date(2026, 3, 1)
+    found = training_cutoffs(oldest + timedelta(days=days - 1), oldest, 1, test_windows=3)
+    assert found.test_windows == tests
+    assert found.last == oldest + timedelta(days=days - 1)
+    assert [found.end_of(cutoff) for cutoff in found.tests] == [found.last - timedelta(days=n) for n in range(tests)][
+        ::-1
+    ]
+    trained = found.ended_by(found.test)
+    assert trained == (*found.train, found.validation)
+    assert len(trained) >= min(tests, 5)
+    if tests > 1:
+        assert found.tested_days == f"the {tests} days through {found.last}, in {tests} windows"
+
+
 @pytest.mark.parametrize(("days", "longest"), [(1, 0), (3, 0), (4, 1), (9, 2), (22, 7), (21, 6), (400, 28)])
 def test_the_longest_horizon_is_the_longest_that_a_training_accepts(days: int, longest: int) -> None:
     assert longest_horizon(days) == longest

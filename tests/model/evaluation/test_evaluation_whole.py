@@ -13,11 +13,11 @@ from model.boosting.returning import ReturnBoosting
 from model.data.cutoffs import Cutoffs
 from model.data.folds import Histories, TrainingWindows
 from model.errors import InputError
-from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate
-from model.evaluation.entrants import PretrainedCounts, PretrainedVersions
-from model.evaluation.holdout import build_test_set
+from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate, evaluate_selected
+from model.evaluation.entrants import Fixed, PretrainedCounts, PretrainedVersions
+from model.evaluation.holdout import TestSet, build_test_set, users_who_answer
 from model.evaluation.report import Configuration, configuration, report
-from model.evaluation.results import MAIN
+from model.evaluation.results import MAIN, EvaluationResult
 from model.evaluation.returning import CountsReturning, best_returning, return_auc
 from model.evaluation.tables import HEADINGS, last_line, markdown, rows, terminal_tables
 from model.metrics import paired_difference
@@ -77,6 +77,32 @@ def test_users_without_a_touch_count_for_probabilities_only(outcome: Evaluation)
     assert best.after is not None
     assert sum(point.count for point in best.after.points) == 10 * outcome.users
     assert sum(best.users_of.values()) == outcome.test_users
+
+
+def test_the_users_of_several_windows_count_once(known: Histories, windows: Cutoffs) -> None:
+    """One window given twice has the figures of one; of two windows, a user has the mean."""
+    counts = PretrainedCounts()
+    two = [build_test_set(known, windows, cutoff) for cutoff in (windows.validation, windows.test)]
+
+    def result_of(*tests: TestSet) -> EvaluationResult:
+        found = evaluate_selected(Fixed(counts).selected(), known, tests)
+        assert found is not None
+        return found
+
+    first, last, both = result_of(two[0]), result_of(two[1]), result_of(*two)
+    twice = result_of(two[1], two[1])
+    assert twice.figures == pytest.approx(last.figures)
+    assert twice.before is not None and last.before is not None and both.before is not None
+    assert twice.before.ece == pytest.approx(last.before.ece, abs=1e-3)
+    assert twice.users_of == last.users_of
+    ids = [one.past.user_id_U for one in two]
+    everyone = np.union1d(*ids)
+    assert len(both.value_of[MAIN]) == len(everyone)
+    user = next(user for user in everyone if all(user in of for of in ids))
+    values = [one.value_of[MAIN][np.searchsorted(of, user)] for one, of in zip((first, last), ids, strict=True)]
+    assert both.value_of[MAIN][np.searchsorted(everyone, user)] == pytest.approx(np.nanmean(values), nan_ok=True)
+    assert sum(point.count for point in both.before.points) == 10 * (two[0].users + two[1].users)
+    assert users_who_answer(two) == int((~np.isnan(both.value_of[MAIN])).sum())
 
 
 def test_calibration_helps_and_scores_have_no_before(outcome: Evaluation) -> None:

@@ -117,6 +117,9 @@ def test_dense_cutoffs_are_evenly_spaced_between_the_first_and_the_last_window(
     assert [one.cutoff for one in made] == [windows[0].cutoff + number * MICROS_PER_DAY for number in range(8)]
     assert all(one.end - one.cutoff == WEEK and one.end <= windows[-1].cutoff for one in made)
     assert len(dense_windows(windows[:2], past, cutoffs_per_window=1)) == 2
+    first = windows[0].cutoff
+    daily = [label_window(past, at, at + MICROS_PER_DAY) for at in (first, first + MICROS_PER_DAY)]
+    assert [one.cutoff for one in dense_windows(daily, past, cutoffs_per_window=7)] == [one.cutoff for one in daily]
 
 
 def test_a_user_held_out_of_a_window_is_held_out_of_all_windows_that_overlap_it(
