@@ -169,7 +169,7 @@ def mean_by_user(user_id_N: Texts, value_N: Floats) -> Floats:
     is_known_N = ~np.isnan(value_N)
     known_U = np.bincount(user_N[is_known_N], minlength=len(user_id_U))
     total_U = np.bincount(user_N[is_known_N], value_N[is_known_N], len(user_id_U))
-    return np.divide(total_U, known_U, out=np.full(len(user_id_U), np.nan), where=known_U > 0)
+    return np.where(known_U > 0, total_U / np.maximum(known_U, 1), np.nan)
 
 
 def _probabilities(probability_UL: Sequence[Floats], top_ks: Sequence[TopK]) -> Probabilities:
