@@ -127,7 +127,8 @@ def train(
 
     They are tested on the last horizon of these days, before they have seen it, against the champion and the built-in
     counts-1; with few users on the last three. A challenger wins if its nDCG@10 is above that of the best opponent with
-    a 95 % interval above zero. The last line prints the outcome of the best challenger. A killed run continues under the same --run-id.
+    a 95 % interval above zero. The last line prints the outcome of the best challenger. A killed run continues under
+    the same --run-id.
 
     Exit codes: 0 done, won or lost; 1 the input is at fault; 2 wrong usage; 3 anything else (a retry may help).
     """
