@@ -103,7 +103,8 @@ def _return_facts(catalog: "Catalog", history: UserHistory, min_audience: int) -
     mean = f"{sum(others) / len(others):.2f} over {len(others):,} users" if len(others) >= min_audience else ""
     ago = days_in_words(away) if away else "less than a day"
     return {
-        "events and sessions": f"{profile['event_count']:,} in {profile['session_count']:,}",
+        "events": f"{profile['event_count']:,}",
+        "sessions": f"{profile['session_count']:,}",
         "last event": f"{profile['last_event_at']:%Y-%m-%d %H:%M} UTC, {ago} before the end of the profile's day",
         f"days with events, of {VISIT_DAYS}": f"{len(recent)}",
         f"mean of the cohort {profile['cohort']} on this day": mean or f"fewer than {min_audience}",
