@@ -15,7 +15,14 @@ from pipeline.cli_source import app as source_commands
 from pipeline.days import day_range, parse_day
 from pipeline.errors import Terminated, ThroughlineError, describe, is_fault_of_machine, raise_on_sigterm
 from pipeline.local import postgres
-from pipeline.runner.commands import NEWEST_MODEL, STEPS, evaluate_command, land_command, train_command
+from pipeline.runner.commands import (
+    NEWEST_MODEL,
+    STEPS,
+    evaluate_command,
+    land_command,
+    maintain_command,
+    train_command,
+)
 from pipeline.runner.process import StepFailed
 from pipeline.runner.run import (
     airflow_login_info,
@@ -179,6 +186,16 @@ def clusters(through: Through = None) -> None:
     """
     settings = prepare_environment(console)
     run_clusters(_day_or_newest(through), settings, console)
+
+
+@app.command()
+def maintain() -> None:
+    """Keep the home from growing: merge small files, expire old snapshots, delete orphan files, old logs and scores.
+
+    The newest release of each of the last 90 days stays readable (setting keep_release_days). No row changes. It waits
+    for a running night. The DAG interest_maintenance does the same each Sunday.
+    """
+    run_all([maintain_command()], prepare_environment(console), console, "maintain")
 
 
 @app.command()

@@ -97,6 +97,9 @@ class Settings(BaseSettings):
         "these lines are kept out until its TOML or its log is corrected, and other sources go on; stop: the night "
         "fails, as always if all sources of the day fail",
     )
+    keep_release_days: int = Field(
+        90, ge=1, description="`maintain` keeps the newest release of each of so many last days, for --as-of"
+    )
     min_coverage: float = Field(
         0.5,
         ge=0,

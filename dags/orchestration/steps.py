@@ -16,6 +16,7 @@ from pipeline.runner.commands import (
     TASKS,
     job_command,
     job_file,
+    maintain_command,
     model_command,
     replay_command,
     score_arguments,
@@ -132,6 +133,16 @@ def replay_task() -> StepCommand:
         pool="spark",
         on_success_callback=[free_lease],  # a dry run takes it too
         doc_md=docs_of(ROOT / "pipeline" / "runner" / "replay.py", "replay_rejects"),
+    )
+
+
+def maintain_task() -> StepCommand:
+    """Return the task that maintains the tables. It holds the lease, so no night writes meanwhile."""
+    return StepCommand(
+        task_id="maintain",
+        command=maintain_command(RUN_ID).arguments,
+        pool="spark",
+        doc_md=docs_of(job_file("maintain")),
     )
 
 

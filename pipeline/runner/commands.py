@@ -78,6 +78,11 @@ def tables_command() -> CommandLine:
     return job_command("tables")
 
 
+def maintain_command(run_id: str | None = None) -> CommandLine:
+    """Return the process of `throughline maintain`. The run id may be a template that Airflow renders."""
+    return job_command("maintain", *(("--run-id", run_id) if run_id else ()))
+
+
 def step_commands(
     step: str, days: DayRange, run_id: str | None = None, score_all: bool = False, model: str = NEWEST_MODEL
 ) -> list[CommandLine]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.days import day_range
-from pipeline.runner.commands import STEPS, replay_command, step_commands, train_command
+from pipeline.runner.commands import STEPS, maintain_command, replay_command, step_commands, train_command
 from pipeline.settings import ROOT
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "dag_command_lines"
@@ -22,6 +22,7 @@ DAY = day_range("2026-01-31", None, None)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "night": ("interest_nightly", {}),
     "night_pinned_and_all_users": ("interest_nightly", {"model": "boosting-1.20260125", "all_users": True}),
+    "maintenance": ("interest_maintenance", {}),
     "replay": ("interest_replay", {"source": "/srv/logs/shop.toml"}),
     "replay_from_a_day": (
         "interest_replay",
@@ -73,6 +74,8 @@ def test_command_lines_equal_those_of_the_terminal(rendered: tuple[str, dict[str
     elif name.startswith("replay"):
         chosen = (conf["source"], conf.get("reason"), conf.get("first_day"), conf.get("dry_run", True))
         commands = [replay_command(*chosen, run_id=SAFE_RUN_ID)]
+    elif name == "maintenance":
+        commands = [maintain_command(SAFE_RUN_ID)]
     else:
         through = day_range(conf.get("through", "2026-01-31"), None, None).last
         commands = [train_command(through, SAFE_RUN_ID, conf.get("promote", True))]

@@ -14,6 +14,7 @@ from pipeline.runner.commands import (
     clusters_command,
     evaluate_command,
     land_command,
+    maintain_command,
     replace_source_command,
     step_commands,
     step_environment,
@@ -46,6 +47,7 @@ RENDERED = {
         land_command(Path("shop.toml"), [Path("logs"), Path("catalogue.jsonl")], None),
         land_command(Path("shop.toml"), [Path("a log.csv")], "2026-01-31"),
     ],
+    "maintain": [maintain_command()],
     "replace_source": [replace_source_command(Path("my shop.toml"), "replay_shop_20260131T040000")],
 }  # fmt: skip
 

@@ -1,0 +1,36 @@
+"""
+### Maintenance: keep tables and folders from growing
+
+Once a week the task merges small files, expires the snapshots that no kept release names, and deletes orphan files, old
+logs and the scores that runs handed over. No row changes, and every kept day gives the same answers as before.
+
+**What stays readable**: the newest release, the newest one of each of the last `keep_release_days` days (90), and what
+was published in the last two days. A query of an older day says that its snapshots are gone.
+
+**It never works beside a night**: it holds the warehouse lease, and a night that starts meanwhile waits. If a night was
+stopped before its publication, nothing is merged, so that its tasks can be cleared and go on.
+
+**By hand**: press *Trigger*, or run `throughline maintain` in a terminal.
+"""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, CronDataIntervalTimetable
+from jinja2 import StrictUndefined
+
+from orchestration.steps import MACROS, STEP_DEFAULTS, maintain_task
+
+with DAG(
+    "interest_maintenance",
+    # On Sunday noon the night is long over, and the training begins a day later.
+    schedule=CronDataIntervalTimetable("0 12 * * 0", timezone="UTC"),
+    start_date=datetime(2010, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args=STEP_DEFAULTS,
+    user_defined_macros=MACROS,
+    template_undefined=StrictUndefined,
+    tags=["interest", "maintenance"],
+    doc_md=__doc__,
+) as dag:
+    maintain_task()

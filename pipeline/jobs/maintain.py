@@ -1,0 +1,45 @@
+"""Keep a home from growing: merge small files, expire old snapshots, delete orphan files, old logs and scores.
+
+    python -m pipeline.jobs maintain [--run-id ID]
+
+Holds the lease, so no night writes meanwhile. The newest release, the newest of each of the last `keep_release_days`
+days, and what a reader may still hold stay readable. It changes no row, and may be repeated after a crash.
+"""
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pipeline.errors import exit_with_message
+from pipeline.local.rotation import delete_old_files
+from pipeline.settings import load_settings
+from pipeline.warehouse.lease import Lease, with_token
+from pipeline.warehouse.maintenance import maintain_tables
+from pipeline.warehouse.names import require_run_id
+from pipeline.warehouse.session import open_session
+from pipeline.warehouse.tables import create_tables
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="maintain", description=__doc__)
+    parser.add_argument("--run-id", default="maintenance")
+    run_id = require_run_id(parser.parse_args(arguments).run_id)
+    settings = load_settings()
+    with with_token():
+        lease = Lease(settings, run_id, datetime.now(UTC).date())
+        lease.take()
+        try:
+            with lease.renewed(), open_session(settings, "maintain") as spark:
+                create_tables(spark)
+                for done in maintain_tables(spark, settings.keep_release_days):
+                    print(done, flush=True)
+                    lease.require_held()
+        finally:
+            lease.free()
+    files, freed = delete_old_files(settings.home)
+    print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
+
+
+if __name__ == "__main__":
+    with exit_with_message():
+        main()

@@ -1,0 +1,48 @@
+"""Old files of a home: logs, and the folders in which runs hand over their scores."""
+
+import shutil
+import time
+from pathlib import Path
+
+DAYS_OF_LOGS = 30
+DAYS_OF_EXCHANGE = 7
+MAX_LOG_BYTES = 50 << 20  # of the log of a process that never ends
+KEPT_BYTES = 1 << 20
+SECONDS_PER_DAY = 86_400
+
+
+def delete_old_files(home: Path, now: float | None = None) -> tuple[int, int]:
+    """Delete old logs and exchange folders, and shorten long logs to their end; return how many files and bytes.
+
+    A log that a process still writes is shortened in place, since processes open their logs to append. now: seconds
+    since 1970.
+    """
+    now = time.time() if now is None else now
+    files, freed = 0, 0
+    for log in [file for file in (home / "logs").rglob("*") if file.is_file() and not file.is_symlink()]:
+        stat = log.stat()
+        if stat.st_mtime < now - DAYS_OF_LOGS * SECONDS_PER_DAY:
+            log.unlink()
+            files, freed = files + 1, freed + stat.st_size
+        elif stat.st_size > MAX_LOG_BYTES:
+            freed += _shorten(log)
+    for run in [folder for folder in (home / "exchange").glob("*") if folder.is_dir() and not folder.is_symlink()]:
+        of_run = [file for file in run.rglob("*") if file.is_file()]
+        newest = max([file.stat().st_mtime for file in of_run], default=run.stat().st_mtime)
+        if newest < now - DAYS_OF_EXCHANGE * SECONDS_PER_DAY:
+            freed += sum(file.stat().st_size for file in of_run)
+            files += len(of_run)
+            shutil.rmtree(run)
+    return files, freed
+
+
+def _shorten(log: Path) -> int:
+    """Keep the last lines of a log; return how many bytes were freed."""
+    with log.open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(size - KEPT_BYTES)
+        end = file.read(KEPT_BYTES).partition(b"\n")[2]
+        file.truncate(0)
+        file.seek(0)
+        file.write(end)
+    return size - len(end)
