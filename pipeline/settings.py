@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         0.5,
         ge=0,
         le=1,
-        description="a run that leaves its days fewer profiles than this share of the release before fails",
+        description="a run fails if fewer users with new events are left than this share of the release before",
     )
     max_tag_drift: float = Field(
         0.5,

@@ -59,8 +59,8 @@ def written(step: Step) -> dict[str, DataFrame]:
         .withColumn("has_clusters", F.lit(has_clusters)),
         "model_output": model_output(
             spark.table(table("profiles")),
-            table_before(spark, step.refs, "profiles"),
             spark.table(table("sequences")),
+            table_before(spark, step.refs, "sequences"),
             step.days,
         ).withColumns(
             {

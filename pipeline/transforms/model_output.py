@@ -10,27 +10,32 @@ from pipeline.days import DayRange
 VERSION_DAY = "[.]([0-9]{8})"  # of a trained model, such as boosting-1.20260131; built-in models have none
 
 
-def model_output(profiles: DataFrame, before: DataFrame, sequences: DataFrame, days: DayRange) -> DataFrame:
+def model_output(profiles: DataFrame, sequences: DataFrame, before: DataFrame, days: DayRange) -> DataFrame:
     """Return one row for the suite `model_output`.
 
     - `as_of`: the last day of the run
-    - `user_count`, `missing_count`: rows of the days; users with new events on a day who have no row of it
-    - `count_before`: rows of the same days in the release before
+    - `scored_count`, `missing_count`: users with new events on a day, with and without a profile of that day. Others
+      are scored by turns, or all at the end of a range, so their number says nothing.
+    - `count_before`: users with new events on these days in the release before
     - `model_age_days`: days from the end of training and calibration to `as_of`; null for a built-in model
     - `common_user_count`, `tag_drift`: users scored on `as_of` and on the day before, and the total variation distance
       between the shares of their tags, weighed by affinity, on these days: 0 is the same, 1 is all other tags
 
-    profiles, sequences: the tables as the run wrote them. before: `profiles` in the release before.
+    profiles, sequences: the tables as the run wrote them. before: `sequences` in the release before.
     """
     key = ["user_id", "as_of"]
     is_of_run = F.col("as_of").between(days.first, days.last)
     scored = profiles.where(is_of_run)
-    missing = sequences.where(is_of_run).join(scored.select(*key), key, "left_anti")
+    with_news = sequences.where(is_of_run).select(*key)
+    found = with_news.join(scored.select(*key, F.lit(True).alias("is_scored")), key, "left")
     trained = F.to_date(F.regexp_extract("model_version", VERSION_DAY, 1), "yyyyMMdd")
     age = F.max(F.when(F.col("as_of") == days.last, F.date_diff(F.lit(days.last), trained)))
     return (
-        scored.agg(F.count("*").alias("user_count"), age.alias("model_age_days"))
-        .crossJoin(missing.agg(F.count("*").alias("missing_count")))
+        found.agg(
+            F.count_if("is_scored").alias("scored_count"),
+            F.count_if(F.col("is_scored").isNull()).alias("missing_count"),
+        )
+        .crossJoin(scored.agg(age.alias("model_age_days")))
         .crossJoin(before.where(is_of_run).agg(F.count("*").alias("count_before")))
         .crossJoin(_drift(profiles, days.last))
         .withColumn("as_of", F.lit(days.last))

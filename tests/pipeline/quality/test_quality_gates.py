@@ -63,17 +63,17 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, tuple[list[dict[str, Any]],
         },
     ),
     "model_output": (
-        "as_of DATE, user_count BIGINT, missing_count BIGINT, count_before BIGINT, model_age_days INT, "
+        "as_of DATE, scored_count BIGINT, missing_count BIGINT, count_before BIGINT, model_age_days INT, "
         "common_user_count BIGINT, tag_drift DOUBLE, has_clusters BOOLEAN, min_coverage DOUBLE, max_tag_drift DOUBLE",
         {
-            "as_of": "2026-01-05", "user_count": 900, "missing_count": 0, "count_before": 1000, "model_age_days": None,
-            "common_user_count": 100, "tag_drift": 0.2, "has_clusters": False, "min_coverage": 0.5,
-            "max_tag_drift": 0.5,
+            "as_of": "2026-01-05", "scored_count": 900, "missing_count": 0, "count_before": 1000,
+            "model_age_days": None, "common_user_count": 100, "tag_drift": 0.2, "has_clusters": False,
+            "min_coverage": 0.5, "max_tag_drift": 0.5,
         },
         {
             "users with new events have a profile": ([{"missing_count": 3}], 1),
-            "the profiles of the release before are there": (
-                [{"user_count": 499}, {"user_count": 0}, {"user_count": 0, "min_coverage": 0.0}], 2,
+            "the users of the release before are there": (
+                [{"scored_count": 499}, {"scored_count": 0}, {"scored_count": 0, "min_coverage": 0.0}], 2,
             ),
             "the tags of the same users move slowly": (
                 [{"tag_drift": 0.51}, {"tag_drift": 0.9, "common_user_count": 99}, {"tag_drift": None},
@@ -256,14 +256,17 @@ def test_too_many_rejects_are_told_by_source_day_counts_reasons_and_commands(fra
 
 def test_lost_profiles_and_moved_tags_are_told_by_counts_and_what_to_set(frame_of, page: Path) -> None:
     columns, good, _ = ROWS["model_output"]
-    bad = {"missing_count": 3, "user_count": 40, "tag_drift": 0.8123}
+    bad = {"missing_count": 3, "scored_count": 40, "tag_drift": 0.8123}
     with pytest.raises(GateError) as raised:
         check({"model_output": frame_of([{**good, **bad}], columns)}, "audit", page)
     first, *lines = str(raised.value).splitlines()
     assert first == "model_output: 3 broken of 4 rules; nothing was published"
     told = [line.split(": ", 2)[2] for line in lines]
-    assert told[0].startswith("2026-01-05: 3 users with new events have no profile, 40 rows were written")
-    assert told[1].startswith("2026-01-05: 40 profiles, 1000 in the release before") and "min_coverage = 0" in told[1]
+    assert told[0].startswith("2026-01-05: 3 users with new events have no profile, 40 have one")
+    assert (
+        told[1].startswith("2026-01-05: 40 users with new events, 1000 in the release before")
+        and "min_coverage = 0" in told[1]
+    )
     assert "distance 0.812 to the day before, of 100 users" in told[2] and "max_tag_drift = 1" in told[2]
 
 

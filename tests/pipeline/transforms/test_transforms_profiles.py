@@ -90,10 +90,10 @@ def test_the_output_of_a_model_is_compared_with_the_day_before_and_the_release_b
     rows = [row("a", SUNDAY, tea), row("b", SUNDAY, tea), row("a", MONDAY, tea, soup), row("b", MONDAY, tea, soup),
             row("new", MONDAY, soup), row("gone", SUNDAY, soup)]  # fmt: skip
     users = frame_of([row("a", MONDAY), row("lost", MONDAY), row("lost", SUNDAY)], "user_id STRING, as_of DATE")
-    before = frame_of([*rows, row("erased", MONDAY, soup)], ddl)
-    (found,) = model_output(frame_of(rows, ddl), before, users, DayRange(MONDAY, MONDAY)).collect()
-    assert (found.as_of, found.user_count, found.missing_count, found.count_before) == (MONDAY, 3, 1, 4)
+    before = frame_of([row(one, MONDAY) for one in ("a", "lost", "bot")], "user_id STRING, as_of DATE")
+    (found,) = model_output(frame_of(rows, ddl), users, before, DayRange(MONDAY, MONDAY)).collect()
+    assert (found.as_of, found.scored_count, found.missing_count, found.count_before) == (MONDAY, 1, 1, 3)
     assert (found.model_age_days, found.common_user_count, found.tag_drift) == (5, 2, 0.5)
     built_in = frame_of([{**row("a", MONDAY), "model_version": "counts-1"}], ddl)
-    (found,) = model_output(built_in, built_in, users.limit(0), DayRange(MONDAY, MONDAY)).collect()
+    (found,) = model_output(built_in, users.limit(0), users, DayRange(MONDAY, MONDAY)).collect()
     assert (found.model_age_days, found.common_user_count, found.tag_drift, found.missing_count) == (None, 0, None, 0)
