@@ -14,7 +14,8 @@ Runs* for the failed ones only.
 warehouse leased to another run waits without a slot.
 
 **If a task fails**, its log says what was found, what was expected and what to do. A failed gate is never retried: fix
-the cause, then clear the task with all downstream tasks. Any other failure has been tried three times.
+the cause, then clear the task with all downstream tasks. Any other failure has been tried three times. A source
+of whose lines too many are rejected stops no other source: its lines of the day are kept out, and `audit` warns.
 """
 
 from datetime import UTC, datetime, timedelta

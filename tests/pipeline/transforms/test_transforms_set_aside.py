@@ -1,11 +1,12 @@
 """A source's day whose lines fail their gate is kept out of a run; the other sources go on."""
 
 from datetime import date
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from pipeline.jobs.clean import LINES_GATE
+from pipeline.jobs.clean import LINES_GATE, failed_days
 from pipeline.quality.figures import load_suite
 from pipeline.sources.schema import SET_ASIDE
 from pipeline.transforms.set_aside import JudgedDay, days_to_set_aside, judge_days, with_days_set_aside
@@ -43,6 +44,12 @@ def test_which_days_are_set_aside(choice: Any) -> None:
 def test_a_source_that_landed_no_line_does_not_keep_a_day_alive() -> None:
     found = [judged("web", DAY, True), judged("tv", DAY, False, lines=0)]
     assert days_to_set_aside(found, [DAY], []) == []
+
+
+def test_the_setting_stop_keeps_no_day_out() -> None:
+    """Then `audit` fails, as for a night without other sources. Nothing is computed."""
+    step: Any = SimpleNamespace(settings=SimpleNamespace(failed_source="stop"))
+    assert failed_days(step, cast(Any, None)) == []
 
 
 def test_days_are_judged_by_lines_and_kept_out_whole(frame_of: Any) -> None:
