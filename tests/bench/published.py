@@ -4,6 +4,9 @@ The truth are the tags that users touched in the horizon after the day, by the e
 computed from the events too, by no code of the models: own tags by counts, filled up by popularity. Their half-life is
 the best one on the judged window itself, for each metric. So a lead over them is a lead over each half-life.
 
+With `--truth`, the file of that name beside a demo's log, also by the interests that the generator gave each person:
+how many of min(3, n) are among the first three. Only people with ten events in two weeks count.
+
 python -m tests.bench.published --as-of 2017-12-01    (of the home in THROUGHLINE_HOME)
 
 Shape letters: U users, P pairs of user and tag, M touches, T tags.
@@ -11,7 +14,7 @@ Shape letters: U users, P pairs of user and tag, M touches, T tags.
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,6 +28,7 @@ from model.data.arrays import Bools, Floats, Ints, Texts, sum_by_group, top
 from model.metrics import RankedHits, expected_calibration_error, mean_of_users, paired_difference
 from pipeline.analyst.query import query
 from pipeline.local.spark_config import CATALOG, pyiceberg_properties
+from pipeline.pseudonyms import pseudonym, pseudonym_key
 from pipeline.settings import Settings
 from tests.bench.machine import machine
 
@@ -32,7 +36,10 @@ RESULTS = Path(__file__).with_name("results")
 HALF_LIVES_DAYS = (0.25, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
 HALF_LIFE_OF_POPULARITY_DAYS = 7.0
 PUBLISHED, POPULAR = 10, 20
+DEMO = "demo"  # the id space of the demo's users
 METRICS = ("ndcg_at_10", "f1_at_5")
+PLANTED = "planted_at_3"
+RECENT_DAYS, FEWEST_EVENTS = 14, 10
 Values = Mapping[str, Floats]  # by metric, one of each user, nan for a user who touched no tag in the window
 # The newest profile of each user by the end of the day, as an analyst would have read it then.
 INTERESTS = """
@@ -44,6 +51,11 @@ TOUCHES = """
     SELECT user_id, unnest(tags) AS tag, weight, known_on <= DATE '{as_of}' AS is_known,
            (epoch(TIMESTAMP '{end}') - epoch(event_at)) / 86400 AS age_days
     FROM events WHERE event_at < TIMESTAMP '{end}' + INTERVAL {horizon_days} DAY"""
+ACTIVE = """
+    SELECT user_id FROM events
+    WHERE event_at < TIMESTAMP '{end}' AND event_at >= TIMESTAMP '{end}' - INTERVAL {recent_days} DAY
+    GROUP BY user_id HAVING count(*) >= {fewest_events}"""
+Planted = Mapping[str, frozenset[str]]  # the true interests of active users, by user id
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +70,24 @@ class Window:
     age_days_M: Floats
     touched_P: Ints  # user * tags + tag, rising
     touched_U: Ints
+    planted_P: Ints  # user * tags + tag, rising; empty without a truth
 
     def values(self, user_P: Ints, tag_P: Ints, score_P: Floats) -> Values:
         """Return the metrics of a ranking of ten tags at most for each user; equal scores stand by name of the tag."""
         best = top(PUBLISHED, user_P, score_P, tag_P)
         user_P, tag_P, score_P = user_P[best], tag_P[best], score_P[best]
         hits = RankedHits.of_pairs(user_P, score_P, tag_P, self.is_touched(user_P, tag_P), self.touched_U)
-        return {"ndcg_at_10": hits.ndcg_U(10), "f1_at_5": hits.f1_U(5)}
+        values = {"ndcg_at_10": hits.ndcg_U(10), "f1_at_5": hits.f1_U(5), PLANTED: self._planted_U(user_P, tag_P)}
+        return {metric: value_U for metric, value_U in values.items() if not np.isnan(value_U).all()}
+
+    def _planted_U(self, user_P: Ints, tag_P: Ints) -> Floats:
+        """Return the recall of min(3, n) true interests in the first three; user_P, tag_P: best first by user."""
+        first_P = np.searchsorted(user_P, user_P)
+        is_shown_P = np.arange(len(user_P)) - first_P < 3
+        is_found_P = np.isin(user_P * len(self.tag_T) + tag_P, self.planted_P) & is_shown_P
+        found_U = np.bincount(user_P[is_found_P], minlength=self.users)
+        planted_U = np.bincount(self.planted_P // max(len(self.tag_T), 1), minlength=self.users)
+        return np.where(planted_U > 0, found_U / np.clip(planted_U, 1, 3), np.nan)
 
     def is_touched(self, user_P: Ints, tag_P: Ints) -> Bools:
         return np.isin(user_P * len(self.tag_T) + tag_P, self.touched_P)
@@ -83,7 +106,23 @@ class Window:
         return self.values(all_P // tags, all_P % tags, np.concatenate([count_P, below_own]))
 
 
-def window_of(touches: pa.Table, user_id_U: Texts) -> Window:
+NO_TRUTH: Planted = {}
+
+
+def planted_on(day: date, truth: Path, pseudonym_of: Callable[[str], str], active: frozenset[str]) -> Planted:
+    """Return the interests that a demo's generator gave to the people among the active users on a day."""
+    people = [one for one in map(json.loads, truth.read_text("utf-8").splitlines()) if not one["is_bot"]]
+    ids = {one["user"]: pseudonym_of(one["user"]) for one in people}
+    return {
+        ids[one["user"]]: frozenset(
+            each["tag"] for each in one["history"] if (each["from"] or str(day)) <= str(day) <= (each["to"] or str(day))
+        )
+        for one in people
+        if ids[one["user"]] in active
+    }
+
+
+def window_of(touches: pa.Table, user_id_U: Texts, planted: Planted = NO_TRUTH) -> Window:
     """Return the window of some users, in the order of `user_id_U`, which is sorted; its tags are those of all users.
 
     touches: columns of TOUCHES.
@@ -96,6 +135,14 @@ def window_of(touches: pa.Table, user_id_U: Texts) -> Window:
     age_days_M = touches["age_days"].to_numpy()
     is_before_M = (age_days_M > 0) & touches["is_known"].to_numpy(zero_copy_only=False)
     touched_P = np.unique((user_M * len(tag_T) + tag_M)[age_days_M <= 0])
+    code_of = {str(tag): code for code, tag in enumerate(tag_T)}
+    # A true interest that nobody has touched has no code and can be found by no model.
+    wanted = [
+        user * len(tag_T) + code_of[tag]
+        for user, user_id in enumerate(user_id_U)
+        for tag in planted.get(str(user_id), ())
+        if tag in code_of
+    ]
     return Window(
         users=len(user_id_U),
         tag_T=tag_T,
@@ -105,16 +152,17 @@ def window_of(touches: pa.Table, user_id_U: Texts) -> Window:
         age_days_M=age_days_M[is_before_M],
         touched_P=touched_P,
         touched_U=np.bincount(touched_P // max(len(tag_T), 1), minlength=len(user_id_U)),
+        planted_P=np.array(sorted(wanted), np.int64),
     )
 
 
-def judge(interests: pa.Table, touches: pa.Table) -> dict[str, Any]:
+def judge(interests: pa.Table, touches: pa.Table, planted: Planted = NO_TRUTH) -> dict[str, Any]:
     """Return the figures of published interests and of decayed counts. Columns as in INTERESTS and TOUCHES.
 
     Raises ValueError if a published tag is in no event, as a tag of item clusters is.
     """
     user_id_U, user_P = np.unique(interests["user_id"].to_numpy(zero_copy_only=False), return_inverse=True)
-    window = window_of(touches, user_id_U)
+    window = window_of(touches, user_id_U, planted)
     tag, affinity_P = interests["tag"].to_numpy(zero_copy_only=False), interests["affinity"].to_numpy()
     unknown = sorted(set(tag) - set(window.tag_T))
     if unknown:
@@ -124,7 +172,7 @@ def judge(interests: pa.Table, touches: pa.Table) -> dict[str, Any]:
     tag_P = np.searchsorted(window.tag_T, tag)
     published = window.values(user_P, tag_P, affinity_P)
     counts = {half_life_days: window.decayed_counts(half_life_days) for half_life_days in HALF_LIVES_DAYS}
-    strongest = {metric: max(counts, key=lambda days, of=metric: np.nanmean(counts[days][of])) for metric in METRICS}
+    strongest = {metric: max(counts, key=lambda days, of=metric: np.nanmean(counts[days][of])) for metric in published}
     return {
         "models": {name: count.as_py() for name, count in _counted(interests["model_version"])},
         "users": len(user_id_U),
@@ -137,7 +185,7 @@ def judge(interests: pa.Table, touches: pa.Table) -> dict[str, Any]:
                 "half_life_days": strongest[metric],
                 "difference": asdict(paired_difference(published[metric], counts[strongest[metric]][metric])),
             }
-            for metric in METRICS
+            for metric in published
         },
     }
 
@@ -149,14 +197,28 @@ def _counted(values: pa.ChunkedArray) -> list[tuple[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--as-of", type=date.fromisoformat, required=True, help="the day of the profiles")
-    as_of = parser.parse_args().as_of
-    catalog = load_catalog(CATALOG, **pyiceberg_properties(Settings()))
+    parser.add_argument("--truth", type=Path, help="truth.jsonl of a demo's log, such as HOME/demo-log/truth.jsonl")
+    arguments = parser.parse_args()
+    as_of, settings = arguments.as_of, Settings()
+    catalog = load_catalog(CATALOG, **pyiceberg_properties(settings))
     interests = query(INTERESTS.format(as_of=as_of), catalog)
     horizons = interests["horizon_days"].unique().to_pylist()
     if len(horizons) != 1:
         raise SystemExit(f"profiles through {as_of} have the horizons {horizons}, expected one: choose another day")
-    touches = query(TOUCHES.format(as_of=as_of, end=as_of + timedelta(days=1), horizon_days=horizons[0]), catalog)
-    result = {"as_of": str(as_of), "horizon_days": horizons[0], **judge(interests, touches), "machine": machine()}
+    end = as_of + timedelta(days=1)
+    touches = query(TOUCHES.format(as_of=as_of, end=end, horizon_days=horizons[0]), catalog)
+    planted = NO_TRUTH
+    if arguments.truth:
+        active = query(ACTIVE.format(end=end, recent_days=RECENT_DAYS, fewest_events=FEWEST_EVENTS), catalog)
+        key = pseudonym_key(settings)
+        planted = planted_on(
+            as_of,
+            arguments.truth,
+            lambda user: pseudonym(DEMO, user, key),
+            frozenset(active["user_id"].to_pylist()),
+        )
+    judged = judge(interests, touches, planted)
+    result = {"as_of": str(as_of), "horizon_days": horizons[0], **judged, "machine": machine()}
     file = RESULTS / "published.json"
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in result.items() if key != "machine"}, indent=1))

@@ -1,10 +1,14 @@
 """The judge of published rows, on a log that can be counted by hand."""
 
+import json
+from datetime import date
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.bench.published import judge, window_of
+from tests.bench.published import judge, planted_on, window_of
 
 
 def touches_of(*rows: tuple[str, str, float]) -> pa.Table:
@@ -67,3 +71,36 @@ def test_an_event_that_came_late_is_no_part_of_what_was_known() -> None:
 def test_tags_of_clusters_are_refused() -> None:
     with pytest.raises(ValueError, match="events have no tag 'cluster-1'"):
         judge(interests_of(("ann", "cluster-1", 0.5)), TOUCHES)
+
+
+def test_true_interests_are_looked_for_among_the_first_three() -> None:
+    """ann wants four tags, of which three count; bob wants one, which is fourth; cid is not active."""
+    interests = interests_of(
+        ("ann", "jazz", 0.9), ("ann", "news", 0.8), ("ann", "tea", 0.7),
+        ("bob", "jazz", 0.9), ("bob", "news", 0.8), ("bob", "dogs", 0.7), ("bob", "tea", 0.6),
+        ("cid", "tea", 0.2),
+    )  # fmt: skip
+    touches = pa.concat_tables([TOUCHES, touches_of(("cid", "dogs", 9.0), ("cid", "cats", 9.0))])
+    planted = {"ann": frozenset({"jazz", "news", "dogs", "cats"}), "bob": frozenset({"tea", "never touched"})}
+    found = judge(interests, touches, planted)["metrics"]["planted_at_3"]
+    assert found["published"]["mean"] == pytest.approx((2 / 3 + 0 / 1) / 2)
+    assert found["decayed_counts"]["mean"] == pytest.approx((2 / 3 + 1 / 1) / 2)
+
+
+def test_the_truth_is_that_of_the_day(tmp_path: Path) -> None:
+    history = [
+        {"tag": "always", "from": None, "to": None},
+        {"tag": "dropped", "from": None, "to": "2026-01-26"},
+        {"tag": "last day", "from": None, "to": "2026-01-27"},
+        {"tag": "new", "from": "2026-01-27", "to": None},
+        {"tag": "later", "from": "2026-01-28", "to": None},
+    ]
+    people = [
+        {"user": "ann", "is_bot": False, "history": history},
+        {"user": "bot", "is_bot": True, "history": history},
+        {"user": "idle", "is_bot": False, "history": history},
+    ]
+    truth = tmp_path / "truth.jsonl"
+    truth.write_text("\n".join(map(json.dumps, people)))
+    found = planted_on(date(2026, 1, 27), truth, str.upper, frozenset({"ANN", "BOT"}))
+    assert found == {"ANN": {"always", "last day", "new"}}
