@@ -101,8 +101,21 @@ def train(
         bool, typer.Option("--promote/--no-promote", help="Score with a winner from now on, or register it only.")
     ] = True,
     challengers: Annotated[
-        str, typer.Option(metavar="NAME,NAME", help="Models to train and to test: boosting, transformer or both.")
-    ] = "boosting,transformer",
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="Models to train and to test: boosting, transformer or both. The default is both; with --decoder "
+            "sequence the transformer.",
+        ),
+    ] = None,
+    decoder: Annotated[
+        str,
+        typer.Option(
+            metavar="interests|sequence",
+            help="What the Transformer ranks by: a mixture of learned interests beside other models' scores, or tags "
+            "that its second decoder emits one by one. The latter is saved even if it does not win.",
+        ),
+    ] = "interests",
     size: Annotated[
         str,
         typer.Option(
@@ -144,8 +157,9 @@ def train(
             return
         from model.training.weekly import TrainingRequest, train_week
 
-        names = tuple(challengers.split(","))
-        for line in train_week(TrainingRequest(day, run_id, promote, names, size, horizon_days), home):
+        names = challengers or ("boosting,transformer" if decoder == "interests" else "transformer")
+        request = TrainingRequest(day, run_id, promote, tuple(names.split(",")), size, horizon_days, decoder)
+        for line in train_week(request, home):
             print(line)
 
 

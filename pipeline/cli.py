@@ -138,13 +138,21 @@ def train(
     through: Through = None,
     run_id: RunId = None,
     promote: Annotated[bool, typer.Option(help="Promote the challenger if it wins; nights then score with it.")] = True,
+    decoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="interests|sequence",
+            help="sequence: train the Transformer whose second decoder emits tags one by one, and save it for `run "
+            "--model`, also if it does not win. The default is interests, which ranks better.",
+        ),
+    ] = None,
 ) -> None:
-    """Train a challenger and evaluate it against champion and baselines on a held-out week; promote it if it wins.
+    """Train challengers and evaluate them against champion and baselines on held-out days; promote one that wins.
 
     Example: throughline train --through 2026-01-31
     """
     settings, last = prepare_environment(console), _day_or_newest(through)
-    run_all([train_command(last, run_id, promote)], settings, console, f"train-{last}")
+    run_all([train_command(last, run_id, promote, decoder)], settings, console, f"train-{last}")
 
 
 @app.command()

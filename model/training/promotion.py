@@ -64,7 +64,7 @@ class Promotion:
     cutoffs: Cutoffs
     outcomes: tuple[Outcome, ...]  # one for each challenger
     test_users: int  # who touched a tag in a test window
-    winner: SavedModel | None = None  # the leader, refitted through the last day; None if no challenger won
+    refitted: SavedModel | None = None  # the leader, fitted again through the last day; None if it is not saved
 
     @property
     def leader(self) -> Outcome:
@@ -126,12 +126,14 @@ def promote(
     histories: Histories,
     champions: Sequence[tuple[str, SavedModel]],
     progress: ProgressCallback,
+    saves_loser: bool = False,
 ) -> Promotion:
     """Train challengers at the first test cutoff, test them, and refit the winner at the end of the last test window.
 
     named: challengers by the names that they would have as versions.
     champions: models trained through the first test cutoff or earlier; the opponents beside counts-1.
     progress: called before each of `steps_of` steps.
+    saves_loser: refit the best challenger also if none won.
     Raises InputError if there are too few users to train or to test.
     """
     progress("building the windows")
@@ -165,12 +167,12 @@ def promote(
         )
         promotion = Promotion(cutoffs, outcomes, users_who_answer(tests))
         leader = promotion.leader
-        progress(f"refitting {leader.kind} with the test days" if leader.comparison.is_won else "done")
-        if not leader.comparison.is_won:
+        is_saved = leader.comparison.is_won or saves_loser
+        progress(f"refitting {leader.kind} with the test days" if is_saved else "done")
+        if not is_saved:
             return promotion
         refit = refits[leader.comparison.challenger.name]
-        winner = leader.trained.refit(newest, refit.outcome() if refit else None)
-        return replace(promotion, winner=winner)
+        return replace(promotion, refitted=leader.trained.refit(newest, refit.outcome() if refit else None))
 
 
 def _tested(result: EvaluationResult | None) -> EvaluationResult:

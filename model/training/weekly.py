@@ -27,7 +27,7 @@ from model.training.page import render_page
 from model.training.promotion import Promotion, promote, published_figures, steps_of
 from model.transformer.config import SIZES
 from model.transformer.distributed import is_main_rank
-from model.transformer.fit import WEEKLY_TRANSFORMER
+from model.transformer.fit import DECODERS, INTERESTS, WEEKLY_TRANSFORMER
 from model.transformer.progress import StepCallback, plain_lines
 from model.transformer.workdir import WorkDir
 
@@ -43,13 +43,14 @@ class TrainingContext:
     watch: StepCallback  # called after each step
     workdir: WorkDir
     size: str  # of a network, as SIZES names it
+    decoder: str  # of DECODERS
 
 
 CHALLENGERS: Mapping[str, Callable[[TrainingContext], Challenger]] = MappingProxyType(
     {
         "boosting": lambda at: BoostingChallenger(),
         "transformer": lambda at: TransformerChallenger(
-            replace(WEEKLY_TRANSFORMER, on_step=at.watch, workdir=at.workdir, size=at.size)
+            replace(DECODERS[at.decoder], on_step=at.watch, workdir=at.workdir, size=at.size)
         ),
     }
 )
@@ -57,7 +58,7 @@ CHALLENGERS: Mapping[str, Callable[[TrainingContext], Challenger]] = MappingProx
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """The arguments of one training. Raises UsageError for an unknown size or challenger."""
+    """The arguments of one training. Raises UsageError for an unknown size, decoder or challenger."""
 
     through: date
     run_id: str
@@ -65,8 +66,19 @@ class TrainingRequest:
     challengers: tuple[str, ...]  # of CHALLENGERS
     size: str = WEEKLY_TRANSFORMER.size  # of the Transformer's network
     horizon_days: int = HORIZON_DAYS
+    decoder: str = INTERESTS  # of DECODERS
+
+    @property
+    def saves_loser(self) -> bool:
+        """Whether a model that does not win is saved too, as one that was asked for by name."""
+        return self.decoder != INTERESTS
 
     def __post_init__(self) -> None:
+        if self.decoder not in DECODERS:
+            raise UsageError(f"--decoder {self.decoder}: expected one of {', '.join(DECODERS)}")
+        if self.decoder != INTERESTS and self.challengers != ("transformer",):
+            given = f"--decoder {self.decoder} --challengers {','.join(self.challengers)}"
+            raise UsageError(f"{given}: expected the challenger transformer alone, which has the decoder")
         if self.size not in SIZES:
             raise UsageError(
                 f"THROUGHLINE_TRANSFORMER_SIZE={self.size}: expected one of {', '.join(SIZES)}, to suit the machine"
@@ -104,7 +116,7 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
         watch: StepCallback = plain_lines(console)
         if console.is_terminal:
             watch = lambda step: progress.update(task, description=step.line)  # noqa: E731
-        context = TrainingContext(watch, workdir.part(str(sequences.snapshot_id)), request.size)
+        context = TrainingContext(watch, workdir.part(str(sequences.snapshot_id)), request.size, request.decoder)
         challengers = [CHALLENGERS[name](context) for name in request.challengers]
         named = {unused_name(one.kind, request.through, versions): one for one in challengers}
         progress.update(task, total=steps_of(challengers) + 1)
@@ -114,6 +126,7 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
             read_histories(sequences, cutoffs, item_tags),
             [(champion.name, load(champion, registry))] if champion else [],
             lambda step: progress.update(task, advance=1, description=step),
+            request.saves_loser,
         )
     if not is_main_rank():
         return []
@@ -175,7 +188,7 @@ def _save(
     """Record the training, and register the winner; return the outcome of the leader, such as `NAME promoted`."""
     snapshot_id = sequences.snapshot_id
     assert snapshot_id is not None, "a table without a snapshot has no days, which training_cutoffs refuses"
-    leader, winner = promotion.leader, promotion.winner
+    leader, refitted = promotion.leader, promotion.refitted
     training = Training(
         run_id=request.run_id,
         parameters={
@@ -194,11 +207,13 @@ def _save(
         clusters_through=clusters_through,
     )
     tracked_as = registry.record(training)
-    if winner is None:
+    if refitted is None:
         return f"{leader.comparison.challenger.name} not promoted"
-    saved = registry.register(winner.kind, training, tracked_as, winner.save, request.promotes)
-    outcome = "promoted" if request.promotes else "won, not promoted as requested"
-    return f"{saved.name} {outcome}"
+    is_promoted = request.promotes and leader.comparison.is_won
+    saved = registry.register(refitted.kind, training, tracked_as, refitted.save, is_promoted)
+    if not leader.comparison.is_won:
+        return f"{saved.name} saved and not promoted, for `throughline run --model {saved.name}`"
+    return f"{saved.name} {'promoted' if is_promoted else 'won, not promoted as requested'}"
 
 
 def _metrics(promotion: Promotion) -> dict[str, float]:

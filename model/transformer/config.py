@@ -25,6 +25,7 @@ class NetworkConfig:
     has_pointer_head: bool = True  # counts the user's own touches, weighted by their context
     is_hierarchical: bool = False  # only the end tokens of older sessions are visible
     has_tag_sequence_decoder: bool = False  # a second decoder that emits interest tags one by one
+    ranks_by_tag_sequence: bool = False  # the tags that it emits come first, in their order
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
@@ -34,6 +35,8 @@ class NetworkConfig:
             )
         if self.is_hierarchical and not self.has_session_tokens:
             raise ValueError("is_hierarchical needs has_session_tokens: older sessions are read by their end tokens")
+        if self.ranks_by_tag_sequence and not self.has_tag_sequence_decoder:
+            raise ValueError("ranks_by_tag_sequence needs has_tag_sequence_decoder, which emits the tags")
 
 
 SIZES = MappingProxyType(

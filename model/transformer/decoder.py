@@ -15,6 +15,8 @@ from model.transformer.masks import memory_mask_BCL, newest_session_BC
 from model.transformer.tokens import TokenBatch
 
 HIDDEN = -float("inf")
+EMITTED_TAGS = 10  # as many as a profile has
+LOG_STEP = 1e-4  # by which an emitted tag lies below the one before it at least
 INITIAL_STD = 0.02
 
 
@@ -148,9 +150,30 @@ class TagSequenceDecoder(nn.Module):
         """
         if count > len(tag_TD):
             raise ValueError(f"cannot emit {count} different tags: the vocabulary has {len(tag_TD)}")
+        emitted_BCJ, _ = self._decode(memory_BLD, batch, tag_TD, count)
+        return emitted_BCJ
+
+    @torch.no_grad()
+    def log_share_BCT(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor) -> Tensor:
+        """Return the log probability of each tag in its step of greedy decoding: falling in the order of emission.
+
+        A tag that is more probable in its step than the tag before it was in its own gets the latter's value. Tags that
+        are not emitted follow, by their log probability after the last emitted tag.
+        """
+        emitted_BCJ, log_tag_BCJ = self._decode(memory_BLD, batch, tag_TD, min(EMITTED_TAGS, len(tag_TD)))
+        step_J = torch.arange(log_tag_BCJ.shape[-1], device=log_tag_BCJ.device) * LOG_STEP
+        falling_BCJ = (log_tag_BCJ + step_J).cummin(-1).values - step_J
+        others_BCT = self(memory_BLD, batch, tag_TD, emitted_BCJ)[:, :, -1]
+        below_BCT = torch.minimum(others_BCT, falling_BCJ[..., -1:] - LOG_STEP)
+        return below_BCT.scatter(-1, emitted_BCJ, falling_BCJ)
+
+    def _decode(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Return the emitted tags (B, C, count), and the log probability of each in its step."""
         emitted_BCJ = batch.cutoff_BC.new_empty((*batch.cutoff_BC.shape, 0))
+        log_tag_BCJ = memory_BLD.new_empty((*batch.cutoff_BC.shape, 0))
         for _ in range(count):
             log_tag_BCT = self(memory_BLD, batch, tag_TD, emitted_BCJ)[:, :, -1]
-            next_BC1 = log_tag_BCT.scatter(-1, emitted_BCJ, HIDDEN).argmax(-1, keepdim=True)
-            emitted_BCJ = torch.cat([emitted_BCJ, next_BC1], dim=2)
-        return emitted_BCJ
+            best = log_tag_BCT.scatter(-1, emitted_BCJ, HIDDEN).max(-1, keepdim=True)
+            emitted_BCJ = torch.cat([emitted_BCJ, best.indices], dim=2)
+            log_tag_BCJ = torch.cat([log_tag_BCJ, best.values], dim=2)
+        return emitted_BCJ, log_tag_BCJ

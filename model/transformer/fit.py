@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +25,7 @@ from model.data.arrays import Floats
 from model.data.history import History
 from model.data.users import lowest_hash_users_U
 from model.interfaces import CurvePoint, Model, TrainingData
-from model.transformer.config import SIZES, NetworkConfig, TrainingConfig
+from model.transformer.config import SIZES, LossWeights, NetworkConfig, TrainingConfig
 from model.transformer.dataset import (
     INFERENCE_TOKENS_PER_BATCH,
     InferenceSet,
@@ -42,6 +43,7 @@ from model.transformer.trainer import Trainer
 from model.transformer.warm_start import WarmStart, fit_affinity_scale
 from model.transformer.workdir import IN_MEMORY, WorkDir
 
+INTERESTS, SEQUENCE = "interests", "sequence"
 # Stacked features in a training set, 4 bytes each. Above it the network is trained on fewer users; the stacked models
 # are fitted to all of them.
 MAX_FEATURES = 1_000_000_000
@@ -115,17 +117,23 @@ class TransformerModel(Model):
     cutoffs_per_window: int = 1  # training cutoffs within the length of a window; at most one a day
     training_config: TrainingConfig = field(default_factory=TrainingConfig)
     stacked_models: tuple[Model, ...] = ()
+    decoder: str = INTERESTS  # or SEQUENCE: what the networks rank by
     on_step: StepCallback = field(default=no_progress, compare=False)
     workdir: WorkDir = field(default=IN_MEMORY, compare=False)  # a killed training resumes from it
 
     @property
     def config(self) -> NetworkConfig:
         """The network of `size`, with a tag sequence decoder if the loss has a weight for it."""
-        return replace(SIZES[self.size], has_tag_sequence_decoder=self.training_config.weights.sequence > 0)
+        return replace(
+            SIZES[self.size],
+            has_tag_sequence_decoder=self.training_config.weights.sequence > 0,
+            ranks_by_tag_sequence=self.decoder == SEQUENCE,
+        )
 
     def settings(self) -> Mapping[str, Any]:
         return {
             "size": self.size,
+            "decoder": self.decoder,
             "network": asdict(self.config),
             "networks": self.networks,
             "cutoffs_per_window": self.cutoffs_per_window,
@@ -192,3 +200,11 @@ WEEKLY_TRANSFORMER = TransformerModel(
         NextTagByTransition(TransitionSettings(bags=(Bag(0.98, 200),), ridge=1000.0)),
     ),
 )
+# The encoder and decoder of Vaswani et al. 2017 alone: tags are emitted one by one, and no other model's scores help.
+TAG_SEQUENCE_TRANSFORMER = replace(
+    WEEKLY_TRANSFORMER,
+    decoder=SEQUENCE,
+    stacked_models=(),
+    training_config=TrainingConfig(weights=LossWeights(sequence=0.5)),
+)
+DECODERS = MappingProxyType({INTERESTS: WEEKLY_TRANSFORMER, SEQUENCE: TAG_SEQUENCE_TRANSFORMER})

@@ -54,6 +54,7 @@ class InterestTransformer(nn.Module):
         self.encoder = Encoder(config)
         self.interest_decoder = InterestDecoder(config, tags)
         self.tag_sequence_decoder = TagSequenceDecoder(config, tags) if config.has_tag_sequence_decoder else None
+        self.ranks_by_tag_sequence = config.ranks_by_tag_sequence
         self.pointer_head = PointerHead(config.width, actions, tags) if config.has_pointer_head else None
         self.mixture_head = MixtureHead(features, len(POINTER_HALF_LIVES_DAYS) if config.has_pointer_head else 0)
         self.affinity_scale = AffinityScale(RATES)
@@ -84,6 +85,8 @@ class InterestTransformer(nn.Module):
             stacked_BCTP = log_mixture_BCT.new_empty((*log_mixture_BCT.shape, 0))
         pointer_BCTW = self.pointer_head(memory_BLD, batch) if self.pointer_head else None
         log_share_BCT = self.mixture_head(stacked_BCTP, log_mixture_BCT, pointer_BCTW)
+        if self.ranks_by_tag_sequence and not self.training:  # in training the loss reads its steps instead
+            log_share_BCT = self._tag_sequence_decoder().log_share_BCT(memory_BLD, batch, self.tag_TD)
         features = RecencyFeatures.of(batch)
         rate_BCR = features.rates_BCR().to(log_share_BCT.dtype)
         return NetworkOutput(

@@ -108,10 +108,14 @@ def clusters_command(through: date) -> CommandLine:
     return job_command("clusters", "--through", str(through), "--run-id", clusters_run_id(through))
 
 
-def train_command(through: date, run_id: str | None = None, promote: bool = True) -> CommandLine:
-    """Return the process that trains a challenger on the data known through a day and promotes it if it wins."""
-    train = train_arguments(str(through), run_id or f"training_{through:%Y%m%d}")
-    return model_command(*train, *(() if promote else ("--no-promote",)))
+def train_command(
+    through: date, run_id: str | None = None, promote: bool = True, decoder: str | None = None
+) -> CommandLine:
+    """Return the process that trains challengers on the data known through a day and promotes one that wins."""
+    name = f"training_{through:%Y%m%d}" + (f"_{decoder}" if decoder else "")
+    train = train_arguments(str(through), run_id or name)
+    more = ("--decoder", decoder) if decoder else ()
+    return model_command(*train, *(() if promote else ("--no-promote",)), *more)
 
 
 def evaluate_command(

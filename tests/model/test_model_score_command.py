@@ -24,6 +24,7 @@ from model.boosting.model import SETTINGS
 from model.data.profiles import PROFILES
 from model.data.sequences import SEQUENCES
 from model.training.challengers import BoostingChallenger
+from model.transformer.fit import TAG_SEQUENCE_TRANSFORMER
 
 SequencesOf = Callable[..., pa.Table]
 ROOT = Path(__file__).parents[2]
@@ -244,3 +245,33 @@ def test_what_training_promotes_scores_the_nights_after(
         assert set(profiles["model_version"].to_pylist()) == {"counts-1" if model == "none" else version}
         affinities[model] = profiles["interests"].to_pylist()
     assert affinities["as-of"] == affinities[version] != affinities["none"]
+
+
+def test_a_tag_sequence_decoder_is_saved_also_if_it_loses_and_scores_when_it_is_named(
+    catalog: SqlCatalog, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequences = make_table(catalog, SEQUENCES)
+    rows = pa.concat_tables([shop.until(shop.last_day - timedelta(days=7 * weeks)) for weeks in range(3, -1, -1)])
+    keys = list(zip(rows["user_id"].to_pylist(), rows["as_of"].to_pylist(), strict=True))
+    sequences.append(rows.take(list({key: place for place, key in enumerate(keys)}.values())))
+    monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
+    quick = replace(TAG_SEQUENCE_TRANSFORMER.training_config, epochs=1)
+    monkeypatch.setattr(
+        weekly, "DECODERS", {"sequence": replace(TAG_SEQUENCE_TRANSFORMER, cutoffs_per_window=1, training_config=quick)}
+    )
+    runner = CliRunner(env={"THROUGHLINE_HOME": str(tmp_path), "TERM": "dumb"})
+    day = str(shop.last_day)
+    train = ["train", "--through", day, "--run-id", "training-1", "--decoder", "sequence"]
+    with_trees = runner.invoke(app, [*train, "--challengers", "boosting,transformer"])
+    assert with_trees.exit_code == 2 and "expected the challenger transformer alone" in with_trees.stderr
+    trained = runner.invoke(app, train)
+    assert trained.exit_code == 0, trained.output
+    version = f"transformer-1.{shop.last_day:%Y%m%d}"
+    assert trained.stdout.startswith(f"{version} saved and not promoted, for `throughline run --model {version}`")
+    for model, expected in ((version, version), ("as-of", "counts-1")):
+        assert score(tmp_path, day, day, "--model", model, branch="main", run_id=f"by-{model}").exit_code == 0
+        profiles = read(tmp_path, day, f"by-{model}")
+        assert set(profiles["model_version"].to_pylist()) == {expected}
+        for interests in profiles["interests"].to_pylist():
+            affinities = [one["affinity"] for one in interests]
+            assert affinities == sorted(affinities, reverse=True) and all(0 <= one <= 1 for one in affinities)

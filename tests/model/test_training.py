@@ -68,7 +68,7 @@ def trained(promotion: Promotion) -> TrainedForest:
 def test_a_challenger_with_more_features_than_counts_wins_and_is_refitted(won: Promotion) -> None:
     assert won.leader.comparison.best.name == "counts-1"
     assert won.leader.comparison.difference.low > 0
-    assert won.winner is not None and won.winner.kind == "boosting-1"
+    assert won.refitted is not None and won.refitted.kind == "boosting-1"
     assert set(trained(won).saved.forest.actions) == {"view", "purchase"}
 
 
@@ -81,7 +81,7 @@ def test_a_planted_worse_challenger_is_not_promoted(shop: Any, monkeypatch: pyte
     monkeypatch.setattr(boosting, "grow", worse)
     lost = run(shop)
     assert lost.leader.comparison.difference.high < 0
-    assert lost.winner is None
+    assert lost.refitted is None
 
 
 def test_a_champion_as_good_is_not_replaced(shop: Any, won: Promotion) -> None:
@@ -90,7 +90,7 @@ def test_a_champion_as_good_is_not_replaced(shop: Any, won: Promotion) -> None:
     again = run(shop, champions=(("twin", SavedForest(twin)),))
     assert again.leader.comparison.best.name == "twin"
     assert again.leader.comparison.difference == Difference(0.0, 0.0, 0.0)
-    assert again.winner is None
+    assert again.refitted is None
 
 
 def _rows(world: Any, promotion: Promotion) -> tuple[list[Any], tuple[str, ...]]:
@@ -187,7 +187,7 @@ def test_a_challenger_is_tested_without_the_test_week_and_refitted_with_it(world
     cutoffs = Cutoffs((days[0], days[1]), days[2], days[3])
     recording = Recording(KnowsTheAnswers(window_of(histories, cutoffs, cutoffs.test)))
     promotion = promote({"answers": recording}, cutoffs, histories, (), no_callback)
-    assert promotion.winner is recording.saved
+    assert promotion.refitted is recording.saved
 
     def newest_event(past: History) -> int:
         return int(past.at_E.max())

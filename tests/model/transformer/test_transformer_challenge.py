@@ -193,10 +193,10 @@ def test_only_the_best_winner_is_refitted(trained: TrainedTransformer, weeks: di
         return promote(named, cutoffs, histories, [("bad one", bad.saved)], no_callback)
 
     lost = promoted(bad=bad)
-    assert lost.winner is None and not lost.leader.comparison.is_won and lost.leader.comparison.difference.high < 0
+    assert lost.refitted is None and not lost.leader.comparison.is_won and lost.leader.comparison.difference.high < 0
     both = promoted(bad=bad, good=good)
     assert both.leader.kind == "transformer-1"
-    assert both.winner is (good.saved if both.leader.comparison.is_won else None)
+    assert both.refitted is (good.saved if both.leader.comparison.is_won else None)
     assert {one.name for one in both.results} == {"counts-1", "bad one", "bad", "good"}
 
 

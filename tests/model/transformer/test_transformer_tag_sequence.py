@@ -14,7 +14,7 @@ from model.data.labels import LabeledWindow, label_window
 from model.interfaces import TrainingData
 from model.transformer.config import LossWeights, NetworkConfig, TrainingConfig
 from model.transformer.dataset import Batch, TrainingSet
-from model.transformer.fit import TransformerModel
+from model.transformer.fit import TAG_SEQUENCE_TRANSFORMER, WEEKLY_TRANSFORMER, TransformerModel
 from model.transformer.loss import sequence_loss, total_loss
 from model.transformer.network import InterestTransformer
 from model.transformer.stacked_features import CrossFittedFeatures
@@ -76,6 +76,28 @@ def test_a_model_has_the_decoder_if_its_loss_has_a_weight() -> None:
 def untrained(vocabulary: Vocabulary) -> InterestTransformer:
     torch.manual_seed(3)
     return InterestTransformer(TINY, len(vocabulary.items), len(vocabulary.tags), len(vocabulary.actions)).eval()
+
+
+def test_a_network_that_ranks_by_the_sequence_puts_the_emitted_tags_first(vocabulary: Vocabulary, batch: Batch) -> None:
+    network = untrained(vocabulary)
+    assert network.tag_sequence_decoder is not None
+    torch.nn.init.normal_(network.tag_sequence_decoder.tag_bias_T)  # else all tags are nearly as likely
+    network.ranks_by_tag_sequence = True
+    log_share_BCT = network(batch.tokens).log_share_BCT
+    emitted_BCJ = network.emit_tags(batch.tokens, 10)
+    ranked = log_share_BCT.sort(dim=-1, descending=True)
+    assert torch.equal(ranked.indices[..., :10], emitted_BCJ)
+    assert (ranked.values[..., :10].diff(dim=-1) < 0).all()
+    first_BC = network.log_tag_sequence(network.encode(batch.tokens), batch.tokens, emitted_BCJ[..., :0])[:, :, 0]
+    assert torch.allclose(ranked.values[..., 0], first_BC.amax(-1), atol=1e-5)
+    assert not torch.equal(network.train()(batch.tokens).log_share_BCT, log_share_BCT)
+
+
+def test_ranking_by_the_sequence_needs_its_decoder() -> None:
+    with pytest.raises(ValueError, match="needs has_tag_sequence_decoder"):
+        replace(TINY, has_tag_sequence_decoder=False, ranks_by_tag_sequence=True)
+    assert TAG_SEQUENCE_TRANSFORMER.config.ranks_by_tag_sequence
+    assert not WEEKLY_TRANSFORMER.config.ranks_by_tag_sequence
 
 
 def test_the_loss_of_a_tag_is_given_the_tags_of_more_touches(vocabulary: Vocabulary, batch: Batch) -> None:
