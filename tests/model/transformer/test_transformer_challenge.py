@@ -251,7 +251,7 @@ def test_a_winner_is_promoted_and_scores_the_night(shop: Any, tmp_path: Path, mo
     wrong = run(tmp_path, "train", "--through", today, "--run-id", "t", "--size", "huge")
     assert wrong.exit_code == 2 and "TRANSFORMER_SIZE=huge: expected one of laptop, server, gpu" in wrong.stderr
 
-    server = weekly_challengers["transformer"](weekly.TrainingContext(no_progress, WorkDir(), "server"))
+    server = weekly_challengers["transformer"](weekly.TrainingContext(no_progress, WorkDir(), "server", "interests"))
     assert isinstance(server, TransformerChallenger) and server.model.size == "server"
 
     killed = run(tmp_path, "train", "--through", today, "--run-id", "t", "--challengers", "transformer")
