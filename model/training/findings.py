@@ -68,6 +68,8 @@ def _by_cohort(leader: EvaluationResult, best: EvaluationResult) -> str:
     ]
     if most == least:
         return f"{described[0]}, the only large group by length of history"
+    if leads[most] < 0:
+        return f"it is behind in every group: least, {described[0]}, and most, {described[1]}"
     return f"its lead is largest, {described[0]}, and smallest, {described[1]}"
 
 

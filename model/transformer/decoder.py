@@ -135,12 +135,23 @@ class TagSequenceDecoder(nn.Module):
         self.stack = CrossStack(config)
         self.tag_bias_T = nn.Parameter(torch.zeros(tags))
 
-    def forward(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor, emitted_BCJ: Tensor) -> Tensor:
-        """Return (B, C, J + 1, T): entry j is the log probability of each tag after the first j of `emitted_BCJ`."""
+    def forward(
+        self,
+        memory_BLD: Tensor,
+        batch: TokenBatch,
+        tag_TD: Tensor,
+        emitted_BCJ: Tensor,
+        prior_BCT: Tensor | None = None,
+    ) -> Tensor:
+        """Return (B, C, J + 1, T): entry j is the log probability of each tag after the first j of `emitted_BCJ`.
+
+        prior_BCT: log probability of each tag by another ranking, to which each step adds its own log-odds.
+        """
         first_BC1D = self.first_D.expand(*batch.cutoff_BC.shape, 1, -1)
         query_BCJD = torch.cat([first_BC1D, tag_TD[emitted_BCJ]], dim=2)
         vector_BCJD = self.stack(query_BCJD, memory_BLD, batch, is_causal=True)
-        return (vector_BCJD @ tag_TD.T + self.tag_bias_T).log_softmax(-1)
+        score_BCJT = vector_BCJD @ tag_TD.T + self.tag_bias_T
+        return (score_BCJT if prior_BCT is None else score_BCJT + prior_BCT[:, :, None]).log_softmax(-1)
 
     @torch.no_grad()
     def emit(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor, count: int) -> Tensor:
@@ -150,29 +161,31 @@ class TagSequenceDecoder(nn.Module):
         """
         if count > len(tag_TD):
             raise ValueError(f"cannot emit {count} different tags: the vocabulary has {len(tag_TD)}")
-        emitted_BCJ, _ = self._decode(memory_BLD, batch, tag_TD, count)
+        emitted_BCJ, _ = self._decode(memory_BLD, batch, tag_TD, count, None)
         return emitted_BCJ
 
     @torch.no_grad()
-    def log_share_BCT(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor) -> Tensor:
+    def log_share_BCT(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor, prior_BCT: Tensor) -> Tensor:
         """Return the log probability of each tag in its step of greedy decoding: falling in the order of emission.
 
         A tag that is more probable in its step than the tag before it was in its own gets the latter's value. Tags that
         are not emitted follow, by their log probability after the last emitted tag.
         """
-        emitted_BCJ, log_tag_BCJ = self._decode(memory_BLD, batch, tag_TD, min(EMITTED_TAGS, len(tag_TD)))
+        emitted_BCJ, log_tag_BCJ = self._decode(memory_BLD, batch, tag_TD, min(EMITTED_TAGS, len(tag_TD)), prior_BCT)
         step_J = torch.arange(log_tag_BCJ.shape[-1], device=log_tag_BCJ.device) * LOG_STEP
         falling_BCJ = (log_tag_BCJ + step_J).cummin(-1).values - step_J
-        others_BCT = self(memory_BLD, batch, tag_TD, emitted_BCJ)[:, :, -1]
+        others_BCT = self(memory_BLD, batch, tag_TD, emitted_BCJ, prior_BCT)[:, :, -1]
         below_BCT = torch.minimum(others_BCT, falling_BCJ[..., -1:] - LOG_STEP)
         return below_BCT.scatter(-1, emitted_BCJ, falling_BCJ)
 
-    def _decode(self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, memory_BLD: Tensor, batch: TokenBatch, tag_TD: Tensor, count: int, prior_BCT: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Return the emitted tags (B, C, count), and the log probability of each in its step."""
         emitted_BCJ = batch.cutoff_BC.new_empty((*batch.cutoff_BC.shape, 0))
         log_tag_BCJ = memory_BLD.new_empty((*batch.cutoff_BC.shape, 0))
         for _ in range(count):
-            log_tag_BCT = self(memory_BLD, batch, tag_TD, emitted_BCJ)[:, :, -1]
+            log_tag_BCT = self(memory_BLD, batch, tag_TD, emitted_BCJ, prior_BCT)[:, :, -1]
             best = log_tag_BCT.scatter(-1, emitted_BCJ, HIDDEN).max(-1, keepdim=True)
             emitted_BCJ = torch.cat([emitted_BCJ, best.indices], dim=2)
             log_tag_BCJ = torch.cat([log_tag_BCJ, best.values], dim=2)

@@ -200,11 +200,8 @@ WEEKLY_TRANSFORMER = TransformerModel(
         NextTagByTransition(TransitionSettings(bags=(Bag(0.98, 200),), ridge=1000.0)),
     ),
 )
-# The encoder and decoder of Vaswani et al. 2017 alone: tags are emitted one by one, and no other model's scores help.
+# Tags are emitted one by one; each step begins with the ranking of the weekly one.
 TAG_SEQUENCE_TRANSFORMER = replace(
-    WEEKLY_TRANSFORMER,
-    decoder=SEQUENCE,
-    stacked_models=(),
-    training_config=TrainingConfig(weights=LossWeights(sequence=0.5)),
+    WEEKLY_TRANSFORMER, decoder=SEQUENCE, training_config=TrainingConfig(weights=LossWeights(sequence=0.5))
 )
 DECODERS = MappingProxyType({INTERESTS: WEEKLY_TRANSFORMER, SEQUENCE: TAG_SEQUENCE_TRANSFORMER})

@@ -49,7 +49,9 @@ def total_loss(network: InterestTransformer, output: NetworkOutput, batch: Batch
         + weights.next_tags * next_tags_loss(network, output.memory_BLD, batch)
     )
     if weights.sequence:
-        total = total + weights.sequence * sequence_loss(network, output.memory_BLD, batch)
+        # The prior has a loss of its own, the ranking of the tags.
+        prior_BCT = output.log_share_BCT.detach() if network.ranks_by_tag_sequence else None
+        total = total + weights.sequence * sequence_loss(network, output.memory_BLD, batch, prior_BCT)
     return total
 
 
@@ -111,16 +113,18 @@ def next_tags_loss(network: InterestTransformer, memory_BLD: Tensor, batch: Batc
     return cross_entropy(logit_NT, tag_BLG[is_label_BLG] - 1)
 
 
-def sequence_loss(network: InterestTransformer, memory_BLD: Tensor, batch: Batch) -> Tensor:
+def sequence_loss(
+    network: InterestTransformer, memory_BLD: Tensor, batch: Batch, prior_BCT: Tensor | None = None
+) -> Tensor:
     """Return the cross entropy of each tag of the window given the tags before it; 0 without any tag.
 
     The tags are ordered by falling number of touches, ties by code. The true previous tags are the input: teacher
-    forcing (Williams and Zipser 1989).
+    forcing (Williams and Zipser 1989). prior_BCT: as in `TagSequenceDecoder.forward`.
     """
     touches_BCT, order_BCT = batch.touches_BCT.sort(dim=-1, descending=True, stable=True)
     touches_BCJ, tag_BCJ = touches_BCT[..., :MAX_SEQUENCE_TAGS], order_BCT[..., :MAX_SEQUENCE_TAGS]
     is_label_BCJ = (touches_BCJ > 0) & batch.has_labels_BC[..., None]
     if not is_label_BCJ.any():
         return memory_BLD.new_zeros(())
-    log_tag_BCJT = network.log_tag_sequence(memory_BLD, batch.tokens, tag_BCJ[..., :-1])
+    log_tag_BCJT = network.log_tag_sequence(memory_BLD, batch.tokens, tag_BCJ[..., :-1], prior_BCT)
     return nll_loss(log_tag_BCJT[is_label_BCJ], tag_BCJ[is_label_BCJ])

@@ -86,7 +86,8 @@ class InterestTransformer(nn.Module):
         pointer_BCTW = self.pointer_head(memory_BLD, batch) if self.pointer_head else None
         log_share_BCT = self.mixture_head(stacked_BCTP, log_mixture_BCT, pointer_BCTW)
         if self.ranks_by_tag_sequence and not self.training:  # in training the loss reads its steps instead
-            log_share_BCT = self._tag_sequence_decoder().log_share_BCT(memory_BLD, batch, self.tag_TD)
+            decoder = self._tag_sequence_decoder()
+            log_share_BCT = decoder.log_share_BCT(memory_BLD, batch, self.tag_TD, log_share_BCT)
         features = RecencyFeatures.of(batch)
         rate_BCR = features.rates_BCR().to(log_share_BCT.dtype)
         return NetworkOutput(
@@ -110,9 +111,11 @@ class InterestTransformer(nn.Module):
         """Return the score of each item as the next one after each token, (B, L, V): code 1 first, unseen last."""
         return memory_BLD @ self.embedding.items.all_VD()[1:].T
 
-    def log_tag_sequence(self, memory_BLD: Tensor, batch: TokenBatch, emitted_BCJ: Tensor) -> Tensor:
+    def log_tag_sequence(
+        self, memory_BLD: Tensor, batch: TokenBatch, emitted_BCJ: Tensor, prior_BCT: Tensor | None = None
+    ) -> Tensor:
         """Return (B, C, J + 1, T) as `TagSequenceDecoder.forward`. Raises ValueError if the network has none."""
-        log_tag_BCJT: Tensor = self._tag_sequence_decoder()(memory_BLD, batch, self.tag_TD, emitted_BCJ)
+        log_tag_BCJT: Tensor = self._tag_sequence_decoder()(memory_BLD, batch, self.tag_TD, emitted_BCJ, prior_BCT)
         return log_tag_BCJT
 
     def emit_tags(self, batch: TokenBatch, count: int) -> Tensor:

@@ -361,6 +361,15 @@ def test_the_advice_follows_the_interval(won: Promotion, difference: Difference,
     assert advice in answers(lost)["What would make it better?"]
 
 
+def test_a_challenger_that_is_behind_everywhere_has_no_lead(won: Promotion) -> None:
+    one = won.leader
+    best = one.comparison.best.cohort_figures
+    worse = {cohort: {MAIN: best[cohort][MAIN] - 1 - place} for place, cohort in enumerate(best)}
+    challenger = replace(one.comparison.challenger, cohort_figures=worse)
+    lost = Promotion(won.cutoffs, (replace(one, comparison=replace(one.comparison, challenger=challenger)),), 9)
+    assert answers(lost)["Where?"].startswith("it is behind in every group: least, -")
+
+
 def test_the_page_of_a_training_has_every_answer_and_every_model(won: Promotion) -> None:
     found = findings(won, "<new> promoted", 61.4)
     html = render_page(won, found, "training-1", {"sequences": 42})

@@ -82,15 +82,40 @@ def test_a_network_that_ranks_by_the_sequence_puts_the_emitted_tags_first(vocabu
     network = untrained(vocabulary)
     assert network.tag_sequence_decoder is not None
     torch.nn.init.normal_(network.tag_sequence_decoder.tag_bias_T)  # else all tags are nearly as likely
+    prior_BCT = network(batch.tokens).log_share_BCT
     network.ranks_by_tag_sequence = True
-    log_share_BCT = network(batch.tokens).log_share_BCT
-    emitted_BCJ = network.emit_tags(batch.tokens, 10)
-    ranked = log_share_BCT.sort(dim=-1, descending=True)
-    assert torch.equal(ranked.indices[..., :10], emitted_BCJ)
+    ranked = network(batch.tokens).log_share_BCT.sort(dim=-1, descending=True)
     assert (ranked.values[..., :10].diff(dim=-1) < 0).all()
-    first_BC = network.log_tag_sequence(network.encode(batch.tokens), batch.tokens, emitted_BCJ[..., :0])[:, :, 0]
-    assert torch.allclose(ranked.values[..., 0], first_BC.amax(-1), atol=1e-5)
-    assert not torch.equal(network.train()(batch.tokens).log_share_BCT, log_share_BCT)
+    memory_BLD = network.encode(batch.tokens)
+    emitted_BCJ = ranked.indices[..., :10]
+    for length in range(10):  # each tag is the best one of its step
+        log_tag_BCT = network.log_tag_sequence(memory_BLD, batch.tokens, emitted_BCJ[..., :length], prior_BCT)[:, :, -1]
+        left_BCT = log_tag_BCT.scatter(-1, emitted_BCJ[..., :length], -torch.inf)
+        assert torch.equal(left_BCT.argmax(-1), emitted_BCJ[..., length])
+        if not length:
+            assert torch.allclose(ranked.values[..., 0], left_BCT.amax(-1), atol=1e-5)
+
+
+def test_the_prior_of_a_sequence_is_added_in_each_step_and_gets_no_gradient(
+    vocabulary: Vocabulary, batch: Batch
+) -> None:
+    network = untrained(vocabulary)
+    output = network(batch.tokens)
+    nothing_BCJ = torch.zeros(*batch.tokens.cutoff_BC.shape, 0, dtype=torch.long)
+    prior_BCT = torch.zeros_like(output.log_share_BCT)
+    prior_BCT[..., 3] = 50.0
+    log_tag_BCJT = network.log_tag_sequence(output.memory_BLD, batch.tokens, nothing_BCJ, prior_BCT)
+    assert (log_tag_BCJT.argmax(-1) == 3).all()
+    network.ranks_by_tag_sequence = True
+    off, on = (LossWeights(mixture=0.0, sequence=weight) for weight in (0.0, 0.5))
+    gradients = []
+    for weights in (off, on):
+        torch.manual_seed(3)  # of the dropout
+        network.train().zero_grad()
+        total_loss(network, network(batch.tokens), batch, weights).backward()  # type: ignore[no-untyped-call]
+        assert network.mixture_head.explore.grad is not None
+        gradients.append(float(network.mixture_head.explore.grad))
+    assert gradients[0] == pytest.approx(gradients[1], rel=1e-4)
 
 
 def test_ranking_by_the_sequence_needs_its_decoder() -> None:
