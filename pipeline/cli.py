@@ -101,7 +101,8 @@ def land(
 def run(
     day: Day = None, first: From = None, last: To = None, run_id: RunId = None, model: Model = NEWEST_MODEL
 ) -> None:
-    settings, wanted = prepare_environment(console), day_range(day, first, last)
+    wanted = day_range(day, first, last)  # before anything starts
+    settings = prepare_environment(console)
     parts = run_parts(wanted, settings, console)
     for part in parts:
         of_part = run_id if part == parts[-1] else None
@@ -122,8 +123,8 @@ def _add_step(step: str) -> None:
         ] = False,
         model: Model = NEWEST_MODEL,
     ) -> None:
-        settings, days = prepare_environment(console), day_range(day, first, last)
-        run_night([step], days, run_id, settings, console, score_all=all_users, model=model)
+        days = day_range(day, first, last)
+        run_night([step], days, run_id, prepare_environment(console), console, score_all=all_users, model=model)
 
     example = f"One step of `throughline run`.\n\nExample: throughline {step} --day 2026-01-31"
     app.command(step, help=f"{STEPS[step].summary}\n\n{example}")(score if step == "score" else command)
@@ -151,6 +152,7 @@ def train(
 
     Example: throughline train --through 2026-01-31
     """
+    _day_or_none(through)
     settings, last = prepare_environment(console), _day_or_newest(through)
     run_all([train_command(last, run_id, promote, decoder)], settings, console, f"train-{last}")
 
@@ -178,7 +180,8 @@ def evaluate(
 
     Example: throughline evaluate --as-of 2026-01-24
     """
-    settings, day = prepare_environment(console), parse_day(as_of)
+    day = parse_day(as_of)
+    settings = prepare_environment(console)
     horizon_days = horizon_days or settings.horizon_days
     run_all([evaluate_command(day, horizon_days, run_id, transformer)], settings, console, f"evaluate-{day}")
 
@@ -192,6 +195,7 @@ def clusters(through: Through = None) -> None:
 
     Example: throughline clusters --through 2026-01-31
     """
+    _day_or_none(through)
     settings = prepare_environment(console)
     run_clusters(_day_or_newest(through), settings, console)
 

@@ -66,7 +66,8 @@ def query(
     from pipeline.analyst.query import query as query_release
     from pipeline.analyst.render import render
 
-    found = query_release(sql, open_catalog(console), _day_or_none(as_of), load_settings().min_audience)
+    day = _day_or_none(as_of)
+    found = query_release(sql, open_catalog(console), day, load_settings().min_audience)
     _print(render(found, output_format, raw))
 
 
@@ -253,8 +254,8 @@ def report(day: Annotated[str, typer.Option("--day", help="A day that a night of
     from pipeline.analyst.report.page import write_report
 
     settings = load_settings()
-    catalog = open_catalog(console)
-    file = write_report(catalog, parse_day(day), settings.home / "reports", settings.min_audience)
+    parsed = parse_day(day)
+    file = write_report(open_catalog(console), parsed, settings.home / "reports", settings.min_audience)
     console.print(str(file), soft_wrap=True)
 
 
@@ -295,15 +296,17 @@ def fingerprint(
     from pipeline.analyst.fingerprint import fingerprint as content_hash
     from pipeline.analyst.release import newest_release, read_table
 
+    day = _day_or_none(as_of)
     catalog = open_catalog(console)
     name = table.removeprefix("interest.")
-    print(content_hash(read_table(catalog, newest_release(catalog, _day_or_none(as_of)), name), name))
+    print(content_hash(read_table(catalog, newest_release(catalog, day), name), name))
 
 
 def _connect(as_of: str | None) -> "DuckDBPyConnection":
     from pipeline.analyst.connect import connect_to_catalog
 
-    return connect_to_catalog(open_catalog(console), _day_or_none(as_of), load_settings().min_audience)
+    day = _day_or_none(as_of)
+    return connect_to_catalog(open_catalog(console), day, load_settings().min_audience)
 
 
 def _day_or_none(text: str | None) -> date | None:

@@ -285,7 +285,7 @@ def test_a_failed_gate_fails_a_run_by_hand_without_retries(
     log = backfilled.log("by_hand:a_bad_day", "audit")
     assert f"pipeline.jobs audit --day {day} --run-id by_hand-a_bad_day" in log
     assert f"figures of all rules: {backfilled.installation.home}/data_docs/{day}.html" in log
-    assert "throughline: line_accounting: 1 broken of 2 rules; nothing was published" in log
+    assert "throughline: line_accounting: 1 broken of 3 rules; nothing was published" in log
     assert "the collector or the TOML changed" in log
     assert "alert: {'what': 'task failed'" in log
     assert backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases") == release

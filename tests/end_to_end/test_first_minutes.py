@@ -61,11 +61,27 @@ def test_a_wrong_toml_is_refused_before_anything_starts(
     assert not bare_installation.home.exists()
 
 
-@pytest.mark.parametrize("arguments", [["run"], ["run", "--day", "yesterday"], ["run", "--from", "2026-01-05"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run"],
+        ["run", "--day", "yesterday"],
+        ["run", "--from", "2026-01-05"],
+        ["score", "--day", "yesterday"],
+        ["train", "--through", "yesterday"],
+        ["clusters", "--through", "yesterday"],
+        ["evaluate", "--as-of", "yesterday"],
+        ["query", "SELECT 1", "--as-of", "yesterday"],
+        ["report", "--day", "yesterday"],
+        ["export", "profiles", "--to", "profiles.csv", "--as-of", "yesterday"],
+        ["fingerprint", "events", "--as-of", "yesterday"],
+    ],
+)
 def test_no_day(bare_installation: Any, arguments: list[str]) -> None:
     done = bare_installation.call(*arguments)
     assert done.returncode == 2
     assert "xpected" in only_line(done.stderr)
+    assert not bare_installation.home.exists()
 
 
 def test_doctor_starts_nothing(bare_installation: Any) -> None:

@@ -219,13 +219,18 @@ def test_unreadable_catalog_settings_may_be_mended_and_tried_again(tmp_path: Pat
     assert done.stderr.startswith("model: FlowMappingDisallowed: ")
 
 
+def rows_of_weeks(shop: Any, weeks: int) -> pa.Table:
+    """Return the rows as they were at the end of the last weeks, one of each user and day."""
+    rows = pa.concat_tables([shop.until(shop.last_day - timedelta(days=7 * back)) for back in range(weeks, -1, -1)])
+    keys = zip(rows["user_id"].to_pylist(), rows["as_of"].to_pylist(), strict=True)
+    return rows.take(list({key: place for place, key in enumerate(keys)}.values()))
+
+
 def test_what_training_promotes_scores_the_nights_after(
     catalog: SqlCatalog, long_shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = long_shop
-    sequences = make_table(catalog, SEQUENCES)
-    for weeks in range(8, -1, -1):
-        sequences.append(shop.until(shop.last_day - timedelta(days=7 * weeks)))
+    make_table(catalog, SEQUENCES).append(rows_of_weeks(shop, 8))
     monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
     monkeypatch.setattr(
         weekly, "CHALLENGERS", {"boosting": lambda watch: BoostingChallenger(replace(SETTINGS, trees=60))}
@@ -250,10 +255,7 @@ def test_what_training_promotes_scores_the_nights_after(
 def test_a_tag_sequence_decoder_is_saved_also_if_it_loses_and_scores_when_it_is_named(
     catalog: SqlCatalog, shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sequences = make_table(catalog, SEQUENCES)
-    rows = pa.concat_tables([shop.until(shop.last_day - timedelta(days=7 * weeks)) for weeks in range(3, -1, -1)])
-    keys = list(zip(rows["user_id"].to_pylist(), rows["as_of"].to_pylist(), strict=True))
-    sequences.append(rows.take(list({key: place for place, key in enumerate(keys)}.values())))
+    make_table(catalog, SEQUENCES).append(rows_of_weeks(shop, 3))
     monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
     quick = replace(TAG_SEQUENCE_TRANSFORMER.training_config, epochs=1)
     # Without the scores of other models it loses.
