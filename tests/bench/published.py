@@ -136,7 +136,7 @@ def window_of(touches: pa.Table, user_id_U: Texts, planted: Planted = NO_TRUTH) 
     is_before_M = (age_days_M > 0) & touches["is_known"].to_numpy(zero_copy_only=False)
     touched_P = np.unique((user_M * len(tag_T) + tag_M)[age_days_M <= 0])
     code_of = {str(tag): code for code, tag in enumerate(tag_T)}
-    # A true interest that nobody has touched has no code and can be found by no model.
+    # A true interest without any touch has no code, and no model can find it.
     wanted = [
         user * len(tag_T) + code_of[tag]
         for user, user_id in enumerate(user_id_U)

@@ -261,13 +261,13 @@ def test_lost_profiles_and_moved_tags_are_told_by_counts_and_what_to_set(frame_o
         check({"model_output": frame_of([{**good, **bad}], columns)}, "audit", page)
     first, *lines = str(raised.value).splitlines()
     assert first == "model_output: 3 broken of 4 rules; nothing was published"
-    told = [line.split(": ", 2)[2] for line in lines]
-    assert told[0].startswith("2026-01-05: 3 users with new events have no profile, 40 have one")
+    messages = [line.split(": ", 2)[2] for line in lines]
+    assert messages[0].startswith("2026-01-05: 3 users with new events have no profile, 40 have one")
     assert (
-        told[1].startswith("2026-01-05: 40 users with new events, 1000 in the release before")
-        and "min_coverage = 0" in told[1]
+        messages[1].startswith("2026-01-05: 40 users with new events, 1000 in the release before")
+        and "min_coverage = 0" in messages[1]
     )
-    assert "distance 0.812 to the day before, of 100 users" in told[2] and "max_tag_drift = 1" in told[2]
+    assert "distance 0.812 to the day before, of 100 users" in messages[2] and "max_tag_drift = 1" in messages[2]
 
 
 def test_a_day_that_is_set_aside_is_a_warning_with_source_day_and_counts(frame_of, page: Path, capsys: Any) -> None:
