@@ -173,11 +173,12 @@ def judge(interests: pa.Table, touches: pa.Table, planted: Planted = NO_TRUTH) -
     published = window.values(user_P, tag_P, affinity_P)
     counts = {half_life_days: window.decayed_counts(half_life_days) for half_life_days in HALF_LIVES_DAYS}
     strongest = {metric: max(counts, key=lambda days, of=metric: np.nanmean(counts[days][of])) for metric in published}
+    error = expected_calibration_error(affinity_P, window.is_touched(user_P, tag_P))
     return {
         "models": {name: count.as_py() for name, count in _counted(interests["model_version"])},
         "users": len(user_id_U),
         "users_who_touched_a_tag": int((window.touched_U > 0).sum()),
-        "calibration_error": expected_calibration_error(affinity_P, window.is_touched(user_P, tag_P)),
+        "calibration_error": error if window.touched_U.any() else None,  # None if the log ends with the day
         "metrics": {
             metric: {
                 "published": asdict(mean_of_users(published[metric])),

@@ -85,6 +85,9 @@ def test_true_interests_are_looked_for_among_the_first_three() -> None:
     found = judge(interests, touches, planted)["metrics"]["planted_at_3"]
     assert found["published"]["mean"] == pytest.approx((2 / 3 + 0 / 1) / 2)
     assert found["decayed_counts"]["mean"] == pytest.approx((2 / 3 + 1 / 1) / 2)
+    so_far = touches.filter(pa.array([bool(known) for known in touches["is_known"].to_pylist()]))
+    of_last_day = judge(interests, so_far, planted)
+    assert of_last_day["calibration_error"] is None and set(of_last_day["metrics"]) == {"planted_at_3"}
 
 
 def test_the_truth_is_that_of_the_day(tmp_path: Path) -> None:
