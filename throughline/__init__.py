@@ -25,8 +25,8 @@ def connect(home: str | Path | None = None, as_of: date | str | None = None) -> 
 
     The release is chosen once: a later publication does not change what the connection shows. A query reads the data
     files of the tables that it names, and of these only the columns and row groups that it needs; the connection itself
-    reads no data file. Times are UTC. SQL cannot change the warehouse, and it can reach neither files nor the network.
-    Use the connection itself: a `cursor()` of it does not see the tables.
+    reads no data file. Times are UTC. SQL cannot change the warehouse, and it can reach no other files and no
+    network. A `cursor()` of it finds tables and views as `interest.<name>`.
 
     It starts the local PostgreSQL if the catalog is there and the server is down. It never starts Spark.
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline.analyst.lazy_table import LazyTable
-from pipeline.analyst.query import open_connection
-from pipeline.analyst.release import newest_release, open_catalog, open_dataset, table_schema
+from pipeline.analyst.query import open_connection, tables_of
+from pipeline.analyst.release import newest_release, open_catalog
 from pipeline.days import parse_day
 from pipeline.errors import InputError
 from pipeline.local import postgres
@@ -42,8 +41,4 @@ def connect_to_catalog(
     min_audience: the views show no figure of fewer users.
     """
     release = newest_release(catalog, as_of)
-
-    def lazily(name: str) -> LazyTable:
-        return LazyTable(table_schema(catalog, release, name), lambda: open_dataset(catalog, release, name))
-
-    return open_connection(release.tables, lazily, min_audience)
+    return open_connection(release.tables, tables_of(catalog, release), min_audience)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from pipeline.analyst.release import NAMESPACE, newest_release, open_dataset
+from pipeline.analyst.release import NAMESPACE, Release, newest_release, open_table
+from pipeline.analyst.released_files import PROTOCOL, ReleasedFiles, ReleasedTable
 from pipeline.errors import InputError
 from pipeline.settings import HORIZON_DAYS, MIN_AUDIENCE, ROOT
 
@@ -21,7 +22,8 @@ TABLES = ROOT / "sql" / "ddl"
 # Columns that views read and that releases of earlier versions lack, with their values there.
 ADDED_COLUMNS = {"profiles": {"horizon_days": HORIZON_DAYS}}
 # Columns that are null for analysts, since releases of earlier versions have raw ids there.
-HIDDEN_COLUMNS = {"rejects": {"text"}}
+HIDDEN_COLUMNS = {"rejects": ("text",)}
+OpenTable = Callable[[str], "Dataset | ReleasedTable"]
 READ_ONLY = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)  # MULTI is PIVOT
 
 
@@ -33,37 +35,40 @@ def query(sql: str, catalog: "Catalog", as_of: date | None = None, min_audience:
     Raises InputError if the SQL is wrong or names a table or column that does not exist.
     """
     release = newest_release(catalog, as_of)
-    return answer(sql, release.tables, lambda table: open_dataset(catalog, release, table), min_audience)
+    return answer(sql, release.tables, tables_of(catalog, release), min_audience)
 
 
-def answer(
-    sql: str, tables: Sequence[str], open_table: Callable[[str], "Dataset"], min_audience: int = MIN_AUDIENCE
-) -> pa.Table:
+def tables_of(catalog: "Catalog", release: Release) -> OpenTable:
+    """Return the function that opens a table of a release, without the columns that analysts must not see."""
+    return lambda name: open_table(catalog, release, name, HIDDEN_COLUMNS.get(name, ()))
+
+
+def answer(sql: str, tables: Sequence[str], open_one: OpenTable, min_audience: int = MIN_AUDIENCE) -> pa.Table:
     """Answer one SELECT over `tables` and the views of `sql/views`.
 
-    A table whose name does not occur in the SQL, or in a view that occurs in it, is not opened. DuckDB scans only the
-    columns that the query needs and passes its filters on to Arrow.
+    A table whose name does not occur in the SQL, or in a view that occurs in it, is not opened. DuckDB reads only the
+    columns and rows that the query needs.
 
     Raises InputError as `query` does.
     """
     with duckdb.connect() as connection:
         try:
             require_one_select(connection, sql)
-            _set_up(connection, tables, open_table, _words(sql), min_audience)
+            _set_up(connection, tables, open_one, _words(sql), min_audience)
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise InputError(_error_message(error, tables, connection)) from None
 
 
 def open_connection(
-    tables: Sequence[str], open_table: Callable[[str], "Dataset"], min_audience: int = MIN_AUDIENCE
+    tables: Sequence[str], open_one: OpenTable, min_audience: int = MIN_AUDIENCE
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection in memory with `tables` and the views of `sql/views` that these tables suffice for.
 
-    `open_table` is called for each table now: a dataset that is expensive to open should be a `LazyTable`.
+    `open_one` is called for each table now. The data files of a `ReleasedTable` are found when a query first reads it.
     """
     connection = duckdb.connect()
-    _set_up(connection, tables, open_table, {*tables, *_views_over(tables)}, min_audience)
+    _set_up(connection, tables, open_one, {*tables, *_views_over(tables)}, min_audience)
     return connection
 
 
@@ -104,20 +109,24 @@ def _views_over(tables: Sequence[str]) -> list[str]:
 def _set_up(
     connection: duckdb.DuckDBPyConnection,
     tables: Sequence[str],
-    open_table: Callable[[str], "Dataset"],
+    open_one: OpenTable,
     names: Collection[str],
     min_audience: int,
 ) -> None:
     """Create views for `names` and for what they read.
 
-    Names may carry the prefix `interest.`. Times are UTC. SQL can reach neither files nor the network.
+    Names may carry the prefix `interest.`. Times are UTC. SQL can reach no files but those of the release, and no
+    network.
     """
-    _prepare(connection)
-    _create_views(connection, names, tables, open_table, min_audience)
+    files = ReleasedFiles()
+    _prepare(connection, files)
+    _create_views(connection, names, tables, open_one, files, min_audience)
+    files.complete()
     _lock(connection)
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
+def _prepare(connection: duckdb.DuckDBPyConnection, files: ReleasedFiles) -> None:
+    connection.register_filesystem(files)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")  # else a name could mean a variable of this program
     connection.execute(f"CREATE SCHEMA {NAMESPACE}")
@@ -128,7 +137,8 @@ def _create_views(
     connection: duckdb.DuckDBPyConnection,
     names: Collection[str],
     tables: Sequence[str],
-    open_table: Callable[[str], "Dataset"],
+    open_one: OpenTable,
+    files: ReleasedFiles,
     min_audience: int,
 ) -> None:
     """Create a DuckDB view for each table and view among `names`, and first for those that it needs.
@@ -143,15 +153,17 @@ def _create_views(
                 continue
             created.add(name)
             if name in tables:
-                dataset = open_table(name)
-                connection.register(f"scan_{name}", dataset)
-                found = set(dataset.schema.names)
-                hidden = HIDDEN_COLUMNS.get(name, set())
-                kept = f"* EXCLUDE ({', '.join(sorted(hidden & found))})" if hidden & found else "*"
-                added = [f", NULL::VARCHAR AS {column}" for column in sorted(hidden)]
+                opened = open_one(name)
+                if isinstance(opened, ReleasedTable):
+                    source = files.add(name, opened, connection)
+                else:
+                    source = f'"scan_{name}"'
+                    connection.register(f"scan_{name}", opened)
+                found = set(opened.schema.names)
+                added = [f", NULL::VARCHAR AS {column}" for column in HIDDEN_COLUMNS.get(name, ())]
                 added += [f", {value} AS {column}" for column, value in ADDED_COLUMNS.get(name, {}).items()
                           if column not in found]  # fmt: skip
-                body = f'SELECT {kept}{"".join(added)} FROM "scan_{name}"'
+                body = f"SELECT *{''.join(added)} FROM {source}"
             else:
                 body = view_sql(name, min_audience)
                 create(_words(body))
@@ -173,12 +185,15 @@ def _words(sql: str) -> set[str]:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
 
 def _error_message(error: duckdb.Error, tables: Sequence[str], connection: duckdb.DuckDBPyConnection) -> str:
-    first_line = str(error).splitlines()[0]
+    text = str(error).splitlines()
+    # An error of a data file comes with the stack of Python, and ends with its own words.
+    first_line = text[-1] if text[0].startswith("Traceback") else text[0]
     lines = [f"{first_line} (tables: {', '.join(tables)}; views: {', '.join(view_names())})"]
     if isinstance(error, duckdb.BinderException):
         columns = connection.execute(

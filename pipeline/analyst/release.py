@@ -3,7 +3,7 @@
 All reads of analysts go through this module, so they see a night that is not published only where they ask for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -12,11 +12,11 @@ import pyarrow as pa
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 
+from pipeline.analyst.released_files import DataFile, ReleasedTable, in_memory
 from pipeline.errors import InputError
 from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, NIGHT_TABLES
 
 if TYPE_CHECKING:
-    from pyarrow.dataset import Dataset
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
@@ -24,6 +24,7 @@ CATALOG = "throughline"
 NAMESPACE = "interest"
 RELEASES = "releases"
 EVERY_ROW = AlwaysTrue()
+WITHOUT_FIELD_IDS = "schema.name-mapping.default"  # the property of a table with files that Iceberg did not write
 
 
 @dataclass(frozen=True)
@@ -155,41 +156,28 @@ def read_table(
     return table.scan(row_filter=row_filter, selected_fields=fields, snapshot_id=snapshot).to_arrow()
 
 
-def open_dataset(catalog: "Catalog", release: Release, name: str) -> "Dataset":
-    """Return a table at exactly the release's snapshot, of which a scan reads only the columns and row groups it needs.
+def open_table(catalog: "Catalog", release: Release, name: str, hidden: Collection[str] = frozenset()) -> ReleasedTable:
+    """Return a table at exactly the release's snapshot, for DuckDB to read; only its metadata is read now.
 
-    A column that was added after a file was written is null in the file's rows. A table whose data files cannot be
-    read by column name (rows deleted by delete files, renamed columns, other formats) is loaded as a whole.
-    Raises InputError as `read_table` does.
-    """
-    # Imported here: they load pandas, which takes a second, and most commands need no dataset.
-    import pyarrow.dataset as ds
-    from pyiceberg.io.pyarrow import PyArrowFileIO
-    from pyiceberg.manifest import FileFormat
-
-    table, snapshot = _released(catalog, release, name)
-    scan = table.scan(snapshot_id=snapshot)
-    tasks = list(scan.plan_files())
-    locations = [PyArrowFileIO.parse_location(task.file.file_path) for task in tasks]
-    stores = {location[:2] for location in locations}  # scheme and host
-    is_plain = all(task.file.file_format == FileFormat.PARQUET and not task.delete_files for task in tasks)
-    if len(stores) == 1 and is_plain and _names_are_stable(table) and isinstance(table.io, PyArrowFileIO):
-        return ds.FileSystemDataset.from_paths(
-            [path for _, _, path in locations],
-            schema=scan.projection().as_arrow(),
-            format=ds.ParquetFileFormat(),
-            filesystem=table.io.fs_by_scheme(*stores.pop()),
-        )
-    return ds.dataset(scan.to_arrow().cast(scan.projection().as_arrow()))
-
-
-def table_schema(catalog: "Catalog", release: Release, name: str) -> pa.Schema:
-    """Return the columns that `open_dataset` returns, by the table's metadata alone.
-
+    hidden: columns that DuckDB must not see. A table that has one is loaded into memory without it at the first scan.
+    So is one whose files DuckDB cannot read as they are: with delete files, without field ids, or not Parquet.
     Raises InputError as `read_table` does.
     """
     table, snapshot = _released(catalog, release, name)
-    return table.scan(snapshot_id=snapshot).projection().as_arrow()
+    columns = [field.name for field in table.scan(snapshot_id=snapshot).projection().fields]
+    shown = tuple(column for column in columns if column not in hidden)
+    scan = table.scan(snapshot_id=snapshot, selected_fields=shown)
+    schema = scan.projection().as_arrow()
+
+    def files() -> list[DataFile]:
+        tasks = list(scan.plan_files())
+        is_plain = all(task.file.file_format == "PARQUET" and not task.delete_files for task in tasks)
+        if tasks and is_plain and len(shown) == len(columns) and WITHOUT_FIELD_IDS not in table.properties:
+            return [DataFile(task.file.file_size_in_bytes, table.io.new_input(task.file.file_path).open)
+                    for task in tasks]  # fmt: skip
+        return [in_memory(scan.to_arrow().cast(schema))]
+
+    return ReleasedTable(schema, files)
 
 
 def row_count(catalog: "Catalog", release: Release, name: str) -> int:
@@ -217,12 +205,6 @@ def _released(catalog: "Catalog", release: Release, name: str) -> tuple["Table",
 def _written_at(table: "Table", snapshot_id: int) -> int:
     snapshot = table.snapshot_by_id(snapshot_id)
     return snapshot.timestamp_ms if snapshot else 0
-
-
-def _names_are_stable(table: "Table") -> bool:
-    """Return whether no column was ever renamed, nor its name given to another column."""
-    columns = {(id, schema.find_column_name(id)) for schema in table.schemas().values() for id in schema.field_ids}
-    return len(columns) == len({id for id, _ in columns}) == len({name for _, name in columns})
 
 
 def _releases(catalog: "Catalog") -> list[Release]:

@@ -3,21 +3,20 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.dataset as ds
 import pytest
 
 import throughline
-from pipeline.analyst import connect as module
+from pipeline.analyst import query as module
 from pipeline.analyst.connect import connect_to_catalog
-from pipeline.analyst.lazy_table import LazyTable
 from pipeline.analyst.query import query, view_names
-from pipeline.analyst.release import newest_release, open_dataset, table_schema
+from pipeline.analyst.release import newest_release, open_table
+from pipeline.analyst.released_files import DataFile, ReleasedTable
 from pipeline.errors import InputError
 
 
@@ -26,11 +25,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the tables whose files were looked for, in the order in which that happened."""
     names: list[str] = []
 
-    def recorded(catalog: Any, release: Any, name: str) -> ds.Dataset:
-        names.append(name)
-        return open_dataset(catalog, release, name)
+    def recorded(catalog: Any, release: Any, name: str, hidden: Any) -> ReleasedTable:
+        table = open_table(catalog, release, name, hidden)
 
-    monkeypatch.setattr(module, "open_dataset", recorded)
+        def find_files() -> Sequence[DataFile]:
+            names.append(name)
+            return table.find_files()
+
+        return ReleasedTable(table.schema, find_files)
+
+    monkeypatch.setattr(module, "open_table", recorded)
     return names
 
 
@@ -75,32 +79,9 @@ def test_it_answers_as_the_command_does(night: Any) -> None:
         assert connection.sql(sql).to_arrow_table() == query(sql, night.catalog)
 
 
-def test_a_scan_asks_for_the_needed_columns_and_rows() -> None:
-    rows = pa.table({"user_id": ["u", "v"], "wide": ["x", "y"]})
-    asked: list[dict[str, Any]] = []
-
-    class Recorded(LazyTable):
-        def scanner(self, **options: Any) -> ds.Scanner:
-            asked.append(options)
-            return super().scanner(**options)
-
-    with duckdb.connect() as connection:
-        connection.register("one", Recorded(rows.schema, lambda: ds.dataset(rows)))
-        assert connection.sql("SELECT user_id FROM one WHERE user_id = 'v'").fetchall() == [("v",)]
-    assert [(one["columns"], "user_id" in str(one["filter"])) for one in asked] == [(["user_id"], True)]
-
-
-def test_a_table_with_other_columns_than_announced_is_not_read() -> None:
-    lazy = LazyTable(pa.schema([("a", pa.int64())]), lambda: ds.dataset(pa.table({"a": ["text"]})))
-    with pytest.raises(TypeError, match="found the columns a: string, expected a: int64"):
-        lazy.scanner()
-
-
-def test_the_schema_of_the_metadata_is_that_of_the_files(night: Any) -> None:
-    release = newest_release(night.catalog, None)
-    for name in release.tables:
-        found = open_dataset(night.catalog, release, name).schema
-        assert found.equals(table_schema(night.catalog, release, name))
+def test_a_cursor_of_it_sees_the_same(night: Any) -> None:
+    with connect_to_catalog(night.catalog) as connection, connection.cursor() as cursor:
+        assert cursor.execute("SELECT count(*) FROM interest.user_interests").fetchall() == [(2,)]
 
 
 @pytest.mark.parametrize(
@@ -113,11 +94,17 @@ def test_the_schema_of_the_metadata_is_that_of_the_files(night: Any) -> None:
         "ATTACH '/tmp/throughline-leak.db'",
         "INSTALL httpfs",
         "SET enable_external_access = true",
+        "COPY (SELECT 1) TO 'released://events/0.parquet'",
+        "COPY (SELECT 1) TO 'released://events/0.parquet' (USE_TMP_FILE false)",
+        "SELECT * FROM 'released://events/../profiles/0.parquet'",
+        "SELECT * FROM 'released://events/1.parquet'",
     ],
 )
 def test_sql_changes_no_table_and_reaches_no_file(night: Any, sql: str) -> None:
     with connect_to_catalog(night.catalog) as connection, pytest.raises(duckdb.Error):
         connection.execute(sql)
+    with connect_to_catalog(night.catalog) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchall() == [(5,)]
 
 
 def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:

@@ -7,11 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
 import pytest
-from pyiceberg.types import DoubleType
 
-from pipeline.analyst.release import newest_release, open_dataset, read_table, row_count
+from pipeline.analyst.release import newest_release, read_table, row_count
 from pipeline.errors import InputError
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
@@ -31,53 +29,6 @@ def test_a_table_is_read_at_the_snapshot_of_the_release(three_nights: Any) -> No
     first, newest = newest_release(three_nights.catalog, FIRST), newest_release(three_nights.catalog, None)
     assert read_table(three_nights.catalog, first, "items", ["item_id"]).to_pydict() == {"item_id": ["item-0"]}
     assert read_table(three_nights.catalog, newest, "items").num_rows == 4
-
-
-def test_a_dataset_has_the_rows_of_the_table(night: Any) -> None:
-    release = newest_release(night.catalog, None)
-    for name in release.tables:
-        expected = read_table(night.catalog, release, name)
-        assert expected.num_rows > 0
-        assert open_dataset(night.catalog, release, name).to_table().cast(expected.schema) == expected
-
-
-def test_a_dataset_is_of_the_snapshot_of_the_release(three_nights: Any) -> None:
-    counts = {
-        day: open_dataset(three_nights.catalog, newest_release(three_nights.catalog, day), "items").count_rows()
-        for day in (FIRST, None)
-    }
-    assert counts == {FIRST: 1, None: 4}
-
-
-def test_an_added_column_is_null_in_older_files(own_night: Any) -> None:
-    items = own_night.catalog.load_table(("interest", "items"))
-    with items.update_schema() as update:
-        update.add_column("price", DoubleType())
-    items.append(items.scan().to_arrow().slice(0, 1).set_column(len(items.schema().fields) - 1, "price", [[2.5]]))
-    own_night.publish(SECOND)
-    dataset = open_dataset(own_night.catalog, newest_release(own_night.catalog, None), "items")
-    assert isinstance(dataset, ds.FileSystemDataset)
-    assert dataset.to_table(["item_id", "price"]).sort_by("price").to_pylist() == [
-        {"item_id": "1", "price": 2.5},
-        {"item_id": "1", "price": None},
-    ]
-
-
-def test_a_renamed_column_keeps_its_values(own_night: Any) -> None:
-    items = own_night.catalog.load_table(("interest", "items"))
-    with items.update_schema() as update:
-        update.rename_column("title", "name")
-    items.append(items.scan().to_arrow())
-    own_night.publish(SECOND)
-    dataset = open_dataset(own_night.catalog, newest_release(own_night.catalog, None), "items")
-    assert dataset.to_table(["name"]).to_pydict() == {"name": ["Blue Train"] * 2}
-
-
-def test_a_table_without_rows_is_an_empty_dataset(own_night: Any) -> None:
-    own_night.catalog.load_table(("interest", "items")).delete()
-    own_night.publish(SECOND)
-    dataset = open_dataset(own_night.catalog, newest_release(own_night.catalog, None), "items")
-    assert dataset.count_rows() == 0 and "item_id" in dataset.schema.names
 
 
 def test_rows_are_counted_at_the_snapshot_of_the_release(three_nights: Any) -> None:

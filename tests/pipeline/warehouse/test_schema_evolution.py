@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pyiceberg.table import StaticTable
 
-from pipeline.analyst.release import Release, open_dataset
+from pipeline.analyst.query import answer, tables_of
+from pipeline.analyst.release import Release
 from pipeline.errors import InputError
 from pipeline.warehouse.tables import create_tables, ddl_files, declared_schema, table
 
@@ -97,7 +98,9 @@ def test_analysts_read_both_the_former_and_the_new_release(notes: Any, tmp_path:
     assert after is not None
     catalog: Any = SimpleNamespace(load_table=lambda _: metadata(tmp_path))
     rows = {
-        one.snapshot_id: open_dataset(catalog, release_of(one.snapshot_id), "notes").to_table().to_pylist()
+        one.snapshot_id: answer(
+            "SELECT * FROM notes", ["notes"], tables_of(catalog, release_of(one.snapshot_id))
+        ).to_pylist()
         for one in (before, after)
     }
     assert rows == {
