@@ -278,6 +278,20 @@ def dictionary(
 
 
 @app.command()
+def views(
+    dialect: Annotated[str, typer.Option("--dialect", help="spark or trino.")] = "spark",
+) -> None:
+    """Print the CREATE VIEW statements of all views for another engine.
+
+    The catalog of this home has them for Spark SQL already. Trino keeps them in a catalog of its own that takes views.
+    """
+    from pipeline.analyst.dialects import create_statements
+
+    for statement in create_statements(dialect, load_settings().min_audience).values():
+        print(f"{statement};\n")
+
+
+@app.command()
 def pseudonym(
     ids: Annotated[list[str], typer.Argument(help="User ids as the source has them.")], source: OfSource = None
 ) -> None:

@@ -1,4 +1,4 @@
-"""Create missing tables and columns. This is the first Spark start of an installation, which also fetches the jars.
+"""Create missing tables, columns and views. The first Spark start of an installation, which also fetches the jars.
 
 python -m pipeline.jobs tables
 """
@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from pipeline.errors import exit_with_message
 from pipeline.settings import load_settings
 from pipeline.warehouse.session import open_session
-from pipeline.warehouse.tables import create_tables
+from pipeline.warehouse.tables import create_tables, table_properties
+from pipeline.warehouse.views import create_views
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    with open_session(load_settings(), "tables") as spark:
+    settings = load_settings()
+    with open_session(settings, "tables") as spark:
         create_tables(spark)
+        create_views(spark, table_properties(spark), settings.min_audience)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.run_log import StepClock
 from pipeline.warehouse.session import open_session, tune
-from pipeline.warehouse.tables import create_tables, require_key
+from pipeline.warehouse.tables import create_tables, require_key, table_properties
+from pipeline.warehouse.views import create_views
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ def run_step(
     """Open a step: parse `--day D` or `--from A --to B` and `--run-id`, take the lease, work on the branch.
 
     writes: the tables that the step writes; they get the branch of the run, from main, if they have none.
-    The first step creates missing tables and columns, and drops left branches. All reads and writes of `interest.*` in
-    the block go to the branch, so main does not change. An InputError frees the lease at once, since no retry can help.
-    After another error the run keeps the lease, so that no other run drops its branch before a retry. The terminal, or
-    Airflow after the last try, then frees it; otherwise it expires.
+    The first step creates missing tables, columns and views, and drops left branches. All reads and writes of
+    `interest.*` in the block go to the branch, so main does not change. An InputError frees the lease at once, since no
+    retry can help. After another error the run keeps the lease, so that no other run drops its branch before a retry.
+    The terminal, or Airflow after the last try, then frees it; otherwise it expires.
     """
     days, run_id = _parse(step, arguments)
     settings = load_settings()
@@ -60,7 +61,9 @@ def run_step(
             with open_session(settings, step) as spark:
                 if is_first_step:
                     create_tables(spark)
-                    require_key(spark, key_fingerprint(pseudonym_key(settings)))
+                    properties = table_properties(spark)
+                    require_key(spark, key_fingerprint(pseudonym_key(settings)), properties)
+                    create_views(spark, properties, settings.min_audience)
                     refs = branches.drop_leftovers(spark)
                 else:
                     refs = branches.require_begun(spark, branch, run_id, days.last)

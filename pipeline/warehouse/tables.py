@@ -1,7 +1,7 @@
 """The tables of `sql/ddl`: their creation, and the columns that an existing one lacks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,17 +45,27 @@ def create_tables(spark: "SparkSession") -> None:
         spark.table(name).limit(0).writeTo(name).append()
 
 
-def require_key(spark: "SparkSession", fingerprint: str) -> None:
+def require_key(spark: "SparkSession", fingerprint: str, properties: Mapping[str, str]) -> None:
     """Keep the fingerprint of the pseudonym key with the table of events, on its first use.
 
-    Raises InputError if the table has that of another key, which another home may have used.
+    properties: those of the table. Raises InputError if it has the fingerprint of another key, which another home may
+    have used.
     """
-    rows = spark.sql(f"SHOW TBLPROPERTIES {table('events')}").collect()
-    kept = next((row.value for row in rows if row.key == KEY_PROPERTY), None)
+    kept = properties.get(KEY_PROPERTY)
     if kept is None:
-        spark.sql(f"ALTER TABLE {table('events')} SET TBLPROPERTIES ('{KEY_PROPERTY}' = '{fingerprint}')")
+        set_property(spark, KEY_PROPERTY, fingerprint)
     else:
         require_same_key(fingerprint, kept, f"the table {table('events')} of this catalog")
+
+
+def table_properties(spark: "SparkSession") -> dict[str, str]:
+    """Return the properties of the table of events, which keeps what is known of the whole warehouse."""
+    rows = spark.sql(f"SHOW TBLPROPERTIES {table('events')}").collect()
+    return {row.key: row.value for row in rows}
+
+
+def set_property(spark: "SparkSession", name: str, value: str) -> None:
+    spark.sql(f"ALTER TABLE {table('events')} SET TBLPROPERTIES ('{name}' = '{value}')")
 
 
 def declared_schema(statement: str) -> "StructType":

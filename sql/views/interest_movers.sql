@@ -19,13 +19,13 @@ active AS (
         sessions.user_id,
         sessions.tags,
         newest.day,
-        CASE WHEN sessions.started_on > newest.day - 7 THEN 1 ELSE 0 END AS is_this_week
+        CASE WHEN sessions.started_on > newest.day - INTERVAL 7 DAY THEN 1 ELSE 0 END AS is_this_week
     FROM sessions
     CROSS JOIN newest
     WHERE sessions.is_counted
-        AND sessions.started_on > newest.day - 14
+        AND sessions.started_on > newest.day - INTERVAL 14 DAY
         AND sessions.started_on <= newest.day
-        AND newest.day - 13 >= (SELECT min(started_on) FROM sessions)
+        AND newest.day - INTERVAL 13 DAY >= (SELECT min(started_on) FROM sessions)
 ),
 
 totals AS (

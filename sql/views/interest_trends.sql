@@ -22,7 +22,7 @@ FROM (
         scored.horizon_days,
         count(*) AS users,
         avg(scored.interest.affinity) AS mean_affinity,
-        avg(CASE WHEN scored.interest.trend > 0 THEN 1.0 ELSE 0.0 END) AS rising_share
+        avg(CASE WHEN scored.interest.trend > 0 THEN 1E0 ELSE 0E0 END) AS rising_share
     FROM (
         SELECT as_of, coalesce(horizon_days, 7) AS horizon_days, entry.interest AS interest
         FROM profiles

@@ -15,10 +15,11 @@ SELECT
     max(late.lateness_days) AS max_lateness_days,
     bool_or(late.is_late) AS is_beyond_allowed
 FROM (
-    SELECT arrival_day, arrival_day - lateness_days AS event_on, lateness_days, is_late, user_id
+    SELECT arrival_day, lateness_days, is_late, user_id
     FROM events
     WHERE lateness_days > 0
 ) AS late
 INNER JOIN (SELECT DISTINCT day AS as_of FROM runs WHERE step = 'sequences') AS nights
-    ON nights.as_of >= late.event_on AND nights.as_of < late.arrival_day
+    ON nights.as_of < late.arrival_day
+    AND date_diff('day', nights.as_of, late.arrival_day) <= late.lateness_days
 GROUP BY late.arrival_day, nights.as_of

@@ -24,7 +24,7 @@ habits AS (
     FROM visits
     INNER JOIN current_profiles ON visits.user_id = current_profiles.user_id
     WHERE visits.started_on <= current_profiles.as_of
-        AND visits.started_on > CAST(current_profiles.last_event_at AS DATE) - 28
+        AND visits.started_on > CAST(current_profiles.last_event_at AS DATE) - INTERVAL 28 DAY
     GROUP BY visits.user_id
 )
 

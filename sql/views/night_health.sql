@@ -22,7 +22,7 @@ SELECT
     CAST(sum(coalesce(step_days.rows_out['sessions'], 0)) AS BIGINT) AS session_count,
     CAST(sum(coalesce(step_days.rows_out['sequences'], 0)) AS BIGINT) AS sequence_count,
     CAST(sum(coalesce(step_days.rows_out['profiles'], 0)) AS BIGINT) AS profile_count,
-    CAST(sum(coalesce(len(list_filter(step_days.gate, lambda one: one.is_warning)), 0)) AS BIGINT) AS warning_count,
+    CAST(sum(coalesce(array_length(list_filter(step_days.gate, lambda one: one.is_warning)), 0)) AS BIGINT) AS warning_count,
     -- `clean` has a row per source; each shows the time of the whole step.
     sum(step_days.seconds / step_days.rows_of_step) AS seconds
 FROM (

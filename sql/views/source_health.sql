@@ -35,6 +35,6 @@ LEFT JOIN (
     FROM runs
     WHERE step = 'clean'
 ) AS before
-    ON before.source = lines.source AND before.day < lines.day AND before.day >= lines.day - 7
+    ON before.source = lines.source AND before.day < lines.day AND before.day >= lines.day - INTERVAL 7 DAY
 GROUP BY
     lines.day, lines.source, lines.lines_in_count, lines.accepted_count, lines.duplicate_count, lines.reject_count

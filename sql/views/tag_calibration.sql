@@ -23,7 +23,7 @@ WITH scored AS (
     WHERE profiles.as_of = (
         SELECT max(as_of)
         FROM profiles
-        WHERE as_of + coalesce(horizon_days, 7) <= (SELECT max(as_of) FROM profiles)
+        WHERE date_diff('day', as_of, (SELECT max(as_of) FROM profiles)) >= coalesce(horizon_days, 7)
     )
 ),
 
@@ -33,7 +33,7 @@ touched AS (
     CROSS JOIN (SELECT DISTINCT as_of, horizon_days FROM scored) AS span
     CROSS JOIN unnest(events.tags) AS entry (tag)
     WHERE CAST(events.event_at AS DATE) > span.as_of
-        AND CAST(events.event_at AS DATE) <= span.as_of + span.horizon_days
+        AND date_diff('day', span.as_of, CAST(events.event_at AS DATE)) <= span.horizon_days
         AND events.bot_class = 'human'
         AND coalesce(events.consent, true)
 ),
@@ -45,7 +45,7 @@ checked AS (
         scored.horizon_days,
         count(*) AS users,
         avg(scored.affinity) AS mean_affinity,
-        avg(CASE WHEN touched.tag IS NULL THEN 0.0 ELSE 1.0 END) AS came_true_share,
+        avg(CASE WHEN touched.tag IS NULL THEN 0E0 ELSE 1E0 END) AS came_true_share,
         sqrt(sum(scored.affinity * (1 - scored.affinity))) / count(*) AS standard_error
     FROM scored
     LEFT JOIN touched ON scored.user_id = touched.user_id AND scored.tag = touched.tag

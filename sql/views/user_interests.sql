@@ -15,6 +15,6 @@ SELECT
     entry.interest.rank AS rank,
     entry.interest.trend AS trend,
     entry.interest.is_new AS is_new,
-    coalesce(len(entry.interest.evidence), 0) AS evidence_count
+    coalesce(array_length(entry.interest.evidence), 0) AS evidence_count
 FROM current_profiles
 CROSS JOIN unnest(interests) AS entry (interest)

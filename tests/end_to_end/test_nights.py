@@ -6,6 +6,8 @@ The tests share one installation, and each begins where the one before ended.
 import gzip
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.analyst.query import view_names
+from pipeline.runner.commands import step_environment
 from pipeline.settings import ROOT
 
 pytestmark = pytest.mark.end_to_end
@@ -128,6 +132,52 @@ def test_the_questions_of_analysts_have_the_answers_of_their_page(
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     lines = [[*rows[0]], ["---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+IN_SPARK_SQL = """
+import json, sys
+from pipeline.settings import load_settings
+from pipeline.warehouse.session import open_session
+
+with open_session(load_settings(), "views") as spark:
+    for name in sys.argv[1:]:
+        rows = spark.table(f"interest.{name}").collect()
+        print(json.dumps([row.asDict(recursive=True) for row in rows], default=str))
+"""
+
+
+def test_spark_sql_shows_the_same_rows_of_all_views(nights: Any) -> None:
+    """By the views in the catalog, which the first step of a night makes."""
+    names = view_names()
+    done = subprocess.run(
+        [sys.executable, "-c", IN_SPARK_SQL, *names],
+        env={**nights.environment, **step_environment(nights.settings())},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    by_spark = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    for name, found in zip(names, by_spark, strict=True):
+        columns = nights.ask(f"SELECT column_name FROM (DESCRIBE {name}) WHERE column_name NOT IN ({NOT_COMPARED})")
+        chosen = [row["column_name"] for row in columns]
+        expected = nights.ask(f"SELECT {', '.join(chosen)} FROM {name}")
+        assert expected or name == "tag_calibration", name
+        assert sorted(map(comparable(chosen), found)) == sorted(map(comparable(chosen), expected)), name
+
+
+NOT_COMPARED = "'embedding', 'input_snapshots', 'top_items', 'interests', 'scored_at', 'last_event_at'"
+
+
+def comparable(columns: list[str]) -> Callable[[dict[str, Any]], str]:
+    """Return the function that writes a row with numbers rounded, since sums add up in any order."""
+
+    def write(row: dict[str, Any]) -> str:
+        values = [row[name] for name in columns]
+        return json.dumps([round(value, 9) if isinstance(value, float) else str(value) for value in values])
+
+    return write
 
 
 def test_a_file_that_landed_already_is_refused(nights: Any, shop: Any) -> None:

@@ -27,16 +27,16 @@ CASES = sorted(Path(__file__).parent.glob("*/*/expect.csv"))
 # One rule of each view, and the same rule broken: a case of the view must notice it.
 BROKEN_RULES = {
     "current_profiles": ("max(as_of)", "min(as_of)"),
-    "interest_movers": ("day - 14", "day - 15"),
+    "interest_movers": ("INTERVAL 14 DAY", "INTERVAL 15 DAY"),
     "interest_pairs": ("WHERE evidence_count > 0", ""),
     "interest_trends": ("trend > 0", "trend >= 0"),
     "late_ledger": ("nights.as_of < late.arrival_day", "nights.as_of <= late.arrival_day"),
     "leaving_users": ("> 3 *", ">= 3 *"),
     "night_health": ("step_days.seconds / step_days.rows_of_step", "step_days.seconds"),
     "release_changes": ("releases.as_of < newest.as_of", "releases.as_of <= newest.as_of"),
-    "source_health": ("before.day >= lines.day - 7", "before.day >= lines.day - 8"),
+    "source_health": ("INTERVAL 7 DAY", "INTERVAL 8 DAY"),
     "tag_audience": ("top_3_users >= $min_audience", "users >= $min_audience"),
-    "tag_calibration": ("<= span.as_of + span.horizon_days", "< span.as_of + span.horizon_days"),
+    "tag_calibration": ("<= span.horizon_days", "< span.horizon_days"),
     "user_interests": ("FROM current_profiles", "FROM (SELECT *, 7 AS horizon_days FROM profiles)"),
 }
 

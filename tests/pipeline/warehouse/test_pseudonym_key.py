@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
 from pipeline.settings import Settings
-from pipeline.warehouse.tables import create_tables, require_key, table
+from pipeline.warehouse.tables import create_tables, require_key, table, table_properties
 
 KEY = "0123456789abcdef" * 4
 
@@ -78,7 +78,7 @@ def test_a_key_that_others_can_read_is_refused(settings: Settings, file: Path, m
 
 def test_the_catalog_keeps_the_fingerprint_and_refuses_another(iceberg: Any) -> None:
     create_tables(iceberg)
-    require_key(iceberg, "a" * 16)
-    require_key(iceberg, "a" * 16)
+    require_key(iceberg, "a" * 16, table_properties(iceberg))
+    require_key(iceberg, "a" * 16, table_properties(iceberg))
     with pytest.raises(InputError, match=f"fingerprint {'b' * 16}, but the table {table('events')} of this catalog"):
-        require_key(iceberg, "b" * 16)
+        require_key(iceberg, "b" * 16, table_properties(iceberg))
