@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -182,3 +182,20 @@ class Command(BaseOperator):
 
 class StepCommand(UnderLease, Command):
     """A task that writes to the warehouse: of a night, or a replay."""
+
+
+class ReportLink(BaseOperatorLink):
+    """Leads from a task to the report of its night, which `dags/plugins/reports.py` serves."""
+
+    name = "Report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address, by the day in the command of the task."""
+        day = operator.command[operator.command.index("--day") + 1]
+        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/reports/{day}.html"
+
+
+class PublishCommand(StepCommand):
+    """The task that publishes a night and writes its report."""
+
+    operator_extra_links = (ReportLink(),)

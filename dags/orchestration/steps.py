@@ -10,7 +10,7 @@ from airflow.sdk import Asset, RetryDecision, RetryPolicy
 
 from orchestration.alerts import error_message_in, task_failed
 from orchestration.days import resolve_day, resolve_last_day, step_run_id
-from orchestration.operators import Command, StepCommand, free_lease
+from orchestration.operators import Command, PublishCommand, StepCommand, free_lease
 from pipeline.errors import InputError, UsageError
 from pipeline.runner.commands import (
     TASKS,
@@ -78,13 +78,14 @@ STEP_DEFAULTS: dict[str, Any] = {
 
 def night_tasks() -> list[StepCommand]:
     """Return the tasks of a night, in order."""
-    options = {"publish": {"outlets": ASSETS, "post_execute": emit_publication}}
+    publish = {"operator": PublishCommand, "outlets": ASSETS, "post_execute": emit_publication}
+    options: dict[str, dict[str, Any]] = {"publish": publish}
     return [score_task() if task == "score" else job_task(task, **options.get(task, {})) for task in TASKS]
 
 
-def job_task(job: str, **options: Any) -> StepCommand:
+def job_task(job: str, operator: type[StepCommand] = StepCommand, **options: Any) -> StepCommand:
     """Return the task of a Spark job. Job and task id have one name."""
-    return StepCommand(
+    return operator(
         task_id=job,
         command=job_command(job, "--day", DAY, "--run-id", RUN_ID).arguments,
         pool="spark",

@@ -5,14 +5,18 @@
 A TOML that was replaced for this run becomes that of its source. As the last step of a run, it drops the branches and
 frees the lease. It may be repeated after a crash. Fails when a step of this run is missing, or has ended after the
 audit.
+When the run is visible, the report of its last day is written, `THROUGHLINE_HOME/reports/<day>.html`; a line names it.
+If that fails, a warning says so, since the run is published by then.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
-from pipeline.errors import exit_with_message
+from pipeline.errors import describe, exit_with_message
+from pipeline.local.spark_config import pyiceberg_properties
 from pipeline.runner.commands import RECORDED_TASKS
-from pipeline.settings import code_version
+from pipeline.runner.job import import_in_background
+from pipeline.settings import Settings, code_version
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table
@@ -20,6 +24,7 @@ from pipeline.warehouse.tables import table
 
 def main(arguments: Sequence[str] | None = None) -> None:
     with run_step("publish", arguments) as step:
+        import_in_background(["pipeline.jobs.publish"])
         spark = step.spark
         run_log.require_ended(spark, RECORDED_TASKS, step.run_id, step.days.last, newest="audit")
         step.zone.take_over_replaced()
@@ -32,6 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         branches.drop(spark, step.refs, step.branch)
         print(f"published {step.days}: {', '.join(f'{name} {snapshot}' for name, snapshot in snapshots.items())}")
     step.lease.free()
+    write_report_of(step.days.last, step.settings)
+
+
+def write_report_of(day: date, settings: Settings) -> None:
+    """Write the report of a published day and print where it is; print a warning if that fails."""
+    try:
+        from pipeline.analyst.release import open_catalog
+        from pipeline.analyst.report.page import write_report
+
+        catalog = open_catalog(pyiceberg_properties(settings))
+        print(f"report: {write_report(catalog, day, settings.home / 'reports', settings.min_audience)}", flush=True)
+    except Exception as error:
+        print(
+            f"warning: {day} is published, but its report failed: {describe(error)}; "
+            f"`throughline report --day {day}` writes it",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

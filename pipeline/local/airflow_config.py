@@ -82,6 +82,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
     return {
         "core": {
             "dags_folder": DAGS,
+            "plugins_folder": DAGS / "plugins",
             "executor": "LocalExecutor",
             "parallelism": 4,  # LocalExecutor starts 32 workers by default
             "load_examples": False,

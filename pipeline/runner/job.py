@@ -13,7 +13,11 @@ from pipeline.settings import Settings
 
 SESSION = "pyspark.sql.connect.session"
 # What modules import when they run.
-LATE_IMPORTS = {"model.__main__": ("model.scoring",), "pipeline.jobs.audit": ("great_expectations",)}
+LATE_IMPORTS = {
+    "model.__main__": ("model.scoring",),
+    "pipeline.jobs.audit": ("great_expectations",),
+    "pipeline.jobs.publish": ("pipeline.analyst.report.page", "vl_convert"),
+}
 
 
 def can_connect(settings: Settings) -> bool:

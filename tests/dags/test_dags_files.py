@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,6 +113,23 @@ def test_the_night_runs_in_order_and_in_its_pools(dags: dict[str, Any]) -> None:
     waiting = ("wait_for_landing", "default_pool")
     spark = [(name, "spark") for name in ("clean", "sessions", "sequences")]
     assert order == [waiting, *spark, ("score", "gpu"), *[(name, "spark") for name in ("profiles", "audit", "publish")]]
+
+
+def test_the_publication_links_to_its_report(dags: dict[str, Any]) -> None:
+    task = dags["interest_nightly"].get_task("publish")
+    [link] = task.operator_extra_links
+    rendered = SimpleNamespace(command=["python", "-m", "pipeline.jobs", "publish", "--day", "2026-01-31"])
+    assert link.get_link(rendered, ti_key=None).endswith("/reports/2026-01-31.html")
+
+
+def test_the_plugin_imports_no_server_before_the_first_request() -> None:
+    """Every process of Airflow loads it, those of tasks too."""
+    probe = "import sys; sys.path.insert(0, sys.argv[1]); import reports; print([*sys.modules])"
+    command = [sys.executable, "-c", probe, str(DAGS / "plugins")]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert "'airflow.plugins_manager'" in printed
+    for heavy in ("pipeline.settings", "airflow.api_fastapi.core_api"):
+        assert f"'{heavy}'" not in printed
 
 
 def test_the_assets_are_the_published_tables(dags: dict[str, Any]) -> None:

@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import psutil
 import pytest
 
@@ -176,6 +178,24 @@ def test_a_backfill_makes_runs_of_the_right_days(backfilled: Airflow, shop: Any)
     assert [row["as_of"] for row in backfilled.installation.ask("SELECT as_of FROM releases ORDER BY as_of")] == [
         str(day) for day in days
     ]
+
+
+def test_a_night_links_to_its_report(backfilled: Airflow, shop: Any) -> None:
+    """The page is for those who are logged in, by a token or by the cookie of the web UI."""
+    api, run_id = backfilled.api, run_id_of(shop.last)
+    path = f"/api/v2/dags/{NIGHTLY}/dagRuns/{quote(run_id)}/taskInstances/publish/links"
+    link = api.request("GET", path)["extra_links"]["Report"]
+    assert link.endswith(f"/reports/{shop.last}.html")
+    token = api._client.headers["Authorization"].removeprefix("Bearer ")
+    with httpx.Client(trust_env=False) as browser:
+        assert browser.get(link).status_code == 401
+        browser.cookies.set("_token", token)
+        page = browser.get(link)
+        assert page.status_code == 200 and f"<h1>Night of {shop.last}</h1>" in page.text
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+        index = browser.get(link.replace(f"{shop.last}.html", "index.html")).text
+        assert all(f'href="{day}.html"' in index for day in (shop.empty_day, shop.last))
+        assert browser.get(link.replace(f"{shop.last}.html", "..%2Fsettings.toml")).status_code == 404
 
 
 def test_one_night_wrote_at_a_time(backfilled: Airflow, shop: Any) -> None:
