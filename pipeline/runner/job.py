@@ -16,7 +16,7 @@ SESSION = "pyspark.sql.connect.session"
 LATE_IMPORTS = {
     "model.__main__": ("model.scoring",),
     "pipeline.jobs.audit": ("great_expectations",),
-    "pipeline.jobs.publish": ("pipeline.analyst.report.page", "vl_convert"),
+    "pipeline.jobs.publish": ("pyiceberg.catalog.sql", "pipeline.analyst.report.page", "vl_convert"),
 }
 
 

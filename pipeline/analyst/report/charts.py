@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 BLUE = "#2a86c8"  # reads on a light and on a dark page
 COLORS = (BLUE, "#d07a1c", "#3d9a57", "#a763c5", "#cf4f6b")  # so do these
-WIDTH, HEIGHT = 640, 200  # pixels
+WIDTH, HEIGHT = 400, 170  # pixels; a page scales a chart to its width, and a phone shows it whole
 TEXT = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "titleFontSize": 12}
 CONFIG: Mapping[str, Any] = {
     "background": "transparent",
@@ -33,14 +33,16 @@ Rows = Sequence[Mapping[str, Any]]
 def columns(rows: Rows, x: str, y: str) -> Markup:
     """Draw one upright bar a row, in the order of the rows."""
     chart = alt.Chart(_data(rows)).mark_bar(color=BLUE)
-    across = alt.X(f"{x}:N", sort=None, title=title(x)).axis(labelAngle=0, grid=False)
+    across = alt.X(f"{x}:N", sort=None, title=title(x)).axis(
+        labelAngle=0, labelOverlap=True, labelSeparation=6, grid=False
+    )
     return _svg(chart.encode(x=across, y=_number(y)).properties(width=WIDTH, height=HEIGHT))
 
 
 def bars(rows: Rows, y: str, x: str) -> Markup:
     """Draw one lying bar a row, in the order of the rows: for long names."""
     chart = alt.Chart(_data(rows)).mark_bar(color=BLUE)
-    down = alt.Y(f"{y}:N", sort=None, title=None).axis(labelLimit=200, grid=False)
+    down = alt.Y(f"{y}:N", sort=None, title=None).axis(labelLimit=130, grid=False)
     return _svg(chart.encode(y=down, x=alt.X(f"{x}:Q", title=title(x))).properties(width=WIDTH, height=alt.Step(22)))
 
 
@@ -58,7 +60,7 @@ def lines(rows: Rows, x: str, y: str, of: str) -> Markup:
     """
     names = list(dict.fromkeys(row[of] for row in rows))
     color = alt.Color(f"{of}:N", scale=alt.Scale(domain=names, range=COLORS), title=None).legend(
-        orient="bottom", columns=2, labelColor="currentColor", labelFontSize=12, labelLimit=280, symbolOpacity=1
+        orient="bottom", columns=2, labelColor="currentColor", labelFontSize=12, labelLimit=180, symbolOpacity=1
     )
     chart = alt.Chart(_data(rows)).mark_line(point={"filled": True, "size": 45})
     across = alt.X(f"{x}:T", title=title(x), scale=alt.Scale(type="utc"))
@@ -72,7 +74,7 @@ def diagonal(rows: Rows, x: str, y: str) -> Markup:
     dots = alt.Chart(_data(rows)).mark_circle(color=BLUE, size=70, opacity=1)
     equal = alt.Chart(_data([{x: 0, y: 0}, {x: 1, y: 1}])).mark_line(color="currentColor", strokeDash=[3, 4])
     encoded = {"x": alt.X(f"{x}:Q", title=title(x), scale=unit), "y": alt.Y(f"{y}:Q", title=title(y), scale=unit)}
-    return _svg((equal.encode(**encoded) + dots.encode(**encoded)).properties(width=WIDTH, height=WIDTH // 2))
+    return _svg((equal.encode(**encoded) + dots.encode(**encoded)).properties(width=WIDTH, height=WIDTH * 2 // 3))
 
 
 def title(name: str) -> str:

@@ -133,10 +133,18 @@ def _shown(part: Part, rows: Rows) -> Mapping[str, Any]:
         "heading": part.heading,
         "question": part.question,
         "chart": part.chart(plain) if part.chart and rows else None,
-        "headings": [charts.title(name) for name in rows[0]] if rows else [],
+        "columns": [
+            {"heading": charts.title(name), "is_text": not all(_is_figure(row[name]) for row in rows)}
+            for name in (rows[0] if rows else ())
+        ],
         "rows": [[_cell(value) for value in row.values()] for row in rows],
         "if_empty": part.if_empty,
     }
+
+
+def _is_figure(value: Any) -> bool:
+    """Return whether a value is a number, or stands for one, as in `fewer than 10`."""
+    return not isinstance(value, str) or value.isdecimal() or value.startswith("fewer than ")
 
 
 def _plain(value: Any) -> Any:
