@@ -283,11 +283,12 @@ def views(
 ) -> None:
     """Print the CREATE VIEW statements of all views for another engine.
 
-    The catalog of this home has them for Spark SQL already. Trino keeps them in a catalog of its own that takes views.
+    The catalog of this home has them for Spark SQL already. For Trino they are in the schema interest_views.
     """
-    from pipeline.analyst.dialects import create_statements
+    from pipeline.analyst.dialects import SCHEMAS, create_statements
 
-    for statement in create_statements(dialect, load_settings().min_audience).values():
+    statements = create_statements(dialect, load_settings().min_audience)
+    for statement in (f"CREATE SCHEMA IF NOT EXISTS {SCHEMAS[dialect]}", *statements.values()):
         print(f"{statement};\n")
 
 

@@ -9,14 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.analyst.query import TABLES, VIEWS, names_read_by, view_names, view_sql
+from pipeline.analyst.query import TABLES, names_read_by, view_names, view_sql
 from pipeline.analyst.release import NAMESPACE
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
-DIALECTS = ("spark", "trino")
+# The schema of the views. An Iceberg view of a catalog that Spark and Trino share has the SQL of one of them.
+SCHEMAS = {"spark": NAMESPACE, "trino": f"{NAMESPACE}_views"}
+DIALECTS = tuple(SCHEMAS)
 
 
 def create_statements(dialect: str, min_audience: int) -> dict[str, str]:
@@ -48,7 +50,7 @@ def create_statements(dialect: str, min_audience: int) -> dict[str, str]:
         columns = [f"{one.name} COMMENT {text(one.meaning)}" for one in view.columns if "." not in one.name]
         listed = f" ({', '.join(columns)})" if dialect == "spark" else ""
         statements[name] = (
-            f"CREATE OR REPLACE VIEW {NAMESPACE}.{name}{listed} COMMENT {text(view.heading)} AS\n"
+            f"CREATE OR REPLACE VIEW {SCHEMAS[dialect]}.{name}{listed} COMMENT {text(view.heading)} AS\n"
             f"{select_in(dialect, name, min_audience)}"
         )
 
@@ -58,20 +60,20 @@ def create_statements(dialect: str, min_audience: int) -> dict[str, str]:
 
 
 def select_in(dialect: str, view: str, min_audience: int) -> str:
-    """Return the SELECT of a view in the SQL of `spark` or `trino`; tables and views have the prefix `interest.`.
+    """Return the SELECT of a view in the SQL of `spark` or `trino`, with the schemas of tables and views.
 
     Raises sqlglot's UnsupportedError if the engine has nothing for a part of it.
     """
     import sqlglot
     from sqlglot import expressions as sql
 
-    known = {file.stem for folder in (TABLES, VIEWS) for file in folder.glob("*.sql")}
+    schemas = {file.stem: NAMESPACE for file in TABLES.glob("*.sql")} | dict.fromkeys(view_names(), SCHEMAS[dialect])
     tree = sqlglot.parse_one(view_sql(view, min_audience), read="duckdb")
     own = {one.alias for one in tree.find_all(sql.CTE)}
 
     def rewritten(node: "Expr") -> "Expr":
-        if isinstance(node, sql.Table) and node.name in known - own:
-            node.set("db", sql.to_identifier(NAMESPACE))
+        if isinstance(node, sql.Table) and node.name in schemas.keys() - own:
+            node.set("db", sql.to_identifier(schemas[node.name]))
         elif dialect == "trino" and isinstance(node, sql.Unnest):
             # Trino makes a column of each field of a row, so the row becomes the one field of another.
             node.set("expressions", [_in_row(one) for one in node.expressions])

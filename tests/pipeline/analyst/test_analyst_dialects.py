@@ -5,7 +5,7 @@ import sqlglot
 from sqlglot import expressions as sql
 
 from pipeline.analyst import dialects
-from pipeline.analyst.dialects import DIALECTS, create_statements, fingerprint_of_views, select_in
+from pipeline.analyst.dialects import DIALECTS, SCHEMAS, create_statements, fingerprint_of_views, select_in
 from pipeline.analyst.query import names_read_by, view_names
 from pipeline.errors import UsageError
 
@@ -19,8 +19,9 @@ def test_an_engine_parses_a_view_and_has_its_functions(view: str, dialect: str) 
     tree = sqlglot.parse_one(select_in(dialect, view, 10), read=dialect)
     unknown = {one.name.upper() for one in tree.find_all(sql.Anonymous)} - OWN_FUNCTIONS[dialect]
     assert not unknown, f"sql/views/{view}.sql: {dialect} has no {', '.join(sorted(unknown))}"
-    read = {one.name for one in tree.find_all(sql.Table) if one.db == "interest"}
-    assert read == names_read_by(view)
+    read = {one.name: one.db for one in tree.find_all(sql.Table) if one.db}
+    assert read.keys() == names_read_by(view)
+    assert {read[name] for name in read.keys() & {*view_names()}} <= {SCHEMAS[dialect]}
 
 
 @pytest.mark.parametrize("view", view_names())
