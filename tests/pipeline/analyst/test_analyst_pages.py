@@ -107,6 +107,7 @@ def test_texts_of_the_data_come_out_as_texts(browser: Any, pages: Path) -> None:
     shown = {}
     for name in (str(DAY), "user"):
         page.goto((pages / f"{name}.html").as_uri())
+        page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true })")
         shown[name] = page.inner_text("body")
     page.close()
     assert REASON in shown[str(DAY)] and TAGS[0][:60] in shown[str(DAY)]
