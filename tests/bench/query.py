@@ -3,7 +3,7 @@
 A table of profiles is written by PyIceberg, one data file per day, and published. Each query runs in a process of its
 own, by `throughline.connect()` and by DuckDB's own reader of Parquet, in turns. The table shows medians: seconds of the
 query alone, bytes that the process read for it (from the disk or its cache), and the peak memory of the process. All
-answers must have the same rows.
+answers must have the same rows, and so must Spark SQL, which reads the same files by the views of the catalog.
 
 python -m tests.bench.query [--quick]
 """
@@ -23,13 +23,17 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import sqlglot
 from pyiceberg.catalog.sql import SqlCatalog
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.analyst.connect import connect_to_catalog
 from pipeline.analyst.ddl import declared_columns
+from pipeline.analyst.dialects import create_statements
 from pipeline.analyst.query import view_sql
+from pipeline.local.java import prepare_java
+from pipeline.settings import MIN_AUDIENCE, Settings
 from tests.bench.machine import machine
 
 RESULTS = Path(__file__).with_name("results") / "query.json"
@@ -145,6 +149,33 @@ def ask(folder: Path, way: str, query: str, user: str) -> dict[str, Any]:
     }
 
 
+def ask_spark(folder: Path, user: str) -> dict[str, list[list[str]]]:
+    """Return the rows of each query by Spark SQL, with the views as a catalog has them."""
+    from pyspark.sql import SparkSession
+
+    os.environ["JAVA_HOME"] = str(prepare_java(Settings(home=folder)).home)
+    builder = SparkSession.builder.master("local[2]").config("spark.driver.bindAddress", "127.0.0.1")
+    options = {"driver.host": "127.0.0.1", "driver.memory": "2g", "sql.session.timeZone": "UTC", "ui.enabled": "false",
+               "sql.warehouse.dir": f"{folder}/spark", "sql.shuffle.partitions": "2"}  # fmt: skip
+    for name, value in options.items():
+        builder = builder.config(f"spark.{name}", value)
+    spark = builder.getOrCreate()
+    [data] = folder.glob("warehouse/**/profiles/data")
+    spark.sql("CREATE DATABASE interest")
+    spark.sql(f"CREATE TABLE interest.profiles USING parquet LOCATION '{data}'")
+    for name, statement in create_statements("spark", MIN_AUDIENCE).items():
+        if name in VIEWS:
+            spark.sql(statement)
+    spark.sql("USE interest")
+    answers = {}
+    for query, sql in QUERIES.items():
+        [translated] = sqlglot.transpile(sql, read="duckdb", write="spark")
+        rows = spark.sql(translated.format(user=user)).collect()
+        answers[query] = [[str(value) for value in row] for row in rows]
+    spark.stop()
+    return answers
+
+
 def _of_process(file: str, name: str) -> int:
     """Return a figure of this process: rchar of io is bytes read, from disk or cache; VmHWM of status is peak KiB."""
     lines = Path(f"/proc/self/{file}").read_text(encoding="utf-8").splitlines()
@@ -157,14 +188,15 @@ def bench_query(console: Console, users: int) -> dict[str, Any]:
     medians: dict[str, Any] = {}
     with TemporaryDirectory(prefix="throughline-bench-") as folder:
         write_profiles(Path(folder), users)
+        by_spark = _in_a_process("--ask-spark", folder, user_id(users // 2))
         size = sum(file.stat().st_size for file in Path(folder).rglob("*.parquet")) / 2**20
         for query in QUERIES:
             asked: dict[str, list[dict[str, Any]]] = {"release": [], "files": []}
             for _ in range(REPEATS):
                 for way, answers in asked.items():
-                    answers.append(_in_a_process(folder, way, query, user_id(users // 2)))
+                    answers.append(_in_a_process("--ask", folder, way, query, user_id(users // 2)))
             every = [one.pop("rows") for answers in asked.values() for one in answers]
-            assert all(rows == every[0] for rows in every), f"{query}: the rows differ"
+            assert all(rows == by_spark[query] for rows in every), f"{query}: the rows differ"
             medians[query] = {
                 way: {name: round(median(one[name] for one in answers), 2) for name in answers[0]}
                 for way, answers in asked.items()
@@ -175,13 +207,14 @@ def bench_query(console: Console, users: int) -> dict[str, Any]:
             shown.add_row(query, way, *[f"{one[name]:,.2f}" for name in ("seconds", "read_mib", "peak_mib")])
         ways["times"] = round(ways["release"]["seconds"] / ways["files"]["seconds"], 2)
         shown.add_row(query, "times", f"{ways['times']:,.2f}")
+    console.print("Spark SQL has the same rows")
     console.print(f"{users * DAYS:,} profiles, {size:,.0f} MiB of Parquet; goal: at most {GOAL:g} times")
     console.print(shown)
     return {"profiles": users * DAYS, "parquet_mib": round(size), "queries": medians}
 
 
 def _in_a_process(*arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.query", "--ask", *arguments]
+    command = [sys.executable, "-m", "tests.bench.query", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ))
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -191,10 +224,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_USERS * DAYS:,} profiles")
     parser.add_argument("--ask", nargs=4, metavar=("FOLDER", "WAY", "QUERY", "USER"), help="answer one query and end")
+    parser.add_argument(
+        "--ask-spark", nargs=2, metavar=("FOLDER", "USER"), help="answer all queries by Spark SQL and end"
+    )
     given = parser.parse_args()
     if given.ask:
         folder, way, query, user = given.ask
         print(json.dumps(ask(Path(folder), way, query, user)))
+        return
+    if given.ask_spark:
+        folder, user = given.ask_spark
+        print(json.dumps(ask_spark(Path(folder), user)))
         return
     found = {"machine": machine(), **bench_query(Console(), QUICK_USERS if given.quick else USERS)}
     if not given.quick:

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.analyst.explain_page import write_explanation
 from pipeline.analyst.query import view_names
 from pipeline.runner.commands import step_environment
 from pipeline.settings import ROOT
+from tests.browser import chromium, look_at
 
 pytestmark = pytest.mark.end_to_end
 
@@ -178,6 +180,19 @@ def comparable(columns: list[str]) -> Callable[[dict[str, Any]], str]:
         return json.dumps([round(value, 9) if isinstance(value, float) else str(value) for value in values])
 
     return write
+
+
+def test_the_pages_of_nights_in_a_browser(nights: Any, shop: Any) -> None:
+    """The reports that the two publications wrote, one of them of an empty day, and a user of many sessions."""
+    reports = nights.home / "reports"
+    [user] = nights.ask("SELECT user_id FROM current_profiles ORDER BY session_count DESC, user_id LIMIT 1")
+    explained = write_explanation(nights.catalog(), user["user_id"], reports)
+    pages = [reports / f"{shop.last}.html", reports / f"{shop.empty_day}.html", reports / "index.html", explained]
+    with chromium() as browser:
+        texts, wrong = zip(*[look_at(browser, page) for page in pages], strict=True)
+    assert [one for found in wrong for one in found] == []
+    assert "Nothing landed on this day: it counts as empty." in texts[1]
+    assert str(shop.last) in texts[2] and str(shop.empty_day) in texts[2]
 
 
 def test_a_file_that_landed_already_is_refused(nights: Any, shop: Any) -> None:
