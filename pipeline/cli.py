@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from pipeline.cli_analyst import app as analyst
+from pipeline.cli_erasure import app as erasure
 from pipeline.cli_landed import app as landed
 from pipeline.cli_source import app as source_commands
 from pipeline.days import day_range, parse_day
@@ -45,6 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(analyst)
+app.add_typer(erasure)
 app.add_typer(source_commands, name="source")
 app.add_typer(landed, name="landed")
 console = open_console()

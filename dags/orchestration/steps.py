@@ -14,6 +14,7 @@ from orchestration.operators import Command, PublishCommand, StepCommand, free_l
 from pipeline.errors import InputError, UsageError
 from pipeline.runner.commands import (
     TASKS,
+    erase_command,
     job_command,
     job_file,
     maintain_command,
@@ -134,6 +135,22 @@ def replay_task() -> StepCommand:
         pool="spark",
         on_success_callback=[free_lease],  # a dry run takes it too
         doc_md=docs_of(ROOT / "pipeline" / "runner" / "replay.py", "replay_rejects"),
+    )
+
+
+def erase_task() -> StepCommand:
+    """Return the task that erases people. It holds the lease, so no night writes meanwhile."""
+    # An option without a value renders as an empty word, which the task leaves out.
+    source = [f"{{{{ {word} if params.source else '' }}}}" for word in ("'--source'", "params.source")]
+    return StepCommand(
+        task_id="erase",
+        command=[
+            *erase_command("{{ params.request }}", None, False, RUN_ID).arguments,
+            *source,
+            "{{ '--dry-run' if params.dry_run else '' }}",
+        ],
+        pool="spark",
+        doc_md=docs_of(job_file("erase")),
     )
 
 

@@ -10,16 +10,16 @@ If that fails, a warning says so, since the run is published by then.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 
 from pipeline.errors import describe, exit_with_message
 from pipeline.local.spark_config import pyiceberg_properties
 from pipeline.runner.commands import RECORDED_TASKS
 from pipeline.runner.job import import_in_background
-from pipeline.settings import Settings, code_version
+from pipeline.settings import Settings
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.step import run_step
-from pipeline.warehouse.tables import table
+from pipeline.warehouse.writes import add_release
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         spark.conf.unset("spark.wap.branch")
         snapshots = branches.fast_forward(spark, step.refs, step.branch)
         config_hash = step.settings.results_hash(step.zone.source_files())
-        release = (step.days.last, datetime.now(UTC), step.run_id, snapshots, code_version(), config_hash)
-        schema = spark.table(table("releases")).schema
-        spark.createDataFrame([release], schema).writeTo(table("releases")).append()
+        add_release(spark, step.days.last, step.run_id, snapshots, config_hash)
         branches.drop(spark, step.refs, step.branch)
         print(f"published {step.days}: {', '.join(f'{name} {snapshot}' for name, snapshot in snapshots.items())}")
     step.lease.free()

@@ -17,30 +17,35 @@ from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.clusters import cluster_items, with_clusters
-from pipeline.warehouse.step import run_step
+from pipeline.warehouse.step import Step, run_step
 from pipeline.warehouse.tables import table
 from pipeline.warehouse.writes import sequences_by_day
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     with run_step("sequences", arguments, writes=("sequences", "runs")) as step:
-        spark = step.spark
-        # Other days that this run cleaned have new events too, and may never be run by themselves.
-        days = sorted({*step.days, *run_log.days_of_run(spark, "clean", step.run_id)})
-        known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
-        sources = step.zone.sources()
-        owners = device_owners(spark.table(table("device_users")), most_users(sources))
-        made = sequences(known, owners, days, Rules.of(sources), step.settings.sequence_length)
+        work(step)
 
-        is_replaced = F.col("as_of").isin(days)
-        columns = spark.table(table("sequences")).columns
-        made.select(*columns).writeTo(table("sequences")).overwrite(is_replaced)
 
-        written = spark.table(table("sequences")).where(is_replaced)
-        if with_clusters(sources):
-            branches.create(spark, step.refs, ("item_clusters",), step.branch)
-            cluster_items(spark, sources, days[0], days[-1])
-        run_log.record(spark, "sequences", step.run_id, sequences_by_day(written, days), step.clock)
+def work(step: Step) -> None:
+    """Build the sequences of the days of a step, on its branch."""
+    spark = step.spark
+    # Other days that this run cleaned have new events too, and may never be run by themselves.
+    days = sorted({*step.days, *run_log.days_of_run(spark, "clean", step.run_id)})
+    known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
+    sources = step.zone.sources()
+    owners = device_owners(spark.table(table("device_users")), most_users(sources))
+    made = sequences(known, owners, days, Rules.of(sources), step.settings.sequence_length)
+
+    is_replaced = F.col("as_of").isin(days)
+    columns = spark.table(table("sequences")).columns
+    made.select(*columns).writeTo(table("sequences")).overwrite(is_replaced)
+
+    written = spark.table(table("sequences")).where(is_replaced)
+    if with_clusters(sources):
+        branches.create(spark, step.refs, ("item_clusters",), step.branch)
+        cluster_items(spark, sources, days[0], days[-1])
+    run_log.record(spark, "sequences", step.run_id, sequences_by_day(written, days), step.clock)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,17 @@ def maintain_command(run_id: str | None = None) -> CommandLine:
     return job_command("maintain", *(("--run-id", run_id) if run_id else ()))
 
 
+def erase_command(request: str | None, source: str | None, is_dry_run: bool, run_id: str | None = None) -> CommandLine:
+    """Return the process of `throughline erase`; without a request it goes on with one that has begun.
+
+    Each value may be a template that Airflow renders. request: a path, or the name of a file in the drop folder.
+    """
+    words = ["--request", request] if request else ["--resume"]
+    for option, value in (("--source", source), ("--run-id", run_id)):
+        words += [option, value] if value else []
+    return job_command("erase", *words, *(("--dry-run",) if is_dry_run else ()))
+
+
 def step_commands(
     step: str, days: DayRange, run_id: str | None = None, score_all: bool = False, model: str = NEWEST_MODEL
 ) -> list[CommandLine]:

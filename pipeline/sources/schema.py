@@ -29,7 +29,8 @@ BUILT_IN = Path(__file__).parent
 ITEM_EXPRESSIONS = ("item_id", "title", "tags", "content", "updated_at")
 
 SET_ASIDE = "set_aside"  # a sound line of a day whose other lines fail their gate
-# The pipeline's own reasons for rejecting a line; all others are rules of the source's `[reject_when]`.
+ERASED = "erased"  # a line of a person who was erased; like a rule of the TOML, it says nothing about the log's quality
+# The pipeline's own reasons for rejecting a line; all others but ERASED are rules of the source's `[reject_when]`.
 REASONS = (
     "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future",
     "implausible_time", SET_ASIDE,
@@ -238,7 +239,7 @@ class Source(Part):
     @classmethod
     def _has_codes_of_its_own(cls, value: dict[str, str]) -> dict[str, str]:
         for code in value:
-            if code in REASONS:
+            if code in (*REASONS, ERASED):
                 raise ValueError(f"{code!r} is a reason of the pipeline itself; choose another name")
             if not re.fullmatch("[a-z][a-z_]*", code):
                 raise ValueError(f"{code!r} is not a reason code; expected a-z and _, such as 'static_asset'")

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.errors import SourceError
-from pipeline.sources.schema import ITEM_EXPRESSIONS, EventType, Reader, Source
+from pipeline.sources.schema import ERASED, ITEM_EXPRESSIONS, EventType, Reader, Source
 from pipeline.transforms.clocks import EARLIEST, LATEST, in_calendar, is_in_future, never_after_receipt, with_event_time
 from pipeline.transforms.expressions import expression
 from pipeline.transforms.identity import id_text, without_placeholders
@@ -37,6 +37,7 @@ TYPES = {
 }
 IDS_WITH_PLACEHOLDERS = ("event_id", "user_id", "device_id", "session_id")
 COMMENT = "comment"
+WITHOUT_TEXT = "the person was erased, and so was the text of the line"
 
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
@@ -141,6 +142,19 @@ def _reader_of(spark: SparkSession, source: Source, expressions: Sequence[str]) 
     return reader.model_copy(update={"fields": ", ".join(types)}) if named and is_plain else reader
 
 
+def with_ids(lines: DataFrame, source: Source) -> DataFrame:
+    """Return the own columns of each line, `user_space`, and `user_id`, `device_id` and `session_id` of each event.
+
+    Ids are those of the source; null where the line cannot be parsed or names none.
+
+    lines: one row per landed line of the source; needs `source`, `arrival_day`, `file`, `line`, `text`, `header`.
+    """
+    parsed = _unfolded(parse_lines(lines, source.reader), source)
+    own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS if name != "header"]
+    ids = [_column(source, name) for name in ("user_id", "device_id", "session_id")]
+    return parsed.select(*own, *ids, F.lit(source.user_space).alias("user_space"))
+
+
 def check_expressions(spark: SparkSession, source: Source, file: Path) -> None:
     """Raise SourceError naming file and key if an expression is invalid or names an unknown field.
 
@@ -208,6 +222,7 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
     earliest = F.coalesce("earliest", F.lit(EARLIEST).cast("date"))
     latest = F.coalesce("latest", F.lit(LATEST).cast("date"))
     rules = [
+        (ERASED, F.col("text").isNull(), F.lit(WITHOUT_TEXT)),
         ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
         (F.col("rule"), F.col("rule").isNotNull(),
          F.when(F.col("rule") == COMMENT, "a comment").otherwise(

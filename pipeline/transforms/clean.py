@@ -7,6 +7,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.erasure.tombstones import with_erased
 from pipeline.pseudonyms import pseudonym_key
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
@@ -53,7 +54,8 @@ def validate_sources(
         [behind_view(_with_reasons(of_source, sources[name], settings)) for name, of_source in lines.items()]
     )
     # After the fingerprint, which is of what the line says: a copy may arrive when the catalogue has changed.
-    return with_catalogue_tags(_hidden(validated.drop("text"), pseudonym_key(settings)), catalogues)
+    hidden = with_erased(_hidden(validated.drop("text"), pseudonym_key(settings)), settings)
+    return with_catalogue_tags(hidden, catalogues)
 
 
 def validate(lines: DataFrame, source: Source, key: bytes, settings: Settings) -> DataFrame:

@@ -132,7 +132,7 @@ def _parse_by_header(lines: DataFrame, reader: Reader) -> DataFrame:
         own = lines.where(F.col("header") == header)
         if reader.format == "w3c":
             names = _names_of_fields_line(header)
-            has_tabs = F.contains(F.col("text"), F.lit("\t"))
+            has_tabs = F.coalesce(F.contains(F.col("text"), F.lit("\t")), F.lit(False))  # an erased line has no text
             for separator, those in (("\t", has_tabs), (" ", ~has_tabs)):
                 within = _within_header(reader, separator, len(names))
                 parts.append(

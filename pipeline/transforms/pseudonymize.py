@@ -1,6 +1,7 @@
 """Replace user and device ids by pseudonyms, and shorten addresses, before anything is stored, without a Python UDF."""
 
 import hashlib
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -18,17 +19,23 @@ def pseudonymize(events: DataFrame, key: bytes) -> DataFrame:
 
     events: one row per event; needs `user_space`, `user_id`, `device_id`, `session_id`.
     """
+    ids = {
+        "user_id": F.coalesce("user_id", "device_id"),
+        "device_id": F.col("device_id"),
+        "session_key": F.col("session_id"),
+    }
+    texts = {name: F.concat("user_space", F.lit(SEPARATOR), one) for name, one in ids.items()}
+    return with_hmacs(events, key, texts).drop("session_id")
+
+
+def with_hmacs(rows: DataFrame, key: bytes, texts: Mapping[str, Column]) -> DataFrame:
+    """Add columns with the hex HMAC-SHA256 of texts under `key`; null for null."""
     inner, outer = _pads(key)
-    spark = events.sparkSession
-    pads = spark.createDataFrame([(bytearray(inner), bytearray(outer))], "inner_pad binary, outer_pad binary")
-    hashed = events.crossJoin(F.broadcast(pads)).withColumns(
-        {
-            "user_id": _hmac(F.coalesce("user_id", "device_id")),
-            "device_id": _hmac(F.col("device_id")),
-            "session_key": _hmac(F.col("session_id")),
-        }
+    pads = rows.sparkSession.createDataFrame(
+        [(bytearray(inner), bytearray(outer))], "inner_pad binary, outer_pad binary"
     )
-    return hashed.drop("inner_pad", "outer_pad", "session_id")
+    hashed = rows.crossJoin(F.broadcast(pads)).withColumns({name: _hmac(text) for name, text in texts.items()})
+    return hashed.drop("inner_pad", "outer_pad")
 
 
 def kept_address(address: Column, kept: Column) -> Column:
@@ -42,9 +49,8 @@ def kept_address(address: Column, kept: Column) -> Column:
     return F.when(kept == "full", address).when(kept == "path", F.nullif(path, F.lit("")))
 
 
-def _hmac(id_in_space: Column) -> Column:
-    """Return the HMAC of RFC 2104, H(outer || H(inner || text)), of the text that `pipeline.pseudonyms` makes."""
-    text = F.concat("user_space", F.lit(SEPARATOR), id_in_space)
+def _hmac(text: Column) -> Column:
+    """Return the HMAC of RFC 2104: H(outer || H(inner || text))."""
     inner_hash = F.unhex(F.sha2(F.concat("inner_pad", F.encode(text, "UTF-8")), 256))
     return F.sha2(F.concat("outer_pad", inner_hash), 256)
 

@@ -81,13 +81,14 @@ def cluster_items(spark: SparkSession, sources: Mapping[str, Source], first: dat
         earlier = [day for day in versions(spark, name) if day <= last]
         due = days_to_train(by_day, earlier[-1] if earlier else None, first, last)
         for day in due:
-            _train_if_enough(spark, name, sources[name], day)
+            train_if_enough(spark, name, sources[name], day)
         if last not in due and all(day > last for day in versions(spark, name)):
-            _train_if_enough(spark, name, sources[name], last)
+            train_if_enough(spark, name, sources[name], last)
         place_items(spark, name, sources[name], first, last)
 
 
-def _train_if_enough(spark: SparkSession, name: str, source: Source, through: date) -> None:
+def train_if_enough(spark: SparkSession, name: str, source: Source, through: date) -> None:
+    """Add a version, or print why there are too few items."""
     try:
         train_version(spark, name, source, through)
     except InputError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import SparkSession
 
 from pipeline.days import DayRange, day_range
+from pipeline.erasure.journal import is_unfinished
 from pipeline.errors import InputError
 from pipeline.landing.zone import LandingZone
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
@@ -57,6 +58,11 @@ def run_step(
     lease = Lease(settings, run_id, days.last)
     lease.take()
     try:
+        if is_first_step and is_unfinished(settings):
+            raise InputError(
+                "an erasure has begun and not ended, so lines and tables differ: run `throughline erase --resume`, or "
+                "clear its task in interest_erasure, then this run again"
+            )
         with lease.renewed():
             with open_session(settings, step) as spark:
                 if is_first_step:

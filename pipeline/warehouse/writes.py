@@ -1,12 +1,13 @@
 """Write events, rejects, items, device users and sessions to their tables, and count rows for `runs`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.landing.clean_plan import CleanPlan
+from pipeline.settings import code_version
 from pipeline.transforms.clean import Cleaned
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_users
@@ -37,7 +38,13 @@ def write_device_users(spark: SparkSession, plan: CleanPlan, most_users: Mapping
 
 def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataFrame]) -> None:
     """Insert or update the items of the catalogues and of the planned days' events."""
-    of_events = items_of_events(spark.table(table("events")).where(F.col("arrival_day").between(plan.first, plan.last)))
+    days = F.col("arrival_day").between(plan.first, plan.last)
+    merge_items(spark, spark.table(table("events")).where(days), catalogues)
+
+
+def merge_items(spark: SparkSession, events: DataFrame, catalogues: Sequence[DataFrame]) -> None:
+    """Insert or update the items of events and catalogues."""
+    of_events = items_of_events(events)
     columns = ["space", "item_id", "title", "tags", "content"]
     listed = items_of_catalogues(catalogues) if catalogues else spark.table(table("items")).select(columns).limit(0)
     listed = listed.withColumnRenamed("tags", "listed_tags")
@@ -67,6 +74,13 @@ def write_items(spark: SparkSession, plan: CleanPlan, catalogues: Sequence[DataF
         .whenNotMatched().insert({name: F.expr(rule) for name, rule in added.items()})
         .merge()
     )  # fmt: skip
+
+
+def add_release(spark: SparkSession, as_of: date, run_id: str, snapshots: Mapping[str, int], config_hash: str) -> None:
+    """Publish: add the row to `releases` whose snapshots readers open from now on."""
+    release = (as_of, datetime.now(UTC), run_id, dict(snapshots), code_version(), config_hash)
+    schema = spark.table(table("releases")).schema
+    spark.createDataFrame([release], schema).writeTo(table("releases")).append()
 
 
 def _update(changed: DataFrame, key: Sequence[str], columns: Sequence[str]) -> None:

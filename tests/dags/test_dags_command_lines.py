@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from pipeline.days import day_range
-from pipeline.runner.commands import STEPS, maintain_command, replay_command, step_commands, train_command
+from pipeline.runner.commands import (
+    STEPS,
+    erase_command,
+    maintain_command,
+    replay_command,
+    step_commands,
+    train_command,
+)
 from pipeline.settings import ROOT
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "dag_command_lines"
@@ -23,6 +30,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "night": ("interest_nightly", {}),
     "night_pinned_and_all_users": ("interest_nightly", {"model": "boosting-1.20260125", "all_users": True}),
     "maintenance": ("interest_maintenance", {}),
+    "erasure": ("interest_erasure", {"request": "october.txt"}),
+    "erasure_of_a_source": ("interest_erasure", {"request": "october", "source": "shop", "dry_run": False}),
     "replay": ("interest_replay", {"source": "/srv/logs/shop.toml"}),
     "replay_from_a_day": (
         "interest_replay",
@@ -74,6 +83,11 @@ def test_command_lines_equal_those_of_the_terminal(rendered: tuple[str, dict[str
     elif name.startswith("replay"):
         chosen = (conf["source"], conf.get("reason"), conf.get("first_day"), conf.get("dry_run", True))
         commands = [replay_command(*chosen, run_id=SAFE_RUN_ID)]
+    elif name.startswith("erasure"):
+        commands = [erase_command(conf["request"], None, False, SAFE_RUN_ID)]
+        more = ["--source", conf["source"]] if "source" in conf else []
+        assert started["erase"][len(commands[0].arguments) :] == more + ["--dry-run"] * conf.get("dry_run", True)
+        started["erase"] = started["erase"][: len(commands[0].arguments)]
     elif name == "maintenance":
         commands = [maintain_command(SAFE_RUN_ID)]
     else:

@@ -90,6 +90,15 @@ def test_the_form_of_a_replay_refuses_wrong_values(dags: dict[str, Any], key: st
         param.resolve(value)
 
 
+@pytest.mark.parametrize("name", ["", "/srv/ids.txt", "../ids.txt", "--resume", "a/b", ".hidden", "october\n", "a..b"])
+def test_the_form_of_an_erasure_takes_the_name_of_a_file_only(dags: dict[str, Any], name: str) -> None:
+    params = dags["interest_erasure"].params
+    with pytest.raises(ValueError, match=r"Invalid input|does not match"):
+        params.get_param("request").resolve(name)
+    assert params.get_param("request").resolve("october.txt") == "october.txt"
+    assert params.get_param("dry_run").resolve() is True
+
+
 def test_a_replay_is_a_dry_run_unless_that_is_switched_off(dags: dict[str, Any]) -> None:
     params = dags["interest_replay"].params
     assert params.get_param("dry_run").resolve() is True

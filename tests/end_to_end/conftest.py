@@ -224,6 +224,13 @@ def own_installation() -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="module")
+def another_module_installation() -> Iterator[Installation]:
+    """A second empty home for the tests of one file."""
+    with new_home() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def remote_installation() -> Iterator[Installation]:
     """A home with a JDBC catalog in SQLite, and the lease in the PostgreSQL of another home."""
     with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:

@@ -12,6 +12,7 @@ from pipeline.runner.commands import (
     STEPS,
     CommandLine,
     clusters_command,
+    erase_command,
     evaluate_command,
     land_command,
     maintain_command,
@@ -41,6 +42,11 @@ RENDERED = {
         for command in step_commands(step, DAY, run_id="manual__2026-02-01", score_all=True)
     ],
     "clusters": [clusters_command(DAY.last)],
+    "erase": [
+        erase_command("/srv/ids", "shop", True),
+        erase_command(None, None, False),
+        erase_command("october", None, False, "manual__1"),
+    ],
     "evaluate": [evaluate_command(DAY.last, 7), evaluate_command(DAY.last, 1, "try-1")],
     "land": [
         tables_command(),

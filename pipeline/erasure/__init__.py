@@ -1,0 +1,1 @@
+"""Erasure of people: from the landing zone, the tables, their old snapshots and the files of the home."""

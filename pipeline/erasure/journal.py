@@ -1,0 +1,106 @@
+"""The journal of a running erasure, from which the next try goes on after a crash; deleted at the end.
+
+    erasure/journal.json      pseudonyms, counts and times
+    erasure/lines.parquet     the landed lines to erase: source, arrival day, file, line
+    erasure/sessions.parquet  the ids of the sessions of these people, for the search at the end
+    erasure/items.parquet     the items of their events: space, item_id
+    erasure/written           exists when the branch holds all tables, so that only its publication is left
+
+It holds no id of the source. The file journal.json is written last, so it says that the others are whole.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.erasure.plan import DayCount, People
+from pipeline.erasure.tombstones import erasure_folder
+from pipeline.files import write_private
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What an erasure found out before it changed anything.
+
+    name: of the receipt. recompute_from: the first day on whose lines rows of others may depend. first_day: the day of
+    the first erased line. rows: rows to delete by table. files_before: bytes of each data file by its path, by table.
+    """
+
+    name: str
+    digest: str
+    requested: int
+    started_at: str
+    started_by: str
+    run_id: str
+    people: People
+    recompute_from: date | None
+    first_day: date | None
+    rows: Mapping[str, int]
+    lines: int
+    day_counts: list[DayCount]
+    files_before: Mapping[str, Mapping[str, int]]
+    dropped_as: str | None = None
+
+
+class JournalFolder:
+    """The folder of the journal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = erasure_folder(settings)
+        self._file = self._folder / "journal.json"
+        self.lines_file = self._folder / "lines.parquet"
+        self.sessions_file = self._folder / "sessions.parquet"
+        self.items_file = self._folder / "items.parquet"
+        self._written = self._folder / "written"
+
+    def begin(self, journal: Journal, places: pa.Table, sessions: pa.Table, items: pa.Table) -> None:
+        """Write the journal; from here on the erasure goes on to its end."""
+        self._written.unlink(missing_ok=True)
+        for file, rows in ((self.lines_file, places), (self.sessions_file, sessions), (self.items_file, items)):
+            pq.write_table(rows, file)
+            file.chmod(0o600)
+        write_private(self._file, json.dumps(asdict(journal), default=str))
+
+    def read(self) -> Journal | None:
+        """Return the journal of an erasure that has not ended, if there is one."""
+        if not self._file.is_file():
+            return None
+        content = json.loads(self._file.read_text(encoding="utf-8"))
+        content["people"] = People(tuple(content["people"]["users"]), tuple(content["people"]["devices"]))
+        counts = content["day_counts"]
+        content["day_counts"] = [DayCount(**{**one, "day": date.fromisoformat(one["day"])}) for one in counts]
+        for name in ("recompute_from", "first_day"):
+            content[name] = date.fromisoformat(content[name]) if content[name] else None
+        return Journal(**content)
+
+    def end(self) -> None:
+        """Delete the journal; journal.json last, so that a killed process deletes the others too."""
+        for file in (self.lines_file, self.sessions_file, self.items_file, self._written, self._file):
+            file.unlink(missing_ok=True)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the branch holds all tables as they are to be."""
+        return self._written.is_file()
+
+    def set_written(self, retrained: Sequence[str]) -> None:
+        """Keep that it does: a next try publishes it and writes nothing again.
+
+        retrained: the sources whose item clusters were trained again.
+        """
+        write_private(self._written, json.dumps(list(retrained)))
+
+    def retrained(self) -> list[str]:
+        """Return the sources whose item clusters were trained again."""
+        names: list[str] = json.loads(self._written.read_text(encoding="utf-8"))
+        return names
+
+
+def is_unfinished(settings: Settings) -> bool:
+    """Return whether an erasure has begun and not ended."""
+    return (erasure_folder(settings) / "journal.json").is_file()

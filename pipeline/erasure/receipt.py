@@ -1,0 +1,76 @@
+"""The receipt of an erasure: what was asked, what was done and the search that proves it, without an id.
+
+erasures/<name>.json, erasures/<name>.html
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import jinja2
+
+from pipeline.files import write_whole
+
+RECEIPTS = "erasures"
+
+
+@dataclass(frozen=True)
+class OfTable:
+    """What was done to a table: rows deleted, data files rewritten and their bytes, snapshots and files removed."""
+
+    rows: int
+    files_rewritten: int
+    bytes_rewritten: int
+    bytes_of_table: int
+    snapshots_removed: int
+    files_removed: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A receipt. searched: what was searched at the end for the people, and how many places named one: none may."""
+
+    name: str
+    request_hmac_sha256: str
+    ids_requested: int
+    started_at: str
+    ended_at: str
+    started_by: str
+    run_id: str
+    code_version: str
+    landed_lines: int
+    landed_files_rewritten: int
+    landed_bytes: int
+    tables: Mapping[str, OfTable]
+    rows_of_others_from: str | None
+    clusters_retrained: list[str]
+    working_files_removed: int
+    files_with_mentions: Mapping[str, int]
+    models_affected: list[str]
+    searched: Mapping[str, int]
+
+    @property
+    def left(self) -> int:
+        return sum(self.searched.values())
+
+
+def write_receipt(home: Path, receipt: Receipt) -> Path:
+    """Write the receipt as JSON and as a page; return the page."""
+    folder = home / RECEIPTS
+    write_whole(folder / f"{receipt.name}.json", json.dumps(asdict(receipt), indent=1) + "\n")
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = folder / f"{receipt.name}.html"
+    write_whole(page, templates.get_template("receipt.html.j2").render(receipt=receipt))
+    return page
+
+
+def models_trained_since(home: Path, first: date | None) -> list[str]:
+    """Return the saved models whose training data may hold an event of a day from `first` on, by their names."""
+    if first is None:
+        return []
+    folders = sorted((home / "mlruns" / "models").glob("*.????????*"))
+    return [one.name for one in folders if one.name.split(".")[1] >= f"{first:%Y%m%d}"]
