@@ -35,7 +35,7 @@ from pipeline.warehouse.lease import Lease, with_token
 from pipeline.warehouse.names import MAIN, NIGHT_TABLES, branch_of, require_run_id
 from pipeline.warehouse.session import open_session, tune
 from pipeline.warehouse.step import Step
-from pipeline.warehouse.tables import create_tables, require_key, table
+from pipeline.warehouse.tables import create_tables, require_key, table, table_properties
 from pipeline.warehouse.writes import add_release
 
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             with lease.renewed(), open_session(settings, "erase") as spark:
                 create_tables(spark)
-                require_key(spark, key_fingerprint(pseudonym_key(settings)))
+                require_key(spark, key_fingerprint(pseudonym_key(settings)), table_properties(spark))
                 tune(spark, LandingZone(settings.home / "landing").lines_through(date.max))
                 Erasure(spark, settings, lease, run_id).run(request, parsed.dry_run)
         finally:

@@ -82,7 +82,7 @@ class BenchHome:
 
     def land_log(self) -> tuple[Measurement, float]:
         """Land the written log; return the cost of the process, and the seconds without start-up that it reports."""
-        took = self._run(land_command(TOML, [self.home / "log"], None).arguments, "land")
+        took = self.run(land_command(TOML, [self.home / "log"], None).arguments, "land")
         found = re.search(r"^landed .* in ([\d.]+) s$", (self.home / "logs" / "land.log").read_text(), re.MULTILINE)
         assert found, "the job `land` reports no seconds"
         return took, float(found[1])
@@ -94,12 +94,12 @@ class BenchHome:
     def make_tables(self) -> None:
         """Create the tables and fetch missing jars of Spark, so that neither is measured."""
         run_preflight(self.settings)
-        self._run(tables_command().arguments, "tables")
+        self.run(tables_command().arguments, "tables")
         self.spark_executions()
 
     def run_step(self, step: str, first: date, last: date) -> Measurement:
         [command] = step_commands(step, DayRange(first, last))
-        return self._run(command.arguments, f"{step}-{last}")
+        return self.run(command.arguments, f"{step}-{last}")
 
     def spark_executions(self) -> list[Execution]:
         """Return the SQL executions of the last process, longest first, and delete its log."""
@@ -119,9 +119,10 @@ class BenchHome:
         """Move main to the branch of the data steps, without scoring."""
         job = Path(__file__).with_name("settle_job.py")
         submit = Path(sys.executable).parent / "spark-submit"
-        self._run((str(submit), "--name", "settle", str(job), "--day", str(last)), "settle")
+        self.run((str(submit), "--name", "settle", str(job), "--day", str(last)), "settle")
 
-    def _run(self, arguments: tuple[str, ...], log: str) -> Measurement:
+    def run(self, arguments: tuple[str, ...], log: str) -> Measurement:
+        """Run a command line in the environment of a step, and return its cost."""
         environment = {**step_environment(self.settings), **_variables(self.settings), "PYTHONPATH": str(ROOT)}
         return measured(arguments, environment, self.home / "logs" / f"{log}.log")
 
