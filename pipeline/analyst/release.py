@@ -160,9 +160,13 @@ def open_table(catalog: "Catalog", release: Release, name: str, hidden: Collecti
     """Return a table at exactly the release's snapshot, for DuckDB to read; only its metadata is read now.
 
     hidden: columns that DuckDB must not see. A table that has one is loaded into memory without it at the first scan.
-    So is one whose files DuckDB cannot read as they are: with delete files, without field ids, or not Parquet.
+    So is one whose files DuckDB cannot read as they are: with delete files, without field ids, other than Parquet, or
+    in a store that Arrow does not read.
     Raises InputError as `read_table` does.
     """
+    # Imported here: it loads pandas, which takes a second, and most commands open no table.
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
     table, snapshot = _released(catalog, release, name)
     columns = [field.name for field in table.scan(snapshot_id=snapshot).projection().fields]
     shown = tuple(column for column in columns if column not in hidden)
@@ -171,7 +175,9 @@ def open_table(catalog: "Catalog", release: Release, name: str, hidden: Collecti
 
     def files() -> list[DataFile]:
         tasks = list(scan.plan_files())
-        is_plain = all(task.file.file_format == "PARQUET" and not task.delete_files for task in tasks)
+        is_plain = isinstance(table.io, PyArrowFileIO) and all(
+            task.file.file_format == "PARQUET" and not task.delete_files for task in tasks
+        )
         if tasks and is_plain and len(shown) == len(columns) and WITHOUT_FIELD_IDS not in table.properties:
             return [DataFile(task.file.file_size_in_bytes, table.io.new_input(task.file.file_path).open)
                     for task in tasks]  # fmt: skip

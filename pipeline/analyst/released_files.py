@@ -4,7 +4,8 @@ DuckDB's own reader of Parquet skips row groups, and reads only the fields of a 
 any file that it may open, and write it too. So it gets no access to files at all, but to this file system.
 """
 
-import io
+import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,10 +24,37 @@ NEVER_CHANGED = datetime(1970, 1, 1, tzinfo=UTC)  # Iceberg writes a data file o
 
 @dataclass(frozen=True)
 class DataFile:
-    """A Parquet file. size: in bytes. open: returns what reads it, as a binary file does."""
+    """A Parquet file. size: in bytes. open: returns an Arrow file that several threads may read at offsets."""
 
     size: int
-    open: Callable[[], Any]
+    open: Callable[[], pa.NativeFile]
+
+
+class Reader:
+    """A file with a position for each thread: threads of DuckDB share it, and each seeks and then reads."""
+
+    def __init__(self, file: pa.NativeFile) -> None:
+        self._file = file
+        self._own = threading.local()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position of this thread."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell()}.get(whence)
+        self._own.position = (self._file.size() if start is None else start) + offset
+        return self.tell()
+
+    def tell(self) -> int:
+        return int(getattr(self._own, "position", 0))
+
+    def read(self, size: int = -1) -> bytes:
+        """Read at the position of this thread."""
+        count = size if size >= 0 else self._file.size() - self.tell()
+        content = bytes(self._file.read_at(count, self.tell()))
+        self._own.position = self.tell() + len(content)
+        return content
+
+    def close(self) -> None:
+        self._file.close()
 
 
 @dataclass(frozen=True)
@@ -94,7 +122,7 @@ class ReleasedFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:
         if mode != "rb":
             raise PermissionError(f"{path}: a release is read-only")
-        return self._file(path).open()
+        return Reader(self._file(path).open())
 
     def _file(self, path: str) -> DataFile:
         file = self._find(path)
@@ -112,10 +140,10 @@ class ReleasedFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no 
 
 def in_memory(rows: pa.Table) -> DataFile:
     """Return rows as a data file that no disk holds."""
-    written = io.BytesIO()
+    written = pa.BufferOutputStream()
     pq.write_table(rows, written)
     content = written.getvalue()
-    return DataFile(len(content), lambda: io.BytesIO(content))
+    return DataFile(content.size, lambda: pa.BufferReader(content))
 
 
 def _text(value: str) -> str:

@@ -1,6 +1,8 @@
 """DuckDB reads the data files of a release: the same rows as PyIceberg reads, also of files with an older schema."""
 
 import io
+import os
+import threading
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ from pyiceberg.types import DoubleType
 
 from pipeline.analyst.query import answer, query
 from pipeline.analyst.release import newest_release, open_table, read_table
-from pipeline.analyst.released_files import FIELD_ID, DataFile, ReleasedTable
+from pipeline.analyst.released_files import FIELD_ID, DataFile, Reader, ReleasedTable
 from pipeline.errors import InputError
 
 SECOND = date(2026, 2, 1)
@@ -70,6 +72,17 @@ def test_a_lost_data_file_is_named_in_one_line(own_night: Any) -> None:
         query("SELECT item_id FROM items", own_night.catalog)
 
 
+def test_threads_that_share_a_file_do_not_move_each_other() -> None:
+    """DuckDB seeks, then reads; between the two another of its threads may seek."""
+    reader = Reader(pa.BufferReader(b"0123456789"))
+    reader.seek(2)
+    other = threading.Thread(target=lambda: (reader.seek(7), reader.read(1)))
+    other.start()
+    other.join()
+    assert (reader.read(3), reader.read(2), reader.tell()) == (b"234", b"56", 7)
+    assert (reader.seek(-1, os.SEEK_END), reader.read()) == (9, b"9")
+
+
 def test_only_the_needed_columns_and_rows_are_read_from_the_files() -> None:
     """Two row groups of 1 MiB a column. A query of a narrow column reads little; one of a user reads one group."""
     rows, size = 2_000, 1_000
@@ -83,11 +96,13 @@ def test_only_the_needed_columns_and_rows_are_read_from_the_files() -> None:
     read = 0
 
     class Recorded(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
+        def size(self) -> int:
+            return len(self.getvalue())
+
+        def read_at(self, size: int, offset: int) -> bytes:
             nonlocal read
-            found = super().read(size)
-            read += len(found)
-            return found
+            read += size
+            return self.getvalue()[offset : offset + size]
 
     table = ReleasedTable(schema, lambda: [DataFile(len(content.getvalue()), lambda: Recorded(content.getvalue()))])
 
