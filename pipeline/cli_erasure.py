@@ -1,4 +1,4 @@
-"""The command `throughline erase`."""
+"""The commands `throughline erase` and `retain`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UsageError
-from pipeline.runner.commands import erase_command, train_command
+from pipeline.runner.commands import erase_command, retain_command, train_command
 from pipeline.runner.run import open_catalog, prepare_environment, run_all
 from pipeline.terminal import open_console
 
@@ -54,3 +54,16 @@ def erase(
 
         through = newest_release(open_catalog(console), None).as_of
         run_all([train_command(through)], settings, console, f"train-{through}")
+
+
+@app.command()
+def retain() -> None:
+    """Delete what is older than the settings allow: landed lines, rejects, sequences, profiles, logs.
+
+    Settings: keep_landing_days, keep_rejects_days, keep_sequences_days, keep_profiles_days (off unless set) and
+    keep_log_days (30). Days count back from the newest cleaned day. Rows go with a new release; old releases keep
+    theirs until `throughline maintain` expires them. The DAG interest_retention does the same each day.
+
+    Example: THROUGHLINE_KEEP_REJECTS_DAYS=90 throughline retain
+    """
+    run_all([retain_command()], prepare_environment(console), console, "retain")

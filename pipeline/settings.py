@@ -100,6 +100,17 @@ class Settings(BaseSettings):
     keep_release_days: int = Field(
         90, ge=1, description="`maintain` keeps the newest release of each of so many last days, for --as-of"
     )
+    keep_landing_days: int | None = Field(
+        None, ge=30, description="`retain` deletes landed lines of older days, which cannot be run again; not set: none"
+    )
+    keep_rejects_days: int | None = Field(None, ge=1, description="the same for rows of `rejects`; not set: none")
+    keep_sequences_days: int | None = Field(
+        None, ge=90, description="the same for rows of `sequences`, from which models learn; not set: none"
+    )
+    keep_profiles_days: int | None = Field(None, ge=1, description="the same for rows of `profiles`; not set: none")
+    keep_log_days: int = Field(
+        30, ge=1, description="`retain` and `maintain` delete logs that nothing wrote to for longer"
+    )
     min_coverage: float = Field(
         0.5,
         ge=0,

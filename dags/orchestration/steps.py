@@ -20,6 +20,7 @@ from pipeline.runner.commands import (
     maintain_command,
     model_command,
     replay_command,
+    retain_command,
     score_arguments,
     train_arguments,
 )
@@ -151,6 +152,16 @@ def erase_task() -> StepCommand:
         ],
         pool="spark",
         doc_md=docs_of(job_file("erase")),
+    )
+
+
+def retain_task() -> StepCommand:
+    """Return the task that deletes what is older than the settings allow. It holds the lease."""
+    return StepCommand(
+        task_id="retain",
+        command=retain_command(RUN_ID).arguments,
+        pool="spark",
+        doc_md=docs_of(job_file("retain")),
     )
 
 

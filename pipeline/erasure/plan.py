@@ -214,7 +214,11 @@ def first_dependent_day(
         filled = kept.join(F.broadcast(others.select("user_id").distinct()), "user_id", "left_semi")
         filled = filled.where(F.col("last_copy_on") >= F.lit(of_others))
         first = min(filter(None, [first, _first([filled.select("arrival_day")])]))
-    return min(filter(None, [first, *[one.day for one in counts if one.is_near_gate]]), default=None)
+    found = min(filter(None, [first, *[one.day for one in counts if one.is_near_gate]]), default=None)
+    zone = LandingZone(settings.home / "landing")
+    # Days without their lines cannot be cleaned again.
+    removed = max((zone.removed_before(name) for name in zone.sources()), default=date.min)
+    return max(found, removed) if found else None
 
 
 def _first(days: Sequence[DataFrame]) -> date | None:

@@ -9,6 +9,7 @@ are, with the reason `set_aside`, unless the setting `failed_source` is `stop` o
 """
 
 from collections.abc import Sequence
+from datetime import date
 from functools import partial
 
 from pyspark.sql import DataFrame
@@ -51,7 +52,8 @@ def work(step: Step) -> None:
     landed = {name: zone.days(name) for name in zone.sources()}
     filled_since = partial(first_filled_since, spark.table(table("events")))
     tomls = zone.toml_digests()
-    plan = plan_cleaning(step.days, landed, run_log.cleaned_days(spark), filled_since, tomls)
+    removed = max((zone.removed_before(name) for name in landed), default=date.min)
+    plan = plan_cleaning(step.days, landed, run_log.cleaned_days(spark), filled_since, tomls, removed)
     for stray in plan.stray:
         print(f"warning: {stray.source} {stray.day}: {stray.lines:,} lines lie far from all others and wait for "
               f"`throughline run --day {stray.day}` or `throughline landed drop`", flush=True)  # fmt: skip

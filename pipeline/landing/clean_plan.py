@@ -42,6 +42,7 @@ def plan_cleaning(
     cleaned: Mapping[tuple[str, date], str],
     first_filled_since: Callable[[date], date | None],
     tomls: Mapping[str, str],
+    removed_before: date = date.min,
 ) -> CleanPlan:
     """Return the days to clean for `wanted`, so that the result does not depend on the order of runs.
 
@@ -56,8 +57,10 @@ def plan_cleaning(
     landed: closed days by source. cleaned: digest by source and day, as of the last cleaning.
     first_filled_since: returns for a day the earliest arrival day of the events before it with copies since, if any.
     tomls: the digest of the TOML of each source.
+    removed_before: days before it have lost their lines by age; a line that lands on one waits as a stray day does.
 
-    Raises InputError if nothing has landed, or a wanted day lies after the newest plausible landed day.
+    Raises InputError if nothing has landed, a wanted day lies after the newest plausible landed day, or a day to clean
+    has lost its lines by age: its events would go.
     """
     all_landed = [day for days in landed.values() for day in days.values()]
     if not all_landed:
@@ -70,12 +73,17 @@ def plan_cleaning(
             f"land the day's log with `throughline land`, or run an earlier day"
         )
     changed = [day for day in all_landed if day.day <= wanted.last and _is_changed(day, cleaned, tomls)]
-    stray = [day for day in changed if day.day not in wanted and day.day < limits.earliest]
+    stray = [day for day in changed if day.day not in wanted and day.day < max(limits.earliest, removed_before)]
     changed = [day for day in changed if day not in stray]
     first = min([wanted.first, *[day.day for day in changed]])
     late = [one.day for one in changed if any(day >= one.day for _, day in cleaned)]
     if late and (since := first_filled_since(min(late))):
         first = min(first, since)
+    if first < removed_before:
+        raise InputError(
+            f"{first} cannot be cleaned again: the landed lines of days before {removed_before} were removed by age "
+            f"(keep_landing_days); run days from then on"
+        )
     last = max([wanted.last, *[day for _, day in cleaned if day >= first]])
     chosen = [day for day in all_landed if first <= day.day <= last]
     filled = {day.day for day in chosen}

@@ -7,12 +7,14 @@ landing/<source>/<arrival day>/_LANDED   JSON: lines and sha256; closes the day
 landing/<source>/items/*.parquet         lines of catalogues, in the order of their names, which end in the first
                                          arrival day that they apply to: 000001-<sha256>-from-2026-01-31.parquet
 landing/<source>/replaced/<run>.items    the first day to which all catalogues apply for this run, until it is published
+landing/<source>/removed_before          days before this one have lost their lines by age
 landing/<source>/files/<sha256>.json     one per landed file, so that the same bytes are refused
 """
 
 import hashlib
 import json
 import re
+import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -126,6 +128,19 @@ class LandingZone:
         markers = sorted((self.root / source).glob("*/_LANDED"))
         closed = [(date.fromisoformat(marker.parent.name), json.loads(marker.read_text())) for marker in markers]
         return {day: LandedDay(source, day, content["lines"], content["sha256"]) for day, content in closed}
+
+    def removed_before(self, source: str) -> date:
+        """Return the first day whose lines have not been removed by age."""
+        file = self.root / source / "removed_before"
+        return date.fromisoformat(file.read_text()) if file.is_file() else date.min
+
+    def remove_before(self, source: str, first: date) -> list[LandedDay]:
+        """Delete the landed lines of the days before `first`, whose events stay; return these days as they were."""
+        write_whole(self.root / source / "removed_before", max(first, self.removed_before(source)).isoformat())
+        removed = [day for day in self.days(source).values() if day.day < first]
+        for day in removed:
+            shutil.rmtree(self.day_folder(source, day.day))
+        return removed
 
     def lines_through(self, last: date) -> int:
         """Return the number of lines that have landed on days up to `last`, of all sources."""

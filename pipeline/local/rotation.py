@@ -4,24 +4,24 @@ import shutil
 import time
 from pathlib import Path
 
-DAYS_OF_LOGS = 30
 DAYS_OF_EXCHANGE = 7
 MAX_LOG_BYTES = 50 << 20  # of the log of a process that never ends
 KEPT_BYTES = 1 << 20
 SECONDS_PER_DAY = 86_400
 
 
-def delete_old_files(home: Path, now: float | None = None) -> tuple[int, int]:
+def delete_old_files(home: Path, days_of_logs: int, now: float | None = None) -> tuple[int, int]:
     """Delete old logs and exchange folders, and shorten long logs to their end; return how many files and bytes.
 
-    A log that a process still writes is shortened in place, since processes open their logs to append. now: seconds
-    since 1970.
+    A log that a process still writes is shortened in place, since processes open their logs to append.
+
+    days_of_logs: logs that nothing wrote to for longer are old. now: seconds since 1970.
     """
     now = time.time() if now is None else now
     files, freed = 0, 0
     for log in [file for file in (home / "logs").rglob("*") if file.is_file() and not file.is_symlink()]:
         stat = log.stat()
-        if stat.st_mtime < now - DAYS_OF_LOGS * SECONDS_PER_DAY:
+        if stat.st_mtime < now - days_of_logs * SECONDS_PER_DAY:
             log.unlink()
             files, freed = files + 1, freed + stat.st_size
         elif stat.st_size > MAX_LOG_BYTES:

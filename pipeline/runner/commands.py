@@ -83,6 +83,11 @@ def maintain_command(run_id: str | None = None) -> CommandLine:
     return job_command("maintain", *(("--run-id", run_id) if run_id else ()))
 
 
+def retain_command(run_id: str | None = None) -> CommandLine:
+    """Return the process of `throughline retain`. The run id may be a template that Airflow renders."""
+    return job_command("retain", *(("--run-id", run_id) if run_id else ()))
+
+
 def erase_command(request: str | None, source: str | None, is_dry_run: bool, run_id: str | None = None) -> CommandLine:
     """Return the process of `throughline erase`; without a request it goes on with one that has begun.
 

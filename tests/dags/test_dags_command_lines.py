@@ -15,6 +15,7 @@ from pipeline.runner.commands import (
     erase_command,
     maintain_command,
     replay_command,
+    retain_command,
     step_commands,
     train_command,
 )
@@ -32,6 +33,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "maintenance": ("interest_maintenance", {}),
     "erasure": ("interest_erasure", {"request": "october.txt"}),
     "erasure_of_a_source": ("interest_erasure", {"request": "october", "source": "shop", "dry_run": False}),
+    "retention": ("interest_retention", {}),
     "replay": ("interest_replay", {"source": "/srv/logs/shop.toml"}),
     "replay_from_a_day": (
         "interest_replay",
@@ -88,6 +90,8 @@ def test_command_lines_equal_those_of_the_terminal(rendered: tuple[str, dict[str
         more = ["--source", conf["source"]] if "source" in conf else []
         assert started["erase"][len(commands[0].arguments) :] == more + ["--dry-run"] * conf.get("dry_run", True)
         started["erase"] = started["erase"][: len(commands[0].arguments)]
+    elif name == "retention":
+        commands = [retain_command(SAFE_RUN_ID)]
     elif name == "maintenance":
         commands = [maintain_command(SAFE_RUN_ID)]
     else:

@@ -17,6 +17,7 @@ from pipeline.runner.commands import (
     land_command,
     maintain_command,
     replace_source_command,
+    retain_command,
     step_commands,
     step_environment,
     tables_command,
@@ -54,6 +55,7 @@ RENDERED = {
         land_command(Path("shop.toml"), [Path("a log.csv")], "2026-01-31"),
     ],
     "maintain": [maintain_command()],
+    "retain": [retain_command()],
     "replace_source": [replace_source_command(Path("my shop.toml"), "replay_shop_20260131T040000")],
 }  # fmt: skip
 

@@ -44,6 +44,16 @@ def test_a_saved_model_scores_the_same_and_is_plain_data(
     ]  # fmt: skip
 
 
+def test_a_saved_model_holds_no_row_of_a_user(folder: Path, weeks: dict[int, History]) -> None:
+    """Neither an id nor an array with an entry a user: what is saved is of tags, items and weights."""
+    users = weeks[0].user_id_U
+    saved = b"".join(file.read_bytes() for file in folder.iterdir())
+    assert len(users) == 150 and not any(str(one).encode() in saved for one in users)
+    shapes = [one.shape for number in (0, 1) for one in load_file(folder / f"network-{number}.safetensors").values()]
+    shapes += [one.shape for one in np.load(folder / "stacked-2.npz").values()]
+    assert len(shapes) > 40 and not any(len(users) in shape for shape in shapes)
+
+
 def test_saved_weights_have_no_optional_parts(folder: Path) -> None:
     names = set(load_file(folder / "network-0.safetensors"))
     assert {name.split(".")[0] for name in names} == {

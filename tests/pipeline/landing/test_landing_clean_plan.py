@@ -140,3 +140,16 @@ def test_an_empty_landing_zone_is_an_error_with_advice() -> None:
 def test_a_day_after_the_newest_is_an_error_with_both_days() -> None:
     with pytest.raises(InputError, match=r"2026-01-09 has not landed.*2026-01-08"):
         plan_cleaning(DayRange(day(7), day(9)), landed(web=WEB), {}, never, TOMLS)
+
+
+def test_a_day_whose_lines_were_removed_by_age_is_never_cleaned_again() -> None:
+    """Its events would go. A line that lands on such a day waits, and nights go on."""
+    before, wanted = cleaned(web={5: "a", 6: "b", 7: "c"}), DayRange(day(8), day(8))
+    plan = plan_cleaning(wanted, landed(web={5: "late", 7: "c", 8: "d"}), before, never, TOMLS, day(7))
+    assert [one.day for one in plan.landed] == [day(8)] and [one.day for one in plan.stray] == [day(5)]
+    with pytest.raises(
+        InputError, match=r"2026-01-06 cannot be cleaned again: .* before 2026-01-07 were removed by age"
+    ):
+        plan_cleaning(DayRange(day(6), day(8)), landed(web={7: "c", 8: "d"}), before, never, TOMLS, day(7))
+    with pytest.raises(InputError, match="2026-01-05 cannot be cleaned again"):
+        plan_cleaning(wanted, landed(web={7: "grown", 8: "d"}), before, lambda _: day(5), TOMLS, day(7))

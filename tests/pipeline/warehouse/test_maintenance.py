@@ -77,7 +77,7 @@ def test_old_logs_and_scores_go_and_long_logs_are_shortened(tmp_path: Path, monk
         writer.write("".join(f"line {number:04}\n" for number in range(200)))
         writer.flush()
         os.utime(long, (NOW.timestamp(), NOW.timestamp()))
-        assert delete_old_files(tmp_path, NOW.timestamp()) == (2, 20 + 2000 - 90)
+        assert delete_old_files(tmp_path, 30, NOW.timestamp()) == (2, 20 + 2000 - 90)
         writer.write("after\n")
     assert long.read_text().splitlines()[:1] == ["line 0191"] and long.read_text().endswith("line 0199\nafter\n")
     left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}

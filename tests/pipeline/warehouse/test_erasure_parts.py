@@ -1,0 +1,217 @@
+"""Parts of an erasure that need no night: requests, landed lines, tombstones, manifests, and retention by age."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.erasure import purge
+from pipeline.erasure.landed_lines import PLACES, lines_of, remove_lines, remove_texts
+from pipeline.erasure.plan import People
+from pipeline.erasure.request import read_request
+from pipeline.erasure.tombstones import REFUSED, bury, tombstones, with_erased
+from pipeline.errors import InputError, UsageError
+from pipeline.jobs.retain import retain
+from pipeline.landing.formats import LINES
+from pipeline.landing.zone import LandingZone
+from pipeline.pseudonyms import pseudonym, pseudonym_key
+from pipeline.settings import Settings
+from pipeline.sources.schema import Source
+from pipeline.transforms.canonical import WITHOUT_TEXT, canonical_lines, with_reason
+from pipeline.warehouse.tables import create_tables, table
+from pipeline.warehouse.writes import add_release
+
+TOML = """
+name = "web"
+[reader]
+format = "jsonl"
+fields = "user STRING, device STRING, at STRING"
+[columns]
+user_id = "user"
+device_id = "device"
+event_at = "to_timestamp(at)"
+event_type = "'view'"
+[event_types.view]
+as = "view"
+"""
+DAY = date(2026, 1, 5)
+TEXTS = [
+    '{"user": "u-1", "device": "d-9", "at": "2026-01-05 10:00:00"}',
+    '{"user": "u-12", "device": "d-1", "at": "2026-01-05 10:00:00"}',
+    '{"user": null, "device": "u-1", "at": "soon"}',
+    '{"user": "u-1',
+    '{"user": "u-12',
+    '{"user": "u-2", "device": "d-2", "at": "2026-01-05 10:00:00"}',
+]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A home with six landed lines of a source and its key."""
+    made = Settings(home=tmp_path / "home")
+    pseudonym_key(made)
+    zone = LandingZone(made.home / "landing")
+    folder = zone.day_folder("web", DAY)
+    folder.mkdir(parents=True)
+    (zone.root / "web" / "source.toml").write_text(TOML)
+    rows = [{"file": "a", "line": number, "text": text, "header": None} for number, text in enumerate(TEXTS, 1)]
+    pq.write_table(pa.Table.from_pylist(rows, schema=LINES), folder / "batch.parquet")
+    zone.close_day("web", DAY)
+    return made
+
+
+def request_of(settings: Settings, text: str, mode: int = 0o600) -> Path:
+    file = settings.home / "request"
+    file.write_text(text)
+    file.chmod(mode)
+    return file
+
+
+def test_a_request_is_read_without_its_ids_in_any_message(settings: Settings) -> None:
+    found = read_request(settings, request_of(settings, "# October\n\n u-1 \n9001.0\n9001\n"), None)
+    assert found.ids == ("9001", "u-1") and found.space == "web"
+    assert found.pseudonyms[1] == pseudonym("web", "u-1", pseudonym_key(settings))
+    again = read_request(settings, request_of(settings, "u-1\n9001\n"), "web")
+    assert again.digest == found.digest != read_request(settings, request_of(settings, "u-1\n"), None).digest
+    with pytest.raises(InputError, match=r"others may read the request.*chmod 600"):
+        read_request(settings, request_of(settings, "u-1\n", 0o640), None)
+    with pytest.raises(InputError, match="has no id: expected ids"):
+        read_request(settings, request_of(settings, "# nobody\n"), None)
+    with pytest.raises(UsageError, match="no such request: expected a file of ids"):
+        read_request(settings, settings.home / "u-1", None)
+
+
+def test_lines_are_found_by_user_device_and_in_broken_lines_by_the_word(spark: Any, settings: Settings) -> None:
+    request = read_request(settings, request_of(settings, "u-1\nd-1\n"), None)
+    people = People(request.pseudonyms, request.pseudonyms)
+    frames = people.user_frame(spark), people.device_frame(spark)
+    found = lines_of(spark, settings, *frames, request).collect()
+    assert sorted(row.line for row in found) == [1, 2, 3, 4]
+    assert sorted(row.line for row in lines_of(spark, settings, *frames, None).collect()) == [1, 2, 3]
+
+
+def test_landed_files_keep_name_and_digest_without_the_lines(settings: Settings) -> None:
+    zone = LandingZone(settings.home / "landing")
+    before = zone.days("web")[DAY]
+    lines = (("a", 2), ("a", 5), ("b", 1))
+    rows = [{"source": "web", "arrival_day": DAY, "file": file, "line": line} for file, line in lines]
+    places = pa.Table.from_pylist(rows, schema=PLACES)
+    assert remove_texts(zone, places) == 2 and remove_texts(zone, places) == 0
+    assert zone.days("web")[DAY] == before
+    done = remove_lines(zone, places)
+    assert (done.lines, done.files) == (2, 1) and done.bytes > 0 and remove_lines(zone, places).files == 0
+    after = zone.days("web")[DAY]
+    assert (after.lines, after.sha256) == (4, before.sha256)
+    [file] = zone.day_folder("web", DAY).glob("*.parquet")
+    assert pq.ParquetFile(file).read()["line"].to_pylist() == [1, 3, 4, 6]
+
+
+READERS = {
+    "jsonl": {"format": "jsonl", "fields": "user STRING, at STRING"},
+    "csv": {"format": "csv", "columns": ["user", "at"]},
+    "csv with a header": {"format": "csv", "columns": ["user", "at"], "header": True},
+    "tsv with comments": {"format": "tsv", "columns": ["user", "at"], "comment": "#"},
+    "regex": {"format": "regex", "pattern": "(?<user>[a-z]+) (?<at>.*)"},
+    "w3c": {"format": "w3c", "columns": ["user", "at"]},
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_line_without_its_text_stays_a_reject(spark: Any, reader: str) -> None:
+    source = Source.model_validate(
+        {"name": "web", "reader": READERS[reader], "event_types": {"view": {"as": "view"}},
+         "columns": {"user_id": "user", "event_at": "to_timestamp(at)", "event_type": "'view'"}}
+    )  # fmt: skip
+    header = "#Fields: user at" if reader == "w3c" else "user,at" if "header" in reader else None
+    columns = "source string, arrival_day date, file string, line long, text string, header string"
+    lines = spark.createDataFrame([("web", DAY, "a", 1, None, header)], columns)
+    [row] = with_reason(canonical_lines(lines, source), source.event_types, 1).collect()
+    assert (row.reason, row.detail) == ("erased", WITHOUT_TEXT)
+
+
+def test_tombstones_refuse_users_and_devices_and_say_nothing_of_them(spark: Any, settings: Settings) -> None:
+    rows = [("u", "d"), ("u", None), ("v", "d"), ("v", "e"), ("e", "e"), (None, None)]
+    found = spark.createDataFrame(
+        [(user, device, "unknown_event_type", "event type u") for user, device in rows],
+        "user_id string, device_id string, reason string, detail string",
+    )
+    assert with_erased(found, settings) is found
+    bury(settings, ["u", "e"], ["d"])
+    bury(settings, ["u"], ["d"])
+    refused = {(row.user_id, row.device_id): (row.reason, row.detail) for row in with_erased(found, settings).collect()}
+    of_erased = {one for one, (reason, _) in refused.items() if reason == "erased"}
+    assert of_erased == {("u", "d"), ("u", None), ("v", "d"), ("e", "e")}
+    assert refused["u", "d"][1] == REFUSED and refused["v", "e"][1] == "event type u"
+    assert sorted(kind for kind, _ in tombstones(settings)) == ["device", "user", "user"]
+    assert {len(digest) for _, digest in tombstones(settings)} == {64}
+    (settings.home / "erasure" / "tombstone.key").unlink()
+    with pytest.raises(InputError, match=r"tombstone.key is missing, but tombstones exist: restore the key"):
+        bury(settings, ["w"], [])
+
+
+def test_no_manifest_keeps_the_bounds_of_a_deleted_file(iceberg: Any) -> None:
+    """The only manifest of the table has a file of both users' rows and one of the first alone."""
+    iceberg.sql("CREATE NAMESPACE interest")
+    iceberg.sql(f"CREATE TABLE {table('events')} (day DATE, user_id STRING) USING iceberg PARTITIONED BY (day)")
+    rows = [(DAY, "a" * 64), (DAY, "b" * 64), (DAY + timedelta(days=1), "a" * 64)]
+    iceberg.createDataFrame(rows, "day DATE, user_id STRING").coalesce(1).writeTo(table("events")).append()
+    iceberg.sql(f"DELETE FROM {table('events')} WHERE day = DATE '{DAY + timedelta(days=1)}'")
+    assert iceberg.table(f"{table('events')}.entries").where("status = 2").count() == 1
+    purge.forget_old_entries(iceberg, "events")
+    assert iceberg.table(f"{table('events')}.entries").where("status = 2").count() == 0
+    assert iceberg.table(table("events")).count() == 2
+
+
+def test_files_that_name_somebody_go_and_logs_lose_the_lines(tmp_path: Path) -> None:
+    name, other = "a" * 64, "b" * 64
+    for file in ("reports/user.html", "logs/x.log", "sql_history", "landing/web/a", "exports/p.csv"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(f"first\nWHERE user_id = '{name}'\nlast {other}\n")
+    (tmp_path / "exports" / "q.csv").write_text(other)
+    pq.write_table(pa.table({"user_id": [name]}), tmp_path / "exports" / "p.parquet", compression="zstd")
+    assert sorted(purge.remove_mentions(tmp_path, {name.encode()})) == [
+        "exports",
+        "exports",
+        "logs",
+        "reports",
+        "sql_history",
+    ]
+    assert (tmp_path / "logs" / "x.log").read_text() == f"first\nlast {other}\n"
+    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    assert left == {"logs/x.log", "sql_history", "landing/web/a", "exports/q.csv"}
+    assert list(purge.files_with(tmp_path, {name.encode()})) == []
+
+
+def test_retention_deletes_by_age_what_the_settings_name(iceberg: Any, settings: Settings, capsys: Any) -> None:
+    """Ten days, of which the newest cleaned one is the last; four of rejects are kept, and all of the others."""
+    create_tables(iceberg)
+    days = [DAY + timedelta(days=number) for number in range(10)]
+    rejects = [("web", day, "a", 1, 1, "unparsable", "") for day in days]
+    iceberg.createDataFrame(rejects, iceberg.table(table("rejects")).schema).writeTo(table("rejects")).append()
+    run = ("clean", days[-1], "web", "run", 1, {"accepted": 1}, "", [], 1.0, datetime.now(UTC))
+    iceberg.createDataFrame([run], iceberg.table(table("runs")).schema).writeTo(table("runs")).append()
+    add_release(iceberg, days[-1], "run", {"rejects": 1}, "hash")
+
+    retain(iceberg, settings, "off")
+    assert "no days are limited" in capsys.readouterr().out
+    limited = settings.model_copy(update={"keep_rejects_days": 4, "keep_profiles_days": 400})
+    retain(iceberg, limited, "first")
+    left = sorted(row.arrival_day for row in iceberg.table(table("rejects")).collect())
+    assert left == days[-4:] and "rows deleted: rejects 6, profiles 0" in capsys.readouterr().out
+    retain(iceberg, limited, "second")
+    releases = iceberg.table(table("releases")).orderBy("published_at").collect()
+    assert [row.run_id for row in releases] == ["run", "first"] and releases[-1].as_of == days[-1]
+    [main] = iceberg.table(f"{table('rejects')}.refs").where("name = 'main'").collect()
+    assert releases[-1].snapshots["rejects"] == main.snapshot_id
+
+    later = settings.model_copy(update={"keep_landing_days": 30})
+    iceberg.sql(f"UPDATE {table('runs')} SET day = DATE '{DAY + timedelta(days=29)}'")
+    retain(iceberg, later, "third")
+    zone = LandingZone(settings.home / "landing")
+    assert zone.days("web")[DAY].lines == 6
+    iceberg.sql(f"UPDATE {table('runs')} SET day = DATE '{DAY + timedelta(days=30)}'")
+    retain(iceberg, later, "fourth")
+    assert zone.days("web") == {} and zone.removed_before("web") == DAY + timedelta(days=1)
