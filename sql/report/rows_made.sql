@@ -4,4 +4,4 @@ SELECT
     (SELECT count(*) FROM sessions WHERE started_on = $day AND is_counted) AS session_count,
     (SELECT coalesce(max(rows_out['sequences']), 0) FROM runs WHERE step = 'sequences' AND day = $day) AS sequence_count,
     (SELECT count(*) FROM profiles WHERE as_of = $day) AS profile_count,
-    (SELECT count(*) FROM profiles WHERE as_of = $day AND len(interests) > 0) AS profile_with_interest_count
+    (SELECT count(*) FROM profiles WHERE as_of = $day AND len(interests) > 0) AS profiles_with_interest_count

@@ -31,7 +31,7 @@ def test_lines_and_rows_of_the_night(night) -> None:
     assert rows("lines", night) == [{"source": "shop", "lines": 8, "accepted": 5, "duplicates": 1, "rejects": 2}]
     assert rows("rows_made", night) == [
         {"human_event_count": 4, "session_count": 1, "sequence_count": 1, "profile_count": 1,
-         "profile_with_interest_count": 1}
+         "profiles_with_interest_count": 1}
     ]  # fmt: skip
     assert rows("lateness", night) == [{"days_late": "0", "event_count": 4}, {"days_late": "4", "event_count": 1}]
     assert [(row["bot_class"], row["event_count"]) for row in rows("bots", night)] == [("human", 4), ("declared", 1)]
