@@ -4,11 +4,14 @@ The tests share one home, and each begins where the one before ended.
 """
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pipeline.analyst.query import view_names
 
 pytestmark = pytest.mark.end_to_end
 
@@ -47,6 +50,9 @@ def test_a_night_needs_no_local_postgres(remote_installation: Any, tmp_path: Pat
     )
     assert counts == {"events": EVENTS, "profiles": 8}
     assert not (remote_installation.home / "postgres").exists()
+    with sqlite3.connect(remote_installation.home.parent / "catalog.db") as catalog:
+        views = catalog.execute("SELECT table_name FROM iceberg_tables WHERE iceberg_type = 'VIEW'").fetchall()
+    assert sorted(name for (name,) in views) == view_names()
 
 
 def test_without_lease_url_the_local_postgres_starts_for_the_lease(remote_installation: Any) -> None:
