@@ -32,7 +32,7 @@ from pipeline.pseudonyms import key_fingerprint, pseudonym_key
 from pipeline.settings import Settings, code_version, load_settings
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.lease import Lease, with_token
-from pipeline.warehouse.names import MAIN, NIGHT_TABLES, branch_of, require_run_id
+from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, NIGHT_TABLES, branch_of, require_run_id
 from pipeline.warehouse.session import open_session, tune
 from pipeline.warehouse.step import Step
 from pipeline.warehouse.tables import create_tables, require_key, table, table_properties
@@ -202,7 +202,7 @@ class Erasure:
         spark = self.spark
         newest = run_log.newest_cleaned_day(spark.table(table("runs"))) or datetime.now(UTC).date()
         refs = branches.read_refs(spark)
-        branch = next((one for of in refs.values() for one in of if one != MAIN), branch_of(newest))
+        branch = next((one for of in refs.values() for one in of if one.startswith(BRANCH_PREFIX)), branch_of(newest))
         branches.fast_forward(spark, refs, branch)
         branches.drop(spark, refs, branch)
         for name in NIGHT_TABLES:

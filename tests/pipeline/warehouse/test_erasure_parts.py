@@ -1,17 +1,21 @@
 """Parts of an erasure that need no night: requests, landed lines, tombstones, manifests, and retention by age."""
 
+import shlex
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline import cli_erasure
 from pipeline.erasure import purge
 from pipeline.erasure.landed_lines import PLACES, lines_of, remove_lines, remove_texts
 from pipeline.erasure.plan import People
 from pipeline.erasure.request import read_request
+from pipeline.erasure.tables import retrain_clusters
 from pipeline.erasure.tombstones import REFUSED, bury, tombstones, with_erased
 from pipeline.errors import InputError, UsageError
 from pipeline.jobs.retain import retain
@@ -21,6 +25,7 @@ from pipeline.pseudonyms import pseudonym, pseudonym_key
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
 from pipeline.transforms.canonical import WITHOUT_TEXT, canonical_lines, with_reason
+from pipeline.warehouse.clusters import place_items, train_version
 from pipeline.warehouse.tables import create_tables, table
 from pipeline.warehouse.writes import add_release
 
@@ -215,3 +220,72 @@ def test_retention_deletes_by_age_what_the_settings_name(iceberg: Any, settings:
     iceberg.sql(f"UPDATE {table('runs')} SET day = DATE '{DAY + timedelta(days=30)}'")
     retain(iceberg, later, "fourth")
     assert zone.days("web") == {} and zone.removed_before("web") == DAY + timedelta(days=1)
+
+
+def test_the_command_starts_one_job_and_then_trains_if_asked(monkeypatch: Any, settings: Settings) -> None:
+    started: list[str] = []
+    newest = SimpleNamespace(as_of=DAY)
+    monkeypatch.setattr(cli_erasure, "prepare_environment", lambda console: settings)
+    monkeypatch.setattr(cli_erasure, "open_catalog", lambda console: None)
+    monkeypatch.setattr("pipeline.analyst.release.newest_release", lambda catalog, as_of: newest)
+    monkeypatch.setattr(
+        cli_erasure,
+        "run_all",
+        lambda commands, *more: started.extend(shlex.join(one.arguments[1:]) for one in commands),
+    )
+    file = request_of(settings, "u-1\n")
+    of_request = f"-m pipeline.jobs erase --request {file}"
+    for words, expected in (
+        (["--request", str(file)], [of_request]),
+        (["--request", str(file), "--source", "web", "--dry-run", "--retrain"],
+         [f"{of_request} --source web --dry-run"]),
+        (["--resume", "--retrain"], ["-m pipeline.jobs erase --resume",
+                                     "-m model train --through 2026-01-05 --run-id training_20260105"]),
+    ):  # fmt: skip
+        started.clear()
+        cli_erasure.app(["erase", *words], standalone_mode=False)
+        assert started == expected
+    for words in ([], ["--resume", "--request", str(file)]):
+        with pytest.raises(UsageError, match="name a request with --request FILE, or use --resume alone"):
+            cli_erasure.app(["erase", *words], standalone_mode=False)
+
+
+def test_item_clusters_are_trained_again_through_the_same_day(iceberg: Any) -> None:
+    """Two groups of items that share sessions; one user's sessions join them, and go."""
+    create_tables(iceberg)
+    source = Source.model_validate(
+        {"name": "web", "reader": {"format": "csv", "columns": ["user", "at", "item"]},
+         "columns": {"user_id": "user", "event_at": "to_timestamp(at)", "event_type": "'view'", "item_id": "item"},
+         "event_types": {"view": {"as": "view"}}, "clusters": {"count": 2, "least_sessions": 2}}
+    )  # fmt: skip
+    at = datetime(2026, 1, 5, 12)
+    schema = iceberg.table(table("sessions")).schema
+
+    def session(number: int, user: str, items: list[str]) -> tuple[Any, ...]:
+        events = [(at, None, DAY, "a", number, 1, f"e{number}", "view", "web", item, []) for item in items]
+        return (f"s{number}", "web", user, None, DAY, at, at, at, 0.0, len(items), events, [], False, True, "gap")
+
+    groups = ["abcd", "wxyz"]
+    stay = [session(n, f"u{n}", [*groups[n % 2][: 2 + n % 3]]) for n in range(24)]
+    goes = [session(100 + n, "goes", ["a", "b", "w", "x"]) for n in range(30)]
+    iceberg.createDataFrame([*stay, *goes], schema).coalesce(1).writeTo(table("sessions")).append()
+    rows = [("web", item, n, None, [], [], None, None) for n, item in enumerate("abcdwxyz")]
+    iceberg.createDataFrame(rows, iceberg.table(table("items")).schema).writeTo(table("items")).append()
+    other = ("clusters-1.20260105", "tv", 1, "x", "x", 0, 1.0, 2, DAY, DAY)
+    clusters = table("item_clusters")
+    iceberg.createDataFrame([other], iceberg.table(clusters).schema).writeTo(clusters).append()
+
+    def of_web() -> list[Any]:
+        return sorted(map(tuple, iceberg.table(clusters).where("source = 'web'").drop("item").collect()))
+
+    train_version(iceberg, "web", source, DAY)
+    with_all = of_web()
+    iceberg.sql(f"DELETE FROM {table('sessions')} WHERE user_id = 'goes'")
+    assert retrain_clusters(iceberg, {"web": source}, {"tv"}) == [] and of_web() == with_all
+    assert retrain_clusters(iceberg, {"web": source}, {"web"}) == ["web"]
+    again = of_web()
+    assert again != with_all and iceberg.table(clusters).where("source = 'tv'").count() == 1
+    iceberg.sql(f"DELETE FROM {clusters} WHERE source = 'web'")
+    train_version(iceberg, "web", source, DAY)
+    place_items(iceberg, "web", source, DAY, DAY)
+    assert of_web() == again
