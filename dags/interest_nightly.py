@@ -4,7 +4,7 @@
 The night waits until the day's log has landed. Then it runs **clean → sessions → sequences → score → profiles → audit →
 publish**. Each step is a command that also runs in a terminal (`throughline clean --day D`). `audit` checks everything
 that the night wrote; its log names the page with the figures of all rules. Analysts see nothing until `publish`, and
-then all tables at once.
+then all tables at once. The button *Report* of the task `publish` opens the page of the night.
 
 **To run days again**, press *Trigger*, then *Backfill*. Each run takes its day from its data interval. Days can run
 twice and in any order; the tables are the same. Days that already have a run need *All Runs*, or *Missing and Errored

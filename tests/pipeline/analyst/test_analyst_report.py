@@ -10,6 +10,8 @@ import pytest
 from pipeline.analyst.connect import connect_to_catalog
 from pipeline.analyst.report.page import PARTS, render_report, rows_of, write_report
 from pipeline.errors import InputError
+from pipeline.jobs.publish import write_report_of
+from pipeline.settings import Settings
 from tests.pipeline.analyst.conftest import ANN, DAY, at, interest
 
 
@@ -137,3 +139,17 @@ def test_a_day_that_no_night_ran_is_an_error(night) -> None:
         InputError, match="2026-02-09 is not in the release of 2026-01-31: its days are from 2026-01-31"
     ):
         render_report(night.catalog, date(2026, 2, 9))
+
+
+def test_a_report_that_fails_is_a_warning_of_the_publication(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pipeline.analyst.report.page.write_report", full)
+    monkeypatch.setattr("pipeline.jobs.publish.pyiceberg_properties", lambda settings: {"type": "in-memory"})
+    write_report_of(DAY, Settings(home=tmp_path))
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"warning: {DAY} is published, but its report failed: OSError: ")
+    assert "No space left on device" in printed and f"`throughline report --day {DAY}` writes it" in printed
