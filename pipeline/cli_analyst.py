@@ -247,7 +247,8 @@ def replay_items(
 def report(day: Annotated[str, typer.Option("--day", help="A day that a night of the release ran.")]) -> None:
     """Write the page of a night: its lines, rejects, sessions, interests, calibration, gates and times.
 
-    The page lies in THROUGHLINE_HOME/reports/<day>.html, beside an index of all nights. It needs no other file.
+    Each run writes that of its last day. The page lies in THROUGHLINE_HOME/reports/<day>.html, beside an index of all
+    nights. It needs no other file.
 
     Example: throughline report --day 2026-01-31
     """
