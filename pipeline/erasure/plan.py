@@ -112,10 +112,8 @@ def rows_to_delete(
 def count_rows(spark: SparkSession, people: People, places: DataFrame) -> dict[str, int]:
     """Return how many rows of each table the erasure deletes."""
     keys = rows_to_delete(spark, people, places)
-    return {
-        name: spark.table(table(name)).join(F.broadcast(rows), list(on), "left_semi").count()
-        for name, (rows, on) in keys.items()
-    }
+    rows = {name: (name, those, on) for name, (those, on) in keys.items()}
+    return _counted(spark, rows)
 
 
 def day_counts(spark: SparkSession, places: DataFrame) -> list[DayCount]:
@@ -170,12 +168,22 @@ def _less(row: Row) -> DayCount:
 def count_left(spark: SparkSession, people: People) -> dict[str, int]:
     """Return how many rows of each table name one of these people."""
     users, devices = people.user_frame(spark), people.device_frame(spark)
-    keys = [(name, "user_id", users) for name in ("events", *BY_USER)]
-    keys += [(name, "device_id", devices) for name in ("events", "device_users")]
-    return {
-        f"{name}.{column}": spark.table(table(name)).join(F.broadcast(those), column, "left_semi").count()
-        for name, column, those in keys
-    }
+    rows = {f"{name}.user_id": (name, users, ("user_id",)) for name in ("events", *BY_USER)}
+    rows |= {f"{name}.device_id": (name, devices, ("device_id",)) for name in ("events", "device_users")}
+    return _counted(spark, rows)
+
+
+def _counted(spark: SparkSession, rows: Mapping[str, tuple[str, DataFrame, Sequence[str]]]) -> dict[str, int]:
+    """Return for each label how many rows of a table have the key of a row of a frame, in one query.
+
+    rows: by label the table, the frame and the columns of the key.
+    """
+    found = [
+        spark.table(table(name)).join(F.broadcast(those), list(on), "left_semi").select(F.lit(label).alias("label"))
+        for label, (name, those, on) in rows.items()
+    ]
+    counts = {row.label: row["count"] for row in union(found).groupBy("label").count().collect()}
+    return {label: counts.get(label, 0) for label in rows}
 
 
 def first_dependent_day(

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pipeline.erasure.tombstones import FOLDER
 from pipeline.settings import Settings
 from pipeline.transforms.union import union
-from pipeline.warehouse.maintenance import maintain_table
+from pipeline.warehouse.maintenance import RELEASES, expire, remove_orphans
 from pipeline.warehouse.names import NIGHT_TABLES
 from pipeline.warehouse.tables import NAMESPACE, table
 
@@ -35,44 +35,45 @@ class Purged:
     files: int
 
 
-def forget_old_entries(spark: SparkSession, name: str) -> None:
-    """Rewrite the manifests of a table so that none has the bounds of a deleted file. Call it before the release."""
-    if not _deleted_entries(spark, name):
-        return
-    _rewrite_manifests(spark, name)
-    if _deleted_entries(spark, name):  # Iceberg leaves a single manifest as it is, so the table gets another one
+def forget_old_entries(spark: SparkSession, names: Sequence[str]) -> None:
+    """Rewrite the manifests of tables so that none has the bounds of a deleted file. Call it before the release."""
+    for name in _with_deleted_entries(spark, names):
+        _rewrite_manifests(spark, name)
+    # Iceberg leaves a single manifest as it is, so these tables get another one.
+    for name in _with_deleted_entries(spark, names):
         options = "options => map('rewrite-all', 'true')"
         spark.sql(f"CALL system.rewrite_data_files(table => '{table(name)}', {options})").collect()
         _rewrite_manifests(spark, name)
 
 
-def expire_all_but_newest(spark: SparkSession, settings: Settings, name: str, newest: int | None) -> Purged:
-    """Expire all snapshots of a table but that of the newest release, and remove all files that no snapshot names.
+def expire_all_but_newest(spark: SparkSession, settings: Settings, newest: Mapping[str, int]) -> dict[str, Purged]:
+    """Expire all snapshots but those of the newest release, and remove all files that no snapshot names, by table.
 
     The caller holds the lease, so that no file is of a running commit. In a remote catalog, files that no snapshot ever
     named stay until they are three days old.
     """
-    kept = {newest} if newest is not None else set()
-    done = maintain_table(spark, name, kept, False, datetime.now(UTC).replace(tzinfo=None))
-    files = done.deleted_files
-    folder = settings.home / "warehouse" / NAMESPACE / name
-    if settings.uses_local_catalog and folder.is_dir():
-        named = _named_files(spark, name)
-        for file in [one for one in folder.rglob("*") if one.is_file()]:
-            # Hadoop writes a checksum .NAME.crc beside each file.
-            of = file.name.removeprefix(".").removesuffix(".crc") if file.suffix == ".crc" else file.name
-            if of not in named:
-                file.unlink()
-                files += 1
-    return Purged(done.snapshots_before - done.snapshots_after, files)
+    names = [*NIGHT_TABLES, RELEASES]
+    found = _of_tables(spark, names, "snapshots", ["snapshot_id"])
+    kept = {(row.name, row.snapshot_id) for row in _of_tables(spark, names, "refs", ["snapshot_id"]).collect()}
+    kept |= {(name, snapshot) for name, snapshot in newest.items()}
+    old = [(row.name, row.snapshot_id) for row in found.collect() if (row.name, row.snapshot_id) not in kept]
+    ids = {name: [snapshot for of, snapshot in old if of == name] for name in names}
+    files = {name: expire(spark, name, ids[name]) for name in names}
+    if settings.uses_local_catalog:
+        for name, named in _named_files(spark, names).items():
+            files[name] += _remove_unnamed(settings.home / "warehouse" / NAMESPACE / name, named)
+    else:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        files = {name: count + remove_orphans(spark, name, now) for name, count in files.items()}
+    return {name: Purged(len(ids[name]), files[name]) for name in names}
 
 
 def live_files(spark: SparkSession) -> dict[str, dict[str, int]]:
     """Return the bytes of each data file of main, by table."""
-    return {
-        name: {row.file_path: row.file_size_in_bytes for row in _metadata(spark, name, "files").collect()}
-        for name in NIGHT_TABLES
-    }
+    found: dict[str, dict[str, int]] = {name: {} for name in NIGHT_TABLES}
+    for row in _of_tables(spark, NIGHT_TABLES, "files", ["file_path", "file_size_in_bytes"]).collect():
+        found[row.name][row.file_path] = row.file_size_in_bytes
+    return found
 
 
 def remove_working_files(settings: Settings) -> int:
@@ -148,27 +149,44 @@ def _remove_lines(file: Path, names: Collection[bytes]) -> None:
         content.writelines(kept)
 
 
-def _deleted_entries(spark: SparkSession, name: str) -> int:
-    return int(_metadata(spark, name, "entries").where(F.col("status") == DELETED).count())
+def _with_deleted_entries(spark: SparkSession, names: Sequence[str]) -> list[str]:
+    """Return the tables of whose manifests one has an entry of a deleted file."""
+    found = _of_tables(spark, names, "entries", ["status"]).where(F.col("status") == DELETED)
+    return sorted(row.name for row in found.select("name").distinct().collect())
 
 
 def _rewrite_manifests(spark: SparkSession, name: str) -> None:
     spark.sql(f"CALL system.rewrite_manifests(table => '{table(name)}')").collect()
 
 
-def _named_files(spark: SparkSession, name: str) -> set[str]:
-    """Return the names of all files that the metadata of a table names."""
-    columns: Mapping[str, str] = {
+def _named_files(spark: SparkSession, names: Sequence[str]) -> dict[str, set[str]]:
+    """Return the names of all files that the metadata of each table names."""
+    columns = {
         "all_data_files": "file_path",
         "all_delete_files": "file_path",
         "all_manifests": "path",
         "snapshots": "manifest_list",
         "metadata_log_entries": "file",
     }
-    paths = [_metadata(spark, name, of).select(F.col(column).alias("path")) for of, column in columns.items()]
-    found = {row.path.rsplit("/", 1)[-1] for row in union(paths).distinct().collect()}
-    return found | {"version-hint.text"}
+    paths = union([_of_tables(spark, names, of, [f"{column} AS path"]) for of, column in columns.items()])
+    named = {name: {"version-hint.text"} for name in names}
+    for row in paths.distinct().collect():
+        named[row.name].add(row.path.rsplit("/", 1)[-1])
+    return named
 
 
-def _metadata(spark: SparkSession, name: str, of: str) -> DataFrame:
-    return spark.table(f"{table(name)}.{of}")
+def _remove_unnamed(folder: Path, named: Collection[str]) -> int:
+    """Delete the files of a table's folder whose names are not among these; return how many."""
+    removed = 0
+    for file in [one for one in folder.rglob("*") if one.is_file()]:
+        # Hadoop writes a checksum .NAME.crc beside each file.
+        of = file.name.removeprefix(".").removesuffix(".crc") if file.suffix == ".crc" else file.name
+        if of not in named:
+            file.unlink()
+            removed += 1
+    return removed
+
+
+def _of_tables(spark: SparkSession, names: Sequence[str], of: str, columns: Sequence[str]) -> DataFrame:
+    """Return columns of a metadata table of several tables in one query, and the `name` of the table."""
+    return union([spark.table(f"{table(name)}.{of}").selectExpr(f"'{name}' AS name", *columns) for name in names])

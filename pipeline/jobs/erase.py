@@ -146,10 +146,8 @@ class Erasure:
             retrained = self.write_branch(journal)
             self.folder.set_written(retrained)
         snapshots = self.publish(journal)
-        purged = {}
-        for name in [*NIGHT_TABLES, "releases"]:
-            purged[name] = purge.expire_all_but_newest(self.spark, self.settings, name, snapshots.get(name))
-            self.lease.require_held()
+        purged = purge.expire_all_but_newest(self.spark, self.settings, snapshots)
+        self.lease.require_held()
         print(f"{sum(one.snapshots for one in purged.values()):,} old snapshots expired, "
               f"{sum(one.files for one in purged.values()):,} files removed", flush=True)  # fmt: skip
         names = self.names(journal)
@@ -205,8 +203,7 @@ class Erasure:
         branch = next((one for of in refs.values() for one in of if one.startswith(BRANCH_PREFIX)), branch_of(newest))
         branches.fast_forward(spark, refs, branch)
         branches.drop(spark, refs, branch)
-        for name in NIGHT_TABLES:
-            purge.forget_old_entries(spark, name)
+        purge.forget_old_entries(spark, NIGHT_TABLES)
         snapshots = {name: of[MAIN] for name, of in branches.read_refs(spark).items()}
         releases = spark.table(table("releases")).orderBy("published_at").collect()
         if releases and releases[-1].run_id != journal.run_id:

@@ -81,16 +81,26 @@ def maintain_table(spark: SparkSession, name: str, kept: Collection[int], is_mer
         merged = spark.sql(f"CALL system.rewrite_data_files({of_table}, {options})").collect()[0][0]
     before = _snapshots(spark, name)
     of_branches = {ref.snapshot_id for ref in spark.table(f"{table(name)}.refs").collect()}
-    deleted = 0
-    if expired := sorted(before - {*kept} - of_branches):
-        ids = ", ".join(f"{one}L" for one in expired)
-        # By the ids alone: the default would also expire all that is older than five days.
-        call = f"{of_table}, older_than => TIMESTAMP '1970-01-02 00:00:00', snapshot_ids => ARRAY({ids})"
-        deleted = sum(filter(None, spark.sql(f"CALL system.expire_snapshots({call})").collect()[0]))
-    since = f"{now - timedelta(days=ORPHAN_DAYS):%Y-%m-%d %H:%M:%S}"
-    call = f"{of_table}, older_than => TIMESTAMP '{since}'"
-    deleted += len(spark.sql(f"CALL system.remove_orphan_files({call})").collect())
+    deleted = expire(spark, name, before - {*kept} - of_branches)
+    deleted += remove_orphans(spark, name, now)
     return Maintained(name, merged, len(before), len(_snapshots(spark, name)), deleted)
+
+
+def expire(spark: SparkSession, name: str, snapshots: Collection[int]) -> int:
+    """Expire snapshots of a table by their ids; return how many files were deleted with them."""
+    if not snapshots:
+        return 0
+    ids = ", ".join(f"{one}L" for one in sorted(snapshots))
+    # By the ids alone: the default would also expire all that is older than five days.
+    call = f"table => '{table(name)}', older_than => TIMESTAMP '1970-01-02 00:00:00', snapshot_ids => ARRAY({ids})"
+    return sum(filter(None, spark.sql(f"CALL system.expire_snapshots({call})").collect()[0]))
+
+
+def remove_orphans(spark: SparkSession, name: str, now: datetime) -> int:
+    """Delete the files of a table that no snapshot names and that are older than a commit may take; return how many."""
+    since = f"{now - timedelta(days=ORPHAN_DAYS):%Y-%m-%d %H:%M:%S}"
+    call = f"table => '{table(name)}', older_than => TIMESTAMP '{since}'"
+    return len(spark.sql(f"CALL system.remove_orphan_files({call})").collect())
 
 
 def _snapshots(spark: SparkSession, name: str) -> set[int]:

@@ -165,7 +165,7 @@ def test_no_manifest_keeps_the_bounds_of_a_deleted_file(iceberg: Any) -> None:
     iceberg.createDataFrame(rows, "day DATE, user_id STRING").coalesce(1).writeTo(table("events")).append()
     iceberg.sql(f"DELETE FROM {table('events')} WHERE day = DATE '{DAY + timedelta(days=1)}'")
     assert iceberg.table(f"{table('events')}.entries").where("status = 2").count() == 1
-    purge.forget_old_entries(iceberg, "events")
+    purge.forget_old_entries(iceberg, ["events"])
     assert iceberg.table(f"{table('events')}.entries").where("status = 2").count() == 0
     assert iceberg.table(table("events")).count() == 2
 
