@@ -1,6 +1,7 @@
 """The model that scores a day: the newest promoted version that has seen no later day, none, or one by name."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -10,13 +11,14 @@ import pyarrow as pa
 
 from model.boosting.model import KIND as BOOSTING
 from model.boosting.model import SavedForest
-from model.counts.model import fit_counts, fit_counts_to_history
+from model.counts.model import fit_counts_to_history
 from model.data.days import HORIZON_DAYS, days_in_words
 from model.data.history import history_of
 from model.data.users import MAX_USERS, sample_users
 from model.errors import InputError
 from model.interfaces import SavedModel, Scorer, ScorerAsOf
-from model.registry import Registry, Version, newest_promoted
+from model.items.model import ItemTrees, WithItems
+from model.registry import ITEMS, Registry, Version, newest_promoted
 
 AS_OF = "as-of"
 NONE = "none"
@@ -26,21 +28,37 @@ TRANSFORMER = "transformer-1"
 VersionOfDay = Callable[[date], Version | None]  # None for the built-in counts-1
 
 
-def scorer_of(version_of_day: VersionOfDay, registry: Registry, horizon_days: int) -> ScorerAsOf:
-    """Return a function from a day to its scorer. version_of_day: as `select_version` returns it."""
+def scorer_of(
+    version_of_day: VersionOfDay, items_of_day: VersionOfDay, registry: Registry, horizon_days: int
+) -> ScorerAsOf:
+    """Return a function from a day to its scorer.
+
+    version_of_day: as `select_version` returns it. items_of_day: as `select_items` returns it.
+    """
 
     @cache
     def saved(version: Version) -> SavedModel:
         return load(version, registry)
 
+    @cache
+    def saved_items(version: Version) -> ItemTrees:
+        return load_items(version, registry)
+
     def scorer(known: pa.Table, day: date) -> Scorer:
-        version = version_of_day(day)
-        if not version:
-            return fit_counts(known, day, horizon_days)
+        version, items = version_of_day(day), items_of_day(day)
         sampled = history_of(sample_users(known, MAX_USERS))
-        return saved(version).scorer(version.name, fit_counts_to_history(sampled, day, horizon_days), sampled)
+        counts = fit_counts_to_history(sampled, day, horizon_days)
+        chosen = saved(version).scorer(version.name, counts, sampled) if version else counts
+        if not items:
+            return chosen
+        return WithItems.of(chosen, items.name, saved_items(items), counts, sampled)
 
     return scorer
+
+
+def load_items(version: Version, registry: Registry) -> ItemTrees:
+    """Load a version of items-1. Raises InputError if its files have changed, or another release wrote them."""
+    return ItemTrees.read(registry.folder_of(version))
 
 
 def load(version: Version, registry: Registry) -> SavedModel:
@@ -90,6 +108,17 @@ def select_version(
             f"{days_in_words(horizon_days)}: choose another model, or set horizon_days to {pinned.horizon_days}"
         )
     return lambda day: pinned
+
+
+def select_items(choice: str, registry: Registry, horizon_days: int = HORIZON_DAYS) -> VersionOfDay:
+    """Return a function from a day to the version of items-1 that ranks its items, if one was promoted by then.
+
+    choice: as of `select_version`; with `none` there is no version.
+    """
+    if choice == NONE:
+        return lambda day: None
+    versions = replace(registry, model=ITEMS).versions()
+    return lambda day: newest_promoted(versions, day, horizon_days)
 
 
 def _pinned(name: str, versions: Sequence[Version]) -> Version:

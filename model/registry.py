@@ -25,7 +25,8 @@ from model.interfaces import CurvePoint
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MODEL = "interest-profiles"
+PROFILES = "interest-profiles"
+ITEMS = "top-items"
 EXPERIMENT = "interest-training"
 CHAMPION = "champion"  # the newest promoted version
 CHALLENGER = "challenger"  # the version registered last
@@ -82,9 +83,13 @@ class TrackedRun:
 
 @dataclass(frozen=True)
 class Registry:
-    """The models of one home. Where no training ever ended there is no store, and nothing is imported or made."""
+    """The models of one home. Where no training ever ended there is no store, and nothing is imported or made.
+
+    model: what the versions are of, PROFILES or ITEMS; each has a champion of its own.
+    """
 
     home: Path
+    model: str = PROFILES
 
     @property
     def folder(self) -> Path:
@@ -95,7 +100,7 @@ class Registry:
         if not self._database.is_file():
             return []
         with self._locked():
-            return _versions(self._client())
+            return self._versions(self._client())
 
     def folder_of(self, version: Version) -> Path:
         """Return the files of a version. Raises InputError if they are not those that were registered."""
@@ -159,7 +164,7 @@ class Registry:
         """
         with self._locked():
             client = self._client()
-            name = unused_name(kind, training.trained_through, _versions(client))
+            name = unused_name(kind, training.trained_through, self._versions(client))
             folder = self._models / name
             in_the_making = self._models / ".unfinished"
             for leftover in (folder, in_the_making):
@@ -169,7 +174,7 @@ class Registry:
             checksum = digest(in_the_making)
             in_the_making.rename(folder)
             made = client.create_model_version(
-                MODEL,
+                self.model,
                 folder.resolve().as_uri(),
                 run_id=tracked_as,
                 tags={
@@ -183,10 +188,10 @@ class Registry:
                     **({CLUSTERS: str(training.clusters_through)} if training.clusters_through else {}),
                 },
             )
-            client.set_registered_model_alias(MODEL, CHALLENGER, made.version)
-            champion = newest_promoted(_versions(client), date.max, training.horizon_days)
+            client.set_registered_model_alias(self.model, CHALLENGER, made.version)
+            champion = newest_promoted(self._versions(client), date.max, training.horizon_days)
             if champion:
-                client.set_registered_model_alias(MODEL, CHAMPION, str(champion.number))
+                client.set_registered_model_alias(self.model, CHAMPION, str(champion.number))
             return Version(
                 name,
                 kind,
@@ -218,9 +223,32 @@ class Registry:
         from model.mlflow_client import client_of
 
         client = client_of(self._database)
-        if not client.search_registered_models(f"name = '{MODEL}'"):
-            client.create_registered_model(MODEL)
+        if not client.search_registered_models(f"name = '{self.model}'"):
+            client.create_registered_model(self.model)
         return client
+
+    def _versions(self, client: "MlflowClient") -> list[Version]:
+        found, token = [], None
+        while True:
+            page = client.search_model_versions(f"name = '{self.model}'", page_token=token)
+            found += [
+                Version(
+                    name=one.tags["version"],
+                    kind=one.tags["kind"],
+                    trained_through=date.fromisoformat(one.tags["trained_through"]),
+                    is_promoted=one.tags["is_promoted"] == "true",
+                    sha256=one.tags["sha256"],
+                    number=int(one.version),
+                    horizon_days=int(
+                        one.tags.get("horizon_days", HORIZON_DAYS)
+                    ),  # versions of earlier releases have none
+                    clusters_through=date.fromisoformat(one.tags[CLUSTERS]) if CLUSTERS in one.tags else None,
+                )
+                for one in page
+            ]
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda version: (version.trained_through, version.number))
 
     def _experiment(self, client: "MlflowClient", name: str) -> str:
         found = client.get_experiment_by_name(name)
@@ -258,25 +286,3 @@ def digest(folder: Path) -> str:
     for file in sorted(folder.iterdir()):
         checksum.update(f"{file.name}\n{sha256(file.read_bytes()).hexdigest()}\n".encode())
     return checksum.hexdigest()
-
-
-def _versions(client: "MlflowClient") -> list[Version]:
-    found, token = [], None
-    while True:
-        page = client.search_model_versions(f"name = '{MODEL}'", page_token=token)
-        found += [
-            Version(
-                name=one.tags["version"],
-                kind=one.tags["kind"],
-                trained_through=date.fromisoformat(one.tags["trained_through"]),
-                is_promoted=one.tags["is_promoted"] == "true",
-                sha256=one.tags["sha256"],
-                number=int(one.version),
-                horizon_days=int(one.tags.get("horizon_days", HORIZON_DAYS)),  # versions of earlier releases have none
-                clusters_through=date.fromisoformat(one.tags[CLUSTERS]) if CLUSTERS in one.tags else None,
-            )
-            for one in page
-        ]
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda version: (version.trained_through, version.number))

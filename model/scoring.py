@@ -23,7 +23,7 @@ from model.data.sequences import CATALOG, batches_of, first_day_read, open_seque
 from model.data.shards import COMPRESSED, Shards, count_for, dealt_out, read_rows
 from model.data.users import MAX_USERS, sample_users, scoring_population
 from model.interfaces import Scorer, ScorerAsOf
-from model.model_selection import scorer_of, select_version
+from model.model_selection import scorer_of, select_items, select_version
 from model.registry import Registry
 
 USERS_AT_ONCE = 4096  # bounds memory, changes no row
@@ -121,7 +121,7 @@ def score_night(
     started = time.monotonic()
     registry = Registry(exchange.home)
     version_of_day = select_version(choice, days, registry, horizon_days)
-    scorer_as_of = scorer_of(version_of_day, registry, horizon_days)
+    scorer_as_of = scorer_of(version_of_day, select_items(choice, registry, horizon_days), registry, horizon_days)
     schema = sequences_with(HISTORY_COLUMNS)
     catalog = load_catalog(CATALOG)
     sequences = open_sequences(catalog, branch, first_day_read(days[0]), days[-1], schema)

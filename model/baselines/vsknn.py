@@ -50,17 +50,22 @@ class Vsknn:
         interactions: of a batch of users, items coded as in the fit. A user's row does not depend on the others. Items
         that the user has seen have scores too.
         """
-        scores_BV = (1 - self.settings.reminder) * self._votes_BV(interactions)
+        scores_BV: Floats = (1 - self.settings.reminder) * self.votes_BV(interactions).toarray()
         if self.settings.reminder > 0:
             scores_BV += self.settings.reminder * _reminders_BV(interactions, self.settings.reminder_fading)
         return scores_BV
 
-    def _votes_BV(self, interactions: Interactions) -> Floats:
-        """Return the share of the neighbours, weighted by similarity, that has the item."""
+    def votes_BV(self, interactions: Interactions) -> sparse.csr_array:
+        """Return the share of the neighbours, weighted by similarity, that has the item, times the item's rarity.
+
+        interactions: as of `scores_BV`.
+        """
         similarity_BS = self._neighbours_BS(_query_BV(interactions, self.settings))
         whole_B = similarity_BS.sum(axis=1)
-        votes_BV = np.asarray((similarity_BS @ self.has_SV).toarray())
-        return votes_BV / np.where(whole_B > 0, whole_B, 1.0)[:, None] * self.rarity_V
+        votes_BV = (similarity_BS @ self.has_SV).tocsr()
+        of_row_Q = np.repeat(1 / np.where(whole_B > 0, whole_B, 1.0), np.diff(votes_BV.indptr))
+        votes_BV.data = votes_BV.data * of_row_Q * self.rarity_V[votes_BV.indices]
+        return votes_BV
 
     def _neighbours_BS(self, query_BV: sparse.csr_array) -> sparse.csr_array:
         """Return the similarity of the most similar of the most recent sessions that share an item."""

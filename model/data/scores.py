@@ -29,6 +29,6 @@ class Scores:
     session_id_V: Texts
     user_K: Ints
     item_K: Ints
-    score_K: Floats  # for ranking within the user only
+    score_K: Floats  # probability by items-1, else for ranking within the user only
     return_probability_U: Floats
     embedding_UD: NDArray[np.float32]  # D = 0 where the model has none

@@ -8,6 +8,7 @@ from model.data.cutoffs import MAX_TRAIN_CUTOFFS
 from model.data.days import days_in_words
 from model.evaluation.results import MAIN, EvaluationResult
 from model.evaluation.tables import promotion_line, share, signed
+from model.training.items import ItemPromotion
 from model.training.promotion import Promotion
 
 FEW_USERS = 30  # a cohort of fewer says nothing
@@ -50,6 +51,13 @@ def findings(promotion: Promotion, outcome: str, seconds: float) -> list[Finding
         ),
         Finding("What would make it better?", "; ".join(_advice(promotion)) or "nothing that this test shows"),
     ]
+
+
+def items_finding(items: ItemPromotion, outcome: str) -> Finding:
+    """Return which ranking of items won. outcome: such as `items-1.20260201 promoted`."""
+    figures = (items.challenger.figures[MAIN], items.best.figures[MAIN], f"the ranking by {items.best.name}")
+    new = f"{share(items.challenger.figures['new'])} of the listed items are new to their user"
+    return Finding("Which items?", f"{promotion_line(outcome, *figures, items.difference)}; {new}")
 
 
 def _by_cohort(leader: EvaluationResult, best: EvaluationResult) -> str:

@@ -19,10 +19,12 @@ from model.data.item_tags import read_item_tags
 from model.data.sequences import CATALOG, SequencesSnapshot, first_day_read, open_sequences, sequences_with
 from model.errors import UsageError
 from model.evaluation.tables import promotion_table
-from model.model_selection import load
-from model.registry import Registry, Training, Version, newest_promoted, unused_name
+from model.items.model import KIND
+from model.model_selection import load, load_items
+from model.registry import ITEMS, Registry, Training, Version, newest_promoted, unused_name
 from model.training.challengers import BoostingChallenger, Challenger, TransformerChallenger
-from model.training.findings import findings
+from model.training.findings import findings, items_finding
+from model.training.items import ItemPromotion, promote_items
 from model.training.page import render_page
 from model.training.promotion import Promotion, promote, published_figures, steps_of
 from model.transformer.config import SIZES
@@ -119,17 +121,26 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
         context = TrainingContext(watch, workdir.part(str(sequences.snapshot_id)), request.size, request.decoder)
         challengers = [CHALLENGERS[name](context) for name in request.challengers]
         named = {unused_name(one.kind, request.through, versions): one for one in challengers}
-        progress.update(task, total=steps_of(challengers) + 1)
+        progress.update(task, total=steps_of(challengers) + 2)
+        histories = read_histories(sequences, cutoffs, item_tags)
         promotion = promote(
             named,
             cutoffs,
-            read_histories(sequences, cutoffs, item_tags),
+            histories,
             [(champion.name, load(champion, registry))] if champion else [],
             lambda step: progress.update(task, advance=1, description=step),
             request.saves_loser,
         )
-    if not is_main_rank():
-        return []
+        if not is_main_rank():
+            return []
+        progress.update(task, advance=1, description="training and testing the ranking of items")
+        items_registry = replace(registry, model=ITEMS)
+        items_champion = newest_promoted(items_registry.versions(), cutoffs.test, request.horizon_days)
+        items = promote_items(
+            histories,
+            cutoffs,
+            (items_champion.name, load_items(items_champion, registry)) if items_champion else None,
+        )
     title = f"as of {cutoffs.test}, tested on {cutoffs.tested_days}: {promotion.test_users:,} users"
     console.print(promotion_table(title, [(one.name, published_figures(one)) for one in promotion.results]))
     for version in _leaking_versions(versions, cutoffs):
@@ -140,6 +151,8 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
     seconds = time.monotonic() - started
     outcome = _save(promotion, request, sequences, registry, seconds, item_tags.through(cutoffs.test))
     found = findings(promotion, outcome, seconds)
+    if items:
+        found.insert(1, items_finding(items, _save_items(items, request, sequences, items_registry)))
     page = home / "trainings" / f"{request.run_id}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(render_page(promotion, found, request.run_id, {"sequences": sequences.snapshot_id}), "utf-8")
@@ -214,6 +227,27 @@ def _save(
     if not leader.comparison.is_won:
         return f"{saved.name} saved and not promoted, for `throughline run --model {saved.name}`"
     return f"{saved.name} {'promoted' if is_promoted else 'won, not promoted as requested'}"
+
+
+def _save_items(
+    items: ItemPromotion, request: TrainingRequest, sequences: SequencesSnapshot, registry: Registry
+) -> str:
+    """Record the training of items-1, and register it if it won; return the outcome, such as `NAME promoted`."""
+    assert sequences.snapshot_id is not None, "a table without a snapshot has no days"
+    training = Training(
+        run_id=request.run_id,
+        parameters={"kind": KIND, "horizon_days": request.horizon_days, "best_opponent": items.best.name},
+        metrics={**items.challenger.figures, "difference": items.difference.mean},
+        trained_through=request.through,
+        sequences_snapshot=sequences.snapshot_id,
+        report=items.as_json(),
+        horizon_days=request.horizon_days,
+    )
+    tracked_as = registry.record(training)
+    if not items.is_won:
+        return f"{KIND} not promoted"
+    saved = registry.register(KIND, training, tracked_as, items.refitted.save, request.promotes)
+    return f"{saved.name} {'promoted' if request.promotes else 'won, not promoted as requested'}"
 
 
 def _metrics(promotion: Promotion) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""`items-1`, the model of `top_items`: which items a user will touch next."""
