@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS interest.profiles (
     top_items          ARRAY<STRUCT<
         item_id: STRING COMMENT 'id of the item in its space',
         title: STRING COMMENT 'title in the catalogue, null where it has none',
-        score: DOUBLE COMMENT 'for ranking within the row only, no unit'
+        score: DOUBLE COMMENT 'where a training promoted a ranking of items: probability of an event with the item within horizon_days, 0 to 1; else for ranking within the row only'
     >>                               NOT NULL COMMENT 'recommended items, best first; empty means none',
     return_probability DOUBLE        NOT NULL COMMENT 'calibrated probability of any event within horizon_days after as_of, 0 to 1',
     embedding          ARRAY<FLOAT>  NOT NULL COMMENT 'vector of the user, no unit; empty where the model has none',

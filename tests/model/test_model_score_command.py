@@ -242,6 +242,8 @@ def test_what_training_promotes_scores_the_nights_after(
     assert trained.exit_code == 0, trained.output
     version = f"boosting-1.{shop.last_day:%Y%m%d}"
     assert trained.stdout.splitlines()[0].startswith(f"{version} promoted: nDCG@10 ")
+    items = f"items-1.{shop.last_day:%Y%m%d}"
+    assert trained.stdout.splitlines()[1].startswith(f"Which items? {items} promoted: nDCG@10 ")
     day = str(shop.last_day)
     affinities = {}
     for model in ("as-of", "none", version):
@@ -249,6 +251,10 @@ def test_what_training_promotes_scores_the_nights_after(
         profiles = read(tmp_path, day, f"by-{model}")
         assert set(profiles["model_version"].to_pylist()) == {"counts-1" if model == "none" else version}
         affinities[model] = profiles["interests"].to_pylist()
+        manifest = json.loads((tmp_path / "exchange" / f"by-{model}" / "manifest.json").read_text())
+        assert manifest["parameters"][day].get("items") == (None if model == "none" else items)
+        scores = [one["score"] for listed in profiles["top_items"].to_pylist() for one in listed]
+        assert (max(scores) <= 1) == (model != "none"), "probabilities by items-1, else scores without a unit"
     assert affinities["as-of"] == affinities[version] != affinities["none"]
 
 
