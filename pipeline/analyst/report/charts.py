@@ -39,11 +39,15 @@ def columns(rows: Rows, x: str, y: str) -> Markup:
     return _svg(chart.encode(x=across, y=_number(y)).properties(width=WIDTH, height=HEIGHT))
 
 
-def bars(rows: Rows, y: str, x: str) -> Markup:
-    """Draw one lying bar a row, in the order of the rows: for long names."""
-    chart = alt.Chart(_data(rows)).mark_bar(color=BLUE)
+def bars(rows: Rows, y: str, x: str, change: str) -> Markup:
+    """Draw one lying bar a row, in their order: for long names. The colour tells whether the column `change` falls."""
+    chart = alt.Chart(_data([{**row, "direction": "falls" if row[change] < 0 else "rises"} for row in rows])).mark_bar()
     down = alt.Y(f"{y}:N", sort=None, title=None).axis(labelLimit=130, grid=False)
-    return _svg(chart.encode(y=down, x=alt.X(f"{x}:Q", title=title(x))).properties(width=WIDTH, height=alt.Step(22)))
+    color = alt.Color("direction:N", scale=alt.Scale(domain=["rises", "falls"], range=COLORS[:2]), title=None).legend(
+        orient="bottom", labelColor="currentColor", labelFontSize=12, symbolOpacity=1
+    )
+    encoded = chart.encode(y=down, x=alt.X(f"{x}:Q", title=title(x)), color=color)
+    return _svg(encoded.properties(width=WIDTH, height=alt.Step(22)))
 
 
 def line(rows: Rows, x: str, y: str) -> Markup:

@@ -62,7 +62,7 @@ PARTS = (
     Part(
         "interests",
         "Interests",
-        partial(charts.bars, y="tag", x="expected_user_count"),
+        partial(charts.bars, y="tag", x="expected_user_count", change="mean_trend"),
         "No interest has an audience large enough to be shown.",
     ),
     Part(
