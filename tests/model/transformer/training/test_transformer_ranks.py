@@ -48,10 +48,11 @@ def test_two_ranks_train_together_and_one_saves_the_model(trained: Trained, shop
     line, *others = result.stdout.splitlines()
     assert re.fullmatch(r"transformer-1\.\d+ (not )?promoted: nDCG@10 .*", line)
     assert len(re.findall("counts-1", result.stderr)) == 1, "only one rank prints"
-    assert len(others) == 6 and (tmp_path / "trainings" / "t.html").is_file()
+    assert len(others) == 7 and (tmp_path / "trainings" / "t.html").is_file()
     client = Registry(tmp_path)._client()
     (experiment,) = [one for one in client.search_experiments() if one.name == "interest-training"]
-    assert len(client.search_runs([experiment.experiment_id])) == 1
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.data.params["kind"] for run in runs) == ["items-1", "transformer-1"], "one rank records them"
     assert list((tmp_path / "exchange").iterdir()) == []
 
 
