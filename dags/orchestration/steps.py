@@ -140,39 +140,26 @@ def replay_task() -> StepCommand:
 
 
 def erase_task() -> StepCommand:
-    """Return the task that erases people. It holds the lease, so no night writes meanwhile."""
+    """Return the task that erases people."""
     # An option without a value renders as an empty word, which the task leaves out.
     source = [f"{{{{ {word} if params.source else '' }}}}" for word in ("'--source'", "params.source")]
-    return StepCommand(
-        task_id="erase",
-        command=[
-            *erase_command("{{ params.request }}", None, False, RUN_ID).arguments,
-            *source,
-            "{{ '--dry-run' if params.dry_run else '' }}",
-        ],
-        pool="spark",
-        doc_md=docs_of(job_file("erase")),
-    )
+    command = erase_command("{{ params.request }}", None, False, RUN_ID).arguments
+    return _upkeep_task("erase", (*command, *source, "{{ '--dry-run' if params.dry_run else '' }}"))
 
 
 def retain_task() -> StepCommand:
-    """Return the task that deletes what is older than the settings allow. It holds the lease."""
-    return StepCommand(
-        task_id="retain",
-        command=retain_command(RUN_ID).arguments,
-        pool="spark",
-        doc_md=docs_of(job_file("retain")),
-    )
+    """Return the task that deletes what is older than the settings allow."""
+    return _upkeep_task("retain", retain_command(RUN_ID).arguments)
 
 
 def maintain_task() -> StepCommand:
-    """Return the task that maintains the tables. It holds the lease, so no night writes meanwhile."""
-    return StepCommand(
-        task_id="maintain",
-        command=maintain_command(RUN_ID).arguments,
-        pool="spark",
-        doc_md=docs_of(job_file("maintain")),
-    )
+    """Return the task that maintains the tables."""
+    return _upkeep_task("maintain", maintain_command(RUN_ID).arguments)
+
+
+def _upkeep_task(job: str, command: tuple[str, ...]) -> StepCommand:
+    """Return the task of a job that holds the lease, so that no night writes meanwhile."""
+    return StepCommand(task_id=job, command=command, pool="spark", doc_md=docs_of(job_file(job)))
 
 
 def emit_publication(context: Any, result: Any = None) -> None:

@@ -35,11 +35,7 @@ class SessionVotes:
     @classmethod
     def before(cls, known: History, moment: int) -> "SessionVotes":
         """Return the votes of the sessions of all users of `known`, events at `moment` or later left out."""
-        past = known.before(moment)
-        last_at_S = np.zeros(len(past.session_id_S), np.int64)
-        np.maximum.at(last_at_S, past.session_E, past.at_E)
-        if len(last_at_S) > MAX_SESSIONS:
-            past = past.since(int(np.partition(last_at_S, -MAX_SESSIONS)[-MAX_SESSIONS]))
+        past = known.before(moment).newest_sessions(MAX_SESSIONS)
         return cls(METHOD.fit(TrainingData((), past, moment)))
 
     def columns_P2(self, past: History, pairs: Pairs) -> Floats:

@@ -62,6 +62,12 @@ class History:
         """Return the same users with only the events at `moment` or later."""
         return self._with_events(self.at_E >= moment)
 
+    def newest_sessions(self, most: int) -> "History":
+        """Return the events since the last event of the session that is the `most`-th newest by its last event."""
+        last_at_S = np.zeros(len(self.session_id_S), np.int64)
+        np.maximum.at(last_at_S, self.session_E, self.at_E)
+        return self if len(last_at_S) <= most else self.since(int(np.partition(last_at_S, -most)[-most]))
+
     def before_for(self, is_limited_U: Bools, moment: int) -> "History":
         """Return the same users, the marked ones with only the events before `moment`."""
         return self._with_events((self.at_E < moment) | ~is_limited_U[self.user_E])

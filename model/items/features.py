@@ -12,7 +12,8 @@ import numpy as np
 from scipy import sparse
 
 from model.baselines.interactions import tag_interactions
-from model.baselines.vsknn import Vsknn, VsknnSettings, fit_vsknn
+from model.baselines.vsknn import Vsknn, fit_vsknn
+from model.boosting.votes import MAX_SESSIONS, METHOD, MIN_VOTE
 from model.counts.features import AFFINITY_FEATURES, affinity_features_PF, count, count_days_P
 from model.counts.model import UNTUNED_HORIZONS
 from model.data.arrays import Floats, Ints, Texts, top
@@ -25,11 +26,9 @@ RECENT_HORIZONS = 0.25  # half-life of `log_recent_count`, in horizons
 CANDIDATES_BY_INTEREST = 30  # of each user
 CANDIDATES_BY_SESSION = 30
 MIN_INTEREST = 1e-4  # lower bound before the logarithm
-MIN_VOTE = 1e-4
-MAX_SESSIONS = 10_000  # the newest ones; bounds time and memory
 USERS_AT_ONCE = 512
-# As of the votes for tags (`model.boosting.votes`); a user's own items have features of their own.
-SESSIONS = VsknnSettings(neighbours=500, query_steps=50, extended_to=30, idf_power=1.0)
+# Those of the votes for tags, without reminders: a user's own items have features of their own.
+SESSIONS = replace(METHOD.vsknn, reminder=0.0)
 
 
 def of_items(history: History) -> History:
@@ -63,8 +62,7 @@ class ItemsOfDay:
     def before(cls, known: History, of_tags: Popularity, moment: int, horizon_days: float) -> "ItemsOfDay":
         """known: all users; events at `moment` or later are ignored. of_tags: as of `moment`."""
         items = of_items(known.before(moment))
-        newest = _newest_sessions(items)
-        sessions = fit_vsknn(tag_interactions(newest), SESSIONS)
+        sessions = fit_vsknn(tag_interactions(items.newest_sessions(MAX_SESSIONS)), SESSIONS)
         return cls(moment, horizon_days, of_tags, fit_popularity(items, moment), items.tag_T, sessions)
 
     def pairs(self, history: History, interests: Interests) -> "ItemPairs":
@@ -132,14 +130,6 @@ class ItemPairs:
     pairs: Pairs
     item_I: Texts
     features_PF: Floats
-
-
-def _newest_sessions(history: History) -> History:
-    last_at_S = np.zeros(len(history.session_id_S), np.int64)
-    np.maximum.at(last_at_S, history.session_E, history.at_E)
-    if len(last_at_S) <= MAX_SESSIONS:
-        return history
-    return history.since(int(np.partition(last_at_S, -MAX_SESSIONS)[-MAX_SESSIONS]))
 
 
 def _best(value_UI: sparse.csr_array, count: int) -> Ints:

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from model.baselines.next_tag import NextTagBySessions
-from model.baselines.vsknn import VsknnSettings
+from model.boosting.votes import METHOD
 from model.counts.features import count
 from model.counts.model import Counts1, Counts1Parameters, best_half_life, fit_counts_to_history
 from model.counts.publish import top_items as by_formula
@@ -34,10 +33,6 @@ from model.metrics import Difference, nan_mean, ndcg_of_users, paired_difference
 
 MIN_TEST_USERS = 50  # who touched an item in a test window
 MAX_WINDOWS = 2  # of a fit; on the demo nDCG@10 is .285 with two, .281 with four, .278 with one
-# The best on the validation day of Taobao, as the votes of `model.boosting.votes`.
-SESSIONS = NextTagBySessions(
-    VsknnSettings(neighbours=500, query_steps=50, extended_to=30, idf_power=1.0, reminder=0.5, reminder_fading=0.95)
-)
 TopItems = tuple[Ints, Texts, Floats]  # user, item and score, user after user, best first
 
 
@@ -112,7 +107,7 @@ class ItemWindow:
     def by_sessions(self) -> TopItems:
         """Return the items of similar sessions and of the user's own ones."""
         past, items = self.window.past, len(self.window.past.tag_T)
-        ranker = SESSIONS.fit(TrainingData((), of_items(self.all_users), self.window.cutoff))
+        ranker = METHOD.fit(TrainingData((), of_items(self.all_users), self.window.cutoff))
         listed, at_once = min(ITEMS_PER_USER, items), max(1, CELLS_AT_ONCE // items)
         parts = []
         for first in range(0, past.users, at_once):

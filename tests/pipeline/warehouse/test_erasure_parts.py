@@ -84,7 +84,7 @@ def test_a_request_is_read_without_its_ids_in_any_message(settings: Settings) ->
     with pytest.raises(InputError, match=r"others may read the request.*chmod 600"):
         read_request(settings, request_of(settings, "u-1\n", 0o640), None)
     with pytest.raises(InputError, match="has no id: expected ids"):
-        read_request(settings, request_of(settings, "# nobody\n"), None)
+        read_request(settings, request_of(settings, "# no id follows\n"), None)
     with pytest.raises(UsageError, match="no such request: expected a file of ids"):
         read_request(settings, settings.home / "u-1", None)
 
