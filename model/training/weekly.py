@@ -152,7 +152,7 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
     outcome = _save(promotion, request, sequences, registry, seconds, item_tags.through(cutoffs.test))
     found = findings(promotion, outcome, seconds)
     if items:
-        found.insert(1, items_finding(items, _save_items(items, request, sequences, items_registry)))
+        found.append(items_finding(items, _save_items(items, request, sequences, items_registry)))
     page = home / "trainings" / f"{request.run_id}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(render_page(promotion, found, request.run_id, {"sequences": sequences.snapshot_id}), "utf-8")

@@ -243,7 +243,7 @@ def test_what_training_promotes_scores_the_nights_after(
     version = f"boosting-1.{shop.last_day:%Y%m%d}"
     assert trained.stdout.splitlines()[0].startswith(f"{version} promoted: nDCG@10 ")
     items = f"items-1.{shop.last_day:%Y%m%d}"
-    assert trained.stdout.splitlines()[1].startswith(f"Which items? {items} promoted: nDCG@10 ")
+    assert trained.stdout.splitlines()[-2].startswith(f"Which items? {items} promoted: nDCG@10 ")
     day = str(shop.last_day)
     affinities = {}
     for model in ("as-of", "none", version):
