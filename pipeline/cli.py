@@ -213,11 +213,15 @@ def maintain() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    cluster: Annotated[bool, typer.Option("--cluster", help="Try catalog, S3, lease and Spark with a table.")] = False,
+) -> None:
     """Check what is installed, reachable and configured, and say how to fix what is not."""
+    from pipeline.local.cluster_checks import check_cluster
     from pipeline.local.doctor import run_checks
 
-    if not run_checks(load_settings(), console):
+    settings = load_settings()
+    if not run_checks(settings, console) or (cluster and not check_cluster(settings, console)):
         raise typer.Exit(ThroughlineError.exit_code)
 
 

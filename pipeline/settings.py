@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -29,6 +29,9 @@ MIN_AUDIENCE = 10
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
 SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook", "spark_engine"}  # error messages hide their values
+# Properties of a catalog that are secrets: a value names the variable that holds it, and Iceberg reads that.
+CATALOG_SECRETS = ("credential", "token")
+FROM_VARIABLE = "env:"
 # Variables that are no settings: tests and `exit_with_message` read the first two; `lease` the last.
 OTHER_VARIABLES = {"THROUGHLINE_REAL_DATA", "THROUGHLINE_TRACEBACK", "THROUGHLINE_HOME", "THROUGHLINE_LEASE_TOKEN"}
 
@@ -67,7 +70,8 @@ class Settings(BaseSettings):
     catalog: dict[str, str] = Field(
         default_factory=dict,
         description="properties of a remote Iceberg catalog as Spark names them, such as type, uri and warehouse; "
-        "empty: the local catalog in PostgreSQL",
+        "empty: the local catalog in PostgreSQL. A secret is env:NAME, the variable that holds it; keys of S3 are "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of the machine",
     )
     postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the local PostgreSQL, on 127.0.0.1")
     airflow_port: int = Field(8080, ge=1024, le=65535, description="port of Airflow's web UI, on 127.0.0.1")
@@ -159,10 +163,29 @@ class Settings(BaseSettings):
         file = Path(given or home_from_environment()) / "settings.toml"
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
+    @field_validator("catalog")
+    @classmethod
+    def _has_no_secret(cls, catalog: dict[str, str]) -> dict[str, str]:
+        """Refuse secrets, which would be written into the files of Spark and PyIceberg."""
+        for name, value in catalog.items():
+            if name in CATALOG_SECRETS and not value.startswith(FROM_VARIABLE):
+                raise ValueError(f"key {name} holds a secret: expected env:NAME, with the secret in the variable NAME")
+            if name in ("s3.access-key-id", "s3.secret-access-key", "s3.session-token"):
+                raise ValueError(
+                    f"key {name} holds a secret: leave it out, and set the variables AWS_ACCESS_KEY_ID and "
+                    f"AWS_SECRET_ACCESS_KEY, or give the machine a role"
+                )
+        return catalog
+
     @property
     def uses_local_catalog(self) -> bool:
         """True if the Iceberg catalog is the one in the local PostgreSQL."""
         return not self.catalog
+
+    @property
+    def uses_s3(self) -> bool:
+        """True if tables lie in S3, so that Spark needs Amazon's client."""
+        return any("s3://" in value or "S3FileIO" in value for value in self.catalog.values())
 
     @property
     def needs_local_postgres(self) -> bool:

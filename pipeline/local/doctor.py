@@ -17,7 +17,7 @@ from pipeline.local.airflow_config import OPERATOR, address, logs_folder, passwo
 from pipeline.local.engine import HOST, find_engine
 from pipeline.local.java import require_java
 from pipeline.local.preflight import require_free_space
-from pipeline.local.spark_config import JARS, fetched_jars, is_one_machine
+from pipeline.local.spark_config import fetched_jars, is_one_machine, needed_jars
 from pipeline.pseudonyms import KEY_FILE, key_fingerprint, pseudonym_key, require_new
 from pipeline.settings import Settings
 
@@ -76,7 +76,7 @@ def _disk(settings: Settings) -> str:
 def _jars(settings: Settings) -> str:
     jars = fetched_jars(settings)
     if not jars:
-        return f"{', '.join(JARS)} not fetched yet: the first command fetches them (50 MB)"
+        return f"{', '.join(needed_jars(settings))} not fetched yet: the first command fetches them"
     return f"{', '.join(jar.stem for jar in jars)} in {jars[0].parent}"
 
 

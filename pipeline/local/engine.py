@@ -24,7 +24,7 @@ import psutil
 from pipeline.errors import ThroughlineError
 from pipeline.files import write_private
 from pipeline.local.processes import Background, stop
-from pipeline.local.spark_config import JARS, PACKAGES, spark_defaults
+from pipeline.local.spark_config import PACKAGES, needed_jars, spark_defaults
 from pipeline.settings import ROOT, Settings
 
 HOST = "127.0.0.1"
@@ -178,7 +178,7 @@ def _fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
 
     # Where the jars lie changes when they have been fetched, but not what they are.
     configuration = {key: value for key, value in spark_defaults(settings).items() if key not in JAR_KEYS}
-    jars = [*JARS, settings.spark_options.get(PACKAGES, "")]
+    jars = [*needed_jars(settings), settings.spark_options.get(PACKAGES, "")]
     parts = [configuration, OPTIONS, jars, version("pyspark"), environment.get("JAVA_HOME", "")]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -1,18 +1,23 @@
 """The configuration of Spark and PyIceberg: catalog, jars and memory.
 
-`<home>/conf` is both SPARK_CONF_DIR and PYICEBERG_HOME. The files hold a password, so they are mode 600.
+`<home>/conf` is both SPARK_CONF_DIR and PYICEBERG_HOME. The files hold the password of a JDBC catalog, so they are mode
+600. Other secrets are never written: Spark and PyIceberg read them from variables.
 """
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.errors import UsageError
 from pipeline.files import write_private, write_whole
 from pipeline.local import postgres
-from pipeline.settings import Settings
+from pipeline.settings import CATALOG_SECRETS, FROM_VARIABLE, Settings
 
 CATALOG = "throughline"  # one name for Spark and PyIceberg: a JDBC catalog stores it in its rows
 JARS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0", "org.postgresql:postgresql:42.7.7")
+JARS_FOR_S3 = ("org.apache.iceberg:iceberg-aws-bundle:1.11.0",)
+S3_FILES = "org.apache.iceberg.aws.s3.S3FileIO"
 PACKAGES = "spark.jars.packages"
 
 # The quick compiler alone halves the processor time of a step on a log of a laptop's size, since its JVM starts fresh.
@@ -94,9 +99,11 @@ def pyiceberg_properties(settings: Settings) -> dict[str, str]:
     """Return the properties of the same catalog under PyIceberg's names.
 
     Both sides name all kinds of catalog alike but one: Spark's `jdbc` is PyIceberg's `sql`, whose URI is SQLAlchemy's.
+    Secrets are left out, see `pyiceberg_environment`, and so is the Java class that reads files.
     Raises UsageError for a JDBC driver other than those of PostgreSQL and SQLite.
     """
-    properties = _catalog_properties(settings)
+    left_out = {"io-impl", *CATALOG_SECRETS}
+    properties = {key: value for key, value in _catalog_properties(settings).items() if key not in left_out}
     if properties.get("type") != "jdbc":
         return properties
     driver, _, place = properties.get("uri", "").removeprefix("jdbc:").partition(":")
@@ -114,10 +121,37 @@ def pyiceberg_properties(settings: Settings) -> dict[str, str]:
     return {**others, "type": "sql", "uri": uri}
 
 
+def pyiceberg_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables from which PyIceberg reads its configuration: the folder of its file, and the secrets.
+
+    Raises UsageError as `catalog_secrets` does.
+    """
+    prefix = f"PYICEBERG_CATALOG__{CATALOG}__"
+    secrets = {f"{prefix}{key}".upper(): value for key, value in catalog_secrets(settings).items()}
+    return {"PYICEBERG_HOME": str(conf_folder(settings)), **secrets}
+
+
+def catalog_secrets(settings: Settings) -> dict[str, str]:
+    """Return the secrets of the catalog, from the variables that the setting `catalog` names.
+
+    Raises UsageError if one of them is not set.
+    """
+    names = {
+        key: value.removeprefix(FROM_VARIABLE) for key, value in settings.catalog.items() if key in CATALOG_SECRETS
+    }
+    for key, name in names.items():
+        if name not in os.environ:
+            raise UsageError(
+                f"setting catalog: {key} = {FROM_VARIABLE}{name}, but the variable {name} is not set: set it, "
+                f"also where Airflow's tasks and Spark's driver run"
+            )
+    return {key: os.environ[name] for key, name in names.items()}
+
+
 def _catalog_properties(settings: Settings) -> dict[str, str]:
     """Return the catalog's properties under Spark's names."""
     if not settings.uses_local_catalog:
-        return settings.catalog
+        return {**(_s3_properties() if settings.uses_s3 else {}), **settings.catalog}
     return {
         "type": "jdbc",
         "uri": f"jdbc:postgresql://{postgres.HOST}:{settings.postgres_port}/{postgres.CATALOG_DATABASE}",
@@ -126,6 +160,14 @@ def _catalog_properties(settings: Settings) -> dict[str, str]:
         "jdbc.schema-version": "V1",
         "warehouse": f"file://{settings.home / 'warehouse'}",
     }
+
+
+def _s3_properties() -> dict[str, str]:
+    """Return how tables in S3 are read and written. Variables of Amazon's SDKs name the region, and another server."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    own_server = {"s3.endpoint": endpoint, "s3.path-style-access": "true"} if endpoint else {}
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return {"io-impl": S3_FILES, **own_server, **({"s3.region": region, "client.region": region} if region else {})}
 
 
 def is_one_machine(settings: Settings) -> bool:
@@ -142,11 +184,29 @@ def _one_machine(settings: Settings) -> dict[str, str]:
     }
 
 
+def needed_jars(settings: Settings) -> tuple[str, ...]:
+    """Return the Maven coordinates of the jars that these settings need."""
+    return (*JARS, *(JARS_FOR_S3 if settings.uses_s3 else ()))
+
+
 def fetched_jars(settings: Settings) -> list[Path]:
-    """Return the files of JARS, or none if one of them is missing in this version."""
-    folder = settings.home / "jars" / "jars"
-    files = [folder / f"{coordinates.replace(':', '_', 1).replace(':', '-')}.jar" for coordinates in JARS]
-    return files if all(file.is_file() for file in files) else []
+    """Return the files of `needed_jars` in Spark's own folder, else in the home; none if one is missing there.
+
+    An image has them in Spark's own folder; see `pipeline.local.install_jars`.
+    """
+    names = [f"{coordinates.replace(':', '_', 1).replace(':', '-')}.jar" for coordinates in needed_jars(settings)]
+    for folder in (spark_folder(), settings.home / "jars" / "jars"):
+        files = [folder / name for name in names]
+        if all(file.is_file() for file in files):
+            return files
+    return []
+
+
+def spark_folder() -> Path:
+    """Return the folder of the jars that come with Spark. It does not import pyspark."""
+    pyspark = find_spec("pyspark")
+    assert pyspark and pyspark.origin, "pyspark is a dependency"
+    return Path(pyspark.origin).parent / "jars"
 
 
 def _jars(settings: Settings) -> dict[str, str]:
@@ -156,6 +216,9 @@ def _jars(settings: Settings) -> dict[str, str]:
     them would take. Packages of the setting `spark_options` are added; they and their dependencies have to be resolved.
     """
     fetched, own = fetched_jars(settings), settings.spark_options.get(PACKAGES)
+    if fetched and fetched[0].parent == spark_folder():
+        return {PACKAGES: own, "spark.jars.ivy": str(settings.home / "jars")} if own else {}
     if fetched and not own and is_one_machine(settings):
         return {"spark.driver.extraClassPath": ":".join(str(jar.resolve()) for jar in fetched)}
-    return {PACKAGES: ",".join([*JARS, *([own] if own else [])]), "spark.jars.ivy": str(settings.home / "jars")}
+    packages = [*needed_jars(settings), *([own] if own else [])]
+    return {PACKAGES: ",".join(packages), "spark.jars.ivy": str(settings.home / "jars")}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.days import DayRange
 from pipeline.local.java import find_java
-from pipeline.local.spark_config import conf_folder
+from pipeline.local.spark_config import conf_folder, pyiceberg_environment
 from pipeline.settings import ROOT, Settings
 from pipeline.warehouse.names import branch_of, clusters_run_id, default_run_id
 
@@ -174,7 +174,7 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
         "THROUGHLINE_HOME": str(settings.home),
         "JAVA_HOME": str(find_java(settings).home),
         "SPARK_CONF_DIR": conf,
-        "PYICEBERG_HOME": conf,
+        **pyiceberg_environment(settings),
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",
         "THROUGHLINE_HORIZON_DAYS": str(settings.horizon_days),

@@ -17,8 +17,8 @@ from pipeline.local import postgres
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
 from pipeline.local.preflight import run_preflight
 from pipeline.local.spark_config import (
-    conf_folder,
     fetched_jars,
+    pyiceberg_environment,
     write_configuration,
 )
 from pipeline.runner.commands import (
@@ -45,7 +45,9 @@ def prepare_environment(console: Console) -> Settings:
     java = run_preflight(settings)
     if not fetched_jars(settings):
         console.print(f"first start: Spark runs on Java {java}", highlight=False)
-        console.print("first start: fetching Spark's Iceberg and PostgreSQL jars (50 MB) into THROUGHLINE_HOME/jars")
+        console.print(
+            f"first start: fetching Spark's jars ({110 if settings.uses_s3 else 50} MB) into THROUGHLINE_HOME/jars"
+        )
         run_all([tables_command()], settings, console, "setup")
         write_configuration(settings)
     return settings
@@ -141,5 +143,5 @@ def open_catalog(console: Console) -> "Catalog":
     """Open the Iceberg catalog for reading."""
     settings = prepare_environment(console)
     # PyIceberg reads this once, when it is imported; `analyst.release` imports it when it opens the catalog.
-    os.environ["PYICEBERG_HOME"] = str(conf_folder(settings))
+    os.environ.update(pyiceberg_environment(settings))
     return release.open_catalog()

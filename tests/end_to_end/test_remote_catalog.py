@@ -1,17 +1,26 @@
-"""A catalog that is not the local one: Iceberg's JDBC catalog on SQLite, which Spark writes and PyIceberg reads.
+"""A catalog that is not the local one, which Spark writes and PyIceberg reads.
 
-The tests share one home, and each begins where the one before ended.
+It is an Iceberg REST catalog with its tables in S3 where an S3 server is found (see `tests/remote_stack.py`), else
+Iceberg's JDBC catalog on SQLite. The tests share one home, and each begins where the one before ended.
 """
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from pipeline.analyst.query import view_names
+from pipeline.errors import UsageError
+from pipeline.local import postgres
+from pipeline.local.cluster_checks import check_s3
+from pipeline.settings import Settings
+from tests.end_to_end.conftest import new_home
+from tests.remote_stack import SECRET_KEY, RemoteStack, free_port, remote_stack, why_not
 
 pytestmark = pytest.mark.end_to_end
 
@@ -34,30 +43,94 @@ as = "view"
 """
 
 
+@pytest.fixture(scope="module")
+def stack() -> Iterator[RemoteStack | None]:
+    """The S3 server and the REST catalog; None where they cannot run."""
+    if why_not():
+        yield None
+        return
+    with TemporaryDirectory(prefix="throughline-tests-") as folder, remote_stack(Path(folder)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def remote_home(stack: RemoteStack | None, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A home whose catalog and tables are remote, with the lease in the PostgreSQL of another home."""
+    if stack is None:
+        yield request.getfixturevalue("remote_installation")
+        return
+    with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
+        other = Settings(home=Path(folder) / "other", postgres_port=free_port())
+        postgres.start(other)
+        variables = {
+            **stack.variables,
+            "THROUGHLINE_CATALOG": json.dumps(stack.catalog),
+            "THROUGHLINE_LEASE_URL": postgres.url(other),
+        }
+        with new_home(lambda _: variables) as made, pytest.MonkeyPatch.context() as here:
+            for name, value in stack.variables.items():  # tests read the tables in this process
+                here.setenv(name, value)
+            yield made
+        postgres.stop(other)
+
+
 def log_line(number: int) -> str:
     at = f"{DAY}T10:{number:02d}:00Z"
     event = {"id": str(number), "user": f"u{number % 8}", "time": at, "type": "view", "item": f"i{number % 5}"}
     return json.dumps({**event, "tags": [f"t{number % 5}"]})
 
 
-def test_a_night_needs_no_local_postgres(remote_installation: Any, tmp_path: Path) -> None:
+def test_a_night_needs_no_local_postgres(remote_home: Any, stack: RemoteStack | None, tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text(TOML)
     (tmp_path / "log.jsonl").write_text("\n".join(log_line(number) for number in range(EVENTS)) + "\n")
-    remote_installation.do("land", "--source", tmp_path / "shop.toml", tmp_path / "log.jsonl")
-    assert "published 2026-01-31" in remote_installation.do("run", "--day", DAY)
-    [counts] = remote_installation.ask(
+    remote_home.do("land", "--source", tmp_path / "shop.toml", tmp_path / "log.jsonl")
+    assert "published 2026-01-31" in remote_home.do("run", "--day", DAY)
+    [counts] = remote_home.ask(
         "SELECT (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM current_profiles) AS profiles"
     )
     assert counts == {"events": EVENTS, "profiles": 8}
-    assert not (remote_installation.home / "postgres").exists()
-    with sqlite3.connect(remote_installation.home.parent / "catalog.db") as catalog:
+    assert not (remote_home.home / "postgres").exists()
+    state = stack.state if stack else remote_home.home.parent
+    with sqlite3.connect(state / "catalog.db") as catalog:
         views = catalog.execute("SELECT table_name FROM iceberg_tables WHERE iceberg_type = 'VIEW'").fetchall()
     assert sorted(name for (name,) in views) == view_names()
 
 
-def test_without_lease_url_the_local_postgres_starts_for_the_lease(remote_installation: Any) -> None:
-    variables = {name: text for name, text in remote_installation.environment.items() if "LEASE" not in name}
-    home_alone = replace(remote_installation, environment=variables)
+def test_tables_lie_in_s3_and_keys_in_no_file(remote_home: Any, stack: RemoteStack | None) -> None:
+    if stack is None:
+        pytest.skip(str(why_not()))
+    written = {file.relative_to(stack.folder).parts[2] for file in stack.folder.rglob("*.parquet")}
+    assert {"events", "sessions", "sequences", "profiles"} <= written
+    assert not (remote_home.home / "warehouse").exists()
+    printed = remote_home.do("query", "--format", "csv", "SELECT count(*) AS rows FROM user_interests WHERE rank = 1")
+    assert printed.splitlines()[-1] == "8"
+    files = [file for file in remote_home.home.rglob("*") if file.is_file() and not file.is_symlink()]
+    assert [file for file in files if SECRET_KEY.encode() in file.read_bytes()] == []
+
+
+def test_doctor_tries_each_part_of_a_cluster(
+    remote_home: Any, stack: RemoteStack | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if stack is None:
+        pytest.skip(str(why_not()))
+    printed = remote_home.do("doctor", "--cluster")
+    assert f"S3: lake at {stack.s3_url}, 1 entries" in printed and f"catalog: rest at {stack.catalog_url}" in printed
+    for part in ("submit", "create", "write", "read by Spark", "read by PyIceberg", "branch", "publish", "drop"):
+        assert f"probe: {part} " in printed
+    with sqlite3.connect(stack.state / "catalog.db") as catalog:
+        query = "SELECT count(*) FROM iceberg_tables WHERE table_namespace = 'throughline_probe'"
+        assert catalog.execute(query).fetchall() == [(0,)]
+
+    with pytest.raises(UsageError, match="no bucket 'lack': make it, or correct warehouse"):
+        check_s3(Settings(home=remote_home.home, catalog={**stack.catalog, "warehouse": "s3://lack/warehouse"}))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-key")
+    with pytest.raises(UsageError, match="S3 refuses to list lake"):
+        check_s3(Settings(home=remote_home.home, catalog=stack.catalog))
+
+
+def test_without_lease_url_the_local_postgres_starts_for_the_lease(remote_home: Any) -> None:
+    variables = {name: text for name, text in remote_home.environment.items() if "LEASE" not in name}
+    home_alone = replace(remote_home, environment=variables)
     assert home_alone.ask("SELECT count(*) AS n FROM sessions") == [{"n": 8}]
     assert not (home_alone.home / "postgres").exists(), "reading needs no lease"
     home_alone.do("sequences", "--day", DAY)

@@ -1,5 +1,6 @@
 """Settings: where a value comes from, and the errors about wrong ones."""
 
+import json
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -126,3 +127,20 @@ def test_a_machine_without_git_has_a_version(home: Path, monkeypatch: pytest.Mon
     assert code_version().startswith(version("throughline"))
     monkeypatch.setenv("PATH", str(home))
     assert code_version() == version("throughline")
+
+
+@pytest.mark.parametrize(
+    ("key", "cure"),
+    [
+        ("credential", "expected env:NAME, with the secret in the variable NAME"),
+        ("token", "expected env:NAME, with the secret in the variable NAME"),
+        ("s3.secret-access-key", "set the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ],
+)
+def test_a_secret_of_a_catalog_is_refused_unless_a_variable_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, cure: str
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_CATALOG", json.dumps({"type": "rest", "uri": "http://c", key: "hush-hush"}))
+    with pytest.raises(UsageError, match=cure) as refused:
+        load_settings(home=tmp_path)
+    assert "hush-hush" not in str(refused.value) and f"key {key} holds a secret" in str(refused.value)

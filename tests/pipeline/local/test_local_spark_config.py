@@ -3,11 +3,22 @@
 from pathlib import Path
 
 import pytest
+from pyiceberg.utils.config import Config
 
 from pipeline.errors import UsageError
 from pipeline.files import write_private
-from pipeline.local import postgres
-from pipeline.local.spark_config import JARS, QUICK_JVM, fetched_jars, pyiceberg_properties, spark_defaults
+from pipeline.local import postgres, spark_config
+from pipeline.local.spark_config import (
+    JARS,
+    QUICK_JVM,
+    conf_folder,
+    fetched_jars,
+    needed_jars,
+    pyiceberg_environment,
+    pyiceberg_properties,
+    spark_defaults,
+    write_configuration,
+)
 from pipeline.settings import Settings
 
 NAMES = ("org.apache.iceberg_iceberg-spark-runtime-4.1_2.13-1.11.0.jar", "org.postgresql_postgresql-42.7.7.jar")
@@ -113,3 +124,49 @@ def test_tables_of_the_local_catalog_are_for_their_owner_alone(tmp_path: Path) -
     write_private(postgres.password_file(local), "password")
     assert spark_defaults(local)[mask] == "077"
     assert mask not in spark_defaults(Settings(home=tmp_path, catalog=remote)), "the modes there are not ours"
+
+
+S3 = {"type": "rest", "uri": "http://127.0.0.1:1", "warehouse": "s3://lake/warehouse"}
+
+
+def test_tables_in_s3_bring_the_client_of_s3(tmp_path: Path) -> None:
+    assert not any("aws" in jar for jar in needed_jars(settings_of(tmp_path)))
+    assert "org.apache.iceberg:iceberg-aws-bundle:1.11.0" in needed_jars(settings_of(tmp_path, catalog=S3))
+
+
+def test_variables_of_amazon_name_the_s3_server_of_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(tmp_path, catalog=S3)
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert "s3.endpoint" not in pyiceberg_properties(settings)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:7070")
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    for properties, prefix in ((pyiceberg_properties(settings), ""), (spark_defaults(settings), f"{CATALOG}.")):
+        assert properties[f"{prefix}s3.endpoint"] == "http://127.0.0.1:7070"
+        assert properties[f"{prefix}s3.path-style-access"] == "true"
+        assert properties[f"{prefix}s3.region"] == "eu-north-1"
+    assert spark_defaults(settings)[f"{CATALOG}.io-impl"] == "org.apache.iceberg.aws.s3.S3FileIO"
+
+
+def test_secrets_of_a_catalog_are_in_variables_and_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(tmp_path, catalog={**REST, "credential": "env:CATALOG_LOGIN"})
+    with pytest.raises(UsageError, match="credential = env:CATALOG_LOGIN, but the variable CATALOG_LOGIN is not set"):
+        pyiceberg_environment(settings)
+    monkeypatch.setenv("CATALOG_LOGIN", "client:secret")
+    write_configuration(settings)
+    files = "".join(file.read_text() for file in conf_folder(settings).iterdir())
+    assert "client:secret" not in files
+    assert f"{CATALOG}.credential env:CATALOG_LOGIN" in files, "Iceberg's REST client reads the variable"
+    for name, value in pyiceberg_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert Config().get_catalog_config("throughline") == {**REST, "credential": "client:secret"}
+
+
+def test_jars_in_sparks_own_folder_need_no_option(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark_config, "spark_folder", lambda: folder)
+    for name in NAMES:
+        (folder / name).touch()
+    options = spark_defaults(settings_of(tmp_path / "home", "spark://127.0.0.1:7077"))
+    assert "spark.jars.packages" not in options and "spark.driver.extraClassPath" not in options

@@ -1,0 +1,189 @@
+"""`throughline doctor --cluster`: try the catalog, S3, the lease and Spark, from the cheapest to the dearest.
+
+Each fault becomes one line that names the setting or variable to correct.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import psycopg
+from rich.console import Console
+
+from pipeline.analyst.release import open_catalog
+from pipeline.errors import ThroughlineError, UsageError
+from pipeline.local.preflight import run_preflight
+from pipeline.local.spark_config import catalog_secrets, is_one_machine, pyiceberg_properties
+from pipeline.runner.commands import job_command, step_environment
+from pipeline.runner.process import StepFailed, run_command
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pyarrow.fs import S3FileSystem
+
+CONNECT_SECONDS = 5.0
+PORT_OF_CONNECT = 15002
+KINDS = ("rest", "jdbc", "glue", "hive")
+S3_SCHEMES = ("s3", "s3a")
+
+
+def check_cluster(settings: Settings, console: Console) -> bool:
+    """Try each part and print a line about it; stop at the first that fails, since later ones need it.
+
+    Spark makes a table of its own with a branch, writes, reads and drops it. Returns whether all passed.
+    """
+    parts: Mapping[str, Callable[[Settings], str]] = {
+        "Spark's address": check_address,
+        "S3": check_s3,
+        "catalog": check_catalog,
+        "lease": check_lease,
+    }
+    try:
+        name = "settings"
+        run_preflight(settings)
+        for name, check in parts.items():
+            console.print(f"[green]✓[/] {name}: ", end="", markup=True)
+            console.print(check(settings), markup=False, highlight=False, soft_wrap=True)
+        name = "Spark"
+        log = settings.home / "logs" / "doctor" / "probe.log"
+        run_command(job_command("probe"), step_environment(settings), log, console)
+    except (ThroughlineError, StepFailed) as problem:
+        console.print()
+        console.print(f"✗ {name}: {one_line(problem)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return False
+    return True
+
+
+def check_address(settings: Settings) -> str:
+    """Return where Spark runs. Raises UsageError if nothing listens there."""
+    for name in settings.spark_options:
+        if not name.startswith("spark."):
+            raise UsageError(f"setting spark_options: {name!r} is no option of Spark: their names begin with spark.")
+    if settings.spark_engine.startswith("sc://"):
+        place = urlsplit(settings.spark_engine)
+        _require_listener(place.hostname, place.port or PORT_OF_CONNECT, "spark_engine")
+        return f"the Spark Connect server {place.hostname}:{place.port or PORT_OF_CONNECT}"
+    if settings.spark_master.startswith("spark://"):
+        for one in settings.spark_master.removeprefix("spark://").split(","):
+            host, _, port = one.partition(":")
+            _require_listener(host, _port(port or "7077", settings.spark_master), "spark_master")
+    return settings.spark_master + (", in the process of each step" if is_one_machine(settings) else "")
+
+
+def check_s3(settings: Settings) -> str:
+    """Return the folder of the tables in S3 after listing it.
+
+    Raises UsageError if the server does not answer, refuses the keys, or has no such bucket.
+    """
+    place = urlsplit(settings.catalog.get("warehouse", ""))
+    if place.scheme not in S3_SCHEMES:
+        return "not used by the setting catalog"
+    from pyarrow.fs import FileSelector
+
+    properties = pyiceberg_properties(settings)
+    if not properties.get("s3.region"):
+        raise UsageError("variable AWS_REGION is not set: set the region of the bucket, such as us-east-1")
+    endpoint = properties.get("s3.endpoint", "")
+    if endpoint:
+        server = urlsplit(endpoint)
+        if server.scheme not in ("http", "https") or not server.hostname:
+            raise UsageError(
+                f"variable AWS_ENDPOINT_URL = {endpoint!r}: expected http://host:port or https://host:port"
+            )
+        _require_listener(server.hostname, server.port or {"http": 80}.get(server.scheme, 443), "AWS_ENDPOINT_URL")
+        if not os.environ.get("AWS_ACCESS_KEY_ID") or not os.environ.get("AWS_SECRET_ACCESS_KEY"):
+            raise UsageError(
+                f"variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: {endpoint} needs them"
+            )
+    try:
+        found = _s3(endpoint, properties["s3.region"]).get_file_info(FileSelector(place.netloc, recursive=False))
+    except OSError as error:
+        if "NO_SUCH_BUCKET" in str(error):
+            raise UsageError(f"setting catalog: no bucket {place.netloc!r}: make it, or correct warehouse") from None
+        raise UsageError(
+            f"S3 refuses to list {place.netloc}: {_short(error)}: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+            f"the rights of that key"
+        ) from None
+    return f"{place.netloc} at {endpoint or 'Amazon'}, {len(found)} entries"
+
+
+def _s3(endpoint: str, region: str) -> "S3FileSystem":
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
+
+    return S3FileSystem(
+        endpoint_override=endpoint or None,
+        region=region,
+        connect_timeout=CONNECT_SECONDS,
+        request_timeout=CONNECT_SECONDS,
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=1),
+    )
+
+
+def check_catalog(settings: Settings) -> str:
+    """Return the catalog and the number of its namespaces. Raises UsageError if it does not answer."""
+    if settings.uses_local_catalog:
+        return "the local one in PostgreSQL"
+    kind, uri = settings.catalog.get("type", ""), settings.catalog.get("uri", "")
+    if kind not in KINDS and not settings.catalog.get("catalog-impl"):
+        raise UsageError(f"setting catalog: type = {kind!r}: expected one of {', '.join(KINDS)}, or catalog-impl")
+    if kind == "rest":
+        server = urlsplit(uri)
+        if server.scheme not in ("http", "https") or not server.hostname:
+            raise UsageError(f"setting catalog: uri = {uri!r}: expected http://host:port or https://host:port")
+        _require_listener(server.hostname, server.port or {"http": 80}.get(server.scheme, 443), "catalog")
+    try:
+        properties = {**pyiceberg_properties(settings), **catalog_secrets(settings)}
+        namespaces = open_catalog(properties).list_namespaces()
+    except ThroughlineError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"setting catalog: the {kind} catalog at {uri} fails: {_short(error)}: check uri, warehouse and credential"
+        ) from None
+    return f"{kind} at {uri}, {len(namespaces)} namespaces"
+
+
+def check_lease(settings: Settings) -> str:
+    """Return where the lease is. Raises UsageError if its PostgreSQL does not answer or refuses the login."""
+    if settings.lease_url is None:
+        return "in the local PostgreSQL: it excludes runs of this home only; set lease_url to share it"
+    try:
+        with psycopg.connect(settings.lease_url.get_secret_value(), connect_timeout=int(CONNECT_SECONDS)) as connection:
+            connection.execute("SELECT 1")
+            info = connection.info
+            return f"in PostgreSQL {info.dbname} on {info.host}:{info.port}"
+    except psycopg.Error as error:
+        raise UsageError(
+            f"setting lease_url: PostgreSQL refuses: {_short(error)}: check host, user, password"
+        ) from None
+
+
+def _require_listener(host: str | None, port: int, setting: str) -> None:
+    try:
+        with socket.create_connection((host or "", port), CONNECT_SECONDS):
+            return
+    except OSError as error:
+        kind = "variable" if setting.isupper() else "setting"
+        raise UsageError(
+            f"{kind} {setting}: nothing answers on {host}:{port} ({error.strerror or error}): start that server, or "
+            f"correct the address"
+        ) from None
+
+
+def _port(text: str, master: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"setting spark_master = {master!r}: expected spark://host:port")
+    return int(text)
+
+
+def one_line(problem: BaseException) -> str:
+    """Return the message of an error as one line."""
+    return " ".join(str(problem).split())
+
+
+def _short(error: BaseException) -> str:
+    """Return the first line of a message that a library wrote, which may be long."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300].rstrip(". :")
