@@ -66,7 +66,9 @@ Through = Annotated[
 
 @app.command()
 def land(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders; .gz and .zst files are unpacked.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Files or folders, also s3://bucket/folder; .gz and .zst files are unpacked.")
+    ],
     source: Annotated[
         str, typer.Option("--source", help="demo, taobao, or the path of your own TOML (start from template.toml).")
     ],

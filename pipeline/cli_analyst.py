@@ -187,7 +187,7 @@ def list_rejects(
     chosen = analyst.RejectFilter(source, reason, _day_or_none(first), _day_or_none(last))
     catalog = open_catalog(console)
     release = newest_readable(catalog, unpublished)
-    rows = analyst.list_rejects(catalog, chosen, examples, LandingZone(load_settings().home / "landing"), release)
+    rows = analyst.list_rejects(catalog, chosen, examples, LandingZone(load_settings().landing_folder), release)
     _print(
         analyst.format_rejects(rows, chosen, release) if output_format == "table" else render(rows, output_format, raw)
     )
@@ -335,7 +335,7 @@ def _pseudonyms(ids: list[str], source: str | None) -> list[str]:
     from pipeline.pseudonyms import pseudonym_key, user_space
 
     settings = load_settings()
-    space = user_space(LandingZone(settings.home / "landing").sources(), source)
+    space = user_space(LandingZone(settings.landing_folder).sources(), source)
     key = pseudonym_key(settings)
     return [stored_form(space, user_id, key) for user_id in ids]
 

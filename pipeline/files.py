@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline.errors import ThroughlineError
+from pipeline.stores import is_remote, move
 
 POLL_SECONDS = 0.2
 
@@ -54,7 +56,15 @@ def locked(path: Path, what: str, wait_seconds: float) -> Iterator[None]:
 
 @contextmanager
 def replaced_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary file that replaces `path` if the block succeeds, and is deleted if it fails."""
+    """Yield a temporary file that replaces `path` if the block succeeds, and is deleted if it fails.
+
+    For a path in a store the file lies on this machine.
+    """
+    if is_remote(path):
+        with TemporaryDirectory(prefix="throughline-") as folder:
+            yield Path(folder, path.name)
+            move(Path(folder, path.name), path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

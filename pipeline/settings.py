@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import UsageError
+from pipeline.stores import SCHEME, path_of
 
 HORIZON_DAYS = 7
 MIN_AUDIENCE = 10
@@ -72,6 +73,12 @@ class Settings(BaseSettings):
         description="properties of a remote Iceberg catalog as Spark names them, such as type, uri and warehouse; "
         "empty: the local catalog in PostgreSQL. A secret is env:NAME, the variable that holds it; keys of S3 are "
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of the machine",
+    )
+    landing: str = Field(
+        "",
+        pattern="^(|/.+|s3://.+)$",
+        description="folder of the landing zone, or s3://bucket/folder; empty: landing in home. One machine at a time "
+        "may land files of a source",
     )
     postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the local PostgreSQL, on 127.0.0.1")
     airflow_port: int = Field(8080, ge=1024, le=65535, description="port of Airflow's web UI, on 127.0.0.1")
@@ -183,9 +190,16 @@ class Settings(BaseSettings):
         return not self.catalog
 
     @property
+    def landing_folder(self) -> Path:
+        """The folder of the landing zone; one in S3 has the methods of a path, see `pipeline.stores`."""
+        return path_of(self.landing) if self.landing else self.home / "landing"
+
+    @property
     def uses_s3(self) -> bool:
-        """True if tables lie in S3, so that Spark needs Amazon's client."""
-        return any("s3://" in value or "S3FileIO" in value for value in self.catalog.values())
+        """True if tables or landed lines lie in S3, so that Spark needs Amazon's client."""
+        return self.landing.startswith(SCHEME) or any(
+            "s3://" in value or "S3FileIO" in value for value in self.catalog.values()
+        )
 
     @property
     def needs_local_postgres(self) -> bool:

@@ -117,7 +117,7 @@ def s3_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "s3.log").open("ab") as log:
         process = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
     try:
-        _wait_for(port)
+        wait_for(port)
         yield process
     finally:
         process.terminate()
@@ -152,7 +152,7 @@ def _rest_catalog(folder: Path, port: int, stack: RemoteStack) -> Iterator[None]
     gateway = JavaGateway(gateway_parameters=GatewayParameters(port=gateway_port, auth_token=token, auto_convert=True))
     try:
         server = _start_catalog(gateway.jvm, folder, port, stack)
-        _wait_for(port)
+        wait_for(port)
         yield
         server.stop()
     finally:
@@ -203,7 +203,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     until = time.monotonic() + START_SECONDS
     while True:
         with socket.socket() as probe:

@@ -82,7 +82,7 @@ def _landing_of(day: str) -> Any:
     from pipeline.landing.status import look_for
     from pipeline.landing.zone import LandingZone
 
-    zone = LandingZone(load_settings().home / "landing")
+    zone = LandingZone(load_settings().landing_folder)
     return look_for(date.fromisoformat(day), {source: zone.days(source) for source in zone.sources()})
 
 

@@ -54,7 +54,7 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
     paths = [log] if log else [_made_up_log(settings.home / "demo-log", console)]
     run_all([land_command(toml, paths, None)], settings, console, "land")
 
-    landed = LandingZone(settings.home / "landing").days(name)
+    landed = LandingZone(settings.landing_folder).days(name)
     real = real_days(landed)
     if found := stray_days(landed, real):
         console.print(found, soft_wrap=True)

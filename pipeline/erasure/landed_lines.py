@@ -21,6 +21,7 @@ from pipeline.landing.zone import LandingZone
 from pipeline.pseudonyms import pseudonym_key
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
+from pipeline.stores import content_of
 from pipeline.transforms.canonical import with_ids
 from pipeline.transforms.parse import landed_lines
 from pipeline.transforms.pseudonymize import pseudonymize
@@ -53,7 +54,7 @@ def lines_of(
     users: `user_id`, pseudonyms; a line is of the user that it names, else of its device. devices: `device_id`,
     pseudonyms; a line that names one is erased whoever was logged in. request: None leaves unparsable lines out.
     """
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     sources = zone.sources()
     days = [day for name in sources for day in zone.days(name).values() if day.lines]
     found = []
@@ -142,7 +143,7 @@ def by_day(places: pa.Table) -> dict[tuple[str, date], dict[str, np.ndarray]]:
 
 def _rewrite(file: Path, of_day: Mapping[str, np.ndarray], keep_line: bool) -> int:
     """Rewrite a landed file without lines, or without their texts; return how many. Without such lines it stays."""
-    with pq.ParquetFile(file) as landed:
+    with pq.ParquetFile(content_of(file)) as landed:
         masks = [
             _are_among(landed.read_row_group(number, columns=["file", "line", "text"]), of_day, keep_line)
             for number in range(landed.num_row_groups)

@@ -54,7 +54,7 @@ class DayCount:
 
 def people_of(spark: SparkSession, settings: Settings, request: Request) -> People:
     """Return the people of a request. To the users belong the devices whose events before log-in are theirs now."""
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     sources = zone.sources()
     own = spark.createDataFrame([(one,) for one in request.pseudonyms], "owner_id string")
     owners = device_owners(spark.table(table("device_users")), most_users(sources))
@@ -223,7 +223,7 @@ def first_dependent_day(
         filled = filled.where(F.col("last_copy_on") >= F.lit(of_others))
         first = min(filter(None, [first, _first([filled.select("arrival_day")])]))
     found = min(filter(None, [first, *[one.day for one in counts if one.is_near_gate]]), default=None)
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     # Days without their lines cannot be cleaned again.
     removed = max((zone.removed_before(name) for name in zone.sources()), default=date.min)
     return max(found, removed) if found else None

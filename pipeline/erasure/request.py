@@ -54,7 +54,7 @@ def read_request(settings: Settings, file: Path, source: str | None) -> Request:
     ids = sorted({re.sub(WHOLE_NUMBER, r"\1", line) for line in lines if line and not line.startswith("#")})
     if not ids:
         raise InputError("the request has no id: expected ids of users or devices as the source has them, one a line")
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     space, key = user_space(zone.sources(), source), pseudonym_key(settings)
     text = "\n".join([space, *ids]).encode()
     return Request(

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             with lease.renewed(), open_session(settings, "erase") as spark:
                 create_tables(spark)
                 require_key(spark, key_fingerprint(pseudonym_key(settings)), table_properties(spark))
-                tune(spark, LandingZone(settings.home / "landing").lines_through(date.max))
+                tune(spark, LandingZone(settings.landing_folder).lines_through(date.max))
                 Erasure(spark, settings, lease, run_id).run(request, parsed.dry_run)
         finally:
             lease.free()
@@ -72,7 +72,7 @@ class Erasure:
     def __init__(self, spark: SparkSession, settings: Settings, lease: Lease, run_id: str) -> None:
         self.spark, self.settings, self.lease, self.run_id = spark, settings, lease, run_id
         self.folder = JournalFolder(settings)
-        self.zone = LandingZone(settings.home / "landing")
+        self.zone = LandingZone(settings.landing_folder)
 
     def run(self, request: Request | None, is_dry_run: bool) -> None:
         """End an erasure that has begun, if there is one; then erase the people of the request."""

@@ -23,6 +23,7 @@ from pipeline.landing.staging import input_files, sort_files, stage_files
 from pipeline.landing.zone import SOURCE_FILE, LandingZone
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
+from pipeline.stores import fetched, path_of
 from pipeline.transforms.canonical import check_expressions, check_items
 from pipeline.warehouse.session import open_session, tune
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--source", required=True)
     parser.add_argument("--arrival-day", type=parse_day)
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("paths", nargs="+", type=path_of)
     parsed = parser.parse_args(arguments)
 
     settings = load_settings()
@@ -40,24 +41,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = load_source(toml).name
     lock = settings.home / "staging" / f"{name}.lock"
     with locked(lock, f"landing files of {name}", settings.lease_wait_seconds), open_session(settings, "land") as spark:
-        land(spark, settings.home, toml, parsed.paths, parsed.arrival_day, parsed.again)
+        folder = settings.home / "staging"
+        with fetched(parsed.paths, folder) as paths:
+            land(spark, LandingZone(settings.landing_folder), folder, toml, paths, parsed.arrival_day, parsed.again)
 
 
 def land(
-    spark: SparkSession, home: Path, toml: Path, paths: list[Path], arrival_day: date | None, is_again: bool = False
+    spark: SparkSession,
+    zone: LandingZone,
+    folder: Path,
+    toml: Path,
+    paths: list[Path],
+    arrival_day: date | None,
+    is_again: bool = False,
 ) -> None:
     """Land files of the source of a TOML, and print how many lines. The caller holds the lock of the source.
 
+    folder: where the lines are kept until they land.
     is_again: files that have landed already may land once more, if lines of them were lost; what is left is replaced.
     """
     source = load_source(toml)
-    zone = LandingZone(home / "landing")
     started = time.monotonic()
     found = sort_files(input_files(paths), source)
     check_expressions(spark, source, toml)
     check_items(spark, source, toml)
 
-    staging = home / "staging" / source.name
+    staging = folder / source.name
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed run
     try:
         logs = stage_files(found.logs, zone, source.name, source.reader, staging, is_again)

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     toml = source_file(parsed.source)
     source = load_source(toml)
     settings = load_settings()
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     zone.require_replaceable(source, toml)
     with open_session(settings, "replace_source") as spark:
         check_expressions(spark, source, toml)

@@ -64,7 +64,7 @@ def retain(spark: SparkSession, settings: Settings, run_id: str) -> None:
     ):
         raise InputError("a run or an erasure has not ended: clear its tasks or run it again, then run this again")
     if kept["landing"]:
-        zone = LandingZone(settings.home / "landing")
+        zone = LandingZone(settings.landing_folder)
         with landing_stopped(settings, zone.sources()):
             for name in zone.sources():
                 removed = zone.remove_before(name, first_kept(newest, kept["landing"]))
@@ -78,7 +78,7 @@ def retain(spark: SparkSession, settings: Settings, run_id: str) -> None:
     releases = spark.table(table("releases")).orderBy("published_at").collect()
     if releases:
         snapshots = {name: of[MAIN] for name, of in branches.read_refs(spark).items()}
-        config_hash = settings.results_hash(LandingZone(settings.home / "landing").source_files())
+        config_hash = settings.results_hash(LandingZone(settings.landing_folder).source_files())
         add_release(spark, releases[-1].as_of, run_id, snapshots, config_hash)
 
 

@@ -21,6 +21,7 @@ from pipeline.landing.staging import StagedFile, lines_writer, thread_pool
 from pipeline.landing.zone import LandingZone, catalogue_name
 from pipeline.sources.rules import Times
 from pipeline.sources.schema import Source
+from pipeline.stores import make_folder, move
 from pipeline.transforms.canonical import with_own_day
 from pipeline.transforms.parse import LIMITS, SCHEMA
 
@@ -110,9 +111,9 @@ def land_events(
         by_day = _split(spark, source, filled, staging)
     for day, files in by_day.items():
         folder = zone.day_folder(source.name, day)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for number, file in enumerate(_without_small_files(files)):
-            file.rename(folder / f"{batch}-{number}.parquet")
+            move(file, folder / f"{batch}-{number}.parquet")
     for day in by_day:
         zone.close_day(source.name, day)
     return sorted(by_day)
@@ -132,13 +133,13 @@ def land_items(
     newest landed day.
     """
     folder = zone.items_folder(source)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     taken = len(zone.catalogue_files(source))
     newest = max(zone.days(source), default=None)
     after_newest = newest + timedelta(days=1) if newest else None
     first = (arrival_day or min(days, default=after_newest)) if taken else None
     for number, staged in enumerate(catalogues, taken):
-        staged.lines_file.rename(folder / catalogue_name(f"{number:06d}-{staged.sha256[:16]}", first))
+        move(staged.lines_file, folder / catalogue_name(f"{number:06d}-{staged.sha256[:16]}", first))
     return first
 
 

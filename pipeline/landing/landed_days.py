@@ -6,6 +6,7 @@ from datetime import date
 from pipeline.days import format_days
 from pipeline.errors import InputError
 from pipeline.landing.zone import LandedDay, LandingZone
+from pipeline.stores import make_folder, move
 
 
 def drop_day(zone: LandingZone, source: str, day: date) -> LandedDay:
@@ -29,9 +30,9 @@ def move_day(zone: LandingZone, source: str, day: date, to: date) -> LandedDay:
         raise InputError(f"{day} is the day that its lines have: expected another one")
     moved = landed_day(zone, source, day)
     folder = zone.day_folder(source, to)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for file in sorted(zone.day_folder(source, day).glob("*.parquet")):
-        file.rename(folder / f"{file.stem}-of-{day}.parquet")  # a file of one landing has one name on each of its days
+        move(file, folder / f"{file.stem}-of-{day}.parquet")  # a file of one landing has one name on each of its days
     zone.close_day(source, to)
     zone.close_day(source, day)
     return moved

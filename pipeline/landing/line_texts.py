@@ -7,6 +7,7 @@ from datetime import date
 import pyarrow.parquet as pq
 
 from pipeline.landing.zone import LandingZone
+from pipeline.stores import content_of
 
 LinePlace = tuple[str, date, str, int]  # source, arrival day, file, line
 
@@ -21,7 +22,7 @@ def read_texts(zone: LandingZone, places: Iterable[LinePlace]) -> Mapping[LinePl
         files, lines = ({place[part] for place in wanted} for part in (0, 1))
         for landed in sorted(zone.day_folder(source, day).glob("*.parquet")):
             rows = pq.read_table(
-                landed,
+                content_of(landed),
                 columns=["file", "line", "text"],
                 filters=[("file", "in", files), ("line", "in", lines)],
                 partitioning=None,

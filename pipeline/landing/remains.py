@@ -7,8 +7,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
+from pipeline.files import replaced_whole
 from pipeline.landing.staging import lines_writer
 from pipeline.landing.zone import LandingZone
+from pipeline.stores import content_of
 
 
 def remove_remains(zone: LandingZone, source: str, lines_of: Mapping[str, int]) -> None:
@@ -23,7 +25,7 @@ def remove_remains(zone: LandingZone, source: str, lines_of: Mapping[str, int]) 
     for folder in (zone.day_folder(source, day) for day in zone.days(source)):
         for file in sorted(folder.glob("*.parquet")):
             try:
-                lines = pq.read_table(file, partitioning=None)
+                lines = pq.read_table(content_of(file), partitioning=None)
             except (OSError, pa.ArrowInvalid) as error:
                 raise InputError(
                     f"{file}: cannot be read: {error}; if it is damaged, delete it and land again"
@@ -40,7 +42,8 @@ def remove_remains(zone: LandingZone, source: str, lines_of: Mapping[str, int]) 
     for file, rest in kept.items():
         file.unlink()
         if rest.num_rows:
-            with lines_writer(file.with_name(f"{file.stem}-kept.parquet"), rest.schema) as writer:
+            kept_file = file.with_name(f"{file.stem}-kept.parquet")
+            with replaced_whole(kept_file) as temporary, lines_writer(temporary, rest.schema) as writer:
                 writer.write_table(rest)
     for day in zone.days(source):
         zone.close_day(source, day)

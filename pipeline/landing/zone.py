@@ -14,7 +14,6 @@ landing/<source>/files/<sha256>.json     one per landed file, so that the same b
 import hashlib
 import json
 import re
-import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pipeline.errors import InputError, SourceError
 from pipeline.files import write_whole
 from pipeline.landing.archives import InputFile
 from pipeline.sources.schema import Reader, Source, load_source
+from pipeline.stores import content_of, move, remove_folder
 
 SOURCE_FILE = "source.toml"
 APPLIES_FROM = r"-from-(\d{4}-\d{2}-\d{2})[.]parquet$"  # of a catalogue file; without it, it applies to all days
@@ -96,7 +96,7 @@ class LandingZone:
             self._apply_items_earlier(folder.name)
             toml = self._toml(folder)
             if toml.name != SOURCE_FILE:
-                toml.replace(folder / SOURCE_FILE)
+                move(toml, folder / SOURCE_FILE)
 
     def replaced_file(self, source: str, run_id: str) -> Path:
         return self.root / source / "replaced" / f"{run_id}.toml"
@@ -139,7 +139,7 @@ class LandingZone:
         write_whole(self.root / source / "removed_before", max(first, self.removed_before(source)).isoformat())
         removed = [day for day in self.days(source).values() if day.day < first]
         for day in removed:
-            shutil.rmtree(self.day_folder(source, day.day))
+            remove_folder(self.day_folder(source, day.day))
         return removed
 
     def lines_through(self, last: date) -> int:
@@ -176,13 +176,13 @@ class LandingZone:
             found = re.search(APPLIES_FROM, file.name)
             if found and date.fromisoformat(found[1]) > first:
                 stem = file.name[: found.start()]
-                file.rename(file.with_name(catalogue_name(stem, None if first == date.min else first)))
+                move(file, file.with_name(catalogue_name(stem, None if first == date.min else first)))
         self.items_replay_file(source, self.run_id or "").unlink()
 
     def close_day(self, source: str, day: date) -> None:
         """Write `_LANDED` for the files that the day's folder holds."""
         files = sorted(self.day_folder(source, day).glob("*.parquet"))
-        lines = sum(pq.read_metadata(file).num_rows for file in files)
+        lines = sum(pq.read_metadata(content_of(file)).num_rows for file in files)
         digest = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()
         write_whole(self.day_folder(source, day) / "_LANDED", json.dumps({"lines": lines, "sha256": digest}))
 

@@ -132,7 +132,7 @@ def _key(settings: Settings) -> str:
 
 
 def _landing(settings: Settings) -> str:
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     days_of = {source: zone.days(source) for source in zone.sources()}
     sources = [
         f"{source}: {len(days)} days, {min(days)} to {max(days)}" if days else f"{source}: no day"

@@ -36,7 +36,7 @@ TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
 START_SECONDS = 600.0  # the first start fetches the jars
 IDLE_SECONDS = 1200.0
 POLL_SECONDS = 5.0
-JAR_KEYS = {PACKAGES, "spark.jars.ivy", "spark.driver.extraClassPath"}
+JAR_KEYS = {PACKAGES, "spark.jars", "spark.jars.ivy", "spark.driver.extraClassPath"}
 
 OPTIONS = {
     "spark.connect.grpc.binding.address": HOST,

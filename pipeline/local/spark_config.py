@@ -5,6 +5,7 @@
 """
 
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +18,9 @@ from pipeline.settings import CATALOG_SECRETS, FROM_VARIABLE, Settings
 CATALOG = "throughline"  # one name for Spark and PyIceberg: a JDBC catalog stores it in its rows
 JARS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0", "org.postgresql:postgresql:42.7.7")
 JARS_FOR_S3 = ("org.apache.iceberg:iceberg-aws-bundle:1.11.0",)
+# Hadoop's file system of S3 reads landed files and lists orphan files. Iceberg's bundle has what these jars depend on,
+# in the same version. So they are fetched alone; Spark's resolver would add 600 MB.
+JARS_FOR_FILES_IN_S3 = ("org.apache.hadoop:hadoop-aws:3.4.2", "software.amazon.awssdk:s3-transfer-manager:2.44.4")
 S3_FILES = "org.apache.iceberg.aws.s3.S3FileIO"
 PACKAGES = "spark.jars.packages"
 
@@ -77,6 +81,7 @@ def spark_defaults(settings: Settings) -> dict[str, str]:
         **(_one_machine(settings) if is_one_machine(settings) else {}),
         # Hadoop sets the modes of files by a mask of its own, whatever that of the process.
         **({"spark.hadoop.fs.permissions.umask-mode": "077"} if settings.uses_local_catalog else {}),
+        **(_files_in_s3() if settings.uses_s3 else {}),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
@@ -170,6 +175,18 @@ def _s3_properties() -> dict[str, str]:
     return {"io-impl": S3_FILES, **own_server, **({"s3.region": region, "client.region": region} if region else {})}
 
 
+def _files_in_s3() -> dict[str, str]:
+    """Return how Spark reads files in S3 that are no tables, with the server and region of the tables."""
+    properties = _s3_properties()
+    options = {"fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem"}
+    if endpoint := properties.get("s3.endpoint"):
+        options |= {"fs.s3a.endpoint": endpoint, "fs.s3a.path.style.access": "true"}
+        options["fs.s3a.connection.ssl.enabled"] = str(endpoint.startswith("https://")).lower()
+    if region := properties.get("s3.region"):
+        options["fs.s3a.endpoint.region"] = region
+    return {f"spark.hadoop.{name}": value for name, value in options.items()}
+
+
 def is_one_machine(settings: Settings) -> bool:
     """Return whether Spark runs inside the process of each step."""
     return settings.spark_master.startswith("local")
@@ -186,7 +203,8 @@ def _one_machine(settings: Settings) -> dict[str, str]:
 
 def needed_jars(settings: Settings) -> tuple[str, ...]:
     """Return the Maven coordinates of the jars that these settings need."""
-    return (*JARS, *(JARS_FOR_S3 if settings.uses_s3 else ()))
+    files = JARS_FOR_FILES_IN_S3 if settings.uses_s3 else ()
+    return (*JARS, *(JARS_FOR_S3 if settings.uses_s3 else ()), *files)
 
 
 def fetched_jars(settings: Settings) -> list[Path]:
@@ -194,12 +212,16 @@ def fetched_jars(settings: Settings) -> list[Path]:
 
     An image has them in Spark's own folder; see `pipeline.local.install_jars`.
     """
-    names = [f"{coordinates.replace(':', '_', 1).replace(':', '-')}.jar" for coordinates in needed_jars(settings)]
     for folder in (spark_folder(), settings.home / "jars" / "jars"):
-        files = [folder / name for name in names]
+        files = file_names(folder, needed_jars(settings))
         if all(file.is_file() for file in files):
             return files
     return []
+
+
+def file_names(folder: Path, coordinates: Sequence[str]) -> list[Path]:
+    """Return the files of jars in a folder, by their Maven coordinates group:name:version."""
+    return [folder / f"{one.replace(':', '_', 1).replace(':', '-')}.jar" for one in coordinates]
 
 
 def spark_folder() -> Path:
@@ -220,5 +242,8 @@ def _jars(settings: Settings) -> dict[str, str]:
         return {PACKAGES: own, "spark.jars.ivy": str(settings.home / "jars")} if own else {}
     if fetched and not own and is_one_machine(settings):
         return {"spark.driver.extraClassPath": ":".join(str(jar.resolve()) for jar in fetched)}
-    packages = [*needed_jars(settings), *([own] if own else [])]
-    return {PACKAGES: ",".join(packages), "spark.jars.ivy": str(settings.home / "jars")}
+    alone = file_names(settings.home / "jars" / "jars", JARS_FOR_FILES_IN_S3)
+    resolved = [one for one in needed_jars(settings) if one not in JARS_FOR_FILES_IN_S3]
+    files = {"spark.jars": ",".join(map(str, alone))} if settings.uses_s3 else {}
+    packages = [*resolved, *([own] if own else [])]
+    return {**files, PACKAGES: ",".join(packages), "spark.jars.ivy": str(settings.home / "jars")}

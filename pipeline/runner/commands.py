@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -52,7 +52,9 @@ class CommandLine:
     words: tuple[str, ...] = ()
 
 
-def land_command(toml: Path, paths: list[Path], arrival_day: str | None, is_again: bool = False) -> CommandLine:
+def land_command(
+    toml: Path, paths: Sequence[str | Path], arrival_day: str | None, is_again: bool = False
+) -> CommandLine:
     again = ("--again",) if is_again else ()
     day = ("--arrival-day", arrival_day) if arrival_day else ()
     return job_command("land", "--source", str(toml), *day, *again, *[str(path) for path in paths])

@@ -17,7 +17,7 @@ from pipeline.warehouse.lease import with_token
 
 def print_days(console: Console) -> None:
     """Print the landed days of all sources, oldest first, and which lie far from all others."""
-    zone = LandingZone(load_settings().home / "landing")
+    zone = LandingZone(load_settings().landing_folder)
     days = [day for file in zone.source_files() for day in zone.days(file.parent.name).values()]
     if not days:
         console.print("nothing has landed yet")
@@ -36,7 +36,7 @@ def change_day(source: str, day: date, to: date | None, console: Console) -> Non
     Raises InputError if the source or the day has not landed.
     """
     settings = prepare_environment(console)
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     lock = settings.home / "staging" / f"{source}.lock"
     with locked(lock, f"landing files of {source}", settings.lease_wait_seconds), with_token():
         lease = open_lease(settings, f"landed_{source}", day)

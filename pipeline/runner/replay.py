@@ -44,7 +44,7 @@ def replay_rejects(
     source = load_source(toml)
     catalog = open_catalog(console)
     settings = load_settings()
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     zone.require_replaceable(source, toml)
     landed = zone.days(source.name)
     if is_dry_run:
@@ -81,7 +81,7 @@ def replay_items(
     """
     catalog = open_catalog(console)
     settings = load_settings()
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     sources = zone.sources()
     if source not in sources or not zone.catalogue_files(source):
         raise InputError(f"no catalogue of {source!r} has landed: expected one of {_with_catalogues(zone)}")

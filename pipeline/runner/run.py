@@ -15,8 +15,10 @@ from pipeline.landing.log_days import days_of_log, left_out
 from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
+from pipeline.local.install_jars import install_jars
 from pipeline.local.preflight import run_preflight
 from pipeline.local.spark_config import (
+    JARS_FOR_FILES_IN_S3,
     fetched_jars,
     pyiceberg_environment,
     write_configuration,
@@ -48,6 +50,8 @@ def prepare_environment(console: Console) -> Settings:
         console.print(
             f"first start: fetching Spark's jars ({110 if settings.uses_s3 else 50} MB) into THROUGHLINE_HOME/jars"
         )
+        if settings.uses_s3:
+            install_jars(settings.home / "jars" / "jars", JARS_FOR_FILES_IN_S3)
         run_all([tables_command()], settings, console, "setup")
         write_configuration(settings)
     return settings
@@ -94,7 +98,7 @@ def run_night(
 
 def run_parts(wanted: DayRange, settings: Settings, console: Console) -> list[DayRange]:
     """Return the parts of a range that hold the log, to run one after another; print which days are left out."""
-    zone = LandingZone(settings.home / "landing")
+    zone = LandingZone(settings.landing_folder)
     landed = {day for source in zone.sources() for day, one in zone.days(source).items() if one.lines}
     parts = days_of_log(wanted, landed)
     if found := left_out(wanted, parts):

@@ -37,7 +37,7 @@ class Step:
 
     @property
     def zone(self) -> LandingZone:
-        return LandingZone(self.settings.home / "landing", self.run_id)
+        return LandingZone(self.settings.landing_folder, self.run_id)
 
 
 @contextmanager

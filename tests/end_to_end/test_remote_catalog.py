@@ -5,6 +5,7 @@ Iceberg's JDBC catalog on SQLite. The tests share one home, and each begins wher
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from pipeline.local import postgres
 from pipeline.local.cluster_checks import check_s3
 from pipeline.settings import Settings
 from tests.end_to_end.conftest import new_home
-from tests.remote_stack import SECRET_KEY, RemoteStack, free_port, remote_stack, why_not
+from tests.remote_stack import BUCKET, SECRET_KEY, RemoteStack, free_port, remote_stack, why_not
 
 pytestmark = pytest.mark.end_to_end
 
@@ -65,6 +66,7 @@ def remote_home(stack: RemoteStack | None, request: pytest.FixtureRequest) -> It
         variables = {
             **stack.variables,
             "THROUGHLINE_CATALOG": json.dumps(stack.catalog),
+            "THROUGHLINE_LANDING": f"s3://{BUCKET}/landing",
             "THROUGHLINE_LEASE_URL": postgres.url(other),
         }
         with new_home(lambda _: variables) as made, pytest.MonkeyPatch.context() as here:
@@ -82,8 +84,11 @@ def log_line(number: int) -> str:
 
 def test_a_night_needs_no_local_postgres(remote_home: Any, stack: RemoteStack | None, tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text(TOML)
-    (tmp_path / "log.jsonl").write_text("\n".join(log_line(number) for number in range(EVENTS)) + "\n")
-    remote_home.do("land", "--source", tmp_path / "shop.toml", tmp_path / "log.jsonl")
+    folder = stack.folder / "incoming" if stack else tmp_path  # what a collector wrote
+    folder.mkdir(exist_ok=True)
+    (folder / "log.jsonl").write_text("\n".join(log_line(number) for number in range(EVENTS)) + "\n")
+    log = f"s3://{BUCKET}/incoming" if stack else tmp_path / "log.jsonl"
+    remote_home.do("land", "--source", tmp_path / "shop.toml", log)
     assert "published 2026-01-31" in remote_home.do("run", "--day", DAY)
     [counts] = remote_home.ask(
         "SELECT (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM current_profiles) AS profiles"
@@ -101,11 +106,23 @@ def test_tables_lie_in_s3_and_keys_in_no_file(remote_home: Any, stack: RemoteSta
         pytest.skip(str(why_not()))
     written = {file.relative_to(stack.folder).parts[2] for file in stack.folder.rglob("*.parquet")}
     assert {"events", "sessions", "sequences", "profiles"} <= written
-    assert not (remote_home.home / "warehouse").exists()
+    assert not (remote_home.home / "warehouse").exists() and not (remote_home.home / "landing").exists()
+    assert (stack.folder / "landing" / "shop" / DAY / "_LANDED").is_file()
     printed = remote_home.do("query", "--format", "csv", "SELECT count(*) AS rows FROM user_interests WHERE rank = 1")
     assert printed.splitlines()[-1] == "8"
     files = [file for file in remote_home.home.rglob("*") if file.is_file() and not file.is_symlink()]
     assert [file for file in files if SECRET_KEY.encode() in file.read_bytes()] == []
+
+
+def test_upkeep_finds_orphan_files_in_s3(remote_home: Any, stack: RemoteStack | None) -> None:
+    if stack is None:
+        pytest.skip(str(why_not()))
+    orphan = next((stack.folder / "warehouse" / "interest").glob("events/data")) / "orphan.parquet"
+    orphan.write_bytes(b"left by a killed job")
+    os.utime(orphan, (0, 0))
+    remote_home.do("maintain")
+    assert not orphan.exists()
+    assert remote_home.ask("SELECT count(*) AS n FROM events") == [{"n": EVENTS}]
 
 
 def test_doctor_tries_each_part_of_a_cluster(
@@ -114,7 +131,7 @@ def test_doctor_tries_each_part_of_a_cluster(
     if stack is None:
         pytest.skip(str(why_not()))
     printed = remote_home.do("doctor", "--cluster")
-    assert f"S3: lake at {stack.s3_url}, 1 entries" in printed and f"catalog: rest at {stack.catalog_url}" in printed
+    assert f"S3: lake at {stack.s3_url}" in printed and f"catalog: rest at {stack.catalog_url}" in printed
     for part in ("submit", "create", "write", "read by Spark", "read by PyIceberg", "branch", "publish", "drop"):
         assert f"probe: {part} " in printed
     with sqlite3.connect(stack.state / "catalog.db") as catalog:

@@ -1,6 +1,7 @@
 """The configuration of Spark and PyIceberg: jars, catalog and JVM."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyiceberg.utils.config import Config
@@ -22,6 +23,7 @@ from pipeline.local.spark_config import (
 from pipeline.settings import Settings
 
 NAMES = ("org.apache.iceberg_iceberg-spark-runtime-4.1_2.13-1.11.0.jar", "org.postgresql_postgresql-42.7.7.jar")
+NAMES_OF_HADOOP = ("org.apache.hadoop_hadoop-aws-3.4.2.jar", "software.amazon.awssdk_s3-transfer-manager-2.44.4.jar")
 REST = {"type": "rest", "uri": "http://127.0.0.1:1"}
 CATALOG = "spark.sql.catalog.throughline"
 
@@ -33,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def settings_of(home: Path, master: str = "local[2]", **values: dict[str, str]) -> Settings:
+def settings_of(home: Path, master: str = "local[2]", **values: Any) -> Settings:
     return Settings(home=home, spark_master=master, **{"catalog": REST, **values})
 
 
@@ -170,3 +172,18 @@ def test_jars_in_sparks_own_folder_need_no_option(
         (folder / name).touch()
     options = spark_defaults(settings_of(tmp_path / "home", "spark://127.0.0.1:7077"))
     assert "spark.jars.packages" not in options and "spark.driver.extraClassPath" not in options
+
+
+def test_files_in_s3_are_read_by_hadoop_with_the_server_of_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:7070")
+    settings = settings_of(tmp_path, catalog={"type": "hive", "uri": "thrift://h"}, landing="s3://lake/landing")
+    options = spark_defaults(settings)
+    assert options["spark.hadoop.fs.s3.impl"] == "org.apache.hadoop.fs.s3a.S3AFileSystem"
+    assert options["spark.hadoop.fs.s3a.endpoint"] == "http://127.0.0.1:7070"
+    assert options["spark.hadoop.fs.s3a.connection.ssl.enabled"] == "false"
+    alone = [tmp_path / "jars" / "jars" / name for name in NAMES_OF_HADOOP]
+    assert options["spark.jars"] == ",".join(map(str, alone)), "Spark's resolver would fetch what they depend on"
+    assert "hadoop-aws" not in options["spark.jars.packages"]
+    assert not any("s3a" in name for name in spark_defaults(settings_of(tmp_path)))

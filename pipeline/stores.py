@@ -1,0 +1,123 @@
+"""Folders on a disk or in S3, under the methods of pathlib.
+
+A path in S3 is a `UPath` whose files pyarrow reads and writes, as it does those of PyIceberg: one client, one chain of
+credentials. The variables of Amazon's SDKs name region, keys and another server. In S3 a file appears when it is whole.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any, cast
+
+from pipeline.errors import UsageError
+
+SCHEME = "s3://"
+COPY_BYTES = 8 << 20
+
+
+def path_of(place: str) -> Path:
+    """Return a folder or file by its name: a path of this machine, or s3://bucket/folder.
+
+    Raises UsageError for another kind of store.
+    """
+    if "://" not in place:
+        return Path(place)
+    if not place.startswith(SCHEME) or not place.removeprefix(SCHEME).split("/")[0]:
+        raise UsageError(f"{place}: expected a path of this machine or s3://bucket/folder")
+    from upath import UPath
+
+    _register_s3()
+    return cast(Path, UPath(place.rstrip("/")))
+
+
+def is_remote(path: Path) -> bool:
+    """Return whether a path lies in an object store."""
+    return not isinstance(path, Path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents. An object store has none: there a folder is the beginning of a name."""
+    if not is_remote(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder with all that it holds."""
+    if not is_remote(folder):
+        shutil.rmtree(folder)
+        return
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            file.unlink()
+
+
+def move(file: Path, to: Path) -> None:
+    """Move a file, also between this machine and a store. Another process sees the whole file or none."""
+    if not is_remote(file) and not is_remote(to):
+        file.replace(to)
+        return
+    try:
+        with file.open("rb") as source, to.open("wb") as target:
+            shutil.copyfileobj(source, target, COPY_BYTES)
+    except BaseException:
+        to.unlink(missing_ok=True)  # the end of the block has closed it, and so made a part of it visible
+        raise
+    file.unlink()
+
+
+def content_of(file: Path) -> Any:
+    """Return what pyarrow reads a file by: its path, or the open file if it lies in a store."""
+    return file.open("rb") if is_remote(file) else file
+
+
+@contextmanager
+def fetched(paths: list[Path], folder: Path) -> Iterator[list[Path]]:
+    """Yield the paths with copies in place of those in a store, which the end of the block deletes.
+
+    folder: where the copies are made; they have the names of the originals.
+    """
+    make_folder(folder)
+    with TemporaryDirectory(dir=folder, prefix="fetched-") as temporary:
+        yield [_fetch(path, Path(temporary, str(number))) if is_remote(path) else path
+               for number, path in enumerate(paths)]  # fmt: skip
+
+
+def _fetch(path: Path, folder: Path) -> Path:
+    """Copy a file, or all files of a folder, from a store; return the copy. A path that is not there has none."""
+    copy = folder / path.name
+    inside = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    for file in inside:
+        target = copy if file == path else copy / str(file).removeprefix(f"{path}/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("rb") as source, target.open("wb") as written:
+            shutil.copyfileobj(cast(IO[bytes], source), written, COPY_BYTES)
+    return copy
+
+
+@cache
+def _register_s3() -> None:
+    import fsspec
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import S3FileSystem
+
+    class S3(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
+        """S3 by pyarrow."""
+
+        protocol = ("s3",)
+        cachable = False  # tests change the variables
+
+        def __init__(self, **_: Any) -> None:
+            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+            region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+            super().__init__(S3FileSystem(endpoint_override=endpoint, region=region))
+
+        @classmethod
+        def _parent(cls, path: str) -> str:
+            """Return the folder of a path. That of the wrapper needs an instance, and UPath has none."""
+            return path.rstrip("/").rpartition("/")[0]
+
+    fsspec.register_implementation("s3", S3, clobber=True)

@@ -1,0 +1,134 @@
+"""Folders in S3 under the methods of pathlib, on a real S3 server where one is installed."""
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.files import replaced_whole, write_whole
+from pipeline.landing.landed_days import drop_day, move_day
+from pipeline.landing.line_texts import read_texts
+from pipeline.landing.zone import LandingZone
+from pipeline.settings import ROOT, load_settings
+from pipeline.stores import fetched, is_remote, make_folder, move, path_of, remove_folder
+from tests.remote_stack import ACCESS_KEY, BUCKET, SECRET_KEY, free_port, s3_server, why_not
+
+DAY, NEXT = date(2026, 1, 31), date(2026, 2, 1)
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """The address of a bucket of a server on loopback."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as here:
+        (Path(folder) / "s3" / BUCKET).mkdir(parents=True)
+        port = free_port()
+        here.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        here.setenv("AWS_REGION", "us-east-1")
+        here.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        here.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        with s3_server(Path(folder), port):
+            yield f"s3://{BUCKET}"
+
+
+@pytest.fixture(params=["disk", "S3"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """An empty folder of each kind."""
+    if request.param == "disk":
+        return tmp_path / "landing"
+    return path_of(f"{request.getfixturevalue('bucket')}/{tmp_path.name}/landing")
+
+
+def lines(*numbers: int) -> pa.Table:
+    columns = {"file": ["log"] * len(numbers), "line": list(numbers), "text": [f"text {one}" for one in numbers]}
+    return pa.table({**columns, "header": pa.nulls(len(numbers), pa.string())})
+
+
+@pytest.fixture
+def zone(root: Path) -> LandingZone:
+    """A zone with one source and two lines on a day."""
+    made = LandingZone(root)
+    write_whole(root / "taobao" / "source.toml", (ROOT / "pipeline" / "sources" / "taobao.toml").read_text())
+    make_folder(made.day_folder("taobao", DAY))
+    with replaced_whole(made.day_folder("taobao", DAY) / "a.parquet") as file:
+        pq.write_table(lines(1, 2), file)
+    made.close_day("taobao", DAY)
+    return made
+
+
+def test_a_zone_is_the_same_on_a_disk_and_in_s3(zone: LandingZone) -> None:
+    assert list(zone.sources()) == ["taobao"]
+    assert {day: one.lines for day, one in zone.days("taobao").items()} == {DAY: 2}
+    place = ("taobao", DAY, "log", 2)
+    assert read_texts(zone, [place, ("taobao", DAY, "log", 3)]) == {place: "text 2"}
+    assert move_day(zone, "taobao", DAY, NEXT).lines == 2
+    assert {day: one.lines for day, one in zone.days("taobao").items()} == {DAY: 0, NEXT: 2}
+    assert drop_day(zone, "taobao", NEXT).lines == 2
+    assert zone.lines_through(NEXT) == 0
+    assert [one.day for one in zone.remove_before("taobao", NEXT)] == [DAY]
+    assert list(zone.days("taobao")) == [NEXT]
+
+
+def test_a_day_is_closed_by_its_marker_alone(zone: LandingZone) -> None:
+    (zone.day_folder("taobao", DAY) / "_LANDED").unlink()
+    assert zone.days("taobao") == {}
+
+
+def test_a_replaced_toml_becomes_that_of_its_source(zone: LandingZone, root: Path, tmp_path: Path) -> None:
+    toml = tmp_path / "taobao.toml"
+    toml.write_text((root / "taobao" / "source.toml").read_text() + "\n# corrected\n")
+    zone.replace_source(toml, "run_1")
+    of_run = LandingZone(root, "run_1")
+    assert "# corrected" in of_run.source_files()[0].read_text()
+    assert "# corrected" not in zone.source_files()[0].read_text()
+    of_run.take_over_replaced()
+    assert "# corrected" in zone.source_files()[0].read_text() and not zone.replaced_files("taobao")
+
+
+def test_a_file_that_fails_leaves_nothing(root: Path) -> None:
+    with pytest.raises(ZeroDivisionError), replaced_whole(root / "a.json") as file:
+        file.write_text(str(1 / 0))
+    assert not (root / "a.json").exists()
+    make_folder(root)
+    with pytest.raises(FileNotFoundError):
+        move(Path("/nothing/here"), root / "b.json")
+    assert not (root / "b.json").exists()
+
+
+def test_files_of_a_store_are_copied_with_their_names(bucket: str, tmp_path: Path) -> None:
+    folder = path_of(f"{bucket}/{tmp_path.name}/logs")
+    write_whole(folder / "dt=1" / "a.json", json.dumps(1))
+    write_whole(folder / "b.json", json.dumps(2))
+    with fetched([folder, folder / "b.json", tmp_path], tmp_path / "staging") as found:
+        names = sorted(str(file.relative_to(found[0])) for file in found[0].rglob("*") if file.is_file())
+        assert (names, found[1].name, found[1].read_text(), found[2]) == (
+            ["b.json", "dt=1/a.json"],
+            "b.json",
+            "2",
+            tmp_path,
+        )
+    assert not list((tmp_path / "staging").iterdir())
+    remove_folder(folder)
+    assert not [file for file in folder.rglob("*") if file.is_file()]
+
+
+def test_another_store_is_refused() -> None:
+    for place in ("gs://bucket/folder", "s3://"):
+        with pytest.raises(UsageError, match="expected a path of this machine or s3://bucket/folder"):
+            path_of(place)
+
+
+def test_the_setting_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("THROUGHLINE_LANDING", raising=False)
+    assert load_settings(home=tmp_path).landing_folder == tmp_path / "landing"
+    remote = load_settings(home=tmp_path, landing="s3://lake/landing")
+    assert is_remote(remote.landing_folder) and str(remote.landing_folder) == "s3://lake/landing" and remote.uses_s3
+    with pytest.raises(UsageError, match="setting landing = 'logs'"):
+        load_settings(home=tmp_path, landing="logs")
