@@ -70,6 +70,15 @@ def score(
     ] = "as-of",
     horizon_days: Horizon = HORIZON_DAYS,
     home: Home = Path(".throughline"),
+    exchange_store: Annotated[
+        str,
+        typer.Option(
+            "--exchange",
+            envvar="THROUGHLINE_EXCHANGE",
+            metavar="FOLDER",
+            help="Folder or s3://bucket/folder to which the files of exchange/ID are copied; empty: none.",
+        ),
+    ] = "",
 ) -> None:
     """Write the interest profiles of each day from --from to --to to exchange/ID.
 
@@ -82,7 +91,7 @@ def score(
     """
     with exit_with_message():
         days = days_from_to(parse_day(first), parse_day(last))
-        exchange = Exchange(home, run_id)
+        exchange = Exchange(home, run_id, exchange_store)
         # Imported here: PyIceberg reads its settings on import, and an error in them must be reported as one.
         from model.scoring import score_night
 

@@ -80,6 +80,11 @@ class Settings(BaseSettings):
         description="folder of the landing zone, or s3://bucket/folder; empty: landing in home. One machine at a time "
         "may land files of a source",
     )
+    exchange: str = Field(
+        "",
+        pattern="^(|/.+|s3://.+)$",
+        description="folder through which the model hands over scores, or s3://bucket/folder; empty: exchange in home",
+    )
     postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the local PostgreSQL, on 127.0.0.1")
     airflow_port: int = Field(8080, ge=1024, le=65535, description="port of Airflow's web UI, on 127.0.0.1")
     alert_webhook: SecretStr | None = Field(
@@ -195,9 +200,15 @@ class Settings(BaseSettings):
         return path_of(self.landing) if self.landing else self.home / "landing"
 
     @property
+    def exchange_folder(self) -> Path:
+        """The folder through which the model hands over scores, one folder a run; as `landing_folder`."""
+        return path_of(self.exchange) if self.exchange else self.home / "exchange"
+
+    @property
     def uses_s3(self) -> bool:
-        """True if tables or landed lines lie in S3, so that Spark needs Amazon's client."""
-        return self.landing.startswith(SCHEME) or any(
+        """True if tables, landed lines or scores lie in S3, so that Spark needs Amazon's client."""
+        folders = (self.landing, self.exchange)
+        return any(folder.startswith(SCHEME) for folder in folders) or any(
             "s3://" in value or "S3FileIO" in value for value in self.catalog.values()
         )
 

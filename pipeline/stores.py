@@ -45,14 +45,15 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def remove_folder(folder: Path) -> None:
-    """Delete a folder with all that it holds."""
+def remove_folder(folder: Path) -> int:
+    """Delete a folder with all that it holds; return the number of its files."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
     if not is_remote(folder):
         shutil.rmtree(folder)
-        return
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            file.unlink()
+        return len(files)
+    for file in files:
+        file.unlink()
+    return len(files)
 
 
 def move(file: Path, to: Path) -> None:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from pipeline.erasure.tombstones import FOLDER
 from pipeline.settings import Settings
+from pipeline.stores import is_remote, remove_folder
 from pipeline.transforms.union import union
 from pipeline.warehouse.maintenance import RELEASES, expire, remove_orphans
 from pipeline.warehouse.names import NIGHT_TABLES
@@ -91,6 +92,8 @@ def remove_working_files(settings: Settings) -> int:
                 shutil.rmtree(one)
             else:
                 one.unlink()
+    if is_remote(settings.exchange_folder):
+        removed += remove_folder(settings.exchange_folder)
     return removed
 
 

@@ -20,7 +20,7 @@ from pipeline.warehouse.tables import table
 def main(arguments: Sequence[str] | None = None) -> None:
     with run_step("profiles", arguments, writes=("profiles", "runs")) as step:
         spark, days = step.spark, list(step.days)
-        exchange = step.settings.home / "exchange" / step.run_id
+        exchange = step.settings.exchange_folder / step.run_id
         scores, snapshots = read_scores(spark, exchange, days)
         config_hash = step.settings.results_hash(step.zone.source_files())
         made = profiles(scores, spark.table(table("items")), step.run_id, snapshots, code_version(), config_hash)

@@ -179,6 +179,7 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
         **pyiceberg_environment(settings),
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",
+        "THROUGHLINE_EXCHANGE": settings.exchange,
         "THROUGHLINE_HORIZON_DAYS": str(settings.horizon_days),
         "THROUGHLINE_TRANSFORMER_SIZE": settings.transformer_size,
         "THROUGHLINE_TRAIN_RANKS": str(settings.train_ranks),

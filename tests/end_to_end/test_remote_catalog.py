@@ -67,6 +67,7 @@ def remote_home(stack: RemoteStack | None, request: pytest.FixtureRequest) -> It
             **stack.variables,
             "THROUGHLINE_CATALOG": json.dumps(stack.catalog),
             "THROUGHLINE_LANDING": f"s3://{BUCKET}/landing",
+            "THROUGHLINE_EXCHANGE": f"s3://{BUCKET}/exchange",
             "THROUGHLINE_LEASE_URL": postgres.url(other),
         }
         with new_home(lambda _: variables) as made, pytest.MonkeyPatch.context() as here:
@@ -108,6 +109,7 @@ def test_tables_lie_in_s3_and_keys_in_no_file(remote_home: Any, stack: RemoteSta
     assert {"events", "sessions", "sequences", "profiles"} <= written
     assert not (remote_home.home / "warehouse").exists() and not (remote_home.home / "landing").exists()
     assert (stack.folder / "landing" / "shop" / DAY / "_LANDED").is_file()
+    assert len(list((stack.folder / "exchange").glob(f"*/profiles/as_of={DAY}.parquet"))) == 1
     printed = remote_home.do("query", "--format", "csv", "SELECT count(*) AS rows FROM user_interests WHERE rank = 1")
     assert printed.splitlines()[-1] == "8"
     files = [file for file in remote_home.home.rglob("*") if file.is_file() and not file.is_symlink()]

@@ -1,0 +1,53 @@
+"""How a run hands over its profiles: in the home, and in a store, with the manifest last."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from model.data.exchange import Exchange
+from model.data.profiles import PROFILES
+from pipeline.stores import content_of, path_of
+from tests.remote_stack import ACCESS_KEY, BUCKET, SECRET_KEY, free_port, s3_server, why_not
+
+DAYS = [date(2026, 1, 30), date(2026, 1, 31)]
+
+
+@pytest.fixture(params=["folder", "S3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A store of each kind."""
+    if request.param == "folder":
+        yield str(tmp_path / "shared")
+        return
+    if reason := why_not():
+        pytest.skip(reason)
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "s3" / BUCKET).mkdir(parents=True)
+        port = free_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        with s3_server(Path(folder), port):
+            yield f"s3://{BUCKET}/exchange"
+
+
+def test_a_store_gets_the_files_and_the_manifest_last(tmp_path: Path, store: str) -> None:
+    exchange = Exchange(tmp_path / "home", "night_20260131", store)
+    there = path_of(store) / "night_20260131"
+    with exchange.open_profiles(DAYS) as writers:
+        for writer in writers.values():
+            writer.write_table(PROFILES.empty_table())
+    assert not (there / "manifest.json").is_file(), "the run has not ended"
+    exchange.write_manifest({"days": {}})
+    assert (there / "manifest.json").read_text() == exchange.manifest_file.read_text()
+    for day in DAYS:
+        copied: pa.Table = pq.read_table(content_of(there / "profiles" / f"as_of={day}.parquet"), partitioning=None)
+        assert copied.schema == PROFILES
+
+    exchange.clear(DAYS)
+    assert not (there / "manifest.json").is_file(), "another try of the run begins"
