@@ -43,7 +43,7 @@ def test_an_image_is_pinned_and_does_not_run_as_root(file: Path) -> None:
 
 def test_each_image_has_its_groups_alone() -> None:
     groups = {file.suffix: re.findall(r"--group (\w+)", file.read_text()) for file in IMAGES}
-    assert groups == {".airflow": ["airflow"], ".gpu": ["train"], ".spark": []}
+    assert groups == {".airflow": ["airflow", "boosting"], ".gpu": ["train"], ".spark": []}
     gpu = (DOCKER / "Dockerfile.gpu").read_text()
     assert "--no-install-package pyspark" in gpu and "COPY pipeline" not in gpu
 
