@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 
 SCHEME = "s3://"
 COPY_BYTES = 8 << 20
+ATTEMPTS = 8  # with growing waits: a server may be away for half a minute
 
 
 def path_of(place: str) -> Path:
@@ -103,7 +104,7 @@ def _fetch(path: Path, folder: Path) -> Path:
 def _register_s3() -> None:
     import fsspec
     from fsspec.implementations.arrow import ArrowFSWrapper
-    from pyarrow.fs import S3FileSystem
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
     class S3(ArrowFSWrapper):  # type: ignore[misc]  # fsspec has no types
         """S3 by pyarrow."""
@@ -114,7 +115,8 @@ def _register_s3() -> None:
         def __init__(self, **_: Any) -> None:
             endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
             region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-            super().__init__(S3FileSystem(endpoint_override=endpoint, region=region))
+            patience = AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)
+            super().__init__(S3FileSystem(endpoint_override=endpoint, region=region, retry_strategy=patience))
 
         @classmethod
         def _parent(cls, path: str) -> str:

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from pyarrow.fs import FileSystem, FileType, LocalFileSystem, S3FileSystem, copy_files
+from pyarrow.fs import (
+    AwsStandardS3RetryStrategy,
+    FileSystem,
+    FileType,
+    LocalFileSystem,
+    S3FileSystem,
+    copy_files,
+)
 
 from model.data.profiles import PROFILES
 from model.errors import UsageError
@@ -23,6 +30,7 @@ from model.errors import UsageError
 MANIFEST = "manifest.json"
 PROFILES_FOLDER = "profiles"
 S3 = "s3://"
+ATTEMPTS = 8  # at S3, with growing waits
 RUN_ID = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -108,7 +116,8 @@ class Exchange:
             return LocalFileSystem(), str(Path(self.store, self.run_id))
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        filesystem = S3FileSystem(endpoint_override=endpoint, region=region)
+        patience = AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)
+        filesystem = S3FileSystem(endpoint_override=endpoint, region=region, retry_strategy=patience)
         return filesystem, f"{self.store.removeprefix(S3).rstrip('/')}/{self.run_id}"
 
 

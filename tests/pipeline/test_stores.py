@@ -1,8 +1,12 @@
 """Folders in S3 under the methods of pathlib, on a real S3 server where one is installed."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +23,7 @@ from pipeline.settings import ROOT, load_settings
 from pipeline.stores import fetched, is_remote, make_folder, move, path_of, remove_folder
 from tests.remote_stack import ACCESS_KEY, BUCKET, SECRET_KEY, free_port, s3_server, why_not
 
+BUSY_SECONDS = 5
 DAY, NEXT = date(2026, 1, 31), date(2026, 2, 1)
 
 
@@ -117,6 +122,43 @@ def test_files_of_a_store_are_copied_with_their_names(bucket: str, tmp_path: Pat
     assert not list((tmp_path / "staging").iterdir())
     remove_folder(folder)
     assert not [file for file in folder.rglob("*") if file.is_file()]
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Answers 503 to everything."""
+
+    def _refuse(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_PUT = do_HEAD = do_POST = _refuse
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_a_server_that_answers_503_for_some_seconds_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    (tmp_path / "s3" / BUCKET).mkdir(parents=True)
+    busy = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    variables = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    for name, value in {**variables, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{busy.server_port}"}.items():
+        monkeypatch.setenv(name, value)
+    threading.Thread(target=busy.serve_forever, daemon=True).start()
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(write_whole, path_of(f"s3://{BUCKET}/a.json"), "content")
+        time.sleep(BUSY_SECONDS)
+        assert not written.done()
+        busy.shutdown()
+        busy.server_close()
+        with s3_server(tmp_path, busy.server_port):
+            written.result()
+            assert path_of(f"s3://{BUCKET}/a.json").read_text() == "content"
 
 
 def test_another_store_is_refused() -> None:
