@@ -54,7 +54,7 @@ BENCH ?= $(or $(word 2,$(MAKECMDGOALS)),data)
 $(eval $(or $(word 2,$(MAKECMDGOALS)),data): ; @:)
 endif
 
-bench: $(READY) ## make bench data|nights: data steps; query: analysts' queries; planted|taobao|movielens|baselines|boosting|published|published_items: models; gpu: a GPU; rectools: RecTools; scoring|training: memory; shapes: uneven logs; erasure: 100 people; OPTIONS=--quick
+bench: $(READY) ## make bench data|nights: data steps; query: analysts' queries; planted|taobao|movielens|baselines|boosting|published|published_items: models; gpu: a GPU; rectools: RecTools; scoring|training: memory; shapes: uneven logs; cluster: two workers, S3; erasure: 100 people; OPTIONS=--quick
 	@$(BIN)/python -m tests.bench.$(BENCH) $(OPTIONS)
 
 up: $(READY) ## start Airflow in the background, on this machine only

@@ -1,0 +1,184 @@
+"""`make bench cluster`: the demo's log on a laptop, and on a Spark master with two workers, with all data in S3.
+
+Both have the same key. The cluster has a REST catalog, its landing zone, log and tables on an S3 server, and steps by
+spark-submit; all of it runs on this machine. The data tables must have equal fingerprints. The history runs as one
+range, the last days as nights.
+
+python -m tests.bench.cluster [--users 700] [--days 7] [--nights 2]
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from pipeline.analyst.fingerprint import fingerprint
+from pipeline.analyst.release import newest_release, open_catalog, read_table
+from pipeline.demo.plan import DemoPlan
+from pipeline.demo.write import write_demo_log
+from pipeline.local.java import prepare_java
+from pipeline.local.spark_config import pyiceberg_properties
+from pipeline.settings import ROOT, Settings, load_settings
+from tests.bench.machine import machine
+from tests.remote_stack import BUCKET, HOST, RemoteStack, free_port, remote_stack, wait_for, why_not
+
+RESULTS = Path(__file__).with_name("results") / "cluster.json"
+KEY = "the key of both homes of this benchmark"
+TABLES = ("events", "rejects", "items", "sessions", "sequences")
+WORKERS = 2
+SPARK_OPTIONS = {"spark.sql.shuffle.partitions": "2", "spark.driver.host": HOST, "spark.driver.bindAddress": HOST}
+
+
+def run(environment: Mapping[str, str], *words: str) -> float:
+    """Run a command of `throughline` that must succeed; return its seconds."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *words],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"throughline {' '.join(words)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return round(time.monotonic() - started, 1)
+
+
+@contextmanager
+def home(folder: Path, **variables: str) -> Iterator[dict[str, str]]:
+    """Yield the environment of a new home with the jars of this checkout; stop its servers after the block."""
+    folder.mkdir()
+    (folder / "jars").symlink_to(ROOT / ".throughline" / "jars")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")}
+    environment |= {
+        "PYTHONPATH": str(ROOT),
+        "THROUGHLINE_HOME": str(folder),
+        "THROUGHLINE_PSEUDONYM_KEY": KEY,
+        "THROUGHLINE_POSTGRES_PORT": str(free_port()),
+        **variables,
+    }
+    try:
+        yield environment
+    finally:
+        run(environment, "down")
+
+
+def nights(environment: Mapping[str, str], log: str, plan: DemoPlan, count: int) -> dict[str, float]:
+    """Land the log, run its history as one range and its last days one by one; return the seconds of each."""
+    seconds = {"land": run(environment, "land", "--source", "demo", log)}
+    last = plan.last_day - timedelta(days=count)
+    seconds["history"] = run(environment, "run", "--from", str(plan.first_day), "--to", str(last))
+    for number in range(1, count + 1):
+        day = last + timedelta(days=number)
+        seconds[f"night {number}"] = run(environment, "run", "--day", str(day))
+    return seconds
+
+
+def fingerprints(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the content hash of each data table of the newest release."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        catalog = open_catalog(pyiceberg_properties(load_settings()))
+        release = newest_release(catalog, None)
+        return {name: fingerprint(read_table(catalog, release, name), name) for name in TABLES}
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def spark_cluster(folder: Path, stack: RemoteStack) -> Iterator[str]:
+    """Run a standalone master and two workers of one core each on loopback; yield the master's address."""
+    folder.mkdir()
+    settings = Settings(home=ROOT / ".throughline", catalog=stack.catalog)
+    environment = {
+        **os.environ,
+        **stack.variables,
+        "JAVA_HOME": str(prepare_java(settings).home),
+        "SPARK_LOCAL_IP": HOST,
+        "SPARK_CONF_DIR": str(folder),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT),
+    }
+    port, program = free_port(), str(Path(sys.executable).parent / "spark-class")
+    master = [program, "org.apache.spark.deploy.master.Master", "--host", HOST, "--port", str(port)]
+    worker = [program, "org.apache.spark.deploy.worker.Worker", "--host", HOST, "--cores", "1", "--memory", "1g"]
+    commands = [[*master, "--webui-port", str(free_port())]]
+    for number in range(WORKERS):
+        work = ["--work-dir", str(folder / f"worker-{number}"), "--webui-port", str(free_port())]
+        commands.append([*worker, *work, f"spark://{HOST}:{port}"])
+    processes = []
+    try:
+        for number, command in enumerate(commands):
+            with (folder / f"{number}.log").open("wb") as log:
+                processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+            if number == 0:
+                wait_for(port)
+        yield f"spark://{HOST}:{port}"
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=700)
+    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--nights", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="one night")
+    chosen = parser.parse_args()
+    if reason := why_not():
+        raise SystemExit(f"this benchmark needs an S3 server: {reason}")
+    console = Console()
+    plan = DemoPlan(users=chosen.users, days=chosen.days)
+    count = 1 if chosen.quick else chosen.nights
+    result: dict[str, object] = {"machine": machine(), "users": plan.users, "days": plan.days, "workers": WORKERS}
+    with TemporaryDirectory(prefix="throughline-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        log = folder / "log"
+        result["lines"] = write_demo_log(log, plan).lines
+        with home(folder / "laptop") as laptop:
+            of_laptop = nights(laptop, str(log), plan, count)
+            expected = fingerprints(laptop)
+        console.print("laptop", of_laptop)
+        with remote_stack(folder / "stack") as stack, spark_cluster(folder / "spark", stack) as master:
+            shutil.copytree(log, stack.folder / "incoming")
+            variables = {
+                **stack.variables,
+                "THROUGHLINE_CATALOG": json.dumps(stack.catalog),
+                "THROUGHLINE_LANDING": f"s3://{BUCKET}/landing",
+                "THROUGHLINE_SPARK_MASTER": master,
+                "THROUGHLINE_SPARK_OPTIONS": json.dumps(SPARK_OPTIONS),
+            }
+            with home(folder / "cluster", **variables) as cluster:
+                of_cluster = nights(cluster, f"s3://{BUCKET}/incoming", plan, count)
+                found = fingerprints(cluster)
+        console.print("cluster", of_cluster)
+    result |= {
+        "laptop_seconds": of_laptop,
+        "cluster_seconds": of_cluster,
+        "equal": {n: found[n] == expected[n] for n in TABLES},
+    }
+    console.print(result["equal"])
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    if found != expected:
+        raise SystemExit("the fingerprints differ")
+
+
+if __name__ == "__main__":
+    main()
