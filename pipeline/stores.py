@@ -35,6 +35,15 @@ def path_of(place: str) -> Path:
     return cast(Path, UPath(place.rstrip("/")))
 
 
+def s3_endpoint() -> str | None:
+    """Return the address of an S3 server other than Amazon's, by the variables of Amazon's SDKs."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def s3_region() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
 def is_remote(path: Path) -> bool:
     """Return whether a path lies in an object store."""
     return not isinstance(path, Path)
@@ -113,10 +122,9 @@ def _register_s3() -> None:
         cachable = False  # tests change the variables
 
         def __init__(self, **_: Any) -> None:
-            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-            region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
             patience = AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)
-            super().__init__(S3FileSystem(endpoint_override=endpoint, region=region, retry_strategy=patience))
+            server = {"endpoint_override": s3_endpoint(), "region": s3_region()}
+            super().__init__(S3FileSystem(**server, retry_strategy=patience))
 
         @classmethod
         def _parent(cls, path: str) -> str:

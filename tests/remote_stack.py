@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyspark
+import pytest
 
 from pipeline.local.java import prepare_java
 from pipeline.settings import Settings
@@ -76,12 +78,7 @@ class RemoteStack:
     @property
     def variables(self) -> dict[str, str]:
         """The variables by which Amazon's SDKs find the server and its keys."""
-        return {
-            "AWS_ENDPOINT_URL": self.s3_url,
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        }
+        return s3_variables(self.s3_url)
 
 
 def find_s3_server() -> Path | None:
@@ -95,6 +92,25 @@ def why_not() -> str | None:
     if find_s3_server():
         return None
     return f"no S3 server: neither versitygw on the PATH nor {BIN}/versitygw; GOBIN={BIN} go install {VERSITYGW}"
+
+
+def s3_variables(url: str) -> dict[str, str]:
+    keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    return {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", **keys}
+
+
+@contextmanager
+def bucket_in_s3() -> Iterator[str]:
+    """Give the address of an empty bucket, which this process reaches by its variables, for the block."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as here:
+        (Path(folder) / "s3" / BUCKET).mkdir(parents=True)
+        port = free_port()
+        for name, value in s3_variables(f"http://{HOST}:{port}").items():
+            here.setenv(name, value)
+        with s3_server(Path(folder), port):
+            yield f"s3://{BUCKET}"
 
 
 @contextmanager

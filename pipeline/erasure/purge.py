@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from pipeline.erasure.tombstones import FOLDER
 from pipeline.settings import Settings
-from pipeline.stores import is_remote, remove_folder
+from pipeline.stores import remove_folder
 from pipeline.transforms.union import union
 from pipeline.warehouse.maintenance import RELEASES, expire, remove_orphans
 from pipeline.warehouse.names import NIGHT_TABLES
@@ -80,6 +80,8 @@ def live_files(spark: SparkSession) -> dict[str, dict[str, int]]:
 def remove_working_files(settings: Settings) -> int:
     """Delete what commands hand over or leave behind: staging, exchange folders and the state of trainings.
 
+    Of an exchange folder outside of the home only the runs go, since it may hold other files.
+
     The caller holds the locks of all sources. A training that runs meanwhile fails, and starts again from the tables.
     """
     removed = 0
@@ -92,8 +94,10 @@ def remove_working_files(settings: Settings) -> int:
                 shutil.rmtree(one)
             else:
                 one.unlink()
-    if is_remote(settings.exchange_folder):
-        removed += remove_folder(settings.exchange_folder)
+    if settings.exchange:
+        runs = [one for one in settings.exchange_folder.glob("*") if (one / "manifest.json").is_file()
+                or (one / "profiles").is_dir()]  # fmt: skip
+        removed += sum(remove_folder(run) for run in runs)
     return removed
 
 

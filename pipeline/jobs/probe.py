@@ -15,7 +15,7 @@ from pipeline.errors import ThroughlineError, describe, exit_with_message
 from pipeline.settings import load_settings
 from pipeline.warehouse.session import open_session
 
-NAMESPACE = "throughline_probe"  # not that of the tables, so that nobody reads it by mistake
+NAMESPACE = "throughline_probe"  # not that of the tables, so that no query takes it for one of them
 ROWS = 100
 
 
@@ -64,10 +64,9 @@ def _tried(part: str) -> Iterator[None]:
     started = time.monotonic()
     try:
         yield
-    except ThroughlineError:
-        raise
     except Exception as error:
-        raise ThroughlineError(f"{part} failed: {describe(error)}") from error
+        why = str(error) if isinstance(error, ThroughlineError) else describe(error)
+        raise ThroughlineError(f"{part} failed: {why}") from error
     print(f"{part} {time.monotonic() - started:.1f} s", flush=True)
 
 

@@ -87,12 +87,7 @@ def check_s3(settings: Settings) -> str:
         raise UsageError("variable AWS_REGION is not set: set the region of the bucket, such as us-east-1")
     endpoint = properties.get("s3.endpoint", "")
     if endpoint:
-        server = urlsplit(endpoint)
-        if server.scheme not in ("http", "https") or not server.hostname:
-            raise UsageError(
-                f"variable AWS_ENDPOINT_URL = {endpoint!r}: expected http://host:port or https://host:port"
-            )
-        _require_listener(server.hostname, server.port or {"http": 80}.get(server.scheme, 443), "AWS_ENDPOINT_URL")
+        _require_server(endpoint, "AWS_ENDPOINT_URL", f"variable AWS_ENDPOINT_URL = {endpoint!r}")
         if not os.environ.get("AWS_ACCESS_KEY_ID") or not os.environ.get("AWS_SECRET_ACCESS_KEY"):
             raise UsageError(
                 f"variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: {endpoint} needs them"
@@ -129,10 +124,7 @@ def check_catalog(settings: Settings) -> str:
     if kind not in KINDS and not settings.catalog.get("catalog-impl"):
         raise UsageError(f"setting catalog: type = {kind!r}: expected one of {', '.join(KINDS)}, or catalog-impl")
     if kind == "rest":
-        server = urlsplit(uri)
-        if server.scheme not in ("http", "https") or not server.hostname:
-            raise UsageError(f"setting catalog: uri = {uri!r}: expected http://host:port or https://host:port")
-        _require_listener(server.hostname, server.port or {"http": 80}.get(server.scheme, 443), "catalog")
+        _require_server(uri, "catalog", f"setting catalog: uri = {uri!r}")
     try:
         properties = {**pyiceberg_properties(settings), **catalog_secrets(settings)}
         namespaces = open_catalog(properties).list_namespaces()
@@ -158,6 +150,14 @@ def check_lease(settings: Settings) -> str:
         raise UsageError(
             f"setting lease_url: PostgreSQL refuses: {_short(error)}: check host, user, password"
         ) from None
+
+
+def _require_server(url: str, setting: str, found: str) -> None:
+    """Raise UsageError if a URL names no HTTP server, or if nothing listens there. found: the value, for messages."""
+    server = urlsplit(url)
+    if server.scheme not in ("http", "https") or not server.hostname:
+        raise UsageError(f"{found}: expected http://host:port or https://host:port")
+    _require_listener(server.hostname, server.port or {"http": 80}.get(server.scheme, 443), setting)
 
 
 def _require_listener(host: str | None, port: int, setting: str) -> None:

@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.files import write_private, write_whole
 from pipeline.local import postgres
 from pipeline.settings import CATALOG_SECRETS, FROM_VARIABLE, Settings
+from pipeline.stores import s3_endpoint, s3_region
 
 CATALOG = "throughline"  # one name for Spark and PyIceberg: a JDBC catalog stores it in its rows
 JARS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0", "org.postgresql:postgresql:42.7.7")
@@ -169,9 +170,8 @@ def _catalog_properties(settings: Settings) -> dict[str, str]:
 
 def _s3_properties() -> dict[str, str]:
     """Return how tables in S3 are read and written. Variables of Amazon's SDKs name the region, and another server."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint, region = s3_endpoint(), s3_region()
     own_server = {"s3.endpoint": endpoint, "s3.path-style-access": "true"} if endpoint else {}
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return {"io-impl": S3_FILES, **own_server, **({"s3.region": region, "client.region": region} if region else {})}
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,28 +11,19 @@ import pytest
 from model.data.exchange import Exchange
 from model.data.profiles import PROFILES
 from pipeline.stores import content_of, path_of
-from tests.remote_stack import ACCESS_KEY, BUCKET, SECRET_KEY, free_port, s3_server, why_not
+from tests.remote_stack import bucket_in_s3
 
 DAYS = [date(2026, 1, 30), date(2026, 1, 31)]
 
 
 @pytest.fixture(params=["folder", "S3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A store of each kind."""
     if request.param == "folder":
         yield str(tmp_path / "shared")
         return
-    if reason := why_not():
-        pytest.skip(reason)
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "s3" / BUCKET).mkdir(parents=True)
-        port = free_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-        with s3_server(Path(folder), port):
-            yield f"s3://{BUCKET}/exchange"
+    with bucket_in_s3() as bucket:
+        yield f"{bucket}/exchange"
 
 
 def test_a_store_gets_the_files_and_the_manifest_last(tmp_path: Path, store: str) -> None:

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.erasure.purge import remove_working_files
 from pipeline.errors import UsageError
 from pipeline.files import replaced_whole, write_whole
 from pipeline.landing.landed_days import drop_day, move_day
@@ -21,7 +21,7 @@ from pipeline.landing.line_texts import read_texts
 from pipeline.landing.zone import LandingZone
 from pipeline.settings import ROOT, load_settings
 from pipeline.stores import fetched, is_remote, make_folder, move, path_of, remove_folder
-from tests.remote_stack import ACCESS_KEY, BUCKET, SECRET_KEY, free_port, s3_server, why_not
+from tests.remote_stack import BUCKET, bucket_in_s3, s3_server, s3_variables, why_not
 
 BUSY_SECONDS = 5
 DAY, NEXT = date(2026, 1, 31), date(2026, 2, 1)
@@ -30,17 +30,8 @@ DAY, NEXT = date(2026, 1, 31), date(2026, 2, 1)
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """The address of a bucket of a server on loopback."""
-    if reason := why_not():
-        pytest.skip(reason)
-    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as here:
-        (Path(folder) / "s3" / BUCKET).mkdir(parents=True)
-        port = free_port()
-        here.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        here.setenv("AWS_REGION", "us-east-1")
-        here.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        here.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-        with s3_server(Path(folder), port):
-            yield f"s3://{BUCKET}"
+    with bucket_in_s3() as address:
+        yield address
 
 
 @pytest.fixture(params=["disk", "S3"])
@@ -146,8 +137,7 @@ def test_a_server_that_answers_503_for_some_seconds_is_waited_for(
         pytest.skip(reason)
     (tmp_path / "s3" / BUCKET).mkdir(parents=True)
     busy = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
-    variables = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-    for name, value in {**variables, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{busy.server_port}"}.items():
+    for name, value in s3_variables(f"http://127.0.0.1:{busy.server_port}").items():
         monkeypatch.setenv(name, value)
     threading.Thread(target=busy.serve_forever, daemon=True).start()
     with ThreadPoolExecutor(1) as beside:
@@ -174,3 +164,16 @@ def test_the_setting_names_the_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert is_remote(remote.landing_folder) and str(remote.landing_folder) == "s3://lake/landing" and remote.uses_s3
     with pytest.raises(UsageError, match="setting landing = 'logs'"):
         load_settings(home=tmp_path, landing="logs")
+
+
+def test_an_erasure_empties_an_exchange_outside_of_the_home_of_its_runs(root: Path, tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home", exchange=str(root))
+    profiles = root / "night_20260131" / "profiles"
+    make_folder(profiles)
+    (profiles / f"as_of={DAY}.parquet").write_bytes(b"profiles")
+    (root / "night_20260131" / "manifest.json").write_text("{}")
+    make_folder(root / "of_others")
+    (root / "of_others" / "notes.txt").write_text("of another program")
+    assert remove_working_files(settings) == 2
+    left = [file.name for file in root.rglob("*") if file.is_file()]
+    assert left == ["notes.txt"]
