@@ -5,10 +5,11 @@ import hashlib
 import duckdb
 import pyarrow as pa
 
-# Columns that depend on the run, not on the data: run ids, clock times, snapshot ids, code version, paths.
+# Columns that depend on the run, not on the data: run ids and numbers, clock times, snapshot ids, code version, paths.
 LEFT_OUT = frozenset(
     {
         "run_id",
+        "number",
         "scored_at",
         "published_at",
         "finished_at",

@@ -31,6 +31,7 @@ WITHOUT_FIELD_IDS = "schema.name-mapping.default"  # the property of a table wit
 class Release:
     """One publication: the last day of its night, and the snapshot id of each table.
 
+    number: by which releases follow each other, whatever the clock said; None if an older version made it.
     is_published: false for a run that was not published; `published_at` is then the end of its newest step.
     """
 
@@ -39,6 +40,12 @@ class Release:
     run_id: str
     snapshots: Mapping[str, int]
     is_published: bool = True
+    number: int | None = None
+
+    @property
+    def order(self) -> tuple[int, datetime]:
+        """By which releases follow each other; those without a number come first, by their time."""
+        return self.number or 0, self.published_at
 
     def __str__(self) -> str:
         """Name it in messages."""
@@ -83,7 +90,7 @@ def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
     if not releases:
         raise InputError("nothing is published yet: run a night with `throughline run --day D`, then query again")
     if as_of is None:
-        return max(releases, key=lambda release: release.published_at)
+        return max(releases, key=lambda release: release.order)
     up_to_day = [release for release in releases if release.as_of <= as_of]
     if not up_to_day:
         oldest = min(release.as_of for release in releases)
@@ -91,7 +98,7 @@ def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
             f"no release as of {as_of} or before: the oldest is of {oldest}; "
             f"give that day or a later one, or run `throughline run --day {as_of}`"
         )
-    return max(up_to_day, key=lambda release: (release.as_of, release.published_at))
+    return max(up_to_day, key=lambda release: (release.as_of, release.order))
 
 
 def has_releases(catalog: "Catalog") -> bool:
@@ -112,7 +119,7 @@ def unpublished_run(catalog: "Catalog") -> Release | None:
     left = [name for name, id in refs.items() if name.startswith(BRANCH_PREFIX) and id != refs.get(MAIN)]
     if not left:
         return None
-    branch = max(left, key=lambda name: _written_at(runs, refs[name]))
+    branch = max(left, key=lambda name: _sequence_number(runs, refs[name]))
     fields = ("day", "run_id", "finished_at")
     rows = runs.scan(snapshot_id=refs[branch], selected_fields=fields).to_arrow().to_pylist()
     newest = max(rows, key=lambda row: row["finished_at"])
@@ -208,9 +215,9 @@ def _released(catalog: "Catalog", release: Release, name: str) -> tuple["Table",
     return table, snapshot
 
 
-def _written_at(table: "Table", snapshot_id: int) -> int:
+def _sequence_number(table: "Table", snapshot_id: int) -> int:
     snapshot = table.snapshot_by_id(snapshot_id)
-    return snapshot.timestamp_ms if snapshot else 0
+    return (snapshot.sequence_number or 0) if snapshot else 0
 
 
 def _releases(catalog: "Catalog") -> list[Release]:
@@ -218,6 +225,10 @@ def _releases(catalog: "Catalog") -> list[Release]:
         table = catalog.load_table((NAMESPACE, RELEASES))
     except NoSuchTableError:
         return []
-    fields = ("as_of", "published_at", "run_id", "snapshots")
+    # The table of an older home has no number before the first night of this version.
+    fields = ("as_of", "published_at", "run_id", "snapshots", *{"number"}.intersection(table.schema().column_names))
     rows = table.scan(selected_fields=fields).to_arrow().to_pylist()
-    return [Release(row["as_of"], row["published_at"], row["run_id"], dict(row["snapshots"])) for row in rows]
+    return [
+        Release(row["as_of"], row["published_at"], row["run_id"], dict(row["snapshots"]), number=row.get("number"))
+        for row in rows
+    ]

@@ -36,7 +36,7 @@ from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, NIGHT_TABLES, branch_o
 from pipeline.warehouse.session import open_session, tune
 from pipeline.warehouse.step import Step
 from pipeline.warehouse.tables import create_tables, require_key, table, table_properties
-from pipeline.warehouse.writes import add_release
+from pipeline.warehouse.writes import add_release, releases_in_order
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -205,7 +205,7 @@ class Erasure:
         branches.drop(spark, refs, branch)
         purge.forget_old_entries(spark, NIGHT_TABLES)
         snapshots = {name: of[MAIN] for name, of in branches.read_refs(spark).items()}
-        releases = spark.table(table("releases")).orderBy("published_at").collect()
+        releases = releases_in_order(spark)
         if releases and releases[-1].run_id != journal.run_id:
             config_hash = self.settings.results_hash(self.zone.source_files())
             add_release(spark, releases[-1].as_of, journal.run_id, snapshots, config_hash)

@@ -25,7 +25,7 @@ from pipeline.warehouse.lease import Lease, with_token
 from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, require_run_id
 from pipeline.warehouse.session import open_session
 from pipeline.warehouse.tables import create_tables, table
-from pipeline.warehouse.writes import add_release
+from pipeline.warehouse.writes import add_release, releases_in_order
 
 DAY_COLUMNS = {"rejects": "arrival_day", "sequences": "as_of", "profiles": "as_of"}
 
@@ -75,7 +75,7 @@ def retain(spark: SparkSession, settings: Settings, run_id: str) -> None:
     if not any(deleted.values()):
         return
     print("rows deleted: " + ", ".join(f"{name} {count:,}" for name, count in deleted.items()), flush=True)
-    releases = spark.table(table("releases")).orderBy("published_at").collect()
+    releases = releases_in_order(spark)
     if releases:
         snapshots = {name: of[MAIN] for name, of in branches.read_refs(spark).items()}
         config_hash = settings.results_hash(LandingZone(settings.landing_folder).source_files())

@@ -8,7 +8,6 @@ when its home is gone.
 import fcntl
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -23,7 +22,7 @@ import psutil
 
 from pipeline.errors import ThroughlineError
 from pipeline.files import write_private
-from pipeline.local.processes import Background, stop
+from pipeline.local.processes import Background, record_of, stop
 from pipeline.local.spark_config import PACKAGES, needed_jars, spark_defaults
 from pipeline.settings import ROOT, Settings
 
@@ -103,8 +102,7 @@ def stop_engine(settings: Settings) -> bool:
 
 def register_session(settings: Settings, session_id: str) -> None:
     """Record which process opened a session, so that `dead_sessions` can tell that it has ended."""
-    process = {"pid": os.getpid(), "began_at": psutil.Process().create_time()}
-    write_private(_sessions(settings) / session_id, json.dumps(process))
+    write_private(_sessions(settings) / session_id, record_of(psutil.Process()))
 
 
 def forget_session(settings: Settings, session_id: str) -> None:

@@ -1,7 +1,7 @@
 """Background processes that outlive the command that starts them.
 
 Each leads its own process group. Its record holds the process id and the start time, so a process that was given the
-same id later is never touched.
+same id later is never touched. Start times count from the start of the machine, so a change of the clock alters none.
 """
 
 import json
@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import psutil
 from pipeline.files import write_whole
 
 STOP_SECONDS = 30.0
+START_FIELD = 19  # of /proc/PID/stat, counted after the name of the program
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,14 @@ class Background:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        began_at = psutil.Process(process.pid).create_time()
-        write_whole(self.record, json.dumps({"pid": process.pid, "began_at": began_at}))
+        write_whole(self.record, record_of(psutil.Process(process.pid)))
 
     def find(self) -> psutil.Process | None:
         """Return the process, or None if it has ended."""
         if not self.record.is_file():
             return None
         recorded = json.loads(self.record.read_text())
-        try:
-            process = psutil.Process(recorded["pid"])
-            is_same = abs(process.create_time() - recorded["began_at"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return None
-        return process if is_same else None
+        return _find(recorded["pid"], recorded["began_at"])
 
     def last_lines(self, lines: int = 3) -> str:
         """Return the end of the log, for an error message."""
@@ -67,22 +63,56 @@ class Background:
 def process_token() -> str:
     """Return a text that names this process and no other: machine, id, start time, and a random part."""
     here = psutil.Process()
-    return f"{_machine()} {here.pid} {here.create_time():.2f} {secrets.token_hex(8)}"
+    return f"{machine_name()} {here.pid} {began_at(here):.2f} {secrets.token_hex(8)}"
 
 
 def has_ended(token: str) -> bool:
     """Return whether a process of this machine has ended. Of another machine nothing is known, so False."""
     parts = token.rsplit(" ", 3)
-    if len(parts) != 4 or parts[0] != _machine():
+    if len(parts) != 4 or parts[0] != machine_name():
         return False
+    return _find(int(parts[1]), float(parts[2])) is None
+
+
+def record_of(process: psutil.Process) -> str:
+    """Return the record by which a process is found again, as JSON."""
+    return json.dumps({"pid": process.pid, "began_at": began_at(process)})
+
+
+def began_at(process: psutil.Process) -> float:
+    """Return when a process started, in seconds since the machine did.
+
+    Unlike psutil's `create_time`, it stays the same when the clock is changed. Only Linux tells it; elsewhere it is the
+    `create_time`. Raises psutil.NoSuchProcess if the process has ended.
+    """
+    if not Path("/proc/self/stat").is_file():
+        return process.create_time()
     try:
-        process = psutil.Process(int(parts[1]))
-        return abs(process.create_time() - float(parts[2])) > 1 or process.status() == psutil.STATUS_ZOMBIE
+        fields = Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(process.pid) from None
+    return int(fields[START_FIELD]) / os.sysconf("SC_CLK_TCK")
+
+
+def _find(pid: int, started: float) -> psutil.Process | None:
+    """Return the process that has this id and started then, or None if it has ended.
+
+    started: as `began_at` returns it, or a `create_time`, which older versions wrote.
+    """
+    try:
+        process = psutil.Process(pid)
+        is_same = any(abs(found - started) < 1 for found in (began_at(process), process.create_time()))
+        return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
-        return True
+        return None
 
 
-def _machine() -> str:
+def seconds_since_start() -> float:
+    """Return the seconds since this machine started, which no change of the clock alters."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def machine_name() -> str:
     """Return a name of this machine, its start and its namespace of process ids, which containers have of their own."""
     boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     started = boot.read_text().strip() if boot.is_file() else f"{psutil.boot_time():.0f}"

@@ -1,7 +1,8 @@
 """The warehouse lease: one run writes at a time.
 
 A row in PostgreSQL names the run that holds the lease. Each step of the run renews it while it works. A lease that was
-not renewed for `lease_silence_seconds` may be taken over. All times are of the server's clock.
+not renewed for `lease_silence_seconds` may be taken over. Two runs of one machine measure this silence in seconds since
+its start, which no change of the clock alters; others by the server's clock.
 
 A command of the terminal has a token, which its steps inherit. So two commands with one run id exclude each other, and
 the lease of a command that died on this machine is taken at once. Runs of Airflow have no token: their lease outlives
@@ -14,14 +15,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import psycopg
 
 from pipeline.errors import ThroughlineError
 from pipeline.local import postgres
-from pipeline.local.processes import has_ended, process_token
+from pipeline.local.processes import has_ended, machine_name, process_token, seconds_since_start
 from pipeline.settings import Settings
 
 CREATE = """
@@ -29,20 +30,30 @@ CREATE TABLE IF NOT EXISTS throughline_lease (
     only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),
     run_id TEXT NOT NULL, day DATE NOT NULL, heartbeat_at TIMESTAMPTZ NOT NULL
 );
-ALTER TABLE throughline_lease ADD COLUMN IF NOT EXISTS token TEXT NOT NULL DEFAULT ''"""
-TAKE = """
-INSERT INTO throughline_lease (run_id, day, token, heartbeat_at) VALUES (%(run_id)s, %(day)s, %(token)s, now())
+ALTER TABLE throughline_lease ADD COLUMN IF NOT EXISTS token TEXT NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS machine TEXT NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS heartbeat_seconds DOUBLE PRECISION NOT NULL DEFAULT 0"""
+# A heartbeat far ahead of the clock is of a clock that was set back since.
+SILENT_SECONDS = """
+CASE throughline_lease.machine WHEN %(machine)s THEN %(seconds)s - throughline_lease.heartbeat_seconds
+ELSE abs(extract(epoch FROM now() - throughline_lease.heartbeat_at)) END"""
+TAKE = f"""
+INSERT INTO throughline_lease (run_id, day, token, heartbeat_at, machine, heartbeat_seconds)
+VALUES (%(run_id)s, %(day)s, %(token)s, now(), %(machine)s, %(seconds)s)
 ON CONFLICT (only_row) DO UPDATE
-SET run_id = excluded.run_id, day = excluded.day, token = excluded.token, heartbeat_at = now()
+SET run_id = excluded.run_id, day = excluded.day, token = excluded.token, heartbeat_at = now(),
+    machine = excluded.machine, heartbeat_seconds = excluded.heartbeat_seconds
 WHERE (throughline_lease.run_id = excluded.run_id AND throughline_lease.token IN (excluded.token, ''))
    OR throughline_lease.token = %(ended)s
-   OR throughline_lease.heartbeat_at < now() - make_interval(secs => %(silence)s)
+   OR {SILENT_SECONDS} > %(silence)s
 RETURNING run_id"""
 MINE = "run_id = %(run_id)s AND token = %(token)s"
-RENEW = f"UPDATE throughline_lease SET heartbeat_at = now() WHERE {MINE} RETURNING run_id"
+RENEW = f"""
+UPDATE throughline_lease SET heartbeat_at = now(), machine = %(machine)s, heartbeat_seconds = %(seconds)s
+WHERE {MINE} RETURNING run_id"""
 FREE = f"DELETE FROM throughline_lease WHERE {MINE}"
 LEAVE = f"UPDATE throughline_lease SET token = '' WHERE {MINE}"
-HOLDER = "SELECT run_id, day, now() - heartbeat_at, token FROM throughline_lease"
+HOLDER = f"SELECT run_id, day, ({SILENT_SECONDS})::float8, token FROM throughline_lease"
 TOKEN_VARIABLE = "THROUGHLINE_LEASE_TOKEN"  # of this process and those that it starts
 
 
@@ -65,11 +76,11 @@ class Holder:
 
     run_id: str
     day: date
-    silent_for: timedelta
+    silent_seconds: float
     token: str = ""
 
     def __str__(self) -> str:
-        return f"run {self.run_id} of {self.day}, last renewed {self.silent_for.total_seconds():.0f} s ago"
+        return f"run {self.run_id} of {self.day}, last renewed {self.silent_seconds:.0f} s ago"
 
 
 class Lease:
@@ -81,7 +92,7 @@ class Lease:
         self._settings = settings
         self._values = {
             "run_id": run_id, "day": day, "token": os.environ.get(TOKEN_VARIABLE, ""),
-            "silence": settings.lease_silence_seconds, "ended": None,
+            "silence": settings.lease_silence_seconds, "ended": None, "machine": machine_name(),
         }  # fmt: skip
         self._url = settings.lease_url.get_secret_value() if settings.lease_url else postgres.url(settings)
         self._execute(CREATE)
@@ -149,5 +160,6 @@ class Lease:
 
     def _execute(self, statement: str) -> tuple[Any, ...] | None:
         with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
-            cursor = connection.execute(statement, None if statement is CREATE else self._values)
+            values = {**self._values, "seconds": seconds_since_start()}
+            cursor = connection.execute(statement, None if statement is CREATE else values)
             return cursor.fetchone() if cursor.description else None

@@ -1,7 +1,7 @@
 """Maintenance of the tables: merge small files, expire snapshots that no kept release names, delete orphan files."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,6 +9,7 @@ from pyspark.sql import Row, SparkSession
 
 from pipeline.warehouse.names import BRANCH_PREFIX, NIGHT_TABLES
 from pipeline.warehouse.tables import table
+from pipeline.warehouse.writes import releases_in_order
 
 RELEASES = "releases"
 READER_HOURS = 48  # the longest that a query or a training holds a release which is replaced meanwhile
@@ -34,20 +35,19 @@ class Maintained:
         )
 
 
-def kept_snapshots(releases: Collection[Row], keep_days: int, now: datetime) -> Mapping[str, set[int]]:
+def kept_snapshots(releases: Sequence[Row], keep_days: int, now: datetime) -> Mapping[str, set[int]]:
     """Return by table the snapshots that have to stay.
 
     These are of the newest release, of the newest one of each day within `keep_days` of it, and of those that a reader
     may still hold.
 
-    releases: rows of the table `releases`; `published_at` and `now` in UTC without a zone.
+    releases: rows of the table `releases`, the current one last; `published_at` and `now` in UTC without a zone.
     """
     if not releases:
         return {}
-    in_order = sorted(releases, key=lambda one: one.published_at)
-    newest_of_day: dict[date, Row] = {one.as_of: one for one in in_order}
-    first = in_order[-1].as_of - timedelta(days=keep_days - 1)
-    kept = [in_order[-1], *(one for day, one in newest_of_day.items() if day >= first)]
+    newest_of_day: dict[date, Row] = {one.as_of: one for one in releases}
+    first = releases[-1].as_of - timedelta(days=keep_days - 1)
+    kept = [releases[-1], *(one for day, one in newest_of_day.items() if day >= first)]
     kept += [one for one in releases if one.published_at >= now - timedelta(hours=READER_HOURS)]
     by_table: dict[str, set[int]] = defaultdict(set)
     for one in kept:
@@ -62,7 +62,7 @@ def maintain_tables(spark: SparkSession, keep_days: int) -> Iterable[Maintained]
     If a run that is not published is left, nothing is merged: its branches could not become main afterwards.
     """
     now = datetime.now(UTC).replace(tzinfo=None)
-    kept = kept_snapshots(spark.table(table(RELEASES)).collect(), keep_days, now)
+    kept = kept_snapshots(releases_in_order(spark), keep_days, now)
     names = [*NIGHT_TABLES, RELEASES]
     refs = {name: spark.table(f"{table(name)}.refs").collect() for name in names}
     is_left = any(ref["name"].startswith(BRANCH_PREFIX) for of_table in refs.values() for ref in of_table)

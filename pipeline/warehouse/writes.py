@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.landing.clean_plan import CleanPlan
@@ -77,10 +77,17 @@ def merge_items(spark: SparkSession, events: DataFrame, catalogues: Sequence[Dat
 
 
 def add_release(spark: SparkSession, as_of: date, run_id: str, snapshots: Mapping[str, int], config_hash: str) -> None:
-    """Publish: add the row to `releases` whose snapshots readers open from now on."""
-    release = (as_of, datetime.now(UTC), run_id, dict(snapshots), code_version(), config_hash)
-    schema = spark.table(table("releases")).schema
-    spark.createDataFrame([release], schema).writeTo(table("releases")).append()
+    """Publish: add the row to `releases` whose snapshots readers open from now on. Its number is the largest."""
+    releases = spark.table(table("releases"))
+    largest = releases.agg(F.max("number").alias("number")).collect()[0].number or 0
+    release = (as_of, largest + 1, datetime.now(UTC), run_id, dict(snapshots), code_version(), config_hash)
+    spark.createDataFrame([release], releases.schema).writeTo(table("releases")).append()
+
+
+def releases_in_order(spark: SparkSession) -> list[Row]:
+    """Return the rows of `releases`, the current one last; those that older versions made have no number."""
+    releases = spark.table(table("releases"))
+    return list(releases.orderBy(F.col("number").asc_nulls_first(), "published_at").collect())
 
 
 def _update(changed: DataFrame, key: Sequence[str], columns: Sequence[str]) -> None:

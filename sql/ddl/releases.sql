@@ -1,7 +1,8 @@
--- One row per release. The row publishes: readers open the table snapshots that the newest row names.
+-- One row per release. The row publishes: readers open the table snapshots that the row of the largest number names.
 CREATE TABLE IF NOT EXISTS interest.releases (
     as_of        DATE                NOT NULL COMMENT 'newest day of the published run',
-    published_at TIMESTAMP           NOT NULL COMMENT 'clock time of publication, UTC; the newest is current',
+    number       BIGINT                       COMMENT 'counts releases; the largest is current; null if an older version made it: those come first, by published_at',
+    published_at TIMESTAMP           NOT NULL COMMENT 'clock time of publication, UTC',
     run_id       STRING              NOT NULL COMMENT 'run that published',
     snapshots    MAP<STRING, BIGINT> NOT NULL COMMENT 'snapshot id by table',
     code_version STRING              NOT NULL COMMENT 'version of this software',

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.end_to_end
 
 
 def newest_release(installation: Any) -> dict[str, Any]:
-    release: dict[str, Any] = installation.ask("SELECT * FROM releases ORDER BY published_at DESC LIMIT 1")[0]
+    release: dict[str, Any] = installation.ask("SELECT * FROM releases ORDER BY number DESC LIMIT 1")[0]
     return release
 
 

@@ -94,7 +94,7 @@ class Wishes:
         return {name: int(count) for name, count in counts.items()}
 
     def newest_run(self) -> str:
-        [release] = self.installation.ask("SELECT run_id FROM releases ORDER BY published_at DESC LIMIT 1")
+        [release] = self.installation.ask("SELECT run_id FROM releases ORDER BY number DESC LIMIT 1")
         return str(release["run_id"])
 
 
@@ -247,7 +247,7 @@ def test_the_newest_profiles_count_the_moved_lines(wishes: Wishes) -> None:
     assert (int(profiles["events"]), profiles["oldest"]) == (120, "2026-01-07")
     hashes = wishes.installation.ask(
         "SELECT DISTINCT config_hash FROM profiles WHERE as_of >= DATE '2026-01-06' "
-        "UNION SELECT config_hash FROM (SELECT * FROM releases ORDER BY published_at DESC LIMIT 1)"
+        "UNION SELECT config_hash FROM (SELECT * FROM releases ORDER BY number DESC LIMIT 1)"
     )
     assert len(hashes) == 1
 

@@ -81,6 +81,38 @@ def test_a_silent_lease_is_taken_over_and_its_run_gets_an_error(settings: Settin
     living.free()
 
 
+def step_of_the_clock(settings: Settings, by: str, machine: str | None = None) -> None:
+    """Let the heartbeat be what it is after the server's clock was set forward or back; also let it be of a machine."""
+    with psycopg.connect(postgres.url(settings), autocommit=True) as connection:
+        connection.execute("UPDATE throughline_lease SET heartbeat_at = heartbeat_at - %s::interval", [by])
+        if machine:
+            connection.execute("UPDATE throughline_lease SET machine = %s", [machine])
+
+
+@pytest.mark.parametrize("by", ["3 days", "-3 days"], ids=["forward", "back"])
+def test_a_step_of_the_clock_makes_no_lease_silent_and_keeps_none(settings: Settings, by: str) -> None:
+    impatient = settings.model_copy(update={"lease_silence_seconds": 1})
+    dead, living = Lease(impatient, "dead_run", MONDAY), Lease(impatient, "living_run", TUESDAY)
+    dead.take()
+    step_of_the_clock(settings, by)
+    holder = living.try_take()
+    assert holder and holder.run_id == "dead_run" and holder.silent_seconds < 1
+    time.sleep(1.2)
+    assert living.try_take() is None
+    living.free()
+
+
+@pytest.mark.parametrize("by", ["3 days", "-3 days"], ids=["silent for days", "of a clock that was set back"])
+def test_the_silence_of_another_machine_is_measured_by_the_server(settings: Settings, by: str) -> None:
+    dead, living = Lease(settings, "dead_run", MONDAY), Lease(settings, "living_run", TUESDAY)
+    dead.take()
+    step_of_the_clock(settings, "0 days", machine="another")
+    assert living.try_take()
+    step_of_the_clock(settings, by)
+    assert living.try_take() is None
+    living.free()
+
+
 def test_a_renewed_lease_is_not_silent(settings: Settings) -> None:
     impatient = settings.model_copy(update={"lease_silence_seconds": 1})
     working, waiting = Lease(impatient, "working_run", MONDAY), Lease(impatient, "waiting_run", TUESDAY)

@@ -70,8 +70,8 @@ class Warehouse:
                 snapshots[name] = current.snapshot_id
         self.published += 1
         moment = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(hours=self.published)
-        row = {"as_of": as_of, "published_at": moment, "run_id": f"run-{self.published}", "snapshots": snapshots}
-        self.append("releases", row)
+        row = {"as_of": as_of, "number": self.published, "published_at": moment, "snapshots": snapshots}
+        self.append("releases", {**row, "run_id": f"run-{self.published}"})
         return snapshots
 
     def stop(self, day: date, run_id: str) -> None:

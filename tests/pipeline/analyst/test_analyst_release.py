@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from pipeline.analyst.ddl import declared_columns
 from pipeline.analyst.release import newest_release, read_table, row_count
 from pipeline.errors import InputError
 
@@ -23,6 +25,30 @@ def test_the_release_is_the_newest_or_the_last_one_up_to_a_day(
     three_nights: Any, as_of: date | None, run_id: str
 ) -> None:
     assert newest_release(three_nights.catalog, as_of).run_id == run_id
+
+
+def test_a_clock_that_is_set_back_makes_no_older_release_the_newest(warehouse: Any) -> None:
+    """The clock was three days ahead at the first publication. The releases of an older version have no number."""
+    days = {"older": (None, 5), "ahead": (1, 4), "right": (2, 1)}
+    rows = [
+        {"as_of": FIRST, "number": number, "published_at": datetime(2026, 2, day, tzinfo=UTC), "run_id": run_id}
+        for run_id, (number, day) in days.items()
+    ]
+    warehouse.append("releases", *reversed(rows))
+    assert newest_release(warehouse.catalog, None).run_id == "right"
+    assert newest_release(warehouse.catalog, FIRST).run_id == "right"
+
+
+def test_the_releases_of_an_older_home_are_read_before_its_next_night(warehouse: Any) -> None:
+    """Their table lacks the column `number`."""
+    columns = [pa.field(one.name, one.type) for one in declared_columns("releases") if one.name != "number"]
+    older = pa.schema(columns)
+    kept = warehouse.catalog.create_table(("interest", "releases"), schema=older)
+    texts = {"run_id": "r", "code_version": "0.1.0", "config_hash": "h", "snapshots": []}
+    rows = [{**texts, "as_of": FIRST, "published_at": datetime(2026, 2, day, tzinfo=UTC), "run_id": f"run-{day}"}
+            for day in (2, 1)]  # fmt: skip
+    kept.append(pa.Table.from_pylist(rows, schema=older))
+    assert newest_release(warehouse.catalog, None).run_id == "run-2"
 
 
 def test_a_table_is_read_at_the_snapshot_of_the_release(three_nights: Any) -> None:

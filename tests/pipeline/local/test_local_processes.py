@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pipeline.local import processes
-from pipeline.local.processes import Background, stop
+from pipeline.local.processes import Background, has_ended, process_token, stop
 
 PARENT_AND_CHILD = """
 import subprocess, sys, time
@@ -65,6 +65,40 @@ def test_another_process_with_the_same_id_is_left_alone(background: Background) 
     background.record.write_text(json.dumps({"pid": os.getpid(), "began_at": 1.0}))
     assert background.find() is None
     assert stop([background]) == []
+
+
+@pytest.fixture
+def step_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time at which the machine started, which psutil adds to all start times, move by three days.
+
+    Linux computes it from the clock, so that a step of the clock moves it.
+    """
+    if not Path("/proc/self/stat").is_file():
+        pytest.skip("only Linux tells when a process started without its clock")
+    before = psutil.Process().create_time()
+    boot = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot - 3 * 86_400)
+    assert psutil.Process().create_time() < before - 86_400, "else the test shows nothing"
+
+
+def test_a_process_is_found_after_a_step_of_the_clock(background: Background, request: pytest.FixtureRequest) -> None:
+    process = start(background, "import time; time.sleep(600)")
+    request.getfixturevalue("step_of_the_clock")
+    found = background.find()
+    assert found and found.pid == process.pid
+    assert stop([background]) == ["worker"]
+
+
+def test_a_living_process_has_not_ended_after_a_step_of_the_clock(request: pytest.FixtureRequest) -> None:
+    token = process_token()
+    request.getfixturevalue("step_of_the_clock")
+    assert not has_ended(token)
+
+
+def test_the_record_of_an_older_version_is_read(background: Background) -> None:
+    process = start(background, "import time; time.sleep(600)")
+    background.record.write_text(json.dumps({"pid": process.pid, "began_at": process.create_time()}))
+    assert stop([background]) == ["worker"]
 
 
 def test_the_last_lines_of_an_ended_process_are_kept(background: Background) -> None:

@@ -24,6 +24,8 @@ def test_the_newest_release_of_each_kept_day_stays_and_what_readers_hold() -> No
     nights = [release(day, day, datetime(2026, 3, day + 1)) for day in range(1, 8)]
     again = release(7, 70, datetime(2026, 3, 8, 6))
     assert kept_snapshots([*nights, again], 3, NOW) == {"events": {5, 6, 70}}
+    set_back = release(7, 71, datetime(2026, 3, 8, 5))
+    assert kept_snapshots([*nights, again, set_back], 3, NOW) == {"events": {5, 6, 71}}, "by their order, not by time"
     replayed = release(1, 10, NOW - timedelta(hours=1))
     held = release(8, 80, NOW - timedelta(hours=40))
     assert kept_snapshots([*nights, again, held, replayed], 1, NOW)["events"] >= {10, 80}
