@@ -19,7 +19,7 @@ from model.counts.features import count, return_features_UF
 from model.data.arrays import Bools, Floats, Ints, Texts, sum_by_group, top
 from model.data.days import MICROS_PER_DAY
 from model.data.history import NO_ITEM, History, decayed_weight_E
-from model.data.pairs import OwnTags, Pairs, candidates, own_tags
+from model.data.pairs import OwnTags, Pairs, candidates, excluded_pairs, own_tags
 from model.data.popularity import Popularity
 from model.data.scores import EVIDENCE_PER_INTEREST, INTERESTS_PER_USER, ITEMS_PER_USER, Scores
 
@@ -74,6 +74,8 @@ def top_items(
 
     score = log(1 + own decayed count of the item) + sum over interest tags of affinity x the item's share in the tag
 
+    Items that a rule of the source excludes for the user are left out.
+
     tag_R: codes of the history's vocabulary, which has every tag of `popularity`.
     """
     tag_K = np.searchsorted(history.tag_T, popularity.tag_T)[popularity.tag_K]
@@ -88,7 +90,9 @@ def top_items(
     share_TI = sparse.csr_array((popularity.share_K, (tag_K, popular_code)), shape=(len(history.tag_T), len(item_I)))
     score_UI = (own_UI.log1p() + affinity_UT @ share_TI).tocoo()
 
-    user, item, score = score_UI.row.astype(np.int64), item_I[score_UI.col], score_UI.data
+    cell = score_UI.row.astype(np.int64) * len(item_I) + score_UI.col
+    kept = np.flatnonzero(~np.isin(cell, excluded_pairs(history, item_I).key_P))
+    user, item, score = score_UI.row[kept].astype(np.int64), item_I[score_UI.col[kept]], score_UI.data[kept]
     chosen_K = top(ITEMS_PER_USER, user, score, item)
     return user[chosen_K], item[chosen_K], score[chosen_K]
 

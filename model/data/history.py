@@ -1,10 +1,10 @@
 """Sequences of many users as flat arrays, which numpy counts over without a loop, and the decay of events by age.
 
 Shape letters: U users, E events (a user's together, oldest first), M touches (one per event and tag of it),
-T tags, S sessions, A actions.
+T tags, S sessions, A actions, X excluded items.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -25,14 +25,20 @@ HISTORY_COLUMNS = (
     "event_count",
     "last_event_at",
     "action",
+    "excluded_item",
 )
 NO_ITEM = 0
 LISTS = ("item", "tags", "weight", "event_at", "session_id", "action")
 
 
+def no_ints() -> Ints:
+    return np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class History:
-    """Events of some users. The arrays per user describe the table's row, also after events were filtered out."""
+    """Events of some users. The arrays per user, and the excluded items, describe the table's row, also after events
+    were filtered out."""
 
     user_id_U: Texts
     event_count_U: Ints
@@ -49,6 +55,8 @@ class History:
     tag_T: Texts  # sorted, so that the order of codes is the order of names
     session_id_S: Texts
     action_A: Texts
+    user_X: Ints = field(default_factory=no_ints)
+    item_X: Ints = field(default_factory=no_ints)  # left out of the user's top items by a rule of the source
 
     @property
     def users(self) -> int:
@@ -75,6 +83,7 @@ class History:
     def of_users(self, is_kept_U: Bools) -> "History":
         new_user_U = np.cumsum(is_kept_U) - 1
         kept = self._with_events(is_kept_U[self.user_E])
+        is_kept_X = is_kept_U[self.user_X]
         return replace(
             kept,
             user_id_U=self.user_id_U[is_kept_U],
@@ -82,6 +91,8 @@ class History:
             last_event_at_U=self.last_event_at_U[is_kept_U],
             is_cut_short_U=self.is_cut_short_U[is_kept_U],
             user_E=new_user_U[kept.user_E],
+            user_X=new_user_U[self.user_X[is_kept_X]],
+            item_X=self.item_X[is_kept_X],
         )
 
     def with_vocabulary(self, tag_T: Texts) -> "History":
@@ -147,6 +158,8 @@ def history_of(sequences: pa.Table) -> History:
         )
     tag_T, code_of_tag = np.unique(_texts(touched.dictionary), return_inverse=True)
     event_count_U = np.asarray(rows["event_count"])
+    # Rows of earlier versions have none.
+    excluded_U = np.asarray(pc.fill_null(pc.list_value_length(rows["excluded_item"]), 0))
     return History(
         user_id_U=_texts(rows["user_id"]),
         event_count_U=event_count_U,
@@ -163,6 +176,8 @@ def history_of(sequences: pa.Table) -> History:
         tag_T=tag_T,
         session_id_S=_texts(sessions.dictionary),
         action_A=_texts(actions.dictionary),
+        user_X=np.repeat(np.arange(len(rows)), excluded_U),
+        item_X=np.asarray(_flat(rows["excluded_item"])),
     )
 
 

@@ -45,6 +45,21 @@ class LabeledWindow:
         )
 
 
+def without_pairs(window: LabeledWindow, excluded: Pairs) -> LabeledWindow:
+    """Return the same window without these pairs among candidates and labels; `own` keeps them."""
+    if not len(excluded):
+        return window
+    pairs, touched = window.pairs.without(excluded), window.touched.without(excluded)
+    return replace(
+        window,
+        pairs=pairs,
+        touched=touched,
+        touches_P=window.touches_P[~np.isin(window.touched.key_P, excluded.key_P)],
+        is_touched_P=touched.find(pairs)[1],
+        touched_tags_U=np.bincount(touched.user_P, minlength=window.past.users),
+    )
+
+
 def label_window(history: History, cutoff: int, end: int) -> LabeledWindow:
     """Split `history` at the cutoff; labels are the touches until `end`.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.data.arrays import Bools, Floats, Ints, sum_by_group
+from model.data.arrays import AnyArray, Bools, Floats, Ints, sum_by_group
 from model.data.history import History
 
 
@@ -36,6 +36,10 @@ class Pairs:
         at = np.minimum(np.searchsorted(self.key_P, others.key_P), len(self) - 1)
         return at, self.key_P[at] == others.key_P
 
+    def without(self, others: "Pairs") -> "Pairs":
+        """Return these pairs without the others, which have the same tags."""
+        return Pairs(np.setdiff1d(self.key_P, others.key_P, assume_unique=True), self.tags) if len(others) else self
+
     def of_users(self, is_kept_U: Bools) -> "Pairs":
         """Return the pairs of some users, whose codes start from 0 again."""
         is_kept_P = is_kept_U[self.user_P]
@@ -58,6 +62,19 @@ def own_tags(history: History) -> OwnTags:
     key_M = history.user_E[history.event_M] * len(history.tag_T) + history.tag_M
     key_P, pair_M = np.unique(key_M, return_inverse=True)
     return OwnTags(Pairs(key_P, len(history.tag_T)), pair_M)
+
+
+def excluded_pairs(history: History, item_I: AnyArray) -> Pairs:
+    """Return the pairs of a user and a code of the sorted `item_I` that top items must not have.
+
+    item_I: ids of items, as integers or as texts.
+    """
+    item_X = history.item_X.astype(str).astype(object) if item_I.dtype == object else history.item_X
+    code_X = np.searchsorted(item_I, item_X)
+    is_known_X = code_X < len(item_I)
+    is_known_X[is_known_X] = item_I[code_X[is_known_X]] == item_X[is_known_X]
+    key_X = history.user_X[is_known_X] * len(item_I) + code_X[is_known_X]
+    return Pairs(np.unique(key_X), len(item_I))
 
 
 def candidates(own: OwnTags, users: int, popular_tags: Ints) -> Pairs:

@@ -44,6 +44,7 @@ SEQUENCES = pa.schema(
         ("event_count", pa.int64()),
         ("first_event_at", UTC_MOMENT),
         ("last_event_at", UTC_MOMENT),
+        ("excluded_item", pa.large_list(pa.int64())),
     ]
 )
 

@@ -18,7 +18,7 @@ from model.counts.features import AFFINITY_FEATURES, affinity_features_PF, count
 from model.counts.model import UNTUNED_HORIZONS
 from model.data.arrays import Floats, Ints, Texts, top
 from model.data.history import NO_ITEM, History
-from model.data.pairs import Pairs, candidates, own_tags
+from model.data.pairs import Pairs, candidates, excluded_pairs, own_tags
 from model.data.popularity import Popularity, fit_popularity
 
 ITEM_FEATURES = (*AFFINITY_FEATURES, "log_recent_count", "log_interest", "log_session_vote")
@@ -68,17 +68,22 @@ class ItemsOfDay:
     def pairs(self, history: History, interests: Interests) -> "ItemPairs":
         """Return the candidates of each user with their features. A user's rows do not depend on the other users.
 
+        Items that a rule of the source excludes for the user are none.
+
         history: any users, no event at the moment or later.
         """
         items = of_items(history)
         vocabulary_I = np.union1d(items.tag_T, self.item_V)
         items = items.with_vocabulary(vocabulary_I)
+        excluded = excluded_pairs(items, vocabulary_I)
         interest_UI = self._interest_UI(history.users, interests, vocabulary_I)
         vote_UI = self._vote_UI(items, vocabulary_I)
         own = own_tags(items)
         popular = candidates(own, items.users, np.searchsorted(vocabulary_I, self.of_items.popular_tags()))
-        keys = [popular.key_P, _best(interest_UI, CANDIDATES_BY_INTEREST), _best(vote_UI, CANDIDATES_BY_SESSION)]
-        pairs = Pairs(np.unique(np.concatenate(keys)), len(vocabulary_I))
+        by_interest = _best(interest_UI, CANDIDATES_BY_INTEREST, excluded)
+        by_session = _best(vote_UI, CANDIDATES_BY_SESSION, excluded)
+        keys = np.concatenate([popular.without(excluded).key_P, by_interest, by_session])
+        pairs = Pairs(np.unique(keys), len(vocabulary_I))
 
         half_lives_days = (UNTUNED_HORIZONS * self.horizon_days, RECENT_HORIZONS * self.horizon_days)
         counts, recent = (count(items, own, pairs, self.moment, days) for days in half_lives_days)
@@ -132,13 +137,14 @@ class ItemPairs:
     features_PF: Floats
 
 
-def _best(value_UI: sparse.csr_array, count: int) -> Ints:
-    """Return the keys of the pairs of highest value of each user."""
+def _best(value_UI: sparse.csr_array, count: int, excluded: Pairs) -> Ints:
+    """Return the keys of the pairs of highest value of each user, without the excluded ones."""
     value_UI.sort_indices()
     user_Q = np.repeat(np.arange(value_UI.shape[0]), np.diff(value_UI.indptr))
-    item_Q = value_UI.indices.astype(np.int64)
-    best = top(count, user_Q, value_UI.data, item_Q)
-    return np.asarray(user_Q[best] * value_UI.shape[1] + item_Q[best])
+    key_Q = user_Q * value_UI.shape[1] + value_UI.indices
+    kept = np.flatnonzero(~np.isin(key_Q, excluded.key_P))
+    best = top(count, user_Q[kept], value_UI.data[kept], key_Q[kept])
+    return np.asarray(key_Q[kept[best]])
 
 
 def _cells_P(value_UI: sparse.csr_array, pairs: Pairs) -> Floats:

@@ -20,8 +20,8 @@ from model.data.cutoffs import Cutoffs
 from model.data.days import end_of_day
 from model.data.folds import Histories, history_at
 from model.data.history import History
-from model.data.labels import LabeledWindow, label_window_between
-from model.data.pairs import candidates, own_tags
+from model.data.labels import LabeledWindow, label_window_between, without_pairs
+from model.data.pairs import candidates, excluded_pairs, own_tags
 from model.data.popularity import fit_popularity
 from model.data.scores import INTERESTS_PER_USER, ITEMS_PER_USER
 from model.evaluation.holdout import CELLS_AT_ONCE, strongest
@@ -38,7 +38,10 @@ TopItems = tuple[Ints, Texts, Floats]  # user, item and score, user after user, 
 
 @dataclass(frozen=True, eq=False)
 class ItemWindow:
-    """What was known at a cutoff, and which items users touched in its window."""
+    """What was known at a cutoff, and which items users touched in its window.
+
+    Items that a rule of the source excluded for a user by then are neither listed nor counted as touched.
+    """
 
     window: LabeledWindow  # its tags are items
     all_users: History  # known at the cutoff
@@ -53,6 +56,7 @@ class ItemWindow:
         window = label_window_between(
             of_items(histories[cutoff]), of_items(histories[end]), end_of_day(cutoff), end_of_day(end)
         )
+        window = without_pairs(window, excluded_pairs(window.past, window.past.tag_T))
         all_users = history_at(histories, cutoff)
         if parameters is None:
             counts = fit_counts_to_history(all_users, cutoff, cutoffs.horizon_days)
@@ -107,6 +111,7 @@ class ItemWindow:
     def by_sessions(self) -> TopItems:
         """Return the items of similar sessions and of the user's own ones."""
         past, items = self.window.past, len(self.window.past.tag_T)
+        excluded = excluded_pairs(past, past.tag_T)
         ranker = METHOD.fit(TrainingData((), of_items(self.all_users), self.window.cutoff))
         listed, at_once = min(ITEMS_PER_USER, items), max(1, CELLS_AT_ONCE // items)
         parts = []
@@ -114,11 +119,14 @@ class ItemWindow:
             is_in_batch_U = np.zeros(past.users, dtype=bool)
             is_in_batch_U[first : first + at_once] = True
             scores_BT = ranker.scores_UT(past.of_users(is_in_batch_U))
+            is_of_batch_X = is_in_batch_U[excluded.user_P]
+            scores_BT[excluded.user_P[is_of_batch_X] - first, excluded.tag_P[is_of_batch_X]] = -np.inf
             item_BL = strongest(scores_BT, listed)
             user_BL = np.repeat(first + np.arange(len(item_BL))[:, None], listed, axis=1)
             parts.append((user_BL.ravel(), item_BL.ravel(), np.take_along_axis(scores_BT, item_BL, axis=1).ravel()))
         user_K, code_K, score_K = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return user_K, past.tag_T[code_K], score_K
+        is_listed_K = score_K > -np.inf
+        return user_K[is_listed_K], past.tag_T[code_K[is_listed_K]], score_K[is_listed_K]
 
     def by_trees(self, trees: ItemTrees) -> TopItems:
         user_K, item_K, score_K = top_items(trees, self.candidates)

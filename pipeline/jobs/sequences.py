@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import exit_with_message
 from pipeline.transforms.device_stitching import device_owners, most_users
-from pipeline.transforms.sequences import sequences
+from pipeline.transforms.sequences import excludes_item, sequences
 from pipeline.transforms.sessions import Rules
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.clusters import cluster_items, with_clusters
@@ -35,7 +35,7 @@ def work(step: Step) -> None:
     known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
     sources = step.zone.sources()
     owners = device_owners(spark.table(table("device_users")), most_users(sources))
-    made = sequences(known, owners, days, Rules.of(sources), step.settings.sequence_length)
+    made = sequences(known, owners, days, Rules.of(sources), step.settings.sequence_length, excludes_item(sources))
 
     is_replaced = F.col("as_of").isin(days)
     columns = spark.table(table("sequences")).columns

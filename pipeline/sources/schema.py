@@ -158,10 +158,14 @@ class Columns(Part):
 
 
 class EventType(Part):
-    """The canonical name of an event type, and its weight as a sign of interest (a view is 1)."""
+    """The canonical name of an event type, and its weight as a sign of interest (a view is 1).
+
+    exclude_item: whether the item of such an event is left out of the user's top items from then on.
+    """
 
     canonical: str = Field(alias="as", pattern="^[a-z][a-z_]*$")
     weight: float = Field(1.0, ge=0)
+    exclude_item: bool = False
 
 
 class Items(Part):
@@ -213,6 +217,23 @@ class Source(Part):
             return self.clusters.count
         names_tags = self.columns.tags or (self.items and self.items.tags)
         return USUAL_CLUSTERS if self.columns.item_id and not names_tags else 0
+
+    @property
+    def excluding_types(self) -> frozenset[str]:
+        """The canonical event types whose items are left out of the user's top items from then on."""
+        return frozenset(one.canonical for one in self.event_types.values() if one.exclude_item)
+
+    @model_validator(mode="after")
+    def _has_one_rule_for_each_canonical_type(self) -> "Source":
+        for name, one in self.event_types.items():
+            if one.exclude_item and not self.columns.item_id:
+                raise ValueError(f"[event_types.{name}] exclude_item = true needs columns.item_id: which item?")
+            if not one.exclude_item and one.canonical in self.excluding_types:
+                raise ValueError(
+                    f"[event_types.{name}] is a {one.canonical!r} like another type that has exclude_item = true: give "
+                    f"it the same exclude_item, or another word in 'as'"
+                )
+        return self
 
     @model_validator(mode="after")
     def _has_columns_of_devices(self) -> "Source":

@@ -1,17 +1,40 @@
 """Sequences: the events of a user known by the end of a day, over all sessions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import reduce
+from operator import or_
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipeline.sources.schema import Source
 from pipeline.transforms.broadcast import broadcast_if_small
 from pipeline.transforms.device_stitching import is_owned, under_owners
 from pipeline.transforms.sessions import IN_ORDER, Rules, is_counted_on, sessionize
 
 
-def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], rules: Rules, length: int) -> DataFrame:
+def excludes_item(sources: Mapping[str, Source]) -> Column | None:
+    """Return whether the item of an event is left out of the user's top items, by the TOML of its source.
+
+    None where no source has such a rule. Needs `source`, `event_type`, `item_id`.
+    """
+    rules = [
+        (F.col("source") == name) & F.col("event_type").isin(sorted(source.excluding_types))
+        for name, source in sources.items()
+        if source.excluding_types
+    ]
+    return reduce(or_, rules) & F.col("item_id").isNotNull() if rules else None
+
+
+def sequences(
+    events: DataFrame,
+    owners: DataFrame,
+    as_of_days: Sequence[date],
+    rules: Rules,
+    length: int,
+    is_excluding: Column | None = None,
+) -> DataFrame:
     """Return one row per user and as-of day on which an event of the user became known.
 
     A row depends only on the counted events with `known_on` up to its day. It holds the newest `length` of them, with
@@ -20,6 +43,7 @@ def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], 
 
     events: one row per event, `known_on` up to the last of the days; the columns of `sql/ddl/events.sql`.
     owners: the owners of devices; see `pipeline.transforms.device_stitching.device_owners`.
+    is_excluding: as `excludes_item` returns it. The items of such events are listed beyond the newest `length` too.
     """
     events = under_owners(events, owners)
     known_on = F.col("known_on")
@@ -44,10 +68,10 @@ def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], 
     ).where(F.col("place") > F.col("event_count") - length)
     sessionized = sessionize(ranked.withColumn("is_counted", F.lit(True)), rules, per=("as_of",))
 
-    item = F.when(F.col("item_id").isNull(), F.lit(0)).otherwise(F.xxhash64("item_space", "item_id"))
+    item = F.xxhash64("item_space", "item_id")
     entry = F.struct(
         "place",
-        item.alias("item"),
+        F.when(F.col("item_id").isNull(), F.lit(0)).otherwise(item).alias("item"),
         "tags",
         F.col("event_type").alias("action"),
         "weight",
@@ -63,4 +87,16 @@ def sequences(events: DataFrame, owners: DataFrame, as_of_days: Sequence[date], 
     lists = [
         F.col(f"entries.{name}").alias(name) for name in ("item", "tags", "action", "weight", "event_at", "session_id")
     ]
-    return grouped.select("user_id", "as_of", *lists, "event_count", "first_event_at", "last_event_at")
+    none = F.array().cast("array<bigint>")
+    made = grouped.select(
+        "user_id", "as_of", *lists, "event_count", "first_event_at", "last_event_at", none.alias("excluded_item")
+    )
+    if is_excluding is None:
+        return made
+    items = F.array_sort(F.collect_set(item)).alias("items")
+    excluded = known.where(is_excluding).groupBy("user_id", "as_of").agg(items)
+    return (
+        made.join(excluded, ["user_id", "as_of"], "left")
+        .withColumn("excluded_item", F.coalesce("items", "excluded_item"))
+        .drop("items")
+    )

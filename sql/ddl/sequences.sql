@@ -11,7 +11,8 @@ CREATE TABLE IF NOT EXISTS interest.sequences (
     session_id    ARRAY<STRING>        NOT NULL COMMENT 'session of each event; a session begins where it changes',
     event_count   BIGINT               NOT NULL COMMENT 'events known by the end of as_of, including those beyond the newest 512',
     first_event_at TIMESTAMP           NOT NULL COMMENT 'first event known by the end of as_of, UTC',
-    last_event_at TIMESTAMP            NOT NULL COMMENT 'newest event known by the end of as_of, UTC'
+    last_event_at TIMESTAMP            NOT NULL COMMENT 'newest event known by the end of as_of, UTC',
+    excluded_item ARRAY<BIGINT>        NOT NULL COMMENT 'items that are left out of the top items of the user, by exclude_item of the TOML and all events known by the end of as_of, ascending; empty means none'
 ) USING iceberg
 PARTITIONED BY (as_of)
 COMMENT 'Behaviour over all sessions, one row per user and as-of day with new events'

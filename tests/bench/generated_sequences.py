@@ -85,5 +85,6 @@ def made_up_users(first: int, users: int, day: date, random: np.random.Generator
         "event_count": pa.array(count_U),
         "first_event_at": at.take(pa.array(offsets_U[:-1])),
         "last_event_at": at.take(pa.array(offsets_U[1:] - 1)),
+        "excluded_item": pa.repeat(pa.scalar([], pa.large_list(pa.int64())), users),
     }
     return pa.table(columns, schema=SEQUENCES)

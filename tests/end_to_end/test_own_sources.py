@@ -52,7 +52,7 @@ least_sessions = 3
 """
 GROUPS = (["spade", "trowel", "hoe", "rake"], ["pan", "pot", "wok", "kettle"], ["lute", "lyre", "harp", "fiddle"])
 EARLIER, LAST = date(2026, 1, 6), date(2026, 1, 7)
-WISH = '[event_types.wish]\nas = "like"\nweight = 2.0\n'
+WISH = '[event_types.wish]\nas = "like"\nweight = 2.0\nexclude_item = true\n'
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,20 @@ def test_the_newest_profiles_count_the_moved_lines(wishes: Wishes) -> None:
         "UNION SELECT config_hash FROM (SELECT * FROM releases ORDER BY number DESC LIMIT 1)"
     )
     assert len(hashes) == 1
+
+
+def test_no_list_of_recommended_items_has_one_that_the_user_wished_for(wishes: Wishes) -> None:
+    """The corrected TOML excludes them. All other users have all items."""
+    everything = [f"i{number}" for number in range(5)]
+    rows = wishes.installation.ask(f"""
+        SELECT user_id, user_id IN (SELECT user_id FROM events WHERE event_type = 'like') AS has_wished,
+            list(entry.item.item_id ORDER BY entry.item.item_id) AS items
+        FROM profiles CROSS JOIN unnest(top_items) AS entry (item)
+        WHERE as_of = DATE '{LAST}' AND NOT {OF_BARE} GROUP BY user_id
+    """)
+    assert (len(rows), sum(row["has_wished"] for row in rows)) == (20, 2)
+    for row in rows:
+        assert row["items"] == (everything[1:] if row["has_wished"] else everything)
 
 
 def test_each_day_has_the_newest_version_of_that_day(wishes: Wishes) -> None:

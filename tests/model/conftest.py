@@ -1,7 +1,7 @@
 """Small logs for the tests of the model: given touch by touch, or drawn from a world whose truth is known."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,8 +15,10 @@ from model.data.sequences import SEQUENCES
 LAST_DAY = date(2026, 3, 31)
 
 
-def rows_of(touches: Iterable[tuple[Any, ...]], newest: int = 512) -> pa.Table:
-    """Return the newest row of each user.
+def rows_of(
+    touches: Iterable[tuple[Any, ...]], newest: int = 512, excluded: Mapping[str, list[int]] | None = None
+) -> pa.Table:
+    """Return the newest row of each user. excluded: by user; by default rows have none, as those of earlier versions.
 
     A touch: user, ISO time (UTC), tags in one text, and maybe item, weight and action.
 
@@ -44,6 +46,7 @@ def rows_of(touches: Iterable[tuple[Any, ...]], newest: int = 512) -> pa.Table:
                 "event_count": len(all_events),
                 "first_event_at": all_events[0][0],
                 "last_event_at": events[-1][0],
+                "excluded_item": excluded.get(user, []) if excluded else None,
             }
         )
     return pa.Table.from_pylist(rows, schema=SEQUENCES)

@@ -117,6 +117,18 @@ def test_no_item_is_never_recommended_and_own_items_come_first(sequences_of: Seq
     assert [item["item"] for item in profile(touches, sequences_of)["top_items"]] == [-5, 6]
 
 
+def test_an_excluded_item_gives_its_place_to_another_and_only_for_its_user(sequences_of: SequencesOf) -> None:
+    touches = [(user, "2026-01-31", "tea", item) for user in "uvw" for item in range(1, 13)]
+    known = sequences_of(touches, excluded={"u": [1, 5, 99]})
+    model = fit_counts(known, DAY)
+    listed = {row["user_id"]: [item["item"] for item in row["top_items"]] for row in profiles(model, known)}
+    assert listed == {"u": [2, 3, 4, 6, 7, 8, 9, 10, 11, 12], **{user: [*range(1, 11)] for user in "vw"}}
+    (alone,) = profiles(model, known.slice(2, 1))
+    assert [item["item"] for item in alone["top_items"]] == listed["w"], "rows of earlier users are of no effect"
+    without = sequences_of(touches)
+    assert profiles(fit_counts(without, DAY), without)[1:] == profiles(model, known)[1:]
+
+
 def test_a_user_scored_alone_gets_the_scores_of_the_batch(world: Any) -> None:
     known = world.until(world.last_day)
     model = fit_counts(known, world.last_day)

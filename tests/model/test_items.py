@@ -13,6 +13,7 @@ from model.data.cutoffs import Cutoffs, training_cutoffs
 from model.data.days import HORIZON_DAYS, end_of_day
 from model.data.folds import Histories
 from model.data.history import NO_ITEM, History, history_of
+from model.data.scores import ITEMS_PER_USER
 from model.errors import InputError
 from model.items.features import ITEM_FEATURES, Interests, ItemsOfDay, of_items
 from model.items.model import DESCRIPTION, ItemTrees, WithItems
@@ -92,6 +93,41 @@ def test_a_users_rows_do_not_depend_on_the_other_users(world: Any) -> None:
     )
     np.testing.assert_allclose(of_all.features_PF[is_of_few_P], of_few.features_PF, rtol=1e-9)
     assert of_few.features_PF.shape == (len(of_few.pairs), len(ITEM_FEATURES))
+
+
+def excluding_own(history: History) -> History:
+    """Return the history with every item that a user has touched excluded for the user."""
+    return replace(history, user_X=history.user_E, item_X=history.item_E)
+
+
+def test_excluded_items_are_no_candidates_and_lists_stay_full(promotion: ItemPromotion, world: Any) -> None:
+    history = history_of(world.until(world.last_day))
+    counts = fit_counts_to_history(history, world.last_day)
+    scorer = WithItems.of(counts, "items-1", promotion.refitted, counts, history)
+    plain, scores = scorer.score(history), scorer.score(excluding_own(history))
+    own = set(zip(history.user_E.tolist(), history.item_E.tolist(), strict=True))
+    assert own & set(zip(plain.user_K.tolist(), plain.item_K.tolist(), strict=True))
+    assert not own & set(zip(scores.user_K.tolist(), scores.item_K.tolist(), strict=True))
+    assert (np.bincount(scores.user_K, minlength=history.users) == ITEMS_PER_USER).all()
+    assert np.array_equal(scores.affinity_R, plain.affinity_R), "interests stay"
+
+
+def test_no_ranking_of_a_test_lists_excluded_items_and_they_count_as_untouched(
+    promotion: ItemPromotion, histories: Histories, cutoffs: Cutoffs
+) -> None:
+    excluding = {day: excluding_own(history) for day, history in histories.items()}
+    window = ItemWindow.at(excluding, cutoffs, cutoffs.test)
+    past = window.window.past
+    own = set(zip(past.user_E.tolist(), past.item_E.astype(str).tolist(), strict=True))
+    touched = window.window.touched
+    assert len(touched) and not own & set(zip(touched.user_P.tolist(), past.tag_T[touched.tag_P].tolist(), strict=True))
+    assert np.array_equal(window.window.touched_tags_U, np.bincount(touched.user_P, minlength=past.users))
+    lists = {
+        "formula": window.by_formula(), "popularity": window.by_popularity(), "own": window.by_own_counts(7.0),
+        "sessions": window.by_sessions(), "trees": window.by_trees(promotion.refitted),
+    }  # fmt: skip
+    for name, (user_K, item_K, _) in lists.items():
+        assert len(user_K) and not own & set(zip(user_K.tolist(), item_K.tolist(), strict=True)), name
 
 
 def test_items_of_interests_and_of_similar_sessions_are_candidates(sequences_of: Any) -> None:

@@ -89,6 +89,13 @@ def test_a_source_keeps_what_its_toml_says_and_fills_the_rest_by_defaults(writte
     assert source.items is not None and source.items.reader.fields == "item STRING"
 
 
+def test_items_of_an_event_type_are_excluded_where_the_toml_says_so(written: Written) -> None:
+    with_items = GOOD.replace("[columns]", '[columns]\nitem_id = "type"')
+    assert load_source(written(with_items)).excluding_types == frozenset()
+    excluding = with_items.replace("weight = 1.5", "weight = 1.5\nexclude_item = true")
+    assert load_source(written(excluding)).excluding_types == {"view"}
+
+
 @pytest.mark.parametrize("rule", ["inactivity_gap_minutes", "cap_hours"])
 @pytest.mark.parametrize("off", ["false", "0"])
 def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: str, off: str) -> None:
@@ -108,6 +115,13 @@ def test_a_session_rule_is_switched_off_by_false_or_0(written: Written, rule: st
         ('item_id = "item"', "", ["the key 'items.item_id' is missing"]),
         ('"shop"', '"My Shop"', ["key 'name' = 'My Shop'", "pattern"]),
         ("Europe/Berlin", "Berlin", ["key 'time_zone' = 'Berlin'", "not a time zone", "'Europe/Berlin'"]),
+        ("1.5", "1.5\nexclude_item = 'often'", ["key 'event_types.look.exclude_item' = 'often'", "valid boolean"]),
+        ("1.5", "1.5\nexclude_item = true", ["[event_types.look] exclude_item = true needs columns.item_id"]),
+        (
+            "[columns]",
+            "[event_types.gaze]\nas = 'view'\nexclude_item = true\n[columns]\nitem_id = 'type'",
+            ["[event_types.look] is a 'view' like another type", "another word in 'as'"],
+        ),
         ("1.5", "-1", ["key 'event_types.look.weight' = -1", "greater than or equal to 0"]),
         ("1.5", '"much"', ["key 'event_types.look.weight' = 'much'", "valid number"]),
         ('"view"', '"Page View"', ["key 'event_types.look.as' = 'Page View'"]),

@@ -35,35 +35,46 @@ if TYPE_CHECKING:
 CASES = Path(__file__).resolve().parents[2] / "cases"
 MINIMAL = {
     "reader": {"format": "jsonl", "fields": "user STRING"},
-    "columns": {"user_id": "user", "event_at": "at", "event_type": "type"},
+    "columns": {"user_id": "user", "event_at": "at", "event_type": "type", "item_id": "item"},
     "event_types": {"view": {"as": "view"}},
 }
+
+
+def sources_of(tomls: dict[str, dict[str, Any]]) -> dict[str, Source]:
+    return {name: Source.model_validate({"name": name, **MINIMAL, **one}) for name, one in tomls.items()}
 
 
 @pytest.fixture(scope="session")
 def rules_by_source() -> Callable[[dict[str, dict[str, Any]]], Rules]:
     """Return the function that makes session rules of the TOML of each source: `time_zone`, `[sessions]`."""
-
-    def make(tomls: dict[str, dict[str, Any]]) -> Rules:
-        return Rules.of({name: Source.model_validate({"name": name, **MINIMAL, **one}) for name, one in tomls.items()})
-
-    return make
+    return lambda tomls: Rules.of(sources_of(tomls))
 
 
 @pytest.fixture(scope="session")
-def rules_of_case(
-    rules_by_source: Callable[[dict[str, dict[str, Any]]], Rules],
-) -> Callable[[Path], tuple[Rules, dict[str, Any]]]:
+def sources_of_case() -> Callable[[Path], tuple[dict[str, Source], dict[str, Any]]]:
     """Return the function that reads a case's `rules.toml`: tables are sources (default: one, `web`), the rest options.
 
     Default: one source `web` with default rules, and no options.
     """
 
-    def read(case: Path) -> tuple[Rules, dict[str, Any]]:
+    def read(case: Path) -> tuple[dict[str, Source], dict[str, Any]]:
         file = case / "rules.toml"
         content = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         sources = {name: one for name, one in content.items() if isinstance(one, dict)} or {"web": {}}
-        return rules_by_source(sources), {name: one for name, one in content.items() if name not in sources}
+        return sources_of(sources), {name: one for name, one in content.items() if name not in sources}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def rules_of_case(
+    sources_of_case: Callable[[Path], tuple[dict[str, Source], dict[str, Any]]],
+) -> Callable[[Path], tuple[Rules, dict[str, Any]]]:
+    """Return the function that reads the session rules and the options of a case."""
+
+    def read(case: Path) -> tuple[Rules, dict[str, Any]]:
+        sources, options = sources_of_case(case)
+        return Rules.of(sources), options
 
     return read
 

@@ -6,7 +6,8 @@ import pytest
 from pyspark.sql import functions as F
 
 from pipeline.transforms.device_stitching import device_owners, device_users
-from pipeline.transforms.sequences import sequences
+from pipeline.transforms.sequences import excludes_item, sequences
+from pipeline.transforms.sessions import Rules
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sequences").iterdir())
 EVENTS = """
@@ -24,8 +25,8 @@ ALIKE = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules_of_case, golden) -> None:
-    rules, options = rules_of_case(case)
+def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, sources_of_case, golden) -> None:
+    sources, options = sources_of_case(case)
     rows = []
     for number, row in enumerate(read_csv(case / "events.csv"), 1):
         event_on = row["event_at"][:10]
@@ -36,7 +37,7 @@ def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules
     days = sorted({row.known_on for row in events.select("known_on").collect()})
     shares = {"web": options["most_users"]} if "most_users" in options else {}
     owners = device_owners(device_users(events, shares), shares)
-    made = sequences(events, owners, days, rules, options.get("length", 512))
+    made = sequences(events, owners, days, Rules.of(sources), options.get("length", 512), excludes_item(sources))
     name_of = {
         row.item: row.item_id
         for row in events.select("item_id", F.xxhash64("item_space", "item_id").alias("item")).collect()
@@ -51,6 +52,7 @@ def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, rules
             **row.asDict(),
             "items": [name_of[item] for item in row.item],
             "tags": "|".join("+".join(sorted(tags)) for tags in row.tags),
+            "excluded": sorted(name_of[item] for item in row.excluded_item),
             "actions": row.action,
             "weights": row.weight,
             "sessions": [sessions.index(one) + 1 for one in row.session_id],
