@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from model.baselines.interactions import Interactions
-from model.data.arrays import Floats, Ints, strongest_first
+from model.data.arrays import Floats, Ints, strongest_first, top
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,22 @@ class Vsknn:
         of_row_Q = np.repeat(1 / np.where(whole_B > 0, whole_B, 1.0), np.diff(votes_BV.indptr))
         votes_BV.data = votes_BV.data * of_row_Q * self.rarity_V[votes_BV.indices]
         return votes_BV
+
+    def followed_N(self, interactions: Interactions, user_N: Ints, item_N: Ints) -> Ints:
+        """Return for each user and item with a vote the item of the query that adds most to its votes.
+
+        A vote is the sum of the similarities of the neighbours with the item, and a similarity a sum over the items of
+        the query, so each of these has a part in the vote.
+
+        interactions: as of `scores_BV`.
+        """
+        query_BV = _query_BV(interactions, self.settings)
+        neighbours_BS = self._neighbours_BS(query_BV)
+        neighbours_BS.data[:] = 1.0
+        weight_NS = neighbours_BS[user_N].multiply(self.similarity_VS[item_N])  # 0 where a session lacks the item
+        part_NV = (weight_NS @ self.has_SV).multiply(query_BV[user_N]).tocoo()
+        best = top(1, part_NV.row, part_NV.data, part_NV.col)
+        return np.asarray(part_NV.col[best].astype(np.int64))
 
     def _neighbours_BS(self, query_BV: sparse.csr_array) -> sparse.csr_array:
         """Return the similarity of the most similar of the most recent sessions that share an item."""

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from model.calibration import LogisticFormula
 from model.counts.features import count, return_features_UF
+from model.counts.reasons import Interests, reasons_by_formula
 from model.data.arrays import Bools, Floats, Ints, Texts, sum_by_group, top
 from model.data.days import MICROS_PER_DAY
 from model.data.history import NO_ITEM, History, decayed_weight_E
@@ -180,6 +181,7 @@ def scores_of(
     user_R, tag_R, affinity_R = published.user_R, published.tag_R, published.affinity_R
     chosen = Pairs(user_R * len(known.tag_T) + tag_R, len(known.tag_T))
     user_K, item_K, score_K = top_items(known, user_R, tag_R, affinity_R, popularity, end, half_life_days)
+    interests = Interests(user_R, known.tag_T[tag_R], affinity_R, published.evidence_count_R > 0)
     return Scores(
         user_R=user_R,
         tag_R=known.tag_T[tag_R],
@@ -191,6 +193,7 @@ def scores_of(
         user_K=user_K,
         item_K=item_K,
         score_K=score_K,
+        reasons=reasons_by_formula(known, user_K, item_K, interests, popularity),
         return_probability_U=return_probability_U,
         embedding_UD=embedding_UD,
     )

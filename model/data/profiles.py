@@ -1,4 +1,5 @@
-"""Lays scores out as rows of the profiles table, whose columns every model writes. No value is ever null.
+"""Lays scores out as rows of the profiles table, whose columns every model writes. No value is ever null, but those of
+a reason that has none.
 
 sql/ddl/profiles.sql explains the columns. Shape letters: those of `model/counts/publish.py`.
 """
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from model.data.arrays import Ints
 from model.data.days import HORIZON_DAYS, UTC_MOMENT
-from model.data.history import History
+from model.data.history import NO_ITEM, History
 from model.data.scores import Scores
 
 INTEREST = pa.struct(
@@ -23,7 +24,15 @@ INTEREST = pa.struct(
         ("evidence", pa.list_(pa.string())),
     ]
 )
-TOP_ITEM = pa.struct([("item", pa.int64()), ("score", pa.float64())])
+TOP_ITEM = pa.struct(
+    [
+        ("item", pa.int64()),
+        ("score", pa.float64()),
+        ("reason", pa.string()),
+        ("reason_tag", pa.string()),
+        ("reason_item", pa.int64()),
+    ]
+)
 
 PROFILES = pa.schema(
     [
@@ -59,7 +68,7 @@ def profiles_of(
         "as_of": _same(as_of, pa.date32(), history.users),
         "horizon_days": _same(horizon_days, pa.int32(), history.users),
         "interests": _lists(scores.user_R, history.users, _interests(scores, history.users)),
-        "top_items": _lists(scores.user_K, history.users, _structs(TOP_ITEM, item=scores.item_K, score=scores.score_K)),
+        "top_items": _lists(scores.user_K, history.users, _top_items(scores)),
         "return_probability": pa.array(scores.return_probability_U),
         "embedding": _embeddings(scores),
         "event_count": pa.array(history.event_count_U),
@@ -92,6 +101,18 @@ def _interests(scores: Scores, users: int) -> pa.Array:
         trend=scores.trend_R,
         is_new=scores.is_new_R,
         evidence=pa.ListArray.from_arrays(evidence_offsets, pa.array(scores.session_id_V, pa.string())),
+    )
+
+
+def _top_items(scores: Scores) -> pa.Array:
+    reasons = scores.reasons
+    return _structs(
+        TOP_ITEM,
+        item=scores.item_K,
+        score=scores.score_K,
+        reason=reasons.kind_K,
+        reason_tag=reasons.tag_K,
+        reason_item=pa.array(reasons.item_K, pa.int64(), mask=reasons.item_K == NO_ITEM),
     )
 
 

@@ -14,6 +14,20 @@ from model.data.arrays import Bools, Floats, Ints, Texts
 INTERESTS_PER_USER = 10
 ITEMS_PER_USER = 10
 EVIDENCE_PER_INTEREST = 3
+# Why an item is among the top items of a user.
+REPEAT = "repeat"  # the user has an event with it
+INTEREST = "interest"  # it is popular among the users of one of the user's interests
+FOLLOWED = "followed"  # it occurs in similar sessions, together with an item of the user's newest sessions
+POPULAR = "popular"  # it is popular, or an interest is that is estimated from popularity
+
+
+@dataclass(frozen=True, eq=False)
+class Reasons:
+    """The reason of each top item."""
+
+    kind_K: Texts
+    tag_K: Texts  # of INTEREST, else None
+    item_K: Ints  # the user's item of FOLLOWED, else NO_ITEM
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,5 +44,6 @@ class Scores:
     user_K: Ints
     item_K: Ints
     score_K: Floats  # probability by items-1, else for ranking within the user only
+    reasons: Reasons
     return_probability_U: Floats
     embedding_UD: NDArray[np.float32]  # D = 0 where the model has none

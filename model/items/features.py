@@ -14,8 +14,10 @@ from scipy import sparse
 from model.baselines.interactions import tag_interactions
 from model.baselines.vsknn import Vsknn, fit_vsknn
 from model.boosting.votes import MAX_SESSIONS, METHOD, MIN_VOTE
+from model.counts.candidates import positions_in
 from model.counts.features import AFFINITY_FEATURES, affinity_features_PF, count, count_days_P
 from model.counts.model import UNTUNED_HORIZONS
+from model.counts.reasons import Interests
 from model.data.arrays import Floats, Ints, Texts, top
 from model.data.history import NO_ITEM, History
 from model.data.pairs import Pairs, candidates, excluded_pairs, own_tags
@@ -36,15 +38,6 @@ def of_items(history: History) -> History:
     event_M = np.flatnonzero(history.item_E != NO_ITEM)
     item_I, code_M = np.unique(history.item_E[event_M].astype(str), return_inverse=True)
     return replace(history, event_M=event_M, tag_M=code_M, tag_T=item_I.astype(object))
-
-
-@dataclass(frozen=True, eq=False)
-class Interests:
-    """The published interests of the users of a history."""
-
-    user_R: Ints
-    tag_R: Texts
-    affinity_R: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +104,33 @@ class ItemsOfDay:
         share_TI = sparse.csr_array((popularity.share_K, (popularity.tag_K, item_K)), shape=(tags, len(vocabulary_I)))
         return (affinity_UT @ share_TI).tocsr()
 
+    def followed_K(self, history: History, user_K: Ints, item_K: Ints) -> Ints:
+        """Return for each item the user's item that adds most to its votes of similar sessions; see `Vsknn.followed_N`.
+
+        history: as for `pairs`. user_K: rising. item_K: items for which sessions vote.
+        """
+        is_kept_U = np.zeros(history.users, dtype=bool)
+        is_kept_U[user_K] = True
+        user_K = (np.cumsum(is_kept_U) - 1)[user_K]
+        code_K = np.searchsorted(self.item_V, item_K.astype(str).astype(object))
+        interactions = tag_interactions(self._indexed(of_items(history.of_users(is_kept_U))))
+        followed = [np.empty(0, np.int64)]
+        for number, batch in enumerate(interactions.batches(USERS_AT_ONCE)):
+            first = number * USERS_AT_ONCE
+            rows = slice(*np.searchsorted(user_K, (first, first + USERS_AT_ONCE)))
+            followed.append(self.sessions.followed_N(batch, user_K[rows] - first, code_K[rows]))
+        return np.asarray(self.item_V[np.concatenate(followed)].astype(np.int64))
+
+    def _indexed(self, items: History) -> History:
+        """Return the events with an item of the sessions that vote, coded as in them."""
+        code_T, is_indexed_T = positions_in(items.tag_T, self.item_V)
+        is_kept_M = is_indexed_T[items.tag_M]
+        return replace(items, event_M=items.event_M[is_kept_M], tag_M=code_T[items.tag_M[is_kept_M]], tag_T=self.item_V)
+
     def _vote_UI(self, items: History, vocabulary_I: Texts) -> sparse.csr_array:
         """Return the votes of similar sessions, 0 to 1."""
         place_V = np.searchsorted(vocabulary_I, self.item_V)
-        is_indexed_I = np.zeros(len(vocabulary_I), dtype=bool)
-        is_indexed_I[place_V] = True
-        is_kept_M = is_indexed_I[items.tag_M]
-        code_I = np.cumsum(is_indexed_I) - 1
-        indexed = replace(
-            items, event_M=items.event_M[is_kept_M], tag_M=code_I[items.tag_M[is_kept_M]], tag_T=self.item_V
-        )
-        batches = tag_interactions(indexed).batches(USERS_AT_ONCE)
+        batches = tag_interactions(self._indexed(items)).batches(USERS_AT_ONCE)
         votes_UV = sparse.vstack([self.sessions.votes_BV(batch) for batch in batches], format="csr")
         return sparse.csr_array(
             (votes_UV.data, place_V[votes_UV.indices], votes_UV.indptr), shape=(items.users, len(vocabulary_I))

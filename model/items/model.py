@@ -4,7 +4,8 @@ It knows a user's own items, the items of the user's interests, those of similar
 The trees stop growing by a fifth of the users, who also calibrate. Popularity and sessions are those of the day that is
 scored, so a saved model holds no row of a user.
 
-Shape letters: U users, P pairs of user and item, K top items (a user's together, best first), T tags.
+Shape letters: U users, P pairs of user and item, K top items (a user's together, best first), T tags, F features,
+R possible reasons.
 """
 
 import json
@@ -16,17 +17,19 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from model.boosting.trees import BoostingSettings, grow_until_best, probability_N, read_trees, training_rows
+from model.boosting.trees import BoostingSettings, grow_until_best, parts_NF, probability_N, read_trees, training_rows
+from model.boosting.votes import MIN_VOTE
 from model.calibration import Calibration, fit_calibration
 from model.counts.model import Counts1
+from model.counts.reasons import NONE, Interests, interest_behind_K, tags_of
 from model.data.arrays import Bools, Floats, Ints, top
-from model.data.history import History
+from model.data.history import NO_ITEM, History
 from model.data.labels import LabeledWindow
-from model.data.scores import ITEMS_PER_USER, Scores
+from model.data.scores import FOLLOWED, INTEREST, ITEMS_PER_USER, POPULAR, REPEAT, Reasons, Scores
 from model.data.users import stable_hash
 from model.errors import InputError
 from model.interfaces import Scorer
-from model.items.features import ITEM_FEATURES, Interests, ItemPairs, ItemsOfDay
+from model.items.features import ITEM_FEATURES, ItemPairs, ItemsOfDay
 
 KIND = "items-1"
 SETTINGS = BoostingSettings(learning_rate=0.1, leaves=16, least_weight_in_leaf=10.0, penalty=1.0, trees=300)
@@ -114,11 +117,49 @@ def fit_items(training: Sequence[ItemExamples]) -> ItemTrees | None:
     return ItemTrees(trees, fit_calibration(predicted_P[published], newest.is_touched_P[out][published]))
 
 
-def top_items(trees: ItemTrees, candidates: ItemPairs) -> tuple[Ints, Ints, Floats]:
-    """Return user, item and probability of the best items of each user, user after user, best first."""
+@dataclass(frozen=True, eq=False)
+class TopItems:
+    """The best items of each user, user after user, best first."""
+
+    user_K: Ints
+    item_K: Ints
+    probability_K: Floats
+    features_KF: Floats
+
+
+def top_items(trees: ItemTrees, candidates: ItemPairs) -> TopItems:
     pairs, probability_P = candidates.pairs, trees.probability_P(candidates)
     chosen_K = top(ITEMS_PER_USER, pairs.user_P, probability_P, pairs.tag_P)
-    return pairs.user_P[chosen_K], candidates.item_I[pairs.tag_P[chosen_K]].astype(np.int64), probability_P[chosen_K]
+    return TopItems(
+        pairs.user_P[chosen_K],
+        candidates.item_I[pairs.tag_P[chosen_K]].astype(np.int64),
+        probability_P[chosen_K],
+        candidates.features_PF[chosen_K],
+    )
+
+
+def reasons(trees: ItemTrees, of_day: ItemsOfDay, known: History, interests: Interests, best: TopItems) -> Reasons:
+    """Return the reason of each item: REPEAT for a user's own item, else that whose feature adds most to the log odds.
+
+    The trees' parts of features are those of Saabas: each split adds the change of the mean of its rows.
+    """
+    part_KF = parts_NF(trees.trees, best.features_KF)
+    part_of = {name: part_KF[:, column] for column, name in enumerate(ITEM_FEATURES)}
+    interest_K = interest_behind_K(best.user_K, best.item_K, interests, of_day.of_tags)
+    has_vote_K = best.features_KF[:, ITEM_FEATURES.index("log_session_vote")] > np.log(MIN_VOTE)
+    candidates_KR = np.column_stack(
+        [
+            part_of["log_popularity_of_others"],
+            np.where(interest_K == NONE, -np.inf, part_of["log_interest"]),
+            np.where(has_vote_K, part_of["log_session_vote"], -np.inf),
+        ]
+    )
+    kind_K = np.array([POPULAR, INTEREST, FOLLOWED], dtype=object)[candidates_KR.argmax(axis=1)]
+    kind_K[best.features_KF[:, ITEM_FEATURES.index("is_own")] > 0] = REPEAT
+    follows = np.flatnonzero(kind_K == FOLLOWED)
+    followed_K = np.full(len(kind_K), NO_ITEM)
+    followed_K[follows] = of_day.followed_K(known, best.user_K[follows], best.item_K[follows])
+    return Reasons(kind_K, tags_of(interests, interest_K, kind_K == INTEREST), followed_K)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +190,12 @@ class WithItems:
 
     def score(self, history: History) -> Scores:
         scores = self.scorer.score(history)
-        interests = Interests(scores.user_R, scores.tag_R, scores.affinity_R)
-        candidates = self.of_day.pairs(history.before(self.of_day.moment), interests)
-        user_K, item_K, score_K = top_items(self.trees, candidates)
-        return replace(scores, user_K=user_K, item_K=item_K, score_K=score_K)
+        known, interests = history.before(self.of_day.moment), Interests.of(scores)
+        best = top_items(self.trees, self.of_day.pairs(known, interests))
+        return replace(
+            scores,
+            user_K=best.user_K,
+            item_K=best.item_K,
+            score_K=best.probability_K,
+            reasons=reasons(self.trees, self.of_day, known, interests, best),
+        )

@@ -15,6 +15,7 @@ from model.boosting.votes import METHOD
 from model.counts.features import count
 from model.counts.model import Counts1, Counts1Parameters, best_half_life, fit_counts_to_history
 from model.counts.publish import top_items as by_formula
+from model.counts.reasons import Interests
 from model.data.arrays import Floats, Ints, Texts, top
 from model.data.cutoffs import Cutoffs
 from model.data.days import end_of_day
@@ -27,7 +28,7 @@ from model.data.scores import INTERESTS_PER_USER, ITEMS_PER_USER
 from model.evaluation.holdout import CELLS_AT_ONCE, strongest
 from model.evaluation.results import mean_by_user
 from model.interfaces import TrainingData
-from model.items.features import Interests, ItemPairs, ItemsOfDay, of_items
+from model.items.features import ItemPairs, ItemsOfDay, of_items
 from model.items.model import KIND, ItemTrees, fit_items, item_examples, top_items
 from model.metrics import Difference, nan_mean, ndcg_of_users, paired_difference, recall_of_users
 
@@ -78,7 +79,8 @@ class ItemWindow:
         share_T = popularity.share_of(past.tag_T)
         affinity_P = self.counts.fitted.affinity_P(past, own, pairs, share_T, self.counts.end)
         chosen_R = top(INTERESTS_PER_USER, pairs.user_P, affinity_P, pairs.tag_P)
-        return Interests(pairs.user_P[chosen_R], past.tag_T[pairs.tag_P[chosen_R]], affinity_P[chosen_R])
+        tag_R, has_evidence_R = past.tag_T[pairs.tag_P[chosen_R]], own.pairs.find(pairs)[1][chosen_R]
+        return Interests(pairs.user_P[chosen_R], tag_R, affinity_P[chosen_R], has_evidence_R)
 
     @cached_property
     def candidates(self) -> ItemPairs:
@@ -129,8 +131,8 @@ class ItemWindow:
         return user_K[is_listed_K], past.tag_T[code_K[is_listed_K]], score_K[is_listed_K]
 
     def by_trees(self, trees: ItemTrees) -> TopItems:
-        user_K, item_K, score_K = top_items(trees, self.candidates)
-        return user_K, item_K.astype(str).astype(object), score_K
+        best = top_items(trees, self.candidates)
+        return best.user_K, best.item_K.astype(str).astype(object), best.probability_K
 
     def _best_pairs(self, score_P: Floats) -> TopItems:
         pairs = self.window.pairs

@@ -14,7 +14,15 @@ from pipeline.analyst.filters import both, equals
 from pipeline.analyst.release import read_table
 from pipeline.analyst.report import charts
 from pipeline.analyst.report.page import template
-from pipeline.analyst.user_history import EXPLAINED, Row, UserHistory, not_counted, read_history, reason_not_counted
+from pipeline.analyst.user_history import (
+    EXPLAINED,
+    Row,
+    UserHistory,
+    not_counted,
+    read_history,
+    reason_not_counted,
+    reason_of_item,
+)
 from pipeline.days import days_in_words
 from pipeline.escape import printable
 from pipeline.files import write_whole
@@ -53,6 +61,7 @@ def write_explanation(catalog: "Catalog", pseudonym: str, folder: Path, min_audi
         return_facts=_return_facts(catalog, history, min_audience),
         changes=changes(history),
         evidence=[_evidence(interest, history) for interest in history.profile["interests"][:EXPLAINED]],
+        items=[(item, reason_of_item(item, history)) for item in history.profile["top_items"]],
         not_counted=not_counted(history.known),
     )
     file = folder / f"user-{pseudonym[:16]}.html"

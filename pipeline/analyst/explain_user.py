@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.analyst.render import with_heading
-from pipeline.analyst.user_history import EXPLAINED, Row, UserHistory, not_counted, read_history
+from pipeline.analyst.user_history import EXPLAINED, Row, UserHistory, not_counted, read_history, reason_of_item
 from pipeline.days import days_in_words
 from pipeline.settings import HORIZON_DAYS
 
@@ -34,7 +34,7 @@ def explain_user(catalog: "Catalog", pseudonym: str) -> RenderableType:
         _header(profile, horizon),
         _interests_table(profile["interests"], horizon),
         *[part for interest in profile["interests"][:EXPLAINED] for part in _why(interest, history)],
-        *([_items_table(profile["top_items"])] if profile["top_items"] else []),
+        *([_items_table(profile["top_items"], history)] if profile["top_items"] else []),
         _not_counted(history.known),
     )
 
@@ -113,10 +113,11 @@ def _session(session: Row, tag: str, history: UserHistory) -> RenderableType:
     return Group(Text(head), Padding(Group(*warning, lines, *rest), (0, 0, 0, 2)))
 
 
-def _items_table(items: Sequence[Row]) -> RenderableType:
-    shown = Table("item", "title", "score")
+def _items_table(items: Sequence[Row], history: UserHistory) -> RenderableType:
+    shown = Table("item", "title", "score", "why")
     for item in items:
-        shown.add_row(Text(item["item_id"]), Text(item["title"] or ""), f"{item['score']:.3f}")
+        why = Text(reason_of_item(item, history))
+        shown.add_row(Text(item["item_id"]), Text(item["title"] or ""), f"{item['score']:.3f}", why)
     return with_heading("Items to show next", shown)
 
 

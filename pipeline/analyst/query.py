@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from pipeline.analyst.ddl import declared_columns
 from pipeline.analyst.release import NAMESPACE, Release, newest_release, open_table
 from pipeline.analyst.released_files import PROTOCOL, ReleasedFiles, ReleasedTable
 from pipeline.errors import InputError
@@ -21,6 +22,8 @@ VIEWS = ROOT / "sql" / "views"
 TABLES = ROOT / "sql" / "ddl"
 # Columns that views read and that releases of earlier versions lack, with their values there.
 ADDED_COLUMNS = {"profiles": {"horizon_days": HORIZON_DAYS}}
+# Columns of structs, some of whose fields views read and releases of earlier versions lack: there they are null.
+GROWN_COLUMNS = {"profiles": ("top_items",)}
 # Columns that are null for analysts, since releases of earlier versions have raw ids there.
 HIDDEN_COLUMNS = {"rejects": ("text",)}
 OpenTable = Callable[[str], "Dataset | ReleasedTable"]
@@ -163,13 +166,25 @@ def _create_views(
                 added = [f", NULL::VARCHAR AS {column}" for column in HIDDEN_COLUMNS.get(name, ())]
                 added += [f", {value} AS {column}" for column, value in ADDED_COLUMNS.get(name, {}).items()
                           if column not in found]  # fmt: skip
-                body = f"SELECT *{''.join(added)} FROM {source}"
+                grown = _with_all_fields(name, opened.schema, connection)
+                body = f"SELECT *{grown}{''.join(added)} FROM {source}"
             else:
                 body = view_sql(name, min_audience)
                 create(_words(body))
             connection.execute(f'CREATE VIEW {NAMESPACE}."{name}" AS {body}')
 
     create(names)
+
+
+def _with_all_fields(table: str, found: pa.Schema, connection: duckdb.DuckDBPyConnection) -> str:
+    """Return ` REPLACE (...)` with the columns of GROWN_COLUMNS that lack fields of today; empty where none does."""
+    declared = {column.name: column.type for column in declared_columns(table)}
+    grown = []
+    for column in {*GROWN_COLUMNS.get(table, ())} & {*found.names}:
+        if found.field(column).type.value_type.num_fields < declared[column].value_type.num_fields:
+            [kind] = connection.from_arrow(pa.schema([(column, declared[column])]).empty_table()).types
+            grown.append(f"CAST({column} AS {kind}) AS {column}")
+    return f" REPLACE ({', '.join(grown)})" if grown else ""
 
 
 def _words(sql: str) -> set[str]:

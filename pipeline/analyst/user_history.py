@@ -60,6 +60,11 @@ class UserHistory:
         rows = [row for row in self.profiles if before is not None and row["as_of"] <= before]
         return rows[-1] if rows else None
 
+    def name_of(self, item_id: str | None) -> str:
+        """Return the title of an item, or its id where it has none, or items of several spaces have."""
+        titles = [title for (_, one), title in self.titles.items() if one == item_id]
+        return titles[0] if len(titles) == 1 else item_id or "another item"
+
     def tags_of(self, event: Row) -> Collection[str]:
         """Return the tags of an event, else those of the clusters of its item."""
         return event["tags"] or self.clusters.get((event["source"], event["item_id"])) or ()
@@ -95,6 +100,7 @@ def read_history(catalog: "Catalog", pseudonym: str) -> UserHistory:
     found = read_table(catalog, release, "sessions", row_filter=both(own, is_among("session_id", ids))) if ids else None
     sessions = {session["session_id"]: session for session in found.to_pylist()} if found else {}
     shown = {event["item_id"] for session in sessions.values() for event in session["events"]}
+    shown |= {item.get("reason_item_id") for item in newest["top_items"]}
     days = [row["as_of"] for row in read_table(catalog, release, RELEASES, ("as_of",)).to_pylist()]
     return UserHistory(
         release=release,
@@ -105,6 +111,16 @@ def read_history(catalog: "Catalog", pseudonym: str) -> UserHistory:
         titles=_titles(catalog, release, shown - {None}),
         clusters=_tags_of_clusters(catalog, release, {event["item_id"] for event in known} - {None}),
     )
+
+
+def reason_of_item(item: Row, history: UserHistory) -> str:
+    """Return in words why an item is among the top items; empty in a profile of an earlier version."""
+    reason = item.get("reason")
+    if reason == "interest":
+        return f"interest in {item['reason_tag']}"
+    if reason == "followed":
+        return f"often in one session with {history.name_of(item['reason_item_id'])}"
+    return {"repeat": "used before", "popular": "popular"}.get(reason or "", "")
 
 
 def reason_not_counted(event: Row) -> str | None:

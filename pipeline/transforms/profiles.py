@@ -16,10 +16,21 @@ SCORES = """
     interests ARRAY<STRUCT<
         tag: STRING, affinity: DOUBLE, rank: INT, trend: DOUBLE, is_new: BOOLEAN, evidence: ARRAY<STRING>
     >>,
-    top_items ARRAY<STRUCT<item: BIGINT, score: DOUBLE>>, return_probability DOUBLE, embedding ARRAY<FLOAT>,
-    event_count BIGINT, session_count INT, last_event_at TIMESTAMP, cohort STRING, model_version STRING,
-    scored_at TIMESTAMP
+    top_items ARRAY<STRUCT<
+        item: BIGINT, score: DOUBLE, reason: STRING, reason_tag: STRING, reason_item: BIGINT
+    >>,
+    return_probability DOUBLE, embedding ARRAY<FLOAT>, event_count BIGINT, session_count INT, last_event_at TIMESTAMP,
+    cohort STRING, model_version STRING, scored_at TIMESTAMP
 """
+
+TOP_ITEM = {
+    "item_id": "string",
+    "title": "string",
+    "score": "double",
+    "reason": "string",
+    "reason_tag": "string",
+    "reason_item_id": "string",
+}
 
 
 def read_scores(spark: SparkSession, exchange: Path, days: Sequence[date]) -> tuple[DataFrame, dict[str, int]]:
@@ -43,20 +54,22 @@ def read_scores(spark: SparkSession, exchange: Path, days: Sequence[date]) -> tu
 def profiles(
     scores: DataFrame, items: DataFrame, run_id: str, snapshots: Mapping[str, int], code_version: str, config_hash: str
 ) -> DataFrame:
-    """Add `item_id` and `title` to the recommended items, and the provenance columns to every row.
+    """Add `item_id`, `title` and `reason_item_id` to the recommended items, and the provenance columns to every row.
 
     scores: one row per user and as-of day. items: one row per item; needs `item`, `item_id`, `title`.
     """
     places = scores.select("user_id", "as_of", F.posexplode("top_items").alias("place", "scored"))
-    named = places.join(F.broadcast(items.select(F.col("item").alias("known_item"), "item_id", "title")),
-                        F.col("scored.item") == F.col("known_item"))  # fmt: skip
-    entry = F.struct("place", "item_id", "title", F.col("scored.score").alias("score"))
-    lists = named.groupBy("user_id", "as_of").agg(F.array_sort(F.collect_list(entry)).alias("entries"))
-    without_place = F.transform(
-        "entries",
-        lambda one: F.struct(one.item_id.alias("item_id"), one.title.alias("title"), one.score.alias("score")),
+    known = F.broadcast(items.select(F.col("item").alias("known_item"), "item_id", "title"))
+    follows = F.broadcast(items.select(F.col("item").alias("reason_item"), F.col("item_id").alias("reason_item_id")))
+    named = places.join(known, F.col("scored.item") == F.col("known_item")).join(
+        follows, F.col("scored.reason_item") == F.col("reason_item"), "left"
     )
-    none = F.array().cast("array<struct<item_id: string, title: string, score: double>>")
+    entry = F.struct(
+        "place", "item_id", "title", "scored.score", "scored.reason", "scored.reason_tag", "reason_item_id"
+    )
+    lists = named.groupBy("user_id", "as_of").agg(F.array_sort(F.collect_list(entry)).alias("entries"))
+    without_place = F.transform("entries", lambda one: F.struct(*[one[name].alias(name) for name in TOP_ITEM]))
+    none = F.array().cast(f"array<struct<{', '.join(f'{name}: {kind}' for name, kind in TOP_ITEM.items())}>>")
     read = F.create_map(*[F.lit(part) for pair in snapshots.items() for part in pair]).cast("map<string, bigint>")
     return (
         scores.drop("top_items")

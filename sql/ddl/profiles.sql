@@ -14,7 +14,10 @@ CREATE TABLE IF NOT EXISTS interest.profiles (
     top_items          ARRAY<STRUCT<
         item_id: STRING COMMENT 'id of the item in its space',
         title: STRING COMMENT 'title in the catalogue, null where it has none',
-        score: DOUBLE COMMENT 'where a training promoted a ranking of items: probability of an event with the item within horizon_days, 0 to 1; else for ranking within the row only'
+        score: DOUBLE COMMENT 'where a training promoted a ranking of items: probability of an event with the item within horizon_days, 0 to 1; else for ranking within the row only',
+        reason: STRING COMMENT 'why it is listed: repeat, the user has an event with it; interest, it is popular in reason_tag; followed, it occurs in similar sessions after or before reason_item_id; popular, in general; null in rows of earlier releases',
+        reason_tag: STRING COMMENT 'the interest of the user for which it is listed; null for other reasons',
+        reason_item_id: STRING COMMENT 'id of an item of the user, with which it occurs in sessions of others; null for other reasons'
     >>                               NOT NULL COMMENT 'recommended items, best first; empty means none',
     return_probability DOUBLE        NOT NULL COMMENT 'calibrated probability of any event within horizon_days after as_of, 0 to 1',
     embedding          ARRAY<FLOAT>  NOT NULL COMMENT 'vector of the user, no unit; empty where the model has none',

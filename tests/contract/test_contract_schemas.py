@@ -61,9 +61,11 @@ def test_a_score_becomes_a_row_of_profiles() -> None:
     assert set(found) <= set(wanted)
     differing = {name for name in found if found[name] != wanted[name]}
     assert differing == {"top_items"}
-    assert found["top_items"] == pa.list_(pa.struct([("item", pa.int64()), ("score", pa.float64())]))
+    text = pa.string()
+    same = [("score", pa.float64()), ("reason", text), ("reason_tag", text)]
+    assert found["top_items"] == pa.list_(pa.struct([("item", pa.int64()), *same, ("reason_item", pa.int64())]))
     assert wanted["top_items"] == pa.list_(
-        pa.struct([("item_id", pa.string()), ("title", pa.string()), ("score", pa.float64())])
+        pa.struct([("item_id", text), ("title", text), *same, ("reason_item_id", text)])
     )
 
 

@@ -53,6 +53,8 @@ def test_its_release_is_read(older_home: Any) -> None:
     assert {name: older_home.do("fingerprint", name).strip() for name in EXPECTED["before"]} == EXPECTED["before"]
     [row] = older_home.ask("SELECT max(as_of) AS newest, count(*) AS n FROM profiles")
     assert (row["newest"], row["n"] > 0) == (EXPECTED["days"][-2], True)
+    [listed] = older_home.ask("SELECT count(*) AS n, count(reason) AS with_reason FROM recommended_items")
+    assert listed["n"] > 0 and listed["with_reason"] == 0
     assert older_home.ask("SELECT DISTINCT horizon_days FROM user_interests") == [{"horizon_days": 7}]
 
 

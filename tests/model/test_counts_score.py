@@ -129,6 +129,34 @@ def test_an_excluded_item_gives_its_place_to_another_and_only_for_its_user(seque
     assert profiles(fit_counts(without, DAY), without)[1:] == profiles(model, known)[1:]
 
 
+def test_an_item_has_the_reason_for_which_it_is_listed(sequences_of: SequencesOf) -> None:
+    """`u` came back to item 1 of tea; item 2 is of tea too, item 3 of soup, which others like."""
+    touches = [("u", "2026-01-30", "tea", 1), ("u", "2026-01-31", "tea", 1)]
+    touches += [("v", "2026-01-31", "tea", 2), ("v", "2026-01-31", "soup", 3), ("w", "2026-01-31", "soup", 3)]
+    known = sequences_of(touches)
+    row = next(row for row in profiles(fit_counts(known, DAY), known) if row["user_id"] == "u")
+    why = {item["item"]: (item["reason"], item["reason_tag"], item["reason_item"]) for item in row["top_items"]}
+    assert why == {1: ("repeat", None, None), 2: ("interest", "tea", None), 3: ("popular", None, None)}
+
+
+def test_of_two_interests_the_one_that_adds_more_is_the_reason(sequences_of: SequencesOf) -> None:
+    """Item 9 is all of jazz and half of tea; `u` has both interests, jazz the weaker one."""
+    touches = [("u", f"2026-01-{day}", "tea", 1) for day in (28, 29, 30, 31)] + [("u", "2026-01-28", "jazz", 2)]
+    touches += [("v", "2026-01-31", "tea jazz", 9), ("w", "2026-01-31", "jazz", 9)]
+    known = sequences_of(touches)
+    model = fit_counts(known, DAY)
+    row = next(row for row in profiles(model, known) if row["user_id"] == "u")
+    affinity = {one["tag"]: one["affinity"] for one in row["interests"]}
+    tags, popularity = model.popularity.tag_T[model.popularity.tag_K], model.popularity
+    parts = {
+        tag: affinity[tag] * share
+        for tag, item, share in zip(tags, popularity.item_K, popularity.share_K, strict=True) if item == 9
+    }  # fmt: skip
+    assert parts.keys() == {"tea", "jazz"}
+    [found] = [item for item in row["top_items"] if item["item"] == 9]
+    assert found["reason_tag"] == max(parts, key=lambda tag: parts[tag])
+
+
 def test_a_user_scored_alone_gets_the_scores_of_the_batch(world: Any) -> None:
     known = world.until(world.last_day)
     model = fit_counts(known, world.last_day)

@@ -1,5 +1,6 @@
 """items-1: what it knows of a user and an item, its test against simple rankings, and the profiles it gives."""
 
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,13 +10,14 @@ import numpy as np
 import pytest
 
 from model.counts.model import fit_counts_to_history
+from model.counts.reasons import Interests
 from model.data.cutoffs import Cutoffs, training_cutoffs
 from model.data.days import HORIZON_DAYS, end_of_day
 from model.data.folds import Histories
 from model.data.history import NO_ITEM, History, history_of
 from model.data.scores import ITEMS_PER_USER
 from model.errors import InputError
-from model.items.features import ITEM_FEATURES, Interests, ItemsOfDay, of_items
+from model.items.features import ITEM_FEATURES, ItemsOfDay, of_items
 from model.items.model import DESCRIPTION, ItemTrees, WithItems
 from model.model_selection import load_items, select_items
 from model.registry import ITEMS, Registry, Training
@@ -83,10 +85,10 @@ def test_a_users_rows_do_not_depend_on_the_other_users(world: Any) -> None:
     of_day, counts = day_of(history, world)
     scores = counts.score(history)
     is_some_U = np.arange(history.users) % 50 == 3
-    of_all = of_day.pairs(history, Interests(scores.user_R, scores.tag_R, scores.affinity_R))
+    of_all = of_day.pairs(history, Interests.of(scores))
     few = history.of_users(is_some_U)
     scores = counts.score(few)
-    of_few = of_day.pairs(few, Interests(scores.user_R, scores.tag_R, scores.affinity_R))
+    of_few = of_day.pairs(few, Interests.of(scores))
     is_of_few_P = is_some_U[of_all.pairs.user_P]
     assert np.array_equal(of_all.item_I[of_all.pairs.tag_P[is_of_few_P]], of_few.item_I[of_few.pairs.tag_P]), (
         "the same candidates"
@@ -110,6 +112,44 @@ def test_excluded_items_are_no_candidates_and_lists_stay_full(promotion: ItemPro
     assert not own & set(zip(scores.user_K.tolist(), scores.item_K.tolist(), strict=True))
     assert (np.bincount(scores.user_K, minlength=history.users) == ITEMS_PER_USER).all()
     assert np.array_equal(scores.affinity_R, plain.affinity_R), "interests stay"
+
+
+def test_each_item_has_a_reason_that_the_history_bears_out(promotion: ItemPromotion, world: Any) -> None:
+    history = history_of(world.until(world.last_day))
+    counts = fit_counts_to_history(history, world.last_day)
+    scorer = WithItems.of(counts, "items-1", promotion.refitted, counts, history)
+    scores = scorer.score(history)
+    own = set(zip(history.user_E.tolist(), history.item_E.tolist(), strict=True))
+    supported = {
+        (user, tag)
+        for user, tag, count in zip(scores.user_R.tolist(), scores.tag_R, scores.evidence_count_R.tolist(), strict=True)
+        if count
+    }
+    items_of = defaultdict(set)
+    for session, item in zip(history.session_E.tolist(), history.item_E.tolist(), strict=True):
+        items_of[session].add(item)
+    reasons = scores.reasons
+    found = Counter()
+    for user, item, kind, tag, followed in zip(
+        scores.user_K.tolist(),
+        scores.item_K.tolist(),
+        reasons.kind_K,
+        reasons.tag_K,
+        reasons.item_K.tolist(),
+        strict=True,
+    ):
+        found[kind] += 1
+        assert ((user, item) in own) == (kind == "repeat")
+        assert (user, tag) in supported if kind == "interest" else tag is None
+        if kind == "followed":
+            assert (user, followed) in own and any({item, followed} <= items for items in items_of.values())
+        else:
+            assert followed == NO_ITEM
+    assert found.keys() >= {"repeat", "interest", "followed"} and sum(found.values()) == len(scores.user_K)
+    alone = scorer.score(history.of_users(np.arange(history.users) == 7))
+    of_7_K = scores.user_K == 7
+    assert alone.reasons.kind_K.tolist() == reasons.kind_K[of_7_K].tolist()
+    assert alone.reasons.item_K.tolist() == reasons.item_K[of_7_K].tolist()
 
 
 def test_no_ranking_of_a_test_lists_excluded_items_and_they_count_as_untouched(
@@ -142,7 +182,7 @@ def test_items_of_interests_and_of_similar_sessions_are_candidates(sequences_of:
     counts = fit_counts_to_history(history, at.date())
     of_day = ItemsOfDay.before(history, counts.popularity, counts.end, HORIZON_DAYS)
     scores = counts.score(history)
-    made = of_day.pairs(history, Interests(scores.user_R, scores.tag_R, scores.affinity_R))
+    made = of_day.pairs(history, Interests.of(scores))
     is_of_new_P = history.user_id_U[made.pairs.user_P] == "new"
     assert {"1", "9"} <= set(made.item_I[made.pairs.tag_P[is_of_new_P]])
     [vote] = made.features_PF[is_of_new_P & (made.item_I[made.pairs.tag_P] == "9")][:, -1]

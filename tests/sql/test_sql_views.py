@@ -33,6 +33,7 @@ BROKEN_RULES = {
     "late_ledger": ("nights.as_of < late.arrival_day", "nights.as_of <= late.arrival_day"),
     "leaving_users": ("> 3 *", ">= 3 *"),
     "night_health": ("step_days.seconds / step_days.rows_of_step", "step_days.seconds"),
+    "recommended_items": ("score DESC", "score"),
     "release_changes": ("releases.as_of < newest.as_of", "releases.as_of <= newest.as_of"),
     "source_health": ("INTERVAL 7 DAY", "INTERVAL 8 DAY"),
     "tag_audience": ("top_3_users >= $min_audience", "users >= $min_audience"),

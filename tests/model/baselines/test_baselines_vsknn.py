@@ -106,6 +106,16 @@ def test_the_last_thing_weighs_most_and_a_neighbour_tells_what_came_with_it() ->
     assert scores.sum() == pytest.approx(2)
 
 
+def test_an_item_follows_the_one_of_the_query_without_which_it_loses_most() -> None:
+    """Item 5 comes in two sessions with 2 and in one with 1; the user touched 1 last and 2 before."""
+    users = [[[5, 2, 7]], [[5, 2, 8]], [[5, 1, 9]], [[2, 1]]]
+    sessions = fit_vsknn(interactions_of(users), VsknnSettings())
+    asked = interactions_of([[[2, 1]], [[1, 2]]])
+    user_N, item_N = np.array([0, 0, 0, 1]), np.array([5, 7, 9, 5])
+    # With 2 first, it weighs half of 1: two sessions and one are level, and the first item counts.
+    assert sessions.followed_N(asked, user_N, item_N).tolist() == [1, 2, 1, 2]
+
+
 def test_only_the_most_recent_sessions_are_asked() -> None:
     sessions: Sessions = [[[0, 5]], [[0, 6]]]
     for at, told_of in (([[1], [2]], 6), ([[2], [1]], 5)):

@@ -76,6 +76,19 @@ def test_the_newest_profile_is_explained(own_night: Any, shown: Any) -> None:
     assert "newer" in text and "no interests" in text and "Items to show next" not in text
 
 
+def test_an_item_is_shown_with_its_reason(own_night: Any, shown: Any) -> None:
+    why = [
+        {"reason": "repeat"}, {"reason": "interest", "reason_tag": "jazz"},
+        {"reason": "followed", "reason_item_id": "1"}, {"reason": "popular"}, {},
+    ]  # fmt: skip
+    items = [{"item_id": f"record {number}", "score": 0.5, **one} for number, one in enumerate(why)]
+    own_night.append("profiles", {"user_id": ANN, "as_of": date(2026, 2, 3), "top_items": items})
+    own_night.publish(date(2026, 2, 3))
+    lines = shown(explain_user(own_night.catalog, ANN)).splitlines()
+    found = [line.split("│")[4].strip() for line in lines if "record " in line]
+    assert found == ["used before", "interest in jazz", "often in one session with Blue Train", "popular", ""]
+
+
 def test_an_unknown_user_gets_advice_without_the_id(night: Any) -> None:
     with pytest.raises(InputError, match="hashed under this installation's key, so check its spelling") as caught:
         explain_user(night.catalog, "raw-id-given-by-mistake")

@@ -82,7 +82,7 @@ def profile(user: int, day: date) -> dict[str, Any]:
     return {
         "user_id": user_id(user), "as_of": day, "horizon_days": 7, "interests": interests, "cohort": "1",
         "model_version": "counts-1", "event_count": 3, "session_count": 1, "return_probability": 0.5,
-        "top_items": [{"item_id": TITLE, "title": TITLE, "score": 0.9}],
+        "top_items": [{"item_id": TITLE, "title": TITLE, "score": 0.9, "reason": "interest", "reason_tag": TITLE}],
     }  # fmt: skip
 
 

@@ -53,6 +53,20 @@ def test_a_night_is_visible_only_after_its_publication(own_night: Any) -> None:
     assert query(sql, own_night.catalog, date(2026, 1, 31)) == before
 
 
+def test_fields_of_items_that_an_earlier_release_lacks_are_null() -> None:
+    then = {"user_id": "u", "as_of": date(2026, 1, 1), "top_items": [{"item_id": "pot", "title": None, "score": 0.5}]}
+    kinds = {column.name: column.type for column in declared_columns("profiles")}
+    former = pa.struct([field for field in kinds["top_items"].value_type if not field.name.startswith("reason")])
+    schema = pa.schema(
+        [*[(name, kinds[name]) for name in kinds if name != "top_items"], ("top_items", pa.list_(former))]
+    )
+    rows = ds.dataset(pa.Table.from_pylist([then], schema=schema))
+    sql = "SELECT item_id, score, reason, reason_tag, reason_item_id FROM recommended_items"
+    assert answer(sql, ["profiles"], lambda name: rows).to_pylist() == [
+        {"item_id": "pot", "score": 0.5, "reason": None, "reason_tag": None, "reason_item_id": None}
+    ]
+
+
 @pytest.mark.parametrize("name", ["profiles", "interest.profiles", "Interest.Profiles", "current_profiles"])
 def test_names_may_carry_the_namespace(night: Any, name: str) -> None:
     assert query(f"SELECT cohort FROM {name}", night.catalog).to_pydict() == {"cohort": ["1"]}

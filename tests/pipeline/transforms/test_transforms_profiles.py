@@ -39,7 +39,11 @@ def scores_of(day: date) -> pa.Table:
         "interests": [
             {"tag": "tea", "affinity": 0.5, "rank": 1, "trend": 0.0, "is_new": False, "evidence": ["session"]}
         ],
-        "top_items": [{"item": 2, "score": 0.9}, {"item": 1, "score": 0.8}, {"item": 3, "score": 0.7}],
+        "top_items": [
+            {"item": 2, "score": 0.9, "reason": "followed", "reason_item": 1},
+            {"item": 1, "score": 0.8, "reason": "interest", "reason_tag": "tea"},
+            {"item": 3, "score": 0.7, "reason": "repeat"},
+        ],
         "return_probability": 0.5,
         "embedding": [],
         "event_count": 1,
@@ -72,9 +76,9 @@ def test_items_are_named_in_their_order_and_unknown_ones_left_out(spark: SparkSe
     scores, snapshots = read_scores(spark, exchange, [MONDAY])
     items = spark.createDataFrame([(1, "i-1", "Teapot"), (2, "i-2", None)], "item long, item_id string, title string")
     (row,) = profiles(scores, items, "run", snapshots, "1.0", "hash").collect()
-    assert [(one.item_id, one.title, one.score) for one in row.top_items] == [
-        ("i-2", None, 0.9),
-        ("i-1", "Teapot", 0.8),
+    assert [tuple(one) for one in row.top_items] == [
+        ("i-2", None, 0.9, "followed", None, "i-1"),
+        ("i-1", "Teapot", 0.8, "interest", "tea", None),
     ]
     assert (row.run_id, row.input_snapshots) == ("run", {"sequences": 17})
 
