@@ -96,11 +96,15 @@ def probability_N(trees: xgboost.Booster, rows_NF: Floats) -> Floats:
     return np.asarray(expit(margin_N(trees, rows_NF)))
 
 
-def parts_NF(trees: xgboost.Booster, rows_NF: Floats) -> Floats:
-    """Return by how much each feature raised the log odds of each row above the mean, by Saabas' method."""
-    rows = xgboost.DMatrix(rows_NF, nthread=THREADS)
-    parts = trees.predict(rows, pred_contribs=True, approx_contribs=True)
-    return np.asarray(parts[:, :-1], dtype=np.float64)
+def shapley_NF(trees: xgboost.Booster, rows_NF: Floats) -> Floats:
+    """Return by how much each feature raised the log odds of each row above the mean, by its Shapley value.
+
+    Source: Lundberg et al. 2018 (TreeSHAP).
+    """
+    if not len(rows_NF):  # XGBoost would return an array without columns
+        return np.empty(rows_NF.shape)
+    values = trees.predict(xgboost.DMatrix(rows_NF, nthread=THREADS), pred_contribs=True)
+    return np.asarray(values[:, :-1], dtype=np.float64)
 
 
 def read_trees(file: Path) -> xgboost.Booster:

@@ -5,7 +5,7 @@ The trees stop growing by a fifth of the users, who also calibrate. Popularity a
 scored, so a saved model holds no row of a user.
 
 Shape letters: U users, P pairs of user and item, K top items (a user's together, best first), T tags, F features,
-R possible reasons.
+N top items that are new to their user, R possible reasons.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from model.boosting.trees import BoostingSettings, grow_until_best, parts_NF, probability_N, read_trees, training_rows
+from model.boosting.trees import BoostingSettings, grow_until_best, probability_N, read_trees, shapley_NF, training_rows
 from model.boosting.votes import MIN_VOTE
 from model.calibration import Calibration, fit_calibration
 from model.counts.model import Counts1
@@ -139,27 +139,31 @@ def top_items(trees: ItemTrees, candidates: ItemPairs) -> TopItems:
 
 
 def reasons(trees: ItemTrees, of_day: ItemsOfDay, known: History, interests: Interests, best: TopItems) -> Reasons:
-    """Return the reason of each item: REPEAT for a user's own item, else that whose feature adds most to the log odds.
+    """Return the reason of each item: REPEAT for an own item, else that whose feature has the largest Shapley value.
 
-    The trees' parts of features are those of Saabas: each split adds the change of the mean of its rows.
+    An interest is a reason only if sessions are its evidence, and FOLLOWED only if sessions vote.
     """
-    part_KF = parts_NF(trees.trees, best.features_KF)
-    part_of = {name: part_KF[:, column] for column, name in enumerate(ITEM_FEATURES)}
-    interest_K = interest_behind_K(best.user_K, best.item_K, interests, of_day.of_tags)
-    has_vote_K = best.features_KF[:, ITEM_FEATURES.index("log_session_vote")] > np.log(MIN_VOTE)
-    candidates_KR = np.column_stack(
+    kind_K = np.full(len(best.user_K), REPEAT, dtype=object)
+    new = np.flatnonzero(best.features_KF[:, ITEM_FEATURES.index("is_own")] == 0)
+    user_N, item_N, features_NF = best.user_K[new], best.item_K[new], best.features_KF[new]
+    value_of = dict(zip(ITEM_FEATURES, shapley_NF(trees.trees, features_NF).T, strict=True))
+    interest_N = interest_behind_K(user_N, item_N, interests, of_day.of_tags)
+    has_vote_N = features_NF[:, ITEM_FEATURES.index("log_session_vote")] > np.log(MIN_VOTE)
+    value_NR = np.column_stack(
         [
-            part_of["log_popularity_of_others"],
-            np.where(interest_K == NONE, -np.inf, part_of["log_interest"]),
-            np.where(has_vote_K, part_of["log_session_vote"], -np.inf),
+            value_of["log_popularity_of_others"],
+            np.where(interest_N == NONE, -np.inf, value_of["log_interest"]),
+            np.where(has_vote_N, value_of["log_session_vote"], -np.inf),
         ]
     )
-    kind_K = np.array([POPULAR, INTEREST, FOLLOWED], dtype=object)[candidates_KR.argmax(axis=1)]
-    kind_K[best.features_KF[:, ITEM_FEATURES.index("is_own")] > 0] = REPEAT
-    follows = np.flatnonzero(kind_K == FOLLOWED)
+    kind_N = np.array([POPULAR, INTEREST, FOLLOWED], dtype=object)[value_NR.argmax(axis=1)]
+    kind_K[new] = kind_N
+    tag_K = np.full(len(kind_K), None, dtype=object)
+    tag_K[new] = tags_of(interests, interest_N, kind_N == INTEREST)
     followed_K = np.full(len(kind_K), NO_ITEM)
-    followed_K[follows] = of_day.followed_K(known, best.user_K[follows], best.item_K[follows])
-    return Reasons(kind_K, tags_of(interests, interest_K, kind_K == INTEREST), followed_K)
+    follows = np.flatnonzero(kind_N == FOLLOWED)
+    followed_K[new[follows]] = of_day.followed_K(known, user_N[follows], item_N[follows])
+    return Reasons(kind_K, tag_K, followed_K)
 
 
 @dataclass(frozen=True, eq=False)

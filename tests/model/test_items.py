@@ -146,10 +146,14 @@ def test_each_item_has_a_reason_that_the_history_bears_out(promotion: ItemPromot
         else:
             assert followed == NO_ITEM
     assert found.keys() >= {"repeat", "interest", "followed"} and sum(found.values()) == len(scores.user_K)
-    alone = scorer.score(history.of_users(np.arange(history.users) == 7))
-    of_7_K = scores.user_K == 7
-    assert alone.reasons.kind_K.tolist() == reasons.kind_K[of_7_K].tolist()
-    assert alone.reasons.item_K.tolist() == reasons.item_K[of_7_K].tolist()
+
+    new_of_U = np.bincount(scores.user_K[reasons.kind_K != "repeat"], minlength=history.users)
+    for user in (int(new_of_U.argmax()), int(new_of_U.argmin())):
+        alone = scorer.score(history.of_users(np.arange(history.users) == user)).reasons
+        of_user_K = scores.user_K == user
+        for name in ("kind_K", "tag_K", "item_K"):
+            assert getattr(alone, name).tolist() == getattr(reasons, name)[of_user_K].tolist(), name
+    assert new_of_U.max() >= 5 and new_of_U.min() == 0, "one of these users has new items, the other has none"
 
 
 def test_no_ranking_of_a_test_lists_excluded_items_and_they_count_as_untouched(
