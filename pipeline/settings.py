@@ -61,6 +61,11 @@ class Settings(BaseSettings):
         "always with another spark_master; "
         "sc://host:port/;token=...: that Spark Connect server",
     )
+    engine_home: Path | None = Field(
+        None,
+        description="home whose warm engine this one uses, so that homes on one machine share its memory; they need "
+        "the same Spark settings; not set: an engine of its own",
+    )
     spark_shuffle_partitions: int = Field(
         8, ge=1, description="partitions after a shuffle, before Spark merges small ones"
     )
@@ -188,6 +193,11 @@ class Settings(BaseSettings):
                     f"AWS_SECRET_ACCESS_KEY, or give the machine a role"
                 )
         return catalog
+
+    @property
+    def home_of_engine(self) -> Path:
+        """The home whose warm engine runs Spark jobs, by default this one."""
+        return (self.engine_home or self.home).expanduser().resolve()
 
     @property
     def uses_local_catalog(self) -> bool:

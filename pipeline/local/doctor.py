@@ -14,7 +14,7 @@ from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.airflow import airflow_program, is_up
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, passwords_file
-from pipeline.local.engine import HOST, find_engine
+from pipeline.local.engine import HOST, find_engine, log_file
 from pipeline.local.java import require_java
 from pipeline.local.preflight import require_free_space
 from pipeline.local.spark_config import fetched_jars, is_one_machine, needed_jars
@@ -88,7 +88,7 @@ def _spark(settings: Settings) -> str:
     engine = find_engine(settings)
     if engine is None:
         return "warm engine, down: the first step that needs it starts it"
-    return f"warm engine, up on {HOST}:{engine.port}; its log: {settings.home / 'logs' / 'engine.log'}"
+    return f"warm engine, up on {HOST}:{engine.port}; its log: {log_file(settings)}"
 
 
 def _catalog(settings: Settings) -> str:

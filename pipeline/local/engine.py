@@ -1,8 +1,8 @@
 """The warm engine: one Spark Connect server per home, which all steps on this machine share.
 
-Whoever needs it first starts it. It listens on loopback and asks for a token. The file `<home>/engine/engine.json`
-(mode 600) says where it is. A second process, the watcher, stops it when no client has been connected for a while, or
-when its home is gone.
+Homes may share one, too: the setting `engine_home` names the home that has it. Whoever needs it first starts it. It
+listens on loopback and asks for a token. The file `<home>/engine/engine.json` (mode 600) says where it is. A second
+process, the watcher, stops it when no client has been connected for a while, or when its home is gone.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ import psutil
 from pipeline.errors import ThroughlineError
 from pipeline.files import write_private
 from pipeline.local.processes import Background, record_of, stop
-from pipeline.local.spark_config import PACKAGES, needed_jars, spark_defaults
+from pipeline.local.spark_config import PACKAGES, catalog_options, needed_jars, spark_defaults
 from pipeline.settings import ROOT, Settings
 
 HOST = "127.0.0.1"
@@ -63,7 +63,7 @@ class Engine:
 
 
 def start_engine(settings: Settings, environment: Mapping[str, str]) -> Engine:
-    """Return the engine of this home; start it if it is down, or if it has another configuration.
+    """Return the engine of a home; start it if it is down, or if it has another configuration.
 
     environment: that of a step; see `pipeline.runner.commands.step_environment`.
     Raises ThroughlineError if it does not start, or if a client works on an engine with another configuration.
@@ -73,28 +73,38 @@ def start_engine(settings: Settings, environment: Mapping[str, str]) -> Engine:
         engine = find_engine(settings)
         if engine and engine.fingerprint != wanted and (clients := _clients(settings)):
             raise ThroughlineError(
-                f"the Spark engine of {settings.home} runs with other settings, and {clients} clients work on it: "
-                f"wait until they have ended, or stop the engine with `throughline down`"
+                f"the Spark engine of {settings.home_of_engine} runs with other settings, and {clients} clients work "
+                f"on it: wait until they have ended, or stop the engine with `throughline down`"
             )
         if not engine or engine.fingerprint != wanted:
-            stop_engine(settings)
+            _stop(settings)
             engine = _start_server(settings, environment, wanted)
         _wait_until_up(settings, engine)
         if not _watcher(settings).find():
             command = [sys.executable, "-m", "pipeline.local.engine"]
-            _watcher(settings).start(command, {**environment, "PYTHONPATH": str(ROOT)})
+            home = {"THROUGHLINE_HOME": str(settings.home_of_engine)}
+            _watcher(settings).start(command, {**environment, **home, "PYTHONPATH": str(ROOT)})
         return engine
 
 
 def find_engine(settings: Settings) -> Engine | None:
-    """Return the running engine of this home, if any."""
+    """Return the running engine that a home uses, if any."""
     if not _server(settings).find() or not _record(settings).is_file():
         return None
     return Engine(**json.loads(_record(settings).read_text()))
 
 
 def stop_engine(settings: Settings) -> bool:
-    """Stop the engine and its watcher; return whether the engine was running."""
+    """Stop the engine of this home and its watcher; return whether it was running. That of another home goes on."""
+    return settings.home_of_engine == settings.home.resolve() and _stop(settings)
+
+
+def log_file(settings: Settings) -> Path:
+    """Return the log of the engine that a home uses."""
+    return settings.home_of_engine / "logs" / "engine.log"
+
+
+def _stop(settings: Settings) -> bool:
     names = stop(_backgrounds(settings))
     shutil.rmtree(_folder(settings), ignore_errors=True)
     return "engine" in names
@@ -140,7 +150,7 @@ def _wait_until_up(settings: Settings, engine: Engine) -> None:
     while not _answers(engine.port):
         if not server.find() or time.monotonic() >= until:
             last = server.last_lines()
-            stop_engine(settings)
+            _stop(settings)
             raise ThroughlineError(f"the Spark engine did not start: {last}; its log: {server.log}")
         time.sleep(0.1)
 
@@ -175,14 +185,15 @@ def _fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     from importlib.metadata import version
 
     # Where the jars lie changes when they have been fetched, but not what they are.
-    configuration = {key: value for key, value in spark_defaults(settings).items() if key not in JAR_KEYS}
+    not_compared = {*JAR_KEYS, *catalog_options(settings)}  # each session sets the options of its catalog
+    configuration = {key: value for key, value in spark_defaults(settings).items() if key not in not_compared}
     jars = [*needed_jars(settings), settings.spark_options.get(PACKAGES, "")]
     parts = [configuration, OPTIONS, jars, version("pyspark"), environment.get("JAVA_HOME", "")]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _folder(settings: Settings) -> Path:
-    return settings.home / "engine"
+    return settings.home_of_engine / "engine"
 
 
 def _record(settings: Settings) -> Path:
@@ -194,11 +205,11 @@ def _sessions(settings: Settings) -> Path:
 
 
 def _server(settings: Settings) -> Background:
-    return Background("engine", _folder(settings) / "server.json", settings.home / "logs" / "engine.log")
+    return Background("engine", _folder(settings) / "server.json", log_file(settings))
 
 
 def _watcher(settings: Settings) -> Background:
-    return Background("watcher", _folder(settings) / "watcher.json", settings.home / "logs" / "engine-watcher.log")
+    return Background("watcher", _folder(settings) / "watcher.json", log_file(settings).with_name("engine-watcher.log"))
 
 
 def _backgrounds(settings: Settings) -> list[Background]:
@@ -208,8 +219,8 @@ def _backgrounds(settings: Settings) -> list[Background]:
 @contextmanager
 def _locked(settings: Settings) -> Iterator[None]:
     """Let one process at a time start or stop the engine."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / ".engine.lock").open("w") as lock:
+    settings.home_of_engine.mkdir(parents=True, exist_ok=True)
+    with (settings.home_of_engine / ".engine.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

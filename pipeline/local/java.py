@@ -2,7 +2,7 @@
 
 An installed Java is used if Spark supports its version and it has the module that Spark's launcher asks for. The
 wheel's Java lacks this module, which only speeds up linear algebra. Its launcher `<home>/java/bin/java` drops the
-option that asks for it.
+option that asks for it. Homes that share an engine share the launcher, too.
 """
 
 import os
@@ -139,7 +139,7 @@ def _asked(program: Path) -> dict[str, str]:
 
 
 def _wheel_home(settings: Settings) -> Path:
-    return settings.home / "java"
+    return settings.home_of_engine / "java"
 
 
 def _launcher_file(java: Java) -> Path:

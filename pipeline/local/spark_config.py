@@ -74,7 +74,6 @@ def write_configuration(settings: Settings) -> None:
 
 def spark_defaults(settings: Settings) -> dict[str, str]:
     """Return the Spark configuration of every job."""
-    catalog = f"spark.sql.catalog.{CATALOG}"
     return {
         "spark.master": settings.spark_master,
         "spark.submit.deployMode": settings.spark_deploy_mode,
@@ -87,8 +86,7 @@ def spark_defaults(settings: Settings) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.defaultCatalog": CATALOG,
-        catalog: "org.apache.iceberg.spark.SparkCatalog",
-        **{f"{catalog}.{key}": value for key, value in _catalog_properties(settings).items()},
+        **catalog_options(settings),
         "spark.sql.session.timeZone": "UTC",
         # A cast that fails gives null, and its line becomes a reject; ANSI mode would end the job.
         "spark.sql.ansi.enabled": "false",
@@ -99,6 +97,13 @@ def spark_defaults(settings: Settings) -> dict[str, str]:
         **_jars(settings),
         **{key: value for key, value in settings.spark_options.items() if key != PACKAGES},
     }
+
+
+def catalog_options(settings: Settings) -> dict[str, str]:
+    """Return the Spark options of the catalog. A session of the warm engine sets them before it uses the catalog."""
+    catalog = f"spark.sql.catalog.{CATALOG}"
+    properties = {f"{catalog}.{key}": value for key, value in _catalog_properties(settings).items()}
+    return {catalog: "org.apache.iceberg.spark.SparkCatalog", **properties}
 
 
 def pyiceberg_properties(settings: Settings) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import gc
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from pipeline.errors import ThroughlineError
 from pipeline.local import engine
+from pipeline.local.spark_config import catalog_options
 from pipeline.runner.commands import step_environment
 from pipeline.settings import Settings
 
@@ -42,23 +43,23 @@ def open_session(settings: Settings, job: str) -> Iterator[SparkSession]:
         yield SparkSession.builder.appName(job).getOrCreate()
         return
     if settings.spark_engine.startswith("sc://"):
-        yield from _connected(settings.spark_engine, is_warm=False)
+        yield from _connected(_connect(settings.spark_engine))
         return
     warm = engine.start_engine(settings, step_environment(settings))
     for dead in engine.dead_sessions(settings):
         with suppress(Exception):  # the engine may have closed it already
-            _connect(warm.url(dead), is_warm=True).stop()
+            _connect(warm.url(dead)).stop()
         engine.forget_session(settings, dead)
     session_id = str(uuid.uuid4())
     engine.register_session(settings, session_id)
     try:
-        yield from _connected(warm.url(session_id), is_warm=True)
+        yield from _connected(_connect_warm(warm.url(session_id), settings))
     except Exception as error:
         if engine.find_engine(settings) == warm:
             raise
         raise ThroughlineError(
             f"the Spark engine ended while {job} worked on it: was it killed, or is memory short? "
-            f"its log: {settings.home / 'logs' / 'engine.log'}; run the command again"
+            f"its log: {engine.log_file(settings)}; run the command again"
         ) from error
     finally:
         engine.forget_session(settings, session_id)
@@ -71,8 +72,7 @@ def tune(spark: SparkSession, lines: int) -> None:
             spark.conf.set(name, value)
 
 
-def _connected(url: str, is_warm: bool) -> Iterator[SparkSession]:
-    session = _connect(url, is_warm)
+def _connected(session: "ConnectSession") -> Iterator[SparkSession]:
     # A collected session or checkpoint calls the server. In a thread of gRPC, where the collector may run, that call
     # would wait for itself; so garbage is collected here, in the job's own thread. What was there before the session,
     # such as imported libraries, is left out: looking at it would take half a second a step.
@@ -87,13 +87,17 @@ def _connected(url: str, is_warm: bool) -> Iterator[SparkSession]:
         gc.enable()
 
 
-def _connect(url: str, is_warm: bool) -> "ConnectSession":
+def _connect_warm(url: str, settings: Settings) -> "ConnectSession":
     from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    session = _connect(url, catalog_options(settings))
+    policy = DefaultPolicy(max_retries=WARM_RETRIES, max_backoff=WARM_BACKOFF_MILLIS)
+    session.client.set_retry_policies([policy])
+    return session
+
+
+def _connect(url: str, options: Mapping[str, str] | None = None) -> "ConnectSession":
     from pyspark.sql.connect.session import SparkSession as ConnectSession
 
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # so that pyspark.sql.functions make columns for the server
-    session = ConnectSession.builder.remote(url).create()
-    if is_warm:
-        policy = DefaultPolicy(max_retries=WARM_RETRIES, max_backoff=WARM_BACKOFF_MILLIS)
-        session.client.set_retry_policies([policy])
-    return session
+    return ConnectSession.builder.remote(url).config(map=dict(options or {})).create()

@@ -27,6 +27,7 @@ from pipeline.analyst.render import render
 from pipeline.demo.plan import DemoPlan, DemoSummary
 from pipeline.demo.write import write_demo_log
 from pipeline.local import postgres
+from pipeline.local.engine import stop_engine
 from pipeline.local.spark_config import conf_folder
 from pipeline.settings import Settings
 
@@ -151,6 +152,15 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def engine_home() -> Iterator[Path]:
+    """The home of the warm engine that the homes of one worker share: an engine of each would start cold."""
+    with TemporaryDirectory(prefix="throughline-engine-", ignore_cleanup_errors=True) as folder:
+        made = new_installation(Path(folder))
+        yield made.home
+        stop_engine(made.settings())
+
+
 @contextmanager
 def new_home(variables: Callable[[Path], dict[str, str]] = lambda _: {}) -> Iterator[Installation]:
     """Make a home for many tests. It shares the jars of the checkout's own home, so they are fetched once.
@@ -168,6 +178,11 @@ def new_home(variables: Callable[[Path], dict[str, str]] = lambda _: {}) -> Iter
             yield made
 
 
+def sharing(engine_home: Path) -> Callable[[Path], dict[str, str]]:
+    """Return the variables of a home that uses the engine of another."""
+    return lambda _: {"THROUGHLINE_ENGINE_HOME": str(engine_home)}
+
+
 @contextmanager
 def set_up(made: Installation) -> Iterator[None]:
     """Set up an installation with the jars of the checkout for the block; stop its servers after it."""
@@ -183,7 +198,7 @@ def set_up(made: Installation) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def unpacked_home() -> Callable[[Path, Path], AbstractContextManager[Installation]]:
+def unpacked_home(engine_home: Path) -> Callable[[Path, Path], AbstractContextManager[Installation]]:
     """Return the function that sets up an installation on a packed home, for one process at a time."""
 
     @contextmanager
@@ -194,6 +209,7 @@ def unpacked_home() -> Callable[[Path, Path], AbstractContextManager[Installatio
                 with tarfile.open(packed) as tar:
                     tar.extractall(home, filter="data")
                 made = new_installation(home)
+                made.environment.update(sharing(engine_home)(home))
                 with set_up(made):
                     yield made
             finally:
@@ -203,9 +219,9 @@ def unpacked_home() -> Callable[[Path, Path], AbstractContextManager[Installatio
 
 
 @pytest.fixture(scope="session")
-def installation() -> Iterator[Installation]:
+def installation(engine_home: Path) -> Iterator[Installation]:
     """An empty home for the terminal."""
-    with new_home() as made:
+    with new_home(sharing(engine_home)) as made:
         yield made
 
 
@@ -217,16 +233,23 @@ def another_installation() -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="module")
-def own_installation() -> Iterator[Installation]:
-    """An empty home for the tests of one file."""
+def installation_with_engine() -> Iterator[Installation]:
+    """An empty home with an engine of its own."""
     with new_home() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def another_module_installation() -> Iterator[Installation]:
+def own_installation(engine_home: Path) -> Iterator[Installation]:
+    """An empty home for the tests of one file."""
+    with new_home(sharing(engine_home)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def another_module_installation(engine_home: Path) -> Iterator[Installation]:
     """A second empty home for the tests of one file."""
-    with new_home() as made:
+    with new_home(sharing(engine_home)) as made:
         yield made
 
 

@@ -25,13 +25,13 @@ THROUGHLINE = Path(sys.executable).parent / "throughline"
 
 
 @pytest.fixture(scope="module")
-def home(own_installation: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def home(installation_with_engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A home with a published history."""
     folder = tmp_path_factory.mktemp("log")
     write_demo_log(folder, PLAN)
-    own_installation.do("land", "--source", "demo", folder)
-    own_installation.do("run", "--from", str(PLAN.first_day), "--to", str(PLAN.last_day))
-    return own_installation
+    installation_with_engine.do("land", "--source", "demo", folder)
+    installation_with_engine.do("run", "--from", str(PLAN.first_day), "--to", str(PLAN.last_day))
+    return installation_with_engine
 
 
 @pytest.fixture
