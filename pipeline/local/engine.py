@@ -185,8 +185,9 @@ def _fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     from importlib.metadata import version
 
     # Where the jars lie changes when they have been fetched, but not what they are.
-    not_compared = {*JAR_KEYS, *catalog_options(settings)}  # each session sets the options of its catalog
-    configuration = {key: value for key, value in spark_defaults(settings).items() if key not in not_compared}
+    defaults = {key: value for key, value in spark_defaults(settings).items() if key not in JAR_KEYS}
+    # Each session sets the options of its catalog: the names must be the same, or another home's option would stay.
+    configuration = {**defaults, **dict.fromkeys(catalog_options(settings), "")}
     jars = [*needed_jars(settings), settings.spark_options.get(PACKAGES, "")]
     parts = [configuration, OPTIONS, jars, version("pyspark"), environment.get("JAVA_HOME", "")]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

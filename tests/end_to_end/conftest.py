@@ -42,9 +42,10 @@ KEY = "the key of all test homes, so that their tables can be compared"
 DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
 
-# On small frames compiling and replanning costs more than running. The main job of CI runs with Spark's defaults.
+# On small frames compiling and replanning plans costs more than running. The main job of CI runs with Spark's defaults.
+# The engine of a worker lives for many tests, so Java compiles fully.
 QUICK_SPARK = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=384m",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
@@ -96,7 +97,7 @@ class Installation:
             f"{name}_port": int(self.environment[f"THROUGHLINE_{name.upper()}_PORT"])
             for name in ("postgres", "airflow")
         }
-        return Settings(home=self.home, **ports)
+        return Settings(home=self.home, engine_home=self.environment.get("THROUGHLINE_ENGINE_HOME"), **ports)
 
     def set_key(self) -> None:
         """Give the home the key of all test homes."""
@@ -227,7 +228,7 @@ def installation(engine_home: Path) -> Iterator[Installation]:
 
 @pytest.fixture(scope="session")
 def another_installation() -> Iterator[Installation]:
-    """An empty home for Airflow."""
+    """An empty home for Airflow, with an engine of its own."""
     with new_home() as made:
         yield made
 

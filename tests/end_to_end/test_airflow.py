@@ -52,6 +52,13 @@ class Airflow:
         return self.api.task_states(NIGHTLY, run_id)
 
     def backfill(self, first: Any, last: Any, *options: str) -> None:
+        """Create a backfill. Airflow takes one of a DAG at a time, and sees half a minute later that one has ended."""
+
+        def has_ended() -> bool:
+            found = self.api.request("GET", f"/api/v2/backfills?dag_id={NIGHTLY}")["backfills"]
+            return all(one["completed_at"] for one in found)
+
+        wait_until(has_ended, 120)
         self.call(
             "backfill", "create", "--dag-id", NIGHTLY, "--from-date", str(first), "--to-date", str(last), *options
         )

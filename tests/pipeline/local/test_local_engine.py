@@ -47,3 +47,20 @@ def test_only_sessions_of_ended_processes_are_dead(settings: Settings, server: p
     assert engine.dead_sessions(settings) == ["of the server"]
     engine.forget_session(settings, "of this process")
     assert not (settings.home / "engine" / "sessions" / "of this process").exists()
+
+
+def test_homes_share_the_engine_of_another(settings: Settings, server: psutil.Process, tmp_path: Path) -> None:
+    sharing = Settings(home=tmp_path / "other", engine_home=settings.home)
+    assert engine.find_engine(sharing) == engine.find_engine(settings) is not None
+    engine.register_session(sharing, "of the other home")
+    assert (settings.home / "engine" / "sessions" / "of the other home").is_file()
+    assert not engine.stop_engine(sharing) and server.is_running(), "`down` in one home leaves it to the others"
+    assert engine.stop_engine(settings) and not server.is_running()
+
+
+def test_an_engine_serves_catalogs_with_the_same_names_of_options(tmp_path: Path) -> None:
+    def fingerprint(**catalog: str) -> str:
+        return engine._fingerprint(Settings(home=tmp_path, catalog={"type": "rest", **catalog}), {})
+
+    assert fingerprint(uri="http://one:1") == fingerprint(uri="http://two:2")
+    assert fingerprint(uri="http://one:1") != fingerprint(uri="http://one:1", prefix="p")
