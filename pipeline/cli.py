@@ -10,12 +10,14 @@ import typer
 from rich.markup import escape
 
 from pipeline.cli_analyst import app as analyst
+from pipeline.cli_backup import app as backups
 from pipeline.cli_erasure import app as erasure
 from pipeline.cli_landed import app as landed
 from pipeline.cli_source import app as source_commands
 from pipeline.days import day_range, parse_day
 from pipeline.errors import Terminated, ThroughlineError, describe, is_fault_of_machine, raise_on_sigterm
 from pipeline.local import postgres
+from pipeline.local.catalog import require_own_server
 from pipeline.runner.commands import (
     NEWEST_MODEL,
     STEPS,
@@ -47,6 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(analyst)
 app.add_typer(erasure)
+app.add_typer(backups)
 app.add_typer(source_commands, name="source")
 app.add_typer(landed, name="landed")
 console = open_console()
@@ -217,13 +220,19 @@ def maintain() -> None:
 @app.command()
 def doctor(
     cluster: Annotated[bool, typer.Option("--cluster", help="Try catalog, S3, lease and Spark with a table.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Check that each file of the newest release is there and whole.")
+    ] = False,
 ) -> None:
     """Check what is installed, reachable and configured, and say how to fix what is not."""
     from pipeline.local.cluster_checks import check_cluster
+    from pipeline.local.deep_check import check_files
     from pipeline.local.doctor import run_checks
 
     settings = load_settings()
     if not run_checks(settings, console) or (cluster and not check_cluster(settings, console)):
+        raise typer.Exit(ThroughlineError.exit_code)
+    if deep and not check_files(open_catalog(console), console):
         raise typer.Exit(ThroughlineError.exit_code)
 
 
@@ -252,6 +261,7 @@ def down() -> None:
     from pipeline.local.engine import stop_engine
 
     settings = load_settings()
+    require_own_server(settings)
     servers = {"Airflow": stop_airflow, "the Spark engine": stop_engine, "PostgreSQL": postgres.stop}
     stopped = [name for name, stop in servers.items() if stop(settings)]
     console.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")

@@ -14,11 +14,13 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from pipeline.escape import printable_lines
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 FAULT_OF_MACHINE = re.compile(r"No space left on device|PSQLException|UncheckedSQLException|Connection refused")
+CLOCK_SET_BACK = re.compile(r"Invalid update timestamp \d+: before last snapshot log entry at (\d+)")  # of Iceberg
 MESSAGE_PREFIXES = ("throughline: ", "model: ")  # of the error messages of `pipeline` and of `model`
 
 
@@ -55,6 +57,13 @@ def describe(error: Exception) -> str:
     plain = [line for line in lines if not line.startswith("An error occurred while calling ")]
     cause = causes[-1] if causes else (plain or [""])[0].strip().removeprefix(": ")
     shown = printable_lines(f"{type(error).__name__}: {cause}" if cause else type(error).__name__)
+    if found := CLOCK_SET_BACK.search(str(error)):
+        last = datetime.fromtimestamp(int(found[1]) / 1000, UTC)
+        return (
+            f"the tables were written at {last:%Y-%m-%d %H:%M} UTC by a clock that was ahead, and Iceberg takes no "
+            f"earlier commit: set the clock if it is wrong now, else wait until then, or use `throughline backup` and "
+            f"`throughline restore`, which sets these times back"
+        )
     if is_fault_of_machine(error):
         return f"{shown}; is a disk full, or a database down? `throughline doctor` says; then run the command again"
     return shown

@@ -33,6 +33,7 @@ SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook", "spark_engi
 # Properties of a catalog that are secrets: a value names the variable that holds it, and Iceberg reads that.
 CATALOG_SECRETS = ("credential", "token")
 FROM_VARIABLE = "env:"
+NOT_IN_HOME = '#?:*"\\'
 # Variables that are no settings: tests and `exit_with_message` read the first two; `lease` the last.
 OTHER_VARIABLES = {"THROUGHLINE_REAL_DATA", "THROUGHLINE_TRACEBACK", "THROUGHLINE_HOME", "THROUGHLINE_LEASE_TOKEN"}
 
@@ -179,6 +180,16 @@ class Settings(BaseSettings):
         given = init_settings().get("home")
         file = Path(given or home_from_environment()) / "settings.toml"
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @field_validator("home")
+    @classmethod
+    def _can_be_a_location(cls, home: Path) -> Path:
+        """Refuse a home whose path is cut in the location of a file, or split in a class path."""
+        if found := [letter for letter in str(home) if letter in NOT_IN_HOME or not letter.isprintable()]:
+            raise ValueError(
+                f"the path has {found[0]!r}: expected none of {' '.join(NOT_IN_HOME)}; blanks may be in it"
+            )
+        return home
 
     @field_validator("catalog")
     @classmethod

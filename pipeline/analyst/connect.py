@@ -10,7 +10,7 @@ from pipeline.analyst.query import open_connection, tables_of
 from pipeline.analyst.release import newest_release, open_catalog
 from pipeline.days import parse_day
 from pipeline.errors import InputError
-from pipeline.local import postgres
+from pipeline.local.catalog import start_own_catalog
 from pipeline.local.spark_config import catalog_secrets, conf_folder, pyiceberg_properties
 from pipeline.settings import MIN_AUDIENCE, load_settings
 
@@ -27,7 +27,7 @@ def connect(home: str | Path | None = None, as_of: date | str | None = None) -> 
                 f"no tables in {settings.home}: expected the home of an installation; give its folder as home= or in "
                 f"THROUGHLINE_HOME, or make one by `throughline demo`"
             )
-        postgres.start(settings)
+        start_own_catalog(settings)
     catalog = open_catalog({**pyiceberg_properties(settings), **catalog_secrets(settings)})
     day = parse_day(as_of) if isinstance(as_of, str) else as_of
     return connect_to_catalog(catalog, day, settings.min_audience)

@@ -17,8 +17,8 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.erasure.folder import erasure_folder
 from pipeline.erasure.plan import DayCount, People
-from pipeline.erasure.tombstones import erasure_folder
 from pipeline.files import write_private
 from pipeline.settings import Settings
 
@@ -99,8 +99,3 @@ class JournalFolder:
         """Return the sources whose item clusters were trained again."""
         names: list[str] = json.loads(self._written.read_text(encoding="utf-8"))
         return names
-
-
-def is_unfinished(settings: Settings) -> bool:
-    """Return whether an erasure has begun and not ended."""
-    return (erasure_folder(settings) / "journal.json").is_file()

@@ -1,7 +1,6 @@
 """The landed lines of people who are erased: how they are found, and how the landing zone is rewritten without them."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.erasure.request import Request
-from pipeline.files import locked, replaced_whole
+from pipeline.files import replaced_whole
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.staging import lines_writer
 from pipeline.landing.zone import LandingZone
@@ -86,16 +85,6 @@ def _with_word(lines: DataFrame, request: Request) -> DataFrame:
     word = F.concat(F.lit(f"(?<!{PART_OF_A_WORD})"), quoted, F.lit(f"(?!{PART_OF_A_WORD})"))
     ids = F.broadcast(ids.withColumn("word", word))
     return lines.join(ids, F.contains("text", "id") & F.regexp_like("text", "word"), "left_semi")
-
-
-@contextmanager
-def landing_stopped(settings: Settings, sources: Mapping[str, Source]) -> Iterator[None]:
-    """Hold the lock of each source, so that nothing lands during the block."""
-    with ExitStack() as locks:
-        for name in sorted(sources):
-            lock = settings.home / "staging" / f"{name}.lock"
-            locks.enter_context(locked(lock, f"landing files of {name}", settings.lease_wait_seconds))
-        yield
 
 
 def remove_lines(zone: LandingZone, places: pa.Table) -> Rewritten:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipeline.erasure.tombstones import FOLDER
+from pipeline.erasure.folder import FOLDER
 from pipeline.settings import Settings
 from pipeline.stores import remove_folder
 from pipeline.transforms.union import union

@@ -10,24 +10,19 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Collection
-from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.erasure.folder import erasure_folder
 from pipeline.errors import InputError
 from pipeline.files import write_private
 from pipeline.settings import Settings
 from pipeline.sources.schema import ERASED
 from pipeline.transforms.pseudonymize import with_hmacs
 
-FOLDER = "erasure"
 USER, DEVICE = "user", "device"
 REFUSED = "the person was erased; the text is removed from the landing zone"
-
-
-def erasure_folder(settings: Settings) -> Path:
-    return settings.home / FOLDER
 
 
 def tombstone_key(settings: Settings) -> bytes:

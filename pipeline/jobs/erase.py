@@ -21,12 +21,13 @@ from pyspark.sql import SparkSession
 from pipeline.days import DayRange
 from pipeline.erasure import plan, purge, tables
 from pipeline.erasure.journal import Journal, JournalFolder
-from pipeline.erasure.landed_lines import PLACES, Rewritten, landing_stopped, lines_of, remove_lines
+from pipeline.erasure.landed_lines import PLACES, Rewritten, lines_of, remove_lines
 from pipeline.erasure.receipt import OfTable, Receipt, models_trained_since, write_receipt
 from pipeline.erasure.request import DROP_FOLDER, Request, read_request, request_file
 from pipeline.erasure.tombstones import bury
 from pipeline.errors import GateError, InputError, exit_with_message
 from pipeline.jobs import clean, sequences, sessions
+from pipeline.landing.locks import landing_stopped
 from pipeline.landing.zone import LandingZone
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
 from pipeline.settings import Settings, code_version, load_settings

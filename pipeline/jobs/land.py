@@ -16,8 +16,9 @@ from pyspark.sql import SparkSession
 
 from pipeline.days import format_days, parse_day
 from pipeline.errors import exit_with_message
-from pipeline.files import locked, write_whole
+from pipeline.files import write_whole
 from pipeline.landing.arrival import land_events, land_items
+from pipeline.landing.locks import source_locked
 from pipeline.landing.remains import remove_remains
 from pipeline.landing.staging import input_files, sort_files, stage_files
 from pipeline.landing.zone import SOURCE_FILE, LandingZone
@@ -39,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = load_settings()
     toml = source_file(parsed.source)
     name = load_source(toml).name
-    lock = settings.home / "staging" / f"{name}.lock"
-    with locked(lock, f"landing files of {name}", settings.lease_wait_seconds), open_session(settings, "land") as spark:
+    with source_locked(settings, name), open_session(settings, "land") as spark:
         folder = settings.home / "staging"
         with fetched(parsed.paths, folder) as paths:
             land(spark, LandingZone(settings.landing_folder), folder, toml, paths, parsed.arrival_day, parsed.again)

@@ -14,9 +14,9 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from pipeline.erasure.journal import is_unfinished
-from pipeline.erasure.landed_lines import landing_stopped
+from pipeline.erasure.folder import is_unfinished
 from pipeline.errors import InputError, exit_with_message
+from pipeline.landing.locks import landing_stopped
 from pipeline.landing.zone import LandingZone
 from pipeline.local.rotation import delete_old_files
 from pipeline.settings import Settings, load_settings

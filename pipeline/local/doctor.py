@@ -128,7 +128,7 @@ def _key(settings: Settings) -> str:
         return "not made yet: the first command makes it"
     fingerprint = key_fingerprint(pseudonym_key(settings))
     place = f"{file}, mode 600" if settings.pseudonym_key is None else "from the settings"
-    return f"{place}; fingerprint {fingerprint}; back it up with the warehouse"
+    return f"{place}; fingerprint {fingerprint}; keep a copy of it apart from backups"
 
 
 def _landing(settings: Settings) -> str:

@@ -8,6 +8,7 @@ import importlib.util
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import socket
 import stat
@@ -81,6 +82,15 @@ def _start(settings: Settings) -> None:
         log = _data(settings) / "server.log"
         _run_server_tool("pg_ctl", settings, "start", "-w", "-l", str(log), "-o", options)
     create_database(settings, CATALOG_DATABASE)
+
+
+def last_folder(settings: Settings) -> Path | None:
+    """Return the data folder with which the server was started last; None before its first start."""
+    options = _data(settings) / "postmaster.opts"
+    if not options.is_file():
+        return None
+    words = shlex.split(options.read_text(encoding="utf-8"))
+    return Path(words[words.index("-D") + 1])
 
 
 def stop(settings: Settings) -> bool:

@@ -4,7 +4,7 @@ import shutil
 
 from pipeline.errors import ThroughlineError
 from pipeline.files import keep_private
-from pipeline.local import postgres
+from pipeline.local.catalog import start_own_catalog
 from pipeline.local.java import Java, prepare_java
 from pipeline.local.spark_config import write_configuration
 from pipeline.pseudonyms import pseudonym_key
@@ -15,7 +15,7 @@ def run_preflight(settings: Settings) -> Java:
     """Check the disk, find a Java, start the local catalog's PostgreSQL, and configure Spark and PyIceberg.
 
     Returns the Java that Spark will use. Once the server is up, this takes about a tenth of a second.
-    Raises ThroughlineError saying what is missing and how to get it.
+    Raises ThroughlineError saying what is missing and how to get it, InputError if the home was moved or copied.
     """
     require_free_space(settings)
     java = prepare_java(settings)
@@ -23,7 +23,7 @@ def run_preflight(settings: Settings) -> Java:
     settings.home.mkdir(parents=True, exist_ok=True)
     pseudonym_key(settings)
     if settings.uses_local_catalog:
-        postgres.start(settings)
+        start_own_catalog(settings)
     write_configuration(settings)
     return java
 

@@ -80,6 +80,11 @@ def tables_command() -> CommandLine:
     return job_command("tables")
 
 
+def register_command(backup: Path) -> CommandLine:
+    """Return the process that registers the tables of a restored home. backup: the folder that it was restored from."""
+    return job_command("register", "--backup", str(backup))
+
+
 def maintain_command(run_id: str | None = None) -> CommandLine:
     """Return the process of `throughline maintain`. The run id may be a template that Airflow renders."""
     return job_command("maintain", *(("--run-id", run_id) if run_id else ()))

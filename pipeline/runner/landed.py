@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.files import locked
 from pipeline.landing.landed_days import drop_day, move_day
+from pipeline.landing.locks import source_locked
 from pipeline.landing.log_days import plausible_days
 from pipeline.landing.zone import LandingZone
 from pipeline.runner.run import open_lease, prepare_environment
@@ -37,8 +37,7 @@ def change_day(source: str, day: date, to: date | None, console: Console) -> Non
     """
     settings = prepare_environment(console)
     zone = LandingZone(settings.landing_folder)
-    lock = settings.home / "staging" / f"{source}.lock"
-    with locked(lock, f"landing files of {source}", settings.lease_wait_seconds), with_token():
+    with source_locked(settings, source), with_token():
         lease = open_lease(settings, f"landed_{source}", day)
         lease.take()
         try:

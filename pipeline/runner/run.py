@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -47,14 +47,20 @@ def prepare_environment(console: Console) -> Settings:
     java = run_preflight(settings)
     if not fetched_jars(settings):
         console.print(f"first start: Spark runs on Java {java}", highlight=False)
+        run_first_job(tables_command(), settings, console)
+    return settings
+
+
+def run_first_job(command: CommandLine, settings: Settings, console: Console) -> None:
+    """Run the first Spark job of a home, which fetches Spark's jars unless they are there."""
+    if not fetched_jars(settings):
         console.print(
             f"first start: fetching Spark's jars ({110 if settings.uses_s3 else 50} MB) into THROUGHLINE_HOME/jars"
         )
         if settings.uses_s3:
             install_jars(settings.home / "jars" / "jars", JARS_FOR_FILES_IN_S3)
-        run_all([tables_command()], settings, console, "setup")
-        write_configuration(settings)
-    return settings
+    run_all([command], settings, console, "setup")
+    write_configuration(settings)
 
 
 def run_all(commands: Sequence[CommandLine], settings: Settings, console: Console, log_name: str) -> None:
@@ -117,6 +123,23 @@ def open_lease(settings: Settings, run_id: str, day: date) -> Lease:
     if settings.needs_local_postgres:
         postgres.start(settings)
     return Lease(settings, run_id, day)
+
+
+@contextmanager
+def lease_held(settings: Settings, run_id: str) -> Iterator[None]:
+    """Wait for the lease, and hold it during the block, for a command that is no run.
+
+    Raises ThroughlineError if it cannot be had, or if it was lost meanwhile.
+    """
+    with with_token():
+        lease = open_lease(settings, run_id, datetime.now(UTC).date())
+        lease.take()
+        try:
+            with lease.renewed():
+                yield
+            lease.require_held()
+        finally:
+            lease.free()
 
 
 @contextmanager

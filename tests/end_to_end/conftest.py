@@ -163,15 +163,17 @@ def engine_home() -> Iterator[Path]:
 
 
 @contextmanager
-def new_home(variables: Callable[[Path], dict[str, str]] = lambda _: {}) -> Iterator[Installation]:
+def new_home(
+    variables: Callable[[Path], dict[str, str]] = lambda _: {}, name: str = "throughline"
+) -> Iterator[Installation]:
     """Make a home for many tests. It shares the jars of the checkout's own home, so they are fetched once.
 
-    variables: returns more variables of its environment, given the folder that holds the home.
+    variables: returns more variables of its environment, given the folder that holds the home. name: of its folder.
 
     The folder is not one of pytest's: another run of pytest would close those to the account of PostgreSQL.
     """
     with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
-        made = new_installation(Path(folder) / "throughline")
+        made = new_installation(Path(folder) / name)
         made.environment.update(variables(Path(folder)))
         made.home.mkdir()
         made.set_key()
@@ -251,6 +253,13 @@ def own_installation(engine_home: Path) -> Iterator[Installation]:
 def another_module_installation(engine_home: Path) -> Iterator[Installation]:
     """A second empty home for the tests of one file."""
     with new_home(sharing(engine_home)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def oddly_named_installation(engine_home: Path) -> Iterator[Installation]:
+    """An empty home whose path has blanks, an apostrophe, a percent sign and a letter that is not ASCII."""
+    with new_home(sharing(engine_home), "the shop's 100% höme") as made:
         yield made
 
 
