@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.analyst.query import view_names
 from pipeline.runner.commands import step_environment
 from pipeline.settings import ROOT
 from tests.browser import chromium, look_at
+from tests.end_to_end.claims import CLAIMS, HITS, RELIABILITY, next_week
 
 pytestmark = pytest.mark.end_to_end
 
@@ -72,6 +74,30 @@ def test_profiles_hold_the_true_interests(nights: Any, shop: Any) -> None:
     ]
     assert len(recalls) >= 50
     assert sum(recalls) / len(recalls) >= 0.7
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_published_rows_are_as_claimed(nights: Any, name: str) -> None:
+    claim = CLAIMS[name]
+    assert nights.ask(f"SELECT * FROM ({claim.rows}) LIMIT 1"), "there are rows that it is about"
+    assert nights.ask(f"SELECT * FROM ({claim.broken}) LIMIT 3") == []
+
+
+def test_published_rows_find_more_of_the_next_week_than_the_last_session_and_popularity(nights: Any, shop: Any) -> None:
+    """Of the tags and the items that users touch in the week after."""
+    as_of = shop.last - timedelta(days=7)
+    hits = {row["ranking"]: row["hits"] for row in nights.ask(next_week(HITS, as_of))}
+    assert hits["tags by profiles"] > 1.2 * hits["tags by last session"] > 1.2 * hits["tags by popularity"] > 0
+    assert hits["items by profiles"] > 1.5 * hits["items by popularity"] > 0
+
+
+def test_the_higher_a_published_probability_the_more_often_it_comes_true(nights: Any, shop: Any) -> None:
+    """Of interests and of returns, in fifths of the rows by probability; neighbours may be level."""
+    fifths = nights.ask(next_week(RELIABILITY, shop.last - timedelta(days=7)))
+    for of in ("interest", "return"):
+        shares = [row["came_true"] for row in fifths if row["of"] == of]
+        assert len(shares) == 5 and shares[-1] > shares[0] + 0.3, of
+        assert all(higher > lower - 0.03 for lower, higher in pairwise(shares)), of
 
 
 def test_only_pseudonyms_are_stored(nights: Any, shop: Any) -> None:
