@@ -71,6 +71,13 @@ CLAIMS = {
         """,
         "SELECT * FROM user_interests WHERE evidence_count > 0",
     ),
+    "an item has one row, and is once in a list": Claim(
+        """
+        SELECT space, item_id FROM items GROUP BY ALL HAVING count(*) > 1
+        UNION ALL SELECT user_id, item_id FROM recommended_items GROUP BY ALL HAVING count(*) > 1
+        """,
+        "SELECT * FROM recommended_items",
+    ),
     "a recommended item that the user had is a repeat, and no other is": Claim(
         f"""
         SELECT * FROM recommended_items
