@@ -27,7 +27,10 @@ from pipeline.stores import is_remote
 
 MAY_BE_THERE = {"jars", "java"}  # in the folder of the new home
 # Columns of MLflow's database that hold the place of the home.
-PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "model_versions": "source"}
+PLACES = (
+    ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)  # fmt: skip
 
 
 def restore(folder: Path, home: Path, key_file: Path | None, console: Console) -> Settings:
@@ -96,7 +99,7 @@ def _copy(folder: Path, backup: Backup, home: Path, console: Console) -> Setting
             for relative in backup.tables.values():
                 relocation.rewrite(home / "warehouse" / relative)
         if (home / REGISTRY).is_file():
-            _move_registry(home / REGISTRY, Path(backup.home), home)
+            move_registry(home / REGISTRY, Path(backup.home), home)
     except BaseException:
         for one in home.iterdir():  # so that the same command can be tried again
             if one.name not in MAY_BE_THERE:
@@ -105,11 +108,11 @@ def _copy(folder: Path, backup: Backup, home: Path, console: Console) -> Setting
     return settings
 
 
-def _move_registry(database: Path, old: Path, new: Path) -> None:
+def move_registry(database: Path, old: Path, new: Path) -> None:
     """Let MLflow write the artifacts of later trainings into the new home."""
     before, after = ((home / "mlruns").as_uri() for home in (old, new))
     with closing(sqlite3.connect(database)) as connection, connection:
-        for table, column in PLACES.items():
+        for table, column in PLACES:
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
                 (after, len(before) + 1, len(before), before),

@@ -11,7 +11,9 @@ import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import StaticTable, Table
 
-from pipeline.backup.make import back_up, not_covered, read_backup
+from model.registry import Registry, TrackedRun
+from pipeline.backup.make import REGISTRY, back_up, not_covered, read_backup
+from pipeline.backup.restore import move_registry
 from pipeline.backup.table_files import Avro, Relocation, files_of, read_metadata
 from pipeline.errors import InputError, UsageError, describe
 from pipeline.local.catalog import local_path, require_own_server
@@ -149,3 +151,18 @@ def test_the_message_of_a_clock_that_was_ahead_says_until_when() -> None:
     error: Any = ValueError("Invalid update timestamp 1795945359062: before last snapshot log entry at 1796204538292")
     assert describe(error).startswith("the tables were written at 2026-12-02 09:42 UTC by a clock that was ahead")
     assert "`throughline restore`" in describe(error)
+
+
+def test_later_trainings_of_a_restored_home_write_into_it(tmp_path: Path) -> None:
+    """MLflow keeps the place of its artifacts in its database."""
+    old, new = tmp_path / "the old höme", tmp_path / "ein neuer Ort"
+    page = tmp_path / "page.html"
+    page.touch()
+    run = TrackedRun("trials", "run", tags={}, parameters={}, metrics={}, artifacts=[page])
+    Registry(old).track(run)
+    shutil.copytree(old, new)
+    shutil.rmtree(old)
+    move_registry(new / REGISTRY, old, new)
+    Registry(new).track(run)
+    assert len(list((new / "mlruns").rglob("page.html"))) == 2
+    assert not old.exists()
