@@ -13,7 +13,7 @@ from pyiceberg.table import StaticTable, Table
 
 from model.registry import Registry, TrackedRun
 from pipeline.backup.make import REGISTRY, back_up, not_covered, read_backup
-from pipeline.backup.restore import move_registry
+from pipeline.backup.restore import move_registry, restore
 from pipeline.backup.table_files import Avro, Relocation, files_of, read_metadata
 from pipeline.errors import InputError, UsageError, describe
 from pipeline.local.catalog import local_path, require_own_server
@@ -166,3 +166,36 @@ def test_later_trainings_of_a_restored_home_write_into_it(tmp_path: Path) -> Non
     Registry(new).track(run)
     assert len(list((new / "mlruns").rglob("page.html"))) == 2
     assert not old.exists()
+
+
+@pytest.fixture
+def small_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A backup of a home that has landed a file and has no tables yet."""
+    folder = tmp_path / "backup"
+    for name in ("home/reports", "landing/shop"):
+        (folder / name).mkdir(parents=True)
+    (folder / "landing" / "shop" / "source.toml").touch()
+    record = {"format": 1, "made_at": "", "code_version": "", "home": "/old", "tables": {}, "files": 1, "bytes": 0}
+    (folder / "backup.json").write_text(json.dumps(record))
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path / "of the test"))  # which `restore` sets
+    return folder
+
+
+def test_a_home_with_files_is_not_restored_into(small_backup: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "landing").mkdir(parents=True)
+    with pytest.raises(UsageError, match="has landing: expected a new or empty folder"):
+        restore(small_backup, home, None, open_console())
+    assert [one.name for one in home.iterdir()] == ["landing"]
+
+
+def test_the_landing_zone_of_the_original_is_left_alone(
+    small_backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """settings.toml of the backup may name it. What was copied is removed, so that the command can be tried again."""
+    zone, home = tmp_path / "zone of the original", tmp_path / "home"
+    (zone / "shop").mkdir(parents=True)
+    (small_backup / "home" / "settings.toml").write_text(f'landing = "{zone}"\n')
+    with pytest.raises(InputError, match=r"the landing zone .* is not empty.*THROUGHLINE_LANDING"):
+        restore(small_backup, home, None, open_console())
+    assert not list(home.iterdir()) and not list((zone / "shop").iterdir())
