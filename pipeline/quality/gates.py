@@ -36,7 +36,7 @@ def check(written: Mapping[str, "DataFrame"], title: str, page: Path) -> list[Fi
     Raises InputError if a rule cannot be computed or built, or was not run: a typo must not disable a check.
     """
     suites = {name: load_suite(name) for name in written}
-    figures = [figure for name, rows in written.items() for figure in measure(rows, suites[name])]
+    figures = measure(written, list(suites.values()))
     is_passed = judge(figures, title, page)
     print(f"figures of all rules: {page}", flush=True)
     failed = [figure for figure in figures if not is_passed[figure.name]]

@@ -79,9 +79,10 @@ def merge_items(spark: SparkSession, events: DataFrame, catalogues: Sequence[Dat
 def add_release(spark: SparkSession, as_of: date, run_id: str, snapshots: Mapping[str, int], config_hash: str) -> None:
     """Publish: add the row to `releases` whose snapshots readers open from now on. Its number is the largest."""
     releases = spark.table(table("releases"))
-    largest = releases.agg(F.max("number").alias("number")).collect()[0].number or 0
-    release = (as_of, largest + 1, datetime.now(UTC), run_id, dict(snapshots), code_version(), config_hash)
-    spark.createDataFrame([release], releases.schema).writeTo(table("releases")).append()
+    values = (as_of, None, datetime.now(UTC), run_id, dict(snapshots), code_version(), config_hash)
+    release = spark.createDataFrame([values], releases.schema).drop("number")
+    number = releases.agg((F.coalesce(F.max("number"), F.lit(0)) + 1).alias("number"))
+    release.crossJoin(number).select(*releases.columns).writeTo(table("releases")).append()
 
 
 def releases_in_order(spark: SparkSession) -> list[Row]:

@@ -43,14 +43,15 @@ DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
 
 # On small frames compiling and replanning plans costs more than running. The main job of CI runs with Spark's defaults.
-# The engine of a worker lives for many tests, so Java compiles fully.
 QUICK_SPARK = {
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=384m",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
 }
+# The engine that the homes of a worker share lives for many tests, so its Java compiles fully.
+SHARED_SPARK = {**QUICK_SPARK, "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=384m"}
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,9 @@ def new_home(
 
 
 def sharing(engine_home: Path) -> Callable[[Path], dict[str, str]]:
-    """Return the variables of a home that uses the engine of another."""
-    return lambda _: {"THROUGHLINE_ENGINE_HOME": str(engine_home)}
+    """Return the function that gives the variables of a home that uses the engine of another."""
+    options = json.dumps(SHARED_SPARK)
+    return lambda _: {"THROUGHLINE_ENGINE_HOME": str(engine_home), "THROUGHLINE_SPARK_OPTIONS": options}
 
 
 @contextmanager

@@ -209,7 +209,7 @@ def test_only_the_rules_named_here_warn() -> None:
 def test_the_columns_of_a_suite_are_those_of_its_table(suite: str, spark: Any) -> None:
     schema = pa.schema([pa.field(column.name, column.type) for column in declared_columns(suite)])
     rows = spark.createDataFrame(schema.empty_table()).withColumns(added(suite))
-    assert [one.row_count for one in measure(rows, load_suite(suite))] == [0] * len(ROWS[suite][2])
+    assert [one.row_count for one in measure({suite: rows}, [load_suite(suite)])] == [0] * len(ROWS[suite][2])
 
 
 @pytest.mark.parametrize("suite", ALL_SUITES)
@@ -343,18 +343,17 @@ def test_where_clusters_stand_in_for_tags_profiles_without_interests_pass(frame_
     columns, good, _ = ROWS["profiles"]
     for has_clusters, broken_count in ((False, 1), (True, 0)):
         rows = [good, {**good, "user_id": OTHER, "interests": [], "has_clusters": has_clusters}]
-        [found] = [
-            one for one in measure(frame_of(rows, columns), load_suite("profiles")) if "most profiles" in one.name
-        ]
+        figures = measure({"profiles": frame_of(rows, columns)}, [load_suite("profiles")])
+        [found] = [one for one in figures if "most profiles" in one.name]
         assert found.broken_count == broken_count
 
 
-@pytest.mark.parametrize("suite", ALL_SUITES)
-def test_a_suite_is_one_query_and_keeps_nothing_in_memory(suite: str, spark: Any, frame_of) -> None:
-    columns, good, _ = ROWS[suite]
-    rows, queries = frame_of([good], columns), spark._jsparkSession.sharedState().statusStore()
+def test_all_suites_are_one_query_and_keep_nothing_in_memory(spark: Any, frame_of) -> None:
+    rows = {suite: frame_of([ROWS[suite][1]], ROWS[suite][0]) for suite in ALL_SUITES}
+    queries = spark._jsparkSession.sharedState().statusStore()
     before, kept = queries.executionsCount(), set(spark.sparkContext._jsc.getPersistentRDDs())
-    measure(rows, load_suite(suite))
+    figures = measure(rows, [load_suite(suite) for suite in ALL_SUITES])
+    assert {one.suite: one.row_count for one in figures} == dict.fromkeys(ALL_SUITES, 1)
     assert queries.executionsCount() == before + 1
     assert set(spark.sparkContext._jsc.getPersistentRDDs()) <= kept
 
@@ -445,7 +444,7 @@ def test_keys_of_one_hash_are_compared(frame_of, copies: list[dict[str, int]], b
     """The hash of Spark skips nulls, so these two keys have one."""
     rows = frame_of([{"a": 1}, {"b": 1}, *copies], "a BIGINT, b BIGINT")
     assert rows.select(F.xxhash64("a", "b")).distinct().count() == 1
-    [found] = measure(rows, Suite("own", "a", [Rule("a rule", "it matters", unique=["a", "b"])]))
+    [found] = measure({"own": rows}, [Suite("own", "a", [Rule("a rule", "it matters", unique=["a", "b"])])])
     assert (found.broken_count, found.row_count) == (broken_count, 2 + len(copies))
 
 
