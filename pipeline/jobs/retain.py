@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 retain(spark, settings, run_id)
         finally:
             lease.free()
-    files, freed = delete_old_files(settings.home, settings.keep_log_days)
+    files, freed = delete_old_files(settings.home, settings.exchange_folder, settings.keep_log_days)
     print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
 
 

@@ -4,18 +4,22 @@ import shutil
 import time
 from pathlib import Path
 
+from pipeline.stores import is_remote
+
 DAYS_OF_EXCHANGE = 7
 MAX_LOG_BYTES = 50 << 20  # of the log of a process that never ends
 KEPT_BYTES = 1 << 20
 SECONDS_PER_DAY = 86_400
 
 
-def delete_old_files(home: Path, days_of_logs: int, now: float | None = None) -> tuple[int, int]:
+def delete_old_files(home: Path, exchange: Path, days_of_logs: int, now: float | None = None) -> tuple[int, int]:
     """Delete old logs and exchange folders, and shorten long logs to their end; return how many files and bytes.
 
     A log that a process still writes is shortened in place, since processes open their logs to append.
 
-    days_of_logs: logs that nothing wrote to for longer are old. now: seconds since 1970.
+    exchange: the folder of scores. One outside of the home may hold other files, so only folders of runs go there; of
+    one in S3 a lifecycle rule of the bucket has to delete them. days_of_logs: logs that nothing wrote to for longer are
+    old. now: seconds since 1970.
     """
     now = time.time() if now is None else now
     files, freed = 0, 0
@@ -26,7 +30,7 @@ def delete_old_files(home: Path, days_of_logs: int, now: float | None = None) ->
             files, freed = files + 1, freed + stat.st_size
         elif stat.st_size > MAX_LOG_BYTES:
             freed += _shorten(log)
-    for run in [folder for folder in (home / "exchange").glob("*") if folder.is_dir() and not folder.is_symlink()]:
+    for run in [] if is_remote(exchange) else _runs(exchange, is_shared=exchange.parent != home):
         of_run = [file for file in run.rglob("*") if file.is_file()]
         newest = max([file.stat().st_mtime for file in of_run], default=run.stat().st_mtime)
         if newest < now - DAYS_OF_EXCHANGE * SECONDS_PER_DAY:
@@ -34,6 +38,12 @@ def delete_old_files(home: Path, days_of_logs: int, now: float | None = None) ->
             files += len(of_run)
             shutil.rmtree(run)
     return files, freed
+
+
+def _runs(exchange: Path, is_shared: bool) -> list[Path]:
+    """Return the folders of runs in a folder of scores, which in a shared one have a manifest."""
+    folders = [folder for folder in exchange.glob("*") if folder.is_dir() and not folder.is_symlink()]
+    return [folder for folder in folders if not is_shared or (folder / "manifest.json").is_file()]
 
 
 def _shorten(log: Path) -> int:

@@ -79,10 +79,21 @@ def test_old_logs_and_scores_go_and_long_logs_are_shortened(tmp_path: Path, monk
         writer.write("".join(f"line {number:04}\n" for number in range(200)))
         writer.flush()
         os.utime(long, (NOW.timestamp(), NOW.timestamp()))
-        assert delete_old_files(tmp_path, 30, NOW.timestamp()) == (2, 20 + 2000 - 90)
+        assert delete_old_files(tmp_path, tmp_path / "exchange", 30, NOW.timestamp()) == (2, 20 + 2000 - 90)
         writer.write("after\n")
     assert long.read_text().splitlines()[:1] == ["line 0191"] and long.read_text().endswith("line 0199\nafter\n")
     left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
     assert left == {name for name in ages if name not in ("logs/2026-01-01/clean.log", "exchange/old/profiles/a")} | {
         "logs/engine.log"
     }
+
+
+def test_of_a_folder_of_scores_that_others_use_only_old_runs_go(tmp_path: Path) -> None:
+    exchange = tmp_path / "shared"
+    for name in ("old/manifest.json", "old/profiles/a", "of_others/a"):
+        file = exchange / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x" * 10)
+        os.utime(file, (0, 0))
+    assert delete_old_files(tmp_path / "home", exchange, 30, NOW.timestamp()) == (2, 20)
+    assert [file.name for file in exchange.iterdir()] == ["of_others"]
