@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,15 +122,16 @@ def machine_name() -> str:
 def stop(backgrounds: Sequence[Background]) -> list[str]:
     """Stop processes together with all their descendants; return the names of those that were running.
 
-    Each group gets SIGTERM. What still runs after STOP_SECONDS is killed.
+    Each group gets SIGTERM, those of descendants too. What still runs after STOP_SECONDS is killed.
     """
     found = {background.name: process for background in backgrounds if (process := background.find())}
     families = [member for process in found.values() for member in (process, *process.children(recursive=True))]
-    for process in found.values():
-        _signal_group(process.pid, signal.SIGTERM)
+    groups = {process.pid for process in found.values()} | set(_groups_of(families))
+    for group in groups:
+        _signal_group(group, signal.SIGTERM)
     _, alive = psutil.wait_procs(families, timeout=STOP_SECONDS)
-    for process in found.values():
-        _signal_group(process.pid, signal.SIGKILL)
+    for group in groups:
+        _signal_group(group, signal.SIGKILL)
     for member in alive:
         if member.is_running():
             member.kill()
@@ -138,6 +139,14 @@ def stop(backgrounds: Sequence[Background]) -> list[str]:
     for background in backgrounds:
         background.record.unlink(missing_ok=True)
     return list(found)
+
+
+def _groups_of(family: Sequence[psutil.Process]) -> Iterator[int]:
+    """Yield the groups that members of a family lead; a member may have ended."""
+    for member in family:
+        with suppress(ProcessLookupError):
+            if os.getpgid(member.pid) == member.pid:
+                yield member.pid
 
 
 def end_group(process: subprocess.Popen[str]) -> None:

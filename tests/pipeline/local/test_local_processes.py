@@ -45,7 +45,9 @@ def test_a_process_is_stopped_with_its_children(background: Background, apart: b
     wait_for_output(background, "both are up")
     [child] = parent.children()
     assert os.getpgid(parent.pid) == parent.pid != os.getpgid(os.getpid())
+    began = time.monotonic()
     assert stop([background]) == ["worker"]
+    assert time.monotonic() - began < processes.STOP_SECONDS, "both ended by the signal"
     psutil.wait_procs([parent, child], timeout=10)
     assert not child.is_running() and background.find() is None
     assert stop([background]) == []
