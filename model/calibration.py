@@ -22,17 +22,24 @@ BINS = 50
 
 @dataclass(frozen=True)
 class LogisticFormula:
-    """p = 1 / (1 + exp(-(intercept + sum of coefficient times feature)))"""
+    """p = 1 / (1 + exp(-(intercept + sum of coefficient times feature)))
+
+    windows: p is of a window of time; with more than one, the probability is that it comes true in at least one of so
+    many windows, as if they were independent: 1 - (1 - p)^windows.
+    """
 
     intercept: float
     coefficients: Mapping[str, float]  # by feature, in the order of the columns
+    windows: float = 1.0
 
     def probability_N(self, features_NF: Floats) -> Floats:
         # Added column by column: a matrix product may round differently in a batch of another size.
         logit_N = np.full(len(features_NF), self.intercept)
         for column, coefficient in enumerate(self.coefficients.values()):
             logit_N += coefficient * features_NF[:, column]
-        return np.asarray(expit(logit_N))
+        if self.windows == 1.0:
+            return np.asarray(expit(logit_N))
+        return np.asarray(-np.expm1(-self.windows * np.logaddexp(0.0, logit_N)))
 
 
 def fit_logistic(names: tuple[str, ...], features_NF: Floats, is_true_N: Bools) -> LogisticFormula:

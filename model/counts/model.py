@@ -9,7 +9,7 @@ Shape letters: U users, P pairs of user and tag, T tags, F features, N predictio
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -48,6 +48,11 @@ VERSION = "counts-1"
 # The untuned half-life in horizons. Own counts rank best with 2 days for 1 on Taobao, and with 14 for 7 on the demo.
 UNTUNED_HORIZONS = 2.0
 HOUR = 1 / 24
+# A window of a third of the log leaves twice as much time before it, so that users and counts are like those of today.
+WINDOWS_OF_LOG = 3
+FIRST_EVENTS = (
+    0.01  # share of the events that come before the log counts as begun: single old ones do not make it older
+)
 HALF_LIVES_DAYS = (1 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 1.0, 2.0, 4.0, 7.0, 14.0, 28.0)
 
 
@@ -78,6 +83,11 @@ class Counts1Parameters:
         days_P = count_days_P(history, own, pairs, moment)
         return self.calibration.apply(self.affinity.probability_N(affinity_features_PF(counts, days_P, pairs, share_T)))
 
+    def over(self, windows: float) -> "Counts1Parameters":
+        """Return the same for a horizon of more than one of the windows that they were fitted to."""
+        affinity, returning = (replace(formula, windows=windows) for formula in (self.affinity, self.returning))
+        return replace(self, affinity=affinity, returning=returning, calibration=IDENTITY)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -101,13 +111,14 @@ def untuned_for(window: LabeledWindow) -> Counts1Parameters:
     return untuned((window.end - window.cutoff) / MICROS_PER_DAY)
 
 
-def best_half_life(window: LabeledWindow) -> float:
+def best_half_life(window: LabeledWindow, fallback: Counts1Parameters | None = None) -> float:
     """Return the half-life whose own counts, filled up by popularity, have the highest nDCG@10.
 
-    The shortest of equals. The untuned one where fewer than MIN_USERS users touched a tag.
+    The shortest of equals. That of the fallback, by default the untuned one, where fewer than MIN_USERS users touched a
+    tag.
     """
     if answering_users(window) < MIN_USERS:
-        return untuned_for(window).half_life_days
+        return (fallback or untuned_for(window)).half_life_days
     return max(HALF_LIVES_DAYS, key=lambda half_life_days: _ndcg_of_half_life(window, half_life_days))
 
 
@@ -119,16 +130,18 @@ def _ndcg_of_half_life(window: LabeledWindow, half_life_days: float) -> float:
     )
 
 
-def fit_parameters(window: LabeledWindow) -> Counts1Parameters:
-    """Return the parameters fitted to a window; untuned where it has too few users or labels of one class only.
+def fit_parameters(window: LabeledWindow, fallback: Counts1Parameters | None = None) -> Counts1Parameters:
+    """Return the parameters fitted to a window; the fallback where it has too few users or labels of one class only.
+
+    fallback: by default the untuned parameters for the window.
 
     The fitted formula may rank popular tags above own ones. It is used if it ranks held-out users at least as well as
     OWN_FIRST does. Where fewer than MIN_USERS users touched a tag this cannot be known, and OWN_FIRST is used.
     """
-    fallback = untuned_for(window)
+    fallback = fallback or untuned_for(window)
     if window.past.users < MIN_USERS or is_one_class(window.is_touched_P):
         return fallback
-    half_life_days = best_half_life(window)
+    half_life_days = best_half_life(window, fallback)
     counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
     days_P = count_days_P(window.past, window.own, window.pairs, window.cutoff)
     features_PF = affinity_features_PF(counts, days_P, window.pairs, window.share_T)
@@ -202,7 +215,28 @@ def fit_counts(known: pa.Table, as_of: date, horizon_days: int = HORIZON_DAYS) -
 
 
 def fit_counts_to_history(history: History, as_of: date, horizon_days: int = HORIZON_DAYS) -> Counts1:
-    """Fit to the horizon that ends with `as_of` and all before it; later events are ignored."""
+    """Fit to the horizon that ends with `as_of` and all before it; later events are ignored.
+
+    A young log is fitted to a shorter window; see `window_days`. Its probabilities are those of as many such windows as
+    a horizon has.
+    """
     end = end_of_day(as_of)
-    parameters = fit_parameters(label_window(history, end - horizon_days * MICROS_PER_DAY, end))
+    days = window_days(history, end, horizon_days)
+    fallback = untuned(horizon_days)
+    parameters = fit_parameters(label_window(history, end - days * MICROS_PER_DAY, end), fallback)
+    if days < horizon_days and parameters != fallback:
+        parameters = parameters.over(horizon_days / days)
     return Counts1(end, parameters, fit_popularity(history.before(end), end), horizon_days)
+
+
+def window_days(history: History, end: int, horizon_days: int) -> int:
+    """Return the days of the window to fit to: the horizon, in a log of less than two a third of the days before `end`.
+
+    A window of a horizon would leave a few days before it, whose users are the most active ones and whose counts are
+    small: on the demo's first 9 days, affinities of .25 would be .38. A log of a horizon or less is not fitted to.
+    """
+    at_E = history.at_E[history.at_E < end]
+    if not len(at_E):
+        return horizon_days
+    days = (end - np.quantile(at_E, FIRST_EVENTS)) / MICROS_PER_DAY
+    return max(1, round(days / WINDOWS_OF_LOG)) if horizon_days < days < 2 * horizon_days else horizon_days

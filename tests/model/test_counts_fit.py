@@ -11,13 +11,22 @@ from model.calibration import IDENTITY, fit_calibration
 from model.counts import affinity
 from model.counts.affinity import OWN_FIRST
 from model.counts.features import count_days_P
-from model.counts.model import affinities_at_cutoff, fit_counts, fit_counts_to_history, untuned
+from model.counts.model import (
+    affinities_at_cutoff,
+    fit_counts,
+    fit_counts_to_history,
+    fit_parameters,
+    untuned,
+    window_days,
+)
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.history import history_of
 from model.data.labels import label_window
 from model.data.pairs import candidates, own_tags
+from model.data.scores import Scores
 from model.data.users import sample_users
 from model.metrics import expected_calibration_error, ndcg_at
+from tests.model.conftest import make_world
 
 SequencesOf = Callable[..., pa.Table]
 
@@ -39,6 +48,37 @@ def test_return_probabilities_are_as_likely_as_they_say(world: Any) -> None:
     probability_U = fit_counts(known, day).score(history).return_probability_U
     truth = [1 - np.exp(-7 * sum(world.touches_a_day[user].values())) for user in history.user_id_U]
     assert expected_calibration_error(probability_U, np.array(truth), bins=5) < 0.05
+
+
+@pytest.mark.parametrize("days", [9, 12])
+def test_a_young_log_is_fitted_to_a_window_that_leaves_time_before_it(days: int) -> None:
+    """A window of a horizon would leave two days, or five, whose users are the most active ones."""
+    young = make_world(users=800, days=days, seed=5)
+    history, end = history_of(young.until(young.last_day)), end_of_day(young.last_day)
+    by_horizon = fit_parameters(label_window(history, end - 7 * MICROS_PER_DAY, end))
+    counts = fit_counts(young.until(young.last_day), young.last_day)
+    assert counts.fitted.affinity.windows == pytest.approx(7 / (days // 3)), "each affinity is still of a horizon"
+
+    def errors(scores: Scores) -> tuple[float, float]:
+        users = history.user_id_U[scores.user_R]
+        truth = [young.truth(user, tag) for user, tag in zip(users, scores.tag_R, strict=True)]
+        rates = [sum(young.touches_a_day[user].values()) for user in history.user_id_U]
+        returns = 1 - np.exp(-7 * np.array(rates))
+        return (expected_calibration_error(scores.affinity_R, np.array(truth)),
+                expected_calibration_error(scores.return_probability_U, returns, bins=5))  # fmt: skip
+
+    found, wrong = errors(counts.score(history)), errors(replace(counts, fitted=by_horizon).score(history))
+    assert found[0] < 0.1 and found[0] < 0.9 * wrong[0]
+    assert found[1] < 0.05
+
+
+def test_single_old_events_make_no_log_older(sequences_of: SequencesOf) -> None:
+    touches = [(f"u{user}", f"2026-01-{day:02d} 12:00", "tea") for user in range(20) for day in range(20, 30)]
+    end = end_of_day(date(2026, 1, 29))
+    assert window_days(history_of(sequences_of(touches)), end, 7) == 3
+    assert window_days(history_of(sequences_of([*touches, ("u1", "2019-05-05", "tea")])), end, 7) == 3
+    for horizon_days in (1, 4, 10):
+        assert window_days(history_of(sequences_of(touches)), end, horizon_days) == horizon_days
 
 
 def test_fitted_parameters_rank_no_worse_than_untuned_ones(world: Any) -> None:
