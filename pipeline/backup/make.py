@@ -23,11 +23,12 @@ from pipeline.errors import InputError, UsageError
 from pipeline.files import keep_private, write_private
 from pipeline.landing.locks import landing_stopped
 from pipeline.landing.zone import LandingZone
+from pipeline.local import postgres
 from pipeline.local.catalog import local_path, table_locations
 from pipeline.pseudonyms import KEY_FILE
-from pipeline.runner.run import lease_held
 from pipeline.settings import Settings, code_version
 from pipeline.stores import is_remote
+from pipeline.warehouse.lease import lease_held
 
 RECORD, FORMAT = "backup.json", 1
 REGISTRY = Path("mlruns", "mlflow.db")  # of models, see `model/registry.py`
@@ -82,7 +83,10 @@ def back_up(settings: Settings, to: Path, console: Console) -> Backup:
     if to.resolve().is_relative_to(settings.home):
         raise UsageError(f"{to} lies in {settings.home}, which it is to be a backup of: name a folder elsewhere")
     zone = LandingZone(settings.landing_folder)
-    with lease_held(settings, "backup"), landing_stopped(settings, zone.sources()):
+    if settings.needs_local_postgres:
+        postgres.start(settings)
+    today = datetime.now(UTC).date()
+    with lease_held(settings, "backup", today), landing_stopped(settings, zone.sources()):
         if is_unfinished(settings):
             raise InputError("an erasure has not ended: run `throughline erase --resume`, then this again")
         to.mkdir(parents=True, exist_ok=True)

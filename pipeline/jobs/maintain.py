@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pipeline.errors import exit_with_message
 from pipeline.local.rotation import delete_old_files
 from pipeline.settings import load_settings
-from pipeline.warehouse.lease import Lease, with_token
+from pipeline.warehouse.lease import lease_held
 from pipeline.warehouse.maintenance import maintain_tables
 from pipeline.warehouse.names import require_run_id
 from pipeline.warehouse.session import open_session
@@ -25,17 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--run-id", default="maintenance")
     run_id = require_run_id(parser.parse_args(arguments).run_id)
     settings = load_settings()
-    with with_token():
-        lease = Lease(settings, run_id, datetime.now(UTC).date())
-        lease.take()
-        try:
-            with lease.renewed(), open_session(settings, "maintain") as spark:
-                create_tables(spark)
-                for done in maintain_tables(spark, settings.keep_release_days):
-                    print(done, flush=True)
-                    lease.require_held()
-        finally:
-            lease.free()
+    today = datetime.now(UTC).date()
+    with lease_held(settings, run_id, today) as lease, open_session(settings, "maintain") as spark:
+        create_tables(spark)
+        for done in maintain_tables(spark, settings.keep_release_days):
+            print(done, flush=True)
+            lease.require_held()
     files, freed = delete_old_files(settings.home, settings.exchange_folder, settings.keep_log_days)
     print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
 

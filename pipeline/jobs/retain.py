@@ -21,7 +21,7 @@ from pipeline.landing.zone import LandingZone
 from pipeline.local.rotation import delete_old_files
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse import branches, run_log
-from pipeline.warehouse.lease import Lease, with_token
+from pipeline.warehouse.lease import lease_held
 from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, require_run_id
 from pipeline.warehouse.session import open_session
 from pipeline.warehouse.tables import create_tables, table
@@ -36,15 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     now = datetime.now(UTC)
     run_id = require_run_id(parser.parse_args(arguments).run_id or f"retention_{now:%Y%m%dT%H%M%S}")
     settings = load_settings()
-    with with_token():
-        lease = Lease(settings, run_id, now.date())
-        lease.take()
-        try:
-            with lease.renewed(), open_session(settings, "retain") as spark:
-                create_tables(spark)
-                retain(spark, settings, run_id)
-        finally:
-            lease.free()
+    with lease_held(settings, run_id, now.date()), open_session(settings, "retain") as spark:
+        create_tables(spark)
+        retain(spark, settings, run_id)
     files, freed = delete_old_files(settings.home, settings.exchange_folder, settings.keep_log_days)
     print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -123,23 +123,6 @@ def open_lease(settings: Settings, run_id: str, day: date) -> Lease:
     if settings.needs_local_postgres:
         postgres.start(settings)
     return Lease(settings, run_id, day)
-
-
-@contextmanager
-def lease_held(settings: Settings, run_id: str) -> Iterator[None]:
-    """Wait for the lease, and hold it during the block, for a command that is no run.
-
-    Raises ThroughlineError if it cannot be had, or if it was lost meanwhile.
-    """
-    with with_token():
-        lease = open_lease(settings, run_id, datetime.now(UTC).date())
-        lease.take()
-        try:
-            with lease.renewed():
-                yield
-            lease.require_held()
-        finally:
-            lease.free()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ONE_ROW_PROPERTY = "throughline.items-have-one-row"  # of the table of events
 
 
-def join_copies(spark: "SparkSession", properties: Mapping[str, str]) -> None:
+def merge_item_copies(spark: "SparkSession", properties: Mapping[str, str]) -> None:
     """Make one row of each item in `items`, once for a warehouse. Call it on main; the next release shows the rows.
 
     Title and content come from the newest row that has one, tags from the newest row.
@@ -28,7 +28,7 @@ def join_copies(spark: "SparkSession", properties: Mapping[str, str]) -> None:
     items = spark.table(table("items"))
     seen_at = F.coalesce("last_seen_at", F.timestamp_seconds(F.lit(0)))
     has_content = F.size("content") > 0
-    joined = items.groupBy(*ITEM_KEY).agg(
+    merged = items.groupBy(*ITEM_KEY).agg(
         F.count("*").alias("copies"),
         F.first("item").alias("item"),
         F.max_by("title", F.when(F.col("title").isNotNull(), seen_at)).alias("title"),
@@ -37,8 +37,8 @@ def join_copies(spark: "SparkSession", properties: Mapping[str, str]) -> None:
         F.min("first_seen_at").alias("first_seen_at"),
         F.max("last_seen_at").alias("last_seen_at"),
     ).localCheckpoint()  # fmt: skip
-    doubled = joined.where("copies > 1").count()
+    doubled = merged.where("copies > 1").count()
     if doubled:
-        joined.select(*items.columns).writeTo(table("items")).overwrite(F.lit(True))
+        merged.select(*items.columns).writeTo(table("items")).overwrite(F.lit(True))
         print(f"table {table('items')}: {doubled:,} items had several rows of an earlier version, now one", flush=True)
     set_property(spark, ONE_ROW_PROPERTY, "true")

@@ -163,3 +163,20 @@ class Lease:
             values = {**self._values, "seconds": seconds_since_start()}
             cursor = connection.execute(statement, None if statement is CREATE else values)
             return cursor.fetchone() if cursor.description else None
+
+
+@contextmanager
+def lease_held(settings: Settings, run_id: str, day: date) -> Iterator[Lease]:
+    """Wait for the lease, and hold it during the block, for a command that is no night.
+
+    Raises ThroughlineError as `Lease.take` does, or if the lease was lost meanwhile.
+    """
+    with with_token():
+        lease = Lease(settings, run_id, day)
+        lease.take()
+        try:
+            with lease.renewed():
+                yield lease
+            lease.require_held()
+        finally:
+            lease.free()

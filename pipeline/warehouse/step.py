@@ -14,7 +14,7 @@ from pipeline.landing.zone import LandingZone
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse import branches
-from pipeline.warehouse.item_copies import join_copies
+from pipeline.warehouse.item_copies import merge_item_copies
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.run_log import StepClock
@@ -71,7 +71,7 @@ def run_step(
                     properties = table_properties(spark)
                     require_key(spark, key_fingerprint(pseudonym_key(settings)), properties)
                     create_views(spark, properties, settings.min_audience)
-                    join_copies(spark, properties)
+                    merge_item_copies(spark, properties)
                     refs = branches.drop_leftovers(spark)
                 else:
                     refs = branches.require_begun(spark, branch, run_id, days.last)

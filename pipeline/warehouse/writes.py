@@ -48,7 +48,7 @@ def merge_items(spark: SparkSession, events: DataFrame, catalogues: Sequence[Dat
     columns = ["space", "item_id", "title", "tags", "content"]
     listed = items_of_catalogues(catalogues) if catalogues else spark.table(table("items")).select(columns).limit(0)
     listed = listed.withColumnRenamed("tags", "listed_tags")
-    new = _merged(of_events.join(listed, ["space", "item_id"], "full")).alias("new")
+    new = _without_tables(of_events.join(listed, ["space", "item_id"], "full")).alias("new")
     listed_tags = "CASE WHEN size(new.listed_tags) > 0 THEN new.listed_tags"
     is_newer = "new.last_seen_at >= coalesce(items.last_seen_at, new.last_seen_at)"
     renewed = {
@@ -91,8 +91,8 @@ def releases_in_order(spark: SparkSession) -> list[Row]:
     return list(releases.orderBy(F.col("number").asc_nulls_first(), "published_at").collect())
 
 
-def _merged(rows: DataFrame) -> DataFrame:
-    """Return rows to merge as a checkpoint, which reads no table.
+def _without_tables(rows: DataFrame) -> DataFrame:
+    """Return the rows to merge as a checkpoint, whose plan reads no table.
 
     Before a merge, Spark looks for the files that have a matching row. This query reads tables as they are on main,
     not on the branch of the run, so it would miss rows that the run has written, and so the files that match them.
@@ -101,7 +101,7 @@ def _merged(rows: DataFrame) -> DataFrame:
 
 
 def _update(changed: DataFrame, key: Sequence[str], columns: Sequence[str]) -> None:
-    changed = _merged(changed)
+    changed = _without_tables(changed)
     if changed.isEmpty():
         return
     is_same = " AND ".join(f"events.{name} = new.{name}" for name in key)

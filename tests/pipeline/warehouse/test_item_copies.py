@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.warehouse.item_copies import join_copies
+from pipeline.warehouse.item_copies import merge_item_copies
 from pipeline.warehouse.tables import create_tables, table, table_properties
 
 OLD, NEW, NEWEST = datetime(2026, 1, 1), datetime(2026, 1, 2), datetime(2026, 1, 3)
@@ -27,7 +27,7 @@ def test_copies_of_an_item_become_one_row_once(iceberg: Any, capsys: pytest.Capt
         ("shop", "c", 3, "Cup", ["cup"], [], None, None),
     ]
     iceberg.createDataFrame(content, items.schema).coalesce(1).writeTo(table("items")).append()
-    join_copies(iceberg, table_properties(iceberg))
+    merge_item_copies(iceberg, table_properties(iceberg))
     expected = [
         ("a", "Tea", ["new"], [0.5], OLD, NEWEST),
         ("b", None, [], [], NEW, NEW),
@@ -36,5 +36,5 @@ def test_copies_of_an_item_become_one_row_once(iceberg: Any, capsys: pytest.Capt
     assert rows(iceberg) == expected
     assert "1 items had several rows" in capsys.readouterr().out
     iceberg.createDataFrame(content[:1], items.schema).writeTo(table("items")).append()
-    join_copies(iceberg, table_properties(iceberg))
+    merge_item_copies(iceberg, table_properties(iceberg))
     assert len(rows(iceberg)) == 4, "it is done once"
