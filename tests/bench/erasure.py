@@ -1,9 +1,10 @@
 """`make bench erasure`: the cost of erasing 100 people from a generated warehouse, beside the cost of making it.
 
-A generated log lands and its data steps run as one range; then one erasure removes 100 users, drawn from all that the
-log names. The table shows the wall time, and how many bytes of each table and of the landing zone were rewritten.
+A generated log lands and its data steps run as one range; then one erasure removes 100 users: 99 drawn from all that
+the log names, and one who has a tenth of its events. The table shows the wall time, and how many bytes of each table
+and of the landing zone were rewritten.
 
-python -m tests.bench.erasure [--events 1000000] [--days 14] [--quick]
+python -m tests.bench.erasure [--events 10000000] [--days 14] [--quick]
 """
 
 import argparse
@@ -20,16 +21,17 @@ from rich.table import Table
 
 from pipeline.runner.commands import erase_command
 from tests.bench.bench_home import DATA_STEPS, BenchHome, bench_home
-from tests.bench.generated_log import LogPlan
+from tests.bench.generated_log import BUSY_USER, LogPlan
 from tests.bench.machine import machine
 
 RESULTS = Path(__file__).with_name("results") / "erasure.json"
 PEOPLE = 100
+BUSY_SHARE = 0.1  # of the events, by one of the people
 USER = re.compile('"user":"([^"]+)"')
 
 
 def request_of(home: BenchHome, seed: int = 1) -> tuple[Path, int]:
-    """Write a request of people drawn from the landed lines; return it, and the number of lines."""
+    """Write a request of BUSY_USER and of people drawn from the landed lines; return it, and the number of lines."""
     users, lines = set(), 0
     for file in sorted((home.home / "landing" / "generated").glob("*/*.parquet")):
         for batch in pq.ParquetFile(file).iter_batches(columns=["text"]):
@@ -38,13 +40,16 @@ def request_of(home: BenchHome, seed: int = 1) -> tuple[Path, int]:
             users |= {found[1] for text in texts if (found := USER.search(text))}
     request = home.home / "request"
     request.touch(mode=0o600)
-    request.write_text("\n".join(random.Random(seed).sample(sorted(users), PEOPLE)) + "\n")
+    busy = f"u{BUSY_USER}"
+    drawn = random.Random(seed).sample(sorted(users - {busy}), PEOPLE - 1)
+    request.write_text("\n".join([busy, *drawn]) + "\n")
     return request, lines
 
 
 def bench_erasure(events: int, days: int, cores: int, memory: str, console: Console) -> Mapping[str, Any]:
     """Make the warehouse, erase, and return the seconds and the receipt."""
-    plan = LogPlan(events, days)
+    busy = round(BUSY_SHARE * events)
+    plan = LogPlan(events - busy, days, busy_user_events=busy)
     with bench_home(cores, memory, {}, spark_engine="warm") as home:
         home.land(plan, lambda _: None)
         home.make_tables()
@@ -57,8 +62,8 @@ def bench_erasure(events: int, days: int, cores: int, memory: str, console: Cons
         [file] = (home.home / "erasures").glob("*.json")
         receipt = json.loads(file.read_text())
         assert not any(receipt["searched"].values())
-    return {"lines": lines, "days": days, "warehouse_seconds": seconds, "erasure_seconds": took.seconds,
-            "landing_bytes": landing, "receipt": receipt}  # fmt: skip
+    return {"lines": lines, "busy_user_events": busy, "days": days, "warehouse_seconds": seconds,
+            "erasure_seconds": took.seconds, "landing_bytes": landing, "receipt": receipt}  # fmt: skip
 
 
 def shown(found: Mapping[str, Any]) -> Table:

@@ -29,6 +29,7 @@ LATEST_DAYS = 8
 BOT_SHARE = 0.01  # of sessions, by declared bots
 EVENTS_PER_FAST_BOT = 50_000  # events of a day per undeclared bot
 FAST_BOT_EVENTS = 300
+BUSY_USER = 3_000_000_000
 
 TYPES = ("page_view", "search", "like", "add_to_cart", "purchase", "mystery")
 TYPE_SHARES = (0.74, 0.12, 0.06, 0.06, 0.02)
@@ -43,12 +44,13 @@ BOTS = [
 
 @dataclass(frozen=True)
 class LogPlan:
-    """The size of a log: about `events` lines over `days` arrival days."""
+    """The size of a log: about `events` lines over `days` arrival days; `busy_user_events` more are of BUSY_USER."""
 
     events: int
     days: int
     first_day: date = date(2026, 1, 5)
     seed: int = 7
+    busy_user_events: int = 0
 
     @property
     def sessions_per_day(self) -> int:
@@ -93,7 +95,10 @@ def _visits(plan: LogPlan, day: int, random: np.random.Generator) -> Rows:
         "at": (start[session] + _sum_within(gap, length)).astype(np.int64),
         "bot": bot[session].astype(np.int64),
     }
-    return _with_content(_together([event, _fast_bots(plan, day, random)]), day, random)
+    parts = [event, _fast_bots(plan, day, random)]
+    if plan.busy_user_events:
+        parts.append(_busy_user(plan, day, random))
+    return _with_content(_together(parts), day, random)
 
 
 def _fast_bots(plan: LogPlan, day: int, random: np.random.Generator) -> Rows:
@@ -106,6 +111,16 @@ def _fast_bots(plan: LogPlan, day: int, random: np.random.Generator) -> Rows:
         "user": np.repeat(user, FAST_BOT_EVENTS),
         "at": (start + step).ravel(),
         "bot": np.zeros(count * FAST_BOT_EVENTS, np.int64),
+    }
+
+
+def _busy_user(plan: LogPlan, day: int, random: np.random.Generator) -> Rows:
+    """Return the events of BUSY_USER, at any time of the day."""
+    count = plan.busy_user_events // plan.days
+    return {
+        "user": np.full(count, BUSY_USER),
+        "at": day * DAY_MS + np.sort(random.integers(0, DAY_MS, count)),
+        "bot": np.zeros(count, np.int64),
     }
 
 
