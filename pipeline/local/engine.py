@@ -99,6 +99,15 @@ def stop_engine(settings: Settings) -> bool:
     return settings.home_of_engine == settings.home.resolve() and _stop(settings)
 
 
+def stop_if_unused(settings: Settings) -> bool:
+    """Stop the engine of this home if no client works on it; return whether it was stopped.
+
+    Its scratch files, which hold rows, go with it.
+    """
+    with _locked(settings):
+        return not _clients(settings) and stop_engine(settings)
+
+
 def log_file(settings: Settings) -> Path:
     """Return the log of the engine that a home uses."""
     return settings.home_of_engine / "logs" / "engine.log"
@@ -129,6 +138,10 @@ def _start_server(settings: Settings, environment: Mapping[str, str], fingerprin
     engine = Engine(_free_port(), secrets.token_urlsafe(24), fingerprint)
     _folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
     options = {**OPTIONS, "spark.connect.grpc.binding.port": str(engine.port)}
+    # A killed engine leaves its scratch files, which hold rows: the next start and `down` delete this folder.
+    scratch = str(_folder(settings) / "scratch")
+    if "," not in scratch:  # Spark would read two folders
+        options["spark.local.dir"] = scratch
     if "spark.driver.extraJavaOptions" not in settings.spark_options:
         options["spark.driver.extraJavaOptions"] = JAVA_OPTIONS
     command = [

@@ -4,10 +4,12 @@ import gzip
 import io
 import re
 import sqlite3
+import zipfile
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import fastavro
 import psycopg
@@ -33,15 +35,26 @@ def places_of(home: Path, url: str, words: Collection[str]) -> dict[str, set[str
     return found
 
 
+def files_with(home: Path, words: Collection[str]) -> list[Path]:
+    """Return the files of a home in which one of the words occurs, relative to it."""
+    return [
+        file.relative_to(home) for file in _decodable(home) if not set(words).isdisjoint(WORDS.findall(_text(file)))
+    ]
+
+
 def _files(home: Path) -> Iterator[tuple[str, str]]:
-    for file in sorted(home.rglob("*")):
+    for file in _decodable(home):
         parts = file.relative_to(home).parts
-        if parts[0] in NOT_DECODED or not file.is_file():
-            continue
         where = f"{parts[0]}/{parts[2]}" if parts[0] == "warehouse" and len(parts) > 2 else parts[0]
         if file.suffix == ".avro":
             yield "warehouse avro", _avro(file)
         yield where, _text(file)
+
+
+def _decodable(home: Path) -> Iterator[Path]:
+    for file in sorted(home.rglob("*")):
+        if file.relative_to(home).parts[0] not in NOT_DECODED and file.is_file():
+            yield file
 
 
 def _text(file: Path) -> str:
@@ -54,6 +67,9 @@ def _text(file: Path) -> str:
         content = gzip.decompress(content)
     elif file.suffix == ".zst":
         content = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)).read()
+    elif zipfile.is_zipfile(file):  # of torch and numpy, too
+        with zipfile.ZipFile(file) as archive:
+            content = b"\n".join(map(archive.read, archive.namelist()))
     elif content.startswith(b"SQLite format 3"):
         with closing(sqlite3.connect(file)) as database:
             return "\n".join(database.iterdump())
@@ -74,11 +90,15 @@ def _decoded(value: object) -> str:
 
 
 def _rows(url: str) -> Iterator[tuple[str, str]]:
+    """Yield the rows of all tables of all databases of the server."""
     with psycopg.connect(url) as connection:
-        tables = connection.execute(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN "
-            "('pg_catalog', 'information_schema')"
-        ).fetchall()
-        for (name,) in tables:
-            for row in connection.execute(f"SELECT t::text FROM {name} AS t"):
-                yield "postgres", row[0]
+        names = connection.execute("SELECT datname FROM pg_database WHERE NOT datistemplate").fetchall()
+    for (database,) in names:
+        with psycopg.connect(urlsplit(url)._replace(path=f"/{database}").geturl()) as connection:
+            tables = connection.execute(
+                "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN "
+                "('pg_catalog', 'information_schema')"
+            ).fetchall()
+            for (name,) in tables:
+                for row in connection.execute(f"SELECT t::text FROM {name} AS t"):
+                    yield "postgres", row[0]

@@ -124,6 +124,8 @@ def test_a_run_repeats_after_the_engine_was_killed(
     assert "the Spark engine ended while" in errors and "run the command again" in errors
     home.do("run", "--day", str(PLAN.last_day))
     assert find(home) != engine, "another engine was started"
+    scratch = [file.name for file in (home.home / "engine" / "scratch").glob("blockmgr-*")]
+    assert len(scratch) == 1, "the scratch files of the killed engine are gone"
     assert home.fingerprints() == fingerprints
 
 

@@ -49,6 +49,19 @@ def test_only_sessions_of_ended_processes_are_dead(settings: Settings, server: p
     assert not (settings.home / "engine" / "sessions" / "of this process").exists()
 
 
+def test_an_engine_is_stopped_with_its_files_only_if_no_client_works_on_it(
+    settings: Settings, server: psutil.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = settings.home / "engine" / "scratch" / "blockmgr" / "shuffle.data"
+    scratch.parent.mkdir(parents=True)
+    scratch.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_clients", lambda settings: 1)
+        assert not engine.stop_if_unused(settings) and scratch.is_file()
+    assert engine.stop_if_unused(settings) and not scratch.exists() and not server.is_running()
+    assert not engine.stop_if_unused(settings)
+
+
 def test_homes_share_the_engine_of_another(settings: Settings, server: psutil.Process, tmp_path: Path) -> None:
     sharing = Settings(home=tmp_path / "other", engine_home=settings.home)
     assert engine.find_engine(sharing) == engine.find_engine(settings) is not None
