@@ -10,8 +10,9 @@ trigger it again with *Dry run* off. The task runs the same command as a termina
 lease, removes the lines from the landing zone and the rows from all tables, publishes one release, expires all older
 snapshots, searches for what is left, and writes a receipt to `erasures/` in the home. Then it deletes the request.
 
-Later lines of these people are rejected as `erased`. Queries with `--as-of` an earlier day say that it is gone. Models
-trained on their data are named in the receipt; the next training makes a new one.
+Later lines of these people are rejected as `erased`. Queries with `--as-of` an earlier day say that it is gone. The
+receipt names the models trained on their data, of which the next training makes a new one, and the exports and backups
+outside of the home that hold them: delete these.
 
 **If the task fails**, clear it: it goes on where it was. Until then no night begins.
 """

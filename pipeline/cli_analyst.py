@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import RenderableType
 
+from pipeline.copies import EXPORT, remember_copy
 from pipeline.days import parse_day
 from pipeline.runner.run import open_catalog
 from pipeline.settings import load_settings
@@ -101,10 +102,11 @@ def export_audience(
     """
     from pipeline.analyst.export import export_audience as write
 
+    settings = load_settings()
     with _connect(as_of) as connection:
-        console.print(
-            f"{write(connection, tag, min_affinity, to, raw, load_settings().min_audience):,} users", markup=False
-        )
+        count = write(connection, tag, min_affinity, to, raw, settings.min_audience)
+    remember_copy(settings.home, EXPORT, to)
+    console.print(f"{count:,} users", markup=False)
 
 
 @export.command("profiles")
@@ -115,8 +117,11 @@ def export_profiles(to: To, as_of: AsOf = None, raw: Raw = False) -> None:
     """
     from pipeline.analyst.export import export_profiles as write
 
+    settings = load_settings()
     with _connect(as_of) as connection:
-        console.print(f"{write(connection, to, raw, load_settings().min_audience):,} profiles", markup=False)
+        count = write(connection, to, raw, settings.min_audience)
+    remember_copy(settings.home, EXPORT, to)
+    console.print(f"{count:,} profiles", markup=False)
 
 
 @explain.command("user")

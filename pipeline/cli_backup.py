@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.copies import BACKUP, remember_copy
 from pipeline.errors import ThroughlineError
 from pipeline.runner.run import open_catalog, prepare_environment
 from pipeline.settings import home_from_environment
@@ -23,6 +24,7 @@ def backup(
     It has all tables with their old releases, the landing zone, models, tombstones, pages and settings.toml. It does
     not have the pseudonym key, which you keep apart, nor the tables of a remote catalog; it prints what is left out. It
     waits for a running night; nights and landings wait for it. Only its owner may read it: it holds the logs as landed.
+    No erasure changes it: the receipt of an erasure names the backups that were made before, to be deleted.
 
     Example: throughline backup --to /mnt/backup/2026-01-31
     """
@@ -30,6 +32,7 @@ def backup(
 
     settings = prepare_environment(console)
     made = back_up(settings, to.expanduser().resolve(), console)
+    remember_copy(settings.home, BACKUP, to)
     console.print(f"{made.files:,} files, {made.bytes / 2**20:.1f} MiB, {len(made.tables)} tables in {to}")
     for line in not_covered(settings):
         console.print(f"not in it: {line}", soft_wrap=True)
@@ -63,3 +66,4 @@ def restore(
     if has_releases(catalog) and not check_files(catalog, console):
         raise typer.Exit(ThroughlineError.exit_code)
     console.print(f"restored {made}; set THROUGHLINE_HOME to it", soft_wrap=True)
+    console.print("people who were erased after this backup are in it: erase them again", soft_wrap=True)

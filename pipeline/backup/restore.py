@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.backup.make import REGISTRY, Backup, read_backup
 from pipeline.backup.table_files import Relocation
+from pipeline.copies import BACKUP, remember_copy
 from pipeline.errors import InputError, UsageError
 from pipeline.files import keep_private, write_private
 from pipeline.local.preflight import run_preflight
@@ -49,6 +50,7 @@ def restore(folder: Path, home: Path, key_file: Path | None, console: Console) -
     settings = _copy(folder, backup, home, console)
     if key:
         write_private(home / KEY_FILE, key)
+    remember_copy(home, BACKUP, folder, backup.made_at)
     run_preflight(settings)
     if backup.tables:
         run_first_job(register_command(folder), settings, console)

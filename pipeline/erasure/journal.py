@@ -4,6 +4,7 @@
     erasure/lines.parquet     the landed lines to erase: source, arrival day, file, line
     erasure/sessions.parquet  the ids of the sessions of these people, for the search at the end
     erasure/items.parquet     the items of their events: space, item_id
+    erasure/changed.jsonl     each file outside of the tables that the erasure changes, noted before: kind, path, bytes
     erasure/written           exists when the branch holds all tables, so that only its publication is left
 
 It holds no id of the source. The file journal.json is written last, so it says that the others are whole.
@@ -13,12 +14,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.erasure.folder import erasure_folder
 from pipeline.erasure.plan import DayCount, People
+from pipeline.erasure.purge import TableState
+from pipeline.errors import InputError
 from pipeline.files import write_private
 from pipeline.settings import Settings
 
@@ -28,7 +32,7 @@ class Journal:
     """What an erasure found out before it changed anything.
 
     name: of the receipt. recompute_from: the first day on whose lines rows of others may depend. first_day: the day of
-    the first erased line. rows: rows to delete by table. files_before: bytes of each data file by its path, by table.
+    the first erased line. rows: rows to delete by table. before: each table as it was.
     """
 
     name: str
@@ -43,7 +47,7 @@ class Journal:
     rows: Mapping[str, int]
     lines: int
     day_counts: list[DayCount]
-    files_before: Mapping[str, Mapping[str, int]]
+    before: Mapping[str, TableState]
     dropped_as: str | None = None
 
 
@@ -56,32 +60,62 @@ class JournalFolder:
         self.lines_file = self._folder / "lines.parquet"
         self.sessions_file = self._folder / "sessions.parquet"
         self.items_file = self._folder / "items.parquet"
+        self._changed = self._folder / "changed.jsonl"
         self._written = self._folder / "written"
 
     def begin(self, journal: Journal, places: pa.Table, sessions: pa.Table, items: pa.Table) -> None:
         """Write the journal; from here on the erasure goes on to its end."""
-        self._written.unlink(missing_ok=True)
+        for left in (self._written, self._changed):
+            left.unlink(missing_ok=True)
         for file, rows in ((self.lines_file, places), (self.sessions_file, sessions), (self.items_file, items)):
             pq.write_table(rows, file)
             file.chmod(0o600)
         write_private(self._file, json.dumps(asdict(journal), default=str))
 
     def read(self) -> Journal | None:
-        """Return the journal of an erasure that has not ended, if there is one."""
+        """Return the journal of an erasure that has not ended, if there is one.
+
+        Raises InputError if another version, whose journal has other fields, began it.
+        """
         if not self._file.is_file():
             return None
         content = json.loads(self._file.read_text(encoding="utf-8"))
+        if content.keys() != Journal.__dataclass_fields__.keys():
+            raise InputError(
+                f"{self._file} is of an erasure that another version of Throughline began: end it by that version, "
+                f"with --resume"
+            )
         content["people"] = People(tuple(content["people"]["users"]), tuple(content["people"]["devices"]))
         counts = content["day_counts"]
         content["day_counts"] = [DayCount(**{**one, "day": date.fromisoformat(one["day"])}) for one in counts]
         for name in ("recompute_from", "first_day"):
             content[name] = date.fromisoformat(content[name]) if content[name] else None
+        content["before"] = {name: TableState(**state) for name, state in content["before"].items()}
         return Journal(**content)
 
     def end(self) -> None:
         """Delete the journal; journal.json last, so that a killed process deletes the others too."""
-        for file in (self.lines_file, self.sessions_file, self.items_file, self._written, self._file):
+        parts = (self.lines_file, self.sessions_file, self.items_file, self._changed, self._written)
+        for file in (*parts, self._file):
             file.unlink(missing_ok=True)
+
+    def note(self, kind: str, file: Path, size: int = 0) -> None:
+        """Note that a file is about to be changed or deleted. A receipt counts what was noted, so that a try that is
+        killed after the change and repeated counts it once.
+
+        kind: what it is counted as. size: bytes.
+        """
+        with self._changed.open("a", encoding="utf-8") as notes:
+            notes.write(json.dumps([kind, str(file), size]) + "\n")
+
+    def noted(self, kind: str) -> dict[str, int]:
+        """Return the bytes of each noted file of a kind by its path, as first noted."""
+        found: dict[str, int] = {}
+        for line in self._changed.read_text(encoding="utf-8").splitlines() if self._changed.is_file() else []:
+            of, path, size = json.loads(line)
+            if of == kind:
+                found.setdefault(path, size)
+        return found
 
     @property
     def is_written(self) -> bool:

@@ -1,7 +1,6 @@
 """The landed lines of people who are erased: how they are found, and how the landing zone is rewritten without them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -31,15 +30,6 @@ PLACES = pa.schema(
     [("source", pa.string()), ("arrival_day", pa.date32()), ("file", pa.string()), ("line", pa.int64())]
 )  # one row per erased line
 PART_OF_A_WORD = "[A-Za-z0-9_-]"
-
-
-@dataclass(frozen=True)
-class Rewritten:
-    """What became of the landing zone: lines removed, files rewritten, and the bytes of these files before."""
-
-    lines: int
-    files: int
-    bytes: int
 
 
 def lines_of(
@@ -87,25 +77,24 @@ def _with_word(lines: DataFrame, request: Request) -> DataFrame:
     return lines.join(ids, F.contains("text", "id") & F.regexp_like("text", "word"), "left_semi")
 
 
-def remove_lines(zone: LandingZone, places: pa.Table) -> Rewritten:
-    """Rewrite the landed files without these lines, under the same names, and close their days again.
+def remove_lines(zone: LandingZone, places: pa.Table, note: Callable[[Path], None]) -> int:
+    """Rewrite the landed files without these lines, under the same names, and close their days again; return how many.
 
     A day keeps its digest, since its files keep their names: no night cleans it again for this. May be repeated.
+
+    note: is called with each file before it is rewritten.
     """
-    lines, files, size = 0, 0, 0
+    count = 0
     for (source, day), of_day in by_day(places).items():
-        for file in landed_files(zone, source, day):
-            before = file.stat().st_size
-            if removed := _rewrite(file, of_day, keep_line=False):
-                lines, files, size = lines + removed, files + 1, size + before
+        count += sum(_rewrite(file, of_day, False, note) for file in landed_files(zone, source, day))
         zone.close_day(source, day)
-    return Rewritten(lines, files, size)
+    return count
 
 
 def remove_texts(zone: LandingZone, places: pa.Table) -> int:
     """Remove the texts of these lines; the lines stay, so that they are counted. Return how many had one."""
     return sum(
-        _rewrite(file, of_day, keep_line=True)
+        _rewrite(file, of_day, True)
         for (source, day), of_day in by_day(places).items()
         for file in landed_files(zone, source, day)
     )
@@ -130,7 +119,9 @@ def by_day(places: pa.Table) -> dict[tuple[str, date], dict[str, np.ndarray]]:
     return found
 
 
-def _rewrite(file: Path, of_day: Mapping[str, np.ndarray], keep_line: bool) -> int:
+def _rewrite(
+    file: Path, of_day: Mapping[str, np.ndarray], keep_line: bool, note: Callable[[Path], None] = lambda _: None
+) -> int:
     """Rewrite a landed file without lines, or without their texts; return how many. Without such lines it stays."""
     with pq.ParquetFile(content_of(file)) as landed:
         masks = [
@@ -140,6 +131,7 @@ def _rewrite(file: Path, of_day: Mapping[str, np.ndarray], keep_line: bool) -> i
         count = sum(int(mask.sum()) for mask in masks)
         if not count:
             return 0
+        note(file)
         with replaced_whole(file) as temporary, lines_writer(temporary, landed.schema_arrow) as writer:
             for number, mask in enumerate(masks):
                 group = landed.read_row_group(number)

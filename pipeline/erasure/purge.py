@@ -1,18 +1,14 @@
 """What held the erased people besides the rows of today: old snapshots and their files, and files of the home."""
 
-import re
-import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipeline.erasure.folder import FOLDER
+from pipeline.erasure.search import files_with, has_name
 from pipeline.settings import Settings
 from pipeline.stores import remove_folder
 from pipeline.transforms.union import union
@@ -21,19 +17,20 @@ from pipeline.warehouse.names import NIGHT_TABLES
 from pipeline.warehouse.tables import NAMESPACE, table
 
 DELETED = 2  # status of an entry of a manifest whose file is gone; the entry still holds the bounds of its columns
-# Not searched: what the search of tables and landed lines covers, programs, and the journal itself.
-NOT_SEARCHED = {"landing", "warehouse", "postgres", "jars", "java", FOLDER, "engine", "conf"}
-HASHES = re.compile(rb"[0-9a-f]{32,64}")
-OVERLAP = 64
-CHUNK = 8 << 20
+
+
+Note = Callable[[Path], None]  # is called with each file before it is changed or deleted
 
 
 @dataclass(frozen=True)
-class Purged:
-    """Snapshots expired and files removed of a table."""
+class TableState:
+    """Data files and snapshots of a table. live: bytes of each data file of main by its path. files: the paths of the
+    data files of all snapshots. snapshots: their ids.
+    """
 
-    snapshots: int
-    files: int
+    live: Mapping[str, int]
+    files: Sequence[str]
+    snapshots: Sequence[int]
 
 
 def forget_old_entries(spark: SparkSession, names: Sequence[str]) -> None:
@@ -47,8 +44,10 @@ def forget_old_entries(spark: SparkSession, names: Sequence[str]) -> None:
         _rewrite_manifests(spark, name)
 
 
-def expire_all_but_newest(spark: SparkSession, settings: Settings, newest: Mapping[str, int]) -> dict[str, Purged]:
-    """Expire all snapshots but those of the newest release, and remove all files that no snapshot names, by table.
+def expire_all_but_newest(spark: SparkSession, settings: Settings, newest: Mapping[str, int]) -> tuple[int, int]:
+    """Expire all snapshots but those of the newest release, and remove all files that no snapshot names.
+
+    Returns how many snapshots and files these were.
 
     The caller holds the lease, so that no file is of a running commit. In a remote catalog, files that no snapshot ever
     named stay until they are three days old.
@@ -59,98 +58,70 @@ def expire_all_but_newest(spark: SparkSession, settings: Settings, newest: Mappi
     kept |= {(name, snapshot) for name, snapshot in newest.items()}
     old = [(row.name, row.snapshot_id) for row in found.collect() if (row.name, row.snapshot_id) not in kept]
     ids = {name: [snapshot for of, snapshot in old if of == name] for name in names}
-    files = {name: expire(spark, name, ids[name]) for name in names}
+    files = sum(expire(spark, name, ids[name]) for name in names)
     if settings.uses_local_catalog:
         for name, named in _named_files(spark, names).items():
-            files[name] += _remove_unnamed(settings.home / "warehouse" / NAMESPACE / name, named)
+            files += _remove_unnamed(settings.home / "warehouse" / NAMESPACE / name, named)
     else:
         now = datetime.now(UTC).replace(tzinfo=None)
-        files = {name: count + remove_orphans(spark, name, now) for name, count in files.items()}
-    return {name: Purged(len(ids[name]), files[name]) for name in names}
+        files += sum(remove_orphans(spark, name, now) for name in names)
+    return len(old), files
 
 
-def live_files(spark: SparkSession) -> dict[str, dict[str, int]]:
-    """Return the bytes of each data file of main, by table."""
-    found: dict[str, dict[str, int]] = {name: {} for name in NIGHT_TABLES}
+def table_states(spark: SparkSession) -> dict[str, TableState]:
+    """Return the data files and snapshots of each table."""
+    live: dict[str, dict[str, int]] = {name: {} for name in NIGHT_TABLES}
     for row in _of_tables(spark, NIGHT_TABLES, "files", ["file_path", "file_size_in_bytes"]).collect():
-        found[row.name][row.file_path] = row.file_size_in_bytes
-    return found
+        live[row.name][row.file_path] = row.file_size_in_bytes
+    files: dict[str, set[str]] = {name: set() for name in NIGHT_TABLES}
+    for row in _of_tables(spark, NIGHT_TABLES, "all_data_files", ["file_path"]).distinct().collect():
+        files[row.name].add(row.file_path)
+    snapshots: dict[str, list[int]] = {name: [] for name in NIGHT_TABLES}
+    for row in _of_tables(spark, NIGHT_TABLES, "snapshots", ["snapshot_id"]).collect():
+        snapshots[row.name].append(row.snapshot_id)
+    return {name: TableState(live[name], sorted(files[name]), snapshots[name]) for name in NIGHT_TABLES}
 
 
-def remove_working_files(settings: Settings) -> int:
+def remove_working_files(settings: Settings, note: Note) -> None:
     """Delete what commands hand over or leave behind: staging, exchange folders and the state of trainings.
 
     Of an exchange folder outside of the home only the runs go, since it may hold other files.
 
     The caller holds the locks of all sources. A training that runs meanwhile fails, and starts again from the tables.
     """
-    removed = 0
-    for folder in (settings.home / "staging", settings.home / "exchange"):
-        for one in folder.glob("*"):
-            if one.suffix == ".lock":
-                continue
-            removed += sum(file.is_file() for file in one.rglob("*")) if one.is_dir() else 1
-            if one.is_dir():
-                shutil.rmtree(one)
-            else:
-                one.unlink()
+    working = [*(settings.home / "staging").glob("*"), *(settings.home / "exchange").glob("*")]
     if settings.exchange:
-        runs = [one for one in settings.exchange_folder.glob("*") if (one / "manifest.json").is_file()
-                or (one / "profiles").is_dir()]  # fmt: skip
-        removed += sum(remove_folder(run) for run in runs)
-    return removed
+        runs = settings.exchange_folder.glob("*")
+        working += [run for run in runs if (run / "manifest.json").is_file() or (run / "profiles").is_dir()]
+    for one in working:
+        if one.suffix == ".lock":
+            continue
+        for file in [one] if one.is_file() else [file for file in one.rglob("*") if file.is_file()]:
+            note(file)
+        if one.is_dir():
+            remove_folder(one)
+        else:
+            one.unlink()
 
 
-def remove_mentions(home: Path, names: Collection[bytes]) -> list[str]:
+def remove_mentions(home: Path, names: Collection[bytes], note: Note) -> None:
     """Delete pages, exports and other files of the home that name one of these; of logs and histories, only the lines.
 
-    names: pseudonyms and session ids. Returns the folders of the files, one entry a file.
+    names: pseudonyms and session ids.
     """
-    found = []
     for file in list(files_with(home, names)):
+        note(file)
         folder = file.relative_to(home).parts[0]
         if folder in ("logs", "sql_history"):
             _remove_lines(file, names)
         elif folder != "mlruns":  # a record of a training; the search at the end would report it
             file.unlink()
-        found.append(folder)
-    return found
-
-
-def files_with(home: Path, names: Collection[bytes]) -> Iterator[Path]:
-    """Yield the files of the home, but for NOT_SEARCHED, that contain one of these hexadecimal names.
-
-    Parquet files are decoded.
-    """
-    for top in sorted(home.iterdir()):
-        if top.name in NOT_SEARCHED or top.is_symlink():
-            continue
-        for file in sorted(top.rglob("*")) if top.is_dir() else [top]:
-            if file.is_file() and not file.is_symlink() and _names_one(file, names):
-                yield file
-
-
-def _names_one(file: Path, names: Collection[bytes]) -> bool:
-    if file.suffix == ".parquet":
-        with pq.ParquetFile(file) as content:
-            return any(_has(batch, names) for batch in content.iter_batches())
-    with file.open("rb") as content:
-        tail = b""
-        while chunk := content.read(CHUNK):
-            if any(one in names for one in HASHES.findall(tail + chunk)):
-                return True
-            tail = chunk[-OVERLAP:]
-    return False
-
-
-def _has(batch: pa.RecordBatch, names: Collection[bytes]) -> bool:
-    return any(one in names for one in HASHES.findall(repr(batch.to_pylist()).encode()))
 
 
 def _remove_lines(file: Path, names: Collection[bytes]) -> None:
     """Remove lines in place, since processes may hold the file open to append."""
     with file.open("r+b") as content:
-        kept = [line for line in content if not any(one in names for one in HASHES.findall(line))]
+        kept = [line for line in content if not has_name(line, names)]
         content.seek(0)
         content.truncate()
         content.writelines(kept)

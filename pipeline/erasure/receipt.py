@@ -4,21 +4,27 @@ erasures/<name>.json, erasures/<name>.html
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 import jinja2
 
+from pipeline.copies import BACKUP, known_copies
+from pipeline.erasure.search import names_one
 from pipeline.files import write_whole
 
 RECEIPTS = "erasures"
+HOLDS, NONE = "holds them", "names none of them"
+NOT_FOUND = "not found, may lie on another disk"
 
 
 @dataclass(frozen=True)
 class OfTable:
-    """What was done to a table: rows deleted, data files rewritten and their bytes, snapshots and files removed."""
+    """What was done to a table: rows deleted, data files rewritten and their bytes, snapshots and data files of any
+    snapshot removed. Snapshots and files that the erasure made itself do not count.
+    """
 
     rows: int
     files_rewritten: int
@@ -29,8 +35,21 @@ class OfTable:
 
 
 @dataclass(frozen=True)
+class CopyElsewhere:
+    """A backup or export that was written outside of the home, and what was found: HOLDS, NONE or NOT_FOUND."""
+
+    what: str
+    path: str
+    made_at: str
+    found: str
+
+
+@dataclass(frozen=True)
 class Receipt:
-    """A receipt. searched: what was searched at the end for the people, and how many places named one: none may."""
+    """A receipt. searched: what was searched at the end for the people, and how many places named one: none may.
+
+    copies: known copies outside of the home, which stay as they are.
+    """
 
     name: str
     request_hmac_sha256: str
@@ -49,11 +68,17 @@ class Receipt:
     working_files_removed: int
     files_with_mentions: Mapping[str, int]
     models_affected: list[str]
+    copies: list[CopyElsewhere]
     searched: Mapping[str, int]
 
     @property
     def left(self) -> int:
         return sum(self.searched.values())
+
+    @property
+    def copies_left(self) -> list[CopyElsewhere]:
+        """The copies that hold the people, or that could not be searched."""
+        return [one for one in self.copies if one.found != NONE]
 
 
 def write_receipt(home: Path, receipt: Receipt) -> Path:
@@ -66,6 +91,21 @@ def write_receipt(home: Path, receipt: Receipt) -> Path:
     page = folder / f"{receipt.name}.html"
     write_whole(page, templates.get_template("receipt.html.j2").render(receipt=receipt))
     return page
+
+
+def copies_elsewhere(home: Path, names: Collection[bytes]) -> list[CopyElsewhere]:
+    """Return the known copies outside of the home. Each backup was made before and so holds the people; an export is
+    searched for them.
+
+    names: pseudonyms and session ids.
+    """
+    found = []
+    for copy in known_copies(home):
+        path = Path(copy.path)
+        is_held = path.exists() and (copy.what == BACKUP or names_one(path, names))
+        state = HOLDS if is_held else NONE if path.exists() else NOT_FOUND
+        found.append(CopyElsewhere(copy.what, copy.path, copy.made_at, state))
+    return found
 
 
 def models_trained_since(home: Path, first: date | None) -> list[str]:

@@ -14,6 +14,8 @@ import getpass
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
@@ -21,14 +23,16 @@ from pyspark.sql import SparkSession
 from pipeline.days import DayRange
 from pipeline.erasure import plan, purge, tables
 from pipeline.erasure.journal import Journal, JournalFolder
-from pipeline.erasure.landed_lines import PLACES, Rewritten, lines_of, remove_lines
-from pipeline.erasure.receipt import OfTable, Receipt, models_trained_since, write_receipt
+from pipeline.erasure.landed_lines import PLACES, lines_of, remove_lines
+from pipeline.erasure.receipt import OfTable, Receipt, copies_elsewhere, models_trained_since, write_receipt
 from pipeline.erasure.request import DROP_FOLDER, Request, read_request, request_file
+from pipeline.erasure.search import files_with, rows_with
 from pipeline.erasure.tombstones import bury
 from pipeline.errors import GateError, InputError, exit_with_message
 from pipeline.jobs import clean, sequences, sessions
 from pipeline.landing.locks import landing_stopped
 from pipeline.landing.zone import LandingZone
+from pipeline.local.engine import stop_if_unused
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
 from pipeline.settings import Settings, code_version, load_settings
 from pipeline.warehouse import branches, run_log
@@ -38,6 +42,8 @@ from pipeline.warehouse.session import open_session, tune
 from pipeline.warehouse.step import Step
 from pipeline.warehouse.tables import create_tables, require_key, table, table_properties
 from pipeline.warehouse.writes import add_release, releases_in_order
+
+LANDED, WORKING, MENTIONS = "landed", "working", "mentions"  # kinds of files that are noted
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 Erasure(spark, settings, lease, run_id).run(request, parsed.dry_run)
         finally:
             lease.free()
+    if not parsed.dry_run:
+        stop_if_unused(settings)  # its scratch files held rows
 
 
 class Erasure:
@@ -124,7 +132,7 @@ class Erasure:
             rows=rows,
             lines=found.num_rows,
             day_counts=counts,
-            files_before=purge.live_files(spark),
+            before=purge.table_states(spark),
             dropped_as=request.dropped_as,
         )
         session_ids, items = plan.session_ids(spark, people), plan.touched_items(spark, places)
@@ -140,23 +148,22 @@ class Erasure:
         bury(self.settings, journal.people.users, journal.people.devices)
         print("later lines of these people are refused from now on", flush=True)
         with landing_stopped(self.settings, self.zone.sources()):
-            landed = remove_lines(self.zone, pq.read_table(self.folder.lines_file))
-            working_files = purge.remove_working_files(self.settings)
-        print(f"landing zone: {landed.files:,} files rewritten without {landed.lines:,} lines", flush=True)
+            removed = remove_lines(self.zone, pq.read_table(self.folder.lines_file), partial(self.note, LANDED))
+            purge.remove_working_files(self.settings, partial(self.note, WORKING))
+        print(f"landing zone: rewritten without {removed:,} lines", flush=True)
         if not self.folder.is_written:
             retrained = self.write_branch(journal)
             self.folder.set_written(retrained)
         snapshots = self.publish(journal)
-        purged = purge.expire_all_but_newest(self.spark, self.settings, snapshots)
+        expired, removed = purge.expire_all_but_newest(self.spark, self.settings, snapshots)
         self.lease.require_held()
-        print(f"{sum(one.snapshots for one in purged.values()):,} old snapshots expired, "
-              f"{sum(one.files for one in purged.values()):,} files removed", flush=True)  # fmt: skip
+        print(f"{expired:,} old snapshots expired, {removed:,} files removed", flush=True)
         names = self.names(journal)
-        mentions = Counter(purge.remove_mentions(self.settings.home, names))
-        print(f"{sum(mentions.values()):,} pages, logs and other files named them", flush=True)
+        purge.remove_mentions(self.settings.home, names, partial(self.note, MENTIONS))
+        print(f"{len(self.folder.noted(MENTIONS)):,} pages, logs and other files named them", flush=True)
         searched = self.search(journal, names)
         print(f"searched: {sum(searched.values()):,} places name one of them", flush=True)
-        receipt = self.receipt(journal, landed, working_files, purged, mentions, searched)
+        receipt = self.receipt(journal, names, searched)
         page = write_receipt(self.settings.home, receipt)
         if receipt.left:
             where = ", ".join(f"{place} {count:,}" for place, count in searched.items() if count)
@@ -167,6 +174,10 @@ class Erasure:
         if receipt.models_affected:
             print(f"models trained on their data: {', '.join(receipt.models_affected)}; the next training makes a new "
                   f"one, or `throughline train`", flush=True)  # fmt: skip
+        for copy in receipt.copies_left:
+            print(
+                f"outside of the home: {copy.what} {copy.path} of {copy.made_at}: {copy.found}; delete it", flush=True
+            )
         print(f"erased; receipt: {page}", flush=True)
 
     def write_branch(self, journal: Journal) -> list[str]:
@@ -225,32 +236,41 @@ class Erasure:
         return {
             "landed lines, parsed again": lines_of(self.spark, self.settings, users, devices, None).count(),
             **{f"rows by {column}": count for column, count in plan.count_left(self.spark, people).items()},
-            "files of the home": sum(1 for _ in purge.files_with(self.settings.home, names)),
+            "files of the home": sum(1 for _ in files_with(self.settings.home, names)),
+            **self.search_database(names),
         }
 
-    def receipt(
-        self,
-        journal: Journal,
-        landed: Rewritten,
-        working_files: int,
-        purged: dict[str, purge.Purged],
-        mentions: Counter[str],
-        searched: dict[str, int],
-    ) -> Receipt:
-        """Return the receipt."""
-        files = purge.live_files(self.spark)
+    def search_database(self, names: frozenset[bytes]) -> dict[str, int]:
+        """Return how many rows of the local PostgreSQL name one of these people; by table if any does."""
+        if not self.settings.needs_local_postgres:
+            return {}
+        found = Counter(f"rows of PostgreSQL, {place}" for place in rows_with(self.settings, names))
+        return found or {"rows of PostgreSQL": 0}
+
+    def note(self, kind: str, file: Path) -> None:
+        """Note a file of the landing zone, or another one of the home, before it is changed."""
+        self.folder.note(kind, file, file.stat().st_size)
+
+    def receipt(self, journal: Journal, names: frozenset[bytes], searched: dict[str, int]) -> Receipt:
+        """Return the receipt. It compares the tables with what the journal says of them, so that it is the same after
+        a crash.
+        """
+        now = purge.table_states(self.spark)
         of_tables = {}
         for name in NIGHT_TABLES:
-            before, after = journal.files_before[name], files[name]
-            gone = before.keys() - after.keys()
+            before, after = journal.before[name], now[name]
+            gone = before.live.keys() - after.live.keys()
             of_tables[name] = OfTable(
                 rows=journal.rows.get(name, 0),
                 files_rewritten=len(gone),
-                bytes_rewritten=sum(before[path] for path in gone),
-                bytes_of_table=sum(before.values()),
-                snapshots_removed=purged[name].snapshots,
-                files_removed=purged[name].files,
+                bytes_rewritten=sum(before.live[path] for path in gone),
+                bytes_of_table=sum(before.live.values()),
+                snapshots_removed=len({*before.snapshots} - {*after.snapshots}),
+                files_removed=len({*before.files} - {*after.files}),
             )
+        landed = self.folder.noted(LANDED)
+        home = self.settings.home
+        mentions = Counter(Path(file).relative_to(home).parts[0] for file in self.folder.noted(MENTIONS))
         return Receipt(
             name=journal.name,
             request_hmac_sha256=journal.digest,
@@ -261,14 +281,15 @@ class Erasure:
             run_id=journal.run_id,
             code_version=code_version(),
             landed_lines=journal.lines,
-            landed_files_rewritten=landed.files,
-            landed_bytes=landed.bytes,
+            landed_files_rewritten=len(landed),
+            landed_bytes=sum(landed.values()),
             tables=of_tables,
             rows_of_others_from=str(journal.recompute_from) if journal.recompute_from else None,
             clusters_retrained=self.folder.retrained(),
-            working_files_removed=working_files,
+            working_files_removed=len(self.folder.noted(WORKING)),
             files_with_mentions=dict(mentions),
-            models_affected=models_trained_since(self.settings.home, journal.first_day),
+            models_affected=models_trained_since(home, journal.first_day),
+            copies=copies_elsewhere(home, names),
             searched=searched,
         )
 

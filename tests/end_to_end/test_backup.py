@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.copies import known_copies
+
 pytestmark = pytest.mark.end_to_end
 
 FIRST = datetime(2026, 1, 5)
@@ -95,6 +97,8 @@ def test_the_restored_home_has_the_releases_and_goes_on_like_the_original(origin
         assert refused.returncode == 1
         assert f"was moved or copied from {original.home}" in refused.stderr and "throughline restore" in refused.stderr
     assert not any(str(original.home).encode() in file.read_bytes() for file in restored.home.rglob("*.json"))
+    # An erasure in either home has to name the backup.
+    assert [copy.path for home in (moved, restored) for copy in known_copies(home.home)] == [str(backup)] * 2
     releases = "SELECT as_of, number, run_id, snapshots FROM releases ORDER BY number"
     of_days = {day: restored.do("fingerprint", "events", "--as-of", day) for day in DAYS[1:3]}
     of_release, listed = restored.fingerprints(), restored.ask(releases)

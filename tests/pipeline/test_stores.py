@@ -174,6 +174,8 @@ def test_an_erasure_empties_an_exchange_outside_of_the_home_of_its_runs(root: Pa
     (root / "night_20260131" / "manifest.json").write_text("{}")
     make_folder(root / "of_others")
     (root / "of_others" / "notes.txt").write_text("of another program")
-    assert remove_working_files(settings) == 2
+    noted: list[Path] = []
+    remove_working_files(settings, noted.append)
+    assert sorted(file.name for file in noted) == [f"as_of={DAY}.parquet", "manifest.json"]
     left = [file.name for file in root.rglob("*") if file.is_file()]
     assert left == ["notes.txt"]

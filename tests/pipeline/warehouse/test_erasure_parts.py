@@ -11,10 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import cli_erasure
+from pipeline.copies import BACKUP, EXPORT, remember_copy
 from pipeline.erasure import purge
+from pipeline.erasure.journal import Journal, JournalFolder
 from pipeline.erasure.landed_lines import PLACES, lines_of, remove_lines, remove_texts
-from pipeline.erasure.plan import People
+from pipeline.erasure.plan import DayCount, People
+from pipeline.erasure.purge import TableState
+from pipeline.erasure.receipt import HOLDS, NONE, NOT_FOUND, copies_elsewhere
 from pipeline.erasure.request import read_request
+from pipeline.erasure.search import files_with
 from pipeline.erasure.tables import retrain_clusters
 from pipeline.erasure.tombstones import REFUSED, bury, tombstones, with_erased
 from pipeline.errors import InputError, UsageError
@@ -106,11 +111,12 @@ def test_landed_files_keep_name_and_digest_without_the_lines(settings: Settings)
     places = pa.Table.from_pylist(rows, schema=PLACES)
     assert remove_texts(zone, places) == 2 and remove_texts(zone, places) == 0
     assert zone.days("web")[DAY] == before
-    done = remove_lines(zone, places)
-    assert (done.lines, done.files) == (2, 1) and done.bytes > 0 and remove_lines(zone, places).files == 0
+    [file] = zone.day_folder("web", DAY).glob("*.parquet")
+    noted: list[Path] = []
+    assert remove_lines(zone, places, noted.append) == 2 and noted == [file]
+    assert remove_lines(zone, places, noted.append) == 0 and noted == [file]
     after = zone.days("web")[DAY]
     assert (after.lines, after.sha256) == (4, before.sha256)
-    [file] = zone.day_folder("web", DAY).glob("*.parquet")
     assert pq.ParquetFile(file).read()["line"].to_pylist() == [1, 3, 4, 6]
 
 
@@ -177,17 +183,66 @@ def test_files_that_name_somebody_go_and_logs_lose_the_lines(tmp_path: Path) -> 
         (tmp_path / file).write_text(f"first\nWHERE user_id = '{name}'\nlast {other}\n")
     (tmp_path / "exports" / "q.csv").write_text(other)
     pq.write_table(pa.table({"user_id": [name]}), tmp_path / "exports" / "p.parquet", compression="zstd")
-    assert sorted(purge.remove_mentions(tmp_path, {name.encode()})) == [
-        "exports",
-        "exports",
-        "logs",
-        "reports",
-        "sql_history",
-    ]
+    noted: list[Path] = []
+    purge.remove_mentions(tmp_path, {name.encode()}, noted.append)
+    named = {"exports/p.csv", "exports/p.parquet", "logs/x.log", "reports/user.html", "sql_history"}
+    assert {str(file.relative_to(tmp_path)) for file in noted} == named
     assert (tmp_path / "logs" / "x.log").read_text() == f"first\nlast {other}\n"
     left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
     assert left == {"logs/x.log", "sql_history", "landing/web/a", "exports/q.csv"}
-    assert list(purge.files_with(tmp_path, {name.encode()})) == []
+    assert list(files_with(tmp_path, {name.encode()})) == []
+
+
+def test_copies_outside_of_the_home_are_known_and_searched(tmp_path: Path) -> None:
+    home, name = tmp_path / "home", "a" * 64
+    home.mkdir()
+    assert copies_elsewhere(home, {name.encode()}) == []
+    for file, text in (("with.csv", f"user_id\n{name}\n"), ("without.csv", "user_id\n"), ("home/in.csv", name)):
+        (tmp_path / file).write_text(text)
+        remember_copy(home, EXPORT, tmp_path / file)
+    (tmp_path / "backup").mkdir()
+    remember_copy(home, BACKUP, tmp_path / "backup", "2026-01-05 10:00:00")
+    remember_copy(home, BACKUP, tmp_path / "unmounted")
+    remember_copy(home, EXPORT, tmp_path / "with.csv")
+    found = copies_elsewhere(home, {name.encode()})
+    assert {(one.what, Path(one.path).name, one.found) for one in found} == {
+        (EXPORT, "with.csv", HOLDS),
+        (EXPORT, "without.csv", NONE),
+        (BACKUP, "backup", HOLDS),
+        (BACKUP, "unmounted", NOT_FOUND),
+    }
+    assert len(found) == 4 and [one.made_at for one in found if one.path.endswith("backup")] == ["2026-01-05 10:00:00"]
+
+
+def journal_of(settings: Settings) -> tuple[JournalFolder, Journal]:
+    """Return the folder of a journal that has begun, and the journal."""
+    state = TableState({"a.parquet": 7}, ["a.parquet", "old.parquet"], [1, 2])
+    count = DayCount("web", DAY, "2026-01-06 00:00:00", 5, {"accepted": 4, "rejects": 1})
+    journal = Journal("n", "d", 1, "2026-01-06 00:00:00", "me", "run", People(("u",), ("d",)), DAY, None, {"events": 1},
+                      1, [count], {"events": state})  # fmt: skip
+    folder = JournalFolder(settings)
+    (settings.home / "erasure").mkdir()
+    folder.begin(journal, PLACES.empty_table(), pa.table({"session_id": ["s"]}), pa.table({"item_id": ["i"]}))
+    return folder, journal
+
+
+def test_a_journal_is_read_back_and_a_file_that_is_noted_twice_counts_once(settings: Settings) -> None:
+    folder, journal = journal_of(settings)
+    assert JournalFolder(settings).read() == journal
+    for kind, file, size in (("landed", "a", 9), ("working", "a", 3), ("landed", "a", 5), ("landed", "b", 1)):
+        folder.note(kind, Path(file), size)
+    again = JournalFolder(settings)
+    assert again.noted("landed") == {"a": 9, "b": 1} and again.noted("working") == {"a": 3} and not again.noted("other")
+    again.end()
+    assert list((settings.home / "erasure").iterdir()) == [] and again.read() is None
+
+
+def test_a_journal_of_another_version_is_refused(settings: Settings) -> None:
+    folder, _ = journal_of(settings)
+    file = settings.home / "erasure" / "journal.json"
+    file.write_text(file.read_text().replace('"before"', '"files_before"'))
+    with pytest.raises(InputError, match="another version of Throughline began: end it by that version, with --resume"):
+        folder.read()
 
 
 def test_retention_deletes_by_age_what_the_settings_name(iceberg: Any, settings: Settings, capsys: Any) -> None:
