@@ -19,7 +19,9 @@ import httpx
 import psutil
 import pytest
 
+from pipeline.local import postgres
 from pipeline.local.airflow_client import AirflowApi
+from tests.end_to_end.search_home import places_of
 
 pytestmark = pytest.mark.end_to_end
 
@@ -316,6 +318,54 @@ def test_a_failed_gate_fails_a_run_by_hand_without_retries(
     assert "the collector or the TOML changed" in log
     assert "alert: {'what': 'task failed'" in log
     assert backfilled.installation.ask("SELECT max(published_at) AS newest FROM releases") == release
+
+
+def test_people_are_erased_by_a_form_and_nothing_of_airflow_names_them(backfilled: Airflow, shop: Any) -> None:
+    """Neither its database nor its logs, nor what is left of the Spark engine."""
+    home, settings = backfilled.installation.home, backfilled.installation.settings()
+    people = list(shop.truth())[:3]
+    pseudonyms = backfilled.installation.do("pseudonym", *people).split()
+    among = ", ".join(f"'{one}'" for one in pseudonyms)
+    profiles = f"(SELECT count(*) FROM profiles WHERE user_id IN ({among})) AS profiles"
+    rows = f"SELECT session_id, {profiles} FROM sessions WHERE user_id IN ({among})"
+    before = backfilled.installation.ask(rows)
+    assert before[0]["profiles"] > 0
+    request = home / "requests" / "autumn-of-2026"
+    request.parent.mkdir()
+    request.touch(mode=0o600)
+    request.write_text("\n".join(people) + "\n")
+    backfilled.api.unpause("interest_erasure")
+    by_hand = {
+        "dag_run_id": "by_hand:erasure",
+        "logical_date": None,
+        "conf": {"request": request.name, "dry_run": False},
+    }
+    backfilled.api.request("POST", "/api/v2/dags/interest_erasure/dagRuns", by_hand)
+    wait_until(lambda: backfilled.api.run_state("interest_erasure", "by_hand:erasure") in ("success", "failed"), 300, 1)
+    assert backfilled.api.run_state("interest_erasure", "by_hand:erasure") == "success"
+    assert backfilled.installation.ask(rows) == []
+    words = [*people, *pseudonyms, *(row["session_id"] for row in before)]
+    assert places_of(home, postgres.url(settings), [*words, request.name]) == {request.name: {"postgres", "logs"}}
+    [receipt] = (home / "erasures").glob("*.json")
+    assert not any(json.loads(receipt.read_text())["searched"].values())
+    assert not request.exists() and not (home / "engine").exists()
+
+
+def test_retention_runs_each_day_by_the_settings(backfilled: Airflow, shop: Any) -> None:
+    """Unpausing the DAG starts the run of yesterday evening."""
+    days = "SELECT min(arrival_day) AS first, max(arrival_day) AS last FROM rejects"
+    [before] = backfilled.installation.ask(days)
+    assert before["first"] < str(shop.empty_day) < before["last"] == str(shop.last)
+    (backfilled.installation.home / "settings.toml").write_text("keep_rejects_days = 2\n")
+    backfilled.api.unpause("interest_retention")
+
+    def runs() -> list[dict[str, Any]]:
+        found = backfilled.api.request("GET", "/api/v2/dags/interest_retention/dagRuns")
+        return list(found["dag_runs"])
+
+    wait_until(lambda: runs() and runs()[0]["state"] in ("success", "failed"), 300, 1)
+    assert [(run["run_type"], run["state"]) for run in runs()] == [("scheduled", "success")]
+    assert backfilled.installation.ask(days) == [{"first": str(shop.last), "last": str(shop.last)}]
 
 
 def test_down_leaves_no_process(backfilled: Airflow) -> None:
