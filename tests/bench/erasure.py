@@ -1,8 +1,8 @@
 """`make bench erasure`: the cost of erasing 100 people from a generated warehouse, beside the cost of making it.
 
 A generated log lands and its data steps run as one range; then one erasure removes 100 users: 99 drawn from all that
-the log names, and one who has a tenth of its events. The table shows the wall time, and how many bytes of each table
-and of the landing zone were rewritten.
+the log names, and one busy user, who has a tenth of its events by default. The table shows the wall time, and how many
+bytes of each table and of the landing zone were rewritten.
 
 python -m tests.bench.erasure [--events 10000000] [--days 14] [--quick]
 """
@@ -26,7 +26,6 @@ from tests.bench.machine import machine
 
 RESULTS = Path(__file__).with_name("results") / "erasure.json"
 PEOPLE = 100
-BUSY_SHARE = 0.1  # of the events, by one of the people
 USER = re.compile('"user":"([^"]+)"')
 
 
@@ -46,9 +45,8 @@ def request_of(home: BenchHome, seed: int = 1) -> tuple[Path, int]:
     return request, lines
 
 
-def bench_erasure(events: int, days: int, cores: int, memory: str, console: Console) -> Mapping[str, Any]:
-    """Make the warehouse, erase, and return the seconds and the receipt."""
-    busy = round(BUSY_SHARE * events)
+def bench_erasure(events: int, busy: int, days: int, cores: int, memory: str, console: Console) -> Mapping[str, Any]:
+    """Make the warehouse, erase, and return the seconds and the receipt. busy: events of the busy user."""
     plan = LogPlan(events - busy, days, busy_user_events=busy)
     with bench_home(cores, memory, {}, spark_engine="warm") as home:
         home.land(plan, lambda _: None)
@@ -83,6 +81,7 @@ def shown(found: Mapping[str, Any]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--busy-user-events", type=int, help="a tenth of --events by default")
     parser.add_argument("--days", type=int, default=14)
     parser.add_argument("--quick", action="store_true", help="20,000 events, to see that it runs")
     parser.add_argument("--cores", type=int, default=2)
@@ -90,7 +89,8 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console()
     events = 20_000 if arguments.quick else arguments.events
-    found = bench_erasure(events, arguments.days, arguments.cores, arguments.memory, console)
+    busy = events // 10 if arguments.busy_user_events is None else arguments.busy_user_events
+    found = bench_erasure(events, busy, arguments.days, arguments.cores, arguments.memory, console)
     console.print(shown(found))
     if not arguments.quick:
         RESULTS.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
