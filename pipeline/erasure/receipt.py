@@ -10,14 +10,15 @@ from datetime import date
 from pathlib import Path
 
 import jinja2
+import pyarrow as pa
 
-from pipeline.copies import BACKUP, known_copies
+from pipeline.copies import BACKUP, Copy, known_copies
 from pipeline.erasure.search import names_one
 from pipeline.files import write_whole
 
 RECEIPTS = "erasures"
 HOLDS, NONE = "holds them", "names none of them"
-NOT_FOUND = "not found, may lie on another disk"
+UNREAD = "not found or not readable here"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class OfTable:
 
 @dataclass(frozen=True)
 class CopyElsewhere:
-    """A backup or export that was written outside of the home, and what was found: HOLDS, NONE or NOT_FOUND."""
+    """A backup or export that was written outside of the home, and what was found: HOLDS, NONE or UNREAD."""
 
     what: str
     path: str
@@ -99,13 +100,17 @@ def copies_elsewhere(home: Path, names: Collection[bytes]) -> list[CopyElsewhere
 
     names: pseudonyms and session ids.
     """
-    found = []
-    for copy in known_copies(home):
-        path = Path(copy.path)
-        is_held = path.exists() and (copy.what == BACKUP or names_one(path, names))
-        state = HOLDS if is_held else NONE if path.exists() else NOT_FOUND
-        found.append(CopyElsewhere(copy.what, copy.path, copy.made_at, state))
-    return found
+    return [CopyElsewhere(one.what, one.path, one.made_at, _found(one, names)) for one in known_copies(home)]
+
+
+def _found(copy: Copy, names: Collection[bytes]) -> str:
+    path = Path(copy.path)
+    try:
+        if copy.what == BACKUP:
+            return HOLDS if path.is_dir() else UNREAD
+        return HOLDS if names_one(path, names) else NONE
+    except (OSError, pa.ArrowException):
+        return UNREAD
 
 
 def models_trained_since(home: Path, first: date | None) -> list[str]:

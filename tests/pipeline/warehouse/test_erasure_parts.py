@@ -17,7 +17,7 @@ from pipeline.erasure.journal import Journal, JournalFolder
 from pipeline.erasure.landed_lines import PLACES, lines_of, remove_lines, remove_texts
 from pipeline.erasure.plan import DayCount, People
 from pipeline.erasure.purge import TableState
-from pipeline.erasure.receipt import HOLDS, NONE, NOT_FOUND, copies_elsewhere
+from pipeline.erasure.receipt import HOLDS, NONE, UNREAD, copies_elsewhere
 from pipeline.erasure.request import read_request
 from pipeline.erasure.search import files_with
 from pipeline.erasure.tables import retrain_clusters
@@ -204,14 +204,17 @@ def test_copies_outside_of_the_home_are_known_and_searched(tmp_path: Path) -> No
     remember_copy(home, BACKUP, tmp_path / "backup", "2026-01-05 10:00:00")
     remember_copy(home, BACKUP, tmp_path / "unmounted")
     remember_copy(home, EXPORT, tmp_path / "with.csv")
+    (tmp_path / "cut.parquet").write_text("PAR1")
+    remember_copy(home, EXPORT, tmp_path / "cut.parquet")
     found = copies_elsewhere(home, {name.encode()})
     assert {(one.what, Path(one.path).name, one.found) for one in found} == {
         (EXPORT, "with.csv", HOLDS),
         (EXPORT, "without.csv", NONE),
         (BACKUP, "backup", HOLDS),
-        (BACKUP, "unmounted", NOT_FOUND),
+        (BACKUP, "unmounted", UNREAD),
+        (EXPORT, "cut.parquet", UNREAD),
     }
-    assert len(found) == 4 and [one.made_at for one in found if one.path.endswith("backup")] == ["2026-01-05 10:00:00"]
+    assert len(found) == 5 and [one.made_at for one in found if one.path.endswith("backup")] == ["2026-01-05 10:00:00"]
 
 
 def journal_of(settings: Settings) -> tuple[JournalFolder, Journal]:
