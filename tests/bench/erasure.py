@@ -1,8 +1,8 @@
 """`make bench erasure`: the cost of erasing 100 people from a generated warehouse, beside the cost of making it.
 
 A generated log lands and its data steps run as one range; then one erasure removes 100 users: 99 drawn from all that
-the log names, and one busy user, who has a tenth of its events by default. The table shows the wall time, and how many
-bytes of each table and of the landing zone were rewritten.
+the log names, and one busy user, who has a tenth of its events by default; 100 drawn ones if it has none. The table
+shows the wall time, and how many bytes of each table and of the landing zone were rewritten.
 
 python -m tests.bench.erasure [--events 10000000] [--days 14] [--quick]
 """
@@ -24,13 +24,15 @@ from tests.bench.bench_home import DATA_STEPS, BenchHome, bench_home
 from tests.bench.generated_log import BUSY_USER, LogPlan
 from tests.bench.machine import machine
 
-RESULTS = Path(__file__).with_name("results") / "erasure.json"
+RESULTS = Path(__file__).with_name("results")
 PEOPLE = 100
 USER = re.compile('"user":"([^"]+)"')
 
 
 def request_of(home: BenchHome, seed: int = 1) -> tuple[Path, int]:
-    """Write a request of BUSY_USER and of people drawn from the landed lines; return it, and the number of lines."""
+    """Write a request of BUSY_USER, if the log has it, and of people drawn from the log; return it, and the number of
+    landed lines.
+    """
     users, lines = set(), 0
     for file in sorted((home.home / "landing" / "generated").glob("*/*.parquet")):
         for batch in pq.ParquetFile(file).iter_batches(columns=["text"]):
@@ -39,9 +41,9 @@ def request_of(home: BenchHome, seed: int = 1) -> tuple[Path, int]:
             users |= {found[1] for text in texts if (found := USER.search(text))}
     request = home.home / "request"
     request.touch(mode=0o600)
-    busy = f"u{BUSY_USER}"
-    drawn = random.Random(seed).sample(sorted(users - {busy}), PEOPLE - 1)
-    request.write_text("\n".join([busy, *drawn]) + "\n")
+    busy = users & {f"u{BUSY_USER}"}
+    drawn = random.Random(seed).sample(sorted(users - busy), PEOPLE - len(busy))
+    request.write_text("\n".join([*busy, *drawn]) + "\n")
     return request, lines
 
 
@@ -93,7 +95,8 @@ def main() -> None:
     found = bench_erasure(events, busy, arguments.days, arguments.cores, arguments.memory, console)
     console.print(shown(found))
     if not arguments.quick:
-        RESULTS.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
+        file = RESULTS / ("erasure.json" if busy else "erasure_of_rare_users.json")
+        file.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def measured() -> Measured:
     data = _line([one["lines"] for one in sizes], cpu)
     scored = _result("scoring")["sizes"]
     score = _line([one["users"] for one in scored], [one["cpu_seconds"] for one in scored])
-    erased, query = _result("erasure"), _result("query")
+    erased, query = _result("erasure_of_rare_users"), _result("query")
     stored = {name: one["bytes_of_table"] for name, one in erased["receipt"]["tables"].items()}
     tables = {
         "landing": erased["landing_bytes"],

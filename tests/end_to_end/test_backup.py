@@ -90,7 +90,9 @@ def test_a_backup_holds_no_key_and_only_its_owner_reads_it(original: Any, backup
     assert not backup.stat().st_mode & 0o077
 
 
-def test_the_restored_home_has_the_releases_and_goes_on_like_the_original(original: Any, restored: Any) -> None:
+def test_the_restored_home_has_the_releases_and_goes_on_like_the_original(
+    original: Any, restored: Any, backup: Path
+) -> None:
     kept = original.home.with_name("moved away")
     moved = replace(original, home=kept, environment={**original.environment, "THROUGHLINE_HOME": str(kept)})
     for refused in (moved.call("query", "SELECT 1"), moved.call("run", "--day", DAYS[3]), moved.call("down")):
