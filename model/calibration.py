@@ -13,11 +13,14 @@ import numpy as np
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import ThreadpoolController
 
 from model.data.arrays import Bools, Floats
 from model.metrics import equal_mass_bins
 
 BINS = 50
+# The matrices are tall and narrow: threads that share one wait for each other, at twice the processor time.
+BLAS = ThreadpoolController().select(internal_api="openblas")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def fit_logistic(names: tuple[str, ...], features_NF: Floats, is_true_N: Bools) 
     spread_F = np.where(spread_F > 0, spread_F, 1.0)
     # Newton's method is so exact that the starting point and the order of additions do not show.
     fitted = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8, max_iter=100)
-    fitted.fit((features_NF - mean_F) / spread_F, is_true_N)
+    with BLAS.limit(limits=1):
+        fitted.fit((features_NF - mean_F) / spread_F, is_true_N)
     coefficient_F = fitted.coef_[0] / spread_F
     intercept = float(fitted.intercept_[0] - np.sum(coefficient_F * mean_F))
     return LogisticFormula(intercept, dict(zip(names, coefficient_F.tolist(), strict=True)))

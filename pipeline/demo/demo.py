@@ -1,6 +1,8 @@
 """`throughline demo`: from a log to profiles in one command, ending with commands to try next."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,8 +22,8 @@ from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.airflow import start_airflow, stop_airflow
 from pipeline.local.engine import stop_engine
-from pipeline.runner.commands import STEPS, land_command, train_command
-from pipeline.runner.process import StepFailed
+from pipeline.runner.commands import STEPS, land_command, step_environment, tables_command, train_command
+from pipeline.runner.process import StepFailed, run_command
 from pipeline.runner.run import airflow_login_info, open_catalog, prepare_environment, run_all, run_night, run_parts
 from pipeline.settings import Settings
 from pipeline.sources.schema import load_source, source_file
@@ -51,8 +53,9 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
     name = load_source(toml).name
     move_aside(settings, console)
     settings = prepare_environment(console)  # those of the new home
-    paths = [log] if log else [_made_up_log(settings.home / "demo-log", console)]
-    run_all([land_command(toml, paths, None)], settings, console, "land")
+    with _tables_made(settings):
+        paths = [log] if log else [_made_up_log(settings.home / "demo-log", console)]
+        run_all([land_command(toml, paths, None)], settings, console, "land")
 
     landed = LandingZone(settings.landing_folder).days(name)
     real = real_days(landed)
@@ -82,6 +85,17 @@ def run_demo(settings: Settings, log: Path | None, source: str, night_count: int
     if nights:
         console.print("[bold]Airflow[/]", markup=True)
         console.print(airflow_login_info(settings), soft_wrap=True, markup=True)
+
+
+@contextmanager
+def _tables_made(settings: Settings) -> Iterator[None]:
+    """Start the engine and make the tables beside the block, whose first work needs neither."""
+    log = settings.home / "logs" / "setup" / "tables-beside.log"
+    with ThreadPoolExecutor(1) as beside:
+        command, environment = tables_command(), step_environment(settings)
+        made = beside.submit(run_command, command, environment, log, Console(quiet=True))
+        yield
+        made.result()
 
 
 def split_days(days: DayRange, night_count: int) -> tuple[DayRange, DayRange | None]:
