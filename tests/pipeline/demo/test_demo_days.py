@@ -87,6 +87,7 @@ def test_without_nights_the_last_day_is_scored_again_after_a_training(
     replaced: dict[str, Any] = {
         "prepare_environment": lambda console: load_settings(),
         "run_all": lambda *_: None,
+        "run_command": lambda *_: None,
         "LandingZone": lambda folder: SimpleNamespace(days=lambda source: landed),
         "run_parts": lambda wanted, settings, console: [wanted],
         "run_night": run_night,
