@@ -48,11 +48,12 @@ def sequences(
     events = under_owners(events, owners)
     known_on = F.col("known_on")
     is_news = known_on.isin(list(as_of_days)) & is_counted_on(known_on) & is_owned(known_on)
-    news = events.where(is_news).select("user_id", known_on.alias("as_of")).distinct().localCheckpoint()
-    users = broadcast_if_small(news.select("user_id").distinct())
+    news = broadcast_if_small(events.where(is_news).select("user_id", known_on.alias("as_of")).distinct())
     as_of = F.col("as_of")
+    # Partitioned before the join, so that an event is moved once and not once for each day.
     known = (
-        events.join(users, "user_id", "left_semi")
+        events.join(news.select("user_id"), "user_id", "left_semi")
+        .repartition("user_id")
         .join(news, "user_id")
         .where((known_on <= as_of) & is_counted_on(as_of) & is_owned(as_of))
     )

@@ -59,7 +59,8 @@ def sessionize(events: DataFrame, rules: Rules, per: tuple[str, ...] = ()) -> Da
     Runs must be complete: with one event of a run, all its events.
     per: further columns that separate histories, such as `as_of`.
     """
-    owner = [*per, *OWNER, "session_key"]
+    # The user and `per` first: rows that are sorted by them need no other sort to be grouped by them.
+    owner = ["user_id", *per, *[name for name in (*OWNER, "session_key") if name != "user_id"]]
     is_named = F.col("session_key").isNotNull()
     in_order = Window.partitionBy(*owner).orderBy(*IN_ORDER)
     micros = F.unix_micros("event_at")

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import reduce
+from operator import and_
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -102,11 +104,13 @@ def _without_tables(rows: DataFrame) -> DataFrame:
 
 def _update(changed: DataFrame, key: Sequence[str], columns: Sequence[str]) -> None:
     changed = _without_tables(changed)
-    if changed.isEmpty():
+    days = [row.arrival_day for row in changed.select("arrival_day").distinct().collect()]
+    if not days:
         return
-    is_same = " AND ".join(f"events.{name} = new.{name}" for name in key)
+    is_same = reduce(and_, [F.col(f"events.{name}") == F.col(f"new.{name}") for name in key])
+    is_of_days = F.col("events.arrival_day").isin(days)  # so that Spark reads the files of these days alone
     assignments = {name: F.expr(f"new.{name}") for name in columns}
-    changed.alias("new").mergeInto(table("events"), F.expr(is_same)).whenMatched().update(assignments).merge()
+    changed.alias("new").mergeInto(table("events"), is_of_days & is_same).whenMatched().update(assignments).merge()
 
 
 def replace_sessions(spark: SparkSession, made: DataFrame, affected: DataFrame) -> DataFrame:
