@@ -259,11 +259,13 @@ def down() -> None:
     """Stop Airflow, the Spark engine and the local PostgreSQL. Data stays, and commands start again what they need."""
     from pipeline.local.airflow import stop_airflow
     from pipeline.local.engine import stop_engine
+    from pipeline.local.scratch import delete_ended
 
     settings = load_settings()
     require_own_server(settings)
     servers = {"Airflow": stop_airflow, "the Spark engine": stop_engine, "PostgreSQL": postgres.stop}
     stopped = [name for name, stop in servers.items() if stop(settings)]
+    delete_ended(settings)
     console.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
 
 

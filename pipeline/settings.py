@@ -95,7 +95,8 @@ class Settings(BaseSettings):
     airflow_port: int = Field(8080, ge=1024, le=65535, description="port of Airflow's web UI, on 127.0.0.1")
     alert_webhook: SecretStr | None = Field(
         None,
-        description="URL that receives failed tasks and missed deadlines as JSON; empty: they are logged only",
+        description="URL that receives failed tasks, missed deadlines and sources that were set aside as JSON; empty: "
+        "they are logged only",
     )
     lease_url: SecretStr | None = Field(
         None,

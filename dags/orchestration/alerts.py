@@ -1,4 +1,4 @@
-"""Alerts about failed tasks and late runs: a line in the log, and a post to a webhook if one is set."""
+"""Alerts about failed tasks, late runs and sources that were set aside: a line in the log, and a post to a webhook."""
 
 import asyncio
 import logging
@@ -12,6 +12,8 @@ from pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
 ERROR_MESSAGE = re.compile(rf"^(?:{'|'.join(MESSAGE_PREFIXES)})(.+)", re.MULTILINE | re.DOTALL)
+
+SET_ASIDE = "warning: set aside "  # how a line of `clean` begins that names a source, its day and counts
 
 
 def task_failed(context: Any) -> None:
@@ -29,6 +31,13 @@ def task_failed(context: Any) -> None:
             "log": task.log_url,
         }
     )
+
+
+def sources_set_aside(context: Any, warnings: list[str]) -> None:
+    """Send an alert about sources that a night went on without. warnings: the lines by which `clean` says so."""
+    run = context["dag_run"]
+    what = {"what": "source set aside", "dag": run.dag_id, "run": run.run_id, "log": context["ti"].log_url}
+    send_alert({**what, "why": "\n".join(line.removeprefix(SET_ASIDE) for line in warnings)})
 
 
 async def deadline_missed(context: dict[str, Any]) -> None:

@@ -19,7 +19,9 @@ from airflow.sdk import BaseOperator, BaseOperatorLink, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from orchestration.alerts import SET_ASIDE, sources_set_aside
 from orchestration.days import lease_day, resolve_day, step_run_id
+from pipeline.local.processes import ends_with_parent
 from pipeline.settings import load_settings
 from pipeline.warehouse.lease import Lease
 
@@ -138,7 +140,8 @@ class UnderLease(BaseOperator):
 
 
 class Command(BaseOperator):
-    """Runs a command line in a process group of its own. Its output goes to the task's log.
+    """Runs a command line in a process group of its own. Its output goes to the task's log. It sends an alert if the
+    command has set a source aside.
 
     Unlike with Airflow's BashOperator, the failure quotes the end of the output, which the alert and the retry policy
     need.
@@ -162,15 +165,21 @@ class Command(BaseOperator):
             text=True,
             errors="replace",
             start_new_session=True,
+            preexec_fn=ends_with_parent(),
         )
         assert self._process.stdout is not None
         last_lines: deque[str] = deque(maxlen=QUOTED_LINES)
-        for line in self._process.stdout:
-            self.log.info("%s", line.rstrip())
-            last_lines.append(line.rstrip())
+        set_aside = []
+        for line in map(str.rstrip, self._process.stdout):
+            self.log.info("%s", line)
+            last_lines.append(line)
+            if line.startswith(SET_ASIDE):
+                set_aside.append(line)
         if exit_code := self._process.wait():
             quoted = "\n".join(last_lines)
             raise AirflowException(f"{words[0]} ended with exit code {exit_code}. Its last lines:\n{quoted}")
+        if set_aside:
+            sources_set_aside(context, set_aside)
 
     def on_kill(self) -> None:
         """Stop the command when the task is stopped."""

@@ -22,7 +22,6 @@ from pipeline.erasure.folder import is_unfinished
 from pipeline.errors import InputError, UsageError
 from pipeline.files import keep_private, write_private
 from pipeline.landing.locks import landing_stopped
-from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.catalog import local_path, table_locations
 from pipeline.pseudonyms import KEY_FILE
@@ -36,7 +35,7 @@ DAMAGED = "`throughline doctor --deep` lists all such files of the newest releas
 # Copied elsewhere, made again by each home, or of no use in another one.
 NOT_OF_HOME = {
     "warehouse", "landing", KEY_FILE, "postgres", "airflow", "conf", "engine", "java", "jars", "logs", "exchange",
-    "staging",
+    "staging", "scratch",
 }  # fmt: skip
 
 
@@ -73,7 +72,7 @@ def read_backup(folder: Path) -> Backup:
 def back_up(settings: Settings, to: Path, console: Console) -> Backup:
     """Copy a home to a new or empty folder, which only its owner may enter.
 
-    It holds the lease and the locks of the sources, so that no night and no landing changes what it copies.
+    It holds the lease and the lock of the landing zone, so that no night and no landing changes what it copies.
 
     Raises UsageError if the folder has files or lies in the home, InputError if a file of a table is missing or has
     another size than its manifest says, or if an erasure has not ended.
@@ -82,11 +81,10 @@ def back_up(settings: Settings, to: Path, console: Console) -> Backup:
         raise UsageError(f"{to} is not empty: expected a new or empty folder for the backup")
     if to.resolve().is_relative_to(settings.home):
         raise UsageError(f"{to} lies in {settings.home}, which it is to be a backup of: name a folder elsewhere")
-    zone = LandingZone(settings.landing_folder)
     if settings.needs_local_postgres:
         postgres.start(settings)
     today = datetime.now(UTC).date()
-    with lease_held(settings, "backup", today), landing_stopped(settings, zone.sources()):
+    with lease_held(settings, "backup", today), landing_stopped(settings):
         if is_unfinished(settings):
             raise InputError("an erasure has not ended: run `throughline erase --resume`, then this again")
         to.mkdir(parents=True, exist_ok=True)

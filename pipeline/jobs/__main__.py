@@ -8,6 +8,8 @@ import sys
 
 from pipeline.errors import exit_with_message
 from pipeline.files import keep_private
+from pipeline.local.scratch import take_scratch
+from pipeline.local.spark_config import is_one_machine
 from pipeline.runner.commands import step_environment, submit_arguments
 from pipeline.runner.job import can_connect, run_module
 from pipeline.settings import load_settings
@@ -21,7 +23,8 @@ def main() -> None:
         run_module(f"pipeline.jobs.{job}", arguments)
     else:
         command = submit_arguments(job, *arguments)
-        os.execve(command[0], command, dict(step_environment(settings)))
+        scratch = take_scratch(settings) if is_one_machine(settings) else {}
+        os.execve(command[0], command, {**step_environment(settings), **scratch})
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import psutil
 from pipeline.errors import ThroughlineError
 from pipeline.files import write_private
 from pipeline.local.processes import Background, record_of, stop
+from pipeline.local.scratch import engine_scratch, spark_variables
 from pipeline.local.spark_config import PACKAGES, catalog_options, needed_jars, spark_defaults
 from pipeline.settings import ROOT, Settings
 
@@ -136,7 +137,8 @@ def dead_sessions(settings: Settings) -> list[str]:
 
 def _start_server(settings: Settings, environment: Mapping[str, str], fingerprint: str) -> Engine:
     engine = Engine(_free_port(), secrets.token_urlsafe(24), fingerprint)
-    _folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = engine_scratch(settings)
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = {**OPTIONS, "spark.connect.grpc.binding.port": str(engine.port)}
     # A killed engine leaves its scratch files, which hold rows: the next start and `down` delete this folder.
     scratch = str(_folder(settings) / "scratch")
@@ -153,7 +155,7 @@ def _start_server(settings: Settings, environment: Mapping[str, str], fingerprin
     server = _server(settings)
     server.log.unlink(missing_ok=True)
     # The token travels by the environment, which only the owner of the process can read.
-    server.start(command, {**environment, TOKEN_VARIABLE: engine.token})
+    server.start(command, {**environment, **spark_variables(scratch), TOKEN_VARIABLE: engine.token})
     write_private(_record(settings), json.dumps(asdict(engine)))
     return engine
 
@@ -180,6 +182,10 @@ def watch(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
             process.wait(POLL_SECONDS)
     if process:
         process.terminate()
+    elif (scratch := engine_scratch(settings)).is_dir():  # the engine was killed
+        with _locked(settings):
+            if not _server(settings).find():
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _clients(settings: Settings) -> int:

@@ -4,14 +4,16 @@ Each leads its own process group. Its record holds the process id and the start 
 same id later is never touched. Start times count from the start of the machine, so a change of the clock alters none.
 """
 
+import ctypes
 import json
 import os
 import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from pipeline.files import write_whole
 
 STOP_SECONDS = 30.0
 START_FIELD = 19  # of /proc/PID/stat, counted after the name of the program
+SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of prctl
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,23 @@ def _groups_of(family: Sequence[psutil.Process]) -> Iterator[int]:
         with suppress(ProcessLookupError):
             if os.getpgid(member.pid) == member.pid:
                 yield member.pid
+
+
+def ends_with_parent() -> Callable[[], None] | None:
+    """Return what a new process calls first (`preexec_fn`), so that it gets SIGTERM when this one ends in any way.
+
+    Call it in the thread that starts the process and outlives it. Only Linux can do it; elsewhere it is None.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def call() -> None:
+        prctl(SIGNAL_AT_PARENTS_DEATH, signal.SIGTERM)
+        if os.getppid() != parent:  # it has ended meanwhile
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return call
 
 
 def end_group(process: subprocess.Popen[str]) -> None:

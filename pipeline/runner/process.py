@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.errors import MESSAGE_PREFIXES, ThroughlineError, describe
-from pipeline.local.processes import end_group
+from pipeline.local.processes import end_group, ends_with_parent
 from pipeline.runner.commands import CommandLine
 from pipeline.runner.job import run_module
 
@@ -43,6 +43,7 @@ def run_command(command: CommandLine, environment: Mapping[str, str], log: Path,
             stderr=log_file,
             text=True,
             start_new_session=True,
+            preexec_fn=ends_with_parent(),
         )
         try:
             assert process.stdout is not None

@@ -17,9 +17,12 @@ from pipeline.local import postgres
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
 from pipeline.local.install_jars import install_jars
 from pipeline.local.preflight import run_preflight
+from pipeline.local.scratch import delete_ended
 from pipeline.local.spark_config import (
     JARS_FOR_FILES_IN_S3,
     fetched_jars,
+    is_one_machine,
+    needed_jars,
     pyiceberg_environment,
     write_configuration,
 )
@@ -57,8 +60,11 @@ def run_first_job(command: CommandLine, settings: Settings, console: Console) ->
         console.print(
             f"first start: fetching Spark's jars ({110 if settings.uses_s3 else 50} MB) into THROUGHLINE_HOME/jars"
         )
-        if settings.uses_s3:
-            install_jars(settings.home / "jars" / "jars", JARS_FOR_FILES_IN_S3)
+        # On a cluster Spark's driver and executors fetch the others themselves.
+        of_cluster = JARS_FOR_FILES_IN_S3 if settings.uses_s3 else ()
+        wanted = needed_jars(settings) if is_one_machine(settings) else of_cluster
+        install_jars(settings.home / "jars" / "jars", wanted)
+        write_configuration(settings)
     run_all([command], settings, console, "setup")
     write_configuration(settings)
 
@@ -74,12 +80,15 @@ def run_all(commands: Sequence[CommandLine], settings: Settings, console: Consol
     if in_process:
         os.environ.update(environment)
         import_in_background(modules)
-    for command in commands:
-        log = settings.home / "logs" / log_name / f"{command.label}.log"
-        if in_process and command.module:
-            run_in_process(command, log, console)
-        else:
-            run_command(command, environment, log, console)
+    try:
+        for command in commands:
+            log = settings.home / "logs" / log_name / f"{command.label}.log"
+            if in_process and command.module:
+                run_in_process(command, log, console)
+            else:
+                run_command(command, environment, log, console)
+    finally:
+        delete_ended(settings)
 
 
 def run_night(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from orchestration.alerts import deadline_missed, task_failed
+from orchestration.operators import Command
 
 
 @pytest.fixture
@@ -62,6 +64,15 @@ def test_a_failed_task_is_posted_with_its_reason(posted: list[dict[str, Any]], f
 def test_a_missed_deadline_is_posted(posted: list[dict[str, Any]]) -> None:
     asyncio.run(deadline_missed({"dag_run": {"dag_id": "interest_nightly", "dag_run_id": "monday"}}))
     assert posted == [{"what": "deadline missed", "dag": "interest_nightly", "run": "monday"}]
+
+
+def test_a_source_that_a_night_sets_aside_is_posted(posted: list[dict[str, Any]], failure: dict[str, Any]) -> None:
+    warning = "warning: set aside shop 2026-01-31: 30 of 90 lines (30 unparsable); all lines of the day are kept out"
+    command = Command(task_id="clean", command=[sys.executable, "-c", f"print({warning!r})"])
+    command.execute(failure)
+    assert [(one["what"], one["run"], one["why"]) for one in posted] == [
+        ("source set aside", "monday", warning.removeprefix("warning: set aside "))
+    ]
 
 
 def test_without_a_webhook_an_alert_is_logged(failure: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:

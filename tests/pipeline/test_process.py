@@ -147,3 +147,13 @@ def test_sigterm_ends_a_command_with_all_that_it_started(tmp_path: Path) -> None
         == "throughline: ended by SIGTERM; what was not published is not visible, and the same command starts again\n"
     )
     assert psutil.wait_procs(family, timeout=5)[1] == []
+
+
+def test_a_command_that_is_killed_takes_with_it_what_it_started(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", TERMINATED, str(tmp_path / "child.log")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "  child: started\n"
+        [child] = psutil.Process(process.pid).children()
+        process.kill()
+        process.communicate(timeout=30)
+    assert psutil.wait_procs([child], timeout=10)[1] == []

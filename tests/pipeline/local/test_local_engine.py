@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.local import engine
 from pipeline.local.processes import Background
+from pipeline.local.scratch import engine_scratch
 from pipeline.settings import Settings
 
 
@@ -35,6 +36,17 @@ def test_the_watcher_stops_an_idle_engine(settings: Settings, server: psutil.Pro
     engine.watch(settings, idle_seconds=0)
     psutil.wait_procs([server], timeout=20)
     assert engine.find_engine(settings) is None
+
+
+def test_the_watcher_deletes_the_scratch_of_an_engine_that_was_killed(
+    settings: Settings, server: psutil.Process
+) -> None:
+    scratch = engine_scratch(settings)
+    scratch.mkdir()
+    (scratch / "rows").write_text("u-1")
+    server.kill()
+    engine.watch(settings)
+    assert not scratch.exists()
 
 
 def test_only_sessions_of_ended_processes_are_dead(settings: Settings, server: psutil.Process) -> None:
