@@ -6,6 +6,7 @@ import psycopg
 
 from pipeline.errors import InputError
 from pipeline.local import postgres
+from pipeline.local.catalog_roles import make_roles
 from pipeline.settings import Settings
 
 SCHEMES = ("file://", "file:")  # both are written
@@ -41,6 +42,7 @@ def start_own_catalog(settings: Settings) -> None:
     """
     require_own_server(settings)
     postgres.start(settings)
+    make_roles(settings)
     option = "spark.sql.catalog.throughline.warehouse"
     warehouse = local_path(settings.spark_options.get(option, str(settings.home / "warehouse")))
     for location in table_locations(settings).values():

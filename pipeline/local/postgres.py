@@ -13,8 +13,10 @@ import shutil
 import socket
 import stat
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from pipeline.errors import ThroughlineError, UsageError
@@ -24,6 +26,7 @@ from pipeline.settings import Settings
 HOST = "127.0.0.1"
 USER = "throughline"
 CATALOG_DATABASE = "catalog"
+ONLY_SCRAM = "require_auth=scram-sha-256"  # another server on the port must not ask for the password itself
 START_SECONDS = 120.0  # that a command waits for another one to start the server
 SERVER_ACCOUNT = "pgserver"  # PostgreSQL refuses to run as root, so root starts it as this account
 # Found without an import: importing the wheel makes folders and warns.
@@ -47,7 +50,7 @@ def url(settings: Settings, database: str = CATALOG_DATABASE) -> str:
             f"or set THROUGHLINE_LEASE_URL to the PostgreSQL that keeps the lease"
         )
     password = password_file(settings).read_text().strip()
-    return f"postgresql://{USER}:{password}@{HOST}:{settings.postgres_port}/{database}"
+    return f"postgresql://{USER}:{password}@{HOST}:{settings.postgres_port}/{database}?{ONLY_SCRAM}"
 
 
 def is_running(settings: Settings) -> bool:
@@ -77,11 +80,21 @@ def _start(settings: Settings) -> None:
     if not (_data(settings) / "PG_VERSION").is_file():
         _initialise(settings)
     if not is_running(settings):
+        _end_shutdown(settings)
         refuse_busy_port(settings.postgres_port, "the local PostgreSQL", "THROUGHLINE_POSTGRES_PORT")
         options = f"-h {HOST} -p {settings.postgres_port} -c unix_socket_directories='' -c max_connections=100"
         log = _data(settings) / "server.log"
         _run_server_tool("pg_ctl", settings, "start", "-w", "-l", str(log), "-o", options)
     create_database(settings, CATALOG_DATABASE)
+
+
+def _end_shutdown(settings: Settings) -> None:
+    """Stop a server of this home that takes no connections: after a SIGTERM it waits for those that it has to end."""
+    record = _data(settings) / "postmaster.pid"
+    with suppress(OSError, ValueError, IndexError, psutil.Error):  # no record, or one of a server that has ended
+        server = psutil.Process(int(record.read_text().split()[0]))
+        if str(_data(settings)) in server.cmdline():
+            _run_server_tool("pg_ctl", settings, "stop", "-w", "-m", "fast")
 
 
 def last_folder(settings: Settings) -> Path | None:

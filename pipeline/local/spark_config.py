@@ -13,6 +13,9 @@ from urllib.parse import quote
 from pipeline.errors import UsageError
 from pipeline.files import write_private, write_whole
 from pipeline.local import postgres
+from pipeline.local.catalog_roles import READER, WRITER
+from pipeline.local.catalog_roles import login as login_of
+from pipeline.local.postgres import ONLY_SCRAM
 from pipeline.settings import CATALOG_SECRETS, FROM_VARIABLE, Settings
 from pipeline.stores import s3_endpoint, s3_region
 
@@ -109,18 +112,20 @@ def catalog_options(settings: Settings) -> dict[str, str]:
 def pyiceberg_properties(settings: Settings) -> dict[str, str]:
     """Return the properties of the same catalog under PyIceberg's names.
 
+    Readers have a role of their own in the local PostgreSQL, which cannot write.
     Both sides name all kinds of catalog alike but one: Spark's `jdbc` is PyIceberg's `sql`, whose URI is SQLAlchemy's.
     Secrets are left out, see `pyiceberg_environment`, and so is the Java class that reads files.
     Raises UsageError for a JDBC driver other than those of PostgreSQL and SQLite.
     """
     left_out = {"io-impl", *CATALOG_SECRETS}
-    properties = {key: value for key, value in _catalog_properties(settings).items() if key not in left_out}
+    properties = {key: value for key, value in _catalog_properties(settings, READER).items() if key not in left_out}
     if properties.get("type") != "jdbc":
         return properties
     driver, _, place = properties.get("uri", "").removeprefix("jdbc:").partition(":")
     login = ":".join(quote(properties[key], safe="") for key in ("jdbc.user", "jdbc.password") if key in properties)
     if driver == "postgresql":
-        uri = f"postgresql+psycopg://{f'{login}@' if login else ''}{place.removeprefix('//')}"
+        asked = f"?{ONLY_SCRAM}" if settings.uses_local_catalog else ""
+        uri = f"postgresql+psycopg://{f'{login}@' if login else ''}{place.removeprefix('//')}{asked}"
     elif driver == "sqlite":
         uri = f"sqlite:///{place}"
     else:
@@ -159,15 +164,16 @@ def catalog_secrets(settings: Settings) -> dict[str, str]:
     return {key: os.environ[name] for key, name in names.items()}
 
 
-def _catalog_properties(settings: Settings) -> dict[str, str]:
-    """Return the catalog's properties under Spark's names."""
+def _catalog_properties(settings: Settings, role: str = WRITER) -> dict[str, str]:
+    """Return the catalog's properties under Spark's names, with the login of a role to the local one."""
     if not settings.uses_local_catalog:
         return {**(_s3_properties() if settings.uses_s3 else {}), **settings.catalog}
+    user, password = login_of(settings, role)
     return {
         "type": "jdbc",
         "uri": f"jdbc:postgresql://{postgres.HOST}:{settings.postgres_port}/{postgres.CATALOG_DATABASE}",
-        "jdbc.user": postgres.USER,
-        "jdbc.password": postgres.password_file(settings).read_text().strip(),
+        "jdbc.user": user,
+        "jdbc.password": password,
         "jdbc.schema-version": "V1",
         "warehouse": f"file://{settings.home / 'warehouse'}",
     }

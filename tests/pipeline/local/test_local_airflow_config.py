@@ -26,7 +26,8 @@ def test_airflow_listens_on_loopback(settings: Settings) -> None:
     assert parser["api"]["host"] == "127.0.0.1"
     assert parser["api"]["base_url"] == "http://127.0.0.1:18081"
     assert parser["core"]["execution_api_server_url"] == "http://127.0.0.1:18081/execution/"
-    assert parser["database"]["sql_alchemy_conn"].endswith("throughline:a%password@127.0.0.1:55432/airflow")
+    place = "throughline:a%password@127.0.0.1:55432/airflow?require_auth=scram-sha-256"
+    assert parser["database"]["sql_alchemy_conn"].endswith(place)
     assert parser["core"]["simple_auth_manager_users"] == "operator:admin"
     assert "operator" in json.loads(Path(parser["core"]["simple_auth_manager_passwords_file"]).read_text())
     assert parser["usage_data_collection"]["enabled"] == "False"

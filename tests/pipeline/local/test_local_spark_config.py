@@ -8,7 +8,7 @@ from pyiceberg.utils.config import Config
 
 from pipeline.errors import UsageError
 from pipeline.files import write_private
-from pipeline.local import postgres, spark_config
+from pipeline.local import spark_config
 from pipeline.local.spark_config import (
     JARS,
     QUICK_JVM,
@@ -86,13 +86,20 @@ def test_a_remote_catalog_has_the_same_properties_on_both_sides(tmp_path: Path) 
     assert spark_defaults(settings)[f"{CATALOG}.uri"] == REST["uri"]
 
 
+def write_logins(home: Path) -> None:
+    for role in ("writer", "reader"):
+        write_private(home / "postgres" / f"throughline_{role}.password", f"for/{role}")
+
+
 def test_the_local_catalog_is_one_database_on_both_sides(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, postgres_port=55000)
-    write_private(postgres.password_file(settings), "a/password")
+    write_logins(tmp_path)
     assert spark_defaults(settings)[f"{CATALOG}.uri"] == "jdbc:postgresql://127.0.0.1:55000/catalog"
+    assert spark_defaults(settings)[f"{CATALOG}.jdbc.user"] == "throughline_writer"
+    assert spark_defaults(settings)[f"{CATALOG}.jdbc.password"] == "for/writer"
     assert pyiceberg_properties(settings) == {
         "type": "sql",
-        "uri": "postgresql+psycopg://throughline:a%2Fpassword@127.0.0.1:55000/catalog",
+        "uri": "postgresql+psycopg://throughline_reader:for%2Freader@127.0.0.1:55000/catalog?require_auth=scram-sha-256",
         "warehouse": f"file://{tmp_path}/warehouse",
     }
 
@@ -123,7 +130,7 @@ def test_tables_of_the_local_catalog_are_for_their_owner_alone(tmp_path: Path) -
     mask = "spark.hadoop.fs.permissions.umask-mode"
     remote = {"type": "rest", "uri": "http://127.0.0.1:1"}
     local = Settings(home=tmp_path)
-    write_private(postgres.password_file(local), "password")
+    write_logins(tmp_path)
     assert spark_defaults(local)[mask] == "077"
     assert mask not in spark_defaults(Settings(home=tmp_path, catalog=remote)), "the modes there are not ours"
 
