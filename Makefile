@@ -1,7 +1,7 @@
 # `make help` lists the targets. The first use sets everything up; nothing is installed outside this folder.
 SHELL := /bin/bash
 PYTHON ?= python3
-UV_VERSION := 0.13.9
+UV_PIN := .ci/uv.txt
 UV := .uv/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready
@@ -18,8 +18,8 @@ help: ## list the targets
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, found $$($(PYTHON) --version): set PYTHON=/path/to/python3.11"; exit 2; }
-	@echo "fetching uv $(UV_VERSION) into .uv"
-	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "fetching $$(grep -o '^uv==[^ ]*' $(UV_PIN)) into .uv"
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $(UV_PIN)
 
 $(READY): pyproject.toml uv.lock | $(UV)
 	@echo "setting up .venv from uv.lock (6.7 GB, most of it torch with CUDA)"
@@ -57,10 +57,13 @@ endif
 bench: $(READY) ## make bench data|nights: data steps; query: analysts' queries; planted|taobao|movielens|baselines|boosting|published|published_items: models; gpu: a GPU; rectools: RecTools; scoring|training: memory; shapes: uneven logs; cluster: two workers, S3; erasure: 100 people; OPTIONS=--quick
 	@$(BIN)/python -m tests.bench.$(BENCH) $(OPTIONS)
 
+chaos: $(READY) ## break nights at a few points and compare with an undisturbed twin; at all points: OPTIONS=--all
+	@$(BIN)/python -m tests.bench.chaos $(OPTIONS)
+
 up: $(READY) ## start Airflow in the background, on this machine only
 	@$(BIN)/throughline up
 
 down: $(READY) ## stop Airflow, the Spark engine and the local PostgreSQL; data stays
 	@$(BIN)/throughline down
 
-.PHONY: help setup demo test lint check format bench up down
+.PHONY: help setup demo test lint check format bench chaos up down
