@@ -2,7 +2,8 @@
 ### Maintenance: keep tables and folders from growing
 
 Once a week the task merges small files, expires the snapshots that no kept release names, and deletes orphan files, old
-logs and the scores that runs handed over. No row changes, and every kept day gives the same answers as before.
+logs and the scores that runs handed over. The local PostgreSQL is vacuumed, and Airflow's records of runs without logs
+are deleted from it (`airflow db clean`). No row changes, and every kept day gives the same answers as before.
 
 **What stays readable**: the newest release, the newest one of each of the last `keep_release_days` days (90), and what
 was published in the last two days. A query of an older day says that its snapshots are gone.

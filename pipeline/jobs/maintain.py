@@ -1,5 +1,7 @@
 """Keep a home from growing: merge small files, expire old snapshots, delete orphan files, old logs and scores.
 
+The local PostgreSQL is vacuumed, and Airflow's records of runs whose logs are gone are deleted from it.
+
     python -m pipeline.jobs maintain [--run-id ID]
 
 Holds the lease, so no night writes meanwhile. The newest release, the newest of each of the last `keep_release_days`
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pipeline.errors import exit_with_message
+from pipeline.local.databases import tidy_databases
 from pipeline.local.rotation import delete_old_files
 from pipeline.settings import load_settings
 from pipeline.warehouse.lease import lease_held
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             lease.require_held()
     files, freed = delete_old_files(settings.home, settings.exchange_folder, settings.keep_log_days)
     print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
+    if settings.needs_local_postgres:
+        print(f"PostgreSQL: {tidy_databases(settings)}")
 
 
 if __name__ == "__main__":

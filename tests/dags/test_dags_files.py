@@ -1,5 +1,7 @@
 """Every DAG file is quick to parse, short and documented."""
 
+import asyncio
+import importlib
 import json
 import subprocess
 import sys
@@ -129,6 +131,27 @@ def test_the_publication_links_to_its_report(dags: dict[str, Any]) -> None:
     [link] = task.operator_extra_links
     rendered = SimpleNamespace(command=["python", "-m", "pipeline.jobs", "publish", "--day", "2026-01-31"])
     assert link.get_link(rendered, ti_key=None).endswith("/reports/2026-01-31.html")
+
+
+def test_headers_are_added_to_each_answer_and_replace_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DAGS / "plugins"))
+    security = importlib.import_module("security_headers")
+    sent: list[dict[str, Any]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"Referrer-Policy", b"no-referrer")]})
+        await send({"type": "http.response.body", "body": b"page"})
+
+    async def keep(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(security.SecurityHeaders(application)({"type": "http"}, None, keep))
+    assert dict(sent[0]["headers"]) == {
+        b"Referrer-Policy": b"no-referrer",
+        b"x-frame-options": b"SAMEORIGIN",
+        b"x-content-type-options": b"nosniff",
+    }
+    assert sent[1]["body"] == b"page"
 
 
 def test_the_plugin_imports_no_server_before_the_first_request() -> None:

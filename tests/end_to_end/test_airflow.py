@@ -17,10 +17,13 @@ from urllib.parse import quote
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from pipeline.local import postgres
 from pipeline.local.airflow_client import AirflowApi
+from pipeline.local.airflow_config import DATABASE
+from pipeline.local.databases import tidy_databases
 from tests.end_to_end.search_home import places_of
 
 pytestmark = pytest.mark.end_to_end
@@ -202,6 +205,9 @@ def test_a_night_links_to_its_report(backfilled: Airflow, shop: Any) -> None:
         page = browser.get(link)
         assert page.status_code == 200 and f"<h1>Night of {shop.last}</h1>" in page.text
         assert page.headers["content-security-policy"].startswith("default-src 'none'")
+        for answer in (page, browser.get(link.partition("/reports")[0])):
+            assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+            assert answer.headers["x-content-type-options"] == "nosniff"
         index = browser.get(link.replace(f"{shop.last}.html", "index.html")).text
         assert all(f'href="{day}.html"' in index for day in (shop.empty_day, shop.last))
         assert browser.get(link.replace(f"{shop.last}.html", "..%2Fsettings.toml")).status_code == 404
@@ -248,8 +254,6 @@ def test_asset_events_have_rows_and_snapshots(backfilled: Airflow, shop: Any) ->
 
 def asset_event(airflow: Airflow, asset: str, run_id: str) -> dict[str, Any]:
     """Return what the publication of a run wrote about an asset, from Airflow's database."""
-    import psycopg
-
     port = airflow.installation.environment["THROUGHLINE_POSTGRES_PORT"]
     password = (airflow.installation.home / "postgres" / "password").read_text().strip()
     with psycopg.connect(f"postgresql://throughline:{password}@127.0.0.1:{port}/airflow") as connection:
@@ -378,3 +382,15 @@ def test_down_leaves_no_process(backfilled: Airflow) -> None:
     ]
     assert left == []
     assert "nothing was running" in backfilled.installation.do("down")
+
+
+def test_records_of_old_runs_are_deleted_from_airflows_database(airflow: Airflow) -> None:
+    """The newest run of each DAG stays, and so do those of the last days."""
+    settings = airflow.installation.settings()
+    with psycopg.connect(postgres.url(settings, DATABASE), autocommit=True) as connection:
+        connection.execute("INSERT INTO log (dttm, event) VALUES (now() - INTERVAL '31 days', 'of an old run')")
+        [runs] = connection.execute("SELECT count(*) FROM dag_run").fetchone() or [None]
+        printed = tidy_databases(settings)
+        assert "Airflow's records before " in printed and "catalog, airflow vacuumed" in printed
+        assert connection.execute("SELECT * FROM log WHERE event = 'of an old run'").fetchall() == []
+        assert connection.execute("SELECT count(*) FROM dag_run").fetchone() == (runs,) != (0,)
