@@ -26,10 +26,11 @@ def keep_private(*folders: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, what: str, wait_seconds: float) -> Iterator[None]:
+def locked(path: Path, what: str, wait_seconds: float, is_shared: bool = False) -> Iterator[None]:
     """Hold a lock of this machine during the block; print that another process holds it, and wait.
 
-    The lock ends with the process. what: what the lock is for, in the message.
+    The lock ends with the process. what: what the lock is for, in the message. is_shared: others may
+    share it meanwhile.
 
     Raises ThroughlineError if another process still holds it after `wait_seconds`.
     """
@@ -39,7 +40,7 @@ def locked(path: Path, what: str, wait_seconds: float) -> Iterator[None]:
     with path.open("a", encoding="utf-8") as file:
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() >= until:

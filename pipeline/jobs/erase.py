@@ -147,7 +147,7 @@ class Erasure:
         """
         bury(self.settings, journal.people.users, journal.people.devices)
         print("later lines of these people are refused from now on", flush=True)
-        with landing_stopped(self.settings, self.zone.sources()):
+        with landing_stopped(self.settings):
             removed = remove_lines(self.zone, pq.read_table(self.folder.lines_file), partial(self.note, LANDED))
             purge.remove_working_files(self.settings, partial(self.note, WORKING))
         print(f"landing zone: rewritten without {removed:,} lines", flush=True)

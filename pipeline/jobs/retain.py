@@ -59,7 +59,7 @@ def retain(spark: SparkSession, settings: Settings, run_id: str) -> None:
         raise InputError("a run or an erasure has not ended: clear its tasks or run it again, then run this again")
     if kept["landing"]:
         zone = LandingZone(settings.landing_folder)
-        with landing_stopped(settings, zone.sources()):
+        with landing_stopped(settings):
             for name in zone.sources():
                 removed = zone.remove_before(name, first_kept(newest, kept["landing"]))
                 print(f"{name}: landed lines of {len(removed):,} days deleted", flush=True)

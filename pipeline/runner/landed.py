@@ -37,11 +37,12 @@ def change_day(source: str, day: date, to: date | None, console: Console) -> Non
     """
     settings = prepare_environment(console)
     zone = LandingZone(settings.landing_folder)
-    with source_locked(settings, source), with_token():
+    with with_token():
         lease = open_lease(settings, f"landed_{source}", day)
-        lease.take()
+        lease.take()  # before the lock, as a backup does: else each would wait for the other
         try:
-            changed = move_day(zone, source, day, to) if to else drop_day(zone, source, day)
+            with source_locked(settings, source):
+                changed = move_day(zone, source, day, to) if to else drop_day(zone, source, day)
         finally:
             lease.free()
     what = f"moved {changed.lines:,} lines of {source} from {day} to {to}" if to else (

@@ -37,6 +37,8 @@ TYPES = {
 }
 IDS_WITH_PLACEHOLDERS = ("event_id", "user_id", "device_id", "session_id")
 COMMENT = "comment"
+NAME_OF_TYPE = r"^[\p{L} _.:/-]{1,40}$"  # ids have digits or an @, mostly; `rejects list` shows the line in any case
+HIDDEN_TYPE = "(not shown: it may be an id)"
 WITHOUT_TEXT = "the person was erased, and so was the text of the line"
 
 
@@ -221,6 +223,8 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
     own_day = F.to_date(F.coalesce("received_at", "event_at"))
     earliest = F.coalesce("earliest", F.lit(EARLIEST).cast("date"))
     latest = F.coalesce("latest", F.lit(LATEST).cast("date"))
+    # Analysts read the detail, and the TOML may take an id for the type.
+    shown_type = F.when(F.col("event_type").rlike(NAME_OF_TYPE), F.col("event_type")).otherwise(HIDDEN_TYPE)
     rules = [
         (ERASED, F.col("text").isNull(), F.lit(WITHOUT_TEXT)),
         ("unparsable", F.col("problem").isNotNull(), F.col("problem")),
@@ -231,7 +235,7 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
         ("missing_event_at", F.col("event_at").isNull(), F.lit(f"no readable time between {EARLIEST} and {LATEST}")),
         ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),
         ("unknown_event_type", known_type[F.col("event_type")].isNull(),
-         F.concat(F.lit("event type "), F.col("event_type"), F.lit(" is not in [event_types] of the TOML"))),
+         F.concat(F.lit("event type "), shown_type, F.lit(" is not in [event_types] of the TOML"))),
         ("implausible_time", ~own_day.between(earliest, latest),
          F.concat(F.lit("a time of "), own_day, F.lit("; expected one from "), earliest, F.lit(" to "), latest,
                   F.lit(", where the lines of its file lie; if it is right, set [times] in the TOML"))),

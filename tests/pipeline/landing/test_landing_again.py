@@ -17,9 +17,11 @@ from pipeline.files import keep_private, locked, write_whole
 from pipeline.landing import staging
 from pipeline.landing.arrival import land_events
 from pipeline.landing.landed_days import drop_day, move_day
+from pipeline.landing.locks import landing_stopped, source_locked
 from pipeline.landing.remains import remove_remains
 from pipeline.landing.staging import StagedFile, stage_files
 from pipeline.landing.zone import LandingZone
+from pipeline.settings import Settings
 from pipeline.sources.schema import Source
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
@@ -114,6 +116,34 @@ def test_a_second_landing_waits_for_the_first_or_says_so(tmp_path: Path, capsys:
     started = time.monotonic()
     with locked(file, "landing files of web", 1):
         assert time.monotonic() - started < 1, "a lock ends with its process"
+
+
+LANDING = """
+import sys, time
+from pathlib import Path
+from pipeline.landing.locks import source_locked
+from pipeline.settings import Settings
+with source_locked(Settings(home=Path(sys.argv[1])), "shop"):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_backup_waits_for_the_first_landing_of_a_source_and_other_sources_do_not(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, lease_wait_seconds=1)
+    with subprocess.Popen([sys.executable, "-c", LANDING, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "locked\n"
+        with source_locked(settings, "web"):
+            pass
+        with pytest.raises(ThroughlineError, match=r"landing\.lock"), landing_stopped(settings):
+            pass
+        other.kill()
+    with (
+        landing_stopped(settings),
+        pytest.raises(ThroughlineError, match=r"landing\.lock"),
+        source_locked(settings, "new"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT])
