@@ -140,10 +140,6 @@ def _start_server(settings: Settings, environment: Mapping[str, str], fingerprin
     scratch = engine_scratch(settings)
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = {**OPTIONS, "spark.connect.grpc.binding.port": str(engine.port)}
-    # A killed engine leaves its scratch files, which hold rows: the next start and `down` delete this folder.
-    scratch = str(_folder(settings) / "scratch")
-    if "," not in scratch:  # Spark would read two folders
-        options["spark.local.dir"] = scratch
     if "spark.driver.extraJavaOptions" not in settings.spark_options:
         options["spark.driver.extraJavaOptions"] = JAVA_OPTIONS
     command = [

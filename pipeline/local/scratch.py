@@ -23,7 +23,8 @@ def engine_scratch(settings: Settings) -> Path:
 
 def spark_variables(folder: Path) -> Mapping[str, str]:
     """Return the variables by which Spark, and what else runs in its Java, writes temporary files to a folder."""
-    return {"SPARK_LOCAL_DIRS": str(folder), "SPARK_SUBMIT_OPTS": f'"-Djava.io.tmpdir={folder}"'}
+    java = {"SPARK_SUBMIT_OPTS": f'"-Djava.io.tmpdir={folder}"'}
+    return java if "," in str(folder) else {**java, "SPARK_LOCAL_DIRS": str(folder)}  # Spark would read two folders
 
 
 def take_scratch(settings: Settings) -> Mapping[str, str]:

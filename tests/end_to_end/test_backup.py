@@ -3,32 +3,28 @@
 The original is gone while the restored home is tried. Then both run the last day, and have the same tables.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.copies import known_copies
+from tests.bench.tiny_log import USERS, days_from, write_tiny_log
 
 pytestmark = pytest.mark.end_to_end
 
-FIRST = datetime(2026, 1, 5)
-DAYS = [str((FIRST + timedelta(days=number)).date()) for number in range(4)]
-USERS, VISITS = 9, 4
+DAYS = [str(day) for day in days_from(date(2026, 1, 5), 4)]
 
 
 @pytest.fixture(scope="module")
 def original(oddly_named_installation: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A home with two releases; its fourth day has landed and waits."""
     folder = tmp_path_factory.mktemp("log")
-    for number, day in enumerate(DAYS):
-        lines = [line(number, user, visit) for user in range(USERS) for visit in range(VISITS)]
-        (folder / f"events-{day}.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    write_tiny_log(folder, map(date.fromisoformat, DAYS))
     made = oddly_named_installation
     made.do_all(
         [
@@ -38,14 +34,6 @@ def original(oddly_named_installation: Any, tmp_path_factory: pytest.TempPathFac
         ]
     )
     return made
-
-
-def line(day: int, user: int, visit: int) -> dict[str, Any]:
-    """Return an event. Each item is visited every day, and has the same tag always."""
-    item = (user + visit) % USERS
-    at = f"{FIRST + timedelta(days=day, hours=8 + user % 5, minutes=7 * visit, seconds=item):%Y-%m-%dT%H:%M:%S.000Z}"
-    event = {"id": f"{day}-{user}-{visit}", "user": f"u-{user}", "type": "page_view", "item": f"i-{item}"}
-    return {**event, "tags": [f"tag-{item % 4}"], "created": at, "sent": at, "received": at}
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,6 @@ The tests share one home, and each begins where the one before ended.
 """
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +13,14 @@ import pytest
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.local.processes import Background
+from tests.bench.chaos.breaking import break_at
+from tests.bench.chaos.home import ChaosHome
+from tests.bench.chaos.points import SHORT, Point
 from tests.bench.spark_times import executions
 
 pytestmark = pytest.mark.end_to_end
 
 PLAN = DemoPlan(users=500, days=8)
-THROUGHLINE = Path(sys.executable).parent / "throughline"
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +61,14 @@ def test_it_listens_on_loopback_only(engine: psutil.Process) -> None:
     assert listening and listening <= {"127.0.0.1", "::ffff:127.0.0.1"}
 
 
+def test_its_temporary_files_lie_in_the_home(home: Any, engine: psutil.Process) -> None:
+    scratch = home.home / "engine" / "scratch"
+    assert any(one.name.startswith("blockmgr-") for one in scratch.iterdir())
+    assert scratch.stat().st_mode & 0o777 == 0o700
+    opened = [file.path for file in engine.open_files()]
+    assert [path for path in opened if path.startswith("/tmp") and not path.startswith(str(home.home))] == []
+
+
 def test_its_token_is_in_no_command_line_and_in_no_log(home: Any, engine: psutil.Process) -> None:
     record = home.home / "engine" / "engine.json"
     token = json.loads(record.read_text())["token"]
@@ -91,42 +98,16 @@ def test_spark_submit_gives_the_same_tables_with_few_executions(
     assert len(computed) <= 59, computed
 
 
-def killed_after(seconds: float, home: Any) -> None:
-    """Begin to run the last day, and kill the command after a while."""
-    command = [str(THROUGHLINE), "run", "--day", str(PLAN.last_day)]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env=home.environment, stdin=quiet, stdout=quiet, stderr=quiet)
-    time.sleep(seconds)
-    process.kill()
-    process.wait()
-
-
-def test_a_run_repeats_after_its_client_was_killed(
-    home: Any, engine: psutil.Process, fingerprints: dict[str, str]
-) -> None:
-    killed_after(6.0, home)
-    home.do("run", "--day", str(PLAN.last_day))
-    assert find(home) == engine, "the engine goes on"
-    assert home.fingerprints() == fingerprints
-    sessions = home.home / "engine" / "sessions"
-    assert [file.name for file in sessions.iterdir()] == [], "no session is left"
-
-
-def test_a_run_repeats_after_the_engine_was_killed(
-    home: Any, engine: psutil.Process, fingerprints: dict[str, str]
-) -> None:
-    command = [str(THROUGHLINE), "run", "--day", str(PLAN.last_day)]
-    process = subprocess.Popen(command, env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(6)
-    engine.kill()
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 3, errors
-    assert "the Spark engine ended while" in errors and "run the command again" in errors
-    home.do("run", "--day", str(PLAN.last_day))
-    assert find(home) != engine, "another engine was started"
+@pytest.mark.parametrize("point", SHORT, ids=str)
+def test_the_same_command_gives_the_same_tables_after(point: Point, home: Any, fingerprints: dict[str, str]) -> None:
+    """The short form of `make chaos`. Two readers see the release before or the one after, and nothing is left."""
+    night, before = ["run", "--day", str(PLAN.last_day)], find(home)
+    outcome = break_at(point, ChaosHome(home.home, home.environment), night, fingerprints)
+    assert outcome.faults == []
+    assert outcome.polls > 0
+    assert (find(home) != before) == (point.ended == "engine"), "an engine that was not killed goes on"
     scratch = [file.name for file in (home.home / "engine" / "scratch").glob("blockmgr-*")]
-    assert len(scratch) == 1, "the scratch files of the killed engine are gone"
-    assert home.fingerprints() == fingerprints
+    assert len(scratch) == 1, "the scratch files of a killed engine are gone"
 
 
 def test_another_configuration_starts_another_engine(home: Any, engine: psutil.Process) -> None:

@@ -274,3 +274,47 @@ def test_each_day_has_the_newest_version_of_that_day(wishes: Wishes) -> None:
         top = here.ask(f"{TOP_OF_BARE} AND as_of = DATE '{day}'")
         assert len(top) == 30 and {row["tag"] for row in top} == {row["tag"] for row in tags}
     assert here.ask("SELECT * FROM events WHERE source = 'bare' AND len(tags) > 0") == []
+
+
+POISON_TOML = TOML.replace('"shop"', '"poison"')
+TODAY = date(2026, 1, 8)
+
+
+def lines_on(day: date, source: str, count: int) -> list[str]:
+    """Return a line a minute of a day, of a user each."""
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    about = {"type": "view", "item": "i1", "tags": ["t1"]}
+    moments = [f"{noon + timedelta(minutes=number):%Y-%m-%dT%H:%M:%SZ}" for number in range(count)]
+    named = [{"id": f"{source}-{moment}", "user": f"u{number}"} for number, moment in enumerate(moments)]
+    return [json.dumps({**one, "time": moment, **about}) for one, moment in zip(named, moments, strict=True)]
+
+
+def test_a_source_with_broken_clocks_stops_no_other_and_no_old_day_is_read_again(wishes: Wishes) -> None:
+    """One source has lines of 1990, today, 2099 and 2100, in one file and in files of their own; two are healthy."""
+    here, folder = wishes.installation, wishes.folder
+    poison = folder / "poison.toml"
+    poison.write_text(POISON_TOML)
+    broken = [lines_on(date(year, 1, 1), "poison", 6) for year in (1990, 2099, 2100)]
+    files = {
+        "mixed": [line for of_year in broken for line in of_year] + lines_on(TODAY, "poison", 25),
+        "of-1990": [*lines_on(date(1990, 2, 2), "poison", 4), "half a li", "half a li"],
+        "of-2099": [*lines_on(date(2099, 2, 2), "poison", 3), *lines_on(date(2100, 2, 2), "poison", 1)],
+    }
+    commands = []
+    for name, lines in files.items():
+        (folder / f"poison-{name}.jsonl").write_text("\n".join(lines) + "\n")
+        commands.append(["land", "--source", poison, folder / f"poison-{name}.jsonl"])
+    for name, toml in (("shop", wishes.corrected()), ("bare", folder / "bare.toml")):
+        (folder / f"{name}-today.jsonl").write_text("\n".join(lines_on(TODAY, name, 30)) + "\n")
+        commands.append(["land", "--source", toml, folder / f"{name}-today.jsonl"])
+    here.do_all(commands)
+    printed = here.do("run", "--day", TODAY)
+    assert f"warning: set aside poison {TODAY}: 18 of 43 lines (18 implausible_time)" in printed
+    assert "warning: poison 1990-02-02: 6 lines lie far from all others and wait for" in printed
+    cleaned = here.ask("SELECT DISTINCT source, day FROM runs WHERE step = 'clean' AND run_id = 'terminal_20260108'")
+    assert {(row["source"], row["day"]) for row in cleaned} == {(one, str(TODAY)) for one in ("bare", "poison", "shop")}
+    of_today = here.ask(f"SELECT source, count(*) AS n FROM events WHERE arrival_day >= DATE '{TODAY}' GROUP BY source")
+    assert {row["source"]: row["n"] for row in of_today} == {"bare": 30, "shop": 30}
+    kept = here.ask("SELECT DISTINCT year(event_at) AS year FROM events")
+    assert kept == [{"year": 2026}]
+    assert here.ask("SELECT max(as_of) AS day FROM releases") == [{"day": str(TODAY)}]

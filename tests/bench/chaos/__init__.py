@@ -1,0 +1,1 @@
+"""Nights that are broken at chosen points, and what the same command makes of them."""

@@ -1,0 +1,111 @@
+"""`make chaos`: nights and maintenance are broken at chosen points; the same command then gives what a twin has.
+
+Each point is a night of a log of its own, in a home with its own engine, PostgreSQL and Iceberg tables. Its twin is
+another home that runs the same days undisturbed, as one range. Two readers poll the newest release all the time.
+
+python -m tests.bench.chaos [--all] [--only WORDS]
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import raise_on_sigterm
+from tests.bench.chaos.breaking import Outcome, break_at
+from tests.bench.chaos.home import TABLES, ChaosHome
+from tests.bench.chaos.points import MORE, SHORT, Point
+from tests.bench.chaos.surroundings import SURROUNDINGS
+from tests.bench.machine import machine
+from tests.bench.tiny_homes import tiny_home
+from tests.bench.tiny_log import days_from, write_tiny_log
+
+RESULTS = Path(__file__).parents[1] / "results" / "chaos.json"
+FIRST_DAY = date(2026, 1, 5)
+HISTORY_DAYS = 3
+USERS, VISITS = 9, 8
+
+
+@contextmanager
+def two_homes(folder: Path, days: Sequence[date]) -> Iterator[tuple[ChaosHome, ChaosHome]]:
+    """Make a home and its twin, with all days landed: one has published the first of them, its twin all."""
+    log = folder / "log"
+    log.mkdir()
+    write_tiny_log(log, days, USERS, VISITS)
+    with tiny_home(folder / "home") as home, tiny_home(folder / "twin", engine_home=home.home) as twin:
+        landed = ["land", "--source", "demo", str(log)]
+        home.do_all([landed, ["run", "--from", str(days[0]), "--to", str(days[HISTORY_DAYS - 1])]])
+        twin.do_all([landed, ["run", "--from", str(days[0]), "--to", str(days[-1])]])
+        yield home, twin
+
+
+def run_points(points: Sequence[Point], console: Console) -> Iterator[Outcome]:
+    """Run the points one after the other, each on the night that follows."""
+    nights = sum(point.step != "maintain" for point in points)
+    days = days_from(FIRST_DAY, HISTORY_DAYS + nights)
+    with (
+        TemporaryDirectory(prefix="throughline-chaos-", ignore_cleanup_errors=True) as folder,
+        two_homes(Path(folder), days) as (home, twin),
+    ):
+        nights_left = iter(days[HISTORY_DAYS:])
+        for point in points:
+            console.print(f"{point} ...", highlight=False)
+            if point.step == "maintain":
+                outcome = break_at(point, home, ["maintain"], home.fingerprints())
+            else:
+                day = next(nights_left)
+                outcome = break_at(point, home, ["run", "--day", str(day)], twin.fingerprints(day), day)
+            console.print(f"  {outcome.seconds} s", "; ".join(outcome.faults) or "equal", highlight=False)
+            yield outcome
+        found, expected = home.fingerprints(), twin.fingerprints()
+        differ = [name for name in TABLES if found[name] != expected[name]]
+        yield Outcome("all nights, at the end", "", 0, 0.0, 0, [f"{name} differs from the twin" for name in differ])
+
+
+def write_results(outcomes: Sequence[Outcome]) -> None:
+    found = {"machine": machine(), "load": round(os.getloadavg()[0], 1), "points": [asdict(one) for one in outcomes]}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="all points, half an hour, instead of a few")
+    parser.add_argument("--only", default="", help="points with these words in their name")
+    arguments = parser.parse_args()
+    console = Console()
+    raise_on_sigterm()
+    chosen = [point for point in ([*SHORT, *MORE] if arguments.all else SHORT) if arguments.only in str(point)]
+    outcomes: list[Outcome] = []
+    for outcome in run_points(chosen, console) if chosen else []:
+        outcomes.append(outcome)
+        if arguments.all and not arguments.only:
+            write_results(outcomes)
+    if arguments.all:
+        for name, run in SURROUNDINGS.items():
+            if arguments.only in name:
+                console.print(f"{name} ...", highlight=False)
+                outcomes += [outcome := run(name)]
+                console.print(f"{outcome.seconds} s", "; ".join(outcome.faults) or "equal", highlight=False)
+    table = Table(title="the same command after it was broken")
+    for heading in ("broken at", "table", "exit code", "seconds again", "polls", "equal"):
+        table.add_column(heading)
+    for one in outcomes:
+        is_equal = "\n".join(one.faults) or "yes"
+        table.add_row(one.point, one.table, str(one.exit_code), f"{one.seconds:.1f}", str(one.polls), is_equal)
+    console.print(table)
+    if arguments.all and not arguments.only:
+        write_results(outcomes)
+    sys.exit(1 if any(one.faults for one in outcomes) else 0)
+
+
+if __name__ == "__main__":
+    main()

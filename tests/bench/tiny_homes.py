@@ -1,0 +1,55 @@
+"""Homes for tiny logs: small frames, so that a night takes seconds. They share the jars of the checkout."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.settings import ROOT
+from tests.bench.chaos.home import ChaosHome
+
+# On small frames compiling and replanning plans costs more than running.
+SPARK_OPTIONS = {
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=384m",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
+}
+
+
+@contextmanager
+def tiny_home(home: Path, engine_home: Path | None = None, **variables: str) -> Iterator[ChaosHome]:
+    """Set up a home; stop its servers afterwards. engine_home: whose engine it uses; none: its own."""
+    home.mkdir(parents=True)
+    jars = ROOT / ".throughline" / "jars"
+    jars.mkdir(parents=True, exist_ok=True)
+    (home / "jars").symlink_to(jars.resolve())
+    key = home / "pseudonym.key"
+    key.touch(mode=0o600)
+    key.write_text("the key of all tiny homes, so that their tables can be compared")
+    shared = {"THROUGHLINE_ENGINE_HOME": str(engine_home)} if engine_home else {}
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")},
+        "PYTHONPATH": str(ROOT),
+        "THROUGHLINE_HOME": str(home),
+        "THROUGHLINE_POSTGRES_PORT": str(_free_port()),
+        "THROUGHLINE_MIN_FREE_GIB": "0",
+        "THROUGHLINE_SPARK_OPTIONS": json.dumps(SPARK_OPTIONS),
+        **shared,
+        **variables,
+    }
+    made = ChaosHome(home, environment)
+    try:
+        made.do("setup")
+        yield made
+    finally:
+        made.start("down").end()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
