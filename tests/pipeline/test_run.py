@@ -1,13 +1,18 @@
-"""What the terminal does before the first step: open the lease."""
+"""What the terminal does before the first step, open the lease, and after the last, delete scratch."""
 
+import io
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pipeline.errors import UsageError
 from pipeline.runner import run
+from pipeline.runner.commands import CommandLine
+from pipeline.runner.process import StepFailed
 from pipeline.settings import Settings
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import require_run_id
@@ -44,3 +49,13 @@ def test_a_lease_without_a_server_says_what_to_set(tmp_path: Path) -> None:
 def test_a_run_id_that_names_no_folder_of_its_own_is_refused(run_id: str) -> None:
     with pytest.raises(UsageError, match="expected letters, digits and _"):
         require_run_id(run_id)
+
+
+def test_what_killed_processes_left_in_the_scratch_folder_goes_when_commands_have_ended(tmp_path: Path) -> None:
+    left = tmp_path / "scratch" / "4711-abcd"
+    left.mkdir(parents=True)
+    left.with_suffix(".lock").touch()
+    command = CommandLine("failing", (sys.executable, "-c", "raise SystemExit(3)"))
+    with pytest.raises(StepFailed):
+        run.run_all([command], Settings(home=tmp_path), Console(file=io.StringIO()), "x")
+    assert list((tmp_path / "scratch").iterdir()) == []

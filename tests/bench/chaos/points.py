@@ -51,7 +51,6 @@ COMMITS_BEFORE = {
 SHORT: Sequence[Point] = (
     Point("clean", 6, "client", KILL, -KILL, "late"),
     Point("sequences", 2, "engine", KILL, 3, "dropped"),
-    Point("publish", 3, "client", TERM, 143),
     Point("publish", 9, "PostgreSQL", KILL, 3, "dropped"),
 )
 MORE: Sequence[Point] = (
@@ -70,6 +69,7 @@ MORE: Sequence[Point] = (
     Point("audit", 1, "engine", KILL, 3, "dropped"),
     Point("publish", 1, "client", KILL, -KILL, "dropped"),
     Point("publish", 2, "engine", KILL, 3),
+    Point("publish", 3, "client", TERM, 143),
     Point("publish", 5, "client", KILL, -KILL, "late"),
     Point("publish", 7, "engine", KILL, 3, "dropped"),
     Point("publish", 8, "client", KILL, -KILL),
