@@ -48,12 +48,12 @@ def open_session(settings: Settings, job: str) -> Iterator[SparkSession]:
     warm = engine.start_engine(settings, step_environment(settings))
     for dead in engine.dead_sessions(settings):
         with suppress(Exception):  # the engine may have closed it already
-            _connect(warm.url(dead)).stop()
+            _connect_warm(warm.url(dead), {}).stop()
         engine.forget_session(settings, dead)
     session_id = str(uuid.uuid4())
     engine.register_session(settings, session_id)
     try:
-        yield from _connected(_connect_warm(warm.url(session_id), settings))
+        yield from _connected(_connect_warm(warm.url(session_id), catalog_options(settings)))
     except Exception as error:
         if engine.find_engine(settings) == warm:
             raise
@@ -87,17 +87,29 @@ def _connected(session: "ConnectSession") -> Iterator[SparkSession]:
         gc.enable()
 
 
-def _connect_warm(url: str, settings: Settings) -> "ConnectSession":
-    from pyspark.sql.connect.client.retries import DefaultPolicy
+def _connect_warm(url: str, options: Mapping[str, str]) -> "ConnectSession":
+    """Open a session on the warm engine, with options. No call, not even the first, is retried longer than for seconds.
 
-    session = _connect(url, catalog_options(settings))
-    policy = DefaultPolicy(max_retries=WARM_RETRIES, max_backoff=WARM_BACKOFF_MILLIS)
-    session.client.set_retry_policies([policy])
+    The builder of sessions would set the options, its first call, with retries for ten minutes.
+    """
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+    from pyspark.sql.connect.session import SparkSession as ConnectSession
+
+    _make_columns_for_the_server()
+    session = ConnectSession(connection=url)
+    session.client.set_retry_policies([DefaultPolicy(max_retries=WARM_RETRIES, max_backoff=WARM_BACKOFF_MILLIS)])
+    ConnectSession._set_default_and_active_session(session)
+    for name, value in options.items():
+        session.conf.set(name, value)
     return session
 
 
-def _connect(url: str, options: Mapping[str, str] | None = None) -> "ConnectSession":
+def _connect(url: str) -> "ConnectSession":
     from pyspark.sql.connect.session import SparkSession as ConnectSession
 
-    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # so that pyspark.sql.functions make columns for the server
-    return ConnectSession.builder.remote(url).config(map=dict(options or {})).create()
+    _make_columns_for_the_server()
+    return ConnectSession.builder.remote(url).create()
+
+
+def _make_columns_for_the_server() -> None:
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # `pyspark.sql.functions` reads it
