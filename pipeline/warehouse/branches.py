@@ -17,6 +17,9 @@ from pipeline.warehouse.tables import table
 
 FIRST_WRITTEN = "runs"  # every step writes it, so each run that has ended a step has a branch of it
 
+ATTEMPTS = 3
+COMMIT_FAILED = "CommitFailedException"
+
 Refs = Mapping[str, Mapping[str, int]]  # the snapshot id of each branch, by table
 
 
@@ -62,7 +65,7 @@ def create(spark: SparkSession, refs: Refs, tables: Iterable[str], branch: str) 
     """
     for name in tables:
         if branch not in refs[name]:
-            spark.sql(f"ALTER TABLE {table(name)} CREATE BRANCH `{branch}` AS OF VERSION {refs[name][MAIN]}")
+            _alter(spark, f"ALTER TABLE {table(name)} CREATE BRANCH `{branch}` AS OF VERSION {refs[name][MAIN]}")
 
 
 def fast_forward(spark: SparkSession, refs: Refs, branch: str) -> dict[str, int]:
@@ -86,7 +89,21 @@ def drop(spark: SparkSession, refs: Refs, branch: str) -> None:
 
 
 def _drop_branch(spark: SparkSession, name: str, branch: str) -> None:
-    spark.sql(f"ALTER TABLE {table(name)} DROP BRANCH `{branch}`")
+    _alter(spark, f"ALTER TABLE {table(name)} DROP BRANCH `{branch}`")
+
+
+def _alter(spark: SparkSession, statement: str) -> None:
+    """Alter a table, again if another commit came in between: the last one of a killed command may come late.
+
+    Iceberg itself repeats writes, but not this.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            spark.sql(statement)
+            return
+        except Exception as error:
+            if COMMIT_FAILED not in str(error) or attempt == ATTEMPTS - 1:
+                raise
 
 
 def table_before(spark: SparkSession, refs: Refs, name: str) -> DataFrame:
