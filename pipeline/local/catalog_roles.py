@@ -38,19 +38,28 @@ def login(settings: Settings, role: str) -> tuple[str, str]:
 
 def make_roles(settings: Settings) -> None:
     """Make the roles and the tables of the catalog where they are missing. The server must be up."""
-    if all(_password_file(settings, role).is_file() for role in RIGHTS):
+    if _are_made(settings):
         return
+    passwords = {role: secrets.token_urlsafe(24) for role in RIGHTS}
     with psycopg.connect(postgres.url(settings), connect_timeout=10) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(1)")  # of two first commands, one waits
+        connection.execute("SELECT pg_advisory_lock(1)")  # of two first commands, one waits until this one disconnects
+        if _are_made(settings):
+            return
         connection.execute(TABLES)
         for role, rights in RIGHTS.items():
-            name, password = sql.Identifier(role), secrets.token_urlsafe(24)
+            name = sql.Identifier(role)
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
-            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(password)))
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(passwords[role])))
             for table in ("iceberg_tables", "iceberg_namespace_properties"):
                 connection.execute(f"GRANT {rights} ON {table} TO {role}")
+        connection.commit()  # before the files, which say that the roles are there
+        for role, password in passwords.items():
             write_private(_password_file(settings, role), password)
+
+
+def _are_made(settings: Settings) -> bool:
+    return all(_password_file(settings, role).is_file() for role in RIGHTS)
 
 
 def _password_file(settings: Settings, role: str) -> Path:

@@ -1,20 +1,22 @@
-"""Fetch jars by Ivy, which pyspark has, without what they depend on, and check that they are the ones we know.
+"""Fetch jars from a Maven repository, without what they depend on, and check that they are the ones we know.
 
 `python -m pipeline.local.install_jars` puts all jars into Spark's own folder when an image is built. Then no start
 fetches them, and the drivers and executors of a cluster have them.
 """
 
 import hashlib
-import subprocess
+import os
+import ssl
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+import httpx
 
 from pipeline.errors import InputError, ThroughlineError
-from pipeline.local.java import prepare_java
 from pipeline.local.spark_config import JARS, JARS_FOR_FILES_IN_S3, JARS_FOR_S3, file_names, spark_folder
-from pipeline.settings import Settings
 
-NAMES = "[organisation]_[artifact]-[revision].[ext]"
+MAVEN_CENTRAL = "https://repo1.maven.org/maven2"
+REPOSITORY_VARIABLE = "DEFAULT_ARTIFACT_REPOSITORY"  # Spark's own name for another repository
+TIMEOUT_SECONDS = 60.0
 SHA256 = {
     "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0": (
         "d6ea6c5d099288daeb7d5a92061bd3d7d8f296492632b42378e5f2f0e3066242"
@@ -29,21 +31,46 @@ SHA256 = {
 
 
 def install_jars(folder: Path, coordinates: tuple[str, ...]) -> None:
-    """Fetch jars into a folder. coordinates: of Maven, group:name:version.
+    """Fetch the jars that a folder lacks. coordinates: of Maven, group:name:version.
+
+    They come from Maven Central, or from the repository that the variable DEFAULT_ARTIFACT_REPOSITORY names.
 
     Raises ThroughlineError if one cannot be fetched, InputError if it is not the one of `SHA256`.
     """
-    ivy = next(spark_folder().glob("ivy-*.jar"))
-    with TemporaryDirectory() as state:
-        java = prepare_java(Settings(home=Path(state))).home / "bin" / "java"
+    folder.mkdir(parents=True, exist_ok=True)
+    repository = os.environ.get(REPOSITORY_VARIABLE, MAVEN_CENTRAL).rstrip("/")
+    # The certificates of the machine: Java of a wheel does not know that of a proxy in between.
+    certificates = ssl.create_default_context()
+    with httpx.Client(verify=certificates, follow_redirects=True, timeout=TIMEOUT_SECONDS) as client:
         for one in coordinates:
-            wanted = ["-dependency", *one.split(":"), "-confs", "master", "-retrieve", f"{folder}/{NAMES}"]
-            command = [str(java), "-jar", str(ivy), "-cache", f"{state}/cache", *wanted]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-                raise ThroughlineError(f"the jar {one} cannot be fetched: {''.join(last)}: is the network reachable?")
+            [jar] = file_names(folder, [one])
+            if not jar.is_file():
+                _fetch(client, f"{repository}/{_path_of(one)}", jar)
             require_known(one, folder)
+
+
+def _path_of(coordinates: str) -> str:
+    group, name, version = coordinates.split(":")
+    return f"{group.replace('.', '/')}/{name}/{version}/{name}-{version}.jar"
+
+
+def _fetch(client: httpx.Client, url: str, jar: Path) -> None:
+    part = jar.with_suffix(".part")
+    try:
+        with client.stream("GET", url) as answer, part.open("wb") as file:
+            answer.raise_for_status()
+            for block in answer.iter_bytes():
+                file.write(block)
+    except httpx.HTTPError as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, httpx.HTTPStatusError):
+            why = f"the repository answers {error.response.status_code}."
+        else:
+            why = f"{error or type(error).__name__}; is the network reachable?"
+        raise ThroughlineError(
+            f"the jar {url} cannot be fetched: {why} The variable {REPOSITORY_VARIABLE} names another repository"
+        ) from None
+    part.rename(jar)
 
 
 def require_known(coordinates: str, folder: Path) -> None:
@@ -54,7 +81,7 @@ def require_known(coordinates: str, folder: Path) -> None:
         jar.unlink()
         raise InputError(
             f"the jar {coordinates} has SHA-256 {found}, expected {SHA256[coordinates]}: it was changed on its way or "
-            f"at its source, so it is deleted; look at the repository or proxy that Ivy fetches from"
+            f"at its source, so it is deleted; look at the repository or proxy that it comes from"
         )
 
 

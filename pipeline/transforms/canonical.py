@@ -37,7 +37,8 @@ TYPES = {
 }
 IDS_WITH_PLACEHOLDERS = ("event_id", "user_id", "device_id", "session_id")
 COMMENT = "comment"
-NAME_OF_TYPE = r"^[\p{L} _.:/-]{1,40}$"  # ids have digits or an @, mostly; `rejects list` shows the line in any case
+# Ids have more than two digits or an @, mostly; `rejects list` shows the line in any case.
+NAME_OF_TYPE = r"^(?!(?:.*\d){3})[\p{L}\d _.:/-]{1,40}$"
 HIDDEN_TYPE = "(not shown: it may be an id)"
 WITHOUT_TEXT = "the person was erased, and so was the text of the line"
 

@@ -144,10 +144,10 @@ def test_json_lines_are_refused_for_what_is_wrong(group: str, rows_of: Validate)
         found = {name: row.reason for name, row in zip(unparsable, rows, strict=True)}
         assert found == dict.fromkeys(unparsable, "unparsable")
     else:
-        *rows, of_id = rows_of(JSON, [*wrong.values(), line(type="user-4711")])
+        *rows, of_id, with_digits = rows_of(JSON, [*wrong.values(), line(type="user-4711"), line(type="ga4 view 2")])
         assert [row.reason for row in rows] == list(wrong)
         assert of_id.reason == "unknown_event_type" and "(not shown: it may be an id)" in of_id.detail
-        assert "4711" not in of_id.detail
+        assert "4711" not in of_id.detail and "ga4 view 2" in with_digits.detail
         assert "heartbeat" in rows[4].detail and "[event_types]" in rows[4].detail
         assert "2026-01-07" in rows[5].detail and "2026-01-05" in rows[5].detail
 
