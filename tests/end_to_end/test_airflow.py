@@ -372,18 +372,6 @@ def test_retention_runs_each_day_by_the_settings(backfilled: Airflow, shop: Any)
     assert backfilled.installation.ask(days) == [{"first": str(shop.last), "last": str(shop.last)}]
 
 
-def test_down_leaves_no_process(backfilled: Airflow) -> None:
-    home = str(backfilled.installation.home)
-    assert "stopped Airflow, the Spark engine, PostgreSQL" in backfilled.installation.do("down")
-    left = [
-        process.info["cmdline"]
-        for process in psutil.process_iter(["cmdline", "environ"])
-        if (process.info["environ"] or {}).get("THROUGHLINE_HOME") == home
-    ]
-    assert left == []
-    assert "nothing was running" in backfilled.installation.do("down")
-
-
 def test_records_of_old_runs_are_deleted_from_airflows_database(airflow: Airflow) -> None:
     """The newest run of each DAG stays, and so do those of the last days."""
     settings = airflow.installation.settings()
@@ -394,3 +382,15 @@ def test_records_of_old_runs_are_deleted_from_airflows_database(airflow: Airflow
         assert "Airflow's records before " in printed and "catalog, airflow vacuumed" in printed
         assert connection.execute("SELECT * FROM log WHERE event = 'of an old run'").fetchall() == []
         assert connection.execute("SELECT count(*) FROM dag_run").fetchone() == (runs,) != (0,)
+
+
+def test_down_leaves_no_process(backfilled: Airflow) -> None:
+    home = str(backfilled.installation.home)
+    assert "stopped Airflow, the Spark engine, PostgreSQL" in backfilled.installation.do("down")
+    left = [
+        process.info["cmdline"]
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if (process.info["environ"] or {}).get("THROUGHLINE_HOME") == home
+    ]
+    assert left == []
+    assert "nothing was running" in backfilled.installation.do("down")

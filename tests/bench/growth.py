@@ -1,0 +1,149 @@
+"""`make bench growth`: what a home holds after many nights, with maintenance once a week.
+
+A tiny log runs night after night. After each maintenance the table shows bytes by kind, files and snapshots. At the end
+the tables are compared with those of a twin that ran all days as one range, and each released day is read once.
+The last line says what a night adds: live rows, and all else. All else hardly depends on the number of lines, so that
+its share is that of the smallest log.
+
+python -m tests.bench.growth [--nights 60] [--quick]
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from pipeline.analyst.release import newest_release
+from pipeline.warehouse.names import NIGHT_TABLES
+from tests.bench.chaos.home import TABLES, ChaosHome
+from tests.bench.machine import machine
+from tests.bench.tiny_homes import tiny_home
+from tests.bench.tiny_log import days_from, write_tiny_log
+
+RESULTS = Path(__file__).with_name("results") / "growth.json"
+FIRST_DAY = date(2026, 1, 5)
+USERS, VISITS = 9, 8
+NIGHTS, NIGHTS_A_WEEK = 60, 7
+KINDS = {
+    "data files": "warehouse/**/data/**/*",
+    "metadata": "warehouse/**/metadata/*",
+    "landing zone": "landing/**/*",
+    "PostgreSQL": "postgres/**/*",
+    "logs": "logs/**/*",
+    "reports": "reports/**/*",
+    "Data Docs": "data_docs/**/*",
+    "exchange": "exchange/**/*",
+}
+Sizes = Mapping[str, int]
+
+
+def sizes(home: ChaosHome) -> Sizes:
+    """Return the bytes of a home by kind, those of the newest release, and how many files and snapshots there are."""
+    files = {kind: [file for file in home.home.glob(pattern) if file.is_file()] for kind, pattern in KINDS.items()}
+    catalog = home.catalog()
+    release = newest_release(catalog, None)
+    tables = {name: catalog.load_table(f"interest.{name}") for name in NIGHT_TABLES}
+    live = [
+        task.file.file_size_in_bytes
+        for name, of_table in tables.items()
+        for task in of_table.scan(snapshot_id=release.snapshots[name]).plan_files()
+    ]
+    return {
+        **{kind: sum(file.stat().st_size for file in found) for kind, found in files.items()},
+        "live": sum(live),
+        "files": len(files["data files"]) + len(files["metadata"]),
+        "live files": len(live),
+        "snapshots": sum(len(of_table.snapshots()) for of_table in tables.values()),
+    }
+
+
+def run_nights(home: ChaosHome, days: Sequence[date], a_week: int) -> list[dict[str, object]]:
+    """Run a night per day and maintenance after each week; return the sizes before and after each maintenance."""
+    found: list[dict[str, object]] = []
+    with Progress() as progress:
+        task = progress.add_task("nights", total=len(days))
+        for start in range(0, len(days), a_week):
+            week = days[start : start + a_week]
+            home.do_all([["run", "--day", str(day)] for day in week])
+            before = sizes(home)
+            home.do("maintain")
+            found.append({"nights": start + len(week), "before": before, "after": sizes(home)})
+            progress.advance(task, len(week))
+    return found
+
+
+def added_a_night(first: Mapping[str, object], last: Mapping[str, object]) -> Mapping[str, float]:
+    """Return the bytes that a night added between two maintenances: live rows, landed lines, and all else."""
+    (before, after), nights = (_after(first), _after(last)), int(str(last["nights"])) - int(str(first["nights"]))
+    added = {kind: (after[kind] - before[kind]) / nights for kind in (*KINDS, "live")}
+    rows = added["live"] + added["landing zone"]
+    return {**added, "all else": sum(added[kind] for kind in KINDS) - rows, "rows": rows}
+
+
+def _after(found: Mapping[str, object]) -> Sizes:
+    after = found["after"]
+    assert isinstance(after, dict)
+    return after
+
+
+def bench_growth(nights: int, a_week: int, console: Console) -> dict[str, object]:
+    """Run the nights and the twin; print and return what was found."""
+    days = days_from(FIRST_DAY, nights)
+    with TemporaryDirectory(prefix="throughline-growth-", ignore_cleanup_errors=True) as folder:
+        log = Path(folder) / "log"
+        log.mkdir()
+        write_tiny_log(log, days, USERS, VISITS)
+        with tiny_home(Path(folder) / "home") as home:
+            home.do("land", "--source", "demo", str(log))
+            weeks = run_nights(home, days, a_week)
+            readable = [home.do("query", "--as-of", str(day), "SELECT count(*) FROM profiles") for day in days]
+            of_nights = home.fingerprints()
+            with tiny_home(Path(folder) / "twin", engine_home=home.home) as twin:
+                twin.do("land", "--source", "demo", str(log))
+                twin.do("run", "--from", str(days[0]), "--to", str(days[-1]))
+                expected = twin.fingerprints()
+    differ = [name for name in TABLES if of_nights[name] != expected[name]]
+    table = Table(title=f"a home after nights of {USERS * VISITS} lines, kB")
+    for name in ("nights", "", "live", *KINDS, "files", "snapshots"):
+        table.add_column(name, justify="right" if name else "left")
+    for week in weeks:
+        for when in ("before", "after"):
+            found = week[when]
+            assert isinstance(found, dict)
+            kilobytes = [f"{found[kind] / 1e3:,.0f}" for kind in ("live", *KINDS)]
+            table.add_row(str(week["nights"]), when, *kilobytes, f"{found['files']:,}", f"{found['snapshots']:,}")
+    console.print(table)
+    added = added_a_night(weeks[(len(weeks) - 1) // 2], weeks[-1])
+    console.print(
+        f"a night adds {added['rows'] / 1e3:,.1f} kB of rows and {added['all else'] / 1e3:,.1f} kB of all else; "
+        f"{len(readable)} days read; tables that differ from the twin: {', '.join(differ) or 'none'}"
+    )
+    return {
+        "machine": machine(),
+        "lines_a_night": USERS * VISITS,
+        "weeks": weeks,
+        "added_a_night": added,
+        "differ": differ,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nights", type=int, default=NIGHTS)
+    parser.add_argument("--quick", action="store_true", help="four nights with maintenance, to see that it runs")
+    arguments = parser.parse_args()
+    nights, a_week = (4, 2) if arguments.quick else (arguments.nights, NIGHTS_A_WEEK)
+    result = bench_growth(nights, a_week, Console())
+    file = RESULTS.with_name("growth-quick.json") if arguments.quick else RESULTS
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    assert not result["differ"], f"tables differ from those of the twin: {result['differ']}"
+
+
+if __name__ == "__main__":
+    main()
