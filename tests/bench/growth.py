@@ -80,16 +80,19 @@ def run_nights(home: ChaosHome, days: Sequence[date], a_week: int) -> list[dict[
 
 def added_a_night(first: Mapping[str, object], last: Mapping[str, object]) -> Mapping[str, float]:
     """Return the bytes that a night added between two maintenances: live rows, landed lines, and all else."""
-    (before, after), nights = (_after(first), _after(last)), int(str(last["nights"])) - int(str(first["nights"]))
+    (before, after), nights = (
+        (_sizes(first, "after"), _sizes(last, "after")),
+        int(str(last["nights"])) - int(str(first["nights"])),
+    )
     added = {kind: (after[kind] - before[kind]) / nights for kind in (*KINDS, "live")}
     rows = added["live"] + added["landing zone"]
     return {**added, "all else": sum(added[kind] for kind in KINDS) - rows, "rows": rows}
 
 
-def _after(found: Mapping[str, object]) -> Sizes:
-    after = found["after"]
-    assert isinstance(after, dict)
-    return after
+def _sizes(found: Mapping[str, object], when: str) -> Sizes:
+    measured = found[when]
+    assert isinstance(measured, dict)
+    return measured
 
 
 def bench_growth(nights: int, a_week: int, console: Console) -> dict[str, object]:
@@ -109,17 +112,18 @@ def bench_growth(nights: int, a_week: int, console: Console) -> dict[str, object
                 twin.do("run", "--from", str(days[0]), "--to", str(days[-1]))
                 expected = twin.fingerprints()
     differ = [name for name in TABLES if of_nights[name] != expected[name]]
-    table = Table(title=f"a home after nights of {USERS * VISITS} lines, kB")
-    for name in ("nights", "", "live", *KINDS, "files", "snapshots"):
-        table.add_column(name, justify="right" if name else "left")
-    for week in weeks:
-        for when in ("before", "after"):
-            found = week[when]
-            assert isinstance(found, dict)
-            kilobytes = [f"{found[kind] / 1e3:,.0f}" for kind in ("live", *KINDS)]
-            table.add_row(str(week["nights"]), when, *kilobytes, f"{found['files']:,}", f"{found['snapshots']:,}")
+    middle, last = weeks[(len(weeks) - 1) // 2], weeks[-1]
+    shown = [(weeks[0], "after"), (middle, "after"), (last, "before"), (last, "after")]
+    table = Table(title=f"a home after nights of {USERS * VISITS} lines: kB, files and snapshots")
+    table.add_column("")
+    for week, when in shown:
+        table.add_column(f"night {week['nights']}, {when} maintenance", justify="right")
+    for kind in ("live", *KINDS, "files", "live files", "snapshots"):
+        values = [_sizes(week, when)[kind] for week, when in shown]
+        is_bytes = kind == "live" or kind in KINDS
+        table.add_row(kind, *[f"{value / 1e3:,.0f}" if is_bytes else f"{value:,}" for value in values])
     console.print(table)
-    added = added_a_night(weeks[(len(weeks) - 1) // 2], weeks[-1])
+    added = added_a_night(middle, last)
     console.print(
         f"a night adds {added['rows'] / 1e3:,.1f} kB of rows and {added['all else'] / 1e3:,.1f} kB of all else; "
         f"{len(readable)} days read; tables that differ from the twin: {', '.join(differ) or 'none'}"
