@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -118,7 +119,7 @@ def _is_near(days: Sequence[tuple[str, date]], rules: Rules) -> Column:
         spans.append((_midnight(day) - gap, _midnight(day) + timedelta(days=1) + gap))
     if len(spans) > MAX_DAYS:
         spans = [(min(start for start, _ in spans), max(end for _, end in spans))]
-    return _any(
+    return any_of(
         (F.col("ended_at") >= F.lit(start)) & (F.col("started_at") <= F.lit(end)) for start, end in sorted(set(spans))
     )
 
@@ -129,11 +130,15 @@ def _is_on(time: Column, days: Sequence[date]) -> Column:
     spans = [(_midnight(day), _midnight(day) + timedelta(days=1)) for day in days]
     if len(spans) > MAX_DAYS:
         spans = [(spans[0][0], spans[-1][1])]
-    return _any((time >= F.lit(start)) & (time < F.lit(end)) for start, end in spans)
+    return any_of((time >= F.lit(start)) & (time < F.lit(end)) for start, end in spans)
 
 
-def _any(conditions: Iterable[Column]) -> Column:
-    return reduce(lambda left, right: left | right, conditions)
+def any_of(conditions: Iterable[Column]) -> Column:
+    """Join conditions by OR, pair by pair: Spark Connect refuses an expression that is a hundred levels deep."""
+    parts = list(conditions)
+    while len(parts) > 1:
+        parts = [reduce(or_, parts[start : start + 2]) for start in range(0, len(parts), 2)]
+    return parts[0]
 
 
 def _midnight(day: date) -> datetime:

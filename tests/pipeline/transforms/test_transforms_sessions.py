@@ -1,10 +1,12 @@
 """Sessions: a case is `tests/cases/sessions/<what it shows>/`: `events.csv`, `expect.csv` and maybe `rules.toml`."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
 
+from pipeline.transforms.incremental_sessions import MAX_DAYS, any_of
 from pipeline.transforms.sessions import is_counted, sessionize, sessions_of
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sessions").iterdir())
@@ -38,3 +40,12 @@ def test_events_are_cut_as_the_case_expects(case: Path, frame_of, read_csv, rule
         assert (row.started_at, row.ended_at) == (row.events[0].event_at, row.events[-1].event_at)
     assert len({row["session_id"] for row in listed}) == len(listed)
     golden(case / "expect.csv", listed)
+
+
+def test_a_filter_of_many_days_is_not_too_deep_for_spark_connect() -> None:
+    from pyspark.sql.connect.functions import lit
+    from pyspark.sql.connect.proto import Expression
+
+    joined: Any = any_of(lit(True) for _ in range(MAX_DAYS))
+    expression = joined._expr.to_plan(None)
+    assert Expression.FromString(expression.SerializeToString()) == expression
