@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from pipeline.sources.schema import load_source
 from tests.bench.generated_log import LogPlan, write_log
 from tests.bench.measure import Measurement, measured
 from tests.bench.spark_times import Execution, executions
+from tests.remote_stack import free_port
 
 DATA_STEPS = ("clean", "sessions", "sequences")
 TOML = Path(__file__).with_name("generated.toml")
@@ -151,7 +151,7 @@ def bench_home(
         }
         settings = Settings(
             home=home,
-            postgres_port=_free_port(),
+            postgres_port=free_port(),
             spark_master=f"local[{cores}]",
             spark_driver_memory=memory,
             spark_engine=spark_engine,
@@ -175,9 +175,3 @@ def _variables(settings: Settings) -> dict[str, str]:
         "SPARK_OPTIONS": json.dumps(settings.spark_options),
     }
     return {f"THROUGHLINE_{name}": text for name, text in values.items()}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((postgres.HOST, 0))
-        return int(probe.getsockname()[1])

@@ -2,8 +2,8 @@
 
 A tiny log runs night after night. After each maintenance the table shows bytes by kind, files and snapshots. At the end
 the tables are compared with those of a twin that ran all days as one range, and each released day is read once.
-The last line says what a night adds: live rows, and all else. All else hardly depends on the number of lines, so that
-its share is that of the smallest log.
+The last line says what a night adds: rows, and all else. All else depends little on the number of lines, so its share
+is largest in a log as tiny as this one.
 
 python -m tests.bench.growth [--nights 60] [--quick]
 """

@@ -2,13 +2,13 @@
 
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.settings import ROOT
 from tests.bench.chaos.home import ChaosHome
+from tests.remote_stack import free_port
 
 # On small frames compiling and replanning plans costs more than running.
 SPARK_OPTIONS = {
@@ -35,7 +35,7 @@ def tiny_home(home: Path, engine_home: Path | None = None, **variables: str) -> 
         **{name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")},
         "PYTHONPATH": str(ROOT),
         "THROUGHLINE_HOME": str(home),
-        "THROUGHLINE_POSTGRES_PORT": str(_free_port()),
+        "THROUGHLINE_POSTGRES_PORT": str(free_port()),
         "THROUGHLINE_MIN_FREE_GIB": "0",
         "THROUGHLINE_SPARK_OPTIONS": json.dumps(SPARK_OPTIONS),
         **shared,
@@ -47,9 +47,3 @@ def tiny_home(home: Path, engine_home: Path | None = None, **variables: str) -> 
         yield made
     finally:
         made.start("down").end()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ import gzip
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -30,6 +29,8 @@ from pipeline.local import postgres
 from pipeline.local.engine import stop_engine
 from pipeline.local.spark_config import conf_folder
 from pipeline.settings import Settings
+from tests.bench.tiny_homes import SPARK_OPTIONS as SHARED_SPARK
+from tests.remote_stack import free_port
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -42,16 +43,9 @@ KEY = "the key of all test homes, so that their tables can be compared"
 DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
 
-# On small frames compiling and replanning plans costs more than running. The main job of CI runs with Spark's defaults.
-QUICK_SPARK = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.shuffle.partitions": "2",
-}
-# The engine that the homes of a worker share lives for many tests, so its Java compiles fully.
-SHARED_SPARK = {**QUICK_SPARK, "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=384m"}
+# An engine of one test file lives for minutes, so its Java compiles quickly; the one that the homes of a worker share
+# compiles fully. The main job of CI runs with Spark's defaults.
+QUICK_SPARK = {**SHARED_SPARK, "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 @dataclass(frozen=True)
@@ -124,12 +118,6 @@ class Installation:
         catalog = self.catalog()
         release = newest_release(catalog, None)
         return {name: fingerprint(read_table(catalog, release, name), name) for name in DATA_TABLES}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def new_installation(home: Path) -> Installation:

@@ -1,4 +1,4 @@
-"""The local PostgreSQL: the rights of its roles, and a server that was told to end."""
+"""The local PostgreSQL: the rights of its roles, and a server that got SIGTERM."""
 
 import os
 import signal
