@@ -17,12 +17,9 @@ outside of the home that hold them: delete these.
 **If the task fails**, clear it: it goes on where it was. Until then no night begins.
 """
 
-from datetime import UTC, datetime
-
 from airflow.sdk import DAG, Param
-from jinja2 import StrictUndefined
 
-from orchestration.steps import MACROS, STEP_DEFAULTS, erase_task
+from orchestration.steps import DAG_DEFAULTS, erase_task
 
 PARAMS = {
     "request": Param(
@@ -50,14 +47,9 @@ PARAMS = {
 with DAG(
     "interest_erasure",
     schedule=None,
-    start_date=datetime(2010, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
     params=PARAMS,
-    default_args=STEP_DEFAULTS,
-    user_defined_macros=MACROS,
-    template_undefined=StrictUndefined,
     tags=["interest", "privacy"],
     doc_md=__doc__,
+    **DAG_DEFAULTS,
 ) as dag:
     erase_task()

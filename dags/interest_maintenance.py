@@ -14,24 +14,16 @@ stopped before its publication, nothing is merged, so that its tasks can be clea
 **By hand**: press *Trigger*, or run `throughline maintain` in a terminal.
 """
 
-from datetime import UTC, datetime
-
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from jinja2 import StrictUndefined
 
-from orchestration.steps import MACROS, STEP_DEFAULTS, maintain_task
+from orchestration.steps import DAG_DEFAULTS, maintain_task
 
 with DAG(
     "interest_maintenance",
     # On Sunday noon the night is long over, and the training begins a day later.
     schedule=CronDataIntervalTimetable("0 12 * * 0", timezone="UTC"),
-    start_date=datetime(2010, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
-    default_args=STEP_DEFAULTS,
-    user_defined_macros=MACROS,
-    template_undefined=StrictUndefined,
     tags=["interest", "maintenance"],
     doc_md=__doc__,
+    **DAG_DEFAULTS,
 ) as dag:
     maintain_task()

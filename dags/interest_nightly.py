@@ -18,14 +18,13 @@ the cause, then clear the task with all downstream tasks. Any other failure has 
 of whose lines too many are rejected stops no other source: its lines of the day are kept out, and `audit` warns.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import DAG, AsyncCallback, CronDataIntervalTimetable, DeadlineAlert, DeadlineReference, Param, chain
-from jinja2 import StrictUndefined
 
 from orchestration.alerts import deadline_missed
 from orchestration.operators import WaitForLanding
-from orchestration.steps import MACROS, STEP_DEFAULTS, night_tasks
+from orchestration.steps import DAG_DEFAULTS, night_tasks
 
 PARAMS = {
     "day": Param(
@@ -57,13 +56,7 @@ with DAG(
     "interest_nightly",
     # A bare cron string would give runs of Airflow 3 an empty interval.
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime(2010, 1, 1, tzinfo=UTC),  # early, since no backfill can begin before it
-    catchup=False,
-    max_active_runs=1,  # of scheduled runs; backfills take turns by the lease
     params=PARAMS,
-    default_args=STEP_DEFAULTS,
-    user_defined_macros=MACROS,
-    template_undefined=StrictUndefined,
     deadline=DeadlineAlert(
         # With DAGRUN_QUEUED_AT, Airflow 3.3.2 cannot clear a failed run (it adds a dict to a number).
         reference=DeadlineReference.AVERAGE_RUNTIME(max_runs=10, min_runs=1),
@@ -72,6 +65,7 @@ with DAG(
     ),
     tags=["interest", "nightly"],
     doc_md=__doc__,
+    **DAG_DEFAULTS,
 ) as dag:
     chain(
         WaitForLanding(task_id="wait_for_landing", retries=0, doc_md=WaitForLanding.__doc__),

@@ -15,12 +15,9 @@ night run again and are published.
 or which gate is at fault. The replay waits without a slot while a night writes.
 """
 
-from datetime import UTC, datetime
-
 from airflow.sdk import DAG, Param
-from jinja2 import StrictUndefined
 
-from orchestration.steps import MACROS, STEP_DEFAULTS, replay_task
+from orchestration.steps import DAG_DEFAULTS, replay_task
 
 PARAMS = {
     "source": Param(
@@ -57,14 +54,9 @@ PARAMS = {
 with DAG(
     "interest_replay",
     schedule=None,
-    start_date=datetime(2010, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
     params=PARAMS,
-    default_args=STEP_DEFAULTS,
-    user_defined_macros=MACROS,
-    template_undefined=StrictUndefined,
     tags=["interest", "replay"],
     doc_md=__doc__,
+    **DAG_DEFAULTS,
 ) as dag:
     replay_task()

@@ -15,24 +15,16 @@ their tasks can be cleared first.
 **By hand**: press *Trigger*, or run `throughline retain` in a terminal.
 """
 
-from datetime import UTC, datetime
-
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from jinja2 import StrictUndefined
 
-from orchestration.steps import MACROS, STEP_DEFAULTS, retain_task
+from orchestration.steps import DAG_DEFAULTS, retain_task
 
 with DAG(
     "interest_retention",
     # In the evening no night waits for it.
     schedule=CronDataIntervalTimetable("0 20 * * *", timezone="UTC"),
-    start_date=datetime(2010, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
-    default_args=STEP_DEFAULTS,
-    user_defined_macros=MACROS,
-    template_undefined=StrictUndefined,
     tags=["interest", "privacy"],
     doc_md=__doc__,
+    **DAG_DEFAULTS,
 ) as dag:
     retain_task()

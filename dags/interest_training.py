@@ -16,12 +16,9 @@ its checkpoint when it is retried or cleared.
 Airflow.
 """
 
-from datetime import UTC, datetime, timedelta
-
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-from jinja2 import StrictUndefined
 
-from orchestration.steps import MACROS, STEP_DEFAULTS, train_task
+from orchestration.steps import DAG_DEFAULTS, train_task
 
 PARAMS = {
     "through": Param(
@@ -43,14 +40,9 @@ with DAG(
     "interest_training",
     # On Monday morning Sunday's night is published.
     schedule=CronDataIntervalTimetable("0 6 * * 1", timezone="UTC"),
-    start_date=datetime(2010, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
     params=PARAMS,
-    default_args={**STEP_DEFAULTS, "execution_timeout": timedelta(hours=24)},
-    user_defined_macros=MACROS,
-    template_undefined=StrictUndefined,
     tags=["interest", "training"],
     doc_md=__doc__,
+    **DAG_DEFAULTS,
 ) as dag:
     train_task()

@@ -2,11 +2,12 @@
 
 import ast
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Asset, RetryDecision, RetryPolicy
+from jinja2 import StrictUndefined
 
 from orchestration.alerts import error_message_in, task_failed
 from orchestration.days import resolve_day, resolve_last_day, step_run_id
@@ -27,12 +28,6 @@ from pipeline.runner.commands import (
 from pipeline.settings import ROOT
 from pipeline.warehouse.names import NIGHT_TABLES, branch_of
 
-MACROS = {
-    "resolve_day": resolve_day,
-    "resolve_last_day": resolve_last_day,
-    "step_run_id": step_run_id,
-    "branch_of": branch_of,
-}
 DAY = "{{ resolve_day(dag_run, params) }}"
 RUN_ID = "{{ step_run_id(dag_run) }}"
 LAST_DAY = "{{ resolve_last_day(dag_run, params) }}"
@@ -77,6 +72,21 @@ STEP_DEFAULTS: dict[str, Any] = {
     "on_failure_callback": [free_lease, task_failed],
 }
 
+MACROS = {
+    "resolve_day": resolve_day,
+    "resolve_last_day": resolve_last_day,
+    "step_run_id": step_run_id,
+    "branch_of": branch_of,
+}
+DAG_DEFAULTS: dict[str, Any] = {
+    "start_date": datetime(2010, 1, 1, tzinfo=UTC),  # early, since no backfill can begin before it
+    "catchup": False,
+    "max_active_runs": 1,  # of scheduled runs; backfills take turns by the lease
+    "default_args": STEP_DEFAULTS,
+    "user_defined_macros": MACROS,
+    "template_undefined": StrictUndefined,
+}
+
 
 def night_tasks() -> list[StepCommand]:
     """Return the tasks of a night, in order."""
@@ -114,6 +124,7 @@ def train_task() -> Command:
         task_id="train",
         command=[*arguments, "{{ '' if params.promote else '--no-promote' }}"],
         pool="gpu",
+        execution_timeout=timedelta(hours=24),
         on_failure_callback=[task_failed],
         doc_md=docs_of(ROOT / "model" / "__main__.py", "train"),
     )

@@ -31,7 +31,6 @@ WITHOUT_FIELD_IDS = "schema.name-mapping.default"  # the property of a table wit
 class Release:
     """One publication: the last day of its night, and the snapshot id of each table.
 
-    number: by which releases follow each other, whatever the clock said; None if an older version made it.
     is_published: false for a run that was not published; `published_at` is then the end of its newest step.
     """
 
@@ -40,12 +39,6 @@ class Release:
     run_id: str
     snapshots: Mapping[str, int]
     is_published: bool = True
-    number: int | None = None
-
-    @property
-    def order(self) -> tuple[int, datetime]:
-        """By which releases follow each other; those without a number come first, by their time."""
-        return self.number or 0, self.published_at
 
     def __str__(self) -> str:
         """Name it in messages."""
@@ -90,7 +83,7 @@ def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
     if not releases:
         raise InputError("nothing is published yet: run a night with `throughline run --day D`, then query again")
     if as_of is None:
-        return max(releases, key=lambda release: release.order)
+        return releases[-1]
     up_to_day = [release for release in releases if release.as_of <= as_of]
     if not up_to_day:
         oldest = min(release.as_of for release in releases)
@@ -98,7 +91,7 @@ def newest_release(catalog: "Catalog", as_of: date | None) -> Release:
             f"no release as of {as_of} or before: the oldest is of {oldest}; "
             f"give that day or a later one, or run `throughline run --day {as_of}`"
         )
-    return max(up_to_day, key=lambda release: (release.as_of, release.order))
+    return sorted(up_to_day, key=lambda release: release.as_of)[-1]  # of one day, the last one published
 
 
 def has_releases(catalog: "Catalog") -> bool:
@@ -221,6 +214,10 @@ def _sequence_number(table: "Table", snapshot_id: int) -> int:
 
 
 def _releases(catalog: "Catalog") -> list[Release]:
+    """Return all releases in the order of their numbers, whatever the clock said.
+
+    Those that older versions made have no number; they come first, by their time.
+    """
     try:
         table = catalog.load_table((NAMESPACE, RELEASES))
     except NoSuchTableError:
@@ -228,7 +225,5 @@ def _releases(catalog: "Catalog") -> list[Release]:
     # The table of an older home has no number before the first night of this version.
     fields = ("as_of", "published_at", "run_id", "snapshots", *{"number"}.intersection(table.schema().column_names))
     rows = table.scan(selected_fields=fields).to_arrow().to_pylist()
-    return [
-        Release(row["as_of"], row["published_at"], row["run_id"], dict(row["snapshots"]), number=row.get("number"))
-        for row in rows
-    ]
+    rows.sort(key=lambda row: (row.get("number") or 0, row["published_at"]))
+    return [Release(row["as_of"], row["published_at"], row["run_id"], dict(row["snapshots"])) for row in rows]

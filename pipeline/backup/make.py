@@ -22,7 +22,6 @@ from pipeline.erasure.folder import is_unfinished
 from pipeline.errors import InputError, UsageError
 from pipeline.files import keep_private, write_private
 from pipeline.landing.locks import landing_stopped
-from pipeline.local import postgres
 from pipeline.local.catalog import local_path, table_locations
 from pipeline.pseudonyms import KEY_FILE
 from pipeline.settings import Settings, code_version
@@ -81,10 +80,8 @@ def back_up(settings: Settings, to: Path, console: Console) -> Backup:
         raise UsageError(f"{to} is not empty: expected a new or empty folder for the backup")
     if to.resolve().is_relative_to(settings.home):
         raise UsageError(f"{to} lies in {settings.home}, which it is to be a backup of: name a folder elsewhere")
-    if settings.needs_local_postgres:
-        postgres.start(settings)
     today = datetime.now(UTC).date()
-    with lease_held(settings, "backup", today), landing_stopped(settings):
+    with lease_held(settings, "backup", today) as lease, landing_stopped(settings):
         if is_unfinished(settings):
             raise InputError("an erasure has not ended: run `throughline erase --resume`, then this again")
         to.mkdir(parents=True, exist_ok=True)
@@ -93,6 +90,7 @@ def back_up(settings: Settings, to: Path, console: Console) -> Backup:
         copied = [*_copy_tables(settings, tables, to / "warehouse"), *_copy_home(settings, to / "home")]
         if not is_remote(settings.landing_folder):
             copied += _copy_folder(settings.landing_folder, to / "landing")
+        lease.require_held()
     warehouse = settings.home / "warehouse"
     made = Backup(
         format=FORMAT,

@@ -36,7 +36,7 @@ from pipeline.local.engine import stop_if_unused
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
 from pipeline.settings import Settings, code_version, load_settings
 from pipeline.warehouse import branches, run_log
-from pipeline.warehouse.lease import Lease, with_token
+from pipeline.warehouse.lease import Lease, lease_held
 from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, NIGHT_TABLES, branch_of, require_run_id
 from pipeline.warehouse.session import open_session, tune
 from pipeline.warehouse.step import Step
@@ -60,17 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not parsed.resume:
         request = read_request(settings, request_file(settings, parsed.request or ""), parsed.source)
         print(f"request: {len(request.ids):,} ids of users and devices", flush=True)
-    with with_token():
-        lease = Lease(settings, run_id, now.date())
-        lease.take()
-        try:
-            with lease.renewed(), open_session(settings, "erase") as spark:
-                create_tables(spark)
-                require_key(spark, key_fingerprint(pseudonym_key(settings)), table_properties(spark))
-                tune(spark, LandingZone(settings.landing_folder).lines_through(date.max))
-                Erasure(spark, settings, lease, run_id).run(request, parsed.dry_run)
-        finally:
-            lease.free()
+    with lease_held(settings, run_id, now.date()) as lease, open_session(settings, "erase") as spark:
+        create_tables(spark)
+        require_key(spark, key_fingerprint(pseudonym_key(settings)), table_properties(spark))
+        tune(spark, LandingZone(settings.landing_folder).lines_through(date.max))
+        Erasure(spark, settings, lease, run_id).run(request, parsed.dry_run)
     if not parsed.dry_run:
         stop_if_unused(settings)  # its scratch files held rows
 

@@ -36,9 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     now = datetime.now(UTC)
     run_id = require_run_id(parser.parse_args(arguments).run_id or f"retention_{now:%Y%m%dT%H%M%S}")
     settings = load_settings()
-    with lease_held(settings, run_id, now.date()), open_session(settings, "retain") as spark:
+    with lease_held(settings, run_id, now.date()) as lease, open_session(settings, "retain") as spark:
         create_tables(spark)
         retain(spark, settings, run_id)
+        lease.require_held()
     files, freed = delete_old_files(settings.home, settings.exchange_folder, settings.keep_log_days)
     print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
 

@@ -10,9 +10,9 @@ from pipeline.landing.landed_days import drop_day, move_day
 from pipeline.landing.locks import source_locked
 from pipeline.landing.log_days import plausible_days
 from pipeline.landing.zone import LandingZone
-from pipeline.runner.run import open_lease, prepare_environment
+from pipeline.runner.run import prepare_environment
 from pipeline.settings import load_settings
-from pipeline.warehouse.lease import with_token
+from pipeline.warehouse.lease import lease_held
 
 
 def print_days(console: Console) -> None:
@@ -37,14 +37,9 @@ def change_day(source: str, day: date, to: date | None, console: Console) -> Non
     """
     settings = prepare_environment(console)
     zone = LandingZone(settings.landing_folder)
-    with with_token():
-        lease = open_lease(settings, f"landed_{source}", day)
-        lease.take()  # before the lock, as a backup does: else each would wait for the other
-        try:
-            with source_locked(settings, source):
-                changed = move_day(zone, source, day, to) if to else drop_day(zone, source, day)
-        finally:
-            lease.free()
+    # The lease before the lock, as a backup does: else each would wait for the other.
+    with lease_held(settings, f"landed_{source}", day), source_locked(settings, source):
+        changed = move_day(zone, source, day, to) if to else drop_day(zone, source, day)
     what = f"moved {changed.lines:,} lines of {source} from {day} to {to}" if to else (
         f"dropped {changed.lines:,} lines of {source} of {day}; to undo it, land their files with --again"
     )  # fmt: skip

@@ -13,10 +13,10 @@ from pipeline.errors import InputError
 from pipeline.landing.zone import SOURCE_FILE, LandingZone
 from pipeline.runner.commands import STEPS, TASKS, replace_source_command
 from pipeline.runner.process import StepFailed
-from pipeline.runner.run import open_catalog, open_lease, run_night
+from pipeline.runner.run import open_catalog, run_night
 from pipeline.settings import Settings, load_settings
 from pipeline.sources.schema import load_source
-from pipeline.warehouse.lease import with_token
+from pipeline.warehouse.lease import lease_held
 from pipeline.warehouse.names import replay_run_id
 
 
@@ -132,20 +132,16 @@ def _replaying(
 
     state: what is in force after a failure; it is added to the message of StepFailed.
     """
-    with with_token():
-        lease = open_lease(settings, run_id, newest or datetime.now(UTC).date())
-        lease.take()
+    with lease_held(settings, run_id, newest or datetime.now(UTC).date()):
         try:
-            with lease.renewed():
-                for leftover in zone.replaced_files(source):  # of a killed run: this run holds the lease
-                    leftover.unlink()
-                yield
+            for leftover in zone.replaced_files(source):  # of a killed run: this run holds the lease
+                leftover.unlink()
+            yield
         except StepFailed as failure:
             raise StepFailed(failure.exit_code, f"{failure.reason}\n  {state()}") from None
         finally:
             for file in (zone.replaced_file(source, run_id), zone.items_replay_file(source, run_id)):
                 file.unlink(missing_ok=True)
-            lease.free()
 
 
 def _print_plan(replay: Replay | None, source: str, verb: str, console: Console) -> None:

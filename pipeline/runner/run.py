@@ -13,7 +13,6 @@ from pipeline.analyst import release
 from pipeline.days import DayRange
 from pipeline.landing.log_days import days_of_log, left_out
 from pipeline.landing.zone import LandingZone
-from pipeline.local import postgres
 from pipeline.local.airflow_config import OPERATOR, address, logs_folder, password
 from pipeline.local.install_jars import install_jars
 from pipeline.local.preflight import run_preflight
@@ -37,7 +36,7 @@ from pipeline.runner.commands import (
 from pipeline.runner.job import can_connect, import_in_background
 from pipeline.runner.process import run_command, run_in_process
 from pipeline.settings import Settings, load_settings
-from pipeline.warehouse.lease import Lease, with_token
+from pipeline.warehouse.lease import open_lease, with_token
 from pipeline.warehouse.names import clusters_run_id, default_run_id
 
 if TYPE_CHECKING:
@@ -127,29 +126,18 @@ def run_clusters(through: date, settings: Settings, console: Console) -> None:
         run_all([clusters_command(through)], settings, console, f"clusters-{through}")
 
 
-def open_lease(settings: Settings, run_id: str, day: date) -> Lease:
-    """Return the lease as a run sees it; start the local PostgreSQL where that keeps it."""
-    if settings.needs_local_postgres:
-        postgres.start(settings)
-    return Lease(settings, run_id, day)
-
-
 @contextmanager
 def _lease_of_run(settings: Settings, run_id: str, day: date) -> Iterator[None]:
     """Renew the lease during the block. The terminal does not retry, so a failure frees it for the next run."""
-    with with_token(), _freed_on_failure(open_lease(settings, run_id, day)):
-        yield
-
-
-@contextmanager
-def _freed_on_failure(lease: Lease) -> Iterator[None]:
-    try:
-        with lease.renewed():
-            yield
-        lease.leave_to_run()
-    except BaseException:
-        lease.free()
-        raise
+    with with_token():
+        lease = open_lease(settings, run_id, day)
+        try:
+            with lease.renewed():
+                yield
+            lease.leave_to_run()
+        except BaseException:
+            lease.free()
+            raise
 
 
 def airflow_login_info(settings: Settings) -> str:

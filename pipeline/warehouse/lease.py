@@ -165,18 +165,24 @@ class Lease:
             return cursor.fetchone() if cursor.description else None
 
 
+def open_lease(settings: Settings, run_id: str, day: date) -> Lease:
+    """Return the lease as a run sees it; start the local PostgreSQL where that keeps it."""
+    if settings.needs_local_postgres:
+        postgres.start(settings)
+    return Lease(settings, run_id, day)
+
+
 @contextmanager
 def lease_held(settings: Settings, run_id: str, day: date) -> Iterator[Lease]:
     """Wait for the lease, and hold it during the block, for a command that is no night.
 
-    Raises ThroughlineError as `Lease.take` does, or if the lease was lost meanwhile.
+    Where the lease is in the local PostgreSQL, that is started. Raises ThroughlineError as `Lease.take` does.
     """
     with with_token():
-        lease = Lease(settings, run_id, day)
+        lease = open_lease(settings, run_id, day)
         lease.take()
         try:
             with lease.renewed():
                 yield lease
-            lease.require_held()
         finally:
             lease.free()

@@ -14,6 +14,7 @@ from pipeline.runner import run
 from pipeline.runner.commands import CommandLine
 from pipeline.runner.process import StepFailed
 from pipeline.settings import Settings
+from pipeline.warehouse import lease
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import require_run_id
 
@@ -33,10 +34,10 @@ def test_the_local_postgres_starts_where_a_run_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], is_started: bool
 ) -> None:
     started: list[Settings] = []
-    monkeypatch.setattr(run.postgres, "start", started.append)
-    monkeypatch.setattr(run, "Lease", lambda *_: None)
+    monkeypatch.setattr(lease.postgres, "start", started.append)
+    monkeypatch.setattr(lease, "Lease", lambda *_: None)
     settings = Settings(home=tmp_path, **values)
-    run.open_lease(settings, "a_run", date(2026, 1, 31))
+    lease.open_lease(settings, "a_run", date(2026, 1, 31))
     assert started == ([settings] if is_started else [])
 
 

@@ -1,11 +1,11 @@
 """What `rejects replay` and `items replay` print and leave behind; the night itself is replaced by a function."""
 
 import io
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -31,22 +31,17 @@ as = "view"
 REPLACED = f'{TOML}[event_types.wish]\nas = "like"\n'
 
 
-class NoLease:
-    """A lease that records who holds it."""
+HOLDERS: list[str] = []  # of the lease
 
-    held: ClassVar[list[str]] = []
 
-    def __init__(self, settings: Any, run_id: str, day: date) -> None:
-        self.run_id = run_id
-
-    def take(self) -> None:
-        self.held.append(self.run_id)
-
-    def free(self) -> None:
-        self.held.remove(self.run_id)
-
-    def renewed(self) -> nullcontext[None]:
-        return nullcontext()
+@contextmanager
+def hold_no_lease(settings: Any, run_id: str, day: date) -> Iterator[None]:
+    """Record who would hold the lease."""
+    HOLDERS.append(run_id)
+    try:
+        yield
+    finally:
+        HOLDERS.remove(run_id)
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def zone(tmp_path: Path, warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> Lan
     """A landed source `shop` with a rejected line, and one named `calm` without."""
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
     monkeypatch.setattr(pipeline.runner.replay, "open_catalog", lambda console: warehouse.catalog)
-    monkeypatch.setattr(pipeline.runner.replay, "open_lease", NoLease)
+    monkeypatch.setattr(pipeline.runner.replay, "lease_held", hold_no_lease)
     for source in ("calm", "shop"):
         (tmp_path / "landing" / source).mkdir(parents=True)
         (tmp_path / "landing" / source / "source.toml").write_text(TOML.replace("shop", source))
@@ -72,7 +67,7 @@ def replay(tmp_path: Path, zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -
 
     def run(night: Callable[[str], None], toml: str = REPLACED, is_dry_run: bool = False) -> str:
         def run_night(steps: Any, days: Any, run_id: str, *rest: Any, before: Any) -> None:
-            assert NoLease.held == [run_id]
+            assert [run_id] == HOLDERS
             assert [command.label for command in before] == ["replace_source"]
             zone.replace_source(tmp_path / "my.toml", run_id)
             night(run_id)
@@ -102,7 +97,7 @@ def test_without_rejected_lines_there_is_nothing_to_replay(zone: LandingZone, re
     printed = replay(must_not_run, REPLACED.replace("shop", "calm"))
     assert printed.startswith("nothing to replay: calm has no rejected lines but those of its own rules")
     assert "to replay from a day, add --from DAY" in printed
-    assert NoLease.held == []
+    assert HOLDERS == []
 
 
 def test_a_failed_night_leaves_the_former_toml(zone: LandingZone, replay: Callable[..., str]) -> None:
@@ -116,7 +111,7 @@ def test_a_failed_night_leaves_the_former_toml(zone: LandingZone, replay: Callab
     assert str(caught.value) == "lines: 1 broken\n  nothing was published, and shop keeps its former TOML"
     assert caught.value.exit_code == 1
     assert (zone.root / "shop" / "source.toml").read_text() == TOML
-    assert zone.replaced_files("shop") == [] and NoLease.held == []
+    assert zone.replaced_files("shop") == [] and HOLDERS == []
 
 
 def test_an_unfinished_publication_names_the_toml_in_force(zone: LandingZone, replay: Callable[..., str]) -> None:
@@ -127,7 +122,7 @@ def test_an_unfinished_publication_names_the_toml_in_force(zone: LandingZone, re
     with pytest.raises(StepFailed, match="the corrected TOML is in force, but its publication did not end: run this"):
         replay(die_in_publish)
     assert (zone.root / "shop" / "source.toml").read_text() == REPLACED
-    assert NoLease.held == []
+    assert HOLDERS == []
 
 
 def test_leftovers_of_a_killed_replay_are_deleted(
@@ -158,7 +153,7 @@ def replay_items(zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def run(night: Callable[[str], None], source: str = "shop", is_dry_run: bool = False) -> str:
         def run_night(steps: Any, days: Any, run_id: str, *rest: Any) -> None:
-            assert NoLease.held == [run_id] and days.first == DAY
+            assert [run_id] == HOLDERS and days.first == DAY
             night(run_id)
 
         monkeypatch.setattr(pipeline.runner.replay, "run_night", run_night)
@@ -179,7 +174,7 @@ def test_catalogues_apply_to_earlier_days_once_their_night_is_published(
     assert "would run clean, sessions" in replay_items(must_not_run, is_dry_run=True)
     with pytest.raises(StepFailed, match="nothing was published, and the catalogues of shop apply to the same days"):
         replay_items(fail)
-    assert zone.replaced_files("shop") == [] and NoLease.held == []
+    assert zone.replaced_files("shop") == [] and HOLDERS == []
     assert [file.name for file in zone.catalogue_files("shop")] == ["000001-abc-from-2026-01-09.parquet"]
     printed = replay_items(lambda run_id: LandingZone(zone.root, run_id).take_over_replaced())
     assert "the landed catalogues of shop apply to all days" in printed
