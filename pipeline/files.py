@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.errors import ThroughlineError
-from pipeline.stores import is_remote, move
+from throughline.stores import is_remote, move
 
 POLL_SECONDS = 0.2
 

@@ -23,7 +23,7 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import UsageError
-from pipeline.stores import SCHEME, path_of
+from throughline.stores import SCHEME, path_of
 
 HORIZON_DAYS = 7
 MIN_AUDIENCE = 10
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
 
     @property
     def landing_folder(self) -> Path:
-        """The folder of the landing zone; one in S3 has the methods of a path, see `pipeline.stores`."""
+        """The folder of the landing zone; one in S3 has the methods of a path, see `throughline.stores`."""
         return path_of(self.landing) if self.landing else self.home / "landing"
 
     @property

@@ -5,7 +5,6 @@ s3://bucket/exchange, the files are copied to `<store>/<run-id>/` when all are w
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,22 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from pyarrow.fs import (
-    AwsStandardS3RetryStrategy,
-    FileSystem,
-    FileType,
-    LocalFileSystem,
-    S3FileSystem,
-    copy_files,
-)
 
 from model.data.profiles import PROFILES
 from model.errors import UsageError
+from throughline.stores import copy, path_of
 
 MANIFEST = "manifest.json"
 PROFILES_FOLDER = "profiles"
-S3 = "s3://"
-ATTEMPTS = 8  # at S3, with growing waits
 RUN_ID = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -42,7 +32,7 @@ def require_run_id(run_id: str) -> None:
 
 @dataclass(frozen=True)
 class Exchange:
-    """Where one run writes. Raises UsageError if the run id is no plain file name.
+    """Where one run writes. Raises UsageError if the run id is no plain file name, or for another kind of store.
 
     store: a folder outside of the home, or s3://bucket/folder, to which the files are copied; empty: none.
     """
@@ -53,6 +43,15 @@ class Exchange:
 
     def __post_init__(self) -> None:
         require_run_id(self.run_id)
+        try:
+            path_of(self.store)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+    @property
+    def _copies(self) -> list[Path]:
+        """The folder of this run in the store, if there is one."""
+        return [path_of(self.store) / self.run_id] if self.store else []
 
     @property
     def folder(self) -> Path:
@@ -68,10 +67,8 @@ class Exchange:
     def clear(self, days: Iterable[date]) -> None:
         """Remove what an earlier try of this run left of these days, its manifest first."""
         self.manifest_file.unlink(missing_ok=True)
-        if self.store:
-            filesystem, folder = self._opened_store()
-            if filesystem.get_file_info(f"{folder}/{MANIFEST}").type == FileType.File:
-                filesystem.delete_file(f"{folder}/{MANIFEST}")
+        for copied in self._copies:
+            (copied / MANIFEST).unlink(missing_ok=True)
         for day in days:
             self.profiles_file(day).unlink(missing_ok=True)
             _unfinished(self.profiles_file(day)).unlink(missing_ok=True)
@@ -98,27 +95,9 @@ class Exchange:
         self.folder.mkdir(parents=True, exist_ok=True)
         _unfinished(self.manifest_file).write_text(json.dumps(manifest, indent=2) + "\n")
         _unfinished(self.manifest_file).replace(self.manifest_file)
-        if self.store:
-            self._copy_to_store()
-
-    def _copy_to_store(self) -> None:
-        """Copy the files of the run, and the manifest when all others are there."""
-        filesystem, folder = self._opened_store()
-        filesystem.create_dir(f"{folder}/{PROFILES_FOLDER}")
-        source = LocalFileSystem()
-        copied = {"source_filesystem": source, "destination_filesystem": filesystem}
-        copy_files(str(self.folder / PROFILES_FOLDER), f"{folder}/{PROFILES_FOLDER}", **copied)
-        copy_files(str(self.manifest_file), f"{folder}/{MANIFEST}", **copied)
-
-    def _opened_store(self) -> tuple[FileSystem, str]:
-        """Return the file system of the store and the folder of this run in it."""
-        if not self.store.startswith(S3):
-            return LocalFileSystem(), str(Path(self.store, self.run_id))
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        patience = AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)
-        filesystem = S3FileSystem(endpoint_override=endpoint, region=region, retry_strategy=patience)
-        return filesystem, f"{self.store.removeprefix(S3).rstrip('/')}/{self.run_id}"
+        for copied in self._copies:
+            for file in (*(self.folder / PROFILES_FOLDER).glob("*.parquet"), self.manifest_file):
+                copy(file, copied / file.relative_to(self.folder).as_posix())
 
 
 def _unfinished(target: Path) -> Path:

@@ -25,8 +25,8 @@ from pipeline.landing.locks import landing_stopped
 from pipeline.local.catalog import local_path, table_locations
 from pipeline.pseudonyms import KEY_FILE
 from pipeline.settings import Settings, code_version
-from pipeline.stores import is_remote
 from pipeline.warehouse.lease import lease_held
+from throughline.stores import is_remote
 
 RECORD, FORMAT = "backup.json", 1
 REGISTRY = Path("mlruns", "mlflow.db")  # of models, see `model/registry.py`

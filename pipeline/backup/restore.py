@@ -24,7 +24,7 @@ from pipeline.pseudonyms import (
 from pipeline.runner.commands import register_command
 from pipeline.runner.run import run_first_job
 from pipeline.settings import Settings, load_settings
-from pipeline.stores import is_remote
+from throughline.stores import is_remote
 
 MAY_BE_THERE = {"jars", "java"}  # in the folder of the new home
 # Columns of MLflow's database that hold the place of the home.

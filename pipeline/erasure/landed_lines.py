@@ -19,11 +19,11 @@ from pipeline.landing.zone import LandingZone
 from pipeline.pseudonyms import pseudonym_key
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
-from pipeline.stores import content_of
 from pipeline.transforms.canonical import with_ids
 from pipeline.transforms.parse import landed_lines
 from pipeline.transforms.pseudonymize import pseudonymize
 from pipeline.transforms.union import union
+from throughline.stores import content_of
 
 LINE = ("source", "arrival_day", "file", "line")
 PLACES = pa.schema(

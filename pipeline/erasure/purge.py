@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 
 from pipeline.erasure.search import files_with, has_name
 from pipeline.settings import Settings
-from pipeline.stores import remove_folder
 from pipeline.transforms.union import union
 from pipeline.warehouse.maintenance import RELEASES, expire, remove_orphans
 from pipeline.warehouse.names import NIGHT_TABLES
 from pipeline.warehouse.tables import NAMESPACE, table
+from throughline.stores import remove_folder
 
 DELETED = 2  # status of an entry of a manifest whose file is gone; the entry still holds the bounds of its columns
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from pipeline.days import format_days, parse_day
-from pipeline.errors import exit_with_message
+from pipeline.errors import UsageError, exit_with_message
 from pipeline.files import write_whole
 from pipeline.landing.arrival import land_events, land_items
 from pipeline.landing.locks import source_locked
@@ -24,9 +24,9 @@ from pipeline.landing.staging import input_files, sort_files, stage_files
 from pipeline.landing.zone import SOURCE_FILE, LandingZone
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
-from pipeline.stores import fetched, path_of
 from pipeline.transforms.canonical import check_expressions, check_items
 from pipeline.warehouse.session import open_session, tune
+from throughline.stores import fetched, path_of
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,15 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--source", required=True)
     parser.add_argument("--arrival-day", type=parse_day)
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("paths", nargs="+", type=path_of)
+    parser.add_argument("paths", nargs="+")
     parsed = parser.parse_args(arguments)
 
     settings = load_settings()
+    try:
+        inputs = [path_of(path) for path in parsed.paths]
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     toml = source_file(parsed.source)
     name = load_source(toml).name
     with source_locked(settings, name), open_session(settings, "land") as spark:
         folder = settings.home / "staging"
-        with fetched(parsed.paths, folder) as paths:
+        with fetched(inputs, folder) as paths:
             land(spark, LandingZone(settings.landing_folder), folder, toml, paths, parsed.arrival_day, parsed.again)
 
 

@@ -21,9 +21,9 @@ from pipeline.landing.staging import StagedFile, lines_writer, thread_pool
 from pipeline.landing.zone import LandingZone, catalogue_name
 from pipeline.sources.rules import Times
 from pipeline.sources.schema import Source
-from pipeline.stores import make_folder, move
 from pipeline.transforms.canonical import with_own_day
 from pipeline.transforms.parse import LIMITS, SCHEMA
+from throughline.stores import make_folder, move
 
 LIMIT_FIELDS = tuple(pa.field(name, pa.date32()) for name in LIMITS)
 SMALL_FILE_BYTES = 4 << 20  # unpacked; the smaller files of a day land as one

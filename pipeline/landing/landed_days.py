@@ -6,7 +6,7 @@ from datetime import date
 from pipeline.days import format_days
 from pipeline.errors import InputError
 from pipeline.landing.zone import LandedDay, LandingZone
-from pipeline.stores import make_folder, move
+from throughline.stores import make_folder, move
 
 
 def drop_day(zone: LandingZone, source: str, day: date) -> LandedDay:

@@ -7,7 +7,7 @@ from datetime import date
 import pyarrow.parquet as pq
 
 from pipeline.landing.zone import LandingZone
-from pipeline.stores import content_of
+from throughline.stores import content_of
 
 LinePlace = tuple[str, date, str, int]  # source, arrival day, file, line
 

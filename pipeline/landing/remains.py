@@ -10,7 +10,7 @@ from pipeline.errors import InputError
 from pipeline.files import replaced_whole
 from pipeline.landing.staging import lines_writer
 from pipeline.landing.zone import LandingZone
-from pipeline.stores import content_of
+from throughline.stores import content_of
 
 
 def remove_remains(zone: LandingZone, source: str, lines_of: Mapping[str, int]) -> None:

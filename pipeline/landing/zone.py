@@ -26,7 +26,7 @@ from pipeline.errors import InputError, SourceError
 from pipeline.files import write_whole
 from pipeline.landing.archives import InputFile
 from pipeline.sources.schema import Reader, Source, load_source
-from pipeline.stores import content_of, move, remove_folder
+from throughline.stores import content_of, move, remove_folder
 
 SOURCE_FILE = "source.toml"
 APPLIES_FROM = r"-from-(\d{4}-\d{2}-\d{2})[.]parquet$"  # of a catalogue file; without it, it applies to all days

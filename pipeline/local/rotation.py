@@ -4,7 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
-from pipeline.stores import is_remote
+from throughline.stores import is_remote
 
 DAYS_OF_EXCHANGE = 7
 MAX_LOG_BYTES = 50 << 20  # of the log of a process that never ends

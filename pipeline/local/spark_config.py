@@ -17,7 +17,7 @@ from pipeline.local.catalog_roles import READER, WRITER
 from pipeline.local.catalog_roles import login as login_of
 from pipeline.local.postgres import ONLY_SCRAM
 from pipeline.settings import CATALOG_SECRETS, FROM_VARIABLE, Settings
-from pipeline.stores import s3_endpoint, s3_region
+from throughline.stores import s3_endpoint, s3_region
 
 CATALOG = "throughline"  # one name for Spark and PyIceberg: a JDBC catalog stores it in its rows
 JARS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0", "org.postgresql:postgresql:42.7.7")

@@ -10,8 +10,9 @@ import pytest
 
 from model.data.exchange import Exchange
 from model.data.profiles import PROFILES
-from pipeline.stores import content_of, path_of
+from model.errors import UsageError
 from tests.remote_stack import bucket_in_s3
+from throughline.stores import content_of, path_of
 
 DAYS = [date(2026, 1, 30), date(2026, 1, 31)]
 
@@ -41,3 +42,8 @@ def test_a_store_gets_the_files_and_the_manifest_last(tmp_path: Path, store: str
 
     exchange.clear(DAYS)
     assert not (there / "manifest.json").is_file(), "another try of the run begins"
+
+
+def test_another_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="gs://bucket/exchange: expected a path of this machine or s3://"):
+        Exchange(tmp_path, "night_20260131", "gs://bucket/exchange")

@@ -46,6 +46,14 @@ def test_each_image_has_its_groups_alone() -> None:
     assert "--no-install-package pyspark" in gpu and "COPY pipeline" not in gpu
 
 
+@pytest.mark.parametrize("file", IMAGES, ids=lambda file: file.name)
+def test_an_image_holds_the_packages_that_its_packages_import(file: Path) -> None:
+    copied = {words[1] for words in instructions(file) if words[0] == "COPY"} & {"pipeline", "model", "throughline"}
+    texts = [module.read_text() for package in copied for module in (ROOT / package).rglob("*.py")]
+    imported = {name for text in texts for name in re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE)}
+    assert imported & {"pipeline", "model", "throughline"} <= copied
+
+
 def test_each_server_has_a_health_check_and_each_dependency_exists() -> None:
     for name, service in SERVICES.items():
         assert "healthcheck" in service or service["restart"] == "no", name

@@ -20,8 +20,8 @@ from pipeline.landing.landed_days import drop_day, move_day
 from pipeline.landing.line_texts import read_texts
 from pipeline.landing.zone import LandingZone
 from pipeline.settings import ROOT, load_settings
-from pipeline.stores import fetched, is_remote, make_folder, move, path_of, remove_folder
 from tests.remote_stack import BUCKET, bucket_in_s3, s3_server, s3_variables, why_not
+from throughline.stores import fetched, is_remote, make_folder, move, path_of, remove_folder
 
 BUSY_SECONDS = 5
 DAY, NEXT = date(2026, 1, 31), date(2026, 2, 1)
@@ -153,7 +153,7 @@ def test_a_server_that_answers_503_for_some_seconds_is_waited_for(
 
 def test_another_store_is_refused() -> None:
     for place in ("gs://bucket/folder", "s3://"):
-        with pytest.raises(UsageError, match="expected a path of this machine or s3://bucket/folder"):
+        with pytest.raises(ValueError, match="expected a path of this machine or s3://bucket/folder"):
             path_of(place)
 
 

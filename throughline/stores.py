@@ -1,4 +1,4 @@
-"""Folders on a disk or in S3, under the methods of pathlib.
+"""Folders on a disk or in S3, under the methods of pathlib, for the pipeline and for the model.
 
 A path in S3 is a `UPath` whose files pyarrow reads and writes, as it does those of PyIceberg: one client, one chain of
 credentials. The variables of Amazon's SDKs name region, keys and another server. In S3 a file appears when it is whole.
@@ -13,8 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
 
-from pipeline.errors import UsageError
-
 SCHEME = "s3://"
 COPY_BYTES = 8 << 20
 ATTEMPTS = 8  # with growing waits: a server may be away for half a minute
@@ -23,12 +21,12 @@ ATTEMPTS = 8  # with growing waits: a server may be away for half a minute
 def path_of(place: str) -> Path:
     """Return a folder or file by its name: a path of this machine, or s3://bucket/folder.
 
-    Raises UsageError for another kind of store.
+    Raises ValueError for another kind of store.
     """
     if "://" not in place:
         return Path(place)
     if not place.startswith(SCHEME) or not place.removeprefix(SCHEME).split("/")[0]:
-        raise UsageError(f"{place}: expected a path of this machine or s3://bucket/folder")
+        raise ValueError(f"{place}: expected a path of this machine or s3://bucket/folder")
     from upath import UPath
 
     _register_s3()
@@ -71,13 +69,19 @@ def move(file: Path, to: Path) -> None:
     if not is_remote(file) and not is_remote(to):
         file.replace(to)
         return
+    copy(file, to)
+    file.unlink()
+
+
+def copy(file: Path, to: Path) -> None:
+    """Copy a file, also between this machine and a store. In a store another process sees the whole file or none."""
+    make_folder(to.parent)
     try:
         with file.open("rb") as source, to.open("wb") as target:
-            shutil.copyfileobj(source, target, COPY_BYTES)
+            shutil.copyfileobj(cast(IO[bytes], source), target, COPY_BYTES)
     except BaseException:
         to.unlink(missing_ok=True)  # the end of the block has closed it, and so made a part of it visible
         raise
-    file.unlink()
 
 
 def content_of(file: Path) -> Any:
@@ -99,14 +103,11 @@ def fetched(paths: list[Path], folder: Path) -> Iterator[list[Path]]:
 
 def _fetch(path: Path, folder: Path) -> Path:
     """Copy a file, or all files of a folder, from a store; return the copy. A path that is not there has none."""
-    copy = folder / path.name
+    copied = folder / path.name
     inside = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     for file in inside:
-        target = copy if file == path else copy / str(file).removeprefix(f"{path}/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("rb") as source, target.open("wb") as written:
-            shutil.copyfileobj(cast(IO[bytes], source), written, COPY_BYTES)
-    return copy
+        copy(file, copied if file == path else copied / str(file).removeprefix(f"{path}/"))
+    return copied
 
 
 @cache
