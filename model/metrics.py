@@ -97,16 +97,6 @@ def recall_of_users(
     return RankedHits.of_pairs(user_P, score_P, tie_P, is_hit_P, hits_U).recall_U(depth)
 
 
-def f1_of_users(depth: int, user_P: Ints, score_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints) -> Floats:
-    """Return each user's F1 at `depth`, its precision over the pairs that exist; nan for a user without a hit.
-
-    A user with fewer pairs than `depth` is not charged for the missing ones, unlike in `RankedHits.f1_U`.
-    """
-    found_U = RankedHits.of_pairs(user_P, score_P, tie_P, is_hit_P, hits_U).found_U(depth)
-    predicted_U = np.minimum(np.bincount(user_P, minlength=len(hits_U)), depth)
-    return divide_where(2 * found_U, predicted_U + hits_U, hits_U > 0)
-
-
 def divide_where(numerator_U: AnyArray, denominator_U: AnyArray | int, is_defined_U: Bools) -> Floats:
     """Return the quotient, and nan where it is not defined."""
     value_U: Floats = np.full(len(numerator_U), np.nan)

@@ -14,7 +14,6 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from model.calibration import IDENTITY, Calibration, LogisticFormula, fit_calibration, fit_logistic
 from model.counts.affinity import (
@@ -37,12 +36,11 @@ from model.counts.features import (
 from model.counts.publish import scores_by
 from model.data.arrays import Floats
 from model.data.days import HORIZON_DAYS, MICROS_PER_DAY, end_of_day
-from model.data.history import History, history_of
+from model.data.history import History
 from model.data.labels import LabeledWindow, label_window
 from model.data.pairs import OwnTags, Pairs
 from model.data.popularity import Popularity, fit_popularity
 from model.data.scores import Scores
-from model.data.users import MAX_USERS, sample_users
 
 VERSION = "counts-1"
 # The untuned half-life in horizons. Own counts rank best with 2 days for 1 on Taobao, and with 14 for 7 on the demo.
@@ -204,14 +202,6 @@ class Counts1:
             fitted.returning,
             self.horizon_days,
         )
-
-
-def fit_counts(known: pa.Table, as_of: date, horizon_days: int = HORIZON_DAYS) -> Counts1:
-    """Return counts-1 as of `as_of`.
-
-    known: newest row of each user as of that day; needs HISTORY_COLUMNS.
-    """
-    return fit_counts_to_history(history_of(sample_users(known, MAX_USERS)), as_of, horizon_days)
 
 
 def fit_counts_to_history(history: History, as_of: date, horizon_days: int = HORIZON_DAYS) -> Counts1:

@@ -61,18 +61,6 @@ def terminal_tables(evaluation: Evaluation) -> list[Table]:
     return [_table(headings, part, name) for name, headings, part in parts(evaluation)]
 
 
-def markdown(evaluation: Evaluation) -> str:
-    """Return the table in Markdown, for a README."""
-    lines = [
-        f"*{title(evaluation)}*",
-        "",
-        f"| {' | '.join(HEADINGS)} |",
-        f"|---|{'---:|' * (len(HEADINGS) - 1)}",
-        *(f"| {' | '.join(row)} |" for row in rows(evaluation)),
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def last_line(evaluation: Evaluation, page: str) -> str:
     """Return the best model, its lead and the place of the page in one line."""
     best, *others = evaluation.leaderboard.rows

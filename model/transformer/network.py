@@ -107,10 +107,6 @@ class InterestTransformer(nn.Module):
         with torch.no_grad():
             self.mixture_head.weight_P.copy_(weight_P)
 
-    def next_items(self, memory_BLD: Tensor) -> Tensor:
-        """Return the score of each item as the next one after each token, (B, L, V): code 1 first, unseen last."""
-        return memory_BLD @ self.embedding.items.all_VD()[1:].T
-
     def log_tag_sequence(
         self, memory_BLD: Tensor, batch: TokenBatch, emitted_BCJ: Tensor, prior_BCT: Tensor | None = None
     ) -> Tensor:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -41,8 +40,8 @@ def declared_columns(table: str) -> tuple[Column, ...]:
     return tuple(parse_ddl(file.read_text(encoding="utf-8"))) if file.is_file() else ()
 
 
-def declared_tables(folder: Path = DDL) -> list[str]:
-    return sorted(file.stem for file in folder.glob("*.sql"))
+def declared_tables() -> list[str]:
+    return sorted(file.stem for file in DDL.glob("*.sql"))
 
 
 def parse_ddl(ddl: str) -> Iterator[Column]:

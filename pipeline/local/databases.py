@@ -10,14 +10,14 @@ from pipeline.local.airflow import run_airflow
 from pipeline.settings import Settings
 
 
-def tidy_databases(settings: Settings, now: datetime | None = None) -> str:
+def tidy_databases(settings: Settings) -> str:
     """Delete what Airflow recorded of runs whose logs are deleted too, and vacuum each database; return what was done.
 
     Airflow's database is cleaned only if this home has one: `airflow db clean`, without copies of the deleted rows.
     """
     if not postgres.is_running(settings):
         return "no local PostgreSQL"
-    since = (now or datetime.now(UTC)) - timedelta(days=settings.keep_log_days)
+    since = datetime.now(UTC) - timedelta(days=settings.keep_log_days)
     databases = _databases(settings)
     done = []
     if airflow_config.DATABASE in databases and (airflow_config.airflow_home(settings) / "airflow.cfg").is_file():

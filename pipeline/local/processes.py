@@ -56,11 +56,11 @@ class Background:
         recorded = json.loads(self.record.read_text())
         return _find(recorded["pid"], recorded["began_at"])
 
-    def last_lines(self, lines: int = 3) -> str:
+    def last_lines(self) -> str:
         """Return the end of the log, for an error message."""
         if not self.log.is_file():
             return "no log"
-        return " / ".join(self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])
+        return " / ".join(self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:])
 
 
 def process_token() -> str:

@@ -33,7 +33,13 @@ from model.data.days import MICROS_PER_DAY
 from model.data.folds import Histories, TrainingWindows
 from model.evaluation.entrants import SearchSpace
 from model.evaluation.holdout import PUBLISHED, TopK, build_test_set, predict_top_k
-from model.metrics import expected_calibration_error, f1_of_users, mean_of_users, paired_difference, recall_of_users
+from model.metrics import (
+    RankedHits,
+    expected_calibration_error,
+    mean_of_users,
+    paired_difference,
+    recall_of_users,
+)
 from model.transformer.config import SIZES, NetworkConfig, TrainingConfig
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import plain_lines
@@ -91,7 +97,7 @@ class PlantedInterests:
             "planted_at_3": self.planted_U(top_k, 3),
             "planted_at_5": self.planted_U(top_k, 5),
             "ndcg_at_10": top_k.ndcg_U(),
-            "f1_at_5": f1_of_users(5, *ranking),
+            "f1_at_5": RankedHits.of_pairs(*ranking).f1_U(5),
             "recall_at_10": recall_of_users(PUBLISHED, *ranking),
         }
 

@@ -10,7 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from model.counts.model import Counts1, fit_counts_to_history
+from model.data.days import HORIZON_DAYS
+from model.data.history import history_of
 from model.data.sequences import SEQUENCES
+from model.data.users import MAX_USERS, sample_users
 
 LAST_DAY = date(2026, 3, 31)
 
@@ -50,6 +54,11 @@ def rows_of(
             }
         )
     return pa.Table.from_pylist(rows, schema=SEQUENCES)
+
+
+def fit_counts(known: pa.Table, as_of: date, horizon_days: int = HORIZON_DAYS) -> Counts1:
+    """Return counts-1 as of a day. known: newest row of each user as of that day."""
+    return fit_counts_to_history(history_of(sample_users(known, MAX_USERS)), as_of, horizon_days)
 
 
 @dataclass(frozen=True)

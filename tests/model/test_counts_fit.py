@@ -13,7 +13,6 @@ from model.counts.affinity import OWN_FIRST
 from model.counts.features import count_days_P
 from model.counts.model import (
     affinities_at_cutoff,
-    fit_counts,
     fit_counts_to_history,
     fit_parameters,
     untuned,
@@ -26,7 +25,7 @@ from model.data.pairs import candidates, own_tags
 from model.data.scores import Scores
 from model.data.users import sample_users
 from model.metrics import expected_calibration_error, ndcg_at
-from tests.model.conftest import make_world
+from tests.model.conftest import fit_counts, make_world
 
 SequencesOf = Callable[..., pa.Table]
 

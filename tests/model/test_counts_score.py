@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model.counts.model import Counts1, fit_counts
+from model.counts.model import Counts1
 from model.data.history import history_of
 from model.data.profiles import PROFILES, cohorts, profiles_of
+from tests.model.conftest import fit_counts
 
 SequencesOf = Callable[..., pa.Table]
 DAY = date(2026, 1, 31)

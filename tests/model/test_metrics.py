@@ -12,7 +12,6 @@ from model.data.arrays import Bools, Floats, Ints
 from model.metrics import (
     RankedHits,
     expected_calibration_error,
-    f1_of_users,
     nan_mean,
     ndcg_of_users,
     paired_difference,
@@ -46,7 +45,8 @@ def hits_in_order(user: int, depth: int, ranking: tuple[Ints, Floats, Ints, Bool
 
 
 def test_ndcg_recall_and_f1_are_those_of_their_definitions(ranking: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
-    ndcg_U, recall_U, f1_U = ndcg_of_users(10, *ranking), recall_of_users(10, *ranking), f1_of_users(5, *ranking)
+    ndcg_U, recall_U = ndcg_of_users(10, *ranking), recall_of_users(10, *ranking)
+    f1_U = RankedHits.of_pairs(*ranking).f1_U(5)
     for user, to_find in enumerate(ranking[-1].tolist()):
         if not to_find:
             assert isnan(ndcg_U[user]) and isnan(recall_U[user]) and isnan(f1_U[user])
@@ -55,7 +55,7 @@ def test_ndcg_recall_and_f1_are_those_of_their_definitions(ranking: tuple[Ints, 
         gain = sum(hit / log2(place + 2) for place, hit in enumerate(ten))
         assert ndcg_U[user] == pytest.approx(gain / sum(1 / log2(place + 2) for place in range(min(10, to_find))))
         assert recall_U[user] == pytest.approx(sum(ten) / to_find)
-        precision, recall = (sum(five) / len(five) if five else 0.0), sum(five) / to_find
+        precision, recall = sum(five) / 5, sum(five) / to_find
         harmonic = 2 * precision * recall / (precision + recall) if sum(five) else 0.0
         assert f1_U[user] == pytest.approx(harmonic)
 
@@ -86,14 +86,14 @@ def test_ranking_metrics_are_those_of_torchmetrics(ranking: tuple[Ints, Floats, 
 def test_the_order_of_the_pairs_changes_nothing(ranking: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
     *pairs, hits_U = ranking
     order = np.random.default_rng(0).permutation(len(pairs[0]))
-    for metric, depth in ((ndcg_of_users, 10), (recall_of_users, 10), (f1_of_users, 5)):
+    for metric, depth in ((ndcg_of_users, 10), (recall_of_users, 5)):
         shuffled = metric(depth, *(array[order] for array in pairs), hits_U)
         np.testing.assert_allclose(shuffled, metric(depth, *ranking))
 
 
 def test_no_users_and_no_pairs_have_no_values() -> None:
     nothing = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, bool))
-    for metric in (ndcg_of_users, recall_of_users, f1_of_users):
+    for metric in (ndcg_of_users, recall_of_users):
         assert metric(10, *nothing, np.empty(0, np.int64)).tolist() == []
         assert np.isnan(metric(10, *nothing, np.array([0]))).tolist() == [True]
         assert metric(10, *nothing, np.array([2])).tolist() == [0.0]

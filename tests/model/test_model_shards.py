@@ -13,7 +13,6 @@ import pytest
 
 import model.scoring as samples
 import model.scoring as score
-from model.counts.model import fit_counts
 from model.data.days import clock, days_from_to
 from model.data.exchange import Exchange
 from model.data.history import history_of
@@ -22,6 +21,7 @@ from model.data.sequences import SEQUENCES, known_by_day
 from model.data.shards import count_for, dealt_out, shards_of
 from model.data.users import sample_users, scoring_population, stable_hash
 from model.scoring import score_days
+from tests.model.conftest import fit_counts
 
 SequencesOf = Callable[..., pa.Table]
 FEW = 50  # users to learn from, less than there are
