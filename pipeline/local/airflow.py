@@ -59,6 +59,7 @@ def start_airflow(settings: Settings, console: Console) -> bool:
             run_airflow(settings, "db", "migrate")
             run_airflow(settings, "pools", "import", str(configuration.pools_file(settings)))
     environment = configuration.airflow_environment(settings)
+    stop(missing)  # what outlived a killed one: workers of a scheduler, whose tasks run again
     for background in missing:
         background.start([str(program), background.name, *COMPONENTS[background.name]], environment)
     with console.status("Airflow: waiting for its processes"):

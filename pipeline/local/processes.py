@@ -56,6 +56,22 @@ class Background:
         recorded = json.loads(self.record.read_text())
         return _find(recorded["pid"], recorded["began_at"])
 
+    def family(self) -> list[psutil.Process]:
+        """Return the process and its descendants; once it has ended, those of its group that outlived it.
+
+        They write to its log. So another group that was given the same number later is never touched.
+        """
+        if process := self.find():
+            return [process, *process.children(recursive=True)]
+        if not self.record.is_file():
+            return []
+        group, log, found = json.loads(self.record.read_text())["pid"], str(self.log.resolve()), []
+        for one in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):
+                if os.getpgid(one.pid) == group and any(file.path == log for file in one.open_files()):
+                    found.append(one)
+        return found
+
     def last_lines(self) -> str:
         """Return the end of the log, for an error message."""
         if not self.log.is_file():
@@ -123,13 +139,14 @@ def machine_name() -> str:
 
 
 def stop(backgrounds: Sequence[Background]) -> list[str]:
-    """Stop processes together with all their descendants; return the names of those that were running.
+    """Stop processes together with all their descendants, also of one that was killed; return the names of those that
+    were running.
 
     Each group gets SIGTERM, those of descendants too. What still runs after STOP_SECONDS is killed.
     """
-    found = {background.name: process for background in backgrounds if (process := background.find())}
-    families = [member for process in found.values() for member in (process, *process.children(recursive=True))]
-    groups = {process.pid for process in found.values()} | set(_groups_of(families))
+    found = {background.name: family for background in backgrounds if (family := background.family())}
+    families = [member for family in found.values() for member in family]
+    groups = set(_groups_of(families))
     for group in groups:
         _signal_group(group, signal.SIGTERM)
     _, alive = psutil.wait_procs(families, timeout=STOP_SECONDS)
@@ -145,11 +162,10 @@ def stop(backgrounds: Sequence[Background]) -> list[str]:
 
 
 def _groups_of(family: Sequence[psutil.Process]) -> Iterator[int]:
-    """Yield the groups that members of a family lead; a member may have ended."""
+    """Yield the groups of the members of a family; a member may have ended."""
     for member in family:
         with suppress(ProcessLookupError):
-            if os.getpgid(member.pid) == member.pid:
-                yield member.pid
+            yield os.getpgid(member.pid)
 
 
 def ends_with_parent() -> Callable[[], None] | None:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -60,6 +61,21 @@ def test_a_process_that_ignores_the_signal_is_killed(background: Background, mon
     wait_for_output(background, "deaf")
     assert stop([background]) == ["worker"]
     assert not deaf.is_running() or deaf.status() == psutil.STATUS_ZOMBIE
+
+
+def test_children_that_outlive_a_killed_process_are_stopped_and_others_of_its_number_are_not(
+    background: Background,
+) -> None:
+    parent = start(background, PARENT_AND_CHILD.format(apart=False))
+    wait_for_output(background, "both are up")
+    [child] = parent.children()
+    parent.kill()
+    parent.wait()
+    assert background.find() is None and background.family() == [child]
+    other = replace(background, log=background.log.with_name("other.log"))
+    assert other.family() == [], "no process of this group writes to its log"
+    assert stop([background]) == ["worker"]
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
 def test_another_process_with_the_same_id_is_left_alone(background: Background) -> None:
