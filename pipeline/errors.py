@@ -19,7 +19,10 @@ from datetime import UTC, datetime
 from pipeline.escape import printable_lines
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-FAULT_OF_MACHINE = re.compile(r"No space left on device|PSQLException|UncheckedSQLException|Connection refused")
+FAULT_OF_MACHINE = re.compile(
+    r"No space left on device|PSQLException|UncheckedSQLException|Connection refused|"
+    r"Service(?:Unavailable|Failure)Exception"
+)
 CLOCK_SET_BACK = re.compile(r"Invalid update timestamp \d+: before last snapshot log entry at (\d+)")  # of Iceberg
 MESSAGE_PREFIXES = ("throughline: ", "model: ")  # of the error messages of `pipeline` and of `model`
 
@@ -51,7 +54,7 @@ class UsageError(ThroughlineError):
 
 
 def describe(error: Exception) -> str:
-    """Return one line for an unexpected error: its root cause, and what to do if a disk or a database is at fault."""
+    """Return one line for an unexpected error: its root cause, and what to do if a disk or a server is at fault."""
     lines = str(error).strip().splitlines()
     causes = [line.strip().removeprefix("Caused by: ") for line in lines if line.strip().startswith("Caused by: ")]
     plain = [line for line in lines if not line.startswith("An error occurred while calling ")]
@@ -65,12 +68,15 @@ def describe(error: Exception) -> str:
             f"`throughline restore`, which sets these times back"
         )
     if is_fault_of_machine(error):
-        return f"{shown}; is a disk full, or a database down? `throughline doctor` says; then run the command again"
+        return (
+            f"{shown}; is a disk full, or a database or catalog down? `throughline doctor` says; then run the command "
+            f"again"
+        )
     return shown
 
 
 def is_fault_of_machine(error: BaseException) -> bool:
-    """Return whether a disk or a database is at fault, so that a traceback would say nothing more."""
+    """Return whether a disk, a database or a catalog is at fault, so that a traceback would say nothing more."""
     is_of_database = type(error).__module__.partition(".")[0] == "psycopg"
     return isinstance(error, OSError) or is_of_database or bool(FAULT_OF_MACHINE.search(str(error)))
 

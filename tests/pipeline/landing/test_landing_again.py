@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.exceptions import ServiceUnavailableError
 
 from pipeline.errors import InputError, ThroughlineError, describe, exit_with_message, is_fault_of_machine
 from pipeline.files import keep_private, locked, write_whole
@@ -158,7 +159,10 @@ def test_a_full_disk_is_no_fault_of_the_log(
         stage(zone, tmp_path, {"a.csv": LOGS["a.csv"]})
     printed = capsys.readouterr().err
     assert ended.value.code == 3 and printed.count("\n") == 1
-    assert "No space left on device; is a disk full, or a database down?" in printed and "cannot be read" not in printed
+    assert (
+        "No space left on device; is a disk full, or a database or catalog down?" in printed
+        and "cannot be read" not in printed
+    )
 
 
 def test_an_unreadable_log_is_a_fault_of_the_log(zone: LandingZone, tmp_path: Path) -> None:
@@ -182,6 +186,25 @@ def test_an_error_of_spark_is_told_by_its_root_cause() -> None:
     assert describe(Exception(PY4J.splitlines()[0] + "\n: java.lang.Oops: x")) == "Exception: java.lang.Oops: x"
     assert is_fault_of_machine(psycopg.OperationalError("connection failed")) and not is_fault_of_machine(KeyError("a"))
     assert describe(KeyError("a")) == "KeyError: 'a'" and describe(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceUnavailableError("ServiceUnavailableException: the catalog is down"),
+        Exception(
+            "An error occurred while calling o1.append.\n: org.apache.iceberg.exceptions.CommitStateUnknownException\n"
+            "Caused by: org.apache.iceberg.exceptions.ServiceFailureException: Server error: the catalog is down"
+        ),
+    ],
+    ids=["PyIceberg", "Spark"],
+)
+def test_a_catalog_that_answers_503_is_a_fault_of_the_machine(error: Exception) -> None:
+    assert is_fault_of_machine(error)
+    assert describe(error).endswith(
+        "the catalog is down; is a disk full, or a database or catalog down? `throughline doctor` says; then run the "
+        "command again"
+    )
 
 
 def test_what_lands_is_for_its_owner_alone(zone: LandingZone, tmp_path: Path) -> None:
