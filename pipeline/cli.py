@@ -226,8 +226,7 @@ def doctor(
 ) -> None:
     """Check what is installed, reachable and configured, and say how to fix what is not."""
     from pipeline.local.cluster_checks import check_cluster
-    from pipeline.local.deep_check import check_files
-    from pipeline.local.doctor import run_checks
+    from pipeline.local.doctor import check_files, run_checks
 
     settings = load_settings()
     if not run_checks(settings, console) or (cluster and not check_cluster(settings, console)):

@@ -58,7 +58,7 @@ def restore(
     """
     from pipeline.analyst.release import has_releases
     from pipeline.backup.restore import restore as restore_home
-    from pipeline.local.deep_check import check_files
+    from pipeline.local.doctor import check_files
 
     made = home.expanduser().resolve() if home else home_from_environment()
     restore_home(folder.expanduser().resolve(), made, key, console)

@@ -1,10 +1,9 @@
 """Settings of a network (`NetworkConfig`), of its loss (`LossWeights`) and of its training (`TrainingConfig`)."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
-
-from model.transformer.lr_schedule import lr_schedule
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,16 @@ SIZES = MappingProxyType(
         "gpu": NetworkConfig(width=256, heads=8, encoder_blocks=8, decoder_blocks=2, interests=16),
     }
 )
+
+
+def lr_schedule(step: int, steps: int, warmup_steps: int) -> float:
+    """Return the factor of the learning rate: a linear warm-up times a cosine that falls to 0 at the last step.
+
+    Source: cosine annealing without restarts (Loshchilov and Hutter 2017).
+    step: from 0.
+    """
+    warmup = min(1.0, (step + 1) / warmup_steps)
+    return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
 @dataclass(frozen=True)

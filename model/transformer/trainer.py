@@ -1,13 +1,15 @@
 """The training of a network from the first step to the last, with checkpoints, on one process or several ranks.
 
 `TrainState` holds the network, its moving average and the optimizer, and takes single steps. `Trainer` runs the epochs,
-reports progress, and writes and reads the checkpoint. `TrainingCurve` collects the losses.
+reports progress, and writes and reads the checkpoint. `TrainingCurve` collects the losses, `WeightAverage` averages the
+weights.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +22,6 @@ from model.transformer.config import TrainingConfig
 from model.transformer.dataset import Batch, TrainingSet, plan_epoch, users_of_rank
 from model.transformer.distributed import Runtime
 from model.transformer.loss import total_loss
-from model.transformer.lr_schedule import WeightAverage
 from model.transformer.network import InterestTransformer
 from model.transformer.progress import Meter, StepCallback, no_progress
 from model.transformer.tensors import flatten, move, unflatten
@@ -28,6 +29,28 @@ from model.transformer.tokens import EVENT
 
 CURVE_POINTS = 200  # of a whole training
 MAX_GRADIENT_NORM = 1.0
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class WeightAverage(Generic[Network]):
+    """An exponential moving average of the weights of a network, held in a copy of it.
+
+    Source: Polyak and Juditsky 1992, in the exponential form.
+    """
+
+    def __init__(self, network: Network, decay: float) -> None:
+        """decay: the weight of the previous average in each step, 0 to 1."""
+        self.decay, self.steps = decay, 0
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, network: Network) -> None:
+        """Add the weights after one more step."""
+        # A smaller decay in the first steps, so that the initial weights vanish from the average of a short training.
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
+        self.steps += 1
 
 
 class TrainingCurve:

@@ -1,5 +1,6 @@
 """`throughline demo`: from a log to profiles in one command, ending with commands to try next."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from pipeline.analyst.query import query
 from pipeline.analyst.render import render
 from pipeline.days import DayRange, days_in_words
 from pipeline.demo.airflow_nights import run_nights
-from pipeline.demo.horizon import keep_horizon
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.errors import InputError
@@ -25,7 +25,7 @@ from pipeline.local.engine import stop_engine
 from pipeline.runner.commands import STEPS, land_command, step_environment, tables_command, train_command
 from pipeline.runner.process import StepFailed, run_command
 from pipeline.runner.run import airflow_login_info, open_catalog, prepare_environment, run_all, run_night, run_parts
-from pipeline.settings import Settings
+from pipeline.settings import PREFIX, Settings, load_settings
 from pipeline.sources.schema import load_source, source_file
 
 TOP_INTERESTS = """
@@ -164,3 +164,39 @@ def _next_steps(days: DayRange, source: str) -> str:
   throughline doctor   check the installation
   make down   stop Airflow, Spark and PostgreSQL; `make up` starts Airflow again
 """
+
+
+HORIZONS_DAYS = (7, 1)  # between them the weekday would matter, and the windows of a week would not be full
+
+
+def training_days(horizon_days: int) -> int:
+    """Return how many days of history a training needs; tests/contract compares it with model/data/cutoffs.py."""
+    return 1 + 3 * horizon_days
+
+
+def choose_horizon(history_days: int) -> int:
+    """Return the longest usual horizon for which a training has enough days, in days; the shortest if there is none."""
+    return next((days for days in HORIZONS_DAYS if training_days(days) <= history_days), HORIZONS_DAYS[-1])
+
+
+def keep_horizon(history: DayRange, settings: Settings, console: Console) -> Settings:
+    """Choose a horizon for the days before the nights, keep it in settings.toml, and return the settings with it.
+
+    A horizon that is set already stays.
+    """
+    count = sum(1 for _ in history)
+    if "horizon_days" in settings.model_fields_set:
+        console.print(f"horizon: {days_in_words(settings.horizon_days)}, as set")
+        return settings
+    chosen = choose_horizon(count)
+    file = settings.home / "settings.toml"
+    others = file.read_text(encoding="utf-8") if file.is_file() else ""
+    file.write_text(f"horizon_days = {chosen}\n{others}", encoding="utf-8")  # before any table of the file
+    os.environ[f"{PREFIX}HORIZON_DAYS"] = str(chosen)  # steps in this process have set it to the default
+    longest = HORIZONS_DAYS[0]
+    why = f"a training for {days_in_words(longest)} needs {training_days(longest)} days, and there are {count}"
+    console.print(
+        f"horizon: {days_in_words(chosen)}{'' if chosen == longest else f', since {why}'}; kept in {file}",
+        soft_wrap=True,
+    )
+    return load_settings()

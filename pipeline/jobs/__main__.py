@@ -11,7 +11,7 @@ from pipeline.files import keep_private
 from pipeline.local.scratch import take_scratch
 from pipeline.local.spark_config import is_one_machine
 from pipeline.runner.commands import step_environment, submit_arguments
-from pipeline.runner.job import can_connect, run_module
+from pipeline.runner.process import can_connect, run_module
 from pipeline.settings import load_settings
 
 

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pipeline.errors import exit_with_message
-from pipeline.local.databases import tidy_databases
-from pipeline.local.rotation import delete_old_files
+from pipeline.local.rotation import delete_old_files, tidy_databases
 from pipeline.settings import load_settings
 from pipeline.warehouse.lease import lease_held
 from pipeline.warehouse.maintenance import maintain_tables

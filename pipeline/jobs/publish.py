@@ -15,7 +15,7 @@ from datetime import date
 from pipeline.errors import describe, exit_with_message
 from pipeline.local.spark_config import pyiceberg_properties
 from pipeline.runner.commands import RECORDED_TASKS
-from pipeline.runner.job import import_in_background
+from pipeline.runner.process import import_in_background
 from pipeline.settings import Settings
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.step import run_step

@@ -13,8 +13,7 @@ from pipeline.backup.make import read_backup
 from pipeline.errors import exit_with_message
 from pipeline.settings import load_settings
 from pipeline.warehouse.session import open_session
-from pipeline.warehouse.tables import NAMESPACE, create_tables, table
-from pipeline.warehouse.views import create_views
+from pipeline.warehouse.tables import NAMESPACE, create_tables, create_views, table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

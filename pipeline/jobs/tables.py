@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pipeline.errors import exit_with_message
 from pipeline.settings import load_settings
 from pipeline.warehouse.session import open_session
-from pipeline.warehouse.tables import create_tables, table_properties
-from pipeline.warehouse.views import create_views
+from pipeline.warehouse.tables import create_tables, create_views, table_properties
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

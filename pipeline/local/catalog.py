@@ -1,13 +1,71 @@
-"""The rows of the local Iceberg catalog: where the metadata of each table lies, as absolute locations."""
+"""The local Iceberg catalog: where the metadata of each table lies, and the roles that Spark and readers have in it.
 
+Spark writes the tables of the catalog, readers only read them. The superuser `throughline` keeps the lease and
+Airflow's database; neither Spark nor a reader has its password.
+"""
+
+import secrets
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, UsageError
+from pipeline.files import write_private
 from pipeline.local import postgres
-from pipeline.local.catalog_roles import make_roles
 from pipeline.settings import Settings
+
+WRITER, READER = "throughline_writer", "throughline_reader"
+RIGHTS = {WRITER: "SELECT, INSERT, UPDATE, DELETE", READER: "SELECT"}
+# As Iceberg's JDBC catalog makes them (schema version V1). They belong to the superuser.
+TABLES = """
+CREATE TABLE IF NOT EXISTS iceberg_tables (
+    catalog_name VARCHAR(255) NOT NULL, table_namespace VARCHAR(255) NOT NULL, table_name VARCHAR(255) NOT NULL,
+    metadata_location VARCHAR(1000), previous_metadata_location VARCHAR(1000), iceberg_type VARCHAR(5),
+    PRIMARY KEY (catalog_name, table_namespace, table_name));
+CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
+    catalog_name VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, property_key VARCHAR(255) NOT NULL,
+    property_value VARCHAR(1000), PRIMARY KEY (catalog_name, namespace, property_key))
+"""
+
+
+def login(settings: Settings, role: str) -> tuple[str, str]:
+    """Return user and password of a role. Raises UsageError if this home has no local PostgreSQL yet."""
+    file = _password_file(settings, role)
+    if not file.is_file():
+        raise UsageError(f"no login {role} in {file.parent}: run `throughline setup`, which makes it")
+    return role, file.read_text(encoding="utf-8").strip()
+
+
+def make_roles(settings: Settings) -> None:
+    """Make the roles and the tables of the catalog where they are missing. The server must be up."""
+    if _are_made(settings):
+        return
+    passwords = {role: secrets.token_urlsafe(24) for role in RIGHTS}
+    with psycopg.connect(postgres.url(settings), connect_timeout=10) as connection:
+        connection.execute("SELECT pg_advisory_lock(1)")  # of two first commands, one waits until this one disconnects
+        if _are_made(settings):
+            return
+        connection.execute(TABLES)
+        for role, rights in RIGHTS.items():
+            name = sql.Identifier(role)
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(passwords[role])))
+            for table in ("iceberg_tables", "iceberg_namespace_properties"):
+                connection.execute(f"GRANT {rights} ON {table} TO {role}")
+        connection.commit()  # before the files, which say that the roles are there
+        for role, password in passwords.items():
+            write_private(_password_file(settings, role), password)
+
+
+def _are_made(settings: Settings) -> bool:
+    return all(_password_file(settings, role).is_file() for role in RIGHTS)
+
+
+def _password_file(settings: Settings, role: str) -> Path:
+    return postgres.password_file(settings).with_name(f"{role}.password")
+
 
 SCHEMES = ("file://", "file:")  # both are written
 

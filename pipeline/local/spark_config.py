@@ -13,8 +13,8 @@ from urllib.parse import quote
 from pipeline.errors import UsageError
 from pipeline.files import write_private, write_whole
 from pipeline.local import postgres
-from pipeline.local.catalog_roles import READER, WRITER
-from pipeline.local.catalog_roles import login as login_of
+from pipeline.local.catalog import READER, WRITER
+from pipeline.local.catalog import login as login_of
 from pipeline.local.postgres import ONLY_SCRAM
 from pipeline.settings import CATALOG_SECRETS, FROM_VARIABLE, Settings
 from throughline.stores import s3_endpoint, s3_region

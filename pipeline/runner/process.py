@@ -1,11 +1,13 @@
 """Run a command as a process or inside this one, show its progress, and report why it failed."""
 
+import importlib
 import io
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
@@ -14,9 +16,57 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.errors import MESSAGE_PREFIXES, ThroughlineError, describe
+from pipeline.local.engine import start_engine
 from pipeline.local.processes import end_group, ends_with_parent
-from pipeline.runner.commands import CommandLine
-from pipeline.runner.job import run_module
+from pipeline.local.spark_config import is_one_machine
+from pipeline.runner.commands import CommandLine, step_environment
+from pipeline.settings import Settings
+
+SESSION = "pyspark.sql.connect.session"
+# What modules import when they run.
+LATE_IMPORTS = {
+    "model.__main__": ("model.scoring",),
+    "pipeline.jobs.audit": ("great_expectations",),
+    "pipeline.jobs.publish": ("pyiceberg.catalog.sql", "pipeline.analyst.report.page", "vl_convert"),
+}
+
+
+def can_connect(settings: Settings) -> bool:
+    """Return whether jobs run as clients of a Spark Connect server; start the warm engine if it is that one.
+
+    If it does not start, jobs run by spark-submit, which is slower; a warning says why.
+    """
+    if settings.spark_engine != "warm":
+        return settings.spark_engine.startswith("sc://")
+    if not is_one_machine(settings):
+        return False
+    try:
+        start_engine(settings, step_environment(settings))
+    except ThroughlineError as error:
+        print(f"warning: {error}; each job starts its own Spark instead, which is slower", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def run_module(module: str, words: Sequence[str]) -> None:
+    """Run the function `main` of a module in this process."""
+    importlib.import_module(module).main(words)
+
+
+def import_in_background(modules: Sequence[str]) -> None:
+    """Import modules in a thread: libraries of models and gates take seconds, in which Spark works elsewhere.
+
+    What this thread shares with them is imported before, so that no two threads import one library at a time.
+    """
+    for shared in (SESSION, *(module for module in modules if module.startswith("pipeline."))):
+        importlib.import_module(shared)
+
+    def work() -> None:
+        for module in modules:
+            for part in LATE_IMPORTS.get(module, ()):
+                importlib.import_module(part)
+
+    threading.Thread(target=work, daemon=True, name="imports").start()
 
 
 class StepFailed(Exception):

@@ -33,8 +33,7 @@ from pipeline.runner.commands import (
     step_environment,
     tables_command,
 )
-from pipeline.runner.job import can_connect, import_in_background
-from pipeline.runner.process import run_command, run_in_process
+from pipeline.runner.process import can_connect, import_in_background, run_command, run_in_process
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse.lease import open_lease, with_token
 from pipeline.warehouse.names import clusters_run_id, default_run_id

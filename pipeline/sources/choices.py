@@ -1,9 +1,10 @@
-"""What is chosen for a key of a TOML, or left open, and which columns could be it by their names."""
+"""What is chosen for a key of a TOML, or left open, and which columns could be it by their names; how to read times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.sources.column_stats import ColumnStats
+from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, MONTH_FIRST, TIME_OF_DAY
 from pipeline.sources.vocabulary import COLUMNS, plain_name
 
 # Names that say something only together with the name of the object around them.
@@ -46,3 +47,52 @@ def _names(column: ColumnStats) -> set[str]:
 def by_name(column: ColumnStats, expression: str = "{x}", more: str = "") -> Choice:
     counts = f"{column.filled:,} of {column.rows:,} lines have it, {column.distinct:,} different"
     return Choice(expression.replace("{x}", column.sql), f"{column.name}: {counts}{more}")
+
+
+MOST = 0.8  # share of the values that must be times
+FEW = 0.001  # a form of fewer values is an accident
+
+
+def read_time(column: ColumnStats) -> Choice | Doubt | None:
+    """Return how to read the times of a column; None if most of its values are no times, or days only."""
+    found = [form for form in FORMS if column.times.get(form.name) and form not in (DAY, TIME_OF_DAY)]
+    count = sum(column.times[form.name] for form in found)
+    if not found or column.share(count) < MOST or column.in_list:
+        return None
+    main = max(found, key=lambda form: column.times[form.name])
+    small = [form for form in found if column.share(column.times[form.name]) < FEW]
+    found = [form for form in found if form not in small]
+    if AMBIGUOUS in found:
+        return _day_or_month_first(column)
+    counts = ", ".join(f"{column.times[form.name]:,} {form.name}" for form in found)
+    x = column.sql
+    if len(found) == 1:
+        expression = main.expression.replace("{x}", x)
+        note = f"; {main.note.replace('{expression}', expression)}" if main.note else ""
+        return Choice(expression, f"{column.name}: {counts} of {column.filled:,} values{note}")
+    # A reading that does not fit gives null. epoch(x) comes first: it takes numbers only.
+    readings = dict.fromkeys(
+        form.expression.replace("{x}", x) for form in sorted(found, key=lambda form: form.least is None)
+    )
+    expression = f"coalesce({', '.join(readings)})" if len(readings) > 1 else next(iter(readings))
+    return Choice(expression, f"{column.name} has several forms: {counts} of {column.filled:,} values")
+
+
+def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
+    total = column.times[AMBIGUOUS.name]
+    orders = {DAY_FIRST: column.day_first, MONTH_FIRST: column.month_first}
+    choices = [
+        by_name(column, expression, f"; the first number is the {'day' if expression == DAY_FIRST else 'month'}")
+        for expression in orders
+    ]
+    if column.day_first and not column.month_first:
+        return Choice(
+            choices[0].expression, f"{column.name}: in {column.day_first:,} of {total:,} the first number is above 12"
+        )
+    if column.month_first and not column.day_first:
+        return Choice(
+            choices[1].expression,
+            f"{column.name}: in {column.month_first:,} of {total:,} the second number is above 12",
+        )
+    example = next((value for value in column.top), "")
+    return Doubt("event_at", f"{column.name} is ambiguous: is {example} day/month or month/day?", choices)

@@ -8,9 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.sources.choices import Choice, Doubt, by_name, candidates
+from pipeline.sources.choices import Choice, Doubt, by_name, candidates, read_time
 from pipeline.sources.column_stats import ColumnStats, quoted
-from pipeline.sources.read_time import read_time
 from pipeline.sources.sniff import Layout
 from pipeline.sources.times import DAY, TIME_OF_DAY
 from pipeline.sources.vocabulary import HTTP_METHODS, USERS, meaning_of, plain_name

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import permutations
 
-from pipeline.sources.choices import Choice, Doubt
+from pipeline.sources.choices import Choice, Doubt, read_time
 from pipeline.sources.column_stats import ColumnStats
-from pipeline.sources.read_time import read_time
 from pipeline.sources.sniff import Layout
 from pipeline.sources.vocabulary import HTTP_METHODS, ITEM_PREFIX, USER_PREFIX, meaning_of
 

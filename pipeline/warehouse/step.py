@@ -19,8 +19,7 @@ from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.run_log import StepClock
 from pipeline.warehouse.session import open_session, tune
-from pipeline.warehouse.tables import create_tables, require_key, table_properties
-from pipeline.warehouse.views import create_views
+from pipeline.warehouse.tables import create_tables, create_views, require_key, table_properties
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""The tables of `sql/ddl`: their creation, and the columns that an existing one lacks."""
+"""The tables of `sql/ddl`: their creation, the columns that an existing one lacks, and the views beside them."""
 
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.analyst.dialects import create_statements, fingerprint_of_views
 from pipeline.errors import InputError
 from pipeline.pseudonyms import require_same_key
 from pipeline.settings import ROOT
@@ -13,6 +14,7 @@ from pipeline.warehouse.names import EVENT_KEY, ITEM_KEY
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.types import DataType, StructType
+
 
 NAMESPACE = "interest"
 KEY_PROPERTY = "throughline.pseudonym-key-fingerprint"
@@ -122,3 +124,30 @@ def _missing(declared: "DataType", found: "DataType", path: tuple[str, ...], fil
             f"{declared.simpleString()}: the type of an existing column cannot change. Was the table made by another "
             f"version? Use that version, or land the logs in a new THROUGHLINE_HOME"
         )
+
+
+VIEWS_PROPERTY = "throughline.views-fingerprint"
+
+
+def create_views(spark: "SparkSession", properties: Mapping[str, str], min_audience: int) -> None:
+    """Create the views, or replace them where their SQL or the setting min_audience changed since. Call it on main.
+
+    properties: those of the table of events, which keep the fingerprint of the views, so that a night without a change
+    sends nothing. If the catalog keeps no views, one line says so, and the night goes on.
+    """
+    from pyspark.errors import PySparkException
+
+    fingerprint = fingerprint_of_views(min_audience)
+    if properties.get(VIEWS_PROPERTY) == fingerprint:
+        return
+    try:
+        for statement in create_statements("spark", min_audience).values():
+            spark.sql(statement)
+    except PySparkException as error:
+        print(
+            f"warning: the catalog took no views for Spark SQL: {str(error).splitlines()[0]}. "
+            f"`throughline views --dialect spark` prints them; `throughline query` needs none",
+            flush=True,
+        )
+    else:
+        set_property(spark, VIEWS_PROPERTY, fingerprint)

@@ -12,7 +12,7 @@ from model.data.cutoffs import min_days
 from model.data.profiles import PROFILES
 from model.data.sequences import SEQUENCES
 from pipeline.analyst.ddl import declared_columns, parse_ddl
-from pipeline.demo.horizon import training_days
+from pipeline.demo.demo import training_days
 from pipeline.landing.formats import LINES
 from pipeline.transforms.canonical import TYPES
 from pipeline.transforms.parse import SCHEMA

@@ -23,7 +23,7 @@ import pytest
 from pipeline.local import postgres
 from pipeline.local.airflow_client import AirflowApi
 from pipeline.local.airflow_config import DATABASE
-from pipeline.local.databases import tidy_databases
+from pipeline.local.rotation import tidy_databases
 from tests.end_to_end.search_home import places_of
 
 pytestmark = pytest.mark.end_to_end

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from pipeline.errors import ThroughlineError
-from pipeline.runner import job
+from pipeline.runner import process
 from pipeline.runner.commands import CommandLine
-from pipeline.runner.process import StepFailed, run_in_process
+from pipeline.runner.process import StepFailed, can_connect, run_in_process
 from pipeline.settings import Settings
 
 
@@ -71,7 +71,7 @@ def test_a_good_exit_is_no_failure(log: Path, monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_the_settings_choose_what_runs_jobs(tmp_path: Path, settings: dict[str, str], connects: bool) -> None:
-    assert job.can_connect(Settings(home=tmp_path, **settings)) is connects  # type: ignore[arg-type]
+    assert can_connect(Settings(home=tmp_path, **settings)) is connects  # type: ignore[arg-type]
     assert not (tmp_path / "engine").exists()
 
 
@@ -81,8 +81,8 @@ def test_without_an_engine_jobs_run_by_spark_submit(
     def fails(*_: object) -> None:
         raise ThroughlineError("the Spark engine did not start: no memory")
 
-    monkeypatch.setattr(job, "start_engine", fails)
-    assert job.can_connect(Settings(home=tmp_path)) is False
+    monkeypatch.setattr(process, "start_engine", fails)
+    assert can_connect(Settings(home=tmp_path)) is False
     assert (
         "warning: the Spark engine did not start: no memory; each job starts its own Spark" in capsys.readouterr().err
     )

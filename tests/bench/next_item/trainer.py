@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from model.baselines.interactions import Interactions
-from model.transformer.lr_schedule import WeightAverage, lr_schedule
+from model.transformer.config import lr_schedule
+from model.transformer.trainer import WeightAverage
 from tests.bench.next_item.loss import next_item_loss, shared_negatives
 from tests.bench.next_item.network import ItemSize, NextItemNet
 from tests.bench.next_item.windows import batches_of_epoch, windows

@@ -12,8 +12,7 @@ from rich.console import Console
 
 import pipeline.demo.demo as demo
 from pipeline.days import DayRange, day_range
-from pipeline.demo.demo import split_days
-from pipeline.demo.horizon import choose_horizon, keep_horizon
+from pipeline.demo.demo import choose_horizon, keep_horizon, split_days
 from pipeline.landing.zone import LandedDay
 from pipeline.runner.commands import STEPS
 from pipeline.settings import Settings, load_settings

@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from pipeline.local import catalog_roles, postgres
-from pipeline.local.catalog import start_own_catalog
-from pipeline.local.catalog_roles import READER, WRITER
+from pipeline.local import catalog, postgres
+from pipeline.local.catalog import READER, WRITER, start_own_catalog
 from pipeline.settings import Settings
 
 ROW = "INSERT INTO iceberg_tables VALUES ('throughline', 'interest', %s, 'file:///t', NULL, 'TABLE')"
@@ -32,7 +31,7 @@ def settings() -> Iterator[Settings]:
 
 
 def connect(settings: Settings, role: str) -> psycopg.Connection:
-    user, password = catalog_roles.login(settings, role)
+    user, password = catalog.login(settings, role)
     place = f"{postgres.HOST}:{settings.postgres_port}/{postgres.CATALOG_DATABASE}"
     return psycopg.connect(f"postgresql://{user}:{password}@{place}", autocommit=True)
 
@@ -50,12 +49,12 @@ def test_a_writer_commits_and_a_reader_only_reads(settings: Settings) -> None:
 
 
 def test_roles_are_made_once_and_made_again_when_a_password_is_lost(settings: Settings) -> None:
-    before = catalog_roles.login(settings, READER)
-    catalog_roles.make_roles(settings)
-    assert catalog_roles.login(settings, READER) == before
+    before = catalog.login(settings, READER)
+    catalog.make_roles(settings)
+    assert catalog.login(settings, READER) == before
     postgres.password_file(settings).with_name(f"{READER}.password").unlink()
-    catalog_roles.make_roles(settings)
-    assert catalog_roles.login(settings, READER) != before
+    catalog.make_roles(settings)
+    assert catalog.login(settings, READER) != before
     assert connect(settings, READER).execute("SELECT 1").fetchone() == (1,)
 
 

@@ -10,7 +10,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from model.baselines.interactions import Interactions
-from model.transformer.lr_schedule import WeightAverage, lr_schedule
+from model.transformer.config import lr_schedule
+from model.transformer.trainer import WeightAverage
 from tests.bench.next_item.blend import MIN_PROBABILITY, BlendRanker, blended_BV, log_probability_BV, ndcg_by_weight
 from tests.bench.next_item.loss import next_item_loss, shared_negatives
 from tests.bench.next_item.model import NextItemModel
