@@ -12,7 +12,7 @@ import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -52,10 +52,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Training:
-    """The record of one training, promoted or not.
-
-    snapshots: by table, the snapshots that were read beside that of the sequences.
-    """
+    """The record of one training, promoted or not."""
 
     run_id: str  # of Throughline's run
     parameters: Mapping[str, Any]
@@ -65,7 +62,6 @@ class Training:
     report: Mapping[str, Any]
     curves: Sequence[CurvePoint] = ()
     horizon_days: int = HORIZON_DAYS
-    snapshots: Mapping[str, int] = field(default_factory=dict)
     clusters_through: date | None = None  # as of Version
 
 
@@ -124,8 +120,7 @@ class Registry:
             client.set_tag(run_id, "run_id", training.run_id)
             client.set_tag(run_id, "trained_through", str(training.trained_through))
             client.set_tag(run_id, "horizon_days", str(training.horizon_days))
-            for table, snapshot in {"sequences": training.sequences_snapshot, **training.snapshots}.items():
-                client.set_tag(run_id, f"{table}_snapshot", str(snapshot))
+            client.set_tag(run_id, "sequences_snapshot", str(training.sequences_snapshot))
             for name, parameter in training.parameters.items():
                 client.log_param(run_id, name, parameter)
             for name, value in training.metrics.items():

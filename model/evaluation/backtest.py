@@ -18,7 +18,6 @@ from model.evaluation.results import (
     ScoreReading,
     build_leaderboard,
     evaluate_top_k,
-    learning_curve_of,
 )
 from model.evaluation.returning import Returning, best_returning, return_auc
 from model.interfaces import FittedModel, Model, ProgressCallback, no_callback
@@ -119,7 +118,6 @@ def evaluate_selected(
         score_reading_of(selected),
         selected.predicts_probabilities,
         Cost(tuning=selected.seconds, preparing=seconds, scoring=sum(top_k.seconds for top_k in top_ks)),
-        learning_curve_of(fitted[0]),
     )
 
 

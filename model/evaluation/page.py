@@ -34,7 +34,6 @@ def render_page(evaluation: Evaluation, configuration: Configuration) -> str:
         "cohorts": cohorts(evaluation.leaderboard),
         "repeat_and_new": _repeat_and_new(evaluation),
         "calibration": calibration(best),
-        "learning": _learning(evaluation),
         "return_auc": sorted(evaluation.return_auc.items(), key=lambda one: (isnan(one[1]), -one[1])),
         **_leads(evaluation),
     }
@@ -125,26 +124,4 @@ def calibration(best: EvaluationResult) -> dict[str, Any] | None:
         "errors": {name: one.ece for name, one in stages.items() if one},
         "method": best.reading.calibrator.as_json()["method"] if best.reading.calibrator else None,
         "is_worse": bool(best.before and best.after and best.after.ece > best.before.ece),
-    }
-
-
-def _learning(evaluation: Evaluation) -> dict[str, Any] | None:
-    """Return the chart of learning curves and the last value of each; None where no model has a curve."""
-    curves = {
-        row.result.name: row.result.learning_curve
-        for row in evaluation.leaderboard.rows
-        if row.result.learning_curve and row.result.learning_curve.step
-    }
-    if not curves:
-        return None
-    points = [
-        {"name": name, "x": step, "y": value}
-        for name, curve in curves.items()
-        for step, value in zip(curve.step, curve.value, strict=True)
-    ]
-    x_title = " or ".join(sorted({curve.step_name for curve in curves.values()}))
-    y_title = " or ".join(sorted({curve.value_name for curve in curves.values()}))
-    return {
-        "chart": line_chart(points, x_title, y_title),
-        "last": {name: curve.value[-1] for name, curve in curves.items()},
     }

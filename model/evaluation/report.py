@@ -92,7 +92,6 @@ def _model(row: LeaderboardRow, evaluation: Evaluation) -> dict[str, Any]:
             cohort: {"users": result.users_of[cohort], **figures} for cohort, figures in result.cohort_figures.items()
         },
         "seconds": asdict(result.cost),
-        "learning_curve": result.learning_curve.as_json() if result.learning_curve else None,
     }
 
 

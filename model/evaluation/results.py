@@ -4,7 +4,7 @@ Shape letters: U users, L listed tags, N users of all windows (a user once for e
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from model.data.arrays import Floats, Texts
 from model.evaluation.calibration import Calibrator, brier_score
 from model.evaluation.holdout import PUBLISHED, TopK
 from model.evaluation.metrics import cohorts, coverage, ranking_values, repeat_and_new_recall, threshold_values
-from model.interfaces import FittedModel
 from model.metrics import (
     Difference,
     ReliabilityPoint,
@@ -24,29 +23,6 @@ from model.metrics import (
     paired_difference,
     reliability,
 )
-
-
-@dataclass(frozen=True)
-class LearningCurve:
-    """A value after each step of a training."""
-
-    step: tuple[float, ...]
-    value: tuple[float, ...]
-    step_name: str = "step"  # such as epoch or tree
-    value_name: str = "nDCG@10"
-
-    def __post_init__(self) -> None:
-        if len(self.step) != len(self.value):
-            raise ValueError(f"a learning curve of {len(self.step)} steps and {len(self.value)} values: expected equal")
-
-    def as_json(self) -> Mapping[str, Any]:
-        return asdict(self)
-
-
-def learning_curve_of(model: FittedModel) -> LearningCurve | None:
-    """Return the attribute `learning_curve` of a model, None if it has none."""
-    return getattr(model, "learning_curve", None)
-
 
 MAIN = "ndcg_at_10"
 WITH_INTERVALS = (MAIN, "recall_at_10", "f1_at_5")
@@ -96,7 +72,6 @@ class EvaluationResult:
     cost: Cost
     users_of: Mapping[str, int]  # by cohort: users who touched a tag; a user counts in the cohort of each window
     cohort_figures: Mapping[str, Mapping[str, float]]
-    learning_curve: LearningCurve | None
 
     @property
     def figures(self) -> dict[str, float]:
@@ -117,7 +92,6 @@ def evaluate_top_k(
     reading: ScoreReading,
     predicts_probabilities: bool,
     cost: Cost,
-    learning_curve: LearningCurve | None = None,
 ) -> EvaluationResult:
     """Return the result of a model's predictions on the test sets of one or more windows, at least one.
 
@@ -147,7 +121,6 @@ def evaluate_top_k(
             cohort: {metric: nan_mean(value_of[metric][is_in_N]) for metric in OF_COHORTS}
             for cohort, is_in_N in members.items()
         },
-        learning_curve=learning_curve,
     )
 
 

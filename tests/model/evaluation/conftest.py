@@ -13,7 +13,6 @@ from model.data.cutoffs import Cutoffs, evaluation_cutoffs
 from model.data.folds import Histories
 from model.data.history import History, decayed_weight_E, history_of
 from model.data.popularity import fit_popularity
-from model.evaluation.results import LearningCurve
 from model.interfaces import Model, TrainingData
 
 
@@ -36,19 +35,12 @@ class DecayedRanker:
         return 1 - np.exp(-scores_UT) if self.predicts_probabilities else scores_UT
 
 
-class LearningRanker(DecayedRanker):
-    @property
-    def learning_curve(self) -> LearningCurve:
-        return LearningCurve((1.0, 2.0, 3.0), (0.2, 0.3, 0.35), "epoch")
-
-
 @dataclass(frozen=True)
 class Decayed(Model):
     """Ranks tags by decayed counts."""
 
     half_life_days: float
     predicts_probabilities: bool = False
-    is_learner: bool = False
     name: str = "decayed"
 
     def settings(self) -> Mapping[str, Any]:
@@ -56,8 +48,9 @@ class Decayed(Model):
 
     def fit(self, data: TrainingData) -> DecayedRanker:
         popularity = fit_popularity(data.past, data.cutoff)
-        kind = LearningRanker if self.is_learner else DecayedRanker
-        return kind(self.half_life_days, data.cutoff, popularity.tag_T, popularity.share_T, self.predicts_probabilities)
+        return DecayedRanker(
+            self.half_life_days, data.cutoff, popularity.tag_T, popularity.share_T, self.predicts_probabilities
+        )
 
 
 @pytest.fixture(scope="session")
