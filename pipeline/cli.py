@@ -14,7 +14,7 @@ from pipeline.cli_backup import app as backups
 from pipeline.cli_erasure import app as erasure
 from pipeline.cli_landed import app as landed
 from pipeline.cli_source import app as source_commands
-from pipeline.days import day_range, parse_day
+from pipeline.days import day_range, parse_day, parse_day_or_none
 from pipeline.errors import Terminated, ThroughlineError, describe, is_fault_of_machine, raise_on_sigterm
 from pipeline.local import postgres
 from pipeline.local.catalog import require_own_server
@@ -92,7 +92,7 @@ def land(
     """
     toml = source_file(source)
     load_source(toml)
-    _day_or_none(arrival_day)
+    parse_day_or_none(arrival_day)
     run_all([land_command(toml, paths, arrival_day, again)], prepare_environment(console), console, "land")
 
 
@@ -159,7 +159,7 @@ def train(
 
     Example: throughline train --through 2026-01-31
     """
-    _day_or_none(through)
+    parse_day_or_none(through)
     settings, last = prepare_environment(console), _day_or_newest(through)
     run_all([train_command(last, run_id, promote, decoder)], settings, console, f"train-{last}")
 
@@ -202,7 +202,7 @@ def clusters(through: Through = None) -> None:
 
     Example: throughline clusters --through 2026-01-31
     """
-    _day_or_none(through)
+    parse_day_or_none(through)
     settings = prepare_environment(console)
     run_clusters(_day_or_newest(through), settings, console)
 
@@ -296,10 +296,6 @@ def demo(
     from pipeline.demo.demo import run_demo
 
     run_demo(load_settings(), log, source, nights, console)
-
-
-def _day_or_none(text: str | None) -> date | None:
-    return parse_day(text) if text else None
 
 
 def _day_or_newest(text: str | None) -> date:

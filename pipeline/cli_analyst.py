@@ -1,7 +1,6 @@
 """The commands of analysts: query and explain the released tables, list and replay rejected lines."""
 
 import sys
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from pipeline.copies import EXPORT, remember_copy
-from pipeline.days import parse_day
+from pipeline.days import parse_day, parse_day_or_none
 from pipeline.runner.run import open_catalog
 from pipeline.settings import load_settings
 from pipeline.sources.schema import source_file
@@ -67,7 +66,7 @@ def query(
     from pipeline.analyst.query import query as query_release
     from pipeline.analyst.render import render
 
-    day = _day_or_none(as_of)
+    day = parse_day_or_none(as_of)
     found = query_release(sql, open_catalog(console), day, load_settings().min_audience)
     _print(render(found, output_format, raw))
 
@@ -189,7 +188,7 @@ def list_rejects(
     from pipeline.analyst.render import render
     from pipeline.landing.zone import LandingZone
 
-    chosen = analyst.RejectFilter(source, reason, _day_or_none(first), _day_or_none(last))
+    chosen = analyst.RejectFilter(source, reason, parse_day_or_none(first), parse_day_or_none(last))
     catalog = open_catalog(console)
     release = newest_readable(catalog, unpublished)
     rows = analyst.list_rejects(catalog, chosen, examples, LandingZone(load_settings().landing_folder), release)
@@ -227,7 +226,7 @@ def replay_rejects(
     """
     from pipeline.runner.replay import replay_rejects as replay
 
-    replay(source_file(source), reason, _day_or_none(first), dry_run, console, run_id)
+    replay(source_file(source), reason, parse_day_or_none(first), dry_run, console, run_id)
 
 
 @items.command("replay")
@@ -245,7 +244,7 @@ def replay_items(
     """
     from pipeline.runner.replay import replay_items as replay
 
-    replay(source, _day_or_none(first), dry_run, console)
+    replay(source, parse_day_or_none(first), dry_run, console)
 
 
 @app.command()
@@ -317,7 +316,7 @@ def fingerprint(
     from pipeline.analyst.fingerprint import fingerprint as content_hash
     from pipeline.analyst.release import newest_release, read_table
 
-    day = _day_or_none(as_of)
+    day = parse_day_or_none(as_of)
     catalog = open_catalog(console)
     name = table.removeprefix("interest.")
     print(content_hash(read_table(catalog, newest_release(catalog, day), name), name))
@@ -326,12 +325,8 @@ def fingerprint(
 def _connect(as_of: str | None) -> "DuckDBPyConnection":
     from pipeline.analyst.connect import connect_to_catalog
 
-    day = _day_or_none(as_of)
+    day = parse_day_or_none(as_of)
     return connect_to_catalog(open_catalog(console), day, load_settings().min_audience)
-
-
-def _day_or_none(text: str | None) -> date | None:
-    return parse_day(text) if text else None
 
 
 def _pseudonyms(ids: list[str], source: str | None) -> list[str]:

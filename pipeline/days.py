@@ -45,6 +45,11 @@ def parse_day(text: str) -> date:
         raise UsageError(f"{text!r} is not a day: expected a date such as 2026-01-31") from None
 
 
+def parse_day_or_none(text: str | None) -> date | None:
+    """Read an ISO date; None for none. Raises UsageError as `parse_day`."""
+    return parse_day(text) if text else None
+
+
 def day_range(day: str | None, first: str | None, last: str | None) -> DayRange:
     """Read `--day D`, or `--from A --to B`. Raises UsageError if neither or both are given."""
     if day and not first and not last:

@@ -30,6 +30,7 @@ from pipeline.local.engine import stop_engine
 from pipeline.local.spark_config import conf_folder
 from pipeline.settings import Settings
 from tests.bench.tiny_homes import SPARK_OPTIONS as SHARED_SPARK
+from tests.bench.tiny_homes import environment_of, link_jars, set_key
 from tests.remote_stack import free_port
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ ROOT = Path(__file__).resolve().parents[2]
 THROUGHLINE = Path(sys.executable).parent / "throughline"
 TIMEOUT_SECONDS = 900
 PLAN = DemoPlan(users=700, days=16)
-KEY = "the key of all test homes, so that their tables can be compared"
 DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
 
@@ -94,12 +94,6 @@ class Installation:
         }
         return Settings(home=self.home, engine_home=self.environment.get("THROUGHLINE_ENGINE_HOME"), **ports)
 
-    def set_key(self) -> None:
-        """Give the home the key of all test homes."""
-        file = self.home / "pseudonym.key"
-        file.touch(mode=0o600)
-        file.write_text(KEY)
-
     def catalog(self) -> "Catalog":
         """Open the catalog in this process, which saves the start of another."""
         from pyiceberg.catalog import load_catalog
@@ -121,17 +115,14 @@ class Installation:
 
 
 def new_installation(home: Path) -> Installation:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")}
-    environment |= {
-        "THROUGHLINE_HOME": str(home),
-        "THROUGHLINE_POSTGRES_PORT": str(free_port()),
+    variables = {
         "THROUGHLINE_AIRFLOW_PORT": str(free_port()),
         "THROUGHLINE_MIN_FREE_GIB": "1",
         "THROUGHLINE_SPARK_OPTIONS": json.dumps(QUICK_SPARK),
         "TZ": "Asia/Tokyo",
         "COLUMNS": "160",
     }
-    return Installation(home, environment)
+    return Installation(home, environment_of(home, **variables))
 
 
 @contextmanager
@@ -164,8 +155,7 @@ def new_home(
     with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
         made = new_installation(Path(folder) / name)
         made.environment.update(variables(Path(folder)))
-        made.home.mkdir()
-        made.set_key()
+        set_key(made.home)
         with set_up(made):
             yield made
 
@@ -179,10 +169,7 @@ def sharing(engine_home: Path) -> Callable[[Path], dict[str, str]]:
 @contextmanager
 def set_up(made: Installation) -> Iterator[None]:
     """Set up an installation with the jars of the checkout for the block; stop its servers after it."""
-    jars = ROOT / ".throughline" / "jars"
-    jars.mkdir(parents=True, exist_ok=True)
-    (made.home / "jars").symlink_to(jars)
-    with locked(jars / ".lock"):  # the first of two workers fetches them
+    with locked(link_jars(made.home) / ".lock"):  # the first of two workers fetches them
         made.do("setup")
     try:
         yield

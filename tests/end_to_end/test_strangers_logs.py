@@ -15,7 +15,7 @@ import pytest
 from pipeline.analyst.query import query
 from pipeline.pseudonyms import pseudonym
 from pipeline.sources.schema import Source, load_source
-from tests.end_to_end.conftest import KEY
+from tests.bench.tiny_homes import KEY
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
