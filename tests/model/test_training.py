@@ -211,7 +211,7 @@ def result(name: str, ndcg_U: Any, ece: float = 0.0) -> EvaluationResult:
     no_probabilities = Probabilities(ece=ece, brier=0.0, points=())
     return EvaluationResult(
         name, {}, {MAIN: np.asarray(ndcg_U)}, 0.5, no_probabilities, None, ScoreReading(None, None),
-        Cost(0.0, 0.0, 0.0), {}, {}, None,
+        Cost(0.0, 0.0, 0.0), {}, {},
     )  # fmt: skip
 
 
