@@ -12,8 +12,8 @@ from rich.markup import escape
 from pipeline.cli_analyst import app as analyst
 from pipeline.cli_backup import app as backups
 from pipeline.cli_erasure import app as erasure
-from pipeline.cli_landed import app as landed
 from pipeline.cli_source import app as source_commands
+from pipeline.cli_source import landed
 from pipeline.days import day_range, parse_day, parse_day_or_none
 from pipeline.errors import Terminated, ThroughlineError, describe, is_fault_of_machine, raise_on_sigterm
 from pipeline.local import postgres

@@ -1,19 +1,35 @@
-"""The commands `throughline source new` and `source check`."""
+"""The commands `throughline source new` and `check`, and `throughline landed list`, `drop` and `move`."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from pipeline.days import parse_day
+from pipeline.landing.landed_days import drop_day, move_day
+from pipeline.landing.locks import source_locked
+from pipeline.landing.log_days import plausible_days
+from pipeline.landing.zone import LandingZone
+from pipeline.runner.run import prepare_environment
+from pipeline.settings import load_settings
 from pipeline.terminal import open_console
+from pipeline.warehouse.lease import lease_held
 
 app = typer.Typer(
     help="Make the TOML of a log, and try it before anything lands.\n\nThe first step with a log of your own: "
     "`throughline source new FILE` writes a TOML; `throughline source check TOML FILE` tries it after you changed it.",
     no_args_is_help=True,
 )
+landed = typer.Typer(
+    help="List the landed days, and drop or move one that a broken clock or a wrong file made.", no_args_is_help=True
+)
 console = open_console()
 Files = Annotated[list[Path], typer.Argument(help="Files or folders of one log; compressed files are unpacked.")]
+OfSource = Annotated[str, typer.Option("--source", help="The source that landed the day.")]
+LandedDay = Annotated[str, typer.Option("--day", help="The landed day, such as 1990-01-01.")]
 
 
 @app.command("new")
@@ -48,3 +64,57 @@ def check(
     from pipeline.runner.source import check_source
 
     check_source(toml, paths, console)
+
+
+@landed.command("list")
+def list_days() -> None:
+    """List the landed days of all sources with their lines; days far from all others are marked."""
+    zone = LandingZone(load_settings().landing_folder)
+    days = [day for file in zone.source_files() for day in zone.days(file.parent.name).values()]
+    if not days:
+        console.print("nothing has landed yet")
+        return
+    limits = plausible_days(days)
+    shown = Table("day", "source", "lines", "")
+    for one in sorted(days, key=lambda day: (day.day, day.source)):
+        is_stray = one.lines and not limits.earliest <= one.day <= limits.latest
+        shown.add_row(str(one.day), Text(one.source), f"{one.lines:,}", "far from all others" if is_stray else "")
+    console.print(shown)
+
+
+@landed.command("drop")
+def drop(source: OfSource, day: LandedDay) -> None:
+    """Delete the landed lines of a day of a source. Its events disappear with the next night.
+
+    Example: throughline landed drop --source shop --day 1990-01-01
+    """
+    _change_day(source, parse_day(day), None)
+
+
+@landed.command("move")
+def move(
+    source: OfSource,
+    day: LandedDay,
+    to: Annotated[str, typer.Option("--to", help="The arrival day that the lines get.")],
+) -> None:
+    """Give the landed lines of a day another arrival day. Their times stay as they are.
+
+    Example: throughline landed move --source shop --day 2026-01-31 --to 2026-02-01
+    """
+    _change_day(source, parse_day(day), parse_day(to))
+
+
+def _change_day(source: str, day: date, to: date | None) -> None:
+    """Move the lines of a landed day to another day, or drop them (`to` is None), under the lease.
+
+    Raises InputError if the source or the day has not landed.
+    """
+    settings = prepare_environment(console)
+    zone = LandingZone(settings.landing_folder)
+    # The lease before the lock, as a backup does: else each would wait for the other.
+    with lease_held(settings, f"landed_{source}", day), source_locked(settings, source):
+        changed = move_day(zone, source, day, to) if to else drop_day(zone, source, day)
+    what = f"moved {changed.lines:,} lines of {source} from {day} to {to}" if to else (
+        f"dropped {changed.lines:,} lines of {source} of {day}; to undo it, land their files with --again"
+    )  # fmt: skip
+    console.print(f"{what}\nThe next night cleans the day again, if it was cleaned before", soft_wrap=True)

@@ -23,9 +23,8 @@ from model.items.model import KIND
 from model.model_selection import load, load_items
 from model.registry import ITEMS, Registry, Training, Version, newest_promoted, unused_name
 from model.training.challengers import BoostingChallenger, Challenger, TransformerChallenger
-from model.training.findings import findings, items_finding
 from model.training.items import ItemPromotion, promote_items
-from model.training.page import render_page
+from model.training.page import findings, items_finding, render_page
 from model.training.promotion import Promotion, promote, published_figures, steps_of
 from model.transformer.config import SIZES
 from model.transformer.distributed import is_main_rank

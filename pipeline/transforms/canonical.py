@@ -9,9 +9,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.errors import SourceError
+from pipeline.sources.expressions import to_sql
 from pipeline.sources.schema import ERASED, ITEM_EXPRESSIONS, EventType, Reader, Source
 from pipeline.transforms.clocks import EARLIEST, LATEST, in_calendar, is_in_future, never_after_receipt, with_event_time
-from pipeline.transforms.expressions import expression
 from pipeline.transforms.identity import id_text, without_placeholders
 from pipeline.transforms.parse import LIMITS, OWN_COLUMNS, parse_lines
 
@@ -275,3 +275,11 @@ def _column(source: Source, name: str) -> Column:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
+
+
+def expression(text: str) -> Column:
+    """Return the column of an expression of a TOML, in which `epoch(x)` is the time of a number since 1970.
+
+    Raises ExpressionError if a source may not use it.
+    """
+    return F.expr(to_sql(text))

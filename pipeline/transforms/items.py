@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from pipeline.landing.zone import APPLIES_FROM, LandingZone
 from pipeline.sources.schema import Items
-from pipeline.transforms.expressions import expression
+from pipeline.transforms.canonical import expression
 from pipeline.transforms.identity import id_text
 from pipeline.transforms.parse import parse_lines
 from pipeline.transforms.sessions import IN_ORDER

@@ -14,12 +14,11 @@ from pipeline.landing.zone import LandingZone
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
 from pipeline.settings import Settings, load_settings
 from pipeline.warehouse import branches
-from pipeline.warehouse.item_copies import merge_item_copies
 from pipeline.warehouse.lease import Lease
 from pipeline.warehouse.names import branch_of, default_run_id, require_run_id
 from pipeline.warehouse.run_log import StepClock
 from pipeline.warehouse.session import open_session, tune
-from pipeline.warehouse.tables import create_tables, create_views, require_key, table_properties
+from pipeline.warehouse.tables import create_tables, create_views, merge_item_copies, require_key, table_properties
 
 
 @dataclass(frozen=True)

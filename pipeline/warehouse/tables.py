@@ -1,4 +1,4 @@
-"""The tables of `sql/ddl`: their creation, the columns that an existing one lacks, and the views beside them."""
+"""The tables of `sql/ddl`: their creation, what those of an earlier version lack, and the views beside them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -151,3 +151,35 @@ def create_views(spark: "SparkSession", properties: Mapping[str, str], min_audie
         )
     else:
         set_property(spark, VIEWS_PROPERTY, fingerprint)
+
+
+ONE_ROW_PROPERTY = "throughline.items-have-one-row"  # of the table of events
+
+
+def merge_item_copies(spark: "SparkSession", properties: Mapping[str, str]) -> None:
+    """Make one row of each item in `items`, once for a warehouse. Call it on main; the next release shows the rows.
+
+    Title and content come from the newest row that has one, tags from the newest row.
+    properties: those of the table of events.
+    """
+    from pyspark.sql import functions as F
+
+    if ONE_ROW_PROPERTY in properties:
+        return
+    items = spark.table(table("items"))
+    seen_at = F.coalesce("last_seen_at", F.timestamp_seconds(F.lit(0)))
+    has_content = F.size("content") > 0
+    merged = items.groupBy(*ITEM_KEY).agg(
+        F.count("*").alias("copies"),
+        F.first("item").alias("item"),
+        F.max_by("title", F.when(F.col("title").isNotNull(), seen_at)).alias("title"),
+        F.max_by("tags", seen_at).alias("tags"),
+        F.coalesce(F.max_by("content", F.when(has_content, seen_at)), F.first("content")).alias("content"),
+        F.min("first_seen_at").alias("first_seen_at"),
+        F.max("last_seen_at").alias("last_seen_at"),
+    ).localCheckpoint()  # fmt: skip
+    doubled = merged.where("copies > 1").count()
+    if doubled:
+        merged.select(*items.columns).writeTo(table("items")).overwrite(F.lit(True))
+        print(f"table {table('items')}: {doubled:,} items had several rows of an earlier version, now one", flush=True)
+    set_property(spark, ONE_ROW_PROPERTY, "true")

@@ -12,9 +12,8 @@ import numpy as np
 
 from model.data.arrays import Floats, Ints
 from model.data.history import NO_ITEM, History
-from pipeline.demo.actors import interests_on
 from pipeline.demo.catalogue import TAGS
-from pipeline.demo.log import DemoLog, make_log
+from pipeline.demo.log import DemoLog, interests_on, make_log
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.visits import KINDS
 from pipeline.sources.schema import load_source, source_file

@@ -21,8 +21,8 @@ from model.items.features import ITEM_FEATURES, ItemsOfDay, of_items
 from model.items.model import DESCRIPTION, ItemTrees, WithItems
 from model.model_selection import load_items, select_items
 from model.registry import ITEMS, Registry, Training
-from model.training.findings import items_finding
 from model.training.items import ItemPromotion, ItemWindow, evaluate_items, promote_items
+from model.training.page import items_finding
 
 WEEK = timedelta(days=HORIZON_DAYS)
 

@@ -28,8 +28,7 @@ from model.evaluation.tables import promotion_line
 from model.interfaces import CurvePoint, ProgressCallback, SavedModel, TrainingData, no_callback
 from model.metrics import Difference
 from model.training.challengers import BoostingChallenger, TrainedForest
-from model.training.findings import findings
-from model.training.page import render_page
+from model.training.page import findings, render_page
 from model.training.promotion import Comparison, Outcome, Promotion, compare, promote, steps_of
 
 SMALL = BoostingSettings(learning_rate=0.1, leaves=7, least_weight_in_leaf=5.0, penalty=1.0, trees=40)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.demo.actors import interests_on
 from pipeline.demo.catalogue import TAGS, next_in_theme
-from pipeline.demo.log import DemoLog, make_log
+from pipeline.demo.log import DemoLog, interests_on, make_log
 from pipeline.demo.people import ALWAYS
 from pipeline.demo.plan import DAY_MS, DemoPlan, Flags, Floats
 from pipeline.demo.visits import plan_visits, rhythm

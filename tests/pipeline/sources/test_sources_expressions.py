@@ -11,7 +11,7 @@ from pipeline.sources.expressions import parse, to_sql
 from pipeline.sources.functions import ALLOWED, LITERAL_ARGUMENTS
 from pipeline.sources.schema import load_source
 from pipeline.sources.values import ExpressionError
-from pipeline.transforms.expressions import expression
+from pipeline.transforms.canonical import expression
 
 TOML = """
 name = "shop"

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from pipeline.sources.times import AMBIGUOUS, DAY_FIRST, FORMS, MONTH_FIRST, condition
-from pipeline.transforms.expressions import expression
+from pipeline.transforms.canonical import expression
 
 AT = datetime(2026, 3, 13, 9, 5, 7, tzinfo=UTC)
 MINUTE = AT.replace(second=0)

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.demo.log import make_log
 from pipeline.demo.plan import DemoPlan
-from pipeline.demo.render import LineRenderer
+from pipeline.demo.write import LineRenderer
 from pipeline.errors import SourceError
 from pipeline.settings import Settings
 from pipeline.sources.schema import BUILT_IN, REASONS, Source, load_source, source_file

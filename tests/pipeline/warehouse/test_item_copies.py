@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.warehouse.item_copies import merge_item_copies
-from pipeline.warehouse.tables import create_tables, table, table_properties
+from pipeline.warehouse.tables import create_tables, merge_item_copies, table, table_properties
 
 OLD, NEW, NEWEST = datetime(2026, 1, 1), datetime(2026, 1, 2), datetime(2026, 1, 3)
 
