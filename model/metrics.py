@@ -80,23 +80,6 @@ class RankedHits:
         return divide_where(numerator_U, denominator_U, self.hits_U > 0)
 
 
-def ndcg_at(depth: int, user_P: Ints, score_P: Floats, tie_P: Ints, is_hit_P: Bools, hits_U: Ints) -> float:
-    """Return the mean nDCG at `depth` over the users with a hit; nan where no user has one."""
-    return nan_mean(ndcg_of_users(depth, user_P, score_P, tie_P, is_hit_P, hits_U))
-
-
-def ndcg_of_users(depth: int, user_P: Ints, score_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints) -> Floats:
-    """Return each user's nDCG at `depth`; see `RankedHits`."""
-    return RankedHits.of_pairs(user_P, score_P, tie_P, is_hit_P, hits_U).ndcg_U(depth)
-
-
-def recall_of_users(
-    depth: int, user_P: Ints, score_P: Floats, tie_P: AnyArray, is_hit_P: Bools, hits_U: Ints
-) -> Floats:
-    """Return each user's recall at `depth`; see `RankedHits`."""
-    return RankedHits.of_pairs(user_P, score_P, tie_P, is_hit_P, hits_U).recall_U(depth)
-
-
 def divide_where(numerator_U: AnyArray, denominator_U: AnyArray | int, is_defined_U: Bools) -> Floats:
     """Return the quotient, and nan where it is not defined."""
     value_U: Floats = np.full(len(numerator_U), np.nan)

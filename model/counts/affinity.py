@@ -17,7 +17,7 @@ from model.data.labels import LabeledWindow
 from model.data.pairs import Pairs
 from model.data.scores import INTERESTS_PER_USER
 from model.data.users import stable_hash
-from model.metrics import expected_calibration_error, ndcg_at
+from model.metrics import RankedHits, expected_calibration_error, nan_mean
 
 MIN_USERS = 50  # fewer users are too few to fit to
 ONE_HELD_OUT_OF = 5
@@ -125,7 +125,10 @@ def published_pairs(pairs: Pairs, score_P: Floats) -> Ints:
 
 
 def ndcg_of_pairs(window: LabeledWindow, score_P: Floats) -> float:
-    return ndcg_at(10, window.pairs.user_P, score_P, window.pairs.tag_P, window.is_touched_P, window.touched_tags_U)
+    """Return the mean nDCG@10 over the users with a touched tag; nan where no user has one."""
+    pairs = window.pairs
+    ranked = RankedHits.of_pairs(pairs.user_P, score_P, pairs.tag_P, window.is_touched_P, window.touched_tags_U)
+    return nan_mean(ranked.ndcg_U(10))
 
 
 def is_one_class(is_true_N: Bools) -> bool:

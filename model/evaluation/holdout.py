@@ -20,7 +20,7 @@ from model.data.folds import Histories, history_at, window_of
 from model.data.history import History
 from model.errors import InputError
 from model.interfaces import FittedModel
-from model.metrics import nan_mean, ndcg_of_users
+from model.metrics import RankedHits, nan_mean
 
 MIN_TEST_USERS = 50  # users who touched a tag in the window; with fewer the interval is too wide to decide
 
@@ -119,17 +119,14 @@ class TopK:
         """Count the known answers that are not listed."""
         return int((self.place_H >= self.tag_UL.shape[1]).sum())
 
-    def ndcg_U(self) -> Floats:
-        """Return nDCG@10; nan for a user without an answer."""
-        users, listed = self.tag_UL.shape
-        user_P = np.repeat(np.arange(users), listed)
-        score_P = np.tile(-np.arange(listed, dtype=np.float64), users)
-        return ndcg_of_users(
-            PUBLISHED, user_P, score_P, self.tag_UL.ravel(), self.is_answer_UL.ravel(), self.test_set.answers_U
-        )
+    @property
+    def ranked(self) -> RankedHits:
+        """The places of the answers, for the metrics of rankings."""
+        return RankedHits(self.test_set.user_H, self.place_H, self.test_set.answers_U)
 
     def ndcg(self) -> float:
-        return nan_mean(self.ndcg_U())
+        """Return the mean nDCG@10."""
+        return nan_mean(self.ranked.ndcg_U(PUBLISHED))
 
 
 def predict_top_k(model: FittedModel, test_set: TestSet, cells_at_once: int = CELLS_AT_ONCE) -> TopK:

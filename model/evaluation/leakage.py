@@ -16,7 +16,7 @@ from model.data.arrays import AnyArray, Bools, Floats, Ints
 from model.data.days import MICROS_PER_DAY, end_of_day
 from model.data.folds import Histories, history_at
 from model.data.history import History
-from model.data.users import stable_hash
+from model.data.users import lowest_hash_users_U
 from model.errors import ModelError
 from model.interfaces import FittedModel
 
@@ -131,8 +131,8 @@ def require_no_future_leak(
 
     fit: fits the model at the cutoff as the evaluation does, or with less training (`Model.for_leakage_check`).
     """
-    some = {day: _lowest_hashes(history, CHECKED_USERS) for day, history in histories.items()}
-    past = _lowest_hashes(history_at(some, cutoff), USERS_AT_ONCE)
+    some = {day: _of_lowest_hash(history, CHECKED_USERS) for day, history in histories.items()}
+    past = _of_lowest_hash(history_at(some, cutoff), USERS_AT_ONCE)
     predicted_UT = fit(some).scores_UT(past).copy()
     with shuffled_in_place(histories, cutoff):
         again_UT = fit(with_perturbed_future(some, cutoff)).scores_UT(past)
@@ -150,7 +150,7 @@ def require_batch_independence(name: str, model: FittedModel, past: History, tol
 
     tolerance: absolute plus relative difference of a score.
     """
-    batch = _lowest_hashes(past, USERS_AT_ONCE)
+    batch = _of_lowest_hash(past, USERS_AT_ONCE)
     together_UT = model.scores_UT(batch)
     for user in range(min(USERS_ALONE, batch.users)):
         alone_UT = model.scores_UT(batch.of_users(np.arange(batch.users) == user))
@@ -167,11 +167,5 @@ def _equal(one_UT: Floats, other_UT: Floats, tolerance: float) -> Bools:
     return np.isclose(one_UT, other_UT, rtol=tolerance, atol=tolerance)
 
 
-def _lowest_hashes(history: History, at_most: int) -> History:
-    """Return the users of the lowest hashes, the same ones on every day."""
-    if history.users <= at_most:
-        return history
-    hash_U = stable_hash(history.user_id_U)
-    is_kept_U = np.zeros(history.users, dtype=bool)
-    is_kept_U[np.argsort(hash_U, kind="stable")[:at_most]] = True
-    return history.of_users(is_kept_U)
+def _of_lowest_hash(history: History, at_most: int) -> History:
+    return history.of_users(lowest_hash_users_U(history.user_id_U, at_most))

@@ -24,12 +24,8 @@ COLD_EVENTS = 3  # a user of one session with fewer is cold; every user of a tes
 Values = dict[str, Floats]
 
 
-def ranking_values(user_H: Ints, place_H: Ints, answers_U: Ints) -> Values:
-    """Return each metric of each user.
-
-    place_H: of the answers that can be given, 0 is the top. answers_U: all that there was to find.
-    """
-    ranked = RankedHits(user_H, place_H, answers_U)
+def ranking_values(ranked: RankedHits) -> Values:
+    """Return each metric of each user."""
     return {
         **{f"precision_at_{depth}": ranked.precision_U(depth) for depth in DEPTHS},
         **{f"recall_at_{depth}": ranked.recall_U(depth) for depth in DEPTHS},

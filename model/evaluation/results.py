@@ -129,7 +129,7 @@ def _values(top_k: TopK, threshold: float | None) -> dict[str, Floats]:
     test_set = top_k.test_set
     repeat_U, new_U = repeat_and_new_recall(test_set, top_k.place_H, PUBLISHED)
     return {
-        **ranking_values(test_set.user_H, top_k.place_H, test_set.answers_U),
+        **ranking_values(top_k.ranked),
         **(threshold_values(top_k, threshold) if threshold is not None else {}),
         "repeat_recall_at_10": repeat_U,
         "new_recall_at_10": new_U,

@@ -30,7 +30,7 @@ from model.evaluation.results import mean_by_user
 from model.interfaces import TrainingData
 from model.items.features import ItemPairs, ItemsOfDay, of_items
 from model.items.model import KIND, ItemTrees, fit_items, item_examples, top_items
-from model.metrics import Difference, nan_mean, ndcg_of_users, paired_difference, recall_of_users
+from model.metrics import Difference, RankedHits, nan_mean, paired_difference
 
 MIN_TEST_USERS = 50  # who touched an item in a test window
 MAX_WINDOWS = 2  # of a fit; on the demo nDCG@10 is .285 with two, .281 with four, .278 with one
@@ -162,9 +162,9 @@ def evaluate_items(name: str, windows: Sequence[ItemWindow], lists: Sequence[Top
         code_K = np.minimum(np.searchsorted(item_T, item_K), len(item_T) - 1)
         key_K = np.where(item_T[code_K] == item_K, user_K * len(item_T) + code_K, -1)
         is_hit_K = np.isin(key_K, window.touched.key_P)
-        arguments = (ITEMS_PER_USER, user_K, score_K, code_K, is_hit_K, window.touched_tags_U)
-        ndcg_N.append(ndcg_of_users(*arguments))
-        recall_N.append(recall_of_users(*arguments))
+        ranked = RankedHits.of_pairs(user_K, score_K, code_K, is_hit_K, window.touched_tags_U)
+        ndcg_N.append(ranked.ndcg_U(ITEMS_PER_USER))
+        recall_N.append(ranked.recall_U(ITEMS_PER_USER))
         new.append(1 - np.isin(key_K, window.own.pairs.key_P).mean())
         coverage.append(len(np.unique(item_K)) / len(item_T))
     user_id_N = np.concatenate([one.window.past.user_id_U for one in windows])

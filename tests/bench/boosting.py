@@ -64,7 +64,7 @@ def values_of(histories: Histories, cutoffs: Cutoffs) -> tuple[Values, Values, M
 
 
 def _metrics(model: FittedModel, test: TestSet) -> Values:
-    values = ranking_values(test.user_H, predict_top_k(model, test).place_H, test.answers_U)
+    values = ranking_values(predict_top_k(model, test).ranked)
     return {metric: values[metric] for metric in METRICS}
 
 

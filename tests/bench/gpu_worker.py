@@ -158,11 +158,11 @@ def main() -> None:
         then = histories[cutoffs.test]
         fitted = trained.saved.fitted_as_of(fit_counts_to_history(then, cutoffs.test), then)
         top_k = predict_top_k(fitted, test)
-        np.save(arguments.out / NDCG_FILE, top_k.ndcg_U())
+        np.save(arguments.out / NDCG_FILE, top_k.ranked.ndcg_U(10))
         result["test"] = {
             "users": test.answering_users,
             "predict_seconds": round(top_k.seconds, 2),
-            "ndcg_at_10": asdict(mean_of_users(top_k.ndcg_U())),
+            "ndcg_at_10": asdict(mean_of_users(top_k.ranked.ndcg_U(10))),
         }
         trained.saved.save(arguments.out)
         result["score"] = scoring(SavedTransformer.read(arguments.out), histories, cutoffs.last)

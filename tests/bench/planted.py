@@ -34,11 +34,9 @@ from model.data.folds import Histories, TrainingWindows
 from model.evaluation.entrants import SearchSpace
 from model.evaluation.holdout import PUBLISHED, TopK, build_test_set, predict_top_k
 from model.metrics import (
-    RankedHits,
     expected_calibration_error,
     mean_of_users,
     paired_difference,
-    recall_of_users,
 )
 from model.transformer.config import SIZES, NetworkConfig, TrainingConfig
 from model.transformer.network import InterestTransformer
@@ -89,16 +87,13 @@ class PlantedInterests:
         return cls(wants_UT[:, np.searchsorted(world.history.tag_T, test_tags)], is_active_U)
 
     def values(self, top_k: TopK) -> Values:
-        users, listed = top_k.tag_UL.shape
-        user_P = np.repeat(np.arange(users), listed)
-        score_P = np.tile(-np.arange(listed, dtype=np.float64), users)
-        ranking = (user_P, score_P, top_k.tag_UL.ravel(), top_k.is_answer_UL.ravel(), top_k.test_set.answers_U)
+        ranked = top_k.ranked
         return {
             "planted_at_3": self.planted_U(top_k, 3),
             "planted_at_5": self.planted_U(top_k, 5),
-            "ndcg_at_10": top_k.ndcg_U(),
-            "f1_at_5": RankedHits.of_pairs(*ranking).f1_U(5),
-            "recall_at_10": recall_of_users(PUBLISHED, *ranking),
+            "ndcg_at_10": ranked.ndcg_U(PUBLISHED),
+            "f1_at_5": ranked.f1_U(5),
+            "recall_at_10": ranked.recall_U(PUBLISHED),
         }
 
     def planted_U(self, top_k: TopK, depth: int) -> Floats:

@@ -26,7 +26,7 @@ from model.baselines.interactions import Interactions
 from model.baselines.transition import Bag, TransitionSettings, fit_transition
 from model.baselines.vsknn import VsknnSettings, fit_vsknn
 from model.data.arrays import Floats, Ints, Texts, sum_by_group, top
-from model.metrics import mean_of_users, ndcg_of_users, paired_difference, recall_of_users
+from model.metrics import RankedHits, mean_of_users, paired_difference
 from pipeline.analyst.query import query
 from pipeline.local.spark_config import CATALOG, pyiceberg_properties
 from pipeline.settings import Settings
@@ -72,8 +72,8 @@ class ItemTruth:
         """Return the metrics of each user; nan for a user who touched no item."""
         touched_U = np.bincount(self.touched_P // self.items, minlength=len(self.user_id_U))
         is_hit_K = np.isin(user_K * self.items + item_K, self.touched_P)
-        arguments = (LISTED, user_K, score_K, item_K, is_hit_K, touched_U)
-        return {"ndcg_at_10": ndcg_of_users(*arguments), "recall_at_10": recall_of_users(*arguments)}
+        ranked = RankedHits.of_pairs(user_K, score_K, item_K, is_hit_K, touched_U)
+        return {"ndcg_at_10": ranked.ndcg_U(LISTED), "recall_at_10": ranked.recall_U(LISTED)}
 
 
 def truth_of(touches: pa.Table, user_id_U: Texts) -> ItemTruth:

@@ -121,7 +121,7 @@ def bench_tag_by_tag(windows: TrainingWindows, test: TestSet, model: Transformer
 
 
 def _f1_at_5_of(top_k: TopK) -> Any:
-    return ranking_values(top_k.test_set.user_H, top_k.place_H, top_k.test_set.answers_U)["f1_at_5"]
+    return ranking_values(top_k.ranked)["f1_at_5"]
 
 
 def tuned_before(name: str) -> Model:

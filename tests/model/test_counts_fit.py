@@ -24,7 +24,7 @@ from model.data.labels import label_window
 from model.data.pairs import candidates, own_tags
 from model.data.scores import Scores
 from model.data.users import sample_users
-from model.metrics import expected_calibration_error, ndcg_at
+from model.metrics import RankedHits, expected_calibration_error, nan_mean
 from tests.model.conftest import fit_counts, make_world
 
 SequencesOf = Callable[..., pa.Table]
@@ -268,6 +268,7 @@ def test_calibration_corrects_an_overconfident_model_and_ties_nothing() -> None:
 def test_ndcg_of_a_perfect_order_is_one_and_counts_what_was_not_found() -> None:
     user, strength, tie = np.array([0, 0, 1]), np.array([0.9, 0.1, 0.5]), np.array([0, 1, 0])
     hit = np.array([True, False, True])
-    assert ndcg_at(10, user, strength, tie, hit, np.array([1, 1])) == 1.0
-    assert ndcg_at(10, user, strength, tie, hit, np.array([1, 2])) < 1.0
-    assert np.isnan(ndcg_at(10, user, strength, tie, hit, np.array([0, 0])))
+    of_hits = {hits: RankedHits.of_pairs(user, strength, tie, hit, np.array(hits)) for hits in ((1, 1), (1, 2), (0, 0))}
+    ndcg = {hits: nan_mean(ranked.ndcg_U(10)) for hits, ranked in of_hits.items()}
+    assert ndcg[1, 1] == 1.0 > ndcg[1, 2]
+    assert np.isnan(ndcg[0, 0])

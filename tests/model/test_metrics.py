@@ -13,9 +13,7 @@ from model.metrics import (
     RankedHits,
     expected_calibration_error,
     nan_mean,
-    ndcg_of_users,
     paired_difference,
-    recall_of_users,
     reliability,
 )
 
@@ -45,8 +43,8 @@ def hits_in_order(user: int, depth: int, ranking: tuple[Ints, Floats, Ints, Bool
 
 
 def test_ndcg_recall_and_f1_are_those_of_their_definitions(ranking: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
-    ndcg_U, recall_U = ndcg_of_users(10, *ranking), recall_of_users(10, *ranking)
-    f1_U = RankedHits.of_pairs(*ranking).f1_U(5)
+    ranked = RankedHits.of_pairs(*ranking)
+    ndcg_U, recall_U, f1_U = ranked.ndcg_U(10), ranked.recall_U(10), ranked.f1_U(5)
     for user, to_find in enumerate(ranking[-1].tolist()):
         if not to_find:
             assert isnan(ndcg_U[user]) and isnan(recall_U[user]) and isnan(f1_U[user])
@@ -86,17 +84,18 @@ def test_ranking_metrics_are_those_of_torchmetrics(ranking: tuple[Ints, Floats, 
 def test_the_order_of_the_pairs_changes_nothing(ranking: tuple[Ints, Floats, Ints, Bools, Ints]) -> None:
     *pairs, hits_U = ranking
     order = np.random.default_rng(0).permutation(len(pairs[0]))
-    for metric, depth in ((ndcg_of_users, 10), (recall_of_users, 5)):
-        shuffled = metric(depth, *(array[order] for array in pairs), hits_U)
-        np.testing.assert_allclose(shuffled, metric(depth, *ranking))
+    ranked = RankedHits.of_pairs(*ranking)
+    shuffled = RankedHits.of_pairs(*(array[order] for array in pairs), hits_U)
+    np.testing.assert_allclose(shuffled.ndcg_U(10), ranked.ndcg_U(10))
+    np.testing.assert_allclose(shuffled.recall_U(5), ranked.recall_U(5))
 
 
 def test_no_users_and_no_pairs_have_no_values() -> None:
     nothing = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, bool))
-    for metric in (ndcg_of_users, recall_of_users):
-        assert metric(10, *nothing, np.empty(0, np.int64)).tolist() == []
-        assert np.isnan(metric(10, *nothing, np.array([0]))).tolist() == [True]
-        assert metric(10, *nothing, np.array([2])).tolist() == [0.0]
+    for metric in (RankedHits.ndcg_U, RankedHits.recall_U):
+        assert metric(RankedHits.of_pairs(*nothing, np.empty(0, np.int64)), 10).tolist() == []
+        assert np.isnan(metric(RankedHits.of_pairs(*nothing, np.array([0])), 10)).tolist() == [True]
+        assert metric(RankedHits.of_pairs(*nothing, np.array([2])), 10).tolist() == [0.0]
     assert isnan(nan_mean(np.array([np.nan])))
     assert nan_mean(np.array([np.nan, 0.5])) == 0.5
 

@@ -14,7 +14,7 @@ from model.data.folds import Histories
 from model.data.history import History
 from model.evaluation.holdout import TestSet, TopK, build_test_set, predict_top_k, strongest
 from model.evaluation.metrics import coverage, ranking_values, threshold_values, tuned_threshold
-from model.metrics import nan_mean
+from model.metrics import RankedHits, nan_mean
 
 TAGS = 40
 
@@ -49,7 +49,7 @@ def top_k(test_set: TestSet, scores_UT: Floats) -> TopK:
 
 @pytest.fixture(scope="module")
 def values(test_set: TestSet, top_k: TopK) -> dict[str, Floats]:
-    return ranking_values(test_set.user_H, top_k.place_H, test_set.answers_U)
+    return ranking_values(top_k.ranked)
 
 
 def order_of(score_T: Floats) -> list[int]:
@@ -130,12 +130,12 @@ def test_values_are_those_of_scikit_learn(
 
 
 def test_the_ndcg_of_the_tuning_is_the_one_that_is_reported(top_k: TopK, values: dict[str, Floats]) -> None:
-    np.testing.assert_allclose(top_k.ndcg_U(), values["ndcg_at_10"], atol=1e-6)
+    assert top_k.ndcg() == nan_mean(values["ndcg_at_10"])
 
 
 def test_ties_between_an_answer_and_others_are_broken_by_code_alone() -> None:
     """Equal scores: the answer of code 3 ranks fourth with any sort."""
-    values = ranking_values(np.array([0]), np.array([3]), np.array([1]))
+    values = ranking_values(RankedHits(np.array([0]), np.array([3]), np.array([1])))
     assert values["ndcg_at_5"][0] == pytest.approx(1 / log2(5))
     assert values["map"][0] == pytest.approx(1 / 4)
     assert values["recall_at_3"][0] == 0.0 and values["recall_at_5"][0] == 1.0
@@ -143,14 +143,14 @@ def test_ties_between_an_answer_and_others_are_broken_by_code_alone() -> None:
 
 def test_empty_inputs_have_no_value_and_ranks_without_a_tag_are_misses() -> None:
     none = np.empty(0, np.int64)
-    for value_U in ranking_values(none, none, np.array([0, 0])).values():
+    for value_U in ranking_values(RankedHits(none, none, np.array([0, 0]))).values():
         assert np.isnan(value_U).all()
-    for value_U in ranking_values(none, none, none).values():
+    for value_U in ranking_values(RankedHits(none, none, none)).values():
         assert value_U.tolist() == []
-    found = ranking_values(np.array([0, 0]), np.array([0, 1]), np.array([2]))  # of two tags, both touched
+    found = ranking_values(RankedHits(np.array([0, 0]), np.array([0, 1]), np.array([2])))  # of two tags, both touched
     assert found["precision_at_10"][0] == pytest.approx(0.2)
     assert found["recall_at_3"][0] == found["ndcg_at_10"][0] == found["map"][0] == 1.0
-    unknown = ranking_values(none, none, np.array([3]))  # touched nothing that anybody knows
+    unknown = ranking_values(RankedHits(none, none, np.array([3])))  # touched nothing that anybody knows
     assert unknown["map"][0] == unknown["recall_at_10"][0] == unknown["f1_at_10"][0] == 0.0
 
 
