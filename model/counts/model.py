@@ -117,15 +117,14 @@ def best_half_life(window: LabeledWindow, fallback: Counts1Parameters | None = N
     """
     if answering_users(window) < MIN_USERS:
         return (fallback or untuned_for(window)).half_life_days
-    return max(HALF_LIVES_DAYS, key=lambda half_life_days: _ndcg_of_half_life(window, half_life_days))
+    return max(HALF_LIVES_DAYS, key=lambda days: ndcg_of_pairs(window, own_first_P(window, days)))
 
 
-def _ndcg_of_half_life(window: LabeledWindow, half_life_days: float) -> float:
+def own_first_P(window: LabeledWindow, half_life_days: float) -> Floats:
+    """Return a score for each pair: own tags by their decayed counts, then all others by popularity."""
     counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
     below_own = 2.0  # a share is about 1 at most, so every own tag ranks above every other one
-    return ndcg_of_pairs(
-        window, np.where(counts.is_own_P, counts.count_P, window.share_T[window.pairs.tag_P] - below_own)
-    )
+    return np.where(counts.is_own_P, counts.count_P, window.share_T[window.pairs.tag_P] - below_own)
 
 
 def fit_parameters(window: LabeledWindow, fallback: Counts1Parameters | None = None) -> Counts1Parameters:

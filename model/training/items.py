@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from model.boosting.votes import METHOD
-from model.counts.features import count
-from model.counts.model import Counts1, Counts1Parameters, best_half_life, fit_counts_to_history
+from model.counts.model import Counts1, Counts1Parameters, best_half_life, fit_counts_to_history, own_first_P
 from model.counts.publish import top_items as by_formula
 from model.counts.reasons import Interests
 from model.data.arrays import Floats, Ints, Texts, top
@@ -104,11 +103,7 @@ class ItemWindow:
 
     def by_own_counts(self, half_life_days: float) -> TopItems:
         """Return own items by their decayed counts, then popular ones."""
-        window = self.window
-        counts = count(window.past, window.own, window.pairs, window.cutoff, half_life_days)
-        below_own = 2.0  # a share is about 1 at most
-        share_P = window.share_T[window.pairs.tag_P]
-        return self._best_pairs(np.where(counts.is_own_P, counts.count_P, share_P - below_own))
+        return self._best_pairs(own_first_P(self.window, half_life_days))
 
     def by_sessions(self) -> TopItems:
         """Return the items of similar sessions and of the user's own ones."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -113,17 +114,8 @@ def read_model(folder: Path) -> InterestModel:
             _network(config, vocabulary, features, _weights(folder, number)) for number in range(saved["networks"])
         ),
         stacked_models=stacked_models,
-        calibrations=_calibrations(saved["calibrations"]),
+        calibrations=TypeAdapter(Calibrations).validate_python(saved["calibrations"]),
         facts=saved["facts"],
-    )
-
-
-def _calibrations(saved: Mapping[str, Any]) -> Calibrations:
-    returning = saved["returning"]
-    return Calibrations(
-        LogisticFormula(**saved["affinity"]),
-        Calibration(**{name: tuple(values) for name, values in saved["isotonic"].items()}),
-        LogisticFormula(**returning) if returning else None,
     )
 
 

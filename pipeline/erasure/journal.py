@@ -12,12 +12,13 @@ It holds no id of the source. The file journal.json is written last, so it says 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.erasure.folder import erasure_folder
 from pipeline.erasure.plan import DayCount, People
@@ -50,6 +51,11 @@ class Journal:
     before: Mapping[str, TableState]
     dropped_as: str | None = None
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+AS_JSON = TypeAdapter(Journal)
+
 
 class JournalFolder:
     """The folder of the journal."""
@@ -70,7 +76,7 @@ class JournalFolder:
         for file, rows in ((self.lines_file, places), (self.sessions_file, sessions), (self.items_file, items)):
             pq.write_table(rows, file)
             file.chmod(0o600)
-        write_private(self._file, json.dumps(asdict(journal), default=str))
+        write_private(self._file, AS_JSON.dump_json(journal).decode())
 
     def read(self) -> Journal | None:
         """Return the journal of an erasure that has not ended, if there is one.
@@ -79,19 +85,13 @@ class JournalFolder:
         """
         if not self._file.is_file():
             return None
-        content = json.loads(self._file.read_text(encoding="utf-8"))
-        if content.keys() != Journal.__dataclass_fields__.keys():
+        try:
+            return AS_JSON.validate_json(self._file.read_bytes())
+        except ValidationError:
             raise InputError(
                 f"{self._file} is of an erasure that another version of Throughline began: end it by that version, "
                 f"with --resume"
-            )
-        content["people"] = People(tuple(content["people"]["users"]), tuple(content["people"]["devices"]))
-        counts = content["day_counts"]
-        content["day_counts"] = [DayCount(**{**one, "day": date.fromisoformat(one["day"])}) for one in counts]
-        for name in ("recompute_from", "first_day"):
-            content[name] = date.fromisoformat(content[name]) if content[name] else None
-        content["before"] = {name: TableState(**state) for name, state in content["before"].items()}
-        return Journal(**content)
+            ) from None
 
     def end(self) -> None:
         """Delete the journal; journal.json last, so that a killed process deletes the others too."""
