@@ -10,8 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.analyst.filters import equals
-from pipeline.analyst.release import Release, newest_readable, read_table, unpublished_run
+from pipeline.analyst.release import Release, equals, newest_readable, read_table, unpublished_run
 from pipeline.analyst.render import with_heading
 from pipeline.days import format_days
 from pipeline.errors import InputError

@@ -10,8 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.analyst.filters import both, equals
-from pipeline.analyst.release import read_table
+from pipeline.analyst.release import both, equals, read_table
 from pipeline.analyst.report import charts
 from pipeline.analyst.report.page import template
 from pipeline.analyst.user_history import (

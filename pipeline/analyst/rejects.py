@@ -13,8 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.analyst.filters import both, equals, is_from, is_until
-from pipeline.analyst.release import EVERY_ROW, Release, newest_readable, read_table
+from pipeline.analyst.release import EVERY_ROW, Release, both, equals, is_from, is_until, newest_readable, read_table
 from pipeline.analyst.render import with_heading
 from pipeline.errors import InputError
 from pipeline.escape import printable

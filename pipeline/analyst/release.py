@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.expressions import AlwaysTrue, BooleanExpression
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual
 
 from pipeline.analyst.released_files import DataFile, ReleasedTable, in_memory
 from pipeline.errors import InputError
@@ -19,6 +19,7 @@ from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, NIGHT_TABLES
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
+
 
 CATALOG = "throughline"
 NAMESPACE = "interest"
@@ -227,3 +228,25 @@ def _releases(catalog: "Catalog") -> list[Release]:
     rows = table.scan(selected_fields=fields).to_arrow().to_pylist()
     rows.sort(key=lambda row: (row.get("number") or 0, row["published_at"]))
     return [Release(row["as_of"], row["published_at"], row["run_id"], dict(row["snapshots"])) for row in rows]
+
+
+# Conditions on rows, which let PyIceberg skip files and row groups. mypy derives the constructors of its expressions,
+# which are pydantic models, wrongly.
+def equals(column: str, value: str) -> BooleanExpression:
+    return EqualTo(column, value)  # type: ignore[call-arg, misc]
+
+
+def is_among(column: str, values: Collection[str] | Collection[int]) -> BooleanExpression:
+    return In(column, set(values))  # type: ignore[call-arg, misc]
+
+
+def is_from(column: str, day: date) -> BooleanExpression:
+    return GreaterThanOrEqual(column, day.isoformat())  # type: ignore[call-arg, misc]
+
+
+def is_until(column: str, day: date) -> BooleanExpression:
+    return LessThanOrEqual(column, day.isoformat())  # type: ignore[call-arg, misc]
+
+
+def both(one: BooleanExpression, other: BooleanExpression) -> BooleanExpression:
+    return And(one, other)

@@ -10,9 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.expressions import BooleanExpression
 
-from pipeline.analyst.filters import both, equals, is_among, is_from, is_until
 from pipeline.analyst.rejects import of_reason
-from pipeline.analyst.release import Release, has_releases, newest_release, read_table, unpublished_run
+from pipeline.analyst.release import (
+    Release,
+    both,
+    equals,
+    has_releases,
+    is_among,
+    is_from,
+    is_until,
+    newest_release,
+    read_table,
+    unpublished_run,
+)
 from pipeline.days import DayRange
 from pipeline.errors import InputError
 from pipeline.sources.schema import REASONS

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from pipeline.analyst.filters import both, equals, is_among
-from pipeline.analyst.release import RELEASES, Release, newest_release, read_table
+from pipeline.analyst.release import RELEASES, Release, both, equals, is_among, newest_release, read_table
 from pipeline.errors import InputError
 from pipeline.warehouse.names import EVENT_KEY
 
