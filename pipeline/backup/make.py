@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.backup.table_files import files_of
-from pipeline.erasure.folder import is_unfinished
+from pipeline.erasure import is_unfinished
 from pipeline.errors import InputError, UsageError
 from pipeline.files import keep_private, write_private
 from pipeline.landing.locks import landing_stopped

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from pipeline.erasure.folder import erasure_folder
+from pipeline.erasure import erasure_folder
 from pipeline.erasure.plan import DayCount, People
 from pipeline.erasure.purge import TableState
 from pipeline.errors import InputError

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from pipeline.erasure.folder import FOLDER
+from pipeline.erasure import FOLDER
 from pipeline.local import postgres
 from pipeline.settings import Settings
 

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline.erasure.folder import erasure_folder
+from pipeline.erasure import erasure_folder
 from pipeline.errors import InputError
 from pipeline.files import write_private
 from pipeline.settings import Settings

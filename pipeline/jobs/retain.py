@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from pipeline.erasure.folder import is_unfinished
+from pipeline.erasure import is_unfinished
 from pipeline.errors import InputError, exit_with_message
 from pipeline.landing.locks import landing_stopped
 from pipeline.landing.zone import LandingZone

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import SparkSession
 
 from pipeline.days import DayRange, day_range
-from pipeline.erasure.folder import is_unfinished
+from pipeline.erasure import is_unfinished
 from pipeline.errors import InputError
 from pipeline.landing.zone import LandingZone
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
