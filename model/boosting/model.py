@@ -26,7 +26,7 @@ from model.boosting.votes import OF_SESSIONS, SessionVotes
 from model.calibration import Calibration, fit_calibration
 from model.counts.candidates import AffinityRanker
 from model.counts.model import Counts1
-from model.counts.publish import AffinityOfPairs, scores_by
+from model.counts.publish import AffinityOfPairs
 from model.data.arrays import Floats, Ints, top
 from model.data.days import MICROS_PER_DAY
 from model.data.history import History
@@ -240,16 +240,7 @@ class Boosting1:
 
     def score(self, history: History) -> Scores:
         """Return the scores of every user; evidence, items and the return are those of counts-1."""
-        counts, fitted = self.counts, self.counts.fitted
-        return scores_by(
-            self.affinity_of,
-            history,
-            counts.end,
-            counts.popularity,
-            fitted.half_life_days,
-            fitted.returning,
-            counts.horizon_days,
-        )
+        return self.counts.score_by(self.affinity_of, history)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ from model.counts.features import (
     count_days_P,
     return_features_UF,
 )
-from model.counts.publish import scores_by
+from model.counts.publish import AffinityOfPairs, scores_by
 from model.data.arrays import Floats
 from model.data.days import HORIZON_DAYS, MICROS_PER_DAY, end_of_day
 from model.data.history import History
@@ -191,16 +191,12 @@ class Counts1:
 
     def score(self, history: History) -> Scores:
         """Return the scores of every user; a user without events gets popular tags."""
-        fitted = self.fitted
-        return scores_by(
-            fitted.affinity_P,
-            history,
-            self.end,
-            self.popularity,
-            fitted.half_life_days,
-            fitted.returning,
-            self.horizon_days,
-        )
+        return self.score_by(self.fitted.affinity_P, history)
+
+    def score_by(self, affinity_of: AffinityOfPairs, history: History) -> Scores:
+        """Return the scores by the affinities of some model; evidence, items and the return are those of counts-1."""
+        half_life_days, returning = self.fitted.half_life_days, self.fitted.returning
+        return scores_by(affinity_of, history, self.end, self.popularity, half_life_days, returning, self.horizon_days)
 
 
 def fit_counts_to_history(history: History, as_of: date, horizon_days: int = HORIZON_DAYS) -> Counts1:
