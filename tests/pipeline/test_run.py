@@ -5,6 +5,7 @@ import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from rich.console import Console
@@ -35,10 +36,10 @@ def test_the_local_postgres_starts_where_a_run_needs_it(
 ) -> None:
     started: list[Settings] = []
     monkeypatch.setattr(lease.postgres, "start", started.append)
-    monkeypatch.setattr(lease, "Lease", lambda *_: None)
+    monkeypatch.setattr(lease, "Lease", MagicMock())
     settings = Settings(home=tmp_path, **values)
-    lease.open_lease(settings, "a_run", date(2026, 1, 31))
-    assert started == ([settings] if is_started else [])
+    with lease.lease_held(settings, "a_run", date(2026, 1, 31)):
+        assert started == ([settings] if is_started else [])
 
 
 def test_a_lease_without_a_server_says_what_to_set(tmp_path: Path) -> None:
