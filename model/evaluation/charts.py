@@ -1,39 +1,22 @@
-"""The charts of the evaluation page: Altair draws them as SVG that suits a light and a dark page."""
+"""The charts of the evaluation page."""
 
-from collections.abc import Mapping, Sequence
-from io import StringIO
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 from markupsafe import Markup
 
+from throughline.charts import AXIS, TEXT, Rows, as_svg, inline
+
 # Colours that colour-blind readers can distinguish, by Okabe and Ito; the blue is lighter, to read on a dark page too.
 PALETTE = ["#2a86c8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#888888"]
 PANELS_WIDTH, LINES_WIDTH, LINES_HEIGHT = 640, 740, 280  # pixels
-# Text and grid have the colour of the page's text.
-TEXT = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12}
 CONFIG: Mapping[str, Any] = {
-    "background": "transparent",
     "padding": {"left": 24, "top": 5, "right": 24, "bottom": 5},  # room where the reader's font is wider
-    "font": "Arial, Liberation Sans, Helvetica, sans-serif",  # Altair measures texts with Liberation Sans
-    "view": {"stroke": "transparent"},
-    "axis": {
-        **TEXT,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-        "titlePadding": 10,
-        "labelPadding": 8,
-        "labelFlush": False,
-        "domain": False,
-        "ticks": False,
-        "tickCount": 6,
-        "gridColor": "currentColor",
-        "gridOpacity": 0.15,
-    },
+    "axis": {**AXIS, "labelPadding": 8, "labelFlush": False, "tickCount": 6},
     "legend": {**TEXT, "orient": "top", "symbolType": "circle", "labelLimit": 0, "columnPadding": 30},
     "header": {**TEXT, "labelFontSize": 13, "title": None},
 }
-Rows = Sequence[Mapping[str, Any]]
 
 
 def interval_panels(rows: Rows) -> Markup:
@@ -47,10 +30,10 @@ def interval_panels(rows: Rows) -> Markup:
     base = alt.Chart().encode(y=alt.Y("model:N", sort=None, title=None).axis(labelLimit=220, grid=True))
     intervals = base.mark_rule(color=PALETTE[0], strokeWidth=2).encode(x=x, x2="high:Q")
     dots = base.mark_circle(color=PALETTE[0], size=70, opacity=1).encode(x="mean:Q")
-    panel = alt.layer(intervals, dots, data=_data(rows)).properties(
+    panel = alt.layer(intervals, dots, data=inline(rows)).properties(
         width=PANELS_WIDTH // len(metrics), height=alt.Step(26)
     )
-    return _svg(panel.facet(column=alt.Column("metric:N", sort=metrics)).resolve_scale(x="independent"))
+    return as_svg(panel.facet(column=alt.Column("metric:N", sort=metrics)).resolve_scale(x="independent"), **CONFIG)
 
 
 def line_chart(rows: Rows, x_title: str | None, y_title: str, has_diagonal: bool = False) -> Markup:
@@ -63,7 +46,7 @@ def line_chart(rows: Rows, x_title: str | None, y_title: str, has_diagonal: bool
     names = [*dict.fromkeys(row["name"] for row in rows)]
     x = alt.X("x:O" if is_category else "x:Q", sort=None, title=x_title).axis(labelAngle=0, grid=not is_category)
     chart: Any = (
-        alt.Chart(_data(rows))
+        alt.Chart(inline(rows))
         .mark_line(strokeWidth=2, point={"filled": True, "size": 45})
         .encode(
             x=x if is_category else x.scale(zero=has_diagonal),
@@ -73,17 +56,6 @@ def line_chart(rows: Rows, x_title: str | None, y_title: str, has_diagonal: bool
     )
     if has_diagonal:
         end = max(max(row["x"], row["y"]) for row in rows)
-        corners = alt.Chart(_data([{"x": 0, "y": 0}, {"x": end, "y": end}])).encode(x="x:Q", y="y:Q")
+        corners = alt.Chart(inline([{"x": 0, "y": 0}, {"x": end, "y": end}])).encode(x="x:Q", y="y:Q")
         chart = corners.mark_line(color="currentColor", opacity=0.5, strokeDash=[3, 4]) + chart
-    return _svg(chart.properties(width=LINES_WIDTH, height=LINES_HEIGHT))
-
-
-def _data(rows: Rows) -> alt.InlineData:
-    return alt.InlineData(values=[dict(row) for row in rows])
-
-
-def _svg(chart: Any) -> Markup:
-    """Return the chart as SVG. Altair escapes the text in it."""
-    drawn = StringIO()
-    chart.configure(**CONFIG).save(drawn, format="svg")
-    return Markup(drawn.getvalue())
+    return as_svg(chart.properties(width=LINES_WIDTH, height=LINES_HEIGHT), **CONFIG)
