@@ -8,6 +8,7 @@ The Data Docs of Great Expectations lie in `THROUGHLINE_HOME/data_docs/<day>.htm
 """
 
 from collections.abc import Sequence
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -28,18 +29,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gates.load_in_background()
     with run_step("audit", arguments, writes=("runs",)) as step:
         before = [task for task in RECORDED_TASKS if task != "audit"]
-        run_log.require_ended(step.spark, before, step.run_id, step.days.last)
+        of_run = run_log.rows_of_run(step.spark, step.run_id)
+        run_log.require_ended(of_run, before, step.run_id, step.days.last)
         page = step.settings.home / "data_docs" / f"{step.days.last}.html"
-        figures = gates.check(written(step), f"audit of {step.days}", page)
+        cleaned = run_log.days_of_run(of_run, "clean")
+        figures = gates.check(written(step, cleaned), f"audit of {step.days}", page)
         checked = sum({figure.suite: figure.row_count for figure in figures}.values())
         rows = [run_log.StepRow(day, checked, {}) for day in step.days]
         run_log.record(step.spark, "audit", step.run_id, rows, step.clock, figures)
 
 
-def written(step: Step) -> dict[str, DataFrame]:
-    """Return the rows that the run wrote on its branch, by suite."""
+def written(step: Step, cleaned: Sequence[date]) -> dict[str, DataFrame]:
+    """Return the rows that the run wrote on its branch, by suite. cleaned: the arrival days that it cleaned."""
     spark = step.spark
-    cleaned = run_log.days_of_run(spark, "clean", step.run_id)
     arrived = F.col("arrival_day").between(cleaned[0], cleaned[-1])
     started = {*cleaned, *changed_days(spark, step.refs, "sessions", "started_on", step.branch)}
     of_clean = (F.col("step") == "clean") & (F.col("run_id") == step.run_id) & (F.col("source") != "")

@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with run_step("publish", arguments) as step:
         import_in_background(["pipeline.jobs.publish"])
         spark = step.spark
-        run_log.require_ended(spark, RECORDED_TASKS, step.run_id, step.days.last, newest="audit")
+        run_log.require_ended(
+            run_log.rows_of_run(spark, step.run_id), RECORDED_TASKS, step.run_id, step.days.last, newest="audit"
+        )
         step.zone.take_over_replaced()
         spark.conf.unset("spark.wap.branch")
         snapshots = branches.fast_forward(spark, step.refs, step.branch)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
@@ -81,11 +81,24 @@ def newest_cleaned_day(runs: DataFrame) -> date | None:
     return row.day if row else None
 
 
-def require_ended(spark: SparkSession, steps: Sequence[str], run_id: str, day: date, newest: str | None = None) -> None:
-    """Raise InputError unless each of the steps of a run has ended for a day, and `newest` after the others."""
-    is_own = (F.col("run_id") == run_id) & (F.col("day") == day)
-    rows = spark.table(table("runs")).where(is_own).groupBy("step").agg(F.max("finished_at").alias("at")).collect()
-    ended = {row.step: row["at"] for row in rows}
+def rows_of_run(spark: SparkSession, run_id: str) -> list[Row]:
+    """Return `step`, `day` and `finished` (microseconds since 1970) of all that a run recorded.
+
+    Spark hands out times by the clock of the machine, on which an hour may come twice.
+    """
+    own = spark.table(table("runs")).where(F.col("run_id") == run_id)
+    return list(own.select("step", "day", F.unix_micros("finished_at").alias("finished")).distinct().collect())
+
+
+def require_ended(rows: Sequence[Row], steps: Sequence[str], run_id: str, day: date, newest: str | None = None) -> None:
+    """Raise InputError unless each of the steps of a run has ended for a day, and `newest` after the others.
+
+    rows: of the run; see `rows_of_run`.
+    """
+    ended: dict[str, int] = {}
+    for row in rows:
+        if row.day == day:
+            ended[row.step] = max(row.finished, ended.get(row.step, row.finished))
     for step in steps:
         if step not in ended:
             raise InputError(f"step {step} of run {run_id} has not ended for {day}: run it first")
@@ -93,12 +106,13 @@ def require_ended(spark: SparkSession, steps: Sequence[str], run_id: str, day: d
             raise InputError(f"step {step} of run {run_id} has ended after {newest}: run {newest} again")
 
 
-def days_of_run(spark: SparkSession, step: str, run_id: str) -> list[date]:
-    """Return the days that the newest try of this step in this run recorded, oldest first.
+def days_of_run(rows: Sequence[Row], step: str) -> list[date]:
+    """Return the days that the newest try of this step recorded, oldest first.
 
     A run in the terminal may have the id of an earlier run of more days.
+
+    rows: of the run; see `rows_of_run`.
     """
-    is_own = (F.col("step") == step) & (F.col("run_id") == run_id)
-    rows = spark.table(table("runs")).where(is_own).select("day", "finished_at").distinct().collect()
-    newest = max((row.finished_at for row in rows), default=None)
-    return sorted({row.day for row in rows if row.finished_at == newest})
+    own = [row for row in rows if row.step == step]
+    newest = max((row.finished for row in own), default=None)
+    return sorted({row.day for row in own if row.finished == newest})

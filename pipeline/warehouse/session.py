@@ -14,6 +14,7 @@ from pipeline.local import engine
 from pipeline.local.spark_config import catalog_options
 from pipeline.runner.commands import step_environment
 from pipeline.settings import Settings
+from pipeline.transforms.broadcast import SHORT_LOG
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession as ConnectSession
@@ -25,6 +26,7 @@ OPTIONS_FOR_FEW_LINES = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
+    SHORT_LOG: "true",
 }
 # The warm engine is on this machine: about 8 seconds without an answer mean that it has ended.
 WARM_RETRIES, WARM_BACKOFF_MILLIS = 6, 2000

@@ -27,8 +27,7 @@ def write_events(spark: SparkSession, plan: CleanPlan, cleaned: Cleaned) -> None
     # The table of an older home has a column for the line itself, which stays in the landing zone now.
     rejects = cleaned.rejects.withColumn("text", F.lit("")).select(*spark.table(table("rejects")).columns)
     rejects.writeTo(table("rejects")).overwrite(days)
-    _update(cleaned.filled, EVENT_KEY, [*FILLED_BY_COPIES, "last_copy_on"])
-    _update(cleaned.reclassed, EVENT_KEY, ["bot_class", "bot_evidence"])
+    _update_earlier(cleaned.filled, cleaned.reclassed)
 
 
 def write_device_users(spark: SparkSession, plan: CleanPlan, most_users: Mapping[str, int]) -> None:
@@ -102,14 +101,26 @@ def _without_tables(rows: DataFrame) -> DataFrame:
     return rows.localCheckpoint()
 
 
-def _update(changed: DataFrame, key: Sequence[str], columns: Sequence[str]) -> None:
-    changed = _without_tables(changed)
+def _update_earlier(filled: DataFrame, reclassed: DataFrame) -> None:
+    """Update events of earlier arrival days: columns that a copy filled, and the bot class of a user's day."""
+    of_copies, of_class = [*FILLED_BY_COPIES, "last_copy_on"], ["bot_class", "bot_evidence"]
+    both = filled.select(*EVENT_KEY, F.struct(*of_copies).alias("filled")).join(
+        reclassed.select(*EVENT_KEY, F.struct(*of_class).alias("reclassed")), list(EVENT_KEY), "full"
+    )
+    changed = _without_tables(both)
     days = [row.arrival_day for row in changed.select("arrival_day").distinct().collect()]
     if not days:
         return
-    is_same = reduce(and_, [F.col(f"events.{name}") == F.col(f"new.{name}") for name in key])
+    is_same = reduce(and_, [F.col(f"events.{name}") == F.col(f"new.{name}") for name in EVENT_KEY])
     is_of_days = F.col("events.arrival_day").isin(days)  # so that Spark reads the files of these days alone
-    assignments = {name: F.expr(f"new.{name}") for name in columns}
+    groups = {"filled": of_copies, "reclassed": of_class}
+    assignments = {
+        name: F.when(F.col(f"new.{group}").isNull(), F.col(f"events.{name}")).otherwise(F.col(f"new.{group}.{name}"))
+        for group, names in groups.items()
+        for name in names
+    }
+    for group, name in (("filled", "last_copy_on"), ("reclassed", "bot_class")):  # columns that are never null
+        assignments[name] = F.coalesce(f"new.{group}.{name}", f"events.{name}")
     changed.alias("new").mergeInto(table("events"), is_of_days & is_same).whenMatched().update(assignments).merge()
 
 
@@ -131,13 +142,11 @@ def replace_sessions(spark: SparkSession, made: DataFrame, affected: DataFrame) 
 
 def sessions_by_day(made: DataFrame, events: DataFrame, days: Sequence[date]) -> list[StepRow]:
     """Return per day how many events arrived on it, and how many sessions start on it, among those written."""
-    arrived = _count_by_day(events.where(F.col("arrival_day").isin(list(days))), "arrival_day")
-    started = _count_by_day(made, "started_on")
-    return [StepRow(day, arrived.get(day, 0), {"sessions": started.get(day, 0)}) for day in days]
-
-
-def _count_by_day(frame: DataFrame, column: str) -> dict[date, int]:
-    return {row[column]: row["count"] for row in frame.groupBy(column).count().collect()}
+    arrived = events.where(F.col("arrival_day").isin(list(days))).select("arrival_day", F.lit(True))
+    started = made.select("started_on", F.lit(False))
+    counted = arrived.toDF("day", "is_event").unionAll(started).groupBy("day", "is_event").count().collect()
+    counts = {(row.day, row.is_event): row["count"] for row in counted}
+    return [StepRow(day, counts.get((day, True), 0), {"sessions": counts.get((day, False), 0)}) for day in days]
 
 
 def sequences_by_day(made: DataFrame, days: Sequence[date]) -> list[StepRow]:

@@ -26,7 +26,8 @@ def publishable(spark: Any, frame_of: Any, monkeypatch: pytest.MonkeyPatch) -> C
             for step, at in zip(steps, ended, strict=True)
         ]
         frame_of(rows, RUNS).createOrReplaceTempView("runs_of_a_test")
-        run_log.require_ended(spark, RECORDED_TASKS, "night", DAY, newest="audit")
+        of_run = run_log.rows_of_run(spark, "night")
+        run_log.require_ended(of_run, RECORDED_TASKS, "night", DAY, newest="audit")
 
     return check
 
@@ -73,6 +74,10 @@ def test_the_days_of_a_run_are_those_of_its_newest_try(
         for source in ("demo", "shop")
     ]
     frame_of(rows, RUNS).createOrReplaceTempView("runs_of_a_test")
-    assert run_log.days_of_run(spark, "clean", "night") == [NEXT]
-    assert run_log.days_of_run(spark, "clean", "another") == [date(2026, 1, 30)]
-    assert run_log.days_of_run(spark, "clean", "no run") == []
+
+    def days_of(run_id: str) -> list[date]:
+        return run_log.days_of_run(run_log.rows_of_run(spark, run_id), "clean")
+
+    assert days_of("night") == [NEXT]
+    assert days_of("another") == [date(2026, 1, 30)]
+    assert days_of("no run") == []
