@@ -230,6 +230,15 @@ def export_sessions(
         print(export_session_vectors(as_of, out, branch, home, horizon_days))
 
 
+def prepare() -> None:
+    """Import what `score` will need for the models of this home, which takes seconds."""
+    import model.scoring  # noqa: F401
+    from model.model_selection import import_libraries
+    from model.registry import Registry
+
+    import_libraries(Registry(Path(os.environ["THROUGHLINE_HOME"])))
+
+
 def main(words: Sequence[str]) -> None:
     """Run a command inside the calling process. Raises SystemExit with its exit code if it fails."""
     app(args=list(words), prog_name="python -m model", standalone_mode=False)

@@ -82,6 +82,13 @@ READ: Mapping[str, Callable[[Path], SavedModel]] = MappingProxyType(
 )
 
 
+def import_libraries(registry: Registry) -> None:
+    """Import what scoring by the models of a registry needs: MLflow and torch take seconds each."""
+    versions = registry.versions()  # imports MLflow if there are any
+    if any(version.is_promoted and version.kind == TRANSFORMER for version in versions):
+        import model.transformer.publish  # noqa: F401
+
+
 def select_version(
     choice: str, days: Sequence[date], registry: Registry, horizon_days: int = HORIZON_DAYS
 ) -> VersionOfDay:

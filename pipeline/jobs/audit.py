@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from pipeline.errors import exit_with_message
 from pipeline.quality import gates
 from pipeline.runner.commands import RECORDED_TASKS
+from pipeline.runner.process import import_in_background
 from pipeline.transforms.device_stitching import devices_of_users
 from pipeline.transforms.line_accounting import line_counts
 from pipeline.transforms.model_output import model_output
@@ -25,8 +26,13 @@ from pipeline.warehouse.step import Step, run_step
 from pipeline.warehouse.tables import table
 
 
+def prepare() -> None:
+    """Import what `main` needs late and takes seconds to import."""
+    gates.load_great_expectations()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    gates.load_in_background()
+    import_in_background(["pipeline.jobs.audit"])
     with run_step("audit", arguments, writes=("runs",)) as step:
         before = [task for task in RECORDED_TASKS if task != "audit"]
         of_run = run_log.rows_of_run(step.spark, step.run_id)

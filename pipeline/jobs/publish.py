@@ -22,6 +22,14 @@ from pipeline.warehouse.step import run_step
 from pipeline.warehouse.writes import add_release
 
 
+def prepare() -> None:
+    """Import what the report of a published day needs."""
+    import pyiceberg.catalog.sql  # noqa: F401
+    import vl_convert  # noqa: F401
+
+    import pipeline.analyst.report.page  # noqa: F401
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     with run_step("publish", arguments) as step:
         import_in_background(["pipeline.jobs.publish"])

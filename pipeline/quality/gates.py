@@ -6,7 +6,6 @@ so its cost does not grow with the data.
 
 import logging
 import os
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 LABELS = {"broken": "broken rows", "share": "share of broken rows"}  # of the figures, as Data Docs show them
-
-
-def load_in_background() -> None:
-    """Import Great Expectations in a thread: it takes seconds, in which Spark counts in another process."""
-    threading.Thread(target=_great_expectations, daemon=True, name="gates").start()
 
 
 def check(written: Mapping[str, "DataFrame"], title: str, page: Path) -> list[Figure]:
@@ -70,7 +64,7 @@ def judge(figures: Sequence[Figure], title: str, page: Path) -> dict[str, bool]:
 
     Raises InputError if an expectation cannot be built or was not run.
     """
-    gx = _great_expectations()
+    gx = load_great_expectations()
     import pandas as pd
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.metadata_types import FailureSeverity
@@ -130,7 +124,8 @@ def _write_page(outcome: Any, page: Path) -> None:
     page.write_text(content, encoding="utf-8")
 
 
-def _great_expectations() -> Any:
+def load_great_expectations() -> Any:
+    """Import Great Expectations, which takes seconds, and return it: no messages, nothing sent to its makers."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations
 

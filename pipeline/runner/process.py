@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -23,12 +23,8 @@ from pipeline.runner.commands import CommandLine, step_environment
 from pipeline.settings import Settings
 
 SESSION = "pyspark.sql.connect.session"
-# What modules import when they run.
-LATE_IMPORTS = {
-    "model.__main__": ("model.scoring",),
-    "pipeline.jobs.audit": ("great_expectations",),
-    "pipeline.jobs.publish": ("pyiceberg.catalog.sql", "pipeline.analyst.report.page", "vl_convert"),
-}
+PREPARE = "prepare"  # the function of a module that imports the libraries that its `main` will need
+IMPORTS = "imports"  # the name of the thread that calls it
 
 
 def can_connect(settings: Settings) -> bool:
@@ -54,7 +50,8 @@ def run_module(module: str, words: Sequence[str]) -> None:
 
 
 def import_in_background(modules: Sequence[str]) -> None:
-    """Import modules in a thread: libraries of models and gates take seconds, in which Spark works elsewhere.
+    """Call the functions `prepare` of modules in a thread: libraries of models and gates take seconds to import, in
+    which Spark works elsewhere.
 
     What this thread shares with them is imported before, so that no two threads import one library at a time.
     """
@@ -63,10 +60,10 @@ def import_in_background(modules: Sequence[str]) -> None:
 
     def work() -> None:
         for module in modules:
-            for part in LATE_IMPORTS.get(module, ()):
-                importlib.import_module(part)
+            with suppress(Exception):  # what is wrong stops `main`, which says so
+                getattr(importlib.import_module(module), PREPARE, lambda: None)()
 
-    threading.Thread(target=work, daemon=True, name="imports").start()
+    threading.Thread(target=work, daemon=True, name=IMPORTS).start()
 
 
 class StepFailed(Exception):
@@ -128,6 +125,7 @@ def run_in_process(command: CommandLine, log: Path, console: Console) -> None:
         printed = _Lines(print_line, log_file)
         try:
             with redirect_stdout(printed), redirect_stderr(log_file):
+                _wait_for_imports(command.module)
                 run_module(command.module, command.words)
         except ThroughlineError as error:
             raise _failed(command, error.exit_code, str(error), log) from None
@@ -138,6 +136,16 @@ def run_in_process(command: CommandLine, log: Path, console: Console) -> None:
         except Exception as unexpected:  # gets the exit code that a process of its own would end with
             traceback.print_exc(file=log_file)
             raise _failed(command, ThroughlineError.exit_code, describe(unexpected), log) from None
+
+
+def _wait_for_imports(module: str) -> None:
+    """Wait until `import_in_background` has imported what a module needs: of two threads that import one library at a
+    time, one may see half of it.
+    """
+    if hasattr(importlib.import_module(module), PREPARE):
+        for thread in threading.enumerate():
+            if thread.name == IMPORTS:
+                thread.join()
 
 
 class _Lines(io.TextIOBase):

@@ -10,7 +10,7 @@ from rich.console import Console
 from pipeline.errors import ThroughlineError
 from pipeline.runner import process
 from pipeline.runner.commands import CommandLine
-from pipeline.runner.process import StepFailed, can_connect, run_in_process
+from pipeline.runner.process import StepFailed, can_connect, import_in_background, run_in_process
 from pipeline.settings import Settings
 
 
@@ -60,6 +60,21 @@ def test_a_failure_passes_on_exit_code_message_and_log_file(
 
 def test_a_good_exit_is_no_failure(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "✓ clean" in run("sys.exit(0)", log, monkeypatch)
+
+
+def test_a_step_waits_for_the_libraries_that_a_thread_imports_for_it(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "step_with_a_broken_library.py").write_text("def prepare(): import no_such_library\n")
+    (tmp_path / "step_with_a_library.py").write_text(
+        "import time\nis_ready = False\n"
+        "def prepare():\n    global is_ready\n    time.sleep(0.5)\n    is_ready = True\n"
+        "def main(words):\n    print('ready', is_ready)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import_in_background(["step_with_a_broken_library", "step_with_a_library"])
+    run_in_process(CommandLine("score", (), "step_with_a_library"), log, Console(width=200))
+    assert "ready True" in log.read_text()
 
 
 @pytest.mark.parametrize(
