@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.analyst import release
 from pipeline.days import DayRange
 from pipeline.landing.log_days import days_of_log, left_out
 from pipeline.landing.zone import LandingZone
@@ -148,6 +147,7 @@ def airflow_login_info(settings: Settings) -> str:
 def open_catalog(console: Console) -> "Catalog":
     """Open the Iceberg catalog for reading."""
     settings = prepare_environment(console)
-    # PyIceberg reads this once, when it is imported; `analyst.release` imports it when it opens the catalog.
     os.environ.update(pyiceberg_environment(settings))
+    from pipeline.analyst import release  # PyIceberg reads its environment when it is imported
+
     return release.open_catalog()
