@@ -95,7 +95,7 @@ def test_spark_submit_gives_the_same_tables_with_few_executions(
     assert done.returncode == 0, done.stderr
     assert home.fingerprints() == fingerprints
     computed = [one.name for log in tmp_path.iterdir() for one in executions(log) if one.tasks]
-    assert len(computed) <= 59, computed
+    assert len(computed) <= 51, computed
 
 
 @pytest.mark.parametrize("point", SHORT, ids=str)
