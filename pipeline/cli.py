@@ -81,6 +81,10 @@ def land(
     again: Annotated[
         bool, typer.Option("--again", help="Land files once more whose landed lines were lost; nothing doubles.")
     ] = False,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Copy nothing: nights read the files where they lie. Folders name the day."),
+    ] = False,
 ) -> None:
     """Copy a log into the landing zone, every line, by arrival day.
 
@@ -88,12 +92,13 @@ def land(
     A day far from those of the other lines of the file is implausible: its lines are rejected, and it opens no day.
     A file that has landed already is refused.
 
-    Example: throughline land --source taobao UserBehavior.csv
+    Example: throughline land --source taobao UserBehavior.csv, or
+    throughline land --source my_shop.toml --in-place s3://logs/shop/dt=2026-01-31
     """
     toml = source_file(source)
     load_source(toml)
     parse_day_or_none(arrival_day)
-    run_all([land_command(toml, paths, arrival_day, again)], prepare_environment(console), console, "land")
+    run_all([land_command(toml, paths, arrival_day, again, in_place)], prepare_environment(console), console, "land")
 
 
 @app.command(

@@ -22,6 +22,7 @@ from pipeline.erasure import is_unfinished
 from pipeline.errors import InputError, UsageError
 from pipeline.files import keep_private, write_private
 from pipeline.landing.locks import landing_stopped
+from pipeline.landing.zone import LandingZone
 from pipeline.local.catalog import local_path, table_locations
 from pipeline.pseudonyms import KEY_FILE
 from pipeline.settings import Settings, code_version
@@ -117,6 +118,10 @@ def not_covered(settings: Settings) -> list[str]:
         )
     if is_remote(settings.landing_folder):
         lines.append(f"the landing zone {settings.landing}: back it up by the means of its store")
+    zone = LandingZone(settings.landing_folder)
+    in_place = sum(day.in_place for file in zone.source_files() for day in zone.days(file.parent.name).values())
+    if in_place:
+        lines.append(f"the files of {in_place:,} lines that landed in place: back them up where they lie")
     return [*lines, "the run history of Airflow, and logs"]
 
 

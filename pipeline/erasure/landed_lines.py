@@ -1,6 +1,7 @@
 """The landed lines of people who are erased: how they are found, and how the landing zone is rewritten without them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pyspark.sql import functions as F
 from pipeline.erasure.request import Request
 from pipeline.files import replaced_whole
 from pipeline.landing.clean_plan import CleanPlan
+from pipeline.landing.in_place import SUFFIX, read_entry
 from pipeline.landing.staging import lines_writer
 from pipeline.landing.zone import LandingZone
 from pipeline.pseudonyms import pseudonym_key
@@ -104,7 +106,7 @@ def landed_files(zone: LandingZone, source: str, day: date) -> list[Path]:
     folder = zone.day_folder(source, day)
     for left in folder.glob(".*.parquet.*"):  # by a killed process
         left.unlink()
-    return sorted(folder.glob("*.parquet"))
+    return zone.day_files(source, day)
 
 
 def by_day(places: pa.Table) -> dict[tuple[str, date], dict[str, np.ndarray]]:
@@ -123,6 +125,8 @@ def _rewrite(
     file: Path, of_day: Mapping[str, np.ndarray], keep_line: bool, note: Callable[[Path], None] = lambda _: None
 ) -> int:
     """Rewrite a landed file without lines, or without their texts; return how many. Without such lines it stays."""
+    if file.suffix == SUFFIX:
+        return _leave_out(file, of_day, keep_line, note)
     with pq.ParquetFile(content_of(file)) as landed:
         masks = [
             _are_among(landed.read_row_group(number, columns=["file", "line", "text"]), of_day, keep_line)
@@ -142,6 +146,21 @@ def _rewrite(
                     group = group.filter(pa.array(~mask))
                 writer.write_table(group)
     return count
+
+
+def _leave_out(entry: Path, of_day: Mapping[str, np.ndarray], keep_line: bool, note: Callable[[Path], None]) -> int:
+    """Leave lines of a file that landed in place out, or their texts; return how many. The file stays as it is."""
+    file = read_entry(entry)
+    known = {*file.erased, *file.without_text} if keep_line else {*file.erased}
+    new = {int(number) for number in of_day.get(file.name, ())} - known
+    if new:
+        note(entry)
+        if keep_line:
+            file = replace(file, without_text=tuple(sorted({*file.without_text, *new})))
+        else:
+            file = replace(file, erased=tuple(sorted({*file.erased, *new})))
+        file.write(entry)
+    return len(new)
 
 
 def _are_among(group: pa.Table, of_day: Mapping[str, np.ndarray], only_with_text: bool) -> np.ndarray:

@@ -15,9 +15,12 @@ import pyarrow as pa
 from pipeline.copies import BACKUP, Copy, known_copies
 from pipeline.erasure.search import names_one
 from pipeline.files import write_whole
+from pipeline.landing.in_place import read_entry
+from throughline.stores import path_of
 
 RECEIPTS = "erasures"
 HOLDS, NONE = "holds them", "names none of them"
+IN_PLACE = "log in place"
 UNREAD = "not found or not readable here"
 
 
@@ -37,7 +40,9 @@ class OfTable:
 
 @dataclass(frozen=True)
 class CopyElsewhere:
-    """A backup or export that was written outside of the home, and what was found: HOLDS, NONE or UNREAD."""
+    """A backup or export that was written outside of the home, or a log that landed in place, and what was found:
+    HOLDS, NONE or UNREAD.
+    """
 
     what: str
     path: str
@@ -101,6 +106,15 @@ def copies_elsewhere(home: Path, names: Collection[bytes]) -> list[CopyElsewhere
     names: pseudonyms and session ids.
     """
     return [CopyElsewhere(one.what, one.path, one.made_at, _found(one, names)) for one in known_copies(home)]
+
+
+def logs_in_place(entries: Collection[str]) -> list[CopyElsewhere]:
+    """Return the files that landed in place of which lines of these people are left out: they still hold them.
+
+    entries: the paths of their entries in the landing zone.
+    """
+    files = [read_entry(path_of(entry)) for entry in sorted(entries)]
+    return [CopyElsewhere(IN_PLACE, file.path, file.landed_at, HOLDS) for file in files]
 
 
 def _found(copy: Copy, names: Collection[bytes]) -> str:

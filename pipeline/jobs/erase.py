@@ -24,12 +24,21 @@ from pipeline.days import DayRange
 from pipeline.erasure import plan, purge, tables
 from pipeline.erasure.journal import Journal, JournalFolder
 from pipeline.erasure.landed_lines import PLACES, lines_of, remove_lines
-from pipeline.erasure.receipt import OfTable, Receipt, copies_elsewhere, models_trained_since, write_receipt
+from pipeline.erasure.receipt import (
+    IN_PLACE,
+    OfTable,
+    Receipt,
+    copies_elsewhere,
+    logs_in_place,
+    models_trained_since,
+    write_receipt,
+)
 from pipeline.erasure.request import DROP_FOLDER, Request, read_request, request_file
 from pipeline.erasure.search import files_with, rows_with
 from pipeline.erasure.tombstones import bury
 from pipeline.errors import GateError, InputError, exit_with_message
 from pipeline.jobs import clean, sequences, sessions
+from pipeline.landing.in_place import SUFFIX
 from pipeline.landing.locks import landing_stopped
 from pipeline.landing.zone import LandingZone
 from pipeline.local.engine import stop_if_unused
@@ -169,9 +178,8 @@ class Erasure:
             print(f"models trained on their data: {', '.join(receipt.models_affected)}; the next training makes a new "
                   f"one, or `throughline train`", flush=True)  # fmt: skip
         for copy in receipt.copies_left:
-            print(
-                f"outside of the home: {copy.what} {copy.path} of {copy.made_at}: {copy.found}; delete it", flush=True
-            )
+            advice = "take their lines out of it, or delete it" if copy.what == IN_PLACE else "delete it"
+            print(f"outside of the home: {copy.what} {copy.path} of {copy.made_at}: {copy.found}; {advice}", flush=True)
         print(f"erased; receipt: {page}", flush=True)
 
     def write_branch(self, journal: Journal) -> list[str]:
@@ -262,7 +270,9 @@ class Erasure:
                 snapshots_removed=len({*before.snapshots} - {*after.snapshots}),
                 files_removed=len({*before.files} - {*after.files}),
             )
-        landed = self.folder.noted(LANDED)
+        noted = self.folder.noted(LANDED)
+        in_place = [file for file in noted if file.endswith(SUFFIX)]
+        landed = {file: size for file, size in noted.items() if file not in in_place}
         home = self.settings.home
         mentions = Counter(Path(file).relative_to(home).parts[0] for file in self.folder.noted(MENTIONS))
         return Receipt(
@@ -283,7 +293,7 @@ class Erasure:
             working_files_removed=len(self.folder.noted(WORKING)),
             files_with_mentions=dict(mentions),
             models_affected=models_trained_since(home, journal.first_day),
-            copies=copies_elsewhere(home, names),
+            copies=[*copies_elsewhere(home, names), *logs_in_place(in_place)],
             searched=searched,
         )
 

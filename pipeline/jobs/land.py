@@ -1,8 +1,9 @@
 """Land a log: copy every line into the landing zone, by arrival day.
 
-python -m pipeline.jobs land --source demo [--arrival-day 2026-01-31] [--again] PATH...
+python -m pipeline.jobs land --source demo [--arrival-day 2026-01-31] [--again] [--in-place] PATH...
 
 One process lands files of a source at a time; another one waits. --again lands files whose landed lines were lost.
+--in-place copies nothing: the files are registered on the day that their path names, and read where they lie.
 """
 
 import argparse
@@ -15,13 +16,14 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from pipeline.days import format_days, parse_day
-from pipeline.errors import UsageError, exit_with_message
+from pipeline.errors import InputError, UsageError, exit_with_message
 from pipeline.files import write_whole
 from pipeline.landing.arrival import land_events, land_items
+from pipeline.landing.in_place import SUFFIX, days_in_place
 from pipeline.landing.locks import source_locked
 from pipeline.landing.remains import remove_remains
-from pipeline.landing.staging import input_files, sort_files, stage_files
-from pipeline.landing.zone import SOURCE_FILE, LandingZone
+from pipeline.landing.staging import FoundFiles, input_files, measure_files, sort_files, stage_files
+from pipeline.landing.zone import SOURCE_FILE, LandedFile, LandingZone
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--source", required=True)
     parser.add_argument("--arrival-day", type=parse_day)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--in-place", action="store_true")
     parser.add_argument("paths", nargs="+")
     parsed = parser.parse_args(arguments)
 
@@ -45,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     toml = source_file(parsed.source)
     name = load_source(toml).name
     with source_locked(settings, name), open_session(settings, "land") as spark:
+        if parsed.in_place:
+            zone = LandingZone(settings.landing_folder)
+            land_in_place(spark, zone, toml, inputs, parsed.arrival_day, parsed.again)
+            return
         folder = settings.home / "staging"
         with fetched(inputs, folder) as paths:
             land(spark, LandingZone(settings.landing_folder), folder, toml, paths, parsed.arrival_day, parsed.again)
@@ -86,14 +93,55 @@ def land(
             zone.remember(source.name, staged.sha256, staged.landed)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    lines = sum(staged.lines for staged in logs)
-    print(
-        f"landed {lines:,} lines of {len(logs)} files on {len(days)} arrival days ({format_days(days) or 'none'}) "
-        f"in {time.monotonic() - started:.1f} s"
-    )
+    _print_landed([staged.lines for staged in logs], days, "", started)
     if catalogues:
         which = f"days from {applies_from} on; for earlier days: throughline items replay --source {source.name}"
         print(f"landed {len(catalogues)} catalogue files, for {which if applies_from else 'all days'}")
+    _print_skipped(found)
+
+
+def land_in_place(
+    spark: SparkSession,
+    zone: LandingZone,
+    toml: Path,
+    paths: list[Path],
+    arrival_day: date | None,
+    is_again: bool = False,
+) -> None:
+    """Register files of the source of a TOML where they lie, and print how many lines they have; see `land`.
+
+    Raises InputError if one is a catalogue.
+    """
+    source = load_source(toml)
+    started = time.monotonic()
+    found = sort_files(input_files(paths), source)
+    if found.catalogues:
+        raise InputError(f"{found.catalogues[0]} is a catalogue, which cannot land in place: leave out --in-place")
+    days = days_in_place(found.logs, arrival_day)
+    check_expressions(spark, source, toml)
+    check_items(spark, source, toml)
+    files = measure_files(found.logs, zone, source.name, source.reader, is_again)
+    if is_again:
+        remove_remains(zone, source.name, {file.name: file.lines for file in files})
+    for file, day in zip(files, days, strict=True):
+        file.write(zone.day_folder(source.name, day) / f"{file.sha256}{SUFFIX}")
+    for day in set(days):
+        zone.close_day(source.name, day)
+    write_whole(zone.root / source.name / SOURCE_FILE, toml.read_text(encoding="utf-8"))
+    for file in files:
+        zone.remember(source.name, file.sha256, LandedFile(file.name, file.lines))
+    _print_landed([file.lines for file in files], sorted(set(days)), " in place", started)
+    _print_skipped(found)
+
+
+def _print_landed(lines: list[int], days: list[date], how: str, started: float) -> None:
+    print(
+        f"landed {sum(lines):,} lines of {len(lines)} files{how} on {len(days)} arrival days "
+        f"({format_days(days) or 'none'}) in {time.monotonic() - started:.1f} s"
+    )
+
+
+def _print_skipped(found: FoundFiles) -> None:
     if found.skipped:
         print(f"skipped, since neither files nor items.files of the TOML matches: {', '.join(found.skipped)}")
 

@@ -87,11 +87,11 @@ def with_members(file: Path) -> list[InputFile]:
 @contextmanager
 def open_file(file: InputFile) -> Iterator[io.BufferedReader]:
     """Yield the bytes of a file, unpacked."""
-    if isinstance(file, Path):
-        with file.open("rb") as raw, _unpacked(raw) as content:
+    if isinstance(file, Member):
+        for _, content in open_members(file.archive, {file.member}):
             yield content
     else:
-        for _, content in open_members(file.archive, {file.member}):
+        with file.open("rb") as raw, _unpacked(raw) as content:
             yield content
 
 

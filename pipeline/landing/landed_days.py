@@ -15,7 +15,7 @@ def drop_day(zone: LandingZone, source: str, day: date) -> LandedDay:
     Raises InputError as `landed_day` does.
     """
     dropped = landed_day(zone, source, day)
-    for file in zone.day_folder(source, day).glob("*.parquet"):
+    for file in zone.day_files(source, day):
         file.unlink()
     zone.close_day(source, day)
     return dropped
@@ -31,8 +31,9 @@ def move_day(zone: LandingZone, source: str, day: date, to: date) -> LandedDay:
     moved = landed_day(zone, source, day)
     folder = zone.day_folder(source, to)
     make_folder(folder)
-    for file in sorted(zone.day_folder(source, day).glob("*.parquet")):
-        move(file, folder / f"{file.stem}-of-{day}.parquet")  # a file of one landing has one name on each of its days
+    for file in zone.day_files(source, day):
+        # A file of one landing has one name on each of its days.
+        move(file, folder / f"{file.stem}-of-{day}{file.suffix}")
     zone.close_day(source, to)
     zone.close_day(source, day)
     return moved

@@ -4,8 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.landing.in_place import lines_in_place
 from pipeline.landing.zone import LandingZone
 from throughline.stores import content_of
 
@@ -30,4 +33,9 @@ def read_texts(zone: LandingZone, places: Iterable[LinePlace]) -> Mapping[LinePl
             for row in rows.to_pylist():
                 if (row["file"], row["line"]) in wanted:
                     texts[source, day, row["file"], row["line"]] = row["text"]
+        for in_place in [one for one in zone.files_in_place(source, day) if one.name in files]:
+            for batch in lines_in_place(in_place, zone.sources()[source].reader):
+                found = batch.filter(pc.is_in(batch["line"], pa.array(lines, pa.int64())))
+                texts |= {(source, day, in_place.name, row["line"]): row["text"] for row in found.to_pylist()
+                          if (in_place.name, row["line"]) in wanted}  # fmt: skip
     return texts

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
 from pipeline.files import replaced_whole
+from pipeline.landing.in_place import SUFFIX, read_entry
 from pipeline.landing.staging import lines_writer
 from pipeline.landing.zone import LandingZone
 from throughline.stores import content_of
@@ -23,6 +24,10 @@ def remove_remains(zone: LandingZone, source: str, lines_of: Mapping[str, int]) 
     names = pa.array(sorted(lines_of), pa.string())
     kept, found = {}, dict.fromkeys(lines_of, 0)
     for folder in (zone.day_folder(source, day) for day in zone.days(source)):
+        for file in sorted(folder.glob(f"*{SUFFIX}")):
+            entry = read_entry(file)
+            if entry.name in found:
+                found[entry.name] += entry.lines
         for file in sorted(folder.glob("*.parquet")):
             try:
                 lines = pq.read_table(content_of(file), partitioning=None)

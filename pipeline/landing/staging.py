@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError, is_full_or_broken_disk
 from pipeline.landing.archives import UNREADABLE, InputFile, Member, open_file, open_members, with_members
 from pipeline.landing.formats import LINES, read_stream
+from pipeline.landing.in_place import InPlaceFile, measure
 from pipeline.landing.zone import LandedFile, LandingZone, name_of
 from pipeline.sources.schema import Reader, Source
 
@@ -89,12 +90,12 @@ def sort_files(files: Sequence[InputFile], source: Source) -> FoundFiles:
     catalogues: list[InputFile] = []
     if source.items:
         pattern = source.items.files
-        catalogues = [file for file in files if file.match(pattern)]
+        catalogues = [file for file in files if _matches(file, pattern)]
         of_catalogues = {file.archive for file in catalogues if isinstance(file, Member)}
         catalogues += [file for file in files if isinstance(file, Member) and file.archive not in of_catalogues
                        and file.archive.match(pattern)]  # fmt: skip
     logs = [file for file in files if file not in catalogues and (
-        file.match(source.files) or (isinstance(file, Member) and file.archive.match(source.files)))]  # fmt: skip
+        _matches(file, source.files) or (isinstance(file, Member) and file.archive.match(source.files)))]  # fmt: skip
     skipped = [file.name for file in files if file not in catalogues and file not in logs]
     if not logs and not catalogues:
         raise InputError(
@@ -102,6 +103,11 @@ def sort_files(files: Sequence[InputFile], source: Source) -> FoundFiles:
             f"of its TOML, found {', '.join(skipped[:3])}"
         )
     return FoundFiles(logs, catalogues, skipped)
+
+
+def _matches(file: InputFile, pattern: str) -> bool:
+    """Return whether the end of a path matches a pattern. `match` of a path in a store compares the whole path."""
+    return file.match(pattern) if isinstance(file, Member) else PurePosixPath(str(file)).match(pattern)
 
 
 def stage_files(
@@ -118,26 +124,48 @@ def stage_files(
 
     Raises InputError as `stage_file` does, also if two have the same bytes.
     """
-    landed = zone.landed_files(source)
     with thread_pool() as pool:
-        digests = list(pool.map(lambda file: _sha256(file, reader), files))
-        names: dict[str, str] = {}
-        for file, sha256 in zip(files, digests, strict=True):
-            if sha256 in names:
-                raise InputError(
-                    f"{file}: the same bytes landed already, by this command, as {names[sha256]}: nothing was landed; "
-                    f"leave out one of the two files"
-                )
-            is_known = is_again and sha256 in landed
-            names[sha256] = landed[sha256].name if is_known else name_of(file, sha256, landed)
-            landed[sha256] = LandedFile(names[sha256], lines=0)
+        names = _names(files, zone, source, reader, is_again, pool)
         passes: dict[Path, list[tuple[InputFile, str, str]]] = {}
-        for file, sha256 in zip(files, digests, strict=True):
+        for sha256, (file, name) in names.items():
             on_disk = file.archive if isinstance(file, Member) else file
-            passes.setdefault(on_disk, []).append((file, names[sha256], sha256))
+            passes.setdefault(on_disk, []).append((file, name, sha256))
         copies = [pool.submit(_copy_together, together, reader, folder) for together in passes.values()]
         staged = {one.sha256: one for copy in copies for one in copy.result()}
-    return [staged[sha256] for sha256 in digests]
+    return [staged[sha256] for sha256 in names]
+
+
+def measure_files(
+    files: Sequence[InputFile], zone: LandingZone, source: str, reader: Reader, is_again: bool = False
+) -> list[InPlaceFile]:
+    """Return the entries of files that land in place, in their order. For arguments and errors see `stage_files`."""
+    with thread_pool() as pool:
+        names = _names(files, zone, source, reader, is_again, pool)
+        return list(pool.map(lambda sha256: _measure(*names[sha256], sha256, reader), names))
+
+
+def _measure(file: InputFile, name: str, sha256: str, reader: Reader) -> InPlaceFile:
+    assert not isinstance(file, Member), "days_in_place refuses members of archives"
+    with _unreadable_as_input_error(file, reader):
+        return measure(file, name, sha256, reader)
+
+
+def _names(
+    files: Sequence[InputFile], zone: LandingZone, source: str, reader: Reader, is_again: bool, pool: ThreadPoolExecutor
+) -> dict[str, tuple[InputFile, str]]:
+    """Return by SHA-256 the files and the names that their lines get, in the order of the files."""
+    landed = zone.landed_files(source)
+    found: dict[str, tuple[InputFile, str]] = {}
+    for file, sha256 in zip(files, pool.map(lambda file: _sha256(file, reader), files), strict=True):
+        if sha256 in found:
+            raise InputError(
+                f"{file}: the same bytes landed already, by this command, as {found[sha256][1]}: nothing was landed; "
+                f"leave out one of the two files"
+            )
+        is_known = is_again and sha256 in landed
+        found[sha256] = file, landed[sha256].name if is_known else name_of(file, sha256, landed)
+        landed[sha256] = LandedFile(found[sha256][1], lines=0)
+    return found
 
 
 def stage_file(file: InputFile, landed: Mapping[str, LandedFile], reader: Reader, folder: Path) -> StagedFile:

@@ -3,6 +3,7 @@
 landing/<source>/source.toml             the TOML that the lines landed with, or the one that replaced it
 landing/<source>/replaced/<run>.toml     a new TOML that only this run reads, until the run is published
 landing/<source>/<arrival day>/*.parquet lines: file, line, text, header
+landing/<source>/<arrival day>/*.in_place one per file that landed where it lies, see `pipeline.landing.in_place`
 landing/<source>/<arrival day>/_LANDED   JSON: lines and sha256; closes the day
 landing/<source>/items/*.parquet         lines of catalogues, in the order of their names, which end in the first
                                          arrival day that they apply to: 000001-<sha256>-from-2026-01-31.parquet
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError, SourceError
 from pipeline.files import write_whole
 from pipeline.landing.archives import InputFile
+from pipeline.landing.in_place import SUFFIX, InPlaceFile, read_entry, require_there
 from pipeline.sources.schema import Reader, Source, load_source
 from throughline.stores import content_of, move, remove_folder
 
@@ -34,12 +36,13 @@ APPLIES_FROM = r"-from-(\d{4}-\d{2}-\d{2})[.]parquet$"  # of a catalogue file; w
 
 @dataclass(frozen=True)
 class LandedDay:
-    """A closed arrival day of one source."""
+    """A closed arrival day of one source. in_place: how many of its lines lie where a collector wrote them."""
 
     source: str
     day: date
     lines: int
     sha256: str
+    in_place: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class LandingZone:
         """Return the closed days of a source, oldest first."""
         markers = sorted((self.root / source).glob("*/_LANDED"))
         closed = [(date.fromisoformat(marker.parent.name), json.loads(marker.read_text())) for marker in markers]
-        return {day: LandedDay(source, day, content["lines"], content["sha256"]) for day, content in closed}
+        return {day: LandedDay(source, day, **content) for day, content in closed}
 
     def removed_before(self, source: str) -> date:
         """Return the first day whose lines have not been removed by age."""
@@ -148,6 +151,21 @@ class LandingZone:
 
     def day_folder(self, source: str, day: date) -> Path:
         return self.root / source / day.isoformat()
+
+    def day_files(self, source: str, day: date) -> list[Path]:
+        """Return the files of lines of a day, and the entries of those that landed in place."""
+        folder = self.day_folder(source, day)
+        return sorted([*folder.glob("*.parquet"), *folder.glob(f"*{SUFFIX}")])
+
+    def files_in_place(self, source: str, day: date) -> list[InPlaceFile]:
+        """Return the files that landed in place on a day.
+
+        Raises InputError if one is gone or has another size.
+        """
+        files = [read_entry(entry) for entry in self.day_files(source, day) if entry.suffix == SUFFIX]
+        for file in files:
+            require_there(file)
+        return files
 
     def items_folder(self, source: str) -> Path:
         return self.root / source / "items"
@@ -181,10 +199,12 @@ class LandingZone:
 
     def close_day(self, source: str, day: date) -> None:
         """Write `_LANDED` for the files that the day's folder holds."""
-        files = sorted(self.day_folder(source, day).glob("*.parquet"))
-        lines = sum(pq.read_metadata(content_of(file)).num_rows for file in files)
+        files = self.day_files(source, day)
+        in_place = sum(read_entry(file).lines_left for file in files if file.suffix == SUFFIX)
+        lines = sum(pq.read_metadata(content_of(file)).num_rows for file in files if file.suffix != SUFFIX)
         digest = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()
-        write_whole(self.day_folder(source, day) / "_LANDED", json.dumps({"lines": lines, "sha256": digest}))
+        content = {"lines": lines + in_place, "sha256": digest, **({"in_place": in_place} if in_place else {})}
+        write_whole(self.day_folder(source, day) / "_LANDED", json.dumps(content))
 
     def landed_files(self, source: str) -> dict[str, LandedFile]:
         """Return the files of a source that have landed, by the SHA-256 of their bytes."""

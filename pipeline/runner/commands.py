@@ -53,9 +53,9 @@ class CommandLine:
 
 
 def land_command(
-    toml: Path, paths: Sequence[str | Path], arrival_day: str | None, is_again: bool = False
+    toml: Path, paths: Sequence[str | Path], arrival_day: str | None, is_again: bool = False, in_place: bool = False
 ) -> CommandLine:
-    again = ("--again",) if is_again else ()
+    again = (*(("--again",) if is_again else ()), *(("--in-place",) if in_place else ()))
     day = ("--arrival-day", arrival_day) if arrival_day else ()
     return job_command("land", "--source", str(toml), *day, *again, *[str(path) for path in paths])
 

@@ -2,11 +2,16 @@
 
 import csv
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from itertools import chain
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.landing.clean_plan import CleanPlan
+from pipeline.landing.in_place import InPlaceFile, lines_in_place
 from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Reader, group_numbers
 from pipeline.transforms.union import union
@@ -17,6 +22,7 @@ DAY_IN_PATH = r"/(\d{4}-\d{2}-\d{2})/[^/]*$"
 BROKEN = "__broken"  # Spark puts the text of a line here that it cannot parse
 MAX_FIELDS = 20_000
 MAX_NAMES = 2_000
+NOT_IN_LINES = (*LIMITS, "source", "arrival_day")
 OWN_COLUMNS = ("source", "arrival_day", "file", "line", "text", "header")
 
 
@@ -29,14 +35,36 @@ def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> dic
     landed = ", ".join([SCHEMA, *[f"{name} date" for name in LIMITS]])
     lines = {}
     for source in sorted({day.source for day in plan.landed}):
-        folders = [str(zone.day_folder(source, day.day)) for day in plan.landed if day.source == source and day.lines]
-        if folders:
+        days = [day for day in plan.landed if day.source == source and day.lines]
+        parts = []
+        if folders := [str(zone.day_folder(source, day.day)) for day in days if day.lines > day.in_place]:
             read = spark.read.schema(landed).option("pathGlobFilter", "*.parquet").parquet(*folders)
             day = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), DAY_IN_PATH, 1))
-            lines[source] = read.withColumns({"source": F.lit(source), "arrival_day": day})
+            parts.append(read.withColumns({"source": F.lit(source), "arrival_day": day}))
+        if files := [(one.day, file) for one in days if one.in_place for file in zone.files_in_place(source, one.day)]:
+            parts.append(_lines_in_place(spark, source, files, zone.sources()[source].reader))
+        if parts:
+            lines[source] = union(parts)
     if not lines:
         lines[min(zone.sources())] = spark.createDataFrame([], f"{landed}, source string, arrival_day date")
     return lines
+
+
+def _lines_in_place(
+    spark: SparkSession, source: str, files: Sequence[tuple[date, InPlaceFile]], reader: Reader
+) -> DataFrame:
+    """Return the lines of files that landed in place, as `landed_lines` does. Each file is a task."""
+    names = ", ".join([SCHEMA, *[f"{name} date" for name in LIMITS], "source string, arrival_day date"])
+
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number in chain.from_iterable(batch["id"].to_pylist() for batch in batches):
+            day, file = files[number]
+            no_limit, of_day = pa.scalar(None, pa.date32()), pa.scalar(day, pa.date32())
+            for lines in lines_in_place(file, reader):
+                constants = [pa.repeat(one, len(lines)) for one in (no_limit, no_limit, pa.scalar(source), of_day)]
+                yield pa.RecordBatch.from_arrays([*lines.columns, *constants], [*lines.schema.names, *NOT_IN_LINES])
+
+    return spark.range(0, len(files), 1, len(files)).mapInArrow(read, names)
 
 
 def parse_lines(lines: DataFrame, reader: Reader) -> DataFrame:
