@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -198,8 +198,17 @@ class LandingZone:
         self.items_replay_file(source, self.run_id or "").unlink()
 
     def close_day(self, source: str, day: date) -> None:
-        """Write `_LANDED` for the files that the day's folder holds."""
-        files = self.day_files(source, day)
+        """Write `_LANDED` for the files that the day's folder holds.
+
+        Several machines may close a day at once: each looks again after it has written, and writes again if a file came
+        in between, so the marker that stays counts the files of all.
+        """
+        counted: list[Path] | None = None
+        while counted != (files := self.day_files(source, day)):
+            self._write_marker(source, day, files)
+            counted = files
+
+    def _write_marker(self, source: str, day: date, files: Sequence[Path]) -> None:
         in_place = sum(read_entry(file).lines_left for file in files if file.suffix == SUFFIX)
         lines = sum(pq.read_metadata(content_of(file)).num_rows for file in files if file.suffix != SUFFIX)
         digest = hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()

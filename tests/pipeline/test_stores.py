@@ -72,6 +72,37 @@ def test_a_zone_is_the_same_on_a_disk_and_in_s3(zone: LandingZone) -> None:
     assert list(zone.days("taobao")) == [NEXT]
 
 
+def add_file(zone: LandingZone, name: str) -> None:
+    """Land a file of two lines on the day, as a machine of its own would."""
+    with replaced_whole(zone.day_folder("taobao", DAY) / f"{name}.parquet") as file:
+        pq.write_table(lines(1, 2), file)
+    zone.close_day("taobao", DAY)
+
+
+def test_a_marker_that_is_late_counts_what_came_before_it(zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second machine lands and closes the day between the look of the first into the folder and its marker."""
+    monkeypatch.setattr("pipeline.landing.zone.write_whole", lambda *_: overtaken(*_))
+
+    def overtaken(marker: Path, content: str) -> None:
+        monkeypatch.setattr("pipeline.landing.zone.write_whole", write_whole)
+        add_file(LandingZone(zone.root), "of-second")
+        assert zone.days("taobao")[DAY].lines == 6
+        write_whole(marker, content)
+        assert zone.days("taobao")[DAY].lines == 4, "the marker of the first knows its own file only"
+
+    add_file(zone, "of-first")
+    assert zone.days("taobao")[DAY].lines == 6
+
+
+def test_machines_that_land_on_one_day_at_once_lose_no_line(zone: LandingZone) -> None:
+    machines, files = 4, 5
+    with ThreadPoolExecutor(machines) as pool:
+        for done in [pool.submit(add_file, LandingZone(zone.root), f"{machine}-{number}")
+                     for number in range(files) for machine in range(machines)]:  # fmt: skip
+            done.result()
+    assert zone.days("taobao")[DAY].lines == 2 * (1 + machines * files)
+
+
 def test_a_day_is_closed_by_its_marker_alone(zone: LandingZone) -> None:
     (zone.day_folder("taobao", DAY) / "_LANDED").unlink()
     assert zone.days("taobao") == {}
