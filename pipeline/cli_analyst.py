@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from pipeline.copies import EXPORT, remember_copy
 from pipeline.days import parse_day, parse_day_or_none
+from pipeline.files import place_of
 from pipeline.runner.run import open_catalog
 from pipeline.settings import load_settings
 from pipeline.sources.schema import source_file
@@ -45,7 +46,15 @@ OfSource = Annotated[
     str | None, typer.Option("--source", help="The source of the id, where sources have id spaces of their own.")
 ]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Read the release of this day instead of the newest.")]
-To = Annotated[Path, typer.Option("--to", help="The file to write; its name ends in .parquet or .csv.")]
+To = Annotated[
+    Path,
+    typer.Option(
+        "--to",
+        parser=place_of,
+        metavar="FILE",
+        help="The file to write, also s3://bucket/file; its name ends in .parquet or .csv.",
+    ),
+]
 
 
 @app.command()

@@ -78,7 +78,9 @@ def list_days() -> None:
     shown = Table("day", "source", "lines", "")
     for one in sorted(days, key=lambda day: (day.day, day.source)):
         is_stray = one.lines and not limits.earliest <= one.day <= limits.latest
-        shown.add_row(str(one.day), Text(one.source), f"{one.lines:,}", "far from all others" if is_stray else "")
+        notes = [f"{one.in_place:,} in place"] if one.in_place else []
+        notes += ["far from all others"] if is_stray else []
+        shown.add_row(str(one.day), Text(one.source), f"{one.lines:,}", ", ".join(notes))
     console.print(shown)
 
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from throughline.stores import is_remote
+
 COPIES = "copies.jsonl"
 BACKUP, EXPORT = "backup", "export"
 
@@ -26,9 +28,10 @@ def remember_copy(home: Path, what: str, path: Path, made_at: str | None = None)
 
     made_at: UTC; by default now.
     """
-    path = path.expanduser().resolve()
-    if path.is_relative_to(home):
-        return
+    if not is_remote(path):
+        path = path.expanduser().resolve()
+        if path.is_relative_to(home):
+            return
     copy = Copy(what, str(path), made_at or f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}")
     file = home / COPIES
     file.touch(mode=0o600)

@@ -9,10 +9,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.errors import ThroughlineError
-from throughline.stores import is_remote, move
+from pipeline.errors import ThroughlineError, UsageError
+from throughline.stores import is_remote, move, path_of
 
 POLL_SECONDS = 0.2
+
+
+def place_of(name: str) -> Path:
+    """Return a path of this machine or in S3. Raises UsageError for another kind of store."""
+    try:
+        return path_of(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def keep_private(*folders: Path) -> None:

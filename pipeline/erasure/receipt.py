@@ -118,7 +118,7 @@ def logs_in_place(entries: Collection[str]) -> list[CopyElsewhere]:
 
 
 def _found(copy: Copy, names: Collection[bytes]) -> str:
-    path = Path(copy.path)
+    path = path_of(copy.path)
     try:
         if copy.what == BACKUP:
             return HOLDS if path.is_dir() else UNREAD

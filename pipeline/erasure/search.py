@@ -12,6 +12,7 @@ from psycopg import sql
 from pipeline.erasure import FOLDER
 from pipeline.local import postgres
 from pipeline.settings import Settings
+from throughline.stores import content_of
 
 # Not searched: what the search of tables and landed lines covers, programs, and the journal itself.
 NOT_SEARCHED = {"landing", "warehouse", "postgres", "jars", "java", FOLDER, "engine", "conf"}
@@ -36,7 +37,7 @@ def files_with(home: Path, names: Collection[bytes]) -> Iterator[Path]:
 def names_one(file: Path, names: Collection[bytes]) -> bool:
     """Return whether a file contains one of these hexadecimal names; a Parquet file is decoded."""
     if file.suffix == ".parquet":
-        with pq.ParquetFile(file) as content:
+        with pq.ParquetFile(content_of(file)) as content:
             return any(_has(batch, names) for batch in content.iter_batches())
     with file.open("rb") as content:
         tail = b""

@@ -16,8 +16,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from pipeline.days import format_days, parse_day
-from pipeline.errors import InputError, UsageError, exit_with_message
-from pipeline.files import write_whole
+from pipeline.errors import InputError, exit_with_message
+from pipeline.files import place_of, write_whole
 from pipeline.landing.arrival import land_events, land_items
 from pipeline.landing.in_place import SUFFIX, days_in_place
 from pipeline.landing.locks import source_locked
@@ -28,7 +28,7 @@ from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
 from pipeline.warehouse.session import open_session, tune
-from throughline.stores import fetched, path_of
+from throughline.stores import fetched
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,23 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arrival-day", type=parse_day)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--in-place", action="store_true")
-    parser.add_argument("paths", nargs="+")
+    parser.add_argument("paths", nargs="+", type=place_of)
     parsed = parser.parse_args(arguments)
 
     settings = load_settings()
-    try:
-        inputs = [path_of(path) for path in parsed.paths]
-    except ValueError as error:
-        raise UsageError(str(error)) from None
     toml = source_file(parsed.source)
     name = load_source(toml).name
     with source_locked(settings, name), open_session(settings, "land") as spark:
         if parsed.in_place:
             zone = LandingZone(settings.landing_folder)
-            land_in_place(spark, zone, toml, inputs, parsed.arrival_day, parsed.again)
+            land_in_place(spark, zone, toml, parsed.paths, parsed.arrival_day, parsed.again)
             return
         folder = settings.home / "staging"
-        with fetched(inputs, folder) as paths:
+        with fetched(parsed.paths, folder) as paths:
             land(spark, LandingZone(settings.landing_folder), folder, toml, paths, parsed.arrival_day, parsed.again)
 
 

@@ -8,13 +8,17 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+import typer
 
 from pipeline import cli_analyst
 from pipeline.analyst import export
 from pipeline.analyst.connect import connect_to_catalog
 from pipeline.analyst.export import export_audience, export_profiles
+from pipeline.erasure.receipt import HOLDS, NONE, UNREAD, copies_elsewhere
 from pipeline.errors import InputError, UsageError
+from pipeline.files import place_of
 from tests.pipeline.analyst.conftest import ANN, DAY, interest
+from tests.remote_stack import bucket_in_s3
 
 USERS = {"u1": 0.9, "u2": 0.5, "u3": 0.25}
 
@@ -95,3 +99,27 @@ def test_commands_use_the_setting_min_audience(
 def test_another_format_is_refused(connection: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"expected a file name that ends in \.parquet or \.csv"):
         export_profiles(connection, tmp_path / "profiles.xlsx")
+
+
+def test_an_export_to_s3_is_whole_and_known_to_an_erasure(
+    night: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
+    monkeypatch.setenv("THROUGHLINE_MIN_AUDIENCE", "1")
+    monkeypatch.setattr(cli_analyst, "open_catalog", lambda console: night.catalog)
+    with bucket_in_s3() as bucket:
+        for name in ("profiles.parquet", "profiles.csv"):
+            file = place_of(f"{bucket}/{name}")
+            cli_analyst.export_profiles(file)
+            with file.open("rb") as content:
+                assert ANN.encode() in content.read() or name.endswith("parquet")
+        found = [[one.found for one in copies_elsewhere(tmp_path, {who.encode()})] for who in (ANN, "0" * 64)]
+        assert found == [[HOLDS, HOLDS], [NONE, NONE]]
+    assert [one.found for one in copies_elsewhere(tmp_path, {ANN.encode()})] == [UNREAD, UNREAD]
+
+
+def test_another_store_is_refused() -> None:
+    for command in ("audience jazz", "profiles"):
+        words = f"export {command} --to gs://bucket/rows.csv".split()
+        with pytest.raises(UsageError, match="expected a path of this machine or s3://bucket/folder"):
+            typer.main.get_command(cli_analyst.app).main(words, standalone_mode=False)
