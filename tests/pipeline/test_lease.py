@@ -1,19 +1,26 @@
 """One run writes at a time: the lease in a real PostgreSQL, held by one of two runs."""
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import ThroughlineError
+from pipeline.files import write_whole
+from pipeline.landing.locks import source_locked
+from pipeline.landing.zone import LandingZone
 from pipeline.local import postgres
 from pipeline.local.processes import has_ended, process_token
 from pipeline.settings import Settings
@@ -220,3 +227,65 @@ def test_two_first_commands_start_one_postgres() -> None:
         finally:
             postgres.stop(Settings(home=home, postgres_port=port))
         assert [code for _, code in found] == [0, 0], found
+
+
+DAY_AND_BACKUP = """
+import sys
+from functools import partialmethod
+from pathlib import Path
+from pipeline import cli_source
+from pipeline.backup.make import back_up
+from pipeline.settings import Settings
+from pipeline.terminal import open_console
+from pipeline.warehouse.lease import Lease
+
+home, port, what, folder = sys.argv[1:]
+settings = Settings(home=home, postgres_port=int(port), lease_wait_seconds=60, lease_silence_seconds=2)
+Lease.renewed = partialmethod(Lease.renewed, 0.2)
+cli_source.prepare_environment = lambda console: settings
+if what == "backup":
+    back_up(settings, Path(folder), open_console())
+else:
+    cli_source.move("web", "2026-01-05", "2026-01-06")
+print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("first", ["backup", "landed_web"])
+def test_a_backup_and_a_move_of_a_landed_day_wait_for_each_other_and_for_a_landing(
+    settings: Settings, tmp_path: Path, first: str
+) -> None:
+    """The first has the lease and waits for a landing, longer than a silent lease lasts; the second waits for it."""
+    zone = LandingZone(settings.landing_folder)
+    shutil.rmtree(zone.root, ignore_errors=True)
+    write_whole(zone.root / "web" / "source.toml", "")
+    zone.day_folder("web", MONDAY).mkdir()
+    pq.write_table(pa.table({"text": ["a", "b"]}), zone.day_folder("web", MONDAY) / "1.parquet")
+    zone.close_day("web", MONDAY)
+    second = {"backup": "landed_web", "landed_web": "backup"}[first]
+    words = [sys.executable, "-c", DAY_AND_BACKUP, str(settings.home), str(settings.postgres_port)]
+    with ExitStack() as processes:
+
+        def start(what: str) -> subprocess.Popen[str]:
+            command = [*words, what, str(tmp_path / "backup")]
+            process = processes.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            processes.callback(process.kill)
+            return process
+
+        def printed(process: subprocess.Popen[str]) -> str:
+            assert process.stdout
+            return process.stdout.readline()
+
+        with source_locked(settings, "web"):
+            earlier = start(first)
+            assert printed(earlier).startswith("waiting for another process to end landing files")
+            later = start(second)
+            assert printed(later).startswith(f"waiting for run {first} of ")
+            time.sleep(2.5)
+            holder = Lease(settings.model_copy(update={"lease_silence_seconds": 2}), "third", MONDAY).try_take()
+            assert holder and holder.run_id == first
+        assert [process.communicate(timeout=60)[0].splitlines()[-1] for process in (earlier, later)] == ["done"] * 2
+    copied = LandingZone(tmp_path / "backup" / "landing")
+    found = [{day: landed.lines for day, landed in one.days("web").items()} for one in (copied, zone)]
+    after = {MONDAY: 0, TUESDAY: 2}
+    assert found == [{MONDAY: 2} if first == "backup" else after, after]
