@@ -44,6 +44,17 @@ class CopyRules(Part):
     tolerance_minutes: float = Field(10.0, ge=0)
 
 
+class Sizes(Part):
+    """How much an event may hold at most; one with more is rejected as `too_large`, so that no line fills the memory.
+
+    id_characters: of each id and each tag. text_characters: of each address and of the browser's name. tags: how many.
+    """
+
+    id_characters: int = Field(2_000, ge=1)
+    text_characters: int = Field(20_000, ge=1)
+    tags: int = Field(1_000, ge=1)
+
+
 class Times(Part):
     """The first and the last plausible day of the log, UTC. Default: by where the lines of each file lie."""
 

@@ -21,6 +21,7 @@ from pipeline.sources.rules import (
     Part,
     Privacy,
     SessionRules,
+    Sizes,
     Times,
     Unfold,
 )
@@ -33,7 +34,7 @@ ERASED = "erased"  # a line of a person who was erased; like a rule of the TOML,
 # The pipeline's own reasons for rejecting a line; all others but ERASED are rules of the source's `[reject_when]`.
 REASONS = (
     "unparsable", "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "event_in_future",
-    "implausible_time", SET_ASIDE,
+    "implausible_time", "too_large", SET_ASIDE,
 )  # fmt: skip
 
 
@@ -195,6 +196,7 @@ class Source(Part):
     copies: CopyRules = CopyRules()
     unfold: Unfold | None = None
     times: Times = Times()
+    sizes: Sizes = Sizes()
     sessions: SessionRules = SessionRules()
     devices: DeviceRules = DeviceRules()
     clusters: ClusterRules = ClusterRules()

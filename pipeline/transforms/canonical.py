@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import SourceError
 from pipeline.sources.expressions import to_sql
+from pipeline.sources.rules import Sizes
 from pipeline.sources.schema import ERASED, ITEM_EXPRESSIONS, EventType, Reader, Source
 from pipeline.transforms.clocks import EARLIEST, LATEST, in_calendar, is_in_future, never_after_receipt, with_event_time
 from pipeline.transforms.identity import id_text, without_placeholders
@@ -36,6 +37,7 @@ TYPES = {
     "sequence": "bigint",
 }
 IDS_WITH_PLACEHOLDERS = ("event_id", "user_id", "device_id", "session_id")
+TEXTS = ("url", "referrer", "user_agent", "ip")
 COMMENT = "comment"
 # Ids have more than two digits or an @, mostly; `rejects list` shows the line in any case.
 NAME_OF_TYPE = r"^(?!(?:.*\d){3})[\p{L}\d _.:/-]{1,40}$"
@@ -45,7 +47,8 @@ WITHOUT_TEXT = "the person was erased, and so was the text of the line"
 
 def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     """Return one row per event: the own columns of its line, `problem`, `rule`, the canonical columns (null if
-    unreadable), `part`, the id spaces `user_space` and `item_space`, `kept_of_url` and `tolerance_micros` of copies.
+    unreadable), `part`, the id spaces `user_space` and `item_space`, `kept_of_url`, `tolerance_micros` of copies, and
+    `excess`: what of it is larger than the TOML allows, else null.
 
     A line is one event. With `[unfold]`, each element of its array is one, and a line without elements is one.
     rule: name of the first rule of `[reject_when]` that is true. `earliest`, `latest`: plausible days, null if unknown.
@@ -73,7 +76,7 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
     }
     limits = [_limit(name, parsed, source).alias(name) for name in LIMITS]
     times = (source.columns.created_at, source.columns.sent_at, source.columns.received_at)
-    return with_event_time(
+    events = with_event_time(
         parsed.select(
             *own,
             F.col("__part").alias("part"),
@@ -85,6 +88,27 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
         ),
         has_all_times=all(times),
     )
+    return events.withColumn("excess", excess(source.sizes, (*IDS_WITH_PLACEHOLDERS, "item_id"), TEXTS))
+
+
+def excess(sizes: Sizes, ids: Sequence[str], texts: Sequence[str]) -> Column:
+    """Return what of a row is larger than allowed, without its value; null if nothing is.
+
+    ids, texts: names of columns. The row needs them and `tags`.
+    """
+    longest_tag = F.array_max(F.transform("tags", lambda tag: F.length(tag)))
+    measured = [
+        *[(f"characters of {name}", F.length(name), "id_characters") for name in ids],
+        *[(f"characters of {name}", F.length(name), "text_characters") for name in texts],
+        ("characters of a tag", longest_tag, "id_characters"),
+        ("tags", F.size("tags"), "tags"),
+    ]
+    found = []
+    for what, number, key in measured:
+        most = getattr(sizes, key)
+        expected = F.lit(f" {what}, expected at most {most:,}: see {key} of [sizes] of the TOML")
+        found.append(F.when(number > most, F.concat(F.format_number(number, 0), expected)))
+    return F.coalesce(*found)
 
 
 def _limit(name: str, parsed: DataFrame, source: Source) -> Column:
@@ -235,6 +259,7 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
         ("missing_user", F.coalesce("user_id", "device_id").isNull(), F.lit("neither user_id nor device_id")),
         ("missing_event_at", F.col("event_at").isNull(), F.lit(f"no readable time between {EARLIEST} and {LATEST}")),
         ("missing_event_type", F.col("event_type").isNull(), F.lit("no event type")),
+        ("too_large", F.col("excess").isNotNull(), F.col("excess")),
         ("unknown_event_type", known_type[F.col("event_type")].isNull(),
          F.concat(F.lit("event type "), shown_type, F.lit(" is not in [event_types] of the TOML"))),
         ("implausible_time", ~own_day.between(earliest, latest),
@@ -250,7 +275,7 @@ def with_reason(canonical: DataFrame, event_types: dict[str, EventType], future_
         detail = F.when(is_broken, explanation).otherwise(detail)
     rated = never_after_receipt(canonical, future_days).withColumns({"reason": reason, "detail": detail})
     rated = rated.withColumns({"weight": weight[F.col("event_type")], "event_type": known_type[F.col("event_type")]})
-    return rated.drop(*LIMITS)
+    return rated.drop(*LIMITS, "excess")
 
 
 def _column(source: Source, name: str) -> Column:

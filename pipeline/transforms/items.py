@@ -6,8 +6,9 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from pipeline.landing.zone import APPLIES_FROM, LandingZone
+from pipeline.sources.rules import Sizes
 from pipeline.sources.schema import Items
-from pipeline.transforms.canonical import expression
+from pipeline.transforms.canonical import excess, expression
 from pipeline.transforms.identity import id_text
 from pipeline.transforms.parse import parse_lines
 from pipeline.transforms.sessions import IN_ORDER
@@ -16,13 +17,13 @@ from pipeline.transforms.union import behind_view, union
 ALWAYS = "0001-01-01"  # a catalogue that applies to all days, a record that has no time
 
 
-def catalogue(lines: DataFrame, items: Items, space: str) -> DataFrame:
+def catalogue(lines: DataFrame, items: Items, space: str, sizes: Sizes = Sizes()) -> DataFrame:
     """Return one row per record of a catalogue: `space`, `item_id`, `title`, `tags`, `content`, `updated_at`,
     `file_order`, `line`, `applies_from`; `tags` is null if the TOML names none.
 
     lines: landed catalogue lines; needs `file_order` (files in the order of landing), `applies_from` (the first arrival
     day of events that the file applies to; null means all), `line`, `text`, `header`. Lines that cannot be parsed are
-    dropped.
+    dropped, and so are records larger than `sizes`.
     """
     parsed = parse_lines(lines, items.reader).where("__problem IS NULL")
     none = "CAST(NULL AS STRING)"
@@ -32,7 +33,7 @@ def catalogue(lines: DataFrame, items: Items, space: str) -> DataFrame:
         tags = F.coalesce(F.array_distinct(named), F.array().cast("array<string>"))
     else:
         tags = F.lit(None).cast("array<string>")
-    return parsed.select(
+    records = parsed.select(
         F.lit(space).alias("space"),
         id_text(expression(items.item_id)).alias("item_id"),
         expression(items.title or none).alias("title"),
@@ -42,7 +43,8 @@ def catalogue(lines: DataFrame, items: Items, space: str) -> DataFrame:
         F.col("__file_order").alias("file_order"),
         F.col("__line").alias("line"),
         F.coalesce("__applies_from", F.lit(ALWAYS).cast("date")).alias("applies_from"),
-    ).where("item_id IS NOT NULL")
+    )
+    return records.where(F.col("item_id").isNotNull() & excess(sizes, ["item_id"], ["title"]).isNull())
 
 
 def newest_records(records: DataFrame) -> DataFrame:
@@ -112,7 +114,7 @@ def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame
             if replayed := zone.items_replayed_from(name):
                 day = F.when(day.isNotNull(), F.least(day, F.lit(replayed.isoformat()).cast("date")))
             lines = spark.read.parquet(*files).withColumns({"file_order": order, "applies_from": day})
-            landed[name] = behind_view(catalogue(lines, source.items, source.item_space))
+            landed[name] = behind_view(catalogue(lines, source.items, source.item_space, source.sizes))
     return landed
 
 

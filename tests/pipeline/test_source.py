@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources.rules import ClusterRules, CopyRules, Identity, SessionRules, Unfold
+from pipeline.sources.rules import ClusterRules, CopyRules, Identity, SessionRules, Sizes, Unfold
 from pipeline.sources.schema import (
     BUILT_IN,
     Columns,
@@ -267,7 +267,7 @@ def test_a_path_is_a_source_of_its_own(written: Written) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    [Source, Reader, Columns, Identity, CopyRules, Unfold, EventType, SessionRules, ClusterRules, Items],
+    [Source, Reader, Columns, Identity, CopyRules, Sizes, Unfold, EventType, SessionRules, ClusterRules, Items],
     ids=lambda part: part.__name__,
 )
 def test_the_template_shows_every_key(part: type[Source]) -> None:

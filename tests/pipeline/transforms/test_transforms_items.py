@@ -2,6 +2,7 @@
 
 from pyspark.sql import functions as F
 
+from pipeline.sources.rules import Sizes
 from pipeline.sources.schema import Items
 from pipeline.transforms.items import (
     catalogue,
@@ -47,6 +48,16 @@ def test_the_newest_record_of_an_item_wins(frame_of) -> None:
     }  # fmt: skip
     assert (found["by_time"].tags, found["bare"].tags) == (["tea", "cup"], [])
     assert (found["bare"].content, found["by_time"].content) == ([1.0, 0.5], [])
+
+
+def test_a_record_larger_than_the_toml_allows_is_left_out(frame_of) -> None:
+    sizes = Sizes(id_characters=4, text_characters=6, tags=2)
+    records = ["four,title6,a bb,,", "fives,t,a,,", "a,title77,a,,", "b,t,a bb ccc,,", "c,t,fives,,", "d,,,,"]
+    rows = [{"file_order": "0", "line": line, "text": text} for line, text in enumerate(records)]
+    found = catalogue(frame_of(rows, LINES), ITEMS, "shop", sizes).orderBy("line").collect()
+    assert [row.item_id for row in found] == ["four", "d"]
+    unlimited = catalogue(frame_of(rows, LINES), ITEMS, "shop")
+    assert unlimited.count() == len(records)
 
 
 def test_of_several_catalogues_of_one_space_the_newest_record_with_a_value_counts(frame_of) -> None:

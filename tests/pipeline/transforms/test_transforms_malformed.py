@@ -297,7 +297,7 @@ def test_of_ten_thousand_malformed_rows_of_parquet_each_is_counted_once(cleaned_
     assert [row.reason for row in validated[:VALID]] == [None] * VALID
     assert log.counts["accepted"] > MALFORMED / 10
     assert {*log.counts} - {"accepted", "duplicates"} == {
-        "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type",
+        "missing_user", "missing_event_at", "missing_event_type", "unknown_event_type", "too_large",
     }  # fmt: skip
 
 

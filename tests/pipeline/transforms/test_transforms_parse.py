@@ -121,6 +121,54 @@ def test_json_lines_are_read(rows_of: Validate) -> None:
     assert rows[1].tags == []
 
 
+IDS, TEXTS = ("id", "user", "device", "session", "item"), ("url", "referrer", "agent", "ip")
+COLUMN_OF = {"id": "event_id", "user": "user_id", "device": "device_id", "session": "session_id", "item": "item_id",
+             "agent": "user_agent"}  # fmt: skip
+WITH_SIZES = f"""
+name = "web"
+[reader]
+format = "jsonl"
+fields = "{" STRING, ".join((*IDS, *TEXTS))} STRING, at STRING, type STRING, tags ARRAY<STRING>"
+[columns]
+event_at = "to_timestamp(at)"
+event_type = "type"
+tags = "tags"
+{"".join(f'{COLUMN_OF.get(name, name)} = "{name}"' + chr(10) for name in (*IDS, *TEXTS))}{TYPES}"""
+
+
+@pytest.mark.parametrize("sizes", [{}, {"id_characters": 7, "text_characters": 9, "tags": 3}], ids=["default", "own"])
+def test_an_event_larger_than_the_toml_allows_is_rejected(rows_of: Validate, sizes: dict[str, int]) -> None:
+    most = {"id_characters": 2_000, "text_characters": 20_000, "tags": 1_000} | sizes
+    fitting = {
+        **dict.fromkeys(IDS, "ä" * most["id_characters"]),
+        **dict.fromkeys(TEXTS, "é" * most["text_characters"]),
+        "tags": ["ö" * most["id_characters"], *[f"t{number}" for number in range(most["tags"] - 1)]],
+    }
+    larger = {
+        **{f"characters of {COLUMN_OF.get(name, name)}": (name, f"{fitting[name]}x") for name in (*IDS, *TEXTS)},
+        "characters of a tag": ("tags", [f"{fitting['tags'][0]}x"]),
+        "tags": ("tags", [*fitting["tags"], "more"]),
+    }
+    toml = WITH_SIZES + "[sizes]\n" + "".join(f"{key} = {number}\n" for key, number in sizes.items())
+    row_of_fitting, *rows = rows_of(toml, [line(**fitting), *[line(**{name: text}) for name, text in larger.values()]])
+    assert (row_of_fitting.reason, row_of_fitting.tags) == (None, fitting["tags"])
+    for what, row in zip(larger, rows, strict=True):
+        key = "tags" if what == "tags" else "text_characters" if larger[what][0] in TEXTS else "id_characters"
+        expected = f"{most[key] + 1:,} {what}, expected at most {most[key]:,}: see {key} of [sizes] of the TOML"
+        assert (row.reason, row.detail) == ("too_large", expected)
+
+
+def test_huge_ids_and_many_tags_are_rejected_and_each_line_is_counted(cleaned_log, source_of, tmp_path: Path) -> None:
+    huge = [line(**{name: "9" * 1_000_000}) for name in IDS]
+    many = [line(tags=[str(number) for number in range(50_000)]), line(tags=["x" * 1_000_000])]
+    (tmp_path / "log.jsonl").write_text("\n".join([line(), *huge, line(), *many, line(item="i")]))
+    log = cleaned_log(source_of(WITH_SIZES), tmp_path / "log.jsonl")
+    assert log.counts == {"accepted": 2, "duplicates": 1, "too_large": len(huge) + len(many)}
+    assert log.lines_in == 10
+    rejects = log.cleaned.rejects.select("detail").collect()
+    assert max(len(row.detail) for row in rejects) < 120, "the detail names no value"
+
+
 @pytest.mark.parametrize("group", ["parse", "content"])
 def test_json_lines_are_refused_for_what_is_wrong(group: str, rows_of: Validate) -> None:
     unparsable = {
