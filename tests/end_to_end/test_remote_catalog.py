@@ -26,7 +26,7 @@ from tests.remote_stack import BUCKET, SECRET_KEY, RemoteStack, free_port, remot
 pytestmark = pytest.mark.end_to_end
 
 DAY = "2026-01-31"
-EVENTS = 40
+EVENTS, COPIED = 48, 40  # the others land in place
 TOML = """
 name = "shop"
 [reader]
@@ -85,11 +85,13 @@ def log_line(number: int) -> str:
 
 def test_a_night_needs_no_local_postgres(remote_home: Any, stack: RemoteStack | None, tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text(TOML)
-    folder = stack.folder / "incoming" if stack else tmp_path  # what a collector wrote
-    folder.mkdir(exist_ok=True)
-    (folder / "log.jsonl").write_text("\n".join(log_line(number) for number in range(EVENTS)) + "\n")
-    log = f"s3://{BUCKET}/incoming" if stack else tmp_path / "log.jsonl"
-    remote_home.do("land", "--source", tmp_path / "shop.toml", log)
+    folder = stack.folder if stack else tmp_path  # what a collector wrote
+    for name, numbers in (("incoming", range(COPIED)), (f"collected/dt={DAY}", range(COPIED, EVENTS))):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "log.jsonl").write_text("\n".join(log_line(number) for number in numbers) + "\n")
+    logs = f"s3://{BUCKET}" if stack else str(tmp_path)
+    remote_home.do("land", "--source", tmp_path / "shop.toml", f"{logs}/incoming")
+    remote_home.do("land", "--source", tmp_path / "shop.toml", "--in-place", f"{logs}/collected")
     assert "published 2026-01-31" in remote_home.do("run", "--day", DAY)
     [counts] = remote_home.ask(
         "SELECT (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM current_profiles) AS profiles"
