@@ -93,10 +93,10 @@ class ChaosHome:
         port = int(self.environment["THROUGHLINE_POSTGRES_PORT"])
         return Settings(home=self.home, engine_home=Path(engine_home) if engine_home else None, postgres_port=port)
 
-    def start(self, *arguments: str, wrapper: Sequence[str] = (), **variables: str) -> Running:
-        """Start a command of `throughline`. wrapper: a command line that starts it."""
+    def start(self, *arguments: str, **variables: str) -> Running:
+        """Start a command of `throughline`."""
         process = subprocess.Popen(
-            [*wrapper, sys.executable, "-m", "pipeline", *arguments],
+            [sys.executable, "-m", "pipeline", *arguments],
             env={**self.environment, **variables, "PYTHONUNBUFFERED": "1"},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
