@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from scipy.special import logit
 
 from model.baselines.next_tag import NextTagRanker
@@ -24,7 +25,7 @@ from model.baselines.simple import CountsRanker
 from model.baselines.transition import Bag, Transition
 from model.boosting.ranker import BoostedRanker
 from model.counts.candidates import scores_of_tags
-from model.counts.model import Counts1
+from model.counts.model import Counts1, Counts1Parameters
 from model.data.arrays import Bools, places_UT
 from model.data.history import History
 from model.data.popularity import Popularity
@@ -137,15 +138,23 @@ def stack(models: tuple[FittedModel, ...]) -> StackedFeatures:
     return StackedFeatures(models, tuple(isinstance(one, CountsRanker) for one in models))
 
 
+class CountsOfDay(CountsRanker):
+    """counts-1 with the parameters of the day that is scored, as models of earlier releases read it."""
+
+
 def stacked_model_as_of(fitted: FittedModel, counts: Counts1, moment: int) -> FittedModel:
-    """Return a stacked model at a moment, with the popularity and the fit of that day's counts-1.
+    """Return a stacked model at a moment, with the popularity of that day's counts-1.
+
+    It keeps the parameters beside which the networks were trained: those of the day may have another half-life.
 
     Raises ValueError if the model cannot be saved.
     """
     popularity = counts.popularity
     match fitted:
-        case CountsRanker():
+        case CountsOfDay():
             return CountsRanker(counts.fitted, popularity, moment)
+        case CountsRanker():
+            return replace(fitted, popularity=popularity, cutoff=moment)
         case BoostedRanker():
             return replace(fitted, popularity=popularity, cutoff=moment)
         case NextTagRanker(following=Transition()):
@@ -159,7 +168,7 @@ def write_stacked_model(fitted: FittedModel, folder: Path, number: int) -> Mappi
     """Write the arrays of a stacked model and return the rest as JSON. Raises ValueError if it cannot be saved."""
     match fitted:
         case CountsRanker():
-            return {"kind": COUNTS}
+            return {"kind": COUNTS, "fitted": fitted.fitted.as_json()}
         case BoostedRanker():
             fitted.trees.save_model(_trees(folder, number))
             return {"kind": BOOSTING, "actions": fitted.actions}
@@ -182,8 +191,11 @@ def read_stacked_model(saved: Mapping[str, Any], folder: Path, number: int, coun
     counts: a placeholder until `stacked_model_as_of` sets that of the day.
     """
     match saved["kind"]:
+        case "counts-1" if "fitted" in saved:
+            parameters = TypeAdapter(Counts1Parameters).validate_python(saved["fitted"])
+            return CountsRanker(parameters, counts.popularity, counts.end)
         case "counts-1":
-            return CountsRanker(counts.fitted, counts.popularity, counts.end)
+            return CountsOfDay(counts.fitted, counts.popularity, counts.end)
         case "boosted-ranking":
             trees = xgboost.Booster()
             trees.load_model(_trees(folder, number))

@@ -12,6 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from model.baselines.next_tag import NextTagBySessions
+from model.baselines.simple import CountsRanker
 from model.baselines.vsknn import VsknnSettings
 from model.counts.model import Counts1
 from model.data.history import History
@@ -21,7 +22,7 @@ from model.model_selection import load
 from model.registry import Registry, Training
 from model.training.challengers import TrainedTransformer
 from model.transformer.publish import SavedTransformer
-from model.transformer.stacked_features import stacked_model_as_of, write_stacked_model
+from model.transformer.stacked_features import stacked_model_as_of
 
 
 @pytest.fixture
@@ -127,4 +128,25 @@ def test_a_stacked_model_that_remembers_other_users_cannot_be_saved(
         SavedTransformer(replace(trained.saved.model, stacked_models=(vsknn,))).save(tmp_path)
     with pytest.raises(ValueError, match="cannot be saved"):
         stacked_model_as_of(vsknn, counts, counts.end)
-    assert write_stacked_model(trained.saved.model.stacked_models[0], tmp_path, 0) == {"kind": "counts-1"}
+
+
+def test_the_stacked_counts_keep_the_parameters_beside_which_the_networks_were_trained(
+    folder: Path, trained: TrainedTransformer, counts: Counts1
+) -> None:
+    """Not those of the day that is scored, which may have another half-life."""
+    other = replace(counts, fitted=replace(counts.fitted, half_life_days=99.0))
+    [fitted, *_] = SavedTransformer.read(folder).model.stacked_models
+    of_day = stacked_model_as_of(fitted, other, other.end)
+    assert isinstance(of_day, CountsRanker) and isinstance(fitted, CountsRanker)
+    [as_trained, *_] = trained.saved.model.stacked_models
+    assert isinstance(as_trained, CountsRanker) and of_day.fitted == fitted.fitted == as_trained.fitted
+    assert (of_day.popularity, of_day.cutoff) == (other.popularity, other.end)
+
+
+def test_a_model_of_an_earlier_release_reads_the_counts_of_the_day(folder: Path, counts: Counts1) -> None:
+    saved = json.loads((folder / "model.json").read_text())
+    del saved["stacked_models"][0]["fitted"]
+    (folder / "model.json").write_text(json.dumps(saved))
+    [fitted, *_] = SavedTransformer.read(folder).model.stacked_models
+    of_day = stacked_model_as_of(fitted, counts, counts.end)
+    assert isinstance(of_day, CountsRanker) and of_day.fitted == counts.fitted
