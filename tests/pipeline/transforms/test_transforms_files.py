@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.sources.rules import Sizes
 from pipeline.sources.schema import Source
 
 DAY = date(2026, 1, 5)
@@ -154,6 +155,7 @@ def test_a_line_of_nineteen_megabytes_is_an_event_like_any_other(format: str, wr
         )
         source = source_of(format="regex", pattern=pattern)
     texts[1] = texts[1][:-1]
+    source = source.model_copy(update={"sizes": Sizes(text_characters=20_000_000)})
     log = cleaned_log(source, write("log", "\n".join(texts).encode()), arrival_day=DAY)
     assert log.counts == {"accepted": 1, "duplicates": 0, "unparsable": 1}
     assert [row.letters for row in log.cleaned.events.selectExpr("length(url) AS letters").collect()] == [len(title)]
