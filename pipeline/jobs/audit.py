@@ -27,7 +27,7 @@ from pipeline.warehouse.tables import table
 
 
 def prepare() -> None:
-    """Import what `main` needs late and takes seconds to import."""
+    """Import Great Expectations, which takes seconds."""
     gates.load_great_expectations()
 
 

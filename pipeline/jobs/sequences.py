@@ -31,7 +31,7 @@ def work(step: Step) -> None:
     """Build the sequences of the days of a step, on its branch."""
     spark = step.spark
     # Other days that this run cleaned have new events too, and may never be run by themselves.
-    days = sorted({*step.days, *run_log.days_of_run(run_log.rows_of_run(spark, step.run_id), "clean")})
+    days = sorted({*step.days, *run_log.days_cleaned_by(spark, step.run_id)})
     known = spark.table(table("events")).where(F.col("known_on") <= days[-1])
     sources = step.zone.sources()
     owners = device_owners(spark.table(table("device_users")), most_users(sources))

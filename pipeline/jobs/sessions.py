@@ -30,7 +30,7 @@ def work(step: Step) -> None:
     """Build the sessions of what the run cleaned, on its branch."""
     spark = step.spark
     rules = Rules.of(step.zone.sources())
-    cleaned = run_log.days_of_run(run_log.rows_of_run(spark, step.run_id), "clean")
+    cleaned = run_log.days_cleaned_by(spark, step.run_id)
     day_before = run_log.newest_cleaned_day(table_before(spark, step.refs, "runs"))
     newest_before = F.lit(day_before)
     newest = F.lit(max([*cleaned, *filter(None, [day_before])], default=None))

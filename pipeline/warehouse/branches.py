@@ -50,9 +50,7 @@ def require_begun(spark: SparkSession, branch: str, run_id: str, day: date) -> R
     run came in between.
     """
     refs = read_refs(spark)
-    if branch not in refs[FIRST_WRITTEN] and day not in run_log.days_of_run(
-        run_log.rows_of_run(spark, run_id), "clean"
-    ):
+    if branch not in refs[FIRST_WRITTEN] and day not in run_log.days_cleaned_by(spark, run_id):
         raise InputError(
             f"no branch {branch}: the first step of the run has not ended, or another run came in between; "
             f"run again from `clean`"

@@ -116,3 +116,8 @@ def days_of_run(rows: Sequence[Row], step: str) -> list[date]:
     own = [row for row in rows if row.step == step]
     newest = max((row.finished for row in own), default=None)
     return sorted({row.day for row in own if row.finished == newest})
+
+
+def days_cleaned_by(spark: SparkSession, run_id: str) -> list[date]:
+    """Return the arrival days that the newest try of `clean` in a run recorded, oldest first."""
+    return days_of_run(rows_of_run(spark, run_id), "clean")

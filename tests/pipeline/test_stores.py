@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,26 +19,17 @@ from pipeline.landing.landed_days import drop_day, move_day
 from pipeline.landing.line_texts import read_texts
 from pipeline.landing.zone import LandingZone
 from pipeline.settings import ROOT, load_settings
-from tests.remote_stack import BUCKET, bucket_in_s3, s3_server, s3_variables, why_not
+from tests.remote_stack import BUCKET, s3_server, s3_variables, why_not
 from throughline.stores import fetched, is_remote, make_folder, move, path_of, remove_folder
 
 BUSY_SECONDS = 5
 DAY, NEXT = date(2026, 1, 31), date(2026, 2, 1)
 
 
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """The address of a bucket of a server on loopback."""
-    with bucket_in_s3() as address:
-        yield address
-
-
-@pytest.fixture(params=["disk", "S3"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """An empty folder of each kind."""
-    if request.param == "disk":
-        return tmp_path / "landing"
-    return path_of(f"{request.getfixturevalue('bucket')}/{tmp_path.name}/landing")
+@pytest.fixture
+def root(store: Path) -> Path:
+    """A landing zone that is not there yet."""
+    return store / "landing"
 
 
 def lines(*numbers: int) -> pa.Table:

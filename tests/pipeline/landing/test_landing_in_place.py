@@ -3,7 +3,6 @@
 import gzip
 import io
 import os
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,6 @@ from pipeline.landing.line_texts import read_texts
 from pipeline.landing.zone import LandingZone
 from pipeline.settings import Settings
 from pipeline.transforms.parse import landed_lines
-from tests.remote_stack import bucket_in_s3
-from throughline.stores import path_of
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 9)
 TOML = """
@@ -50,19 +47,12 @@ ROWS = {
 }
 
 
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with bucket_in_s3() as address:
-        yield address
-
-
-@pytest.fixture(params=["disk", "S3"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A folder of each kind, in which a collector has written two days."""
-    folder = tmp_path if request.param == "disk" else path_of(f"{request.getfixturevalue('bucket')}/{tmp_path.name}")
+@pytest.fixture
+def root(store: Path) -> Path:
+    """A folder in which a collector has written two days."""
     for day, rows in ROWS.items():
-        write(folder / "logs" / f"dt={day}" / "part-0.gz", rows)
-    return folder
+        write(store / "logs" / f"dt={day}" / "part-0.gz", rows)
+    return store
 
 
 @pytest.fixture

@@ -74,10 +74,6 @@ def test_the_days_of_a_run_are_those_of_its_newest_try(
         for source in ("demo", "shop")
     ]
     frame_of(rows, RUNS).createOrReplaceTempView("runs_of_a_test")
-
-    def days_of(run_id: str) -> list[date]:
-        return run_log.days_of_run(run_log.rows_of_run(spark, run_id), "clean")
-
-    assert days_of("night") == [NEXT]
-    assert days_of("another") == [date(2026, 1, 30)]
-    assert days_of("no run") == []
+    assert run_log.days_cleaned_by(spark, "night") == [NEXT]
+    assert run_log.days_cleaned_by(spark, "another") == [date(2026, 1, 30)]
+    assert run_log.days_cleaned_by(spark, "no run") == []
