@@ -1,5 +1,6 @@
 """Opens a DuckDB connection to the release of a home; `throughline.connect` is its public name."""
 
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,5 +41,6 @@ def connect_to_catalog(
 
     min_audience: the views show no figure of fewer users.
     """
-    release = newest_release(catalog, as_of)
-    return open_connection(release.tables, tables_of(catalog, release), min_audience)
+    with closing(catalog):  # it connects again when it must; an idle notebook holds no connection to its database
+        release = newest_release(catalog, as_of)
+        return open_connection(release.tables, tables_of(catalog, release), min_audience)

@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,9 @@ def query(sql: str, catalog: "Catalog", as_of: date | None = None, min_audience:
 
     Raises InputError if the SQL is wrong or names a table or column that does not exist.
     """
-    release = newest_release(catalog, as_of)
-    return answer(sql, release.tables, tables_of(catalog, release), min_audience)
+    with closing(catalog):  # it connects again when it must
+        release = newest_release(catalog, as_of)
+        return answer(sql, release.tables, tables_of(catalog, release), min_audience)
 
 
 def tables_of(catalog: "Catalog", release: Release) -> OpenTable:

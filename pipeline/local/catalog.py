@@ -17,6 +17,7 @@ from pipeline.settings import Settings
 
 WRITER, READER = "throughline_writer", "throughline_reader"
 RIGHTS = {WRITER: "SELECT, INSERT, UPDATE, DELETE", READER: "SELECT"}
+READER_CONNECTIONS = 120  # of the server's 200; the others are for Spark and Airflow
 # As Iceberg's JDBC catalog makes them (schema version V1). They belong to the superuser.
 TABLES = """
 CREATE TABLE IF NOT EXISTS iceberg_tables (
@@ -54,6 +55,7 @@ def make_roles(settings: Settings) -> None:
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(passwords[role])))
             for table in ("iceberg_tables", "iceberg_namespace_properties"):
                 connection.execute(f"GRANT {rights} ON {table} TO {role}")
+        connection.execute(f"ALTER ROLE {READER} CONNECTION LIMIT {READER_CONNECTIONS}")
         connection.commit()  # before the files, which say that the roles are there
         for role, password in passwords.items():
             write_private(_password_file(settings, role), password)

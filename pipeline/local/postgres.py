@@ -84,7 +84,7 @@ def _start(settings: Settings) -> None:
     if not is_running(settings):
         _end_shutdown(settings)
         refuse_busy_port(settings.postgres_port, "the local PostgreSQL", "THROUGHLINE_POSTGRES_PORT")
-        options = f"-h {HOST} -p {settings.postgres_port} -c unix_socket_directories='' -c max_connections=100"
+        options = f"-h {HOST} -p {settings.postgres_port} -c unix_socket_directories='' -c max_connections=200"
         log = _data(settings) / "server.log"
         _start_server(settings, "start", "-w", "-l", str(log), "-o", options)
     create_database(settings, CATALOG_DATABASE)

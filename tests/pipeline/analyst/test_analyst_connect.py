@@ -84,6 +84,14 @@ def test_a_cursor_of_it_sees_the_same(night: Any) -> None:
         assert cursor.execute("SELECT count(*) FROM interest.user_interests").fetchall() == [(2,)]
 
 
+def test_an_idle_reader_holds_no_connection_to_the_database_of_the_catalog(night: Any) -> None:
+    with connect_to_catalog(night.catalog) as connection:
+        assert night.catalog.engine.pool.checkedin() == 0
+        assert connection.execute("SELECT count(*) FROM user_interests").fetchall() == [(2,)]
+        assert query("SELECT count(*) FROM user_interests", night.catalog).num_rows == 1
+        assert night.catalog.engine.pool.checkedin() == 0
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 
 from pipeline.local import catalog, postgres
-from pipeline.local.catalog import READER, WRITER, start_own_catalog
+from pipeline.local.catalog import READER, READER_CONNECTIONS, WRITER, start_own_catalog
 from pipeline.settings import Settings
 
 ROW = "INSERT INTO iceberg_tables VALUES ('throughline', 'interest', %s, 'file:///t', NULL, 'TABLE')"
@@ -46,6 +47,16 @@ def test_a_writer_commits_and_a_reader_only_reads(settings: Settings) -> None:
         for statement in ("DROP TABLE iceberg_tables", "CREATE ROLE other", "COPY pg_roles TO '/tmp/roles'"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 writer.execute(statement)
+
+
+def test_readers_leave_connections_to_those_who_write(settings: Settings) -> None:
+    with ExitStack() as connected:
+        for _ in range(READER_CONNECTIONS):
+            connected.enter_context(connect(settings, READER))
+        with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+            connect(settings, READER)
+        for _ in range(60):  # nights one after the other hold 20, Airflow 5
+            connected.enter_context(connect(settings, WRITER))
 
 
 def test_roles_are_made_once_and_made_again_when_a_password_is_lost(settings: Settings) -> None:
