@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +119,7 @@ def remote_stack(folder: Path) -> Iterator[RemoteStack]:
     s3_port, catalog_port = free_port(), free_port()
     stack = RemoteStack(f"http://{HOST}:{s3_port}", f"http://{HOST}:{catalog_port}", folder)
     stack.folder.mkdir(parents=True)
-    with s3_server(folder, s3_port), _rest_catalog(folder, catalog_port, stack):
+    with s3_server(folder, s3_port), rest_catalog(folder, catalog_port, stack.warehouse, stack.variables):
         yield stack
 
 
@@ -141,8 +141,10 @@ def s3_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def _rest_catalog(folder: Path, port: int, stack: RemoteStack) -> Iterator[None]:
-    """Serve a catalog for the block.
+def rest_catalog(folder: Path, port: int, warehouse: str, variables: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Serve a catalog for the block, with its state in a folder and its tables in `warehouse`: s3:// or file://.
+
+    variables: by which Amazon's SDKs find S3.
 
     Python builds the server in a JVM, since Iceberg's own main class listens on all addresses.
     """
@@ -152,7 +154,7 @@ def _rest_catalog(folder: Path, port: int, stack: RemoteStack) -> Iterator[None]
     jars = [f"{_fetch_jars(java)}/*", *map(str, sorted(SPARK_JARS.glob("hadoop-client-*.jar")))]
     jars += map(str, [*SPARK_JARS.glob("slf4j-api-*.jar"), *SPARK_JARS.glob("py4j-*.jar")])
     before = dict(os.environ)
-    os.environ.update(stack.variables)  # the JVM inherits them
+    os.environ.update(variables or {})  # the JVM inherits them
     try:
         gateway_port, token = launch_gateway(
             classpath=os.pathsep.join(jars),
@@ -167,7 +169,7 @@ def _rest_catalog(folder: Path, port: int, stack: RemoteStack) -> Iterator[None]
         os.environ.update(before)
     gateway = JavaGateway(gateway_parameters=GatewayParameters(port=gateway_port, auth_token=token, auto_convert=True))
     try:
-        server = _start_catalog(gateway.jvm, folder, port, stack)
+        server = _start_catalog(gateway.jvm, folder, port, warehouse)
         wait_for(port)
         yield
         server.stop()
@@ -175,16 +177,17 @@ def _rest_catalog(folder: Path, port: int, stack: RemoteStack) -> Iterator[None]
         gateway.shutdown()
 
 
-def _start_catalog(jvm: Any, folder: Path, port: int, stack: RemoteStack) -> Any:
+def _start_catalog(jvm: Any, folder: Path, port: int, warehouse: str) -> Any:
     catalog = jvm.org.apache.iceberg.jdbc.JdbcCatalog()
+    in_s3 = {"io-impl": "org.apache.iceberg.aws.s3.S3FileIO", "s3.path-style-access": "true"}
     properties = {
         "uri": f"jdbc:sqlite:{folder}/catalog.db",
         "jdbc.schema-version": "V1",
         "clients": "1",  # SQLite takes one writer at a time
-        "warehouse": stack.warehouse,
-        "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-        "s3.path-style-access": "true",
+        "warehouse": warehouse,
+        **(in_s3 if warehouse.startswith("s3:") else {}),
     }
+    catalog.setConf(jvm.org.apache.hadoop.conf.Configuration())  # files of this machine are read by Hadoop
     catalog.initialize("rest", properties)
     rest, servlet = jvm.org.apache.iceberg.rest, jvm.org.eclipse.jetty.ee10.servlet
     context = servlet.ServletContextHandler()

@@ -1,9 +1,9 @@
 """`make chaos`: nights and maintenance are broken at chosen points; the same command then gives what a twin has.
 
 Each point is a night of a log of its own, in a home with its own engine, PostgreSQL and Iceberg tables. Its twin is
-another home that runs the same days undisturbed, as one range. Two readers poll the newest release all the time.
+another home that runs the same days undisturbed, as one range. Fifty readers poll the newest release all the time.
 
-python -m tests.bench.chaos [--all] [--only WORDS]
+python -m tests.bench.chaos [--all] [--only WORDS...]
 """
 
 import argparse
@@ -23,7 +23,7 @@ from rich.table import Table
 from pipeline.errors import raise_on_sigterm
 from tests.bench.chaos.breaking import Outcome, break_at
 from tests.bench.chaos.home import TABLES, ChaosHome
-from tests.bench.chaos.points import MORE, SHORT, Point
+from tests.bench.chaos.points import MORE, READERS, SHORT, Point
 from tests.bench.chaos.surroundings import SURROUNDINGS
 from tests.bench.machine import machine
 from tests.bench.tiny_homes import tiny_home
@@ -60,10 +60,10 @@ def run_points(points: Sequence[Point], console: Console) -> Iterator[Outcome]:
         for point in points:
             console.print(f"{point} ...", highlight=False)
             if point.step == "maintain":
-                outcome = break_at(point, home, ["maintain"], home.fingerprints())
+                outcome = break_at(point, home, ["maintain"], home.fingerprints(), readers=READERS)
             else:
                 day = next(nights_left)
-                outcome = break_at(point, home, ["run", "--day", str(day)], twin.fingerprints(day), day)
+                outcome = break_at(point, home, ["run", "--day", str(day)], twin.fingerprints(day), day, READERS)
             console.print(f"  {outcome.seconds} s", "; ".join(outcome.faults) or "equal", highlight=False)
             yield outcome
         found, expected = home.fingerprints(), twin.fingerprints()
@@ -72,29 +72,34 @@ def run_points(points: Sequence[Point], console: Console) -> Iterator[Outcome]:
 
 
 def write_results(outcomes: Sequence[Outcome]) -> None:
-    found = {"machine": machine(), "load": round(os.getloadavg()[0], 1), "points": [asdict(one) for one in outcomes]}
+    """Write the outcomes of this run over earlier ones of the same points."""
+    here = {"readers": READERS, "load": round(os.getloadavg()[0], 1)}
+    earlier = json.loads(RESULTS.read_text(encoding="utf-8"))["points"] if RESULTS.is_file() else []
+    points = {one["point"]: one for one in [*earlier, *({**asdict(one), **here} for one in outcomes)]}
+    found = {"machine": machine(), "points": list(points.values())}
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="all points, half an hour, instead of a few")
-    parser.add_argument("--only", default="", help="points with these words in their name")
+    parser.add_argument("--all", action="store_true", help="all points, an hour, instead of a few")
+    parser.add_argument("--only", nargs="+", default=[""], help="points that have one of these texts in their name")
     arguments = parser.parse_args()
     console = Console()
     raise_on_sigterm()
-    chosen = [point for point in ([*SHORT, *MORE] if arguments.all else SHORT) if arguments.only in str(point)]
+    points = [*SHORT, *MORE] if arguments.all else SHORT
+    chosen = [point for point in points if any(text in str(point) for text in arguments.only)]
     outcomes: list[Outcome] = []
     for outcome in run_points(chosen, console) if chosen else []:
         outcomes.append(outcome)
-        if arguments.all and not arguments.only:
-            write_results(outcomes)
-    if arguments.all:
-        for name, run in SURROUNDINGS.items():
-            if arguments.only in name:
-                console.print(f"{name} ...", highlight=False)
-                outcomes += [outcome := run(name)]
-                console.print(f"{outcome.seconds} s", "; ".join(outcome.faults) or "equal", highlight=False)
+        if arguments.all:
+            write_results([outcome])
+    for name, run in SURROUNDINGS.items() if arguments.all else []:
+        if any(text in name for text in arguments.only):
+            for outcome in run(name):
+                console.print(f"{outcome.point}: {outcome.seconds} s", "; ".join(outcome.faults) or "equal")
+                outcomes.append(outcome)
+                write_results([outcome])
     table = Table(title="the same command after it was broken")
     for heading in ("broken at", "table", "exit code", "seconds again", "polls", "equal"):
         table.add_column(heading)
@@ -102,8 +107,6 @@ def main() -> None:
         is_equal = "\n".join(one.faults) or "yes"
         table.add_row(one.point, one.table, str(one.exit_code), f"{one.seconds:.1f}", str(one.polls), is_equal)
     console.print(table)
-    if arguments.all and not arguments.only:
-        write_results(outcomes)
     sys.exit(1 if any(one.faults for one in outcomes) else 0)
 
 

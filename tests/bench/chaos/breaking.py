@@ -34,15 +34,20 @@ class Outcome:
 
 
 def break_at(
-    point: Point, home: ChaosHome, command: Sequence[str], expected: Mapping[str, str], day: date | None = None
+    point: Point,
+    home: ChaosHome,
+    command: Sequence[str],
+    expected: Mapping[str, str],
+    day: date | None = None,
+    readers: int = 2,
 ) -> Outcome:
     """Run a command, break it at the point, and run it again; return what came of it.
 
     command: a night, or `maintain`. expected: fingerprints of an undisturbed twin afterwards; of the rows of `day` if
-    one is given.
+    one is given. readers: how many poll meanwhile.
     """
-    readers, before = Readers(home), home.counts()
-    with readers.polling(), _started(point, home, command) as (running, pause):
+    polls, before = Readers(home, readers), home.counts()
+    with polls.polling(), _started(point, home, command) as (running, pause):
         table = pause.wait(lambda: running.process.poll() is None) if pause else ""
         reached = table is not None
         if reached:
@@ -69,9 +74,9 @@ def break_at(
         *([] if repeated == 0 else [f"again: exit code {repeated}: {printed_again[-600:]}"]),
         *(f"{name} differs from the twin" for name in expected if found[name] != expected[name]),
         *home.leftovers(),
-        *sorted({f"a reader saw {one}" for one in readers.seen if one not in rows}),
+        *sorted({f"a reader saw {one}" for one in polls.seen if one not in rows}),
     ]
-    return Outcome(str(point), table or "", exit_code, round(seconds, 1), len(readers.seen), faults)
+    return Outcome(str(point), table or "", exit_code, round(seconds, 1), len(polls.seen), faults)
 
 
 @contextmanager

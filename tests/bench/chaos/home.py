@@ -43,8 +43,7 @@ COUNTS = f"""SELECT (SELECT CAST(max(as_of) AS VARCHAR) FROM profiles) AS day,
 POLL_SECONDS = 0.05
 END_SECONDS = 600.0
 ENDING_SECONDS = 30.0  # in which the processes of a command that was killed must have ended
-READERS = 2
-READER_SECONDS = 1.0
+POLLS_PER_SECOND = 1.0  # of all readers together, which begin one after the other
 
 Counts = Mapping[str, Any]  # the day of the newest profiles, and the rows of each table
 
@@ -90,8 +89,13 @@ class ChaosHome:
     @property
     def settings(self) -> Settings:
         engine_home = self.environment.get("THROUGHLINE_ENGINE_HOME")
-        port = int(self.environment["THROUGHLINE_POSTGRES_PORT"])
-        return Settings(home=self.home, engine_home=Path(engine_home) if engine_home else None, postgres_port=port)
+        variables = {name: self.environment.get(f"THROUGHLINE_{name.upper()}") for name in ("catalog", "airflow_port")}
+        return Settings(
+            home=self.home,
+            engine_home=Path(engine_home) if engine_home else None,
+            postgres_port=int(self.environment["THROUGHLINE_POSTGRES_PORT"]),
+            **{name: json.loads(text) for name, text in variables.items() if text},
+        )
 
     def start(self, *arguments: str, **variables: str) -> Running:
         """Start a command of `throughline`."""
@@ -201,7 +205,10 @@ class ChaosHome:
                 kept |= {process.pid, *(child.pid for child in process.children(recursive=True))}
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                is_own = process.environ().get("THROUGHLINE_HOME") == str(self.home)
+                # Workers of Airflow's scheduler write their title where their variables were.
+                is_own = process.environ().get("THROUGHLINE_HOME") == str(self.home) or any(
+                    Path(file.path).is_relative_to(self.home) for file in process.open_files()
+                )
                 is_server = "postgres" in process.name() or process.pid in kept
                 if is_own and not is_server and process.status() != psutil.STATUS_ZOMBIE:
                     yield process
@@ -219,18 +226,24 @@ def _days(rows: pa.Table, column: str) -> pa.ChunkedArray:
 
 
 class Readers:
-    """Threads that read the newest release again and again. seen: one entry per poll that was answered."""
+    """Threads that read the newest release again and again, each by a catalog of its own.
 
-    def __init__(self, home: ChaosHome) -> None:
+    seen: one entry per poll that was answered.
+    """
+
+    def __init__(self, home: ChaosHome, count: int) -> None:
+        self.count = count
         self.seen: list[Counts] = []
         self.unanswered = 0
         self._home = home
         self._is_done = threading.Event()
 
-    def _poll(self) -> None:
-        catalog = self._home.catalog()
-        while not self._is_done.wait(READER_SECONDS):
+    def _poll(self, number: int) -> None:
+        catalog, seconds = None, (number + 1) / POLLS_PER_SECOND
+        while not self._is_done.wait(seconds):
+            seconds = self.count / POLLS_PER_SECOND
             try:
+                catalog = catalog or self._home.catalog()
                 self.seen.append(self._home.counts(catalog))
             except Exception:  # the catalog's server is down
                 self.unanswered += 1
@@ -238,7 +251,7 @@ class Readers:
     @contextmanager
     def polling(self) -> Iterator[None]:
         """Read during the block."""
-        threads = [threading.Thread(target=self._poll, daemon=True) for _ in range(READERS)]
+        threads = [threading.Thread(target=self._poll, args=[number], daemon=True) for number in range(self.count)]
         for thread in threads:
             thread.start()
         try:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+READERS = 50  # of `make chaos`
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 SUBMIT = {"THROUGHLINE_SPARK_ENGINE": "submit"}
 # What happens to a commit that its process asked for before it ended: it happens, it does not, or it happens while the
