@@ -95,6 +95,16 @@ def find_engine(settings: Settings) -> Engine | None:
     return Engine(**json.loads(_record(settings).read_text()))
 
 
+def has_ended(settings: Settings, engine: Engine, seconds: float) -> bool:
+    """Return whether an engine has ended, or does so within so many seconds."""
+    until = time.monotonic() + seconds
+    while find_engine(settings) == engine:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 def stop_engine(settings: Settings) -> bool:
     """Stop the engine of this home and its watcher; return whether it was running. That of another home goes on."""
     return settings.home_of_engine == settings.home.resolve() and _stop(settings)

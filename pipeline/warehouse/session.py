@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from pipeline.errors import ThroughlineError
@@ -30,6 +31,7 @@ OPTIONS_FOR_FEW_LINES = {
 }
 # The warm engine is on this machine: about 8 seconds without an answer mean that it has ended.
 WARM_RETRIES, WARM_BACKOFF_MILLIS = 6, 2000
+ENDING_SECONDS = 5.0  # an engine that got SIGTERM answers with errors of any kind until it ends
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def open_session(settings: Settings, job: str) -> Iterator[SparkSession]:
     try:
         yield from _connected(_connect_warm(warm.url(session_id), catalog_options(settings)))
     except Exception as error:
-        if engine.find_engine(settings) == warm:
+        if not engine.has_ended(settings, warm, ENDING_SECONDS if isinstance(error, PySparkException) else 0):
             raise
         raise ThroughlineError(
             f"the Spark engine ended while {job} worked on it: was it killed, or is memory short? "

@@ -4,14 +4,18 @@ import json
 import os
 import sys
 from pathlib import Path
+from threading import Timer
 
 import psutil
 import pytest
+from pyspark.errors.exceptions.connect import UnknownException
 
+from pipeline.errors import ThroughlineError
 from pipeline.local import engine
 from pipeline.local.processes import Background
 from pipeline.local.scratch import engine_scratch
 from pipeline.settings import Settings
+from pipeline.warehouse import session
 
 
 @pytest.fixture
@@ -59,6 +63,29 @@ def test_only_sessions_of_ended_processes_are_dead(settings: Settings, server: p
     assert engine.dead_sessions(settings) == ["of the server"]
     engine.forget_session(settings, "of this process")
     assert not (settings.home / "engine" / "sessions" / "of this process").exists()
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_engine_that_ends_soon_is_named_whatever_it_answers(
+    ends: bool, settings: Settings, server: psutil.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After SIGTERM, an engine answered the next step with a Java error for a second."""
+
+    def answer(*_: object) -> None:
+        if ends:
+            Timer(0.5, server.kill).start()
+        raise UnknownException(message="(java.lang.AssertionError) assertion failed")
+
+    monkeypatch.setattr(engine, "start_engine", lambda *_: engine.find_engine(settings))
+    monkeypatch.setattr(session, "catalog_options", lambda settings: {})
+    monkeypatch.setattr(session, "_connect_warm", answer)
+    monkeypatch.setattr(session, "ENDING_SECONDS", 20.0 if ends else 0.5)
+    words = "the Spark engine ended while clean worked on it" if ends else "assertion failed"
+    with (
+        pytest.raises(ThroughlineError if ends else UnknownException, match=words),
+        session.open_session(settings, "clean"),
+    ):
+        pass
 
 
 def test_an_engine_is_stopped_with_its_files_only_if_no_client_works_on_it(
