@@ -127,9 +127,31 @@ def _register_s3() -> None:
             server = {"endpoint_override": s3_endpoint(), "region": s3_region()}
             super().__init__(S3FileSystem(**server, retry_strategy=patience))
 
+        # A server that does not answer is an error. For fsspec it is a file that is not there, so that a night would
+        # count the day as empty.
+        def isdir(self, path: str) -> bool:
+            return self._kind_of(path) == "directory"
+
+        def isfile(self, path: str) -> bool:
+            return self._kind_of(path) == "file"
+
+        def walk(self, path: str, *arguments: Any, **options: Any) -> Iterator[Any]:
+            return super().walk(path, *arguments, **{**options, "on_error": _raise_unless_missing})
+
+        def _kind_of(self, path: str) -> str | None:
+            try:
+                return str(self.info(path)["type"])
+            except FileNotFoundError:
+                return None
+
         @classmethod
         def _parent(cls, path: str) -> str:
             """Return the folder of a path. That of the wrapper needs an instance, and UPath has none."""
             return path.rstrip("/").rpartition("/")[0]
 
     fsspec.register_implementation("s3", S3, clobber=True)
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -117,12 +117,17 @@ def not_covered(settings: Settings) -> list[str]:
             f"catalog and its store"
         )
     if is_remote(settings.landing_folder):
-        lines.append(f"the landing zone {settings.landing}: back it up by the means of its store")
-    zone = LandingZone(settings.landing_folder)
-    in_place = sum(day.in_place for file in zone.source_files() for day in zone.days(file.parent.name).values())
-    if in_place:
+        lines.append(
+            f"the landing zone {settings.landing}, and the files that landed in place: back them up by the means of "
+            f"their store"
+        )
+    elif in_place := _lines_in_place(LandingZone(settings.landing_folder)):
         lines.append(f"the files of {in_place:,} lines that landed in place: back them up where they lie")
     return [*lines, "the run history of Airflow, and logs"]
+
+
+def _lines_in_place(zone: LandingZone) -> int:
+    return sum(day.in_place for file in zone.source_files() for day in zone.days(file.parent.name).values())
 
 
 def _copy_tables(settings: Settings, tables: Mapping[str, str], to: Path) -> Iterator[int]:

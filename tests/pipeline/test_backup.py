@@ -126,7 +126,7 @@ def test_what_a_backup_leaves_out_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("THROUGHLINE_LANDING", "s3://lake/landing")
     found = "\n".join(not_covered(load_settings(home=tmp_path)))
     assert "the tables, which lie in the catalog of the setting catalog (s3://lake/shop)" in found
-    assert "the landing zone s3://lake/landing" in found
+    assert "the landing zone s3://lake/landing, and the files that landed in place" in found
 
 
 def test_a_home_whose_server_ran_elsewhere_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +20,7 @@ from pipeline.landing.landed_days import drop_day, move_day
 from pipeline.landing.line_texts import read_texts
 from pipeline.landing.zone import LandingZone
 from pipeline.settings import ROOT, load_settings
-from tests.remote_stack import BUCKET, s3_server, s3_variables, why_not
+from tests.remote_stack import BUCKET, free_port, s3_server, s3_variables, why_not
 from throughline.stores import fetched, is_remote, make_folder, move, path_of, remove_folder
 
 BUSY_SECONDS = 5
@@ -47,6 +48,31 @@ def zone(root: Path) -> LandingZone:
         pq.write_table(lines(1, 2), file)
     made.close_day("taobao", DAY)
     return made
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda folder: folder.exists(),
+        lambda folder: folder.is_dir(),
+        lambda folder: folder.is_file(),
+        lambda folder: list(folder.iterdir()),
+        lambda folder: list(folder.glob("*/*.toml")),
+        lambda folder: list(folder.rglob("*.parquet")),
+        lambda folder: LandingZone(folder).source_files(),
+    ],
+    ids=["exists", "is_dir", "is_file", "iterdir", "glob", "rglob", "sources"],
+)
+def test_a_server_that_does_not_answer_is_no_empty_folder(
+    look: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night would take its day for empty."""
+    variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "AWS_REGION": "eu-west-1"}
+    for name, value in {**variables, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("throughline.stores.ATTEMPTS", 1)
+    with pytest.raises(OSError, match="lake"):
+        look(path_of("s3://lake/landing"))
 
 
 def test_a_zone_is_the_same_on_a_disk_and_in_s3(zone: LandingZone) -> None:
