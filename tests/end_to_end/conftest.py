@@ -29,8 +29,7 @@ from pipeline.local import postgres
 from pipeline.local.engine import stop_engine
 from pipeline.local.spark_config import conf_folder
 from pipeline.settings import Settings
-from tests.bench.tiny_homes import SPARK_OPTIONS as SHARED_SPARK
-from tests.bench.tiny_homes import environment_of, link_jars, set_key
+from tests.bench.tiny_homes import SPARK_OPTIONS, environment_of, link_jars, set_key
 from tests.remote_stack import free_port
 
 if TYPE_CHECKING:
@@ -42,10 +41,6 @@ TIMEOUT_SECONDS = 900
 PLAN = DemoPlan(users=700, days=16)
 DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
-
-# An engine of one test file lives for minutes, so its Java compiles quickly; the one that the homes of a worker share
-# compiles fully. The main job of CI runs with Spark's defaults.
-QUICK_SPARK = {**SHARED_SPARK, "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ def new_installation(home: Path) -> Installation:
     variables = {
         "THROUGHLINE_AIRFLOW_PORT": str(free_port()),
         "THROUGHLINE_MIN_FREE_GIB": "1",
-        "THROUGHLINE_SPARK_OPTIONS": json.dumps(QUICK_SPARK),
+        "THROUGHLINE_SPARK_OPTIONS": json.dumps(SPARK_OPTIONS),
         "TZ": "Asia/Tokyo",
         "COLUMNS": "160",
     }
@@ -162,8 +157,7 @@ def new_home(
 
 def sharing(engine_home: Path) -> Callable[[Path], dict[str, str]]:
     """Return the function that gives the variables of a home that uses the engine of another."""
-    options = json.dumps(SHARED_SPARK)
-    return lambda _: {"THROUGHLINE_ENGINE_HOME": str(engine_home), "THROUGHLINE_SPARK_OPTIONS": options}
+    return lambda _: {"THROUGHLINE_ENGINE_HOME": str(engine_home)}
 
 
 @contextmanager
@@ -258,7 +252,7 @@ def remote_installation() -> Iterator[Installation]:
             return {
                 "THROUGHLINE_CATALOG": json.dumps(catalog),
                 "THROUGHLINE_LEASE_URL": postgres.url(other),
-                "THROUGHLINE_SPARK_OPTIONS": json.dumps({**QUICK_SPARK, "spark.jars.packages": SQLITE_DRIVER}),
+                "THROUGHLINE_SPARK_OPTIONS": json.dumps({**SPARK_OPTIONS, "spark.jars.packages": SQLITE_DRIVER}),
             }
 
         with new_home(variables) as made:
