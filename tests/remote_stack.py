@@ -8,10 +8,12 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,6 +52,61 @@ IVY = """\
 """
 
 
+class Busy(BaseHTTPRequestHandler):
+    """Answers 503 to everything."""
+
+    def _refuse(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _refuse
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@contextmanager
+def busy_server(port: int = 0) -> Iterator[int]:
+    """Answer 503 on a port of loopback for the block; yield the port."""
+    server = ThreadingHTTPServer((HOST, port), Busy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class S3Server:
+    """versitygw on a port, whose buckets are the folders in `folder`/s3."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        server = find_s3_server()
+        assert server, why_not()
+        command = [str(server), "--port", f"{HOST}:{self.port}", "--quiet", "posix", str(self.folder / "s3")]
+        keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
+        with (self.folder / "s3.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
+        wait_for(self.port)
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+
+    def be_busy(self, seconds: float) -> None:
+        """End the server, answer 503 in its place for some seconds, and start it again."""
+        self.stop()
+        with busy_server(self.port):
+            time.sleep(seconds)
+        self.start()
+
+
 @dataclass(frozen=True)
 class RemoteStack:
     """A running S3 server with one bucket, and a REST catalog whose tables lie in it.
@@ -60,6 +117,7 @@ class RemoteStack:
     s3_url: str
     catalog_url: str
     state: Path
+    server: S3Server
 
     @property
     def folder(self) -> Path:
@@ -109,7 +167,7 @@ def bucket_in_s3() -> Iterator[str]:
         port = free_port()
         for name, value in s3_variables(f"http://{HOST}:{port}").items():
             here.setenv(name, value)
-        with s3_server(Path(folder), port):
+        with running(S3Server(Path(folder), port)):
             yield f"s3://{BUCKET}"
 
 
@@ -117,27 +175,21 @@ def bucket_in_s3() -> Iterator[str]:
 def remote_stack(folder: Path) -> Iterator[RemoteStack]:
     """Run an S3 server and a REST catalog with their state in a folder, for the block."""
     s3_port, catalog_port = free_port(), free_port()
-    stack = RemoteStack(f"http://{HOST}:{s3_port}", f"http://{HOST}:{catalog_port}", folder)
+    server = S3Server(folder, s3_port)
+    stack = RemoteStack(f"http://{HOST}:{s3_port}", f"http://{HOST}:{catalog_port}", folder, server)
     stack.folder.mkdir(parents=True)
-    with s3_server(folder, s3_port), rest_catalog(folder, catalog_port, stack.warehouse, stack.variables):
+    with running(server), rest_catalog(folder, catalog_port, stack.warehouse, stack.variables):
         yield stack
 
 
 @contextmanager
-def s3_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve the folders in `folder`/s3 as buckets for the block."""
-    server = find_s3_server()
-    assert server, why_not()
-    command = [str(server), "--port", f"{HOST}:{port}", "--quiet", "posix", str(folder / "s3")]
-    keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
-    with (folder / "s3.log").open("ab") as log:
-        process = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
+def running(server: S3Server) -> Iterator[None]:
+    """Run an S3 server for the block."""
     try:
-        wait_for(port)
-        yield process
+        server.start()
+        yield
     finally:
-        process.terminate()
-        process.wait()
+        server.stop()
 
 
 @contextmanager

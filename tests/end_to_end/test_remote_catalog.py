@@ -7,7 +7,9 @@ Iceberg's JDBC catalog on SQLite. The tests share one home, and each begins wher
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.end_to_end
 
 DAY = "2026-01-31"
 EVENTS, COPIED = 48, 40  # the others land in place
+BUSY_SECONDS = 10
 TOML = """
 name = "shop"
 [reader]
@@ -116,6 +119,25 @@ def test_tables_lie_in_s3_and_keys_in_no_file(remote_home: Any, stack: RemoteSta
     assert printed.splitlines()[-1] == "8"
     files = [file for file in remote_home.home.rglob("*") if file.is_file() and not file.is_symlink()]
     assert [file for file in files if SECRET_KEY.encode() in file.read_bytes()] == []
+
+
+def test_a_night_waits_for_an_s3_server_that_is_busy(remote_home: Any, stack: RemoteStack | None) -> None:
+    """While a step writes events, and while one writes sequences."""
+    if stack is None:
+        pytest.skip(str(why_not()))
+    before = remote_home.fingerprints()
+    with ThreadPoolExecutor(1) as beside:
+        night = beside.submit(remote_home.call, "run", "--day", DAY)
+        for name in ("events", "sequences"):
+            data = stack.folder / "warehouse" / "interest" / name / "data"
+            known = set(data.rglob("*.parquet"))
+            while not night.done() and set(data.rglob("*.parquet")) <= known:
+                time.sleep(0.1)
+            assert not night.done(), f"{name}: {night.result()}"
+            stack.server.be_busy(BUSY_SECONDS)
+    done = night.result()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert remote_home.fingerprints() == before
 
 
 def test_upkeep_finds_orphan_files_in_s3(remote_home: Any, stack: RemoteStack | None) -> None:

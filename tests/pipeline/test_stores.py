@@ -1,12 +1,10 @@
 """Folders in S3 under the methods of pathlib, on a real S3 server where one is installed."""
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +18,7 @@ from pipeline.landing.landed_days import drop_day, move_day
 from pipeline.landing.line_texts import read_texts
 from pipeline.landing.zone import LandingZone
 from pipeline.settings import ROOT, load_settings
-from tests.remote_stack import BUCKET, free_port, s3_server, s3_variables, why_not
+from tests.remote_stack import BUCKET, HOST, S3Server, busy_server, free_port, running, s3_variables, why_not
 from throughline.stores import fetched, is_remote, make_folder, move, path_of, remove_folder
 
 BUSY_SECONDS = 5
@@ -67,7 +65,7 @@ def test_a_server_that_does_not_answer_is_no_empty_folder(
     look: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A night would take its day for empty."""
-    variables = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "AWS_REGION": "eu-west-1"}
+    variables = {"AWS_ENDPOINT_URL": f"http://{HOST}:{free_port()}", "AWS_REGION": "eu-west-1"}
     for name, value in {**variables, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("throughline.stores.ATTEMPTS", 1)
@@ -162,38 +160,20 @@ def test_files_of_a_store_are_copied_with_their_names(bucket: str, tmp_path: Pat
     assert not [file for file in folder.rglob("*") if file.is_file()]
 
 
-class Busy(BaseHTTPRequestHandler):
-    """Answers 503 to everything."""
-
-    def _refuse(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(503)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_PUT = do_HEAD = do_POST = _refuse
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-
 def test_a_server_that_answers_503_for_some_seconds_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if reason := why_not():
         pytest.skip(reason)
     (tmp_path / "s3" / BUCKET).mkdir(parents=True)
-    busy = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
-    for name, value in s3_variables(f"http://127.0.0.1:{busy.server_port}").items():
-        monkeypatch.setenv(name, value)
-    threading.Thread(target=busy.serve_forever, daemon=True).start()
     with ThreadPoolExecutor(1) as beside:
-        written = beside.submit(write_whole, path_of(f"s3://{BUCKET}/a.json"), "content")
-        time.sleep(BUSY_SECONDS)
-        assert not written.done()
-        busy.shutdown()
-        busy.server_close()
-        with s3_server(tmp_path, busy.server_port):
+        with busy_server() as port:
+            for name, value in s3_variables(f"http://{HOST}:{port}").items():
+                monkeypatch.setenv(name, value)
+            written = beside.submit(write_whole, path_of(f"s3://{BUCKET}/a.json"), "content")
+            time.sleep(BUSY_SECONDS)
+            assert not written.done()
+        with running(S3Server(tmp_path, port)):
             written.result()
             assert path_of(f"s3://{BUCKET}/a.json").read_text() == "content"
 
