@@ -13,7 +13,7 @@ from pipeline.cli_analyst import app as analyst
 from pipeline.cli_backup import app as backups
 from pipeline.cli_erasure import app as erasure
 from pipeline.cli_source import app as source_commands
-from pipeline.cli_source import landed
+from pipeline.cli_source import items, landed
 from pipeline.days import day_range, parse_day, parse_day_or_none
 from pipeline.errors import Terminated, ThroughlineError, describe, is_fault_of_machine, raise_on_sigterm
 from pipeline.local import postgres
@@ -52,6 +52,7 @@ app.add_typer(erasure)
 app.add_typer(backups)
 app.add_typer(source_commands, name="source")
 app.add_typer(landed, name="landed")
+app.add_typer(items, name="items")
 console = open_console()
 
 Day = Annotated[str | None, typer.Option("--day", help="The day (UTC), such as 2026-01-31.")]

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 app = typer.Typer()
 explain = typer.Typer(help="Explain a user's profile, or what became of a day's lines.", no_args_is_help=True)
 rejects = typer.Typer(help="List rejected lines, and replay them with a corrected TOML.", no_args_is_help=True)
-items = typer.Typer(help="Run days again with the catalogues that landed later.", no_args_is_help=True)
 export = typer.Typer(help="Write an audience or all profiles to Parquet or CSV.", no_args_is_help=True)
 app.add_typer(explain, name="explain")
 app.add_typer(export, name="export")
 app.add_typer(rejects, name="rejects")
-app.add_typer(items, name="items")
 console = open_console()
 
 Reason = Annotated[str | None, typer.Option("--reason", help="Only lines rejected for this reason.")]
@@ -236,24 +234,6 @@ def replay_rejects(
     from pipeline.runner.replay import replay_rejects as replay
 
     replay(source_file(source), reason, parse_day_or_none(first), dry_run, console, run_id)
-
-
-@items.command("replay")
-def replay_items(
-    source: Annotated[str, typer.Option("--source", help="The name of a source whose catalogues have landed.")],
-    first: Annotated[str | None, typer.Option("--from", help="Start on this day, not on the first landed one.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and run nothing.")] = False,
-) -> None:
-    """Apply all landed catalogues to earlier days too, and run these days again.
-
-    A catalogue that lands later changes no earlier day by itself. The days run as one whole night: if a step or gate
-    fails, nothing is published, and the catalogues apply to the same days as before.
-
-    Example: throughline items replay --source my_shop --from 2026-01-05
-    """
-    from pipeline.runner.replay import replay_items as replay
-
-    replay(source, parse_day_or_none(first), dry_run, console)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The commands `throughline source new` and `check`, and `throughline landed list`, `drop` and `move`."""
+"""The commands `throughline source new` and `check`, `landed list`, `drop` and `move`, and `items replay`."""
 
 from datetime import date
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.days import parse_day
+from pipeline.days import parse_day, parse_day_or_none
 from pipeline.landing.landed_days import drop_day, move_day
 from pipeline.landing.locks import source_locked
 from pipeline.landing.log_days import plausible_days
@@ -26,6 +26,7 @@ app = typer.Typer(
 landed = typer.Typer(
     help="List the landed days, and drop or move one that a broken clock or a wrong file made.", no_args_is_help=True
 )
+items = typer.Typer(help="Run days again with the catalogues that landed later.", no_args_is_help=True)
 console = open_console()
 Files = Annotated[list[Path], typer.Argument(help="Files or folders of one log; compressed files are unpacked.")]
 OfSource = Annotated[str, typer.Option("--source", help="The source that landed the day.")]
@@ -120,3 +121,21 @@ def _change_day(source: str, day: date, to: date | None) -> None:
         f"dropped {changed.lines:,} lines of {source} of {day}; to undo it, land their files with --again"
     )  # fmt: skip
     console.print(f"{what}\nThe next night cleans the day again, if it was cleaned before", soft_wrap=True)
+
+
+@items.command("replay")
+def replay_items(
+    source: Annotated[str, typer.Option("--source", help="The name of a source whose catalogues have landed.")],
+    first: Annotated[str | None, typer.Option("--from", help="Start on this day, not on the first landed one.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and run nothing.")] = False,
+) -> None:
+    """Apply all landed catalogues to earlier days too, and run these days again.
+
+    A catalogue that lands later changes no earlier day by itself. The days run as one whole night: if a step or gate
+    fails, nothing is published, and the catalogues apply to the same days as before.
+
+    Example: throughline items replay --source my_shop --from 2026-01-05
+    """
+    from pipeline.runner.replay import replay_items as replay
+
+    replay(source, parse_day_or_none(first), dry_run, console)
