@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 SCHEME = "s3://"
 COPY_BYTES = 8 << 20
-ATTEMPTS = 8  # with growing waits: a server may be away for half a minute
+ATTEMPTS = 10  # with growing waits: a server may be away for half a minute
 
 
 def path_of(place: str) -> Path:
@@ -136,7 +136,7 @@ def _register_s3() -> None:
             return self._kind_of(path) == "file"
 
         def walk(self, path: str, *arguments: Any, **options: Any) -> Iterator[Any]:
-            return super().walk(path, *arguments, **{**options, "on_error": _raise_unless_missing})
+            yield from super().walk(path, *arguments, **{**options, "on_error": _raise_unless_missing})
 
         def _kind_of(self, path: str) -> str | None:
             try:

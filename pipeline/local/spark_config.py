@@ -17,7 +17,7 @@ from pipeline.local.catalog import READER, WRITER
 from pipeline.local.catalog import login as login_of
 from pipeline.local.postgres import ONLY_SCRAM
 from pipeline.settings import CATALOG_SECRETS, FROM_VARIABLE, Settings
-from throughline.stores import s3_endpoint, s3_region
+from throughline.stores import ATTEMPTS, s3_endpoint, s3_region
 
 CATALOG = "throughline"  # one name for Spark and PyIceberg: a JDBC catalog stores it in its rows
 JARS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0", "org.postgresql:postgresql:42.7.7")
@@ -25,6 +25,7 @@ JARS_FOR_S3 = ("org.apache.iceberg:iceberg-aws-bundle:1.11.0",)
 # Hadoop's file system of S3 reads landed files and lists orphan files. Iceberg's bundle has what these jars depend on,
 # in the same version. So they are fetched alone; Spark's resolver would add 600 MB.
 JARS_FOR_FILES_IN_S3 = ("org.apache.hadoop:hadoop-aws:3.4.2", "software.amazon.awssdk:s3-transfer-manager:2.44.4")
+S3_RETRIES = "s3.retry.num-retries"  # with growing random waits; the five of Iceberg can be over in ten seconds
 S3_FILES = "org.apache.iceberg.aws.s3.S3FileIO"
 PACKAGES = "spark.jars.packages"
 
@@ -114,10 +115,10 @@ def pyiceberg_properties(settings: Settings) -> dict[str, str]:
 
     Readers have a role of their own in the local PostgreSQL, which cannot write.
     Both sides name all kinds of catalog alike but one: Spark's `jdbc` is PyIceberg's `sql`, whose URI is SQLAlchemy's.
-    Secrets are left out, see `pyiceberg_environment`, and so is the Java class that reads files.
+    Secrets are left out, see `pyiceberg_environment`, and so are options for the Java class that reads files.
     Raises UsageError for a JDBC driver other than those of PostgreSQL and SQLite.
     """
-    left_out = {"io-impl", *CATALOG_SECRETS}
+    left_out = {"io-impl", S3_RETRIES, *CATALOG_SECRETS}
     properties = {key: value for key, value in _catalog_properties(settings, READER).items() if key not in left_out}
     if properties.get("type") != "jdbc":
         return properties
@@ -183,7 +184,8 @@ def _s3_properties() -> dict[str, str]:
     """Return how tables in S3 are read and written. Variables of Amazon's SDKs name the region, and another server."""
     endpoint, region = s3_endpoint(), s3_region()
     own_server = {"s3.endpoint": endpoint, "s3.path-style-access": "true"} if endpoint else {}
-    return {"io-impl": S3_FILES, **own_server, **({"s3.region": region, "client.region": region} if region else {})}
+    own_region = {"s3.region": region, "client.region": region} if region else {}
+    return {"io-impl": S3_FILES, S3_RETRIES: str(ATTEMPTS), **own_server, **own_region}
 
 
 def _files_in_s3() -> dict[str, str]:
