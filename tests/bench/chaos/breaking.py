@@ -63,7 +63,6 @@ def break_at(
             pause.let_go()
         repeated, printed_again = again.end()
         seconds = time.monotonic() - began
-    rows = (before, home.counts())
     found = home.fingerprints(day)
     faults = [
         *([] if reached else [f"the point was not reached: {printed[-300:]}"]),
@@ -74,7 +73,7 @@ def break_at(
         *([] if repeated == 0 else [f"again: exit code {repeated}: {printed_again[-600:]}"]),
         *(f"{name} differs from the twin" for name in expected if found[name] != expected[name]),
         *home.leftovers(),
-        *sorted({f"a reader saw {one}" for one in polls.seen if one not in rows}),
+        *polls.saw_other_than(before, home.counts()),
     ]
     return Outcome(str(point), table or "", exit_code, round(seconds, 1), len(polls.seen), faults)
 

@@ -1,4 +1,4 @@
-"""A gateway before an Iceberg REST catalog, on loopback, that answers 503 to commits when it is told to."""
+"""A gateway before an Iceberg REST catalog, on loopback, whose outages answer 503."""
 
 import http.client
 import threading

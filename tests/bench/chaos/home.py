@@ -248,6 +248,10 @@ class Readers:
             except Exception:  # the catalog's server is down
                 self.unanswered += 1
 
+    def saw_other_than(self, *releases: Counts) -> list[str]:
+        """Return a line for each thing seen that is none of these releases."""
+        return sorted({f"a reader saw {one}" for one in self.seen if one not in releases})
+
     @contextmanager
     def polling(self) -> Iterator[None]:
         """Read during the block."""

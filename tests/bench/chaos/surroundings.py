@@ -122,9 +122,7 @@ def scheduler_killed(name: str) -> Iterator[Outcome]:
         home.do("down")
         faults += home.orphans()
         home.do("setup")
-        rows = (before, home.counts())
-        faults += sorted({f"a reader saw {one}" for one in readers.seen if one not in rows})
-        faults += [*home.leftovers(), *_differences(home, twin)]
+        faults += [*readers.saw_other_than(before, home.counts()), *home.leftovers(), *_differences(home, twin)]
         yield Outcome(name, "", exit_code, round(seconds, 1), len(readers.seen), faults)
 
 
@@ -153,9 +151,9 @@ def _night_of_outage(
     outage: Outage,
     exit_codes: tuple[int, ...],
 ) -> Outcome:
-    night, before = ["run", "--day", str(day)], home.counts()
+    before = home.counts()
     gateway.outage = outage
-    exit_code, printed = home.start(*night).end()
+    exit_code, printed = home.start("run", "--day", str(day)).end()
     gateway.outage = Outage()
     faults = [] if outage.refused else ["the point was not reached"]
     faults += [] if exit_code in exit_codes else [f"exit code {exit_code}, expected {exit_codes}: {printed[-600:]}"]
@@ -163,10 +161,8 @@ def _night_of_outage(
     seconds = 0.0
     if exit_code:
         faults += [] if home.counts() == before else ["a reader saw another release"]
-        began = time.monotonic()
-        repeated, printed = home.start(*night).end()
-        seconds = time.monotonic() - began
-        faults += _faults(repeated, 0, printed, "published")
+        seconds, of_repeated = _repeated(home, day)
+        faults += of_repeated
     faults += [*home.leftovers(), *_differences(home, twin, day)]
     return Outcome(name, "", exit_code, round(seconds, 1), 0, faults)
 
@@ -203,11 +199,16 @@ def _twin(folder: Path, home: ChaosHome, last: date) -> Iterator[ChaosHome]:
 def _again(
     name: str, home: ChaosHome, twin: ChaosHome, day: date, exit_code: int, faults: list[str], **variables: str
 ) -> Outcome:
-    began = time.monotonic()
-    repeated, printed = home.start("run", "--day", str(day), **variables).end()
-    seconds = time.monotonic() - began
-    faults = [*faults, *_faults(repeated, 0, printed, "published"), *home.leftovers(), *_differences(home, twin)]
+    seconds, of_repeated = _repeated(home, day, **variables)
+    faults = [*faults, *of_repeated, *home.leftovers(), *_differences(home, twin)]
     return Outcome(name, "", exit_code, round(seconds, 1), 0, faults)
+
+
+def _repeated(home: ChaosHome, day: date, **variables: str) -> tuple[float, list[str]]:
+    """Run a night that failed again; return its seconds and its faults."""
+    began = time.monotonic()
+    exit_code, printed = home.start("run", "--day", str(day), **variables).end()
+    return time.monotonic() - began, _faults(exit_code, 0, printed, "published")
 
 
 def _differences(home: ChaosHome, twin: ChaosHome, day: date | None = None) -> list[str]:
