@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 SCHEME = "s3://"
 COPY_BYTES = 8 << 20
-ATTEMPTS = 10  # with growing waits: a server may be away for half a minute
+ATTEMPTS = 8  # with growing waits: a server that is away for longer than some 50 s is an error
 
 
 def path_of(place: str) -> Path:

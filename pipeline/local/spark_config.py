@@ -17,7 +17,7 @@ from pipeline.local.catalog import READER, WRITER
 from pipeline.local.catalog import login as login_of
 from pipeline.local.postgres import ONLY_SCRAM
 from pipeline.settings import CATALOG_SECRETS, FROM_VARIABLE, Settings
-from throughline.stores import ATTEMPTS, s3_endpoint, s3_region
+from throughline.stores import s3_endpoint, s3_region
 
 CATALOG = "throughline"  # one name for Spark and PyIceberg: a JDBC catalog stores it in its rows
 JARS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0", "org.postgresql:postgresql:42.7.7")
@@ -185,7 +185,7 @@ def _s3_properties() -> dict[str, str]:
     endpoint, region = s3_endpoint(), s3_region()
     own_server = {"s3.endpoint": endpoint, "s3.path-style-access": "true"} if endpoint else {}
     own_region = {"s3.region": region, "client.region": region} if region else {}
-    return {"io-impl": S3_FILES, S3_RETRIES: str(ATTEMPTS), **own_server, **own_region}
+    return {"io-impl": S3_FILES, S3_RETRIES: "10", **own_server, **own_region}
 
 
 def _files_in_s3() -> dict[str, str]:
