@@ -234,9 +234,9 @@ def prepare() -> None:
     """Import what `score` will need for the models of this home, which takes seconds."""
     import model.scoring  # noqa: F401
     from model.model_selection import import_libraries
-    from model.registry import Registry
+    from model.registry import registry_of
 
-    import_libraries(Registry(Path(os.environ["THROUGHLINE_HOME"])))
+    import_libraries(registry_of(Path(os.environ["THROUGHLINE_HOME"])))
 
 
 def main(words: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""MLflow on a local file: no server, no telemetry, no network.
+"""MLflow on its tables, in a file or in PostgreSQL: no server, no telemetry.
 
 The first import takes seconds, so this module is imported where a store is opened and nowhere else.
 """
@@ -7,7 +7,6 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from model.errors import ModelError
 from model.interfaces import CurvePoint
@@ -29,11 +28,10 @@ except ModuleNotFoundError as missing:
 MAX_METRICS_PER_CALL = 1000  # limit of MLflow
 
 
-def client_of(database: Path) -> MlflowClient:
-    """Open the store in an SQLite file, created if missing."""
+def client_of(address: str) -> MlflowClient:
+    """Open the store in a database, by its SQLAlchemy URL. Its tables, or its file, are made if missing."""
     for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    address = f"sqlite:///{database.resolve()}"
     return MlflowClient(tracking_uri=address, registry_uri=address)
 
 

@@ -1,26 +1,28 @@
-"""The model registry: versions and their trainings, in MLflow on a local store under `THROUGHLINE_HOME/mlruns`.
+"""The model registry: versions and their trainings, in MLflow, by default under `THROUGHLINE_HOME/mlruns`.
 
     mlruns/mlflow.db              runs (one per training or evaluation), versions with the aliases champion, challenger
     mlruns/artifacts/<run>/       report.json of each training, report and page of each evaluation
     mlruns/models/<version>/      what is loaded for scoring
 
 A version is there when its row in the database is, which is written whole and after its folder. Folders are found by
-name, so that the home may be moved.
+name, so that the home may be moved. Machines share a registry by a store for the files, such as s3://bucket/models, and
+a PostgreSQL for what is in mlflow.db. Then `mlruns/models` keeps what this machine has loaded.
 """
 
-import fcntl
-import shutil
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.data.days import HORIZON_DAYS
-from model.errors import InputError
+from model.errors import ModelError, UsageError
 from model.interfaces import CurvePoint
+from model.registry_files import RegistryFiles, address
+from throughline.stores import copy, is_remote, path_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,6 +33,9 @@ EXPERIMENT = "interest-training"
 CHAMPION = "champion"  # the newest promoted version
 CHALLENGER = "challenger"  # the version registered last
 CLUSTERS = "clusters_through"  # a tag of a version
+STORE_VARIABLE, DATABASE_VARIABLE = "THROUGHLINE_MODELS", "THROUGHLINE_REGISTRY_URL"
+POSTGRES = "postgresql://"
+LOCK = 20260131  # of PostgreSQL; any number will do
 
 
 @dataclass(frozen=True)
@@ -79,35 +84,52 @@ class TrackedRun:
 
 @dataclass(frozen=True)
 class Registry:
-    """The models of one home. Where no training ever ended there is no store, and nothing is imported or made.
+    """The models of a home. Where no training ever ended there is no store, and nothing is imported or made.
 
-    model: what the versions are of, PROFILES or ITEMS; each has a champion of its own.
+    model: what the versions are of, PROFILES or ITEMS; each has a champion of its own. store: a folder outside of the
+    home, or s3://bucket/folder, for the files; empty: none. database: URL of a PostgreSQL for the rest; empty: a file
+    beside the files. Raises UsageError for another kind of store or database, or if a store in S3 has no database.
     """
 
     home: Path
     model: str = PROFILES
+    store: str = ""
+    database: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            is_in_s3 = is_remote(path_of(self.store))
+        except ValueError as error:
+            raise UsageError(f"{STORE_VARIABLE}: {error}") from None
+        if self.database and not self.database.startswith(POSTGRES):
+            raise UsageError(f"{DATABASE_VARIABLE}: expected a URL that begins with {POSTGRES}")
+        if is_in_s3 and not self.database:
+            raise UsageError(
+                f"{STORE_VARIABLE}={self.store}, but {DATABASE_VARIABLE} is not set: models in S3 need a PostgreSQL "
+                f"that names them; set it to {POSTGRES}user:password@host/database"
+            )
 
     @property
-    def folder(self) -> Path:
-        return self.home / "mlruns"
+    def files(self) -> RegistryFiles:
+        return RegistryFiles(self.home, self.store)
+
+    @property
+    def address(self) -> str:
+        """Where MLflow keeps its tables. It may hold a password."""
+        if self.database:
+            return self.database.replace(POSTGRES, "postgresql+psycopg://", 1)
+        return f"sqlite:///{self._file.resolve()}"
 
     def versions(self) -> list[Version]:
         """Return all registered versions, by the day they were trained through."""
-        if not self._database.is_file():
+        if not self.database and not self._file.is_file():
             return []
         with self._locked():
             return self._versions(self._client())
 
     def folder_of(self, version: Version) -> Path:
-        """Return the files of a version. Raises InputError if they are not those that were registered."""
-        folder = self._models / version.name
-        found = digest(folder) if folder.is_dir() else "no such folder"
-        if found != version.sha256:
-            raise InputError(
-                f"the model in {folder} is not the one registered as {version.name}: found sha256 {found}, expected "
-                f"{version.sha256}; restore the folder, train again, or score with --model none"
-            )
-        return folder
+        """Return the files of a version on this machine. Raises InputError if they are not those registered."""
+        return self.files.load(version.name, version.sha256)
 
     def record(self, training: Training) -> str:
         """Keep a training as an MLflow run and return the run's id."""
@@ -126,7 +148,8 @@ class Registry:
             for name, value in training.metrics.items():
                 client.log_metric(run_id, name, value)
             log_curves(client, run_id, training.curves)
-            client.log_dict(run_id, dict(training.report), "report.json")
+            report = json.dumps(dict(training.report), indent=2, default=str)
+            self.files.artifact(run_id, "report.json").write_text(report, encoding="utf-8")
             client.set_terminated(run_id)
             return run_id
 
@@ -143,7 +166,7 @@ class Registry:
             for name, value in track.metrics.items():
                 client.log_metric(run_id, name, value)
             for artifact in track.artifacts:
-                client.log_artifact(run_id, str(artifact))
+                copy(artifact, self.files.artifact(run_id, artifact.name))
             client.set_terminated(run_id)
             return run_id
 
@@ -160,17 +183,10 @@ class Registry:
         with self._locked():
             client = self._client()
             name = unused_name(kind, training.trained_through, self._versions(client))
-            folder = self._models / name
-            in_the_making = self._models / ".unfinished"
-            for leftover in (folder, in_the_making):
-                shutil.rmtree(leftover, ignore_errors=True)
-            in_the_making.mkdir(parents=True)
-            write(in_the_making)
-            checksum = digest(in_the_making)
-            in_the_making.rename(folder)
+            checksum = self.files.keep(name, write)
             made = client.create_model_version(
                 self.model,
-                folder.resolve().as_uri(),
+                address(self.files.kept(name)),
                 run_id=tracked_as,
                 tags={
                     "version": name,
@@ -199,25 +215,31 @@ class Registry:
             )
 
     @property
-    def _database(self) -> Path:
-        return self.folder / "mlflow.db"
-
-    @property
-    def _models(self) -> Path:
-        return self.folder / "models"
+    def _file(self) -> Path:
+        return self.files.place / "mlflow.db"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Let one process at a time at the store; the lock of a killed one is gone with it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not self.database:
+            with self.files.locked():
+                yield
+            return
+        import psycopg
+
+        try:
+            connection = psycopg.connect(self.database)
+        except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"{DATABASE_VARIABLE}: PostgreSQL does not answer: {reason}") from None
+        with connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
             yield
 
     def _client(self) -> "MlflowClient":
         from model.mlflow_client import client_of
 
-        client = client_of(self._database)
+        client = client_of(self.address)
         if not client.search_registered_models(f"name = '{self.model}'"):
             client.create_registered_model(self.model)
         return client
@@ -249,7 +271,12 @@ class Registry:
         found = client.get_experiment_by_name(name)
         if found:
             return str(found.experiment_id)
-        return str(client.create_experiment(name, (self.folder / "artifacts").resolve().as_uri()))
+        return str(client.create_experiment(name, address(self.files.place / "artifacts")))
+
+
+def registry_of(home: Path) -> Registry:
+    """Return the registry of a home, with the store and the database that the environment names."""
+    return Registry(home, store=os.environ.get(STORE_VARIABLE, ""), database=os.environ.get(DATABASE_VARIABLE, ""))
 
 
 def unused_name(kind: str, trained_through: date, versions: list[Version]) -> str:
@@ -273,11 +300,3 @@ def newest_promoted(versions: list[Version], day: date, horizon_days: int = HORI
         if version.is_promoted and version.trained_through <= day and version.horizon_days == horizon_days
     ]
     return max(allowed, key=lambda version: (version.trained_through, version.number), default=None)
-
-
-def digest(folder: Path) -> str:
-    """Return the SHA-256 of the names and contents of the files of a folder."""
-    checksum = sha256()
-    for file in sorted(folder.iterdir()):
-        checksum.update(f"{file.name}\n{sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return checksum.hexdigest()

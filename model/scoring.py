@@ -24,7 +24,7 @@ from model.data.shards import COMPRESSED, Shards, count_for, dealt_out, read_row
 from model.data.users import MAX_USERS, sample_users, scoring_population
 from model.interfaces import Scorer, ScorerAsOf
 from model.model_selection import scorer_of, select_items, select_version
-from model.registry import Registry
+from model.registry import registry_of
 
 USERS_AT_ONCE = 4096  # bounds memory, changes no row
 DAYS_AT_ONCE = 100  # bounds open files and fitted models, changes no row
@@ -119,7 +119,7 @@ def score_night(
     Raises InputError if the table of sequences is missing or of another version, or if the model may not be used.
     """
     started = time.monotonic()
-    registry = Registry(exchange.home)
+    registry = registry_of(exchange.home)
     version_of_day = select_version(choice, days, registry, horizon_days)
     scorer_as_of = scorer_of(version_of_day, select_items(choice, registry, horizon_days), registry, horizon_days)
     schema = sequences_with(HISTORY_COLUMNS)

@@ -240,8 +240,8 @@ def replay_rejects(
 def report(day: Annotated[str, typer.Option("--day", help="A day that a night of the release ran.")]) -> None:
     """Write the page of a night: its lines, rejects, sessions, interests, calibration, gates and times.
 
-    Each run writes that of its last day. The page lies in THROUGHLINE_HOME/reports/<day>.html, beside an index of all
-    nights. It needs no other file.
+    Each run writes that of its last day. The page lies in THROUGHLINE_HOME/reports/<day>.html, or in the folder of the
+    setting reports, beside an index of all nights. It needs no other file.
 
     Example: throughline report --day 2026-01-31
     """
@@ -249,7 +249,7 @@ def report(day: Annotated[str, typer.Option("--day", help="A day that a night of
 
     settings = load_settings()
     parsed = parse_day(day)
-    file = write_report(open_catalog(console), parsed, settings.home / "reports", settings.min_audience)
+    file = write_report(open_catalog(console), parsed, settings.reports_folder, settings.min_audience)
     console.print(str(file), soft_wrap=True)
 
 
@@ -266,7 +266,7 @@ def dictionary(
     from pipeline.analyst.dictionary import write_dictionary
 
     settings = load_settings()
-    file = to or settings.home / "reports" / "dictionary.html"
+    file = to or settings.reports_folder / "dictionary.html"
     write_dictionary(file, settings.min_audience)
     console.print(str(file), soft_wrap=True, markup=False)
 

@@ -29,7 +29,14 @@ HORIZON_DAYS = 7
 MIN_AUDIENCE = 10
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
-SECRETS = {"pseudonym_key", "lease_url", "catalog", "alert_webhook", "spark_engine"}  # error messages hide their values
+SECRETS = {
+    "pseudonym_key",
+    "lease_url",
+    "registry_url",
+    "catalog",
+    "alert_webhook",
+    "spark_engine",
+}  # error messages hide their values
 # Properties of a catalog that are secrets: a value names the variable that holds it, and Iceberg reads that.
 CATALOG_SECRETS = ("credential", "token")
 FROM_VARIABLE = "env:"
@@ -90,6 +97,19 @@ class Settings(BaseSettings):
         "",
         pattern="^(|/.+|s3://.+)$",
         description="folder through which the model hands over scores, or s3://bucket/folder; empty: exchange in home",
+    )
+    models: str = Field(
+        "",
+        pattern="^(|/.+|s3://.+)$",
+        description="folder of saved models, or s3://bucket/folder, which needs registry_url; empty: mlruns in home",
+    )
+    registry_url: SecretStr | None = Field(
+        None, description="URL of the PostgreSQL that names the saved models; not set: a file in their folder"
+    )
+    reports: str = Field(
+        "",
+        pattern="^(|/.+|s3://.+)$",
+        description="folder of the pages of nights, or s3://bucket/folder; empty: reports and data_docs in home",
     )
     postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the local PostgreSQL, on 127.0.0.1")
     airflow_port: int = Field(8080, ge=1024, le=65535, description="port of Airflow's web UI, on 127.0.0.1")
@@ -225,6 +245,21 @@ class Settings(BaseSettings):
     def exchange_folder(self) -> Path:
         """The folder through which the model hands over scores, one folder a run; as `landing_folder`."""
         return path_of(self.exchange) if self.exchange else self.home / "exchange"
+
+    @property
+    def models_folder(self) -> Path:
+        """The folder of saved models; as `landing_folder`."""
+        return path_of(self.models) if self.models else self.home / "mlruns"
+
+    @property
+    def reports_folder(self) -> Path:
+        """The folder of the reports of nights; as `landing_folder`."""
+        return path_of(self.reports) if self.reports else self.home / "reports"
+
+    @property
+    def data_docs_folder(self) -> Path:
+        """The folder of the pages of quality gates; as `landing_folder`."""
+        return path_of(self.reports) / "data_docs" if self.reports else self.home / "data_docs"
 
     @property
     def uses_s3(self) -> bool:

@@ -23,18 +23,18 @@ def reports() -> Any:
     """Return the application that answers requests below `/reports`."""
     from airflow.api_fastapi.core_api.security import requires_access_dag
     from fastapi import Depends, FastAPI, HTTPException
-    from fastapi.responses import FileResponse
+    from fastapi.responses import HTMLResponse
 
     from pipeline.settings import load_settings
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/{page}", dependencies=[Depends(requires_access_dag("GET", param_dag_id="interest_nightly"))])
-    def page_of(page: str) -> FileResponse:
-        file = load_settings().home / "reports" / page
+    def page_of(page: str) -> HTMLResponse:
+        file = load_settings().reports_folder / page
         if not PAGE.fullmatch(page) or not file.is_file():
             raise HTTPException(404, f"no page {page}: the log of the task `publish` says why a night has none")
-        return FileResponse(file, media_type="text/html", headers=HEADERS)
+        return HTMLResponse(file.read_bytes(), headers=HEADERS)
 
     return app
 

@@ -25,7 +25,7 @@ from model.evaluation.report import Configuration, configuration, report
 from model.evaluation.returning import CountsReturning, Returning
 from model.evaluation.tables import last_line, terminal_tables
 from model.interfaces import Model
-from model.registry import Registry, TrackedRun
+from model.registry import Registry, TrackedRun, registry_of
 from model.transformer.fit import WEEKLY_TRANSFORMER
 
 EXPERIMENT = "interest-evaluation"
@@ -55,7 +55,7 @@ def run_evaluation(request: EvaluationRequest, home: Path) -> str:
     Raises InputError if the table is missing, the log is too young or has too few events, or the test window is not
     over; LeakError if a model fails a leakage check.
     """
-    registry = Registry(home)
+    registry = registry_of(home)
     sequences = _sequences(request)
     oldest, newest = sequences.span or (None, None)
     cutoffs = evaluation_cutoffs(request.as_of, request.horizon_days, oldest, newest)

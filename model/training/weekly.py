@@ -21,7 +21,7 @@ from model.errors import UsageError
 from model.evaluation.tables import promotion_table
 from model.items.model import KIND
 from model.model_selection import load, load_items
-from model.registry import ITEMS, Registry, Training, Version, newest_promoted, unused_name
+from model.registry import ITEMS, Registry, Training, Version, newest_promoted, registry_of, unused_name
 from model.training.challengers import BoostingChallenger, Challenger, TransformerChallenger
 from model.training.items import ItemPromotion, promote_items
 from model.training.page import findings, items_finding, render_page
@@ -31,6 +31,7 @@ from model.transformer.distributed import is_main_rank
 from model.transformer.fit import DECODERS, INTERESTS, WEEKLY_TRANSFORMER
 from model.transformer.progress import StepCallback, plain_lines
 from model.transformer.workdir import WorkDir
+from throughline.stores import make_folder
 
 BRANCH = "main"  # what is published
 # Rows of sequences, one for each user and day, in a test window. With more, one window shows a lead of .01 nDCG@10.
@@ -95,14 +96,14 @@ class TrainingRequest:
 def train_week(request: TrainingRequest, home: Path) -> list[str]:
     """Train and test challengers, save and maybe promote the winner; return what was found, the winner first.
 
-    All figures are on a page, `<home>/trainings/<run id>.html`. A run of the same id continues where an earlier one was
-    killed, if the table has not changed. With several distributed processes, the first alone prints and saves; the
-    others return nothing.
+    All figures are on a page, `trainings/<run id>.html` of the home or of the store of models. A run of the same id
+    continues where an earlier one was killed, if the table has not changed. With several distributed processes, the
+    first alone prints and saves; the others return nothing.
 
     Raises InputError if the log is too young or has too few events, or if the table is missing or of another version.
     """
     started = time.monotonic()
-    registry = Registry(home)
+    registry = registry_of(home)
     sequences = sequences_of(request.through, request.horizon_days)
     cutoffs = cutoffs_of(sequences, request.through, request.horizon_days)
     item_tags = read_item_tags(load_catalog(CATALOG), BRANCH)
@@ -152,8 +153,8 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
     found = findings(promotion, outcome, seconds)
     if items:
         found.append(items_finding(items, _save_items(items, request, sequences, items_registry)))
-    page = home / "trainings" / f"{request.run_id}.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
+    page = registry.files.pages / f"{request.run_id}.html"
+    make_folder(page.parent)
     page.write_text(render_page(promotion, found, request.run_id, {"sequences": sequences.snapshot_id}), "utf-8")
     workdir.clear()
     verdict, *others = found

@@ -18,7 +18,7 @@ from model.data.history import HISTORY_COLUMNS, History, history_of
 from model.data.item_tags import read_item_tags
 from model.data.sequences import CATALOG, first_day_read, known_by_day, open_sequences, sequences_with
 from model.errors import InputError
-from model.registry import Registry, newest_promoted
+from model.registry import newest_promoted, registry_of
 from model.transformer.dataset import MAX_TOKENS
 from model.transformer.model import KIND, InterestModel, read_model
 from model.transformer.network import session_vectors
@@ -75,7 +75,7 @@ def export_session_vectors(day: date, out: Path, branch: str, home: Path, horizo
     The file appears under its name only when it is complete.
     Raises InputError if no Transformer was promoted by then, or if the table is missing or of another version.
     """
-    registry = Registry(home)
+    registry = registry_of(home)
     versions = [version for version in registry.versions() if version.kind == KIND]
     version = newest_promoted(versions, day, horizon_days)
     if version is None:

@@ -123,6 +123,14 @@ def not_covered(settings: Settings) -> list[str]:
         )
     elif in_place := _lines_in_place(LandingZone(settings.landing_folder)):
         lines.append(f"the files of {in_place:,} lines that landed in place: back them up where they lie")
+    places = {"models": settings.models, "reports": settings.reports}
+    lines += [
+        f"the folder of the setting {name}, {place}: back it up by the means of its store"
+        for name, place in places.items()
+        if place
+    ]
+    if settings.registry_url:
+        lines.append("the PostgreSQL of the setting registry_url, which names the models: back it up by its own means")
     return [*lines, "the run history of Airflow, and logs"]
 
 

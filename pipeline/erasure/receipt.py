@@ -127,9 +127,9 @@ def _found(copy: Copy, names: Collection[bytes]) -> str:
         return UNREAD
 
 
-def models_trained_since(home: Path, first: date | None) -> list[str]:
+def models_trained_since(models: Path, first: date | None) -> list[str]:
     """Return the saved models whose training data may hold an event of a day from `first` on, by their names."""
     if first is None:
         return []
-    folders = sorted((home / "mlruns" / "models").glob("*.????????*"))
-    return [one.name for one in folders if one.name.split(".")[1] >= f"{first:%Y%m%d}"]
+    names = {one.name for one in (models / "models").glob("*.????????*") if not one.name.startswith(".")}
+    return sorted(name for name in names if name.split(".")[1] >= f"{first:%Y%m%d}")

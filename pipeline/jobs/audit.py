@@ -4,7 +4,8 @@
 
 Fails when a rule of `pipeline/quality/suites` is broken. The message names each broken rule, its counts and its reason.
 A broken rule of severity `warning` is printed and does not stop the publication.
-The Data Docs of Great Expectations lie in `THROUGHLINE_HOME/data_docs/<day>.html`; the last line names the page.
+The Data Docs of Great Expectations are a page, by default `THROUGHLINE_HOME/data_docs/<day>.html`; the last line names
+it.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         before = [task for task in RECORDED_TASKS if task != "audit"]
         of_run = run_log.rows_of_run(step.spark, step.run_id)
         run_log.require_ended(of_run, before, step.run_id, step.days.last)
-        page = step.settings.home / "data_docs" / f"{step.days.last}.html"
+        page = step.settings.data_docs_folder / f"{step.days.last}.html"
         cleaned = run_log.days_of_run(of_run, "clean")
         figures = gates.check(written(step, cleaned), f"audit of {step.days}", page)
         checked = sum({figure.suite: figure.row_count for figure in figures}.values())

@@ -292,7 +292,7 @@ class Erasure:
             clusters_retrained=self.folder.retrained(),
             working_files_removed=len(self.folder.noted(WORKING)),
             files_with_mentions=dict(mentions),
-            models_affected=models_trained_since(home, journal.first_day),
+            models_affected=models_trained_since(self.settings.models_folder, journal.first_day),
             copies=[*copies_elsewhere(home, names), *logs_in_place(in_place)],
             searched=searched,
         )

@@ -5,8 +5,8 @@
 A TOML that was replaced for this run becomes that of its source. As the last step of a run, it drops the branches and
 frees the lease. It may be repeated after a crash. Fails when a step of this run is missing, or has ended after the
 audit.
-When the run is visible, the report of its last day is written, `THROUGHLINE_HOME/reports/<day>.html`; a line names it.
-If that fails, a warning says so, since the run is published by then.
+When the run is visible, the report of its last day is written, by default `THROUGHLINE_HOME/reports/<day>.html`; a line
+names it. If that fails, a warning says so, since the run is published by then.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def write_report_of(day: date, settings: Settings) -> None:
         from pipeline.analyst.report.page import write_report
 
         catalog = open_catalog(pyiceberg_properties(settings))
-        print(f"report: {write_report(catalog, day, settings.home / 'reports', settings.min_audience)}", flush=True)
+        print(f"report: {write_report(catalog, day, settings.reports_folder, settings.min_audience)}", flush=True)
     except Exception as error:
         print(
             f"warning: {day} is published, but its report failed: {describe(error)}; "

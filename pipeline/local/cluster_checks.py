@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psycopg
+from pydantic import SecretStr
 from rich.console import Console
 
 from pipeline.analyst.release import open_catalog
@@ -19,6 +20,7 @@ from pipeline.local.spark_config import catalog_secrets, is_one_machine, pyicebe
 from pipeline.runner.commands import job_command, step_environment
 from pipeline.runner.process import StepFailed, run_command
 from pipeline.settings import Settings
+from throughline.stores import is_remote, s3_endpoint, s3_region
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
@@ -39,6 +41,7 @@ def check_cluster(settings: Settings, console: Console) -> bool:
         "S3": check_s3,
         "catalog": check_catalog,
         "lease": check_lease,
+        "models": check_models,
     }
     try:
         name = "settings"
@@ -73,35 +76,49 @@ def check_address(settings: Settings) -> str:
 
 
 def check_s3(settings: Settings) -> str:
-    """Return the folder of the tables in S3 after listing it.
+    """Return the buckets that settings name, after listing each.
 
     Raises UsageError if the server does not answer, refuses the keys, or has no such bucket.
     """
-    place = urlsplit(settings.catalog.get("warehouse", ""))
-    if place.scheme not in S3_SCHEMES:
-        return "not used by the setting catalog"
+    buckets = _buckets(settings)
+    if not buckets:
+        return "not used"
     from pyarrow.fs import FileSelector
 
-    properties = pyiceberg_properties(settings)
-    if not properties.get("s3.region"):
+    endpoint = settings.catalog.get("s3.endpoint") or s3_endpoint() or ""
+    region = settings.catalog.get("s3.region") or s3_region()
+    if not region:
         raise UsageError("variable AWS_REGION is not set: set the region of the bucket, such as us-east-1")
-    endpoint = properties.get("s3.endpoint", "")
     if endpoint:
         _require_server(endpoint, "AWS_ENDPOINT_URL", f"variable AWS_ENDPOINT_URL = {endpoint!r}")
         if not os.environ.get("AWS_ACCESS_KEY_ID") or not os.environ.get("AWS_SECRET_ACCESS_KEY"):
             raise UsageError(
                 f"variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: {endpoint} needs them"
             )
-    try:
-        found = _s3(endpoint, properties["s3.region"]).get_file_info(FileSelector(place.netloc, recursive=False))
-    except OSError as error:
-        if "NO_SUCH_BUCKET" in str(error):
-            raise UsageError(f"setting catalog: no bucket {place.netloc!r}: make it, or correct warehouse") from None
-        raise UsageError(
-            f"S3 refuses to list {place.netloc}: {_short(error)}: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
-            f"the rights of that key"
-        ) from None
-    return f"{place.netloc} at {endpoint or 'Amazon'}, {len(found)} entries"
+    listed = []
+    for bucket, names in buckets.items():
+        try:
+            found = _s3(endpoint, region).get_file_info(FileSelector(bucket, recursive=False))
+        except OSError as error:
+            if "NO_SUCH_BUCKET" in str(error):
+                raise UsageError(f"setting {names[0]}: no bucket {bucket!r}: make it, or correct its name") from None
+            raise UsageError(
+                f"S3 refuses to list {bucket}: {_short(error)}: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+                f"the rights of that key"
+            ) from None
+        listed.append(f"{bucket} at {endpoint or 'Amazon'}, {len(found)} entries ({', '.join(names)})")
+    return "; ".join(listed)
+
+
+def _buckets(settings: Settings) -> dict[str, list[str]]:
+    """Return the buckets that settings name, and which settings those are."""
+    places = {"catalog": settings.catalog.get("warehouse", "")}
+    places |= {name: str(getattr(settings, name)) for name in ("landing", "exchange", "models", "reports")}
+    found: dict[str, list[str]] = {}
+    for name, place in places.items():
+        if urlsplit(place).scheme in S3_SCHEMES:
+            found.setdefault(urlsplit(place).netloc, []).append(name)
+    return found
 
 
 def _s3(endpoint: str, region: str) -> "S3FileSystem":
@@ -141,14 +158,31 @@ def check_lease(settings: Settings) -> str:
     """Return where the lease is. Raises UsageError if its PostgreSQL does not answer or refuses the login."""
     if settings.lease_url is None:
         return "in the local PostgreSQL: it excludes runs of this home only; set lease_url to share it"
+    return _answer_of(settings.lease_url, "lease_url")
+
+
+def check_models(settings: Settings) -> str:
+    """Return where saved models are. Raises UsageError if the PostgreSQL that names them is missing or refuses."""
+    if settings.registry_url is None:
+        if is_remote(settings.models_folder):
+            raise UsageError(
+                f"setting models = {settings.models!r}, but registry_url is not set: models in S3 need a PostgreSQL "
+                f"that names them"
+            )
+        return f"in {settings.models_folder}, of use to machines that share this folder"
+    return f"in {settings.models_folder}, named {_answer_of(settings.registry_url, 'registry_url')}"
+
+
+def _answer_of(url: SecretStr, setting: str) -> str:
+    """Return where a PostgreSQL is. Raises UsageError if it does not answer or refuses the login."""
     try:
-        with psycopg.connect(settings.lease_url.get_secret_value(), connect_timeout=int(CONNECT_SECONDS)) as connection:
+        with psycopg.connect(url.get_secret_value(), connect_timeout=int(CONNECT_SECONDS)) as connection:
             connection.execute("SELECT 1")
             info = connection.info
             return f"in PostgreSQL {info.dbname} on {info.host}:{info.port}"
     except psycopg.Error as error:
         raise UsageError(
-            f"setting lease_url: PostgreSQL refuses: {_short(error)}: check host, user, password"
+            f"setting {setting}: PostgreSQL refuses: {_short(error)}: check host, user, password"
         ) from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import GateError, InputError
+from pipeline.files import write_whole
 from pipeline.quality.figures import Figure, Suite, examples, load_suite, measure
 
 if TYPE_CHECKING:
@@ -120,8 +121,7 @@ def _write_page(outcome: Any, page: Path) -> None:
     from great_expectations.render.view import DefaultJinjaPageView
 
     content = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(outcome), "page_minimal.j2")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(content, encoding="utf-8")
+    write_whole(page, content)
 
 
 def load_great_expectations() -> Any:

@@ -185,6 +185,8 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",
         "THROUGHLINE_EXCHANGE": settings.exchange,
+        "THROUGHLINE_MODELS": settings.models,
+        **({"THROUGHLINE_REGISTRY_URL": settings.registry_url.get_secret_value()} if settings.registry_url else {}),
         "THROUGHLINE_HORIZON_DAYS": str(settings.horizon_days),
         "THROUGHLINE_TRANSFORMER_SIZE": settings.transformer_size,
         "THROUGHLINE_TRAIN_RANKS": str(settings.train_ranks),

@@ -21,7 +21,9 @@ from pipeline.analyst.query import view_names
 from pipeline.errors import UsageError
 from pipeline.local import postgres
 from pipeline.local.cluster_checks import check_s3
+from pipeline.runner.commands import STEPS
 from pipeline.settings import Settings
+from tests.bench.tiny_homes import link_jars
 from tests.end_to_end.conftest import new_home
 from tests.remote_stack import BUCKET, SECRET_KEY, RemoteStack, free_port, remote_stack, why_not
 
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.end_to_end
 DAY = "2026-01-31"
 EVENTS, COPIED = 48, 40  # the others land in place
 BUSY_SECONDS = 10
+REGISTRY = "registry"
 TOML = """
 name = "shop"
 [reader]
@@ -66,12 +69,16 @@ def remote_home(stack: RemoteStack | None, request: pytest.FixtureRequest) -> It
     with TemporaryDirectory(prefix="throughline-tests-", ignore_cleanup_errors=True) as folder:
         other = Settings(home=Path(folder) / "other", postgres_port=free_port())
         postgres.start(other)
+        postgres.create_database(other, REGISTRY)
         variables = {
             **stack.variables,
             "THROUGHLINE_CATALOG": json.dumps(stack.catalog),
             "THROUGHLINE_LANDING": f"s3://{BUCKET}/landing",
             "THROUGHLINE_EXCHANGE": f"s3://{BUCKET}/exchange",
+            "THROUGHLINE_MODELS": f"s3://{BUCKET}/models",
+            "THROUGHLINE_REPORTS": f"s3://{BUCKET}/reports",
             "THROUGHLINE_LEASE_URL": postgres.url(other),
+            "THROUGHLINE_REGISTRY_URL": postgres.url(other, REGISTRY),
         }
         with new_home(lambda _: variables) as made, pytest.MonkeyPatch.context() as here:
             for name, value in stack.variables.items():  # tests read the tables in this process
@@ -121,6 +128,28 @@ def test_tables_lie_in_s3_and_keys_in_no_file(remote_home: Any, stack: RemoteSta
     assert [file for file in files if SECRET_KEY.encode() in file.read_bytes()] == []
 
 
+def test_two_machines_take_turns_in_a_night(remote_home: Any, stack: RemoteStack | None, tmp_path: Path) -> None:
+    """As tasks of Airflow do on workers without a shared folder: each has a home of its own."""
+    if stack is None:
+        pytest.skip(str(why_not()))
+    before = remote_home.fingerprints()
+    key = (remote_home.home / "pseudonym.key").read_text()
+    shared = {"THROUGHLINE_PSEUDONYM_KEY": key, "THROUGHLINE_LEASE_TOKEN": "of the run"}
+    homes = [remote_home.home, tmp_path / "another-machine"]
+    homes[1].mkdir()
+    link_jars(homes[1])
+    for number, step in enumerate(STEPS):
+        machine = replace(remote_home, environment={**remote_home.environment, **shared}, home=homes[number % 2])
+        done = machine.call(step, "--day", DAY, THROUGHLINE_HOME=str(machine.home))
+        assert done.returncode == 0, f"{step}: {done.stdout}{done.stderr}"
+    assert remote_home.fingerprints() == before
+    assert (stack.folder / "reports" / f"{DAY}.html").is_file()
+    assert (stack.folder / "reports" / "data_docs" / f"{DAY}.html").is_file()
+    for home in homes:
+        state = {one.name for one in home.iterdir()}
+        assert not state & {"landing", "warehouse", "reports", "data_docs", "mlruns", "postgres"}, state
+
+
 def test_a_night_waits_for_an_s3_server_that_is_busy(remote_home: Any, stack: RemoteStack | None) -> None:
     """While a step writes events, and while one writes sequences."""
     if stack is None:
@@ -164,7 +193,7 @@ def test_doctor_tries_each_part_of_a_cluster(
         query = "SELECT count(*) FROM iceberg_tables WHERE table_namespace = 'throughline_probe'"
         assert catalog.execute(query).fetchall() == [(0,)]
 
-    with pytest.raises(UsageError, match="no bucket 'lack': make it, or correct warehouse"):
+    with pytest.raises(UsageError, match="setting catalog: no bucket 'lack': make it"):
         check_s3(Settings(home=remote_home.home, catalog={**stack.catalog, "warehouse": "s3://lack/warehouse"}))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-key")
     with pytest.raises(UsageError, match="S3 refuses to list lake"):

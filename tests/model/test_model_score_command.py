@@ -229,7 +229,9 @@ def rows_of_weeks(shop: Any, weeks: int) -> pa.Table:
 def test_what_training_promotes_scores_the_nights_after(
     catalog: SqlCatalog, long_shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where another machine scores: it shares the folder of models alone."""
     shop = long_shop
+    monkeypatch.setenv("THROUGHLINE_MODELS", str(tmp_path / "shared"))
     make_table(catalog, SEQUENCES).append(rows_of_weeks(shop, 8))
     monkeypatch.setattr(weekly, "load_catalog", lambda name: catalog)
     monkeypatch.setattr(
@@ -244,14 +246,16 @@ def test_what_training_promotes_scores_the_nights_after(
     assert trained.stdout.splitlines()[0].startswith(f"{version} promoted: nDCG@10 ")
     items = f"items-1.{shop.last_day:%Y%m%d}"
     assert trained.stdout.splitlines()[-2].startswith(f"Which items? {items} promoted: nDCG@10 ")
+    assert trained.stdout.splitlines()[-1] == f"all figures: {tmp_path}/shared/trainings/training-1.html"
+    assert (tmp_path / "shared" / "trainings" / "training-1.html").is_file()
     day = str(shop.last_day)
     affinities = {}
-    for model in ("as-of", "none", version):
-        assert score(tmp_path, day, day, "--model", model, branch="main", run_id=f"by-{model}").exit_code == 0
-        profiles = read(tmp_path, day, f"by-{model}")
+    for model, home in (("as-of", tmp_path), ("none", tmp_path), (version, tmp_path / "another-machine")):
+        assert score(home, day, day, "--model", model, branch="main", run_id=f"by-{model}").exit_code == 0
+        profiles = read(home, day, f"by-{model}")
         assert set(profiles["model_version"].to_pylist()) == {"counts-1" if model == "none" else version}
         affinities[model] = profiles["interests"].to_pylist()
-        manifest = json.loads((tmp_path / "exchange" / f"by-{model}" / "manifest.json").read_text())
+        manifest = json.loads((home / "exchange" / f"by-{model}" / "manifest.json").read_text())
         assert manifest["parameters"][day].get("items") == (None if model == "none" else items)
         scores = [one["score"] for listed in profiles["top_items"].to_pylist() for one in listed]
         assert (max(scores) <= 1) == (model != "none"), "probabilities by items-1, else scores without a unit"

@@ -52,7 +52,7 @@ def test_versions_are_named_for_the_last_day_that_they_know(registry: Registry) 
 def test_the_alias_champion_is_the_newest_promoted_one(registry: Registry) -> None:
     from model.mlflow_client import client_of
 
-    client = client_of(registry.folder / "mlflow.db")
+    client = client_of(registry.address)
     champion = client.get_model_version_by_alias("interest-profiles", "champion")
     assert champion.tags["version"] == "boosting-1.20260125"
     run = client.get_run(champion.run_id)
@@ -65,7 +65,7 @@ def test_curves_are_kept_with_a_training(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     loss = [CurvePoint(step, 5.0 / step, 0.001) for step in range(1, 701)]
     tracked_as = registry.record(replace(training(JANUARY_11), curves=loss))
-    client = client_of(registry.folder / "mlflow.db")
+    client = client_of(registry.address)
     history = sorted(client.get_metric_history(tracked_as, "curve/loss"), key=lambda metric: metric.step)
     assert [(metric.step, metric.value) for metric in history] == [(point.step, point.loss) for point in loss]
     assert {metric.value for metric in client.get_metric_history(tracked_as, "curve/learning_rate")} == {0.001}
@@ -132,9 +132,7 @@ def test_a_version_of_an_earlier_release_has_a_horizon_of_a_week(tmp_path: Path)
 
     registry = Registry(tmp_path)
     made = registry.register("boosting-1", training(JANUARY_11), registry.record(training(JANUARY_11)), write, True)
-    client_of(registry.folder / "mlflow.db").delete_model_version_tag(
-        "interest-profiles", str(made.number), "horizon_days"
-    )
+    client_of(registry.address).delete_model_version_tag("interest-profiles", str(made.number), "horizon_days")
     assert [version.horizon_days for version in registry.versions()] == [7]
 
 

@@ -124,9 +124,13 @@ def test_what_a_backup_leaves_out_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     assert [line.split()[1] for line in of_local] == ["pseudonym", "run"]
     monkeypatch.setenv("THROUGHLINE_CATALOG", '{"type": "rest", "uri": "http://host", "warehouse": "s3://lake/shop"}')
     monkeypatch.setenv("THROUGHLINE_LANDING", "s3://lake/landing")
+    monkeypatch.setenv("THROUGHLINE_MODELS", "s3://lake/models")
+    monkeypatch.setenv("THROUGHLINE_REGISTRY_URL", "postgresql://user:hush@host/registry")
     found = "\n".join(not_covered(load_settings(home=tmp_path)))
     assert "the tables, which lie in the catalog of the setting catalog (s3://lake/shop)" in found
     assert "the landing zone s3://lake/landing, and the files that landed in place" in found
+    assert "the folder of the setting models, s3://lake/models" in found
+    assert "the PostgreSQL of the setting registry_url" in found and "hush" not in found
 
 
 def test_a_home_whose_server_ran_elsewhere_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.erasure.purge import remove_working_files
+from pipeline.erasure.receipt import models_trained_since
 from pipeline.errors import UsageError
 from pipeline.files import replaced_whole, write_whole
 from pipeline.landing.landed_days import drop_day, move_day
@@ -206,3 +207,10 @@ def test_an_erasure_empties_an_exchange_outside_of_the_home_of_its_runs(root: Pa
     assert sorted(file.name for file in noted) == [f"as_of={DAY}.parquet", "manifest.json"]
     left = [file.name for file in root.rglob("*") if file.is_file()]
     assert left == ["notes.txt"]
+
+
+def test_a_receipt_names_the_models_that_were_trained_since(store: Path) -> None:
+    for version in ("boosting-1.20260130", "boosting-1.20260131", "transformer-1.20260201.2", ".unfinished"):
+        write_whole(store / "models" / version / "model.json", "{}")
+    assert models_trained_since(store, DAY) == ["boosting-1.20260131", "transformer-1.20260201.2"]
+    assert models_trained_since(store, None) == models_trained_since(store / "nothing", DAY) == []

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ThroughlineError, UsageError
-from pipeline.local.cluster_checks import check_address, check_catalog, check_lease, check_s3, one_line
+from pipeline.local.cluster_checks import (
+    check_address,
+    check_catalog,
+    check_lease,
+    check_models,
+    check_s3,
+    one_line,
+)
 from pipeline.settings import Settings, load_settings
 
 
@@ -68,6 +75,13 @@ BROKEN: list[tuple[Callable[[Settings], str], dict[str, str], str]] = [
         "variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
     ),
     (check_lease, {"LEASE_URL": "postgresql://user:hush@127.0.0.1:CLOSED/lease"}, "lease_url: PostgreSQL refuses"),
+    (check_s3, {"REPORTS": "s3://pages/nights"}, "variable AWS_REGION is not set: set the region"),
+    (check_models, {"MODELS": "s3://lake/models"}, "setting models = 's3://lake/models', but registry_url is not set"),
+    (
+        check_models,
+        {"REGISTRY_URL": "postgresql://user:hush@127.0.0.1:CLOSED/registry"},
+        "registry_url: PostgreSQL refuses",
+    ),
 ]
 
 
@@ -96,8 +110,9 @@ def test_a_broken_setting_is_named_in_one_line(
 def test_a_local_installation_passes_what_it_has(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path)
     assert check_address(settings) == "local[*], in the process of each step"
-    assert check_s3(settings) == "not used by the setting catalog"
+    assert check_s3(settings) == "not used"
     assert "excludes runs of this home only" in check_lease(settings)
+    assert check_models(settings) == f"in {tmp_path}/mlruns, of use to machines that share this folder"
 
 
 def test_an_error_of_several_lines_becomes_one() -> None:
