@@ -1,7 +1,7 @@
 """Logs of strangers: a case is `tests/cases/logs/<shape>/`, a shape of log that people report trouble with.
 
 A case holds the log, `source.toml`, and `expect.toml`: the situation, where people report it, and checks in SQL on what
-a night publishes. Files in a folder named after a day land before the night of that day, all others at first. All cases
+a night publishes. Files in a folder named after a day land after the run of all others. All cases
 live in one home, since logs of many sources must not disturb each other.
 """
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.end_to_end
 
 CASES = sorted(folder for folder in (Path(__file__).parents[1] / "cases" / "logs").iterdir() if folder.is_dir())
 FIRST_RANGE = ("2017-11-01", "2026-03-01")  # the days that hold lines run, and none of the years between
-NIGHTS = ("2026-03-02", "2026-03-03")
+SECOND_RANGE = ("2026-03-02", "2026-03-03")
 
 
 def tomls(case: Path) -> list[Path]:
@@ -32,26 +32,23 @@ def tomls(case: Path) -> list[Path]:
     return sorted(file for file in case.glob("*.toml") if file.name != "expect.toml")
 
 
-def logs(case: Path, toml: Path, day: str = "") -> list[Path]:
-    """Return the files of a source that land before a night. A name of several sources begins its files."""
+def logs(case: Path, toml: Path, folder: str) -> list[Path]:
+    """Return the files of a source in a folder of its case. A name of several sources begins its files."""
     several = len(tomls(case)) > 1
     return [
         file
-        for file in sorted((case / day).glob("*"))
+        for file in sorted((case / folder).glob("*"))
         if file.is_file() and file.suffix != ".toml" and (not several or file.name.startswith(load_source(toml).name))
     ]
 
 
 @pytest.fixture(scope="module")
 def published(own_installation: Any) -> "Catalog":
-    """All cases landed, and the nights run; return the catalog."""
-    for day in ("", *NIGHTS):
-        landings = [(toml, logs(case, toml, day)) for case in CASES for toml in tomls(case)]
+    """All cases landed, and two ranges run: the second one goes on from the first. Return the catalog."""
+    for (first, last), folders in ((FIRST_RANGE, [""]), (SECOND_RANGE, SECOND_RANGE)):
+        landings = [(toml, logs(case, toml, folder)) for folder in folders for case in CASES for toml in tomls(case)]
         own_installation.do_all([["land", "--source", toml, *files] for toml, files in landings if files])
-        if day:
-            own_installation.do("run", "--day", day)
-        else:
-            own_installation.do("run", "--from", FIRST_RANGE[0], "--to", FIRST_RANGE[1])
+        own_installation.do("run", "--from", first, "--to", last)
     return own_installation.catalog()
 
 
