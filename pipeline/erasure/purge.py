@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.erasure.search import files_with, has_name
+from pipeline.landing.zone import SHARED_STAGING
 from pipeline.settings import Settings
 from pipeline.transforms.union import union
 from pipeline.warehouse.maintenance import RELEASES, expire, remove_orphans
@@ -89,7 +90,8 @@ def remove_working_files(settings: Settings, note: Note) -> None:
 
     The caller holds the locks of all sources. A training that runs meanwhile fails, and starts again from the tables.
     """
-    working = [*(settings.home / "staging").glob("*"), *(settings.home / "exchange").glob("*")]
+    folders = (settings.home / "staging", settings.home / "exchange", settings.landing_folder / SHARED_STAGING)
+    working = [one for folder in folders for one in folder.glob("*")]
     if settings.exchange:
         runs = settings.exchange_folder.glob("*")
         working += [run for run in runs if (run / "manifest.json").is_file() or (run / "profiles").is_dir()]

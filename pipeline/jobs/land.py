@@ -24,11 +24,12 @@ from pipeline.landing.locks import source_locked
 from pipeline.landing.remains import remove_remains
 from pipeline.landing.staging import FoundFiles, input_files, measure_files, sort_files, stage_files
 from pipeline.landing.zone import SOURCE_FILE, LandedFile, LandingZone
+from pipeline.local.spark_config import is_spark_elsewhere
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
 from pipeline.warehouse.session import open_session, tune
-from throughline.stores import fetched
+from throughline.stores import fetched, remove_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,9 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             zone = LandingZone(settings.landing_folder)
             land_in_place(spark, zone, toml, parsed.paths, parsed.arrival_day, parsed.again)
             return
-        folder = settings.home / "staging"
+        folder, zone = settings.home / "staging", LandingZone(settings.landing_folder)
+        shared = zone.shared_staging(name) if is_spark_elsewhere(settings) else None
         with fetched(parsed.paths, folder) as paths:
-            land(spark, LandingZone(settings.landing_folder), folder, toml, paths, parsed.arrival_day, parsed.again)
+            land(spark, zone, folder, toml, paths, parsed.arrival_day, parsed.again, shared)
 
 
 def land(
@@ -61,10 +63,11 @@ def land(
     paths: list[Path],
     arrival_day: date | None,
     is_again: bool = False,
+    shared: Path | None = None,
 ) -> None:
     """Land files of the source of a TOML, and print how many lines. The caller holds the lock of the source.
 
-    folder: where the lines are kept until they land.
+    folder: where the lines are kept until they land. shared: a folder that a Spark elsewhere sees, for copies of them.
     is_again: files that have landed already may land once more, if lines of them were lost; what is left is replaced.
     """
     source = load_source(toml)
@@ -74,7 +77,7 @@ def land(
     check_items(spark, source, toml)
 
     staging = folder / source.name
-    shutil.rmtree(staging, ignore_errors=True)  # left by a killed run
+    _remove(staging, shared)  # left by a killed run
     try:
         logs = stage_files(found.logs, zone, source.name, source.reader, staging, is_again)
         if is_again:
@@ -82,13 +85,13 @@ def land(
         item_reader = source.items.reader if source.items else source.reader
         catalogues = stage_files(found.catalogues, zone, source.name, item_reader, staging)
         tune(spark, sum(staged.lines for staged in logs))
-        days = land_events(spark, zone, source, logs, arrival_day, staging) if logs else []
+        days = land_events(spark, zone, source, logs, arrival_day, staging, shared) if logs else []
         applies_from = land_items(zone, source.name, catalogues, days, arrival_day) if catalogues else None
         write_whole(zone.root / source.name / SOURCE_FILE, toml.read_text(encoding="utf-8"))
         for staged in [*logs, *catalogues]:
             zone.remember(source.name, staged.sha256, staged.landed)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _remove(staging, shared)
     _print_landed([staged.lines for staged in logs], days, "", started)
     if catalogues:
         which = f"days from {applies_from} on; for earlier days: throughline items replay --source {source.name}"
@@ -128,6 +131,12 @@ def land_in_place(
         zone.remember(source.name, file.sha256, LandedFile(file.name, file.lines))
     _print_landed([file.lines for file in files], sorted(set(days)), " in place", started)
     _print_skipped(found)
+
+
+def _remove(staging: Path, shared: Path | None) -> None:
+    shutil.rmtree(staging, ignore_errors=True)
+    if shared and shared.is_dir():
+        remove_folder(shared)
 
 
 def _print_landed(lines: list[int], days: list[date], how: str, started: float) -> None:

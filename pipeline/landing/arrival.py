@@ -23,7 +23,7 @@ from pipeline.sources.rules import Times
 from pipeline.sources.schema import Source
 from pipeline.transforms.canonical import with_own_day
 from pipeline.transforms.parse import LIMITS, SCHEMA
-from throughline.stores import make_folder, move
+from throughline.stores import copy, fetched, make_folder, move
 
 LIMIT_FIELDS = tuple(pa.field(name, pa.date32()) for name in LIMITS)
 SMALL_FILE_BYTES = 4 << 20  # unpacked; the smaller files of a day land as one
@@ -92,10 +92,12 @@ def land_events(
     logs: Sequence[StagedFile],
     arrival_day: date | None,
     staging: Path,
+    shared: Path | None = None,
 ) -> list[date]:
     """Move staged lines into the folders of their arrival days and close these; return the days, oldest first.
 
-    arrival_day: the day of all lines, if it is known; without lines it is closed as an empty day.
+    arrival_day: the day of all lines, if it is known; without lines it is closed as an empty day. shared: a folder for
+    copies of the staged lines, for a Spark that does not see `staging`; the caller deletes it.
 
     Raises InputError if there are no lines and no `arrival_day`, or if a file has no line with a readable time.
     """
@@ -108,7 +110,7 @@ def land_events(
     if arrival_day:
         by_day = {arrival_day: [staged.lines_file for staged in filled]}
     else:
-        by_day = _split(spark, source, filled, staging)
+        by_day = _split(spark, source, filled, staging, shared)
     for day, files in by_day.items():
         folder = zone.day_folder(source.name, day)
         make_folder(folder)
@@ -143,15 +145,24 @@ def land_items(
     return first
 
 
-def _split(spark: SparkSession, source: Source, logs: Sequence[StagedFile], staging: Path) -> dict[date, list[Path]]:
+def _split(
+    spark: SparkSession, source: Source, logs: Sequence[StagedFile], staging: Path, shared: Path | None
+) -> dict[date, list[Path]]:
     """Return the files of each arrival day, their lines in order.
 
     Spark finds where in a file a day begins; the lines themselves do not pass through a shuffle.
     """
-    lines = spark.read.schema(SCHEMA).parquet(*[str(file.lines_file) for file in logs])
+    read = [file.lines_file for file in logs]
+    if shared:
+        read = [shared / file.name for file in read]
+        for file, copied in zip(logs, read, strict=True):
+            copy(file.lines_file, copied)
+    lines = spark.read.schema(SCHEMA).parquet(*map(str, read))
     runs = day_runs(lines.withColumn("source", F.lit(source.name)), source)
-    runs.write.mode("overwrite").parquet(str(staging / "runs"))
-    found = pq.read_table(staging / "runs", read_dictionary=["file"], partitioning=None)
+    written = (shared or staging) / "runs"
+    runs.write.mode("overwrite").parquet(str(written))
+    with fetched([written], staging) as [folder]:
+        found = pq.read_table(folder, read_dictionary=["file"], partitioning=None)
     arrivals = []
     for file in logs:
         of_file = found.filter(pc.equal(found["file"], file.name))

@@ -31,6 +31,7 @@ from pipeline.sources.schema import Reader, Source, load_source
 from throughline.stores import content_of, move, remove_folder
 
 SOURCE_FILE = "source.toml"
+SHARED_STAGING = ".staging"
 APPLIES_FROM = r"-from-(\d{4}-\d{2}-\d{2})[.]parquet$"  # of a catalogue file; without it, it applies to all days
 
 
@@ -166,6 +167,10 @@ class LandingZone:
         for file in files:
             require_there(file)
         return files
+
+    def shared_staging(self, source: str) -> Path:
+        """Return where lines that have not landed yet are kept for a Spark that does not see the disk of `land`."""
+        return self.root / SHARED_STAGING / source
 
     def items_folder(self, source: str) -> Path:
         return self.root / source / "items"

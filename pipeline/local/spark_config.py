@@ -205,6 +205,11 @@ def is_one_machine(settings: Settings) -> bool:
     return settings.spark_master.startswith("local")
 
 
+def is_spark_elsewhere(settings: Settings) -> bool:
+    """Return whether Spark may run on machines that do not see the disk of this one."""
+    return settings.spark_engine.startswith("sc://") or not is_one_machine(settings)
+
+
 def _one_machine(settings: Settings) -> dict[str, str]:
     """Return options that open no port beyond loopback and make a start quick."""
     return {

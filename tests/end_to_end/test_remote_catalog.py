@@ -208,3 +208,22 @@ def test_without_lease_url_the_local_postgres_starts_for_the_lease(remote_home: 
     home_alone.do("sequences", "--day", DAY)
     assert (home_alone.home / "postgres" / "data").is_dir()
     assert home_alone.ask("SELECT count(*) AS n FROM sequences") == [{"n": 8}]
+
+
+def test_a_log_lands_by_a_spark_that_does_not_see_this_disk(
+    remote_home: Any, stack: RemoteStack | None, tmp_path: Path
+) -> None:
+    """Spark finds the days of lines in the landing zone, as a server of Spark Connect elsewhere does."""
+    if stack is None:
+        pytest.skip(str(why_not()))
+    engine = json.loads((remote_home.home / "engine" / "engine.json").read_text())
+    elsewhere = {"THROUGHLINE_SPARK_ENGINE": f"sc://localhost:{engine['port']}/;token={engine['token']}"}
+    (tmp_path / "other.toml").write_text(TOML.replace('"shop"', '"other"'))
+    lines = [log_line(number) for number in range(6)]
+    lines += [line.replace(DAY, "2026-02-01") for line in lines[:2]]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
+    done = remote_home.call("land", "--source", tmp_path / "other.toml", tmp_path / "log.jsonl", **elsewhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+    landed = {file.parent.name for file in (stack.folder / "landing" / "other").rglob("*.parquet")}
+    assert landed == {DAY, "2026-02-01"}
+    assert [file for file in (stack.folder / "landing" / ".staging").rglob("*") if file.is_file()] == []

@@ -209,6 +209,16 @@ def test_an_erasure_empties_an_exchange_outside_of_the_home_of_its_runs(root: Pa
     assert left == ["notes.txt"]
 
 
+def test_an_erasure_deletes_what_a_killed_landing_left_in_the_landing_zone(root: Path, tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home", landing=str(root))
+    write_whole(LandingZone(root).shared_staging("shop") / "a.parquet", "lines")
+    write_whole(root / "shop" / "source.toml", "")
+    noted: list[Path] = []
+    remove_working_files(settings, noted.append)
+    assert [file.name for file in noted] == ["a.parquet"]
+    assert [file.name for file in root.rglob("*") if file.is_file()] == ["source.toml"]
+
+
 def test_a_receipt_names_the_models_that_were_trained_since(store: Path) -> None:
     for version in ("boosting-1.20260130", "boosting-1.20260131", "transformer-1.20260201.2", ".unfinished"):
         write_whole(store / "models" / version / "model.json", "{}")

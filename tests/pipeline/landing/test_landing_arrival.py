@@ -89,12 +89,16 @@ def cleaned_reasons(spark, zone: LandingZone, source: Source) -> dict[str, tuple
     return {name.split(",")[0]: outcome for name, outcome in found.items()}
 
 
+@pytest.mark.parametrize("is_spark_elsewhere", [False, True])
 def test_a_day_far_from_the_lines_of_its_file_is_no_arrival_day(
-    spark, zone: LandingZone, tmp_path: Path, corrupt_log: str
+    spark, zone: LandingZone, tmp_path: Path, corrupt_log: str, is_spark_elsewhere: bool
 ) -> None:
     """A stray line arrives with the lines around it and is rejected; a line without a time does not inherit its day."""
     logs = stage_all(zone, tmp_path, {"a": corrupt_log})
-    days = land_events(spark, zone, WITHOUT_RECEIPT, logs, None, tmp_path / "staging")
+    shared = zone.shared_staging("web") if is_spark_elsewhere else None
+    days = land_events(spark, zone, WITHOUT_RECEIPT, logs, None, tmp_path / "staging", shared)
+    if shared:
+        assert {file.name for file in shared.iterdir()} == {"runs", logs[0].lines_file.name}
     february = [date(2026, 2, day) for day in range(1, 6)]
     assert days == [date(2025, 2, 1), *february, date(2026, 2, 8)]
     assert sum(day.lines for day in zone.days("web").values()) == corrupt_log.count("\n")

@@ -14,6 +14,7 @@ from pipeline.local.spark_config import (
     QUICK_JVM,
     conf_folder,
     fetched_jars,
+    is_spark_elsewhere,
     needed_jars,
     pyiceberg_environment,
     pyiceberg_properties,
@@ -194,3 +195,19 @@ def test_files_in_s3_are_read_by_hadoop_with_the_server_of_the_tables(
     assert options["spark.jars"] == ",".join(map(str, alone)), "Spark's resolver would fetch what they depend on"
     assert "hadoop-aws" not in options["spark.jars.packages"]
     assert not any("s3a" in name for name in spark_defaults(settings_of(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, False),
+        ({"spark_engine": "submit"}, False),
+        ({"spark_engine": "sc://host:15002"}, True),
+        ({"spark_master": "spark://host:7077"}, True),
+        ({"spark_master": "k8s://https://host"}, True),
+    ],
+)
+def test_spark_is_elsewhere_on_a_cluster_and_behind_a_server(
+    tmp_path: Path, options: dict[str, str], expected: bool
+) -> None:
+    assert is_spark_elsewhere(Settings(home=tmp_path, **options)) is expected
