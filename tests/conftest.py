@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     from pipeline.settings import Settings
     from tests.bench.tiny_homes import QUICK_JAVA
 
+    _ask_for_names_once()
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     folder = tmp_path_factory.mktemp("spark")
@@ -63,6 +65,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
         "spark.driver.memory": "1g",
         "spark.driver.extraJavaOptions": QUICK_JAVA,
         "spark.local.dir": str(folder / "local"),
+        "spark.python.sql.dataFrameDebugging.enabled": "false",  # else each function tells Java who calls it
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.adaptive.enabled": "false",
@@ -81,6 +84,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     logging.getLogger("py4j").setLevel(logging.WARNING)  # importing Airflow turns on its log lines
     yield session
     session.stop()
+
+
+def _ask_for_names_once() -> None:
+    """Let Python ask Java once for a class or a static method, not at each call: a tenth of the time of these tests."""
+    from py4j.java_gateway import JavaClass, JVMView
+
+    for kind in (JVMView, JavaClass):
+        kind.__getattr__ = cache(kind.__getattr__)
 
 
 @pytest.fixture
