@@ -8,7 +8,8 @@ file. No id belongs into the form: Airflow keeps what is entered there. So the n
 With *Dry run* on, as it is at first, the log says how many landed lines and rows would go, and nothing changes. Then
 trigger it again with *Dry run* off. The task runs the same command as a terminal, `throughline erase`: it takes the
 lease, removes the lines from the landing zone and the rows from all tables, publishes one release, expires all older
-snapshots, searches for what is left, and writes a receipt to `erasures/` in the home. Then it deletes the request.
+snapshots, searches for what is left, and writes a receipt to `erasures/` in the home, or in the folder of the setting
+`reports`. Then it deletes the request.
 
 Later lines of these people are rejected as `erased`. Queries with `--as-of` an earlier day say that it is gone. The
 receipt names the models trained on their data, of which the next training makes a new one, and the exports and backups

@@ -95,7 +95,13 @@ def write_private(path: Path, content: str, only_if_missing: bool = False) -> No
     """Write a text file that only its owner may read (mode 600 from its first byte).
 
     only_if_missing: leave a file that exists as it is, also one that another process makes meanwhile.
+
+    In a store, the rights of its bucket say who may read it, and of two processes the later one may win.
     """
+    if is_remote(path):
+        if not (only_if_missing and path.is_file()):
+            write_whole(path, content)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)

@@ -109,7 +109,8 @@ class Settings(BaseSettings):
     reports: str = Field(
         "",
         pattern="^(|/.+|s3://.+)$",
-        description="folder of the pages of nights, or s3://bucket/folder; empty: reports and data_docs in home",
+        description="folder of the pages of nights and erasures, or s3://bucket/folder; empty: reports, data_docs and "
+        "erasures in home",
     )
     postgres_port: int = Field(55432, ge=1024, le=65535, description="port of the local PostgreSQL, on 127.0.0.1")
     airflow_port: int = Field(8080, ge=1024, le=65535, description="port of Airflow's web UI, on 127.0.0.1")
@@ -255,6 +256,11 @@ class Settings(BaseSettings):
     def reports_folder(self) -> Path:
         """The folder of the reports of nights; as `landing_folder`."""
         return path_of(self.reports) if self.reports else self.home / "reports"
+
+    @property
+    def receipts_folder(self) -> Path:
+        """The folder of the receipts of erasures; as `landing_folder`."""
+        return (path_of(self.reports) if self.reports else self.home) / "erasures"
 
     @property
     def data_docs_folder(self) -> Path:

@@ -4,7 +4,9 @@ A path in S3 is a `UPath` whose files pyarrow reads and writes, as it does those
 credentials. The variables of Amazon's SDKs name region, keys and another server. In S3 a file appears when it is whole.
 """
 
+import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,11 +67,20 @@ def remove_folder(folder: Path) -> int:
 
 
 def move(file: Path, to: Path) -> None:
-    """Move a file, also between this machine and a store. Another process sees the whole file or none."""
+    """Move a file, also to another disk, or between this machine and a store. Other processes see it whole or not."""
+    beside = to
     if not is_remote(file) and not is_remote(to):
-        file.replace(to)
-        return
-    copy(file, to)
+        try:
+            file.replace(to)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        beside = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
+    copy(file, beside)
+    if beside != to:
+        beside.chmod(file.stat().st_mode & 0o777)
+        beside.replace(to)
     file.unlink()
 
 

@@ -7,6 +7,8 @@
     erasure/changed.jsonl     each file outside of the tables that the erasure changes, noted before: kind, path, bytes
     erasure/written           exists when the branch holds all tables, so that only its publication is left
 
+The folder lies in the landing zone where the setting `landing` names one, so that nights on other machines wait for the
+end; but changed.jsonl, which grows line by line, stays in the home, so a try on another machine counts its own changes.
 It holds no id of the source. The file journal.json is written last, so it says that the others are whole.
 """
 
@@ -20,12 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from pipeline.erasure import erasure_folder
+from pipeline.erasure import FOLDER, JOURNAL, NOTES, erasure_folder
 from pipeline.erasure.plan import DayCount, People
 from pipeline.erasure.purge import TableState
 from pipeline.errors import InputError
-from pipeline.files import write_private
+from pipeline.files import replaced_whole, write_private
 from pipeline.settings import Settings
+from throughline.stores import content_of, make_folder
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,11 @@ class JournalFolder:
 
     def __init__(self, settings: Settings) -> None:
         self._folder = erasure_folder(settings)
-        self._file = self._folder / "journal.json"
+        self._file = self._folder / JOURNAL
         self.lines_file = self._folder / "lines.parquet"
         self.sessions_file = self._folder / "sessions.parquet"
         self.items_file = self._folder / "items.parquet"
-        self._changed = self._folder / "changed.jsonl"
+        self._changed = settings.home / FOLDER / NOTES
         self._written = self._folder / "written"
 
     def begin(self, journal: Journal, places: pa.Table, sessions: pa.Table, items: pa.Table) -> None:
@@ -74,8 +77,10 @@ class JournalFolder:
         for left in (self._written, self._changed):
             left.unlink(missing_ok=True)
         for file, rows in ((self.lines_file, places), (self.sessions_file, sessions), (self.items_file, items)):
-            pq.write_table(rows, file)
-            file.chmod(0o600)
+            with replaced_whole(file) as made:
+                pq.write_table(rows, made)
+                made.chmod(0o600)
+        make_folder(self._changed.parent)
         write_private(self._file, AS_JSON.dump_json(journal).decode())
 
     def read(self) -> Journal | None:
@@ -98,6 +103,10 @@ class JournalFolder:
         parts = (self.lines_file, self.sessions_file, self.items_file, self._changed, self._written)
         for file in (*parts, self._file):
             file.unlink(missing_ok=True)
+
+    def rows_of(self, file: Path) -> pa.Table:
+        """Return the rows of one of its three tables."""
+        return pq.read_table(content_of(file))
 
     def note(self, kind: str, file: Path, size: int = 0) -> None:
         """Note that a file is about to be changed or deleted. A receipt counts what was noted, so that a try that is

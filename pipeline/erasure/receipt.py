@@ -18,7 +18,6 @@ from pipeline.files import write_whole
 from pipeline.landing.in_place import read_entry
 from throughline.stores import path_of
 
-RECEIPTS = "erasures"
 HOLDS, NONE = "holds them", "names none of them"
 IN_PLACE = "log in place"
 UNREAD = "not found or not readable here"
@@ -87,9 +86,8 @@ class Receipt:
         return [one for one in self.copies if one.found != NONE]
 
 
-def write_receipt(home: Path, receipt: Receipt) -> Path:
+def write_receipt(folder: Path, receipt: Receipt) -> Path:
     """Write the receipt as JSON and as a page; return the page."""
-    folder = home / RECEIPTS
     write_whole(folder / f"{receipt.name}.json", json.dumps(asdict(receipt), indent=1) + "\n")
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined

@@ -17,7 +17,6 @@ from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from pipeline.days import DayRange
@@ -151,7 +150,7 @@ class Erasure:
         bury(self.settings, journal.people.users, journal.people.devices)
         print("later lines of these people are refused from now on", flush=True)
         with landing_stopped(self.settings):
-            removed = remove_lines(self.zone, pq.read_table(self.folder.lines_file), partial(self.note, LANDED))
+            removed = remove_lines(self.zone, self.folder.rows_of(self.folder.lines_file), partial(self.note, LANDED))
             purge.remove_working_files(self.settings, partial(self.note, WORKING))
         print(f"landing zone: rewritten without {removed:,} lines", flush=True)
         if not self.folder.is_written:
@@ -167,7 +166,7 @@ class Erasure:
         searched = self.search(journal, names)
         print(f"searched: {sum(searched.values()):,} places name one of them", flush=True)
         receipt = self.receipt(journal, names, searched)
-        page = write_receipt(self.settings.home, receipt)
+        page = write_receipt(self.settings.receipts_folder, receipt)
         if receipt.left:
             where = ", ".join(f"{place} {count:,}" for place, count in searched.items() if count)
             raise GateError(f"the search found people that were to be erased: {where}; see {page}, then use --resume")
@@ -190,7 +189,7 @@ class Erasure:
         refs = branches.drop_leftovers(spark)
         branches.create(spark, refs, NIGHT_TABLES, branch)
         spark.conf.set("spark.wap.branch", branch)
-        places = spark.createDataFrame(pq.read_table(self.folder.lines_file)).localCheckpoint()
+        places = spark.createDataFrame(self.folder.rows_of(self.folder.lines_file)).localCheckpoint()
         tables.delete_erased(spark, journal, places)
         tables.write_counts(spark, journal.day_counts)
         print(f"rows deleted on branch {branch}", flush=True)
@@ -201,7 +200,7 @@ class Erasure:
                 job.work(step)
                 self.lease.require_held()
             print(f"rows of others made again from {days.first} on", flush=True)
-        items = spark.createDataFrame(pq.read_table(self.folder.items_file)).localCheckpoint()
+        items = spark.createDataFrame(self.folder.rows_of(self.folder.items_file)).localCheckpoint()
         tables.recompute_items(spark, self.zone, items)
         touched = {row.source for row in places.select("source").distinct().collect()}
         retrained = tables.retrain_clusters(spark, self.zone.sources(), touched)
@@ -228,7 +227,7 @@ class Erasure:
 
     def names(self, journal: Journal) -> frozenset[bytes]:
         """Return the pseudonyms and the ids of the sessions of these people."""
-        ids = pq.read_table(self.folder.sessions_file)["session_id"].to_pylist()
+        ids = self.folder.rows_of(self.folder.sessions_file)["session_id"].to_pylist()
         return frozenset(one.encode() for one in (*journal.people.users, *journal.people.devices, *ids))
 
     def search(self, journal: Journal, names: frozenset[bytes]) -> dict[str, int]:

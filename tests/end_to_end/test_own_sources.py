@@ -169,7 +169,7 @@ def test_the_list_shows_rejected_lines_and_reasons(wishes: Wishes) -> None:
 def test_a_broken_toml_changes_nothing(wishes: Wishes, toml: str, message: str) -> None:
     run = wishes.newest_run()
     done = wishes.installation.call("rejects", "replay", "--source", wishes.corrected(toml))
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stdout + done.stderr
     assert message in done.stderr
     if "running replace_source" in done.stdout:
         assert "nothing was published, and shop keeps its former TOML" in done.stderr

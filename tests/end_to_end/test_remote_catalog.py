@@ -138,10 +138,13 @@ def test_two_machines_take_turns_in_a_night(remote_home: Any, stack: RemoteStack
     homes = [remote_home.home, tmp_path / "another-machine"]
     homes[1].mkdir()
     link_jars(homes[1])
-    for number, step in enumerate(STEPS):
-        machine = replace(remote_home, environment={**remote_home.environment, **shared}, home=homes[number % 2])
-        done = machine.call(step, "--day", DAY, THROUGHLINE_HOME=str(machine.home))
-        assert done.returncode == 0, f"{step}: {done.stdout}{done.stderr}"
+    environments = [{**remote_home.environment, **shared, "THROUGHLINE_HOME": str(home)} for home in homes]
+    machines = [replace(remote_home, environment=environment) for environment in environments]
+    try:
+        for number, step in enumerate(STEPS):
+            machines[number % 2].do(step, "--day", DAY)
+    finally:
+        machines[1].do("down")
     assert remote_home.fingerprints() == before
     assert (stack.folder / "reports" / f"{DAY}.html").is_file()
     assert (stack.folder / "reports" / "data_docs" / f"{DAY}.html").is_file()

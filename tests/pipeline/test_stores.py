@@ -6,14 +6,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.erasure import is_unfinished
+from pipeline.erasure.journal import Journal, JournalFolder
+from pipeline.erasure.plan import People
 from pipeline.erasure.purge import remove_working_files
 from pipeline.erasure.receipt import models_trained_since
-from pipeline.errors import UsageError
+from pipeline.erasure.tombstones import bury, tombstone_key, tombstones
+from pipeline.errors import InputError, UsageError
 from pipeline.files import replaced_whole, write_whole
 from pipeline.landing.landed_days import drop_day, move_day
 from pipeline.landing.line_texts import read_texts
@@ -209,6 +214,20 @@ def test_an_erasure_empties_an_exchange_outside_of_the_home_of_its_runs(root: Pa
     assert left == ["notes.txt"]
 
 
+def test_a_file_moves_to_another_disk_whole_and_as_private_as_before(tmp_path: Path) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        if Path(folder).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("no second disk")
+        file, to = tmp_path / "lines", Path(folder, "lines")
+        file.write_bytes(b"lines")
+        file.chmod(0o600)
+        move(file, to)
+        assert to.read_bytes() == b"lines" and to.stat().st_mode & 0o777 == 0o600
+        assert not file.exists() and list(Path(folder).iterdir()) == [to]
+        with pytest.raises(FileNotFoundError):
+            move(file, to)
+
+
 def test_an_erasure_deletes_what_a_killed_landing_left_in_the_landing_zone(root: Path, tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home", landing=str(root))
     write_whole(LandingZone(root).shared_staging("shop") / "a.parquet", "lines")
@@ -217,6 +236,43 @@ def test_an_erasure_deletes_what_a_killed_landing_left_in_the_landing_zone(root:
     remove_working_files(settings, noted.append)
     assert [file.name for file in noted] == ["a.parquet"]
     assert [file.name for file in root.rglob("*") if file.is_file()] == ["source.toml"]
+
+
+def test_machines_that_share_a_landing_zone_share_tombstones_and_see_an_erasure(root: Path, tmp_path: Path) -> None:
+    """Else a night of another machine would take later lines of erased people, or come in between."""
+    one, two = (load_settings(home=tmp_path / name, landing=str(root)) for name in ("one", "two"))
+    assert tombstones(two) == [] and not is_unfinished(two)
+    bury(one, ["u"], ["d"])
+    assert len(tombstones(two)) == 2 and tombstone_key(two) == tombstone_key(one)
+    bury(two, ["v"], [])
+    assert len(tombstones(one)) == 3
+
+    people = People(("u",), ("d",))
+    journal = Journal("n", "d", 1, "2026-01-06 00:00:00", "me", "run", people, DAY, None, {"events": 1}, 1, [], {})
+    rows = pa.table({"session_id": ["s"]})
+    JournalFolder(one).begin(journal, rows, rows, rows)
+    JournalFolder(one).note("landed", tmp_path / "file", 7)
+    assert is_unfinished(two)
+    there = JournalFolder(two)
+    assert there.read() == journal and there.rows_of(there.sessions_file) == rows
+    there.set_written(["shop"])
+    assert JournalFolder(one).is_written and JournalFolder(one).retrained() == ["shop"]
+    assert JournalFolder(one).noted("landed") == {str(tmp_path / "file"): 7} and there.noted("landed") == {}
+    there.end()
+    assert not is_unfinished(one) and len(tombstones(one)) == 3
+
+
+def test_tombstones_of_a_home_move_to_the_landing_zone_that_it_shares_now(root: Path, tmp_path: Path) -> None:
+    alone = load_settings(home=tmp_path / "home")
+    bury(alone, ["u"], [])
+    buried, key = tombstones(alone), tombstone_key(alone)
+    shared = load_settings(home=tmp_path / "home", landing=str(root))
+    assert tombstones(shared) == buried and tombstone_key(shared) == key
+    assert list((tmp_path / "home" / "erasure").iterdir()) == []
+    other = load_settings(home=tmp_path / "other")
+    bury(other, ["v"], [])
+    with pytest.raises(InputError, match="two homes that now share a landing zone erased people before"):
+        tombstones(load_settings(home=tmp_path / "other", landing=str(root)))
 
 
 def test_a_receipt_names_the_models_that_were_trained_since(store: Path) -> None:

@@ -224,7 +224,6 @@ def journal_of(settings: Settings) -> tuple[JournalFolder, Journal]:
     journal = Journal("n", "d", 1, "2026-01-06 00:00:00", "me", "run", People(("u",), ("d",)), DAY, None, {"events": 1},
                       1, [count], {"events": state})  # fmt: skip
     folder = JournalFolder(settings)
-    (settings.home / "erasure").mkdir()
     folder.begin(journal, PLACES.empty_table(), pa.table({"session_id": ["s"]}), pa.table({"item_id": ["i"]}))
     return folder, journal
 
