@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from model.data.days import HORIZON_DAYS, days_from_to, parse_day
-from model.data.exchange import Exchange, require_run_id
+from model.data.exchange import Exchange, Part, require_run_id
 from model.errors import exit_with_message
 
 app = typer.Typer(
@@ -79,6 +79,13 @@ def score(
             help="Folder or s3://bucket/folder to which the files of exchange/ID are copied; empty: none.",
         ),
     ] = "",
+    part: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER/COUNT",
+            help="Score a part of the users, such as 2/8; other processes score the others. Each reads all sequences.",
+        ),
+    ] = "1/1",
 ) -> None:
     """Write the interest profiles of each day from --from to --to to exchange/ID.
 
@@ -91,7 +98,7 @@ def score(
     """
     with exit_with_message():
         days = days_from_to(parse_day(first), parse_day(last))
-        exchange = Exchange(home, run_id, exchange_store)
+        exchange = Exchange(home, run_id, exchange_store, Part.parse(part))
         # Imported here: PyIceberg reads its settings on import, and an error in them must be reported as one.
         from model.scoring import score_night
 

@@ -1,4 +1,4 @@
-"""Scores days shard by shard: from the sequences of a night to its profiles in the exchange folder.
+"""Scores days shard by shard: from the sequences of a night to profiles of its users, or of a part, in the exchange.
 
 Each day is scored by the model of that day. Models that are fitted every day use the users of lowest hash.
 """
@@ -72,7 +72,7 @@ def score_days(
         scorers = fit_scorers(shards, some, scorer_as_of, tagged)
         rows = dict.fromkeys(some, 0)
         with exchange.open_profiles(some) as writers:
-            for shard in range(shards.count):
+            for shard in shards.scored:
                 for day, known in shards.known_by_day(shard, some):
                     is_scored_U = scoring_population(known, day, day in all_users_on, scorers[day].horizon_days)
                     scored = tagged(known.filter(pa.array(is_scored_U)), day).sort_by("user_id")
@@ -137,8 +137,8 @@ def score_night(
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"scoring {days[0]}", total=len(days))
-        count = count_for(sequences.row_count)
-        with dealt_out(batches_of(sequences), count, schema, exchange.shards_folder) as shards:
+        count = count_for(sequences.row_count, exchange.part)
+        with dealt_out(batches_of(sequences), count, schema, exchange.shards_folder, exchange.part) as shards:
             for some in score_days(shards, days, all_users_on, scorer_as_of, exchange, clock, tagged):
                 entries |= some
                 progress.update(task, advance=len(some), description=f"scored {max(some)}")

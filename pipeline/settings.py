@@ -186,6 +186,12 @@ class Settings(BaseSettings):
     transformer_size: Literal["laptop", "server", "gpu"] = Field(
         "laptop", description="size of the Transformer: width 64, 128 or 256 with 2, 4 or 8 blocks"
     )
+    score_parts: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="tasks of Airflow that score the users of a night together; each reads all sequences",
+    )
     train_ranks: int = Field(
         1, ge=1, description="processes that train one network together; set it to the number of GPUs"
     )

@@ -149,13 +149,15 @@ class Command(BaseOperator):
 
     template_fields = ("command",)
 
-    def __init__(self, command: Sequence[str], **options: Any) -> None:
+    def __init__(self, command: Sequence[str], part: Sequence[str] = (), **options: Any) -> None:
+        """command: words, each a template; empty ones are left out. part: words of a mapped task, not rendered."""
         super().__init__(**options)
         self.command = list(command)
+        self.part = list(part)
 
     def execute(self, context: Any) -> None:
         """Run the command to its end. Raises AirflowException with the exit code and the last lines of the output."""
-        words = [word for word in self.command if word]
+        words = [word for word in (*self.command, *self.part) if word]
         self.log.info("running: %s", shlex.join(words))
         self._process = subprocess.Popen(
             words,

@@ -25,7 +25,7 @@ from pipeline.runner.commands import (
     score_arguments,
     train_arguments,
 )
-from pipeline.settings import ROOT
+from pipeline.settings import ROOT, load_settings
 from pipeline.warehouse.names import NIGHT_TABLES, branch_of
 
 DAY = "{{ resolve_day(dag_run, params) }}"
@@ -88,7 +88,7 @@ DAG_DEFAULTS: dict[str, Any] = {
 }
 
 
-def night_tasks() -> list[StepCommand]:
+def night_tasks() -> list[Any]:
     """Return the tasks of a night, in order."""
     publish = {"operator": PublishCommand, "outlets": ASSETS, "post_execute": emit_publication}
     options: dict[str, dict[str, Any]] = {"publish": publish}
@@ -106,15 +106,23 @@ def job_task(job: str, operator: type[StepCommand] = StepCommand, **options: Any
     )
 
 
-def score_task() -> StepCommand:
-    """Return the task in which the model scores. It needs no Spark, and uses an accelerator if there is one."""
+def score_task() -> Any:
+    """Return the task in which the model scores. It needs no Spark, and uses an accelerator if there is one.
+
+    With the setting `score_parts` it is mapped: each task scores a part of the users.
+    """
     arguments = score_arguments(DAY, DAY, BRANCH, RUN_ID, "{{ params.model }}")
-    return StepCommand(
-        task_id="score",
-        command=[*model_command(*arguments).arguments, "{{ '--all' if params.all_users else '' }}"],
-        pool="gpu",
-        doc_md=docs_of(ROOT / "model" / "__main__.py", "score"),
-    )
+    options = {
+        "task_id": "score",
+        "command": [*model_command(*arguments).arguments, "{{ '--all' if params.all_users else '' }}"],
+        "pool": "gpu",
+        "doc_md": docs_of(ROOT / "model" / "__main__.py", "score"),
+    }
+    count = load_settings().score_parts
+    if count == 1:
+        return StepCommand(**options)
+    parts = [["--part", f"{number}/{count}"] for number in range(1, count + 1)]
+    return StepCommand.partial(map_index_template="{{ task.part[1] }}", **options).expand(part=parts)
 
 
 def train_task() -> Command:

@@ -1,7 +1,8 @@
 """The folder in which a run hands its profiles to the pipeline: `exchange/<run-id>/` of the home.
 
 A file is there under its name only when it is whole, and the manifest only when every file is. With a store, such as
-s3://bucket/exchange, the files are copied to `<store>/<run-id>/` when all are whole, the manifest last.
+s3://bucket/exchange, the files are copied to `<store>/<run-id>/` when all are whole, the manifest last. A run that
+several processes score has a folder for each part of the users, such as `<run-id>.part-2-of-8`.
 """
 
 import json
@@ -22,6 +23,7 @@ from throughline.stores import copy, path_of
 MANIFEST = "manifest.json"
 PROFILES_FOLDER = "profiles"
 RUN_ID = re.compile(r"[A-Za-z0-9_.-]+")
+MOST_PARTS = 64
 
 
 def require_run_id(run_id: str) -> None:
@@ -31,15 +33,41 @@ def require_run_id(run_id: str) -> None:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Part `number` of `count` of the users of a run, from 1 on."""
+
+    number: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Read `2/8`. Raises UsageError if it is no such part."""
+        found = re.fullmatch(r"(\d{1,2})/(\d{1,2})", text)
+        part = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
+        if not 1 <= part.number <= part.count <= MOST_PARTS:
+            raise UsageError(f"part {text!r}: expected one such as 2/8, with at most {MOST_PARTS} parts")
+        return part
+
+    def range_of(self, things: int) -> range:
+        """Return which of a number of things belong to this part; no two parts share one."""
+        return range((self.number - 1) * things // self.count, self.number * things // self.count)
+
+
+ALL_USERS = Part()
+
+
+@dataclass(frozen=True)
 class Exchange:
     """Where one run writes. Raises UsageError if the run id is no plain file name, or for another kind of store.
 
-    store: a folder outside of the home, or s3://bucket/folder, to which the files are copied; empty: none.
+    store: a folder outside of the home, or s3://bucket/folder, to which the files are copied; empty: none. part: which
+    of its users.
     """
 
     home: Path
     run_id: str
     store: str = ""
+    part: Part = ALL_USERS
 
     def __post_init__(self) -> None:
         require_run_id(self.run_id)
@@ -49,13 +77,26 @@ class Exchange:
             raise UsageError(str(error)) from None
 
     @property
+    def _name(self) -> str:
+        return self.run_id if self.part == ALL_USERS else f"{self.run_id}.part-{self.part.number}-of-{self.part.count}"
+
+    @property
     def _copies(self) -> list[Path]:
         """The folder of this run in the store, if there is one."""
-        return [path_of(self.store) / self.run_id] if self.store else []
+        return [path_of(self.store) / self._name] if self.store else []
 
     @property
     def folder(self) -> Path:
-        return self.home / "exchange" / self.run_id
+        return self.home / "exchange" / self._name
+
+    def _others(self, exchange: Path) -> list[Path]:
+        """Return the folders of tries of this run that had another number of parts."""
+        parts = [
+            one
+            for one in exchange.glob(f"{self.run_id}.part-*-of-*")
+            if not one.name.endswith(f"-of-{self.part.count}")
+        ]
+        return parts if self.part == ALL_USERS else [*parts, exchange / self.run_id]
 
     @property
     def manifest_file(self) -> Path:
@@ -66,9 +107,9 @@ class Exchange:
 
     def clear(self, days: Iterable[date]) -> None:
         """Remove what an earlier try of this run left of these days, its manifest first."""
-        self.manifest_file.unlink(missing_ok=True)
-        for copied in self._copies:
-            (copied / MANIFEST).unlink(missing_ok=True)
+        for folder in (self.folder, *self._copies):
+            for one in (folder, *self._others(folder.parent)):
+                (one / MANIFEST).unlink(missing_ok=True)
         for day in days:
             self.profiles_file(day).unlink(missing_ok=True)
             _unfinished(self.profiles_file(day)).unlink(missing_ok=True)
@@ -76,7 +117,7 @@ class Exchange:
     @property
     def shards_folder(self) -> Path:
         """Where the run keeps rows while it works, beside its folder."""
-        return self.home / "exchange" / f".{self.run_id}.shards"
+        return self.home / "exchange" / f".{self._name}.shards"
 
     @contextmanager
     def open_profiles(self, days: Sequence[date]) -> Iterator[Mapping[date, pq.ParquetWriter]]:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from model.data.arrays import Ints
+from model.data.exchange import ALL_USERS, Part
 from model.data.sequences import known_by_day
 from model.data.users import stable_hash
 
@@ -27,11 +28,17 @@ COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 @dataclass(frozen=True)
 class Shards:
-    """Rows of sequences, dealt out into one file a shard."""
+    """Rows of sequences, dealt out into one file a shard. part: whose users are scored; a model learns from all."""
 
     folder: Path
     count: int
     schema: pa.Schema
+    part: Part = ALL_USERS
+
+    @property
+    def scored(self) -> range:
+        """The shards whose users are scored."""
+        return self.part.range_of(self.count)
 
     def known_by_day(self, shard: int, days: Sequence[date]) -> Iterator[tuple[date, pa.Table]]:
         """Yield for each of the consecutive `days` the newest row of every user of the shard."""
@@ -47,7 +54,9 @@ class Shards:
 
 
 @contextmanager
-def dealt_out(batches: Iterable[pa.Table], count: int, schema: pa.Schema, folder: Path) -> Iterator[Shards]:
+def dealt_out(
+    batches: Iterable[pa.Table], count: int, schema: pa.Schema, folder: Path, part: Part = ALL_USERS
+) -> Iterator[Shards]:
     """Write every row to the file of its shard; remove `folder` at the end, after a failure too.
 
     What a killed run left in `folder` is removed first.
@@ -55,7 +64,7 @@ def dealt_out(batches: Iterable[pa.Table], count: int, schema: pa.Schema, folder
     rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        shards = Shards(folder, count, schema)
+        shards = Shards(folder, count, schema, part)
         with ExitStack() as stack:
             writers = [stack.enter_context(pa.ipc.new_stream(str(shards.file(number)), schema, options=COMPRESSED))
                        for number in range(count)]  # fmt: skip
@@ -71,9 +80,9 @@ def dealt_out(batches: Iterable[pa.Table], count: int, schema: pa.Schema, folder
         rmtree(folder, ignore_errors=True)
 
 
-def count_for(rows: int) -> int:
-    """Return how many shards `rows` rows need."""
-    return min(max(1, -(-rows // ROWS_PER_SHARD)), MOST_SHARDS)
+def count_for(rows: int, part: Part = ALL_USERS) -> int:
+    """Return how many shards `rows` rows need: at least one a part."""
+    return min(max(part.count, -(-rows // ROWS_PER_SHARD)), MOST_SHARDS)
 
 
 def shards_of(hash_U: NDArray[np.uint64], count: int) -> Ints:

@@ -23,6 +23,7 @@ SCORES = """
     cohort STRING, model_version STRING, scored_at TIMESTAMP
 """
 
+MANIFEST = "manifest.json"
 TOP_ITEM = {
     "item_id": "string",
     "title": "string",
@@ -38,17 +39,35 @@ def read_scores(spark: SparkSession, exchange: Path, days: Sequence[date]) -> tu
 
     The folder may contain other days, left by an earlier run with the same id; they are ignored.
 
-    Raises InputError if the step `score` of the run has not written all these days.
+    Raises InputError if the step `score` of the run, or one of its parts, has not written all these days.
     """
-    manifest = exchange / "manifest.json"
-    if not manifest.is_file():
-        raise InputError(f"no scores in {exchange}: the step `score` of this run has not ended; run it first")
-    content = json.loads(manifest.read_text())
-    missing = sorted({str(day) for day in days} - set(content["days"]))
+    folders = _folders(exchange)
+    manifests = [json.loads((folder / MANIFEST).read_text()) for folder in folders]
+    read = {json.dumps(one["input_snapshots"], sort_keys=True) for one in manifests}
+    if len(read) > 1:
+        raise InputError(f"parts of the scores in {exchange} are of different snapshots: run the step `score` again")
+    missing = sorted({str(day) for day in days for one in manifests if str(day) not in one["days"]})
     if missing:
         raise InputError(f"no scores of {', '.join(missing)} in {exchange}: run the step `score` of this run for them")
-    scores = spark.read.schema(SCORES).parquet(*[str(exchange / "profiles" / f"as_of={day}.parquet") for day in days])
-    return scores, {name: int(one) for name, one in content["input_snapshots"].items()}
+    files = [str(folder / "profiles" / f"as_of={day}.parquet") for folder in folders for day in days]
+    return spark.read.schema(SCORES).parquet(*files), {name: int(one) for name, one in json.loads(*read).items()}
+
+
+def _folders(exchange: Path) -> list[Path]:
+    """Return the folders with the scores of a run: its own, or one for each part of the users.
+
+    Raises InputError if one is missing.
+    """
+    if (exchange / MANIFEST).is_file():
+        return [exchange]
+    parts = [one for one in exchange.parent.glob(f"{exchange.name}.part-*-of-*") if (one / MANIFEST).is_file()]
+    if not parts:
+        raise InputError(f"no scores in {exchange}: the step `score` of this run has not ended; run it first")
+    count = int(parts[0].name.rpartition("-")[2])
+    wanted = [exchange.with_name(f"{exchange.name}.part-{number}-of-{count}") for number in range(1, count + 1)]
+    if missing := [one.name for one in wanted if not (one / MANIFEST).is_file()]:
+        raise InputError(f"no scores in {', '.join(missing)}: this part of the step `score` has not ended: run it")
+    return wanted
 
 
 def profiles(

@@ -107,9 +107,9 @@ def size_of(events: int, users: int, by: Measured) -> Size:
 
 
 def _first_limit(score: float, cores: int) -> str:
-    """Return what breaks first. Scoring is one process of one machine; see model/scoring.py."""
+    """Return what breaks first. By default scoring is one process; see model/scoring.py."""
     if score > NIGHT_HOURS * 3600 / 2:
-        return f"scoring: its one process takes {score / 3600:.1f} h"
+        return f"scoring: one process takes {score / 3600:.1f} h; set score_parts"
     return f"one machine of {ONE_MACHINE} cores" if cores > ONE_MACHINE else "nothing: one machine is enough"
 
 

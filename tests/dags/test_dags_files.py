@@ -10,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
+from orchestration import steps
 from orchestration.operators import free_lease
 from pipeline.warehouse.names import NIGHT_TABLES
 
@@ -124,6 +126,18 @@ def test_the_night_runs_in_order_and_in_its_pools(dags: dict[str, Any]) -> None:
     waiting = ("wait_for_landing", "default_pool")
     spark = [(name, "spark") for name in ("clean", "sessions", "sequences")]
     assert order == [waiting, *spark, ("score", "gpu"), *[(name, "spark") for name in ("profiles", "audit", "publish")]]
+
+
+def test_scoring_is_one_task_a_part_if_the_settings_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROUGHLINE_SCORE_PARTS", "3")
+    with DAG("a_night"):
+        task = steps.score_task()
+    assert task.task_id == "score" and task.partial_kwargs["pool"] == "gpu"
+    assert task.expand_input.value == {"part": [["--part", f"{number}/3"] for number in (1, 2, 3)]}
+    monkeypatch.delenv("THROUGHLINE_SCORE_PARTS")
+    with DAG("another_night"):
+        whole = steps.score_task()
+    assert whole.command == task.partial_kwargs["command"] and whole.part == []
 
 
 def test_the_publication_links_to_its_report(dags: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.data.exchange import Exchange
+from model.data.exchange import Exchange, Part
 from model.data.profiles import PROFILES
 from model.errors import UsageError
 from tests.remote_stack import bucket_in_s3
@@ -42,6 +42,27 @@ def test_a_store_gets_the_files_and_the_manifest_last(tmp_path: Path, store: str
 
     exchange.clear(DAYS)
     assert not (there / "manifest.json").is_file(), "another try of the run begins"
+
+
+def test_a_try_with_other_parts_takes_back_the_ones_before(tmp_path: Path, store: str) -> None:
+    """Else the next step could read users twice, or of two tries."""
+
+    def tries(count: int) -> list[Exchange]:
+        return [Exchange(tmp_path / "home", "night", store, Part(number + 1, count)) for number in range(count)]
+
+    def ended() -> list[str]:
+        return sorted(file.parent.name for file in path_of(store).glob("night*/manifest.json"))
+
+    for exchange in tries(3):
+        exchange.clear(DAYS)
+        exchange.write_manifest({})
+    assert ended() == ["night.part-1-of-3", "night.part-2-of-3", "night.part-3-of-3"]
+    tries(3)[1].clear(DAYS)
+    assert ended() == ["night.part-1-of-3", "night.part-3-of-3"], "another try of one part"
+    for count, expected in ((2, ["night.part-1-of-2"]), (1, ["night"]), (2, ["night.part-1-of-2"])):
+        tries(count)[0].clear(DAYS)
+        tries(count)[0].write_manifest({})
+        assert ended() == expected
 
 
 def test_another_store_is_refused(tmp_path: Path) -> None:

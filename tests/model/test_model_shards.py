@@ -14,12 +14,13 @@ import pytest
 import model.scoring as samples
 import model.scoring as score
 from model.data.days import clock, days_from_to
-from model.data.exchange import Exchange
+from model.data.exchange import ALL_USERS, Exchange, Part
 from model.data.history import history_of
 from model.data.profiles import profiles_of
 from model.data.sequences import SEQUENCES, known_by_day
 from model.data.shards import count_for, dealt_out, shards_of
 from model.data.users import sample_users, scoring_population, stable_hash
+from model.errors import UsageError
 from model.scoring import score_days
 from tests.model.conftest import fit_counts
 
@@ -40,12 +41,12 @@ def days(world: Any) -> dict[date, pa.Table]:
 
 
 def scored(
-    days: dict[date, pa.Table], wanted: Sequence[date], count: int, home: Path
+    days: dict[date, pa.Table], wanted: Sequence[date], count: int, home: Path, part: Part = ALL_USERS
 ) -> tuple[dict[date, list[Any]], dict[date, Any]]:
     """Return the profiles and the manifest entries of each wanted day."""
-    exchange = Exchange(home, f"shards-{count}")
+    exchange = Exchange(home, f"shards-{count}", part=part)
     entries: dict[date, Any] = {}
-    with dealt_out(days.values(), count, SEQUENCES, exchange.shards_folder) as shards:
+    with dealt_out(days.values(), count, SEQUENCES, exchange.shards_folder, part) as shards:
         for some in score_days(shards, wanted, frozenset(wanted[-1:]), fit_counts, exchange, clock):
             entries |= some
     return {day: rows_of(pq.ParquetFile(exchange.profiles_file(day)).read()) for day in wanted}, entries
@@ -81,6 +82,28 @@ def test_any_number_of_shards_gives_what_the_whole_table_gives(
     assert json.dumps([told_of_one[day] for day in wanted]) == json.dumps([told_of_many[day] for day in wanted])
 
 
+@pytest.mark.parametrize(("parts", "count"), [(2, 7), (3, 3)])
+def test_parts_give_together_what_one_process_gives(
+    days: dict[date, pa.Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int, count: int
+) -> None:
+    monkeypatch.setattr(samples, "MAX_USERS", FEW)
+    wanted = days_from_to(max(days) - timedelta(days=2), max(days))
+    whole, entries = scored(days, wanted, count, tmp_path)
+    made = [scored(days, wanted, count, tmp_path, Part(number, parts)) for number in range(1, parts + 1)]
+    for day in wanted:
+        together = [row for profiles, _ in made for row in profiles[day]]
+        assert all(profiles[max(days)] for profiles, _ in made)
+        assert sorted(together, key=lambda row: row["user_id"]) == whole[day]
+        assert sum(of_part[day]["rows"] for _, of_part in made) == entries[day]["rows"]
+        assert all(of_part[day]["parameters"] == entries[day]["parameters"] for _, of_part in made)
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1/65", "2", "two/3", "1/2/3", ""])
+def test_what_is_no_part_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected one such as 2/8"):
+        Part.parse(text)
+
+
 def test_a_shard_holds_its_own_users_only_and_each_is_in_one(days: dict[date, pa.Table], tmp_path: Path) -> None:
     with dealt_out(days.values(), 8, SEQUENCES, tmp_path / "s") as shards:
         held = [
@@ -107,6 +130,7 @@ def test_a_sample_of_a_sample_is_itself(days: dict[date, pa.Table]) -> None:
 @pytest.mark.parametrize(("rows", "count"), [(0, 1), (20_000, 1), (20_001, 2), (10**9, 512)])
 def test_shards_are_as_many_as_rows_need(rows: int, count: int) -> None:
     assert count_for(rows) == count
+    assert count_for(rows, Part(2, 4)) == max(count, 4)
 
 
 def test_nothing_stays_after_success_or_failure(sequences_of: SequencesOf, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_a_night_costs_its_lines_and_users() -> None:
 
 def test_what_breaks_first() -> None:
     assert size_of(100_000_000_000, 1_000_000, ROUND).first_limit == "one machine of 16 cores"
-    assert size_of(1_000_000, 100_000_000, ROUND).first_limit == "scoring: its one process takes 2.8 h"
+    assert size_of(1_000_000, 100_000_000, ROUND).first_limit == "scoring: one process takes 2.8 h; set score_parts"
 
 
 def test_a_page_without_a_place_is_refused() -> None:

@@ -1,6 +1,7 @@
 """From the files of a model in the exchange folder to rows of the table `profiles`."""
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,21 @@ def test_a_day_that_the_model_has_not_scored_is_named(spark: SparkSession, excha
 def test_a_model_that_has_not_ended_is_named(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the step `score` of this run has not ended"):
         read_scores(spark, tmp_path, [MONDAY])
+
+
+def test_parts_are_read_together_and_a_missing_one_is_named(spark: SparkSession, exchange: Path) -> None:
+    parts = [exchange.with_name(f"{exchange.name}.part-{number}-of-2") for number in (1, 2)]
+    shutil.copytree(exchange, parts[1])
+    (exchange / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"no scores in .*\.part-1-of-2: this part of the step `score` has not ended"):
+        read_scores(spark, exchange, [MONDAY])
+    shutil.copytree(parts[1], parts[0])
+    scores, snapshots = read_scores(spark, exchange, [MONDAY])
+    assert [row.as_of for row in scores.collect()] == [MONDAY, MONDAY] and snapshots == {"sequences": 17}
+    manifest = parts[0] / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("17", "18"))
+    with pytest.raises(InputError, match="are of different snapshots: run the step `score` again"):
+        read_scores(spark, exchange, [MONDAY])
 
 
 def test_items_are_named_in_their_order_and_unknown_ones_left_out(spark: SparkSession, exchange: Path) -> None:
