@@ -246,32 +246,36 @@ class Settings(BaseSettings):
     @property
     def landing_folder(self) -> Path:
         """The folder of the landing zone; one in S3 has the methods of a path, see `throughline.stores`."""
-        return path_of(self.landing) if self.landing else self.home / "landing"
+        return self._folder(self.landing, "landing")
 
     @property
     def exchange_folder(self) -> Path:
         """The folder through which the model hands over scores, one folder a run; as `landing_folder`."""
-        return path_of(self.exchange) if self.exchange else self.home / "exchange"
+        return self._folder(self.exchange, "exchange")
 
     @property
     def models_folder(self) -> Path:
         """The folder of saved models; as `landing_folder`."""
-        return path_of(self.models) if self.models else self.home / "mlruns"
+        return self._folder(self.models, "mlruns")
 
     @property
     def reports_folder(self) -> Path:
         """The folder of the reports of nights; as `landing_folder`."""
-        return path_of(self.reports) if self.reports else self.home / "reports"
+        return self._folder(self.reports, "reports")
 
     @property
     def receipts_folder(self) -> Path:
         """The folder of the receipts of erasures; as `landing_folder`."""
-        return (path_of(self.reports) if self.reports else self.home) / "erasures"
+        return self._folder(self.reports, ".") / "erasures"
 
     @property
     def data_docs_folder(self) -> Path:
         """The folder of the pages of quality gates; as `landing_folder`."""
-        return path_of(self.reports) / "data_docs" if self.reports else self.home / "data_docs"
+        return self._folder(self.reports, ".") / "data_docs"
+
+    def _folder(self, place: str, in_home: str) -> Path:
+        """Return the folder that a setting names, else one of the home."""
+        return path_of(place) if place else self.home / in_home
 
     @property
     def uses_s3(self) -> bool:

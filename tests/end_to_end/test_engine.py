@@ -22,7 +22,7 @@ from tests.bench.chaos.home import ChaosHome
 from tests.bench.chaos.points import SHORT, Point
 from tests.bench.spark_times import executions
 from tests.bench.tiny_log import days_from, lines_of, write_lines
-from tests.end_to_end.conftest import THROUGHLINE
+from tests.end_to_end.conftest import THROUGHLINE, TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.end_to_end
 
@@ -116,6 +116,7 @@ def test_spark_submit_gives_the_same_tables_with_few_executions(
         env={**submit.environment, **step_environment(submit.settings())},
         capture_output=True,
         text=True,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -1,9 +1,10 @@
 """Small logs for the tests of the model: given touch by touch, or drawn from a world whose truth is known."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from model.data.days import HORIZON_DAYS
 from model.data.history import history_of
 from model.data.sequences import SEQUENCES
 from model.data.users import MAX_USERS, sample_users
+from tests.remote_stack import bucket_in_s3
 
 LAST_DAY = date(2026, 3, 31)
 
@@ -143,3 +145,13 @@ def shop() -> World:
 def long_shop() -> World:
     """A shop of enough weeks that boosting-1 is ahead of counts-1 with room to spare."""
     return make_shop(users=1200, days=63, seed=1)
+
+
+@pytest.fixture(params=["folder", "S3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A folder that machines share, of each kind."""
+    if request.param == "folder":
+        yield str(tmp_path / "shared")
+        return
+    with bucket_in_s3() as bucket:
+        yield f"{bucket}/shared"

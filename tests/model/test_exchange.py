@@ -1,6 +1,5 @@
 """How a run hands over its profiles: in the home, and in a store, with the manifest last."""
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -11,20 +10,9 @@ import pytest
 from model.data.exchange import Exchange, Part
 from model.data.profiles import PROFILES
 from model.errors import UsageError
-from tests.remote_stack import bucket_in_s3
 from throughline.stores import content_of, path_of
 
 DAYS = [date(2026, 1, 30), date(2026, 1, 31)]
-
-
-@pytest.fixture(params=["folder", "S3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A store of each kind."""
-    if request.param == "folder":
-        yield str(tmp_path / "shared")
-        return
-    with bucket_in_s3() as bucket:
-        yield f"{bucket}/exchange"
 
 
 def test_a_store_gets_the_files_and_the_manifest_last(tmp_path: Path, store: str) -> None:

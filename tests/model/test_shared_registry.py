@@ -14,7 +14,7 @@ from model.errors import InputError, ModelError, UsageError
 from model.registry import Registry, TrackedRun, Training, Version, registry_of
 from pipeline.local import postgres
 from pipeline.settings import Settings
-from tests.remote_stack import bucket_in_s3, free_port
+from tests.remote_stack import free_port
 from throughline.stores import is_remote
 
 pytestmark = pytest.mark.end_to_end
@@ -37,15 +37,6 @@ def database(server: Settings, request: pytest.FixtureRequest) -> str:
     name = f"registry_{zlib.crc32(request.node.name.encode())}"
     postgres.create_database(server, name)
     return postgres.url(server, name)
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "folder":
-        yield str(tmp_path / "shared")
-        return
-    with bucket_in_s3() as bucket:
-        yield f"{bucket}/models"
 
 
 @pytest.fixture
