@@ -28,6 +28,7 @@ from pipeline.local.spark_config import is_spark_elsewhere
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
+from pipeline.transforms.items import catalogue_lines, count_records, warnings_of
 from pipeline.warehouse.session import open_session, tune
 from throughline.stores import fetched, remove_folder
 
@@ -93,9 +94,14 @@ def land(
     finally:
         _remove(staging, shared)
     _print_landed([staged.lines for staged in logs], days, "", started)
-    if catalogues:
+    if catalogues and source.items:
+        lines = catalogue_lines(spark, zone.catalogue_files(source.name)[-len(catalogues) :])
+        counts = count_records(lines, source.items, source.sizes)
         which = f"days from {applies_from} on; for earlier days: throughline items replay --source {source.name}"
-        print(f"landed {len(catalogues)} catalogue files, for {which if applies_from else 'all days'}")
+        found_records = f"{counts.records:,} records of {counts.items:,} items"
+        print(f"landed {len(catalogues)} catalogue files: {found_records}, for {which if applies_from else 'all days'}")
+        for warning in warnings_of(counts):
+            print(f"warning: {warning}")
     _print_skipped(found)
 
 

@@ -150,11 +150,10 @@ def _print_guess(made: Guess, console: Console) -> None:
 
 def print_report(found: Report, console: Console) -> None:
     """Print how many lines are accepted and refused, one example a reason, and a summary of the events."""
-    refused = found["lines"] - found["accepted"] - found["excluded"]
     console.print(
         Text(
-            f"of the first {found['lines']:,} lines {found['accepted']:,} are accepted, {refused:,} rejected and "
-            f"{found['excluded']:,} excluded by [reject_when]",
+            f"of the first {found['lines']:,} lines {found['accepted']:,} are accepted, "
+            f"{found['rejected']:,} rejected and {found['excluded']:,} excluded by [reject_when]",
             style="bold",
         ),
         soft_wrap=True,

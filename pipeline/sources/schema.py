@@ -170,10 +170,14 @@ class EventType(Part):
 
 
 class Items(Part):
-    """A catalogue of items. The newest record of an item is used."""
+    """A catalogue of items. The newest record of an item is used.
+
+    many_lines: a file may have many lines of an item, each with some of its tags. They are one record.
+    """
 
     files: str
     reader: Reader
+    many_lines: bool = False
     item_id: Expression
     title: Expression | None = None
     tags: Expression | None = None

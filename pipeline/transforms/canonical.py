@@ -63,11 +63,11 @@ def canonical_lines(lines: DataFrame, source: Source) -> DataFrame:
         number = F.when(F.col("__part") > 1, F.concat(F.lit("#"), "__part")).otherwise("")
         columns["event_id"] = F.concat(columns["event_id"], number).alias("event_id")
     rule = F.coalesce(F.lit(None), *[F.when(expression(when), code) for code, when in source.reject_when.items()])
-    problem, is_comment = F.col("__problem"), _is_comment(F.col("__text"), source.reader)
+    problem, of_comment = F.col("__problem"), is_comment(F.col("__text"), source.reader)
     if source.reader.format in ("csv", "tsv"):
         # A line such as "#Version: 1.0" has too few fields, but a rule on the first one may say what it is.
         problem = F.when(F.col("__text").startswith("#") & rule.isNotNull(), None).otherwise(problem)
-    rule, problem = F.when(is_comment, COMMENT).otherwise(rule), F.when(~is_comment, problem)
+    rule, problem = F.when(of_comment, COMMENT).otherwise(rule), F.when(~of_comment, problem)
     of_source = {
         "user_space": source.user_space,
         "item_space": source.item_space,
@@ -117,7 +117,8 @@ def _limit(name: str, parsed: DataFrame, source: Source) -> Column:
     return F.coalesce(F.lit(getattr(source.times, name)), of_file).cast("date")
 
 
-def _is_comment(text: Column, reader: Reader) -> Column:
+def is_comment(text: Column, reader: Reader) -> Column:
+    """Return whether a line is a comment of its format; never null."""
     sign = "#" if reader.format == "w3c" else reader.comment
     return F.coalesce(text.startswith(sign), F.lit(False)) if sign else F.lit(False)
 
@@ -141,7 +142,7 @@ def with_own_day(lines: DataFrame, source: Source) -> DataFrame:
     each = source.unfold.each if source.unfold else ""
     reader = _reader_of(lines.sparkSession, source, [getattr(source.columns, name) or "" for name in times] + [each])
     own_day = F.to_date(F.coalesce(*[_column(source, name) for name in times]))
-    own_day = F.when(~_is_comment(F.col("__text"), source.reader), own_day)
+    own_day = F.when(~is_comment(F.col("__text"), source.reader), own_day)
     own = [F.col(f"__{name}").alias(name) for name in OWN_COLUMNS]
     dated = lines.withColumn("arrival_day", F.lit(None).cast("date"))
     dated = _with_first(parse_lines(dated, reader), source).select(*own, own_day.alias("own_day"))

@@ -1,6 +1,9 @@
 """Items, from catalogues and from events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -8,7 +11,7 @@ from pyspark.sql import functions as F
 from pipeline.landing.zone import APPLIES_FROM, LandingZone
 from pipeline.sources.rules import Sizes
 from pipeline.sources.schema import Items
-from pipeline.transforms.canonical import excess, expression
+from pipeline.transforms.canonical import excess, expression, is_comment
 from pipeline.transforms.identity import id_text
 from pipeline.transforms.parse import parse_lines
 from pipeline.transforms.sessions import IN_ORDER
@@ -17,15 +20,72 @@ from pipeline.transforms.union import behind_view, union
 ALWAYS = "0001-01-01"  # a catalogue that applies to all days, a record that has no time
 
 
+@dataclass(frozen=True)
+class CatalogueCounts:
+    """What the lines of a catalogue hold, without its comments.
+
+    repeated_items: items with several records of one time and different tags, of which the last counts.
+    left_out: lines that give no record. example: why the first of them gives none, with its number in its file.
+    """
+
+    records: int
+    items: int
+    repeated_items: int
+    left_out: int
+    example: str | None
+
+
 def catalogue(lines: DataFrame, items: Items, space: str, sizes: Sizes = Sizes()) -> DataFrame:
     """Return one row per record of a catalogue: `space`, `item_id`, `title`, `tags`, `content`, `updated_at`,
     `file_order`, `line`, `applies_from`; `tags` is null if the TOML names none.
 
     lines: landed catalogue lines; needs `file_order` (files in the order of landing), `applies_from` (the first arrival
-    day of events that the file applies to; null means all), `line`, `text`, `header`. Lines that cannot be parsed are
-    dropped, and so are records larger than `sizes`.
+    day of events that the file applies to; null means all), `line`, `text`, `header`. Lines without a record are left
+    out: comments, those that cannot be parsed or have no id, and records larger than `sizes`.
     """
-    parsed = parse_lines(lines, items.reader).where("__problem IS NULL")
+    records = _judged(lines, items, space, sizes).where("problem IS NULL").drop("problem")
+    return _one_per_file(records) if items.many_lines else records
+
+
+def count_records(lines: DataFrame, items: Items, sizes: Sizes = Sizes()) -> CatalogueCounts:
+    """Count what `catalogue` makes of lines; one pass over them."""
+    judged = _judged(lines, items, "", sizes)
+    is_record = F.col("problem").isNull()
+    by_item = judged.groupBy(F.when(is_record, F.struct("item_id", "updated_at", "file_order")).alias("of")).agg(
+        F.count("*").alias("lines"),
+        F.count_distinct(F.array_sort("tags")).alias("choices"),
+        F.min(F.when(~is_record, F.struct("file_order", "line", "problem"))).alias("example"),
+    )
+    is_item = F.col("of").isNotNull()
+    records = F.lit(1) if items.many_lines else F.col("lines")
+    is_repeated = F.lit(not items.many_lines) & (F.col("choices") > 1)
+    [found] = by_item.agg(
+        F.sum(F.when(is_item, records).otherwise(0)).alias("records"),
+        F.count_distinct("of.item_id").alias("items"),
+        F.count_distinct(F.when(is_repeated, F.col("of.item_id"))).alias("repeated_items"),
+        F.sum(F.when(~is_item, F.col("lines")).otherwise(0)).alias("left_out"),
+        F.min("example").alias("example"),
+    ).collect()
+    example = f"line {found.example.line}: {found.example.problem}" if found.example else None
+    return CatalogueCounts(found.records or 0, found["items"], found.repeated_items, found.left_out or 0, example)
+
+
+def warnings_of(counts: CatalogueCounts) -> list[str]:
+    """Return what of a catalogue its owner may not expect."""
+    found = []
+    if counts.left_out:
+        found.append(f"{counts.left_out:,} lines of the catalogue give no item; the first is {counts.example}")
+    if counts.repeated_items:
+        found.append(
+            f"{counts.repeated_items:,} items have several records with other tags, of which the last one counts; "
+            "if each line names some of an item's tags, set many_lines = true in [items] of the TOML and land it again"
+        )
+    return found
+
+
+def _judged(lines: DataFrame, items: Items, space: str, sizes: Sizes) -> DataFrame:
+    """Return the columns of `catalogue` and `problem`, null if the line is a record; lines but for comments."""
+    parsed = parse_lines(lines, items.reader).where(~is_comment(F.col("__text"), items.reader))
     none = "CAST(NULL AS STRING)"
     content = expression(items.content).cast("array<float>") if items.content else F.array().cast("array<float>")
     if items.tags:
@@ -43,8 +103,30 @@ def catalogue(lines: DataFrame, items: Items, space: str, sizes: Sizes = Sizes()
         F.col("__file_order").alias("file_order"),
         F.col("__line").alias("line"),
         F.coalesce("__applies_from", F.lit(ALWAYS).cast("date")).alias("applies_from"),
+        F.col("__problem").alias("unreadable"),
     )
-    return records.where(F.col("item_id").isNotNull() & excess(sizes, ["item_id"], ["title"]).isNull())
+    no_id = F.when(F.col("item_id").isNull(), "no item_id")
+    problem = F.coalesce("unreadable", no_id, excess(sizes, ["item_id"], ["title"]))
+    return records.withColumn("problem", problem).drop("unreadable")
+
+
+def _one_per_file(records: DataFrame) -> DataFrame:
+    """Make the records of an item in a file, with one time, one: all their tags in order, else the last value."""
+    in_order = F.array_sort(F.collect_list(F.struct("line", "tags", "title", "content")))
+    same = ["space", "item_id", "updated_at", "file_order", "applies_from"]
+
+    def last(name: str, has_value: Callable[[Column], Column]) -> Column:
+        return F.try_element_at(F.filter(F.transform("all", lambda one: one[name]), has_value), F.lit(-1))
+
+    return (
+        records.groupBy(*same).agg(in_order.alias("all"), F.max("line").alias("line"))
+        .withColumns({
+            "tags": F.array_distinct(F.flatten(F.transform("all", lambda one: one["tags"]))),
+            "title": last("title", lambda title: title.isNotNull()),
+            "content": F.coalesce(last("content", lambda one: F.size(one) > 0), F.array().cast("array<float>")),
+        })
+        .drop("all")
+    )  # fmt: skip
 
 
 def newest_records(records: DataFrame) -> DataFrame:
@@ -107,15 +189,22 @@ def catalogues_of(spark: SparkSession, zone: LandingZone) -> dict[str, DataFrame
     """Return the records of the landed catalogues by source, as `catalogue` returns them."""
     landed = {}
     for name, source in zone.sources().items():
-        files = [str(file) for file in zone.catalogue_files(name)]
-        if source.items and files:
-            order = F.element_at(F.split(F.col("_metadata.file_path"), "/"), -1)
-            day = F.to_date(F.nullif(F.regexp_extract(order, APPLIES_FROM, 1), F.lit("")))
-            if replayed := zone.items_replayed_from(name):
-                day = F.when(day.isNotNull(), F.least(day, F.lit(replayed.isoformat()).cast("date")))
-            lines = spark.read.parquet(*files).withColumns({"file_order": order, "applies_from": day})
+        if source.items and (files := zone.catalogue_files(name)):
+            lines = catalogue_lines(spark, files, zone.items_replayed_from(name))
             landed[name] = behind_view(catalogue(lines, source.items, source.item_space, source.sizes))
     return landed
+
+
+def catalogue_lines(spark: SparkSession, files: Sequence[Path], replayed_from: date | None = None) -> DataFrame:
+    """Return the lines of landed catalogue files, as `catalogue` needs them.
+
+    replayed_from: files that apply from a later day on apply from this one on.
+    """
+    order = F.element_at(F.split(F.col("_metadata.file_path"), "/"), -1)
+    day = F.to_date(F.nullif(F.regexp_extract(order, APPLIES_FROM, 1), F.lit("")))
+    if replayed_from:
+        day = F.when(day.isNotNull(), F.least(day, F.lit(replayed_from.isoformat()).cast("date")))
+    return spark.read.parquet(*map(str, files)).withColumns({"file_order": order, "applies_from": day})
 
 
 def items_of_events(events: DataFrame) -> DataFrame:

@@ -27,6 +27,9 @@ LINE = ("file", "line")
 class Trial:
     """Lines by outcome, and a summary of the accepted events.
 
+    Of a line that unfolds into several events, one accepted event makes it accepted; else one that no rule of
+    [reject_when] excludes makes it rejected.
+
     reasons: for each reason of a reject `reason`, `lines`, `detail`, `file`, `line`, `text` (of one example) and
     `is_excluded`, for a rule of [reject_when]. event_types: `event_type` and `events`, the most frequent first.
     tags: `tag` and `events`, at most 10.
@@ -34,6 +37,7 @@ class Trial:
 
     lines: int
     accepted: int
+    rejected: int
     excluded: int
     events: int
     users: int
@@ -59,8 +63,17 @@ def trial(lines: DataFrame, source: Source, settings: Settings) -> Trial:
     validated = validate(lines, source, secrets.token_bytes(32), settings).persist()
     accepted = validated.where("reason IS NULL")
     day = F.to_date("event_at")
+    by_line = validated.groupBy(*LINE).agg(
+        F.bool_or(F.col("reason").isNull()).alias("is_accepted"),
+        F.coalesce(F.bool_or(F.col("reason").isin(*REASONS)), F.lit(False)).alias("is_rejected"),
+    )
+    [of_lines] = by_line.agg(
+        F.count("*").alias("lines"),
+        F.count_if("is_accepted").alias("accepted"),
+        F.count_if(~F.col("is_accepted") & F.col("is_rejected")).alias("rejected"),
+        F.count_if(~F.col("is_accepted") & ~F.col("is_rejected")).alias("excluded"),
+    ).collect()
     [counts] = accepted.agg(
-        F.count_distinct(*LINE).alias("accepted"),
         F.count("*").alias("events"),
         F.count_distinct("user_id").alias("users"),
         F.count_distinct("item_id").alias("items"),
@@ -78,11 +91,10 @@ def trial(lines: DataFrame, source: Source, settings: Settings) -> Trial:
     types = accepted.groupBy("event_type").agg(F.count("*").alias("events")).orderBy(F.desc("events"), "event_type")
     tagged = accepted.select(F.explode("tags").alias("tag")).groupBy("tag").agg(F.count("*").alias("events"))
     return Trial(
-        lines=lines.count(),
-        excluded=sum(row["lines"] for row in reasons if row["is_excluded"]),
         reasons=reasons,
         event_types=[row.asDict() for row in types.collect()],
         tags=[row.asDict() for row in tagged.orderBy(F.desc("events"), "tag").limit(10).collect()],
+        **of_lines.asDict(),
         **counts.asDict(),
     )
 

@@ -67,7 +67,8 @@ def test_lines_of_a_step_and_reports_are_escaped(capsys: pytest.CaptureFixture[s
         "text": "[/red]",
     }
     found = {
-        "lines": 2, "accepted": 1, "excluded": 0, "events": 1, "users": 1, "items": 1, "first_day": "2026-01-01",
+        "lines": 2, "accepted": 1, "rejected": 1, "excluded": 0, "events": 1, "users": 1, "items": 1,
+        "first_day": "2026-01-01",
         "last_day": "2026-01-01", "days": 1, "without_tags": 0, "reasons": [reason],
         "event_types": [{"event_type": "view", "events": 1}], "tags": [{"tag": "[/b]\x1b", "events": 1}],
     }  # fmt: skip

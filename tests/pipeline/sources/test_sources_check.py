@@ -84,6 +84,26 @@ def test_lines_are_counted_by_outcome_with_one_example_a_reason(tried: Trial) ->
     assert "wish" in tried.reasons[0]["detail"] and tried.reasons[0]["file"] == "log.csv"
 
 
+def test_a_line_of_many_events_is_counted_once(lines_of: Any, tmp_path: Path) -> None:
+    (tmp_path / "paths.csv").write_text(
+        "u1,2026-03-01T10:00:00Z,a;<;<;b\nu1,2026-03-01T11:00:00Z,<;<\n,2026-03-01T12:00:00Z,a;<\nu2,soon,a\n"
+    )
+    source = Source.model_validate(
+        {
+            "name": "paths",
+            "reader": {"format": "csv", "columns": ["user", "time", "path"]},
+            "unfold": {"each": "split(path, ';')"},
+            "columns": {
+                "user_id": "user", "event_at": "to_timestamp(time)", "event_type": "'view'", "item_id": "each",
+            },
+            "event_types": {"view": {"as": "view"}},
+            "reject_when": {"back_click": "each = '<'"},
+        }
+    )  # fmt: skip
+    found = trial(lines_of(source, tmp_path / "paths.csv"), source, Settings(home=tmp_path))
+    assert (found.lines, found.accepted, found.rejected, found.excluded, found.events) == (4, 1, 2, 1, 2)
+
+
 def test_the_accepted_events_are_summarized(tried: Trial) -> None:
     assert (tried.events, tried.users, tried.items, tried.without_tags) == (3, 2, 2, 1)
     assert (tried.first_day, tried.last_day, tried.days) == ("2026-03-01", "2026-03-02", 2)
@@ -132,8 +152,9 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., st
 def report_of(accepted: int, lines: int = 10, excluded: int = 0) -> dict[str, Any]:
     row = {"reason": "unparsable", "lines": lines - accepted, "detail": "no JSON", "file": "log.csv", "line": 4}
     return {
-        "lines": lines, "accepted": accepted, "excluded": excluded, "events": accepted, "users": 2, "items": 3,
-        "first_day": "2026-03-01", "last_day": "2026-03-02", "days": 2, "without_tags": 1,
+        "lines": lines, "accepted": accepted, "rejected": lines - accepted - excluded, "excluded": excluded,
+        "events": accepted, "users": 2, "items": 3, "first_day": "2026-03-01",
+        "last_day": "2026-03-02", "days": 2, "without_tags": 1,
         "reasons": [{**row, "text": "[red]\x1b[31m", "is_excluded": False}],
         "event_types": [{"event_type": "view", "events": accepted}], "tags": [{"tag": "garden", "events": 3}],
     }  # fmt: skip

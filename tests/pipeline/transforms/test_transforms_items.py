@@ -5,10 +5,13 @@ from pyspark.sql import functions as F
 from pipeline.sources.rules import Sizes
 from pipeline.sources.schema import Items
 from pipeline.transforms.items import (
+    CatalogueCounts,
     catalogue,
+    count_records,
     items_of_catalogues,
     items_of_events,
     newest_records,
+    warnings_of,
     with_catalogue_tags,
 )
 
@@ -58,6 +61,42 @@ def test_a_record_larger_than_the_toml_allows_is_left_out(frame_of) -> None:
     assert [row.item_id for row in found] == ["four", "d"]
     unlimited = catalogue(frame_of(rows, LINES), ITEMS, "shop")
     assert unlimited.count() == len(records)
+
+
+JOINED = [
+    ("0", 1, "# id,words,,,"),
+    ("0", 2, "whale,,sea,,"),
+    ("0", 3, "chess,Chess,games,,"),
+    ("0", 4, 'whale,Whale,animals sea,,"[1]"'),
+    ("0", 5, "whale,,mammals,,"),
+    ("1", 1, "chess,,boards,,"),
+    ("1", 2, ",no id,tea,,"),
+    ("1", 3, "cut,line"),
+]
+
+
+def test_of_many_lines_of_an_item_in_a_file_all_tags_count(frame_of) -> None:
+    rows = [{"file_order": order, "line": line, "text": text} for order, line, text in JOINED]
+    items = ITEMS.model_copy(update={"many_lines": True, "reader": ITEMS.reader.model_copy(update={"comment": "#"})})
+    found = newest_records(catalogue(frame_of(rows[::-1], LINES), items, "shop")).orderBy("item_id").collect()
+    assert [(row.item_id, row.title, row.tags, row.content) for row in found] == [
+        ("chess", None, ["boards"], []),
+        ("whale", "Whale", ["sea", "animals", "mammals"], [1.0]),
+    ], "the record of chess in the second file is a newer one"
+
+
+def test_what_a_catalogue_holds_is_counted_and_what_may_be_unexpected_is_said(frame_of) -> None:
+    frame = frame_of([{"file_order": order, "line": line, "text": text} for order, line, text in JOINED], LINES)
+    plain = count_records(frame, ITEMS)
+    assert (plain.records, plain.items, plain.repeated_items, plain.left_out) == (6, 3, 1, 2), "the comment is an item"
+    commented = ITEMS.model_copy(update={"reader": ITEMS.reader.model_copy(update={"comment": "#"})})
+    assert count_records(frame, commented) == CatalogueCounts(5, 2, 1, 2, "line 2: no item_id")
+    joined = count_records(frame, commented.model_copy(update={"many_lines": True}))
+    assert (joined.records, joined.items, joined.repeated_items) == (3, 2, 0)
+    found = " ".join(warnings_of(plain))
+    assert "2 lines of the catalogue give no item" in found and "line 2: no item_id" in found
+    assert "1 items have several records" in found and "many_lines" in found
+    assert warnings_of(CatalogueCounts(3, 3, 0, 0, None)) == []
 
 
 def test_of_several_catalogues_of_one_space_the_newest_record_with_a_value_counts(frame_of) -> None:
