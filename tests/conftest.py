@@ -96,10 +96,16 @@ def _ask_for_names_once() -> None:
 
 @pytest.fixture
 def compiled(spark: "SparkSession") -> Iterator[None]:
-    """Let Spark compile its plans in this test, as it does in production."""
+    """Let Spark compile its plans in this test, as it does in production.
+
+    With the excluded rule, the optimizer would interpret the plan of a frame that is made of rows.
+    """
+    rule = "org.apache.spark.sql.catalyst.optimizer.ConvertToLocalRelation"
     for name, value in (("wholeStage", "true"), ("factoryMode", "FALLBACK")):
         spark.conf.set(f"spark.sql.codegen.{name}", value)
+    spark.conf.set("spark.sql.optimizer.excludedRules", rule)
     yield
+    spark.conf.unset("spark.sql.optimizer.excludedRules")
     for name, value in (("wholeStage", "false"), ("factoryMode", "NO_CODEGEN")):
         spark.conf.set(f"spark.sql.codegen.{name}", value)
 

@@ -24,6 +24,7 @@ from pipeline.sources.schema import Source
 from pipeline.transforms.canonical import with_ids
 from pipeline.transforms.parse import landed_lines
 from pipeline.transforms.pseudonymize import pseudonymize
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.transforms.union import union
 from throughline.stores import content_of
 
@@ -60,7 +61,7 @@ def lines_of(
     return (
         union(found).distinct()
         if found
-        else spark.createDataFrame([], "source string, arrival_day date, file string, line long")
+        else frame_of_rows(spark, [], "source string, arrival_day date, file string, line long")
     )
 
 
@@ -72,7 +73,7 @@ def sources_with_space(sources: Mapping[str, Source], space: str) -> list[str]:
 def _with_word(lines: DataFrame, request: Request) -> DataFrame:
     """Return the lines in whose text an id stands that is no part of a longer word."""
     # The ids are data of the session: as literals they would stand in plans and logs.
-    ids = lines.sparkSession.createDataFrame([(one,) for one in request.ids], "id string")
+    ids = frame_of_rows(lines.sparkSession, [(one,) for one in request.ids], "id string")
     quoted = F.concat(F.lit("\\Q"), F.replace("id", F.lit("\\E"), F.lit("\\E\\\\E\\Q")), F.lit("\\E"))
     word = F.concat(F.lit(f"(?<!{PART_OF_A_WORD})"), quoted, F.lit(f"(?!{PART_OF_A_WORD})"))
     ids = F.broadcast(ids.withColumn("word", word))

@@ -13,6 +13,7 @@ from pipeline.landing.zone import LandingZone
 from pipeline.settings import Settings
 from pipeline.sources.schema import REASONS, SET_ASIDE
 from pipeline.transforms.device_stitching import DEVICE, device_owners, is_owned, most_users
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.transforms.union import union
 from pipeline.warehouse.tables import table
 
@@ -28,10 +29,10 @@ class People:
     devices: tuple[str, ...]
 
     def user_frame(self, spark: SparkSession) -> DataFrame:
-        return spark.createDataFrame([(one,) for one in self.users], "user_id string")
+        return frame_of_rows(spark, [(one,) for one in self.users], "user_id string")
 
     def device_frame(self, spark: SparkSession) -> DataFrame:
-        return spark.createDataFrame([(one,) for one in self.devices], "device_id string")
+        return frame_of_rows(spark, [(one,) for one in self.devices], "device_id string")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def people_of(spark: SparkSession, settings: Settings, request: Request) -> Peop
     """Return the people of a request. To the users belong the devices whose events before log-in are theirs now."""
     zone = LandingZone(settings.landing_folder)
     sources = zone.sources()
-    own = spark.createDataFrame([(one,) for one in request.pseudonyms], "owner_id string")
+    own = frame_of_rows(spark, [(one,) for one in request.pseudonyms], "owner_id string")
     owners = device_owners(spark.table(table("device_users")), most_users(sources))
     owners = owners.where(F.col("source").isin(sources_with_space(sources, request.space)))
     newest = F.lit(date.max)

@@ -12,6 +12,7 @@ from pipeline.erasure.plan import DayCount, rows_to_delete
 from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Source
 from pipeline.transforms.items import catalogues_of
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.clusters import own_rows, place_items, train_if_enough, with_clusters
 from pipeline.warehouse.names import ITEM_KEY
 from pipeline.warehouse.tables import table
@@ -53,7 +54,7 @@ def write_counts(spark: SparkSession, counts: Sequence[DayCount]) -> None:
         return
     rows = [(one.source, one.day, one.finished_at, one.rows_in, dict(one.rows_out)) for one in counts]
     schema = "source string, day date, finished string, rows_now bigint, out_now map<string, bigint>"
-    new = spark.createDataFrame(rows, schema)
+    new = frame_of_rows(spark, rows, schema)
     is_same = (
         "runs.step = 'clean' AND runs.source = new.source AND runs.day = new.day "
         "AND CAST(runs.finished_at AS STRING) = new.finished"

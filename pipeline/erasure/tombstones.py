@@ -20,6 +20,7 @@ from pipeline.files import write_private
 from pipeline.settings import Settings
 from pipeline.sources.schema import ERASED
 from pipeline.transforms.pseudonymize import with_hmacs
+from pipeline.transforms.rows import frame_of_rows
 
 USER, DEVICE = "user", "device"
 REFUSED = "the person was erased; the text is removed from the landing zone"
@@ -71,7 +72,7 @@ def with_erased(validated: DataFrame, settings: Settings) -> DataFrame:
     )
     for kind in (USER, DEVICE):
         hashes = [(digest,) for one, digest in buried if one == kind]
-        of_kind = spark.createDataFrame(hashes, f"{kind}_hash string").withColumn(f"{kind}_is_erased", F.lit(True))
+        of_kind = frame_of_rows(spark, hashes, f"{kind}_hash string").withColumn(f"{kind}_is_erased", F.lit(True))
         hashed = hashed.join(F.broadcast(of_kind), f"{kind}_hash", "left")
     is_erased = F.coalesce("user_is_erased", "device_is_erased", F.lit(False))
     refused = {

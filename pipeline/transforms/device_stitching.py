@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.sources.schema import Source
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.transforms.sessions import is_counted
 
 DEVICE = ("source", "device_id")
@@ -45,7 +46,7 @@ def device_owners(device_users: DataFrame, most_users: Mapping[str, int]) -> Dat
     device_users: as the function of that name returns it.
     """
     if not most_users:
-        return device_users.sparkSession.createDataFrame([], OWNERS)
+        return frame_of_rows(device_users.sparkSession, [], OWNERS)
     pairs = device_users.groupBy(*DEVICE, "user_id").agg(
         F.min("known_on").alias("known_on"), F.min(F.struct("first_event_at", "user_id")).alias("first")
     )

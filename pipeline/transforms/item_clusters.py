@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
+from pipeline.transforms.rows import frame_of_rows
 
 SEED = 20260131
 VECTOR_SIZE = 32
@@ -85,7 +86,7 @@ def item_clusters(
     placed = clustered(item_vectors(item_lists, least), min(count, found // LEAST_ITEMS))
     members = placed.join(counts, "item_id").localCheckpoint()
     tags = cluster_tags(typical_items(members, items), tags_before(members, before))
-    named = members.sparkSession.createDataFrame(list(tags.items()), "cluster int, tag string")
+    named = frame_of_rows(members.sparkSession, list(tags.items()), "cluster int, tag string")
     return members.join(F.broadcast(named), "cluster").select(
         "item_id", "tag", "cluster", "similarity", "session_count"
     )
@@ -159,7 +160,8 @@ def clustered(vectors: DataFrame, count: int) -> DataFrame:
                     predictionCol="cluster")  # fmt: skip
     model = kmeans.fit(vectors)
     spark = vectors.sparkSession
-    centres = spark.createDataFrame(
+    centres = frame_of_rows(
+        spark,
         [(number, centre.tolist()) for number, centre in enumerate(model.clusterCenters())],
         "cluster int, centre array<double>",
     )

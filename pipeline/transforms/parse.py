@@ -14,6 +14,7 @@ from pipeline.landing.clean_plan import CleanPlan
 from pipeline.landing.in_place import InPlaceFile, lines_in_place
 from pipeline.landing.zone import LandingZone
 from pipeline.sources.schema import Reader, group_numbers
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.transforms.union import union
 
 SCHEMA = "file string, line long, text string, header string"
@@ -46,7 +47,7 @@ def landed_lines(spark: SparkSession, zone: LandingZone, plan: CleanPlan) -> dic
         if parts:
             lines[source] = union(parts)
     if not lines:
-        lines[min(zone.sources())] = spark.createDataFrame([], f"{landed}, source string, arrival_day date")
+        lines[min(zone.sources())] = frame_of_rows(spark, [], f"{landed}, source string, arrival_day date")
     return lines
 
 

@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.pseudonyms import SEPARATOR
+from pipeline.transforms.rows import frame_of_rows
 
 BLOCK_BYTES = 64  # of SHA-256
 
@@ -30,10 +31,7 @@ def pseudonymize(events: DataFrame, key: bytes) -> DataFrame:
 
 def with_hmacs(rows: DataFrame, key: bytes, texts: Mapping[str, Column]) -> DataFrame:
     """Add columns with the hex HMAC-SHA256 of texts under `key`; null for null."""
-    inner, outer = _pads(key)
-    pads = rows.sparkSession.createDataFrame(
-        [(bytearray(inner), bytearray(outer))], "inner_pad binary, outer_pad binary"
-    )
+    pads = frame_of_rows(rows.sparkSession, [_pads(key)], "inner_pad binary, outer_pad binary")
     hashed = rows.crossJoin(F.broadcast(pads)).withColumns({name: _hmac(text) for name, text in texts.items()})
     return hashed.drop("inner_pad", "outer_pad")
 

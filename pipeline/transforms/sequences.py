@@ -48,7 +48,9 @@ def sequences(
     events = under_owners(events, owners)
     known_on = F.col("known_on")
     is_news = known_on.isin(list(as_of_days)) & is_counted_on(known_on) & is_owned(known_on)
-    news = broadcast_if_small(events.where(is_news).select("user_id", known_on.alias("as_of")).distinct())
+    # The alias keeps Spark from taking the user of the checkpoint for that of the events, to which it is joined.
+    user = F.col("user_id").alias("user_id")
+    news = broadcast_if_small(events.where(is_news).select(user, known_on.alias("as_of")).distinct())
     as_of = F.col("as_of")
     # Partitioned before the join, so that an event is moved once and not once for each day.
     known = (

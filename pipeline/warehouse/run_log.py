@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
 from pipeline.quality.figures import Figure
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.tables import table
 
 
@@ -62,7 +63,7 @@ def record(
         )
         for row in rows
     ]
-    frame = spark.createDataFrame(values, schema=spark.table(table("runs")).schema)
+    frame = frame_of_rows(spark, values, spark.table(table("runs")).schema)
     is_replaced = (F.col("step") == step) & F.col("day").isin(sorted({row.day for row in rows}))
     kept = spark.table(table("runs")).where(~is_replaced)
     # The table is small, so it is rewritten: Iceberg could not overwrite single rows within a file.

@@ -14,6 +14,7 @@ from pipeline.transforms.clean import Cleaned
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_users
 from pipeline.transforms.items import items_of_catalogues, items_of_events
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.names import EVENT_KEY
 from pipeline.warehouse.run_log import StepRow
 from pipeline.warehouse.tables import table
@@ -81,7 +82,7 @@ def add_release(spark: SparkSession, as_of: date, run_id: str, snapshots: Mappin
     """Publish: add the row to `releases` whose snapshots readers open from now on. Its number is the largest."""
     releases = spark.table(table("releases"))
     values = (as_of, None, datetime.now(UTC), run_id, dict(snapshots), code_version(), config_hash)
-    release = spark.createDataFrame([values], releases.schema).drop("number")
+    release = frame_of_rows(spark, [values], releases.schema).drop("number")
     number = releases.agg((F.coalesce(F.max("number"), F.lit(0)) + 1).alias("number"))
     release.crossJoin(number).select(*releases.columns).writeTo(table("releases")).append()
 

@@ -351,10 +351,11 @@ def test_where_clusters_stand_in_for_tags_profiles_without_interests_pass(frame_
 def test_all_suites_are_one_query_and_keep_nothing_in_memory(spark: Any, frame_of) -> None:
     rows = {suite: frame_of([ROWS[suite][1]], ROWS[suite][0]) for suite in ALL_SUITES}
     queries = spark._jsparkSession.sharedState().statusStore()
-    before, kept = queries.executionsCount(), set(spark.sparkContext._jsc.getPersistentRDDs())
+    # Of its queries, Spark keeps the newest thousand.
+    before, kept = queries.executionsList().last().executionId(), set(spark.sparkContext._jsc.getPersistentRDDs())
     figures = measure(rows, [load_suite(suite) for suite in ALL_SUITES])
     assert {one.suite: one.row_count for one in figures} == dict.fromkeys(ALL_SUITES, 1)
-    assert queries.executionsCount() == before + 1
+    assert queries.executionsList().last().executionId() == before + 1
     assert set(spark.sparkContext._jsc.getPersistentRDDs()) <= kept
 
 

@@ -12,6 +12,7 @@ from pipeline.sources.functions import ALLOWED, LITERAL_ARGUMENTS
 from pipeline.sources.schema import load_source
 from pipeline.sources.values import ExpressionError
 from pipeline.transforms.canonical import expression
+from pipeline.transforms.rows import frame_of_rows
 
 TOML = """
 name = "shop"
@@ -182,7 +183,8 @@ def test_allowed_functions_are_scalar_and_deterministic_for_spark(spark) -> None
     ],
 )  # fmt: skip
 def test_what_is_allowed_means_what_it_means_in_spark(text: str, expected: object, spark) -> None:
-    row = spark.createDataFrame(
+    row = frame_of_rows(
+        spark,
         [("it's", ["x", "y"], None, ("deep",), "7.5", '[{"a": "b"}]', "2026", "first")],
         "item STRING, tags ARRAY<STRING>, nothing STRING, `odd name` STRUCT<`in`: STRING>, number STRING, list STRING, "
         "date STRING, order STRING",

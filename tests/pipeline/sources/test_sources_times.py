@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.sources.times import AMBIGUOUS, DAY_FIRST, FORMS, MONTH_FIRST, condition
 from pipeline.transforms.canonical import expression
+from pipeline.transforms.rows import frame_of_rows
 
 AT = datetime(2026, 3, 13, 9, 5, 7, tzinfo=UTC)
 MINUTE = AT.replace(second=0)
@@ -35,9 +36,8 @@ VALUES = [
 
 
 def read(spark: Any, text: str, rule: str) -> Any:
-    [row] = (
-        spark.createDataFrame([(text,)], "x string").select(expression(rule.replace("{x}", "x")).alias("at")).collect()
-    )
+    texts = frame_of_rows(spark, [(text,)], "x string")
+    [row] = texts.select(expression(rule.replace("{x}", "x")).alias("at")).collect()
     return row["at"].astimezone(UTC) if row["at"] else None
 
 

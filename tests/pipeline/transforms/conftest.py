@@ -1,7 +1,7 @@
 """Shared by tests of transforms: session rules of cases, cleaned logs, and whole runs on lists of rows."""
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -20,13 +20,16 @@ from pipeline.landing.staging import StagedFile, stage_files
 from pipeline.landing.zone import LandedDay, LandingZone
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
+from pipeline.transforms.broadcast import SHORT_LOG
 from pipeline.transforms.clean import Cleaned, clean, validate
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_owners, device_users, most_users, moved_devices, owned
 from pipeline.transforms.incremental_sessions import affected_sessions, changed_by, events_to_sessionize
 from pipeline.transforms.parse import landed_lines
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.transforms.sequences import sequences
 from pipeline.transforms.sessions import Rules, sessionize, sessions_of
+from pipeline.transforms.union import union
 from pipeline.warehouse.names import EVENT_KEY
 
 if TYPE_CHECKING:
@@ -161,7 +164,7 @@ class Nights:
         moved = moved_devices(owners, owners_before, newest, then) if shares else None
         changed = changed_by(events, events_before, cleaned, moved)
         affected = affected_sessions(self._frame("sessions", self.tables["sessions"]), changed, rules).localCheckpoint()
-        gone = {row.session_id for row in affected.collect()}
+        gone = {row.session_id for row in affected.select("session_id").collect()}
         made = sessions_of(sessionize(events_to_sessionize(affected, changed), rules), rules, newest)
         self._replace("sessions", made, lambda row: row["session_id"] in gone)
 
@@ -183,7 +186,7 @@ class Nights:
         return self.spark.createDataFrame(pa.Table.from_pylist(rows, schema=schema))
 
     def _replace(self, name: str, made: "DataFrame", is_replaced: Callable[[Row], bool]) -> None:
-        columns = self._frame(name, []).columns
+        columns = [column.name for column in declared_columns(name)]
         kept = [row for row in self.tables[name] if not is_replaced(row)]
         kept += made.select(columns).toArrow().to_pylist()
         self.tables[name] = sorted(kept, key=lambda row: [row[key] for key in KEYS[name]])
@@ -196,10 +199,12 @@ class Nights:
 
 
 @pytest.fixture(scope="module")
-def nights_of(spark, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Source], Nights]:
-    """Return the function that makes an empty warehouse of a source."""
+def nights_of(spark, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Source], Nights]]:
+    """Return the function that makes an empty warehouse of a source. Its steps know that the log is short."""
     settings = Settings(home=tmp_path_factory.mktemp("home"))
-    return lambda source: Nights(spark, settings, source)
+    spark.conf.set(SHORT_LOG, "true")
+    yield lambda source: Nights(spark, settings, source)
+    spark.conf.unset(SHORT_LOG)
 
 
 @dataclass(frozen=True)
@@ -207,26 +212,30 @@ class CleanedLog:
     """Landed files of a source, validated, and on demand cleaned as the first files of the source."""
 
     staged: Sequence[StagedFile]
+    first_day: date
     validated: "DataFrame"
     settings: Settings
 
     @cached_property
     def cleaned(self) -> Cleaned:
-        from pyspark.sql import functions as F
-
         own = ", ".join(f"`{name}` {kind}" for name, kind in self.validated.drop("reason", "detail", "text").dtypes)
         schema = f"{own}, known_on DATE, bot_class STRING, last_copy_on DATE, refused_on DATE"
-        known = self.validated.sparkSession.createDataFrame([], schema)
-        (first,) = self.validated.agg(F.min("arrival_day").alias("day")).collect()
-        return clean(self.validated, known, first.day, self.settings)
+        known = frame_of_rows(self.validated.sparkSession, [], schema)
+        return clean(self.validated, known, self.first_day, self.settings)
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """Accepted lines, duplicates, and rejects by reason: together, all lines."""
-        reasons = {row.reason: row["count"] for row in self.cleaned.rejects.groupBy("reason").count().collect()}
-        found = {"accepted": self.cleaned.events.count(), "duplicates": self.cleaned.copies.count(), **reasons}
-        assert sum(found.values()) == self.lines_in, "a line was lost or made up"
-        return found
+        outcomes = union(
+            [
+                self.cleaned.events.selectExpr("'accepted' AS outcome"),
+                self.cleaned.copies.selectExpr("'duplicates' AS outcome"),
+                self.cleaned.rejects.selectExpr("reason AS outcome"),
+            ]
+        )
+        counted = {row.outcome: row["count"] for row in outcomes.groupBy("outcome").count().collect()}
+        assert sum(counted.values()) == self.lines_in, "a line was lost or made up"
+        return {"accepted": 0, "duplicates": 0, **counted}
 
     @property
     def lines_in(self) -> int:
@@ -244,8 +253,8 @@ def cleaned_log(spark, tmp_path: Path) -> Callable[..., CleanedLog]:
         settings = Settings(home=tmp_path)
         zone = LandingZone(tmp_path / f"landing-{len(list(tmp_path.iterdir()))}")
         staged = stage_files(files, zone, source.name, source.reader, tmp_path / "staging")
-        land_events(spark, zone, source, staged, arrival_day, tmp_path / "staging")
+        first_day = land_events(spark, zone, source, staged, arrival_day, tmp_path / "staging")[0]
         lines = landed_lines(spark, zone, CleanPlan(list(zone.days(source.name).values()), []))[source.name]
-        return CleanedLog(staged, validate(lines, source, b"key", settings).localCheckpoint(), settings)
+        return CleanedLog(staged, first_day, validate(lines, source, b"key", settings).localCheckpoint(), settings)
 
     return make

@@ -16,6 +16,7 @@ from pipeline.days import DayRange
 from pipeline.errors import InputError
 from pipeline.transforms.model_output import model_output
 from pipeline.transforms.profiles import profiles, read_scores
+from pipeline.transforms.rows import frame_of_rows
 
 SUNDAY, MONDAY = date(2026, 1, 4), date(2026, 1, 5)
 
@@ -90,7 +91,7 @@ def test_parts_are_read_together_and_a_missing_one_is_named(spark: SparkSession,
 
 def test_items_are_named_in_their_order_and_unknown_ones_left_out(spark: SparkSession, exchange: Path) -> None:
     scores, snapshots = read_scores(spark, exchange, [MONDAY])
-    items = spark.createDataFrame([(1, "i-1", "Teapot"), (2, "i-2", None)], "item long, item_id string, title string")
+    items = frame_of_rows(spark, [(1, "i-1", "Teapot"), (2, "i-2", None)], "item long, item_id string, title string")
     (row,) = profiles(scores, items, "run", snapshots, "1.0", "hash").collect()
     assert [tuple(one) for one in row.top_items] == [
         ("i-2", None, 0.9, "followed", None, "i-1"),

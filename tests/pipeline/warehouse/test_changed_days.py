@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.branches import changed_days
 from pipeline.warehouse.tables import table
 
@@ -14,7 +15,7 @@ BRANCH = "night_20260104"
 
 
 def rows(spark: Any, *days: int) -> Any:
-    return spark.createDataFrame([(FIRST + timedelta(days=day), day) for day in days], "started_on DATE, number INT")
+    return frame_of_rows(spark, [(FIRST + timedelta(days=day), day) for day in days], "started_on DATE, number INT")
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from pipeline.pseudonyms import pseudonym, pseudonym_key
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
 from pipeline.transforms.canonical import WITHOUT_TEXT, canonical_lines, with_reason
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.clusters import place_items, train_version
 from pipeline.warehouse.tables import create_tables, table
 from pipeline.warehouse.writes import add_release
@@ -138,14 +139,15 @@ def test_a_line_without_its_text_stays_a_reject(spark: Any, reader: str) -> None
     )  # fmt: skip
     header = "#Fields: user at" if reader == "w3c" else "user,at" if "header" in reader else None
     columns = "source string, arrival_day date, file string, line long, text string, header string"
-    lines = spark.createDataFrame([("web", DAY, "a", 1, None, header)], columns)
+    lines = frame_of_rows(spark, [("web", DAY, "a", 1, None, header)], columns)
     [row] = with_reason(canonical_lines(lines, source), source.event_types, 1).collect()
     assert (row.reason, row.detail) == ("erased", WITHOUT_TEXT)
 
 
 def test_tombstones_refuse_users_and_devices_and_say_nothing_of_them(spark: Any, settings: Settings) -> None:
     rows = [("u", "d"), ("u", None), ("v", "d"), ("v", "e"), ("e", "e"), (None, None)]
-    found = spark.createDataFrame(
+    found = frame_of_rows(
+        spark,
         [(user, device, "unknown_event_type", "event type u") for user, device in rows],
         "user_id string, device_id string, reason string, detail string",
     )
@@ -168,7 +170,7 @@ def test_no_manifest_keeps_the_bounds_of_a_deleted_file(iceberg: Any) -> None:
     iceberg.sql("CREATE NAMESPACE interest")
     iceberg.sql(f"CREATE TABLE {table('events')} (day DATE, user_id STRING) USING iceberg PARTITIONED BY (day)")
     rows = [(DAY, "a" * 64), (DAY, "b" * 64), (DAY + timedelta(days=1), "a" * 64)]
-    iceberg.createDataFrame(rows, "day DATE, user_id STRING").coalesce(1).writeTo(table("events")).append()
+    frame_of_rows(iceberg, rows, "day DATE, user_id STRING").coalesce(1).writeTo(table("events")).append()
     iceberg.sql(f"DELETE FROM {table('events')} WHERE day = DATE '{DAY + timedelta(days=1)}'")
     assert iceberg.table(f"{table('events')}.entries").where("status = 2").count() == 1
     purge.forget_old_entries(iceberg, ["events"])
@@ -252,9 +254,9 @@ def test_retention_deletes_by_age_what_the_settings_name(iceberg: Any, settings:
     create_tables(iceberg)
     days = [DAY + timedelta(days=number) for number in range(10)]
     rejects = [("web", day, "a", 1, 1, "unparsable", "") for day in days]
-    iceberg.createDataFrame(rejects, iceberg.table(table("rejects")).schema).writeTo(table("rejects")).append()
+    frame_of_rows(iceberg, rejects, iceberg.table(table("rejects")).schema).writeTo(table("rejects")).append()
     run = ("clean", days[-1], "web", "run", 1, {"accepted": 1}, "", [], 1.0, datetime.now(UTC))
-    iceberg.createDataFrame([run], iceberg.table(table("runs")).schema).writeTo(table("runs")).append()
+    frame_of_rows(iceberg, [run], iceberg.table(table("runs")).schema).writeTo(table("runs")).append()
     add_release(iceberg, days[-1], "run", {"rejects": 1}, "hash")
 
     retain(iceberg, settings, "off")
@@ -325,12 +327,12 @@ def test_item_clusters_are_trained_again_through_the_same_day(iceberg: Any) -> N
     groups = ["abcd", "wxyz"]
     stay = [session(n, f"u{n}", [*groups[n % 2][: 2 + n % 3]]) for n in range(24)]
     goes = [session(100 + n, "goes", ["a", "b", "w", "x"]) for n in range(30)]
-    iceberg.createDataFrame([*stay, *goes], schema).coalesce(1).writeTo(table("sessions")).append()
+    frame_of_rows(iceberg, [*stay, *goes], schema).coalesce(1).writeTo(table("sessions")).append()
     rows = [("web", item, n, None, [], [], None, None) for n, item in enumerate("abcdwxyz")]
-    iceberg.createDataFrame(rows, iceberg.table(table("items")).schema).writeTo(table("items")).append()
+    frame_of_rows(iceberg, rows, iceberg.table(table("items")).schema).writeTo(table("items")).append()
     other = ("clusters-1.20260105", "tv", 1, "x", "x", 0, 1.0, 2, DAY, DAY)
     clusters = table("item_clusters")
-    iceberg.createDataFrame([other], iceberg.table(clusters).schema).writeTo(clusters).append()
+    frame_of_rows(iceberg, [other], iceberg.table(clusters).schema).writeTo(clusters).append()
 
     def of_web() -> list[Any]:
         return sorted(map(tuple, iceberg.table(clusters).where("source = 'web'").drop("item").collect()))

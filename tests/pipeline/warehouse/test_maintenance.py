@@ -9,6 +9,7 @@ from pyspark.sql import Row
 
 from pipeline.local import rotation
 from pipeline.local.rotation import delete_old_files
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.maintenance import PROPERTIES, kept_snapshots, maintain_table
 from pipeline.warehouse.tables import table
 
@@ -39,7 +40,7 @@ def test_old_snapshots_go_and_the_kept_ones_read_as_before(iceberg: Any, tmp_pat
     iceberg.sql(f"CREATE TABLE {table('events')} (day DATE, n INT) USING iceberg PARTITIONED BY (day)")
     snapshots = []
     for number in range(12):
-        iceberg.createDataFrame([(date(2026, 3, 1), number)], "day DATE, n INT").writeTo(table("events")).append()
+        frame_of_rows(iceberg, [(date(2026, 3, 1), number)], "day DATE, n INT").writeTo(table("events")).append()
         (newest,) = iceberg.sql(f"SELECT snapshot_id FROM {table('events')}.refs WHERE name = 'main'").collect()
         snapshots.append(newest.snapshot_id)
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse import writes
 from pipeline.warehouse.tables import create_tables, table
 from pipeline.warehouse.writes import add_release, releases_in_order
@@ -37,7 +38,7 @@ def test_releases_of_an_older_home_come_first_by_their_time(iceberg: Any) -> Non
     iceberg.sql("CREATE NAMESPACE interest")
     iceberg.sql(f"CREATE TABLE {table('releases')} ({OLDER}) USING iceberg")
     rows = [(date(2026, 3, 1), datetime(2099, 3, day), f"older {day}", {}, "0.1.0", "hash") for day in (2, 1)]
-    iceberg.createDataFrame(rows, OLDER).writeTo(table("releases")).append()
+    frame_of_rows(iceberg, rows, OLDER).writeTo(table("releases")).append()
     create_tables(iceberg)
     add_release(iceberg, date(2026, 3, 1), "new", {}, "hash")
     found = [(one.run_id, one.number) for one in releases_in_order(iceberg)]

@@ -12,6 +12,7 @@ from pyiceberg.table import StaticTable
 from pipeline.analyst.query import answer, tables_of
 from pipeline.analyst.release import Release
 from pipeline.errors import InputError
+from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.tables import create_tables, ddl_files, declared_schema, table
 
 OLD = """
@@ -51,7 +52,7 @@ def notes(iceberg: Any, declare: Callable[[str], None]) -> Any:
     """The table as the former statement makes it, with one row; the new statement is declared."""
     declare(OLD)
     create_tables(iceberg)
-    rows = iceberg.createDataFrame([(DAY, [("jazz",)])], iceberg.table(table("notes")).schema)
+    rows = frame_of_rows(iceberg, [(DAY, [("jazz",)])], iceberg.table(table("notes")).schema)
     rows.writeTo(table("notes")).append()
     declare(NEW)
     return iceberg
@@ -76,7 +77,7 @@ def test_a_table_gets_the_columns_that_it_lacks(notes: Any) -> None:
 def test_rows_of_both_schemas_are_read_by_pyiceberg(notes: Any, tmp_path: Path) -> None:
     before = metadata(tmp_path).current_snapshot()
     create_tables(notes)
-    rows = notes.createDataFrame([(DAY, "a" * 64, [(None, "chess", 0.5)])], notes.table(table("notes")).schema)
+    rows = frame_of_rows(notes, [(DAY, "a" * 64, [(None, "chess", 0.5)])], notes.table(table("notes")).schema)
     rows.writeTo(table("notes")).append()
     kept = metadata(tmp_path)
     assert before is not None
