@@ -49,15 +49,19 @@ u1,2026-03-02T11:00:00Z,heartbeat,,
 """
 
 
+def write_shop(folder: Path) -> Source:
+    (folder / "log.csv").write_text(LOG)
+    (folder / "shop.toml").write_text(TOML)
+    return load_source(folder / "shop.toml")
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Source:
     """The source `shop`; its log lies in log.csv."""
-    (tmp_path / "log.csv").write_text(LOG)
-    (tmp_path / "shop.toml").write_text(TOML)
-    return load_source(tmp_path / "shop.toml")
+    return write_shop(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lines_of(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Return the function that reads the first lines of files as the job does."""
 
@@ -67,9 +71,11 @@ def lines_of(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
     return read
 
 
-@pytest.fixture
-def tried(shop: Source, lines_of: Any, tmp_path: Path) -> Trial:
-    return trial(lines_of(shop, tmp_path / "log.csv"), shop, Settings(home=tmp_path))
+@pytest.fixture(scope="module")
+def tried(lines_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    folder = tmp_path_factory.mktemp("shop")
+    source = write_shop(folder)
+    return trial(lines_of(source, folder / "log.csv"), source, Settings(home=folder))
 
 
 def test_lines_are_counted_by_outcome_with_one_example_a_reason(tried: Trial) -> None:

@@ -55,7 +55,7 @@ def test_a_csv_of_a_spreadsheet_keeps_ids_quotes_and_commas_exactly(write: Write
     content = ("\ufeff" + "\r\n".join(["user,at,type,item,title,topics", *rows]) + "\r\n").encode()
     log = cleaned_log(source_of(format="csv", columns=NAMES, header=True), write("log.csv", content), arrival_day=DAY)
     assert log.counts == {"accepted": len(users), "duplicates": 0}
-    found = log.cleaned.events.orderBy("line").collect()
+    found = sorted(log.cleaned.events.collect(), key=lambda row: row.line)
     assert [row.item_id for row in found] == users
     assert [row.user_id for row in found] == [pseudonym(user) for user in users]
     assert {(row.url, *row.tags) for row in found} == {('a, "b" ; c', "x", "y")}
@@ -77,8 +77,8 @@ def test_text_in_another_encoding_is_read_as_the_toml_says_or_kept_as_bytes(
     spoken = {"K\\xe4se f\\xfcr 5": "Käse für 5", "KÃ¤se": "Käse"}.get(title, title)
     content = f"u,{AT},pv,i,{spoken},x\nv,{AT},pv,i,plain,x\n".encode(written_in)
     source = source_of(format="csv", columns=NAMES, encoding=read_in)
-    rows = cleaned_log(source, write("log.csv", content), arrival_day=DAY).validated.orderBy("line").collect()
-    assert [(row.url, row.reason) for row in rows] == [(title, None), ("plain", None)]
+    rows = cleaned_log(source, write("log.csv", content), arrival_day=DAY).validated.collect()
+    assert sorted((row.line, row.url, row.reason) for row in rows) == [(1, title, None), (2, "plain", None)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
@@ -107,9 +107,8 @@ def test_columns_of_a_csv_may_be_new_gone_or_in_another_order(write: Write, clea
     ]
     log = cleaned_log(source_of(format="csv", columns=NAMES, header=True), *files, arrival_day=DAY)
     assert log.counts == {"accepted": 5, "duplicates": 0, "unparsable": 1}
-    found = [
-        (row.user_id, row.item_id, row.url, row.tags) for row in log.cleaned.events.orderBy("file", "line").collect()
-    ]
+    rows = sorted(log.cleaned.events.collect(), key=lambda row: (row.file, row.line))
+    found = [(row.user_id, row.item_id, row.url, row.tags) for row in rows]
     assert found == [
         (pseudonym("u1"), "i1", "hat", ["a", "b"]), (pseudonym("u2"), "i2", "cap", ["c"]),
         (pseudonym("u3"), "i3", "hat", []), (pseudonym("u4"), "i4", "cap", []),
@@ -132,7 +131,7 @@ def test_keys_of_json_lines_may_be_new_gone_in_another_order_or_of_another_type(
     ).encode()
     file = write("log.jsonl.gz", gzip.compress(content))
     log = cleaned_log(source_of(format="jsonl", fields=FIELDS), file, arrival_day=DAY)
-    rows = log.validated.orderBy("line").collect()
+    rows = sorted(log.validated.collect(), key=lambda row: row.line)
     assert [row.reason for row in rows] == [None] * len(versions)
     assert [(row.item_id, row.url) for row in rows] == [expected for _, expected in versions]
 

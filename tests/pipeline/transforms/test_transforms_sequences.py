@@ -33,20 +33,16 @@ def test_sequences_are_as_the_case_expects(case: Path, frame_of, read_csv, sourc
         arrival_day = row.get("arrival_day", event_on)
         known_on = max(event_on, arrival_day)
         rows.append({**ALIKE, "line": number, "arrival_day": arrival_day, "known_on": known_on, **row})
-    events = frame_of(rows, EVENTS).persist()
-    days = sorted({row.known_on for row in events.select("known_on").collect()})
+    events = frame_of(rows, EVENTS)
+    named = events.select("known_on", "item_id", F.xxhash64("item_space", "item_id").alias("item")).collect()
+    days = sorted({row.known_on for row in named})
     shares = {"web": options["most_users"]} if "most_users" in options else {}
     owners = device_owners(device_users(events, shares), shares)
     made = sequences(events, owners, days, Rules.of(sources), options.get("length", 512), excludes_item(sources))
-    name_of = {
-        row.item: row.item_id
-        for row in events.select("item_id", F.xxhash64("item_space", "item_id").alias("item")).collect()
-    }
-    name_of[0] = "0"
-    events.unpersist()
+    name_of = {row.item: row.item_id for row in named} | {0: "0"}
 
     listed = []
-    for row in made.orderBy("user_id", "as_of").collect():
+    for row in sorted(made.collect(), key=lambda row: (row.user_id, row.as_of)):
         sessions = list(dict.fromkeys(row.session_id))
         listed.append({
             **row.asDict(),

@@ -46,7 +46,7 @@ def test_a_combined_log_is_read_and_requests_without_a_page_are_excluded(frame_o
     alike = {"source": "combined", "arrival_day": date(2026, 1, 5), "file": "access.log"}
     lines = frame_of([{**alike, "line": number, "text": text} for number, text in enumerate(COMBINED, 1)], LINES)
     validated = with_reason(canonical_lines(lines, source), source.event_types, 1)
-    rows = validated.orderBy("line").collect()
+    rows = sorted(validated.collect(), key=lambda row: row.line)
     assert {row.text: row.reason for row in rows} == COMBINED
 
     first, ann, ann_lee, cafe, home, _, _, said, *_ = rows
@@ -130,12 +130,13 @@ def test_the_first_fields_of_a_combined_line_are_read_right_or_not_at_all(frame_
     alike = {"source": "combined", "arrival_day": date(2026, 1, 5), "file": "access.log"}
     texts = [f'{first} {AT} "GET /garden HTTP/1.1" 200 9 "-" "Firefox"' for first in FIRST_FIELDS]
     lines = frame_of([{**alike, "line": number, "text": text} for number, text in enumerate(texts, 1)], LINES)
-    hosts = [row.host for row in parse_lines(lines, source.reader).orderBy("__line").select("host").collect()]
-    validated = with_reason(canonical_lines(lines, source), source.event_types, 1).orderBy("line").collect()
-    found = [
+    hosts = [row.host for row in sorted(parse_lines(lines, source.reader).select("__line", "host").collect())]
+    found = with_reason(canonical_lines(lines, source), source.event_types, 1).collect()
+    validated = sorted(found, key=lambda row: row.line)
+    read = [
         row.reason or (host, row.ip, row.user_id, row.device_id) for row, host in zip(validated, hosts, strict=True)
     ]
-    assert dict(zip(FIRST_FIELDS, found, strict=True)) == FIRST_FIELDS
+    assert dict(zip(FIRST_FIELDS, read, strict=True)) == FIRST_FIELDS
     assert {row.url for row in validated if row.reason is None} == {
         f"{host}/garden" for host in hosts if host is not None
     }
