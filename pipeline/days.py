@@ -59,12 +59,17 @@ def day_range(day: str | None, first: str | None, last: str | None) -> DayRange:
     raise UsageError("which day? Expected --day D, or --from A with --to B")
 
 
-def format_days(days: Iterable[date]) -> str:
-    """Return days as text; consecutive days become ranges."""
+def runs_of(days: Iterable[date]) -> list[DayRange]:
+    """Return days as ranges of consecutive days, in order."""
     ranges: list[DayRange] = []
-    for day in sorted(days):
+    for day in sorted(set(days)):
         if ranges and day == ranges[-1].last + timedelta(days=1):
             ranges[-1] = DayRange(ranges[-1].first, day)
         else:
             ranges.append(DayRange(day, day))
-    return ", ".join(str(part) for part in ranges)
+    return ranges
+
+
+def format_days(days: Iterable[date]) -> str:
+    """Return days as text; consecutive days become ranges."""
+    return ", ".join(str(part) for part in runs_of(days))

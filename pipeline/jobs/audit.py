@@ -18,6 +18,7 @@ from pipeline.errors import exit_with_message
 from pipeline.quality import gates
 from pipeline.runner.commands import RECORDED_TASKS
 from pipeline.runner.process import import_in_background
+from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.device_stitching import devices_of_users
 from pipeline.transforms.line_accounting import line_counts
 from pipeline.transforms.model_output import model_output
@@ -59,12 +60,12 @@ def written(step: Step, cleaned: Sequence[date]) -> dict[str, DataFrame]:
         ),
         "events": spark.table(table("events")).where(arrived),
         "users": devices_of_users(spark.table(table("events")).where(arrived)),
-        "sessions": spark.table(table("sessions")).where(F.col("started_on").isin(sorted(started))),
+        "sessions": spark.table(table("sessions")).where(is_on(F.col("started_on"), started)),
         "sequences": spark.table(table("sequences"))
-        .where(F.col("as_of").isin(sorted({*step.days, *cleaned})))
+        .where(is_on(F.col("as_of"), {*step.days, *cleaned}))
         .withColumn("sequence_length", F.lit(step.settings.sequence_length)),
         "profiles": spark.table(table("profiles"))
-        .where(F.col("as_of").isin(list(step.days)))
+        .where(is_on(F.col("as_of"), step.days))
         .withColumn("has_clusters", F.lit(has_clusters)),
         "model_output": model_output(
             spark.table(table("profiles")),

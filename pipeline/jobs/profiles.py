@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import exit_with_message
 from pipeline.settings import code_version
+from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.profiles import profiles, read_scores
 from pipeline.warehouse import run_log
 from pipeline.warehouse.step import run_step
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config_hash = step.settings.results_hash(step.zone.source_files())
         made = profiles(scores, spark.table(table("items")), step.run_id, snapshots, code_version(), config_hash)
 
-        is_replaced = F.col("as_of").isin(days)
+        is_replaced = is_on(F.col("as_of"), days)
         made.select(*spark.table(table("profiles")).columns).writeTo(table("profiles")).overwrite(is_replaced)
 
         written = spark.table(table("profiles")).where(is_replaced)

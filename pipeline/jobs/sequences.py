@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pyspark.sql import functions as F
 
 from pipeline.errors import exit_with_message
+from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.device_stitching import device_owners, most_users
 from pipeline.transforms.sequences import excludes_item, sequences
 from pipeline.transforms.sessions import Rules
@@ -37,7 +38,7 @@ def work(step: Step) -> None:
     owners = device_owners(spark.table(table("device_users")), most_users(sources))
     made = sequences(known, owners, days, Rules.of(sources), step.settings.sequence_length, excludes_item(sources))
 
-    is_replaced = F.col("as_of").isin(days)
+    is_replaced = is_on(F.col("as_of"), days)
     columns = spark.table(table("sequences")).columns
     made.select(*columns).writeTo(table("sequences")).overwrite(is_replaced)
 

@@ -4,15 +4,14 @@ Sessions contain their events, so the history of events is not read. The cost gr
 and the length of their runs, not with the history.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import reduce
-from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.transforms.day_filters import any_of, is_on
 from pipeline.transforms.device_stitching import DEVICE
 from pipeline.transforms.sessions import LISTED_COLUMNS, NEVER, OWNER, Rules, per_source
 from pipeline.warehouse.names import EVENT_KEY
@@ -40,8 +39,7 @@ def changed_by(
     events: all events as of now, with their owners as `user_id`. events_before: the same before this run.
     moved: devices that have another owner now, if any.
     """
-    days = list(cleaned_days)
-    is_changed = F.col("arrival_day").isin(days) | F.col("known_on").isin(days) | F.col("last_copy_on").isin(days)
+    is_changed = any_of(is_on(F.col(name), cleaned_days) for name in ("arrival_day", "known_on", "last_copy_on"))
 
     def changed(frame: DataFrame) -> DataFrame:
         columns = [*OWNER, "session_key", *LISTED_COLUMNS]
@@ -131,14 +129,6 @@ def _is_on(time: Column, days: Sequence[date]) -> Column:
     if len(spans) > MAX_DAYS:
         spans = [(spans[0][0], spans[-1][1])]
     return any_of((time >= F.lit(start)) & (time < F.lit(end)) for start, end in spans)
-
-
-def any_of(conditions: Iterable[Column]) -> Column:
-    """Join conditions by OR, pair by pair: Spark Connect refuses an expression that is a hundred levels deep."""
-    parts = list(conditions)
-    while len(parts) > 1:
-        parts = [reduce(or_, parts[start : start + 2]) for start in range(0, len(parts), 2)]
-    return parts[0]
 
 
 def _midnight(day: date) -> datetime:

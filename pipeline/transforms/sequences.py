@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from pipeline.sources.schema import Source
 from pipeline.transforms.broadcast import broadcast_if_small
+from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.device_stitching import is_owned, under_owners
 from pipeline.transforms.sessions import IN_ORDER, Rules, is_counted_on, sessionize
 
@@ -47,7 +48,7 @@ def sequences(
     """
     events = under_owners(events, owners)
     known_on = F.col("known_on")
-    is_news = known_on.isin(list(as_of_days)) & is_counted_on(known_on) & is_owned(known_on)
+    is_news = is_on(known_on, as_of_days) & is_counted_on(known_on) & is_owned(known_on)
     # The alias keeps Spark from taking the user of the checkpoint for that of the events, to which it is joined.
     user = F.col("user_id").alias("user_id")
     news = broadcast_if_small(events.where(is_news).select(user, known_on.alias("as_of")).distinct())

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from pipeline.errors import InputError
 from pipeline.quality.figures import Figure
+from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.tables import table
 
@@ -64,7 +65,7 @@ def record(
         for row in rows
     ]
     frame = frame_of_rows(spark, values, spark.table(table("runs")).schema)
-    is_replaced = (F.col("step") == step) & F.col("day").isin(sorted({row.day for row in rows}))
+    is_replaced = (F.col("step") == step) & is_on(F.col("day"), [row.day for row in rows])
     kept = spark.table(table("runs")).where(~is_replaced)
     # The table is small, so it is rewritten: Iceberg could not overwrite single rows within a file.
     kept.unionByName(frame).coalesce(1).writeTo(table("runs")).overwrite(F.lit(True))

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pipeline.landing.clean_plan import CleanPlan
 from pipeline.settings import code_version
 from pipeline.transforms.clean import Cleaned
+from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_users
 from pipeline.transforms.items import items_of_catalogues, items_of_events
@@ -113,7 +114,7 @@ def _update_earlier(filled: DataFrame, reclassed: DataFrame) -> None:
     if not days:
         return
     is_same = reduce(and_, [F.col(f"events.{name}") == F.col(f"new.{name}") for name in EVENT_KEY])
-    is_of_days = F.col("events.arrival_day").isin(days)  # so that Spark reads the files of these days alone
+    is_of_days = is_on(F.col("events.arrival_day"), days)  # so that Spark reads the files of these days alone
     groups = {"filled": of_copies, "reclassed": of_class}
     assignments = {
         name: F.when(F.col(f"new.{group}").isNull(), F.col(f"events.{name}")).otherwise(F.col(f"new.{group}.{name}"))
@@ -132,7 +133,7 @@ def replace_sessions(spark: SparkSession, made: DataFrame, affected: DataFrame) 
     """
     days = made.select("started_on").unionAll(affected.select("started_on")).distinct().collect()
     sessions = spark.table(table("sessions"))
-    is_renewed = F.col("started_on").isin([row.started_on for row in days])
+    is_renewed = is_on(F.col("started_on"), [row.started_on for row in days])
     if not days:
         return sessions.where(is_renewed)
     kept = sessions.where(is_renewed).join(affected.select("session_id"), "session_id", "left_anti")
@@ -143,7 +144,7 @@ def replace_sessions(spark: SparkSession, made: DataFrame, affected: DataFrame) 
 
 def sessions_by_day(made: DataFrame, events: DataFrame, days: Sequence[date]) -> list[StepRow]:
     """Return per day how many events arrived on it, and how many sessions start on it, among those written."""
-    arrived = events.where(F.col("arrival_day").isin(list(days))).select("arrival_day", F.lit(True))
+    arrived = events.where(is_on(F.col("arrival_day"), days)).select("arrival_day", F.lit(True))
     started = made.select("started_on", F.lit(False))
     counted = arrived.toDF("day", "is_event").unionAll(started).groupBy("day", "is_event").count().collect()
     counts = {(row.day, row.is_event): row["count"] for row in counted}

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
-from pipeline.transforms.incremental_sessions import MAX_DAYS, any_of
+from pipeline.transforms.day_filters import any_of
+from pipeline.transforms.incremental_sessions import MAX_DAYS
 from pipeline.transforms.sessions import is_counted, sessionize, sessions_of
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases" / "sessions").iterdir())

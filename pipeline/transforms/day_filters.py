@@ -1,0 +1,31 @@
+"""Filters on days that stay short however many days there are.
+
+Iceberg evaluates a filter on each data file and sends it with each task. So a filter that lists a thousand days costs a
+million comparisons where a table has a file for each day.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from pipeline.days import runs_of
+
+
+def is_on(day: Column, days: Iterable[date]) -> Column:
+    """Return whether a date is one of the days; of consecutive days, the first and the last are compared."""
+    runs = runs_of(days)
+    single = [run.first for run in runs if run.first == run.last]
+    spans = [day.between(run.first, run.last) for run in runs if run.first < run.last]
+    return any_of([*spans, *([day.isin(single)] if single else [])])
+
+
+def any_of(conditions: Iterable[Column]) -> Column:
+    """Join conditions by OR, pair by pair: Spark Connect refuses an expression that is a hundred levels deep."""
+    parts = list(conditions) or [F.lit(False)]
+    while len(parts) > 1:
+        parts = [reduce(or_, parts[start : start + 2]) for start in range(0, len(parts), 2)]
+    return parts[0]
