@@ -1,28 +1,30 @@
-"""`make bench published`: the published profiles of a day, read back by SQL, against decayed counts.
+"""`make bench published`: the published profiles of some days, read back by SQL, against decayed counts.
 
 The truth are the tags that users touched in the horizon after the day, by the events of the home. Decayed counts are
 computed from the events too, by no code of the models: own tags by counts, filled up by popularity. Their half-life is
-the best one on the judged window itself, for each metric. So a lead over them is a lead over each half-life.
+the best one on the judged windows themselves, for each metric. So a lead over them is a lead over each half-life.
+Several days are judged together: a user counts once, with the mean over the days after which the user touched a tag.
 
 With `--truth`, the file of that name beside a demo's log, also by the interests that the generator gave each person:
 how many of min(3, n) are among the first three. Only people with ten events in two weeks count.
 
-python -m tests.bench.published --as-of 2017-12-01    (of the home in THROUGHLINE_HOME)
+python -m tests.bench.published --as-of 2017-12-01 [2017-11-30 ...]    (of the home in THROUGHLINE_HOME)
 
 Shape letters: U users, P pairs of user and tag, M touches, T tags.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyiceberg.catalog import load_catalog
+from pyiceberg.catalog import Catalog, load_catalog
 
 from model.data.arrays import Bools, Floats, Ints, Texts, sum_by_group, top
 from model.metrics import RankedHits, expected_calibration_error, mean_of_users, paired_difference
@@ -156,29 +158,83 @@ def window_of(touches: pa.Table, user_id_U: Texts, planted: Planted = NO_TRUTH) 
     )
 
 
-def judge(interests: pa.Table, touches: pa.Table, planted: Planted = NO_TRUTH) -> dict[str, Any]:
-    """Return the figures of published interests and of decayed counts. Columns as in INTERESTS and TOUCHES.
+@dataclass(frozen=True, eq=False)
+class Day:
+    """What was published by the end of a day, and what users did. Columns as in INTERESTS and TOUCHES."""
+
+    interests: pa.Table
+    touches: pa.Table
+    planted: Planted = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedDay:
+    """The figures of a day's users; `published` and `counts`, by half-life, hold the values of each metric."""
+
+    user_id_U: Texts
+    touched_U: Ints
+    published: Values
+    counts: Mapping[float, Values]
+    affinity_P: Floats
+    is_touched_P: Bools
+
+
+def judged_day(day: Day) -> JudgedDay:
+    """Return the figures of a day.
 
     Raises ValueError if a published tag is in no event, as a tag of item clusters is.
     """
-    user_id_U, user_P = np.unique(interests["user_id"].to_numpy(zero_copy_only=False), return_inverse=True)
-    window = window_of(touches, user_id_U, planted)
-    tag, affinity_P = interests["tag"].to_numpy(zero_copy_only=False), interests["affinity"].to_numpy()
+    user_id_U, user_P = np.unique(day.interests["user_id"].to_numpy(zero_copy_only=False), return_inverse=True)
+    window = window_of(day.touches, user_id_U, day.planted)
+    tag, affinity_P = day.interests["tag"].to_numpy(zero_copy_only=False), day.interests["affinity"].to_numpy()
     unknown = sorted(set(tag) - set(window.tag_T))
     if unknown:
         raise ValueError(
             f"events have no tag {unknown[0]!r}, which profiles have: expected a log with tags of its own, not clusters"
         )
     tag_P = np.searchsorted(window.tag_T, tag)
-    published = window.values(user_P, tag_P, affinity_P)
-    counts = {half_life_days: window.decayed_counts(half_life_days) for half_life_days in HALF_LIVES_DAYS}
+    return JudgedDay(
+        user_id_U=user_id_U,
+        touched_U=window.touched_U,
+        published=window.values(user_P, tag_P, affinity_P),
+        counts={half_life_days: window.decayed_counts(half_life_days) for half_life_days in HALF_LIVES_DAYS},
+        affinity_P=affinity_P,
+        is_touched_P=window.is_touched(user_P, tag_P),
+    )
+
+
+def judge(days: Sequence[Day]) -> dict[str, Any]:
+    """Return the figures of published interests and of decayed counts over some days together."""
+    judged = [judged_day(day) for day in days]
+    every_id = np.concatenate([one.user_id_U for one in judged])
+    user_id_U, user_N = np.unique(every_id, return_inverse=True)
+
+    def of_users(value_N: Floats) -> Floats:
+        """Return the mean of each user over the days on which there is a value."""
+        has_value_N = ~np.isnan(value_N)
+        total_U = np.bincount(user_N[has_value_N], value_N[has_value_N], minlength=len(user_id_U))
+        days_U = np.bincount(user_N[has_value_N], minlength=len(user_id_U))
+        return np.where(days_U > 0, total_U / np.maximum(days_U, 1), np.nan)
+
+    def pooled(of_day: Callable[[JudgedDay], Values]) -> dict[str, Floats]:
+        names = dict.fromkeys(metric for one in judged for metric in of_day(one))
+        parts = {name: [of_day(one).get(name, np.full(len(one.user_id_U), np.nan)) for one in judged] for name in names}
+        return {name: of_users(np.concatenate(values)) for name, values in parts.items()}
+
+    published = pooled(lambda one: one.published)
+    counts = {half_life: pooled(lambda one, of=half_life: one.counts[of]) for half_life in HALF_LIVES_DAYS}
     strongest = {metric: max(counts, key=lambda days, of=metric: np.nanmean(counts[days][of])) for metric in published}
-    error = expected_calibration_error(affinity_P, window.is_touched(user_P, tag_P))
+    touched_N = np.concatenate([one.touched_U for one in judged])
+    affinity_P, is_touched_P = (
+        np.concatenate([getattr(one, name) for one in judged]) for name in ("affinity_P", "is_touched_P")
+    )
+    models = Counter(name for day in days for name in day.interests["model_version"].to_pylist())
     return {
-        "models": {name: count.as_py() for name, count in _counted(interests["model_version"])},
+        "models": dict(models),
         "users": len(user_id_U),
-        "users_who_touched_a_tag": int((window.touched_U > 0).sum()),
-        "calibration_error": error if window.touched_U.any() else None,  # None if the log ends with the day
+        "users_who_touched_a_tag": len(np.unique(user_N[touched_N > 0])),
+        # None if the log ends with the day
+        "calibration_error": expected_calibration_error(affinity_P, is_touched_P) if touched_N.any() else None,
         "metrics": {
             metric: {
                 "published": asdict(mean_of_users(published[metric])),
@@ -191,35 +247,40 @@ def judge(interests: pa.Table, touches: pa.Table, planted: Planted = NO_TRUTH) -
     }
 
 
-def _counted(values: pa.ChunkedArray) -> list[tuple[str, Any]]:
-    return [(one["values"].as_py(), one["counts"]) for one in values.value_counts()]
+def read_day(catalog: Catalog, settings: Settings, as_of: date, truth: Path | None) -> tuple[int, Day]:
+    """Return the horizon of the profiles by the end of a day, and the day.
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--as-of", type=date.fromisoformat, required=True, help="the day of the profiles")
-    parser.add_argument("--truth", type=Path, help="truth.jsonl of a demo's log, such as HOME/demo-log/truth.jsonl")
-    arguments = parser.parse_args()
-    as_of, settings = arguments.as_of, Settings()
-    catalog = load_catalog(CATALOG, **pyiceberg_properties(settings))
+    Raises SystemExit if they have several horizons.
+    """
     interests = query(INTERESTS.format(as_of=as_of), catalog)
     horizons = interests["horizon_days"].unique().to_pylist()
     if len(horizons) != 1:
         raise SystemExit(f"profiles through {as_of} have the horizons {horizons}, expected one: choose another day")
     end = as_of + timedelta(days=1)
     touches = query(TOUCHES.format(as_of=as_of, end=end, horizon_days=horizons[0]), catalog)
-    planted = NO_TRUTH
-    if arguments.truth:
-        active = query(ACTIVE.format(end=end, recent_days=RECENT_DAYS, fewest_events=FEWEST_EVENTS), catalog)
-        key = pseudonym_key(settings)
-        planted = planted_on(
-            as_of,
-            arguments.truth,
-            lambda user: pseudonym(DEMO, user, key),
-            frozenset(active["user_id"].to_pylist()),
-        )
-    judged = judge(interests, touches, planted)
-    result = {"as_of": str(as_of), "horizon_days": horizons[0], **judged, "machine": machine()}
+    if not truth:
+        return horizons[0], Day(interests, touches)
+    active = query(ACTIVE.format(end=end, recent_days=RECENT_DAYS, fewest_events=FEWEST_EVENTS), catalog)
+    key = pseudonym_key(settings)
+    ids = frozenset(active["user_id"].to_pylist())
+    return horizons[0], Day(interests, touches, planted_on(as_of, truth, lambda user: pseudonym(DEMO, user, key), ids))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    days_help = "the day of the profiles, or several, which are judged together"
+    parser.add_argument("--as-of", type=date.fromisoformat, nargs="+", required=True, help=days_help)
+    parser.add_argument("--truth", type=Path, help="truth.jsonl of a demo's log, such as HOME/demo-log/truth.jsonl")
+    arguments = parser.parse_args()
+    settings = Settings()
+    catalog = load_catalog(CATALOG, **pyiceberg_properties(settings))
+    read = [read_day(catalog, settings, as_of, arguments.truth) for as_of in arguments.as_of]
+    result = {
+        "as_of": [str(as_of) for as_of in arguments.as_of],
+        "horizon_days": sorted({horizon_days for horizon_days, _ in read}),
+        **judge([day for _, day in read]),
+        "machine": machine(),
+    }
     file = RESULTS / "published.json"
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in result.items() if key != "machine"}, indent=1))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.bench.published import judge, planted_on, window_of
+from tests.bench.published import Day, judge, planted_on, window_of
 
 
 def touches_of(*rows: tuple[str, str, float]) -> pa.Table:
@@ -39,7 +39,7 @@ def test_published_rows_are_compared_with_the_half_life_that_is_best_for_the_day
     interests = interests_of(
         ("ann", "news", 0.9), ("ann", "jazz", 0.5), ("bob", "tea", 0.8), ("bob", "jazz", 0.6), ("cid", "tea", 0.2)
     )
-    found = judge(interests, TOUCHES)
+    found = judge([Day(interests, TOUCHES)])
     assert (found["users"], found["users_who_touched_a_tag"], found["models"]) == (3, 2, {"m": 5})
     ndcg = found["metrics"]["ndcg_at_10"]
     second = 1 / np.log2(3)
@@ -70,7 +70,7 @@ def test_an_event_that_came_late_is_no_part_of_what_was_known() -> None:
 
 def test_tags_of_clusters_are_refused() -> None:
     with pytest.raises(ValueError, match="events have no tag 'cluster-1'"):
-        judge(interests_of(("ann", "cluster-1", 0.5)), TOUCHES)
+        judge([Day(interests_of(("ann", "cluster-1", 0.5)), TOUCHES)])
 
 
 def test_true_interests_are_looked_for_among_the_first_three() -> None:
@@ -82,12 +82,26 @@ def test_true_interests_are_looked_for_among_the_first_three() -> None:
     )  # fmt: skip
     touches = pa.concat_tables([TOUCHES, touches_of(("cid", "dogs", 9.0), ("cid", "cats", 9.0))])
     planted = {"ann": frozenset({"jazz", "news", "dogs", "cats"}), "bob": frozenset({"tea", "never touched"})}
-    found = judge(interests, touches, planted)["metrics"]["planted_at_3"]
+    found = judge([Day(interests, touches, planted)])["metrics"]["planted_at_3"]
     assert found["published"]["mean"] == pytest.approx((2 / 3 + 0 / 1) / 2)
     assert found["decayed_counts"]["mean"] == pytest.approx((2 / 3 + 1 / 1) / 2)
     so_far = touches.filter(pa.array([bool(known) for known in touches["is_known"].to_pylist()]))
-    of_last_day = judge(interests, so_far, planted)
+    of_last_day = judge([Day(interests, so_far, planted)])
     assert of_last_day["calibration_error"] is None and set(of_last_day["metrics"]) == {"planted_at_3"}
+
+
+def test_of_several_days_a_user_counts_once_with_the_mean_of_the_days_with_touches() -> None:
+    """ann is right on the first day and wrong on the second; bob touches nothing after the first."""
+    first = Day(
+        interests_of(("ann", "news", 0.9), ("bob", "tea", 0.9)), touches_of(("ann", "tea", 1), ("ann", "news", -1))
+    )
+    second = Day(
+        interests_of(("ann", "tea", 0.9), ("bob", "tea", 0.9)),
+        touches_of(("ann", "tea", 1), ("ann", "news", -1), ("bob", "tea", -1)),
+    )
+    found = judge([first, second])
+    assert (found["users"], found["users_who_touched_a_tag"], found["models"]) == (2, 2, {"m": 4})
+    assert found["metrics"]["ndcg_at_10"]["published"]["mean"] == pytest.approx(((1 + 0) / 2 + 1) / 2)
 
 
 def test_the_truth_is_that_of_the_day(tmp_path: Path) -> None:
