@@ -16,7 +16,6 @@ from model.baselines.vsknn import Vsknn, fit_vsknn
 from model.boosting.votes import MAX_SESSIONS, METHOD, MIN_VOTE
 from model.counts.candidates import positions_in
 from model.counts.features import AFFINITY_FEATURES, affinity_features_PF, count, count_days_P
-from model.counts.model import UNTUNED_HORIZONS
 from model.counts.reasons import Interests
 from model.data.arrays import Floats, Ints, Texts, top
 from model.data.history import NO_ITEM, History
@@ -24,6 +23,7 @@ from model.data.pairs import Pairs, candidates, excluded_pairs, own_tags
 from model.data.popularity import Popularity, fit_popularity
 
 ITEM_FEATURES = (*AFFINITY_FEATURES, "log_recent_count", "log_interest", "log_session_vote")
+HORIZONS = 2.0  # the half-life of counts, in horizons
 RECENT_HORIZONS = 0.25  # half-life of `log_recent_count`, in horizons
 CANDIDATES_BY_INTEREST = 30  # of each user
 CANDIDATES_BY_SESSION = 30
@@ -78,7 +78,7 @@ class ItemsOfDay:
         keys = np.concatenate([popular.without(excluded).key_P, by_interest, by_session])
         pairs = Pairs(np.unique(keys), len(vocabulary_I))
 
-        half_lives_days = (UNTUNED_HORIZONS * self.horizon_days, RECENT_HORIZONS * self.horizon_days)
+        half_lives_days = (HORIZONS * self.horizon_days, RECENT_HORIZONS * self.horizon_days)
         counts, recent = (count(items, own, pairs, self.moment, days) for days in half_lives_days)
         days_P = count_days_P(items, own, pairs, self.moment)
         features_PF = np.column_stack(

@@ -78,7 +78,8 @@ def warnings_of(counts: CatalogueCounts) -> list[str]:
     if counts.repeated_items:
         found.append(
             f"{counts.repeated_items:,} items have several records with other tags, of which the last one counts; "
-            "if each line names some of an item's tags, set many_lines = true in [items] of the TOML and land it again"
+            "if each line names some of an item's tags, set many_lines = true in [items] of the TOML, and run "
+            "days that have run once more: throughline rejects replay --source TOML --from DAY"
         )
     return found
 

@@ -227,10 +227,10 @@ def test_days_with_a_touch_are_counted_once_each_and_fade(sequences_of: Sequence
     )
 
 
-def test_the_untuned_half_life_is_two_horizons(sequences_of: SequencesOf) -> None:
+def test_the_untuned_half_life_is_four_horizons(sequences_of: SequencesOf) -> None:
     known = sequences_of([("u", "2026-01-31", "a")])
-    assert fit_counts(known, date(2026, 1, 31), horizon_days=1).fitted.half_life_days == 2.0
-    assert fit_counts(known, date(2026, 1, 31), horizon_days=7).fitted.half_life_days == 14.0
+    assert fit_counts(known, date(2026, 1, 31), horizon_days=1).fitted.half_life_days == 4.0
+    assert fit_counts(known, date(2026, 1, 31), horizon_days=7).fitted.half_life_days == 28.0
 
 
 def test_the_parameters_are_plain_json(world: Any) -> None:

@@ -102,7 +102,7 @@ def test_the_night_reads_its_branch_by_the_settings_in_pyiceberg_home(table: Tab
     branch = table.snapshot_by_name("night_20260131")
     assert branch is not None
     assert manifest["input_snapshots"] == {"sequences": branch.snapshot_id}
-    assert manifest["parameters"]["2026-01-31"]["half_life_days"] == 14.0  # two horizons: nothing to fit to
+    assert manifest["parameters"]["2026-01-31"]["half_life_days"] == 28.0  # four horizons: nothing to fit to
     assert manifest["seconds"] > 0
 
 
