@@ -109,7 +109,8 @@ def test_a_tag_is_new_for_seven_days_and_not_a_moment_longer(sequences_of: Seque
 
 
 def test_trend_rises_for_what_came_up_and_falls_for_what_was_left(sequences_of: SequencesOf) -> None:
-    row = profile([("u", "2026-01-22", "left"), ("u", "2026-01-31", "up")], sequences_of)
+    left = [("u", f"2026-01-{day}", "left") for day in (19, 20, 21, 22)]
+    row = profile([*left, ("u", "2026-01-31", "up")], sequences_of)
     assert interest(row, "up")["trend"] > 0 > interest(row, "left")["trend"]
 
 
