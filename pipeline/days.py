@@ -59,7 +59,7 @@ def day_range(day: str | None, first: str | None, last: str | None) -> DayRange:
     raise UsageError("which day? Expected --day D, or --from A with --to B")
 
 
-def runs_of(days: Iterable[date]) -> list[DayRange]:
+def ranges_of(days: Iterable[date]) -> list[DayRange]:
     """Return days as ranges of consecutive days, in order."""
     ranges: list[DayRange] = []
     for day in sorted(set(days)):
@@ -72,4 +72,4 @@ def runs_of(days: Iterable[date]) -> list[DayRange]:
 
 def format_days(days: Iterable[date]) -> str:
     """Return days as text; consecutive days become ranges."""
-    return ", ".join(str(part) for part in runs_of(days))
+    return ", ".join(str(part) for part in ranges_of(days))

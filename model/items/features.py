@@ -23,7 +23,7 @@ from model.data.pairs import Pairs, candidates, excluded_pairs, own_tags
 from model.data.popularity import Popularity, fit_popularity
 
 ITEM_FEATURES = (*AFFINITY_FEATURES, "log_recent_count", "log_interest", "log_session_vote")
-HORIZONS = 2.0  # the half-life of counts, in horizons
+COUNT_HORIZONS = 2.0  # half-life of counts, in horizons
 RECENT_HORIZONS = 0.25  # half-life of `log_recent_count`, in horizons
 CANDIDATES_BY_INTEREST = 30  # of each user
 CANDIDATES_BY_SESSION = 30
@@ -78,7 +78,7 @@ class ItemsOfDay:
         keys = np.concatenate([popular.without(excluded).key_P, by_interest, by_session])
         pairs = Pairs(np.unique(keys), len(vocabulary_I))
 
-        half_lives_days = (HORIZONS * self.horizon_days, RECENT_HORIZONS * self.horizon_days)
+        half_lives_days = (COUNT_HORIZONS * self.horizon_days, RECENT_HORIZONS * self.horizon_days)
         counts, recent = (count(items, own, pairs, self.moment, days) for days in half_lives_days)
         days_P = count_days_P(items, own, pairs, self.moment)
         features_PF = np.column_stack(

@@ -28,7 +28,7 @@ from pipeline.local.spark_config import is_spark_elsewhere
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
-from pipeline.transforms.items import catalogue_lines, count_records, warnings_of
+from pipeline.transforms.items import catalogue_lines, count_records
 from pipeline.warehouse.session import open_session, tune
 from throughline.stores import fetched, remove_folder
 
@@ -100,7 +100,7 @@ def land(
         which = f"days from {applies_from} on; for earlier days: throughline items replay --source {source.name}"
         found_records = f"{counts.records:,} records of {counts.items:,} items"
         print(f"landed {len(catalogues)} catalogue files: {found_records}, for {which if applies_from else 'all days'}")
-        for warning in warnings_of(counts):
+        for warning in counts.warnings():
             print(f"warning: {warning}")
     _print_skipped(found)
 

@@ -12,15 +12,15 @@ from operator import or_
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipeline.days import runs_of
+from pipeline.days import ranges_of
 
 
 def is_on(day: Column, days: Iterable[date]) -> Column:
     """Return whether a date is one of the days; of consecutive days, the first and the last are compared."""
-    runs = runs_of(days)
-    single = [run.first for run in runs if run.first == run.last]
-    spans = [day.between(run.first, run.last) for run in runs if run.first < run.last]
-    return any_of([*spans, *([day.isin(single)] if single else [])])
+    ranges = ranges_of(days)
+    single = [one.first for one in ranges if one.first == one.last]
+    longer = [day.between(one.first, one.last) for one in ranges if one.first < one.last]
+    return any_of([*longer, *([day.isin(single)] if single else [])])
 
 
 def any_of(conditions: Iterable[Column]) -> Column:

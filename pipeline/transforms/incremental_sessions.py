@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipeline.days import ranges_of
 from pipeline.transforms.day_filters import any_of, is_on
 from pipeline.transforms.device_stitching import DEVICE
 from pipeline.transforms.sessions import LISTED_COLUMNS, NEVER, OWNER, Rules, per_source
@@ -85,8 +86,8 @@ def affected_sessions(sessions: DataFrame, changed: Changed, rules: Rules) -> Da
     run = [*OWNER, "run_started_at"]
     was_open = sessions.where("is_open AND session_key IS NULL")
     runs = reached.select(*run).unionAll(was_open.select(*run)).distinct().localCheckpoint()
-    starts = sorted(row.day for row in runs.select(F.to_date("run_started_at").alias("day")).distinct().collect())
-    by_rules = sessions.where(_is_on(F.col("run_started_at"), starts) & F.col("session_key").isNull())
+    starts = [row.day for row in runs.select(F.to_date("run_started_at").alias("day")).distinct().collect()]
+    by_rules = sessions.where(_is_within(F.col("run_started_at"), starts) & F.col("session_key").isNull())
     affected = by_rules.join(runs, run, "left_semi")
     # An event may join a session that the log names after any gap.
     named_open = sessions.where("is_open AND session_key IS NOT NULL")
@@ -122,10 +123,9 @@ def _is_near(days: Sequence[tuple[str, date]], rules: Rules) -> Column:
     )
 
 
-def _is_on(time: Column, days: Sequence[date]) -> Column:
-    if not days:
-        return F.lit(False)
-    spans = [(_midnight(day), _midnight(day) + timedelta(days=1)) for day in days]
+def _is_within(time: Column, days: Sequence[date]) -> Column:
+    """Return a filter that lets Spark skip files: times on one of the days, and between them if the days are many."""
+    spans = [(_midnight(one.first), _midnight(one.last) + timedelta(days=1)) for one in ranges_of(days)]
     if len(spans) > MAX_DAYS:
         spans = [(spans[0][0], spans[-1][1])]
     return any_of((time >= F.lit(start)) & (time < F.lit(end)) for start, end in spans)

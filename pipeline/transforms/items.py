@@ -34,6 +34,19 @@ class CatalogueCounts:
     left_out: int
     example: str | None
 
+    def warnings(self) -> list[str]:
+        """Return what the owner of the catalogue may not expect."""
+        found = []
+        if self.left_out:
+            found.append(f"{self.left_out:,} lines of the catalogue give no item; the first is {self.example}")
+        if self.repeated_items:
+            found.append(
+                f"{self.repeated_items:,} items have several records with other tags, of which the last one counts; "
+                "if each line names some of an item's tags, set many_lines = true in [items] of the TOML. Days that "
+                "have run already need `throughline rejects replay --source TOML --from DAY`"
+            )
+        return found
+
 
 def catalogue(lines: DataFrame, items: Items, space: str, sizes: Sizes = Sizes()) -> DataFrame:
     """Return one row per record of a catalogue: `space`, `item_id`, `title`, `tags`, `content`, `updated_at`,
@@ -68,20 +81,6 @@ def count_records(lines: DataFrame, items: Items, sizes: Sizes = Sizes()) -> Cat
     ).collect()
     example = f"line {found.example.line}: {found.example.problem}" if found.example else None
     return CatalogueCounts(found.records or 0, found["items"], found.repeated_items, found.left_out or 0, example)
-
-
-def warnings_of(counts: CatalogueCounts) -> list[str]:
-    """Return what of a catalogue its owner may not expect."""
-    found = []
-    if counts.left_out:
-        found.append(f"{counts.left_out:,} lines of the catalogue give no item; the first is {counts.example}")
-    if counts.repeated_items:
-        found.append(
-            f"{counts.repeated_items:,} items have several records with other tags, of which the last one counts; "
-            "if each line names some of an item's tags, set many_lines = true in [items] of the TOML, and run "
-            "days that have run once more: throughline rejects replay --source TOML --from DAY"
-        )
-    return found
 
 
 def _judged(lines: DataFrame, items: Items, space: str, sizes: Sizes) -> DataFrame:

@@ -1,5 +1,8 @@
 """Items of catalogues and of events."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from pyspark.sql import functions as F
 
 from pipeline.sources.rules import Sizes
@@ -11,7 +14,6 @@ from pipeline.transforms.items import (
     items_of_catalogues,
     items_of_events,
     newest_records,
-    warnings_of,
     with_catalogue_tags,
 )
 
@@ -42,9 +44,13 @@ RECORDS = [
 ]
 
 
+def lines_of(frame_of: Any, lines: Sequence[tuple[str, int, str]]) -> Any:
+    """Return landed lines of a catalogue: the place of the file, the number of the line, its text."""
+    return frame_of([{"file_order": order, "line": line, "text": text} for order, line, text in lines], LINES)
+
+
 def test_the_newest_record_of_an_item_wins(frame_of) -> None:
-    rows = [{"file_order": order, "line": line, "text": text} for order, line, text in RECORDS]
-    records = catalogue(frame_of(rows, LINES), ITEMS, "shop")
+    records = catalogue(lines_of(frame_of, RECORDS), ITEMS, "shop")
     found = {row.item_id: row for row in newest_records(records).collect()}
     assert {item: row.title for item, row in found.items()} == {
         "by_time": "new", "by_file": "second file", "by_line": "second", "dated": "with a time", "bare": None,
@@ -76,9 +82,8 @@ JOINED = [
 
 
 def test_of_many_lines_of_an_item_in_a_file_all_tags_count(frame_of) -> None:
-    rows = [{"file_order": order, "line": line, "text": text} for order, line, text in JOINED]
     items = ITEMS.model_copy(update={"many_lines": True, "reader": ITEMS.reader.model_copy(update={"comment": "#"})})
-    found = newest_records(catalogue(frame_of(rows[::-1], LINES), items, "shop")).orderBy("item_id").collect()
+    found = newest_records(catalogue(lines_of(frame_of, JOINED[::-1]), items, "shop")).orderBy("item_id").collect()
     assert [(row.item_id, row.title, row.tags, row.content) for row in found] == [
         ("chess", None, ["boards"], []),
         ("whale", "Whale", ["sea", "animals", "mammals"], [1.0]),
@@ -86,17 +91,17 @@ def test_of_many_lines_of_an_item_in_a_file_all_tags_count(frame_of) -> None:
 
 
 def test_what_a_catalogue_holds_is_counted_and_what_may_be_unexpected_is_said(frame_of) -> None:
-    frame = frame_of([{"file_order": order, "line": line, "text": text} for order, line, text in JOINED], LINES)
+    frame = lines_of(frame_of, JOINED)
     plain = count_records(frame, ITEMS)
     assert (plain.records, plain.items, plain.repeated_items, plain.left_out) == (6, 3, 1, 2), "the comment is an item"
     commented = ITEMS.model_copy(update={"reader": ITEMS.reader.model_copy(update={"comment": "#"})})
     assert count_records(frame, commented) == CatalogueCounts(5, 2, 1, 2, "line 2: no item_id")
     joined = count_records(frame, commented.model_copy(update={"many_lines": True}))
     assert (joined.records, joined.items, joined.repeated_items) == (3, 2, 0)
-    found = " ".join(warnings_of(plain))
+    found = " ".join(plain.warnings())
     assert "2 lines of the catalogue give no item" in found and "line 2: no item_id" in found
     assert "1 items have several records" in found and "many_lines" in found
-    assert warnings_of(CatalogueCounts(3, 3, 0, 0, None)) == []
+    assert CatalogueCounts(3, 3, 0, 0, None).warnings() == []
 
 
 def test_of_several_catalogues_of_one_space_the_newest_record_with_a_value_counts(frame_of) -> None:
