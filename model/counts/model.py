@@ -43,8 +43,8 @@ from model.data.popularity import Popularity, fit_popularity
 from model.data.scores import Scores
 
 VERSION = "counts-1"
-# The half-life in horizons where too few users came back to tune it. Such logs are sparse: on wikispeedia 133 users
-# came back after 17 days, and own counts rank best with 28 days for 7: nDCG@10 is .005 above that with 14.
+# The half-life in horizons where too few users came back to tune it. Such logs are sparse: on wikispeedia, whose 133
+# users came back in 17 weeks, own counts rank best with 28 days for 7: nDCG@10 is .005 above that with 14.
 UNTUNED_HORIZONS = 4.0
 HOUR = 1 / 24
 # A window of a third of the log leaves twice as much time before it, so that users and counts are like those of today.

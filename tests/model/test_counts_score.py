@@ -109,9 +109,12 @@ def test_a_tag_is_new_for_seven_days_and_not_a_moment_longer(sequences_of: Seque
 
 
 def test_trend_rises_for_what_came_up_and_falls_for_what_was_left(sequences_of: SequencesOf) -> None:
-    left = [("u", f"2026-01-{day}", "left") for day in (19, 20, 21, 22)]
-    row = profile([*left, ("u", "2026-01-31", "up")], sequences_of)
+    """One touch of nine days ago has hardly faded: its trend is below that of the new tag, several touches fall."""
+    up, left = ("u", "2026-01-31", "up"), [("u", f"2026-01-{day}", "left") for day in (19, 20, 21, 22)]
+    row = profile([*left, up], sequences_of)
     assert interest(row, "up")["trend"] > 0 > interest(row, "left")["trend"]
+    row = profile([left[-1], up], sequences_of)
+    assert interest(row, "up")["trend"] > 0.05 > abs(interest(row, "left")["trend"])
 
 
 def test_no_item_is_never_recommended_and_own_items_come_first(sequences_of: SequencesOf) -> None:
