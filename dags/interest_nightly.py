@@ -48,7 +48,7 @@ PARAMS = {
         type="boolean",
         title="Score all users",
         description="Score all users seen within 90 days. Off: users with new events, and a seventh of the others or "
-        "more.",
+        "more; all when another model scores than the day before.",
     ),
 }
 

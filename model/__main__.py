@@ -91,8 +91,9 @@ def score(
 
     A day has profiles of the users with new events and of a seventh of the others seen within 90 days, or of more with
     a horizon below 7 days: of all with one of a day, so that no profile is older than what it predicts. The last day
-    of a range has profiles of all users seen within 90 days. A version counts only if it was trained for the same
-    horizon. PYICEBERG_HOME names the folder of the catalog's settings.
+    of a range, and a day that another model scores than the day before, have profiles of all users seen within 90
+    days. A version counts only if it was trained for the same horizon. PYICEBERG_HOME names the folder of the
+    catalog's settings.
 
     Exit codes: 0 done, 1 the input is at fault, 2 wrong usage, 3 anything else (a retry may help).
     """

@@ -1,6 +1,6 @@
 """The model that scores a day: the newest promoted version that has seen no later day, none, or one by name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from model.boosting.model import KIND as BOOSTING
 from model.boosting.model import SavedForest
+from model.counts.model import VERSION as COUNTS
 from model.counts.model import fit_counts_to_history
 from model.data.days import HORIZON_DAYS, days_in_words
 from model.data.history import history_of
@@ -115,6 +116,16 @@ def select_version(
             f"{days_in_words(horizon_days)}: choose another model, or set horizon_days to {pinned.horizon_days}"
         )
     return lambda day: pinned
+
+
+def days_of_new_models(days: Sequence[date], version_of_day: VersionOfDay, before: Collection[str]) -> list[date]:
+    """Return those of the consecutive `days` that another model scores than the day before.
+
+    before: the versions that scored the newest day before the first one; if there are none, the first one is not new.
+    """
+    names = [version.name if (version := version_of_day(day)) else COUNTS for day in days]
+    earlier = [before or names[:1], *([name] for name in names)]
+    return [day for day, name, those in zip(days, names, earlier, strict=False) if name not in those]
 
 
 def select_items(choice: str, registry: Registry, horizon_days: int = HORIZON_DAYS) -> VersionOfDay:

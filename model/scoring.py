@@ -18,12 +18,12 @@ from model.data.days import clock
 from model.data.exchange import Exchange
 from model.data.history import HISTORY_COLUMNS, history_of
 from model.data.item_tags import read_item_tags
-from model.data.profiles import profiles_of
+from model.data.profiles import models_of_day_before, profiles_of
 from model.data.sequences import CATALOG, batches_of, first_day_read, open_sequences, sequences_with
 from model.data.shards import COMPRESSED, Shards, count_for, dealt_out, read_rows
 from model.data.users import MAX_USERS, sample_users, scoring_population
 from model.interfaces import Scorer, ScorerAsOf
-from model.model_selection import scorer_of, select_items, select_version
+from model.model_selection import days_of_new_models, scorer_of, select_items, select_version
 from model.registry import registry_of
 
 USERS_AT_ONCE = 4096  # bounds memory, changes no row
@@ -112,7 +112,10 @@ def _profiles(scored: pa.Table, day: date, scorer: Scorer, scored_at: datetime) 
 def score_night(
     days: list[date], branch: str, exchange: Exchange, all_users: bool, choice: str, horizon_days: int
 ) -> None:
-    """Score each of the consecutive `days`; all users seen within 90 days on the last of several days, or on each.
+    """Score each of the consecutive `days`.
+
+    All users seen within 90 days are scored on the last of several days, and on a day that another model scores than
+    the day before: else rows of both would stand side by side for days. With `all_users` they are on each day.
 
     choice: which model; see `select_version`.
     horizon_days: how far the profiles look ahead.
@@ -131,7 +134,9 @@ def score_night(
         version = version_of_day(day)
         return item_tags.with_tags(rows, day, version.clusters_through if version else None)
 
-    all_users_on = frozenset(days if all_users else days[-1:] if len(days) > 1 else [])
+    before = models_of_day_before(catalog, branch, days[0])
+    by_new_models = days_of_new_models(days, version_of_day, before)
+    all_users_on = frozenset(days if all_users else [*by_new_models, *(days[-1:] if len(days) > 1 else [])])
     exchange.clear(days)
     entries: dict[date, Mapping[str, Any]] = {}
     console = Console(stderr=True)

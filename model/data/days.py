@@ -21,6 +21,14 @@ def day_number(day: date) -> int:
     return (day - EPOCH).days
 
 
+def partition_day(value: object) -> date:
+    """Return the day of a file of a table that is partitioned by `as_of`, from PyIceberg's value of the partition."""
+    if isinstance(value, date):
+        return value
+    assert isinstance(value, int), f"as_of is partitioned by {value!r}, neither a date nor days since 1970"
+    return EPOCH + timedelta(days=value)
+
+
 def end_of_day(day: date) -> int:
     """Return the moment at which `day` is over; an event at it belongs to the next day."""
     return (day_number(day) + 1) * MICROS_PER_DAY

@@ -1,19 +1,22 @@
-"""Lays scores out as rows of the profiles table, whose columns every model writes. No value is ever null, but those of
-a reason that has none.
+"""The profiles table: scores laid out as its rows, and which models scored earlier days.
 
-sql/ddl/profiles.sql explains the columns. Shape letters: those of `model/counts/publish.py`.
+Every model writes the same columns. No value is ever null, but those of a reason that has none. sql/ddl/profiles.sql
+explains the columns. Shape letters: those of `model/counts/publish.py`.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
 
 from model.data.arrays import Ints
-from model.data.days import HORIZON_DAYS, UTC_MOMENT
+from model.data.days import DAYS_SEEN, HORIZON_DAYS, UTC_MOMENT, partition_day
 from model.data.history import NO_ITEM, History
 from model.data.scores import Scores
 
+TABLE = ("interest", "profiles")
 INTEREST = pa.struct(
     [
         ("tag", pa.string()),
@@ -51,6 +54,27 @@ PROFILES = pa.schema(
         ("scored_at", UTC_MOMENT),
     ]
 )
+
+
+def models_of_day_before(catalog: Catalog, branch: str, day: date) -> frozenset[str]:
+    """Return the versions that scored the newest day before `day`; none if no profile of the 90 days before is there.
+
+    The table is read at the head of `branch` if it has that ref, else of main.
+    """
+    try:
+        table = catalog.load_table(TABLE)
+    except NoSuchTableError:
+        return frozenset()
+    head = table.snapshot_by_name(branch) or table.snapshot_by_name("main")
+    if head is None:
+        return frozenset()
+    before = f"as_of >= '{day - timedelta(days=DAYS_SEEN)}' and as_of < '{day}'"
+    files = table.scan(row_filter=before, snapshot_id=head.snapshot_id).plan_files()
+    newest = max((partition_day(one.file.partition[0]) for one in files), default=None)
+    if newest is None:
+        return frozenset()
+    rows = table.scan(f"as_of = '{newest}'", selected_fields=("model_version",), snapshot_id=head.snapshot_id)
+    return frozenset(rows.to_arrow()["model_version"].to_pylist())
 
 
 def profiles_of(

@@ -21,7 +21,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import FileScanTask, Table
 
-from model.data.days import DAYS_SEEN, EPOCH, UTC_MOMENT
+from model.data.days import DAYS_SEEN, UTC_MOMENT, partition_day
 from model.errors import InputError
 
 CATALOG = "throughline"  # Spark uses the same name
@@ -95,14 +95,14 @@ class SequencesSnapshot:
     @cached_property
     def days_with_rows(self) -> frozenset[date]:
         """A quiet day costs no scan."""
-        return frozenset(_as_date(task.file.partition[0]) for task in self.files)
+        return frozenset(partition_day(task.file.partition[0]) for task in self.files)
 
     @cached_property
     def rows_of_day(self) -> Counter[date]:
         """The number of rows by as-of day, before deletes: one for each user with news on it."""
         rows: Counter[date] = Counter()
         for task in self.files:
-            rows[_as_date(task.file.partition[0])] += task.file.record_count
+            rows[partition_day(task.file.partition[0])] += task.file.record_count
         return rows
 
     @property
@@ -196,15 +196,6 @@ def with_newest(newer: pa.Table, older: pa.Table) -> pa.Table:
 def without_older_than(day: date, known: pa.Table) -> pa.Table:
     is_kept = pc.greater_equal(known["as_of"], pa.scalar(day, pa.date32()))
     return known if pc.all(is_kept).as_py() is not False else known.filter(is_kept)
-
-
-def _as_date(partition_value: object) -> date:
-    if isinstance(partition_value, date):
-        return partition_value
-    assert isinstance(partition_value, int), (
-        f"as_of is partitioned by {partition_value!r}, neither a date nor days since 1970"
-    )
-    return EPOCH + timedelta(days=partition_value)
 
 
 def batches_of(sequences: SequencesSnapshot) -> Iterator[pa.Table]:

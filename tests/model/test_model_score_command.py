@@ -55,12 +55,12 @@ def table(catalog: SqlCatalog, sequences_of: SequencesOf) -> Table:
     return sequences
 
 
-def make_table(catalog: SqlCatalog, schema: pa.Schema) -> Table:
-    sequences = catalog.create_table("interest.sequences", schema)
+def make_table(catalog: SqlCatalog, schema: pa.Schema, name: str = "sequences") -> Table:
+    made = catalog.create_table(f"interest.{name}", schema)
     if "as_of" in schema.names:
-        with sequences.update_spec() as spec:
+        with made.update_spec() as spec:
             spec.add_identity("as_of")
-    return sequences
+    return made
 
 
 def score(
@@ -131,6 +131,21 @@ def test_a_range_gives_the_rows_that_its_days_give_one_by_one(table: Table, tmp_
     for day in ("2026-01-28", "2026-01-29", "2026-01-30"):
         score(tmp_path, day, day, run_id="alone")
         assert rows(read(tmp_path, day, "range")) == rows(read(tmp_path, day, "alone"))
+
+
+@pytest.mark.parametrize(
+    ("model_before", "expected"), [("counts-1", ["both", "late"]), ("boosting-1.1", ["both", "early", "late"])]
+)
+def test_the_first_night_of_another_model_scores_all_users(
+    table: Table, catalog: SqlCatalog, tmp_path: Path, model_before: str, expected: list[str]
+) -> None:
+    """Else most users would have rows of the model before for days. Other nights score a seventh of them."""
+    assert score(tmp_path, "2026-01-30", "2026-01-30").exit_code == 0
+    day_before, place = read(tmp_path, "2026-01-30"), PROFILES.get_field_index("model_version")
+    models = pa.array([model_before] * len(day_before))
+    make_table(catalog, PROFILES, "profiles").append(day_before.set_column(place, "model_version", models))
+    assert score(tmp_path, "2026-01-31", "2026-01-31").exit_code == 0
+    assert users(tmp_path, "2026-01-31") == expected
 
 
 def rows(profiles: pa.Table) -> list[dict[str, Any]]:

@@ -1,14 +1,14 @@
 """The registry keeps what was trained; a day is scored by the newest promoted version that has seen no later day."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from model.errors import InputError
 from model.interfaces import CurvePoint
-from model.model_selection import select_version
+from model.model_selection import days_of_new_models, select_version
 from model.registry import Registry, Training, Version, newest_promoted, unused_name
 
 JANUARY_11, JANUARY_18, JANUARY_25 = date(2026, 1, 11), date(2026, 1, 18), date(2026, 1, 25)
@@ -162,3 +162,21 @@ def test_the_later_of_two_versions_of_a_day_counts() -> None:
     versions = [Version("a.1", "a", JANUARY_11, True, "", 1), Version("a.1.2", "a", JANUARY_11, True, "", 2)]
     newest = newest_promoted(versions, JANUARY_18)
     assert newest is not None and newest.name == "a.1.2"
+
+
+@pytest.mark.parametrize(
+    ("before", "first", "expected"),
+    [
+        (["counts-1"], "2026-01-09", ["2026-01-11", "2026-01-25"]),
+        (["counts-1"], "2026-01-12", ["2026-01-12", "2026-01-25"]),  # promoted after the nights of both days before
+        (["boosting-1.20260111"], "2026-01-12", ["2026-01-25"]),
+        (["boosting-1.20260111", "counts-1"], "2026-01-12", ["2026-01-25"]),
+        ([], "2026-01-12", ["2026-01-25"]),  # the first night of a home
+    ],
+)
+def test_a_day_has_a_new_model_if_another_scored_the_day_before(
+    before: list[str], first: str, expected: list[str], registry: Registry
+) -> None:
+    days = [date.fromisoformat(first) + timedelta(days=number) for number in range(17)]
+    of_day = select_version("as-of", days, registry)
+    assert list(map(str, days_of_new_models(days, of_day, before))) == expected
