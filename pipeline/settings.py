@@ -142,7 +142,9 @@ class Settings(BaseSettings):
         "fails, as always if all sources of the day fail",
     )
     keep_release_days: int = Field(
-        90, ge=1, description="`maintain` keeps the newest release of each of so many last days, for --as-of"
+        90,
+        ge=1,
+        description="`maintain` keeps the newest release of each of so many last days, for --as-of, and their pages",
     )
     keep_landing_days: int | None = Field(
         None, ge=30, description="`retain` deletes landed lines of older days, which cannot be run again; not set: none"

@@ -1,4 +1,4 @@
-"""Keep a home from growing: merge small files, expire old snapshots, delete orphan files, old logs and scores.
+"""Keep a home from growing: merge small files, expire old snapshots, delete orphan files, old logs, scores and pages.
 
 The local PostgreSQL is vacuumed, and Airflow's records of runs whose logs are gone are deleted from it.
 
@@ -12,14 +12,16 @@ import argparse
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pipeline.analyst.report.page import delete_pages
 from pipeline.errors import exit_with_message
 from pipeline.local.rotation import delete_old_files, tidy_databases
 from pipeline.settings import load_settings
 from pipeline.warehouse.lease import lease_held
-from pipeline.warehouse.maintenance import maintain_tables
+from pipeline.warehouse.maintenance import first_kept_day, maintain_tables
 from pipeline.warehouse.names import require_run_id
 from pipeline.warehouse.session import open_session
 from pipeline.warehouse.tables import create_tables
+from pipeline.warehouse.writes import releases_in_order
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,8 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for done in maintain_tables(spark, settings.keep_release_days):
             print(done, flush=True)
             lease.require_held()
+        releases = releases_in_order(spark)
     files, freed = delete_old_files(settings.home, settings.exchange_folder, settings.keep_log_days)
     print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
+    if releases:
+        first_kept = first_kept_day(releases, settings.keep_release_days)
+        print(f"pages of days before {first_kept}: {delete_pages(settings, first_kept):,} deleted")
     if settings.needs_local_postgres:
         print(f"PostgreSQL: {tidy_databases(settings)}")
 

@@ -35,6 +35,12 @@ class Maintained:
         )
 
 
+def first_kept_day(releases: Sequence[Row], keep_days: int) -> date:
+    """Return the first of the `keep_days` days through the newest release. releases: some, the current one last."""
+    newest: date = releases[-1].as_of
+    return newest - timedelta(days=keep_days - 1)
+
+
 def kept_snapshots(releases: Sequence[Row], keep_days: int, now: datetime) -> Mapping[str, set[int]]:
     """Return by table the snapshots that have to stay.
 
@@ -46,7 +52,7 @@ def kept_snapshots(releases: Sequence[Row], keep_days: int, now: datetime) -> Ma
     if not releases:
         return {}
     newest_of_day: dict[date, Row] = {one.as_of: one for one in releases}
-    first = releases[-1].as_of - timedelta(days=keep_days - 1)
+    first = first_kept_day(releases, keep_days)
     kept = [releases[-1], *(one for day, one in newest_of_day.items() if day >= first)]
     kept += [one for one in releases if one.published_at >= now - timedelta(hours=READER_HOURS)]
     by_table: dict[str, set[int]] = defaultdict(set)

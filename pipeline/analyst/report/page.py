@@ -22,12 +22,13 @@ from pipeline.analyst.report import charts
 from pipeline.errors import InputError
 from pipeline.escape import printable
 from pipeline.files import write_whole
-from pipeline.settings import MIN_AUDIENCE, ROOT
+from pipeline.settings import MIN_AUDIENCE, ROOT, Settings
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 SQL = ROOT / "sql" / "report"
+PAGES = "????-??-??.html"  # one a day
 TEXT_SHOWN = 300  # characters of a value
 Rows = Sequence[Mapping[str, Any]]
 Chart = Callable[[Rows], Markup]
@@ -90,9 +91,29 @@ def write_report(catalog: "Catalog", day: date, folder: Path, min_audience: int 
     """
     file = folder / f"{day}.html"
     write_whole(file, render_report(catalog, day, min_audience))
-    days = sorted((page.stem for page in folder.glob("????-??-??.html")), reverse=True)
-    write_whole(folder / "index.html", template("index").render(days=days))
+    _write_index(folder)
     return file
+
+
+def delete_pages(settings: Settings, first_kept: date) -> int:
+    """Delete the reports of days before `first_kept`, and the pages of their quality gates; return how many.
+
+    `throughline report --day` writes the report of such a day again.
+    """
+    deleted = 0
+    for folder in (settings.reports_folder, settings.data_docs_folder):
+        old = [page for page in folder.glob(PAGES) if page.stem < str(first_kept)]
+        for page in old:
+            page.unlink()
+        if old and folder == settings.reports_folder:
+            _write_index(folder)
+        deleted += len(old)
+    return deleted
+
+
+def _write_index(folder: Path) -> None:
+    days = sorted((page.stem for page in folder.glob(PAGES)), reverse=True)
+    write_whole(folder / "index.html", template("index").render(days=days))
 
 
 def render_report(catalog: "Catalog", day: date, min_audience: int = MIN_AUDIENCE) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.analyst.connect import connect_to_catalog
-from pipeline.analyst.report.page import PARTS, render_report, rows_of, write_report
+from pipeline.analyst.report.page import PARTS, delete_pages, render_report, rows_of, write_report
 from pipeline.errors import InputError
 from pipeline.jobs.publish import write_report_of
 from pipeline.settings import Settings
@@ -132,6 +132,17 @@ def test_the_index_lists_the_pages_newest_first(night, tmp_path: Path) -> None:
         "2026-01-31.html",
         "2026-01-30.html",
     ]
+
+
+def test_pages_of_old_days_are_deleted_and_those_of_others_stay(tmp_path: Path) -> None:
+    kept = {"reports/2026-01-30.html", "reports/user-0a.html", "data_docs/2026-01-31.html", "erasures/2025-01-01.html"}
+    for name in (*kept, "reports/2026-01-29.html", "data_docs/2025-12-31.html", "reports/index.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('<a href="2026-01-29.html">')
+    assert delete_pages(Settings(home=tmp_path), date(2026, 1, 30)) == 2
+    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.html")}
+    assert left == {*kept, "reports/index.html"}
+    assert re.findall(r'href="([^"]*)"', (tmp_path / "reports" / "index.html").read_text()) == ["2026-01-30.html"]
 
 
 def test_a_day_that_no_night_ran_is_an_error(night) -> None:
