@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.sources.column_stats import ColumnStats
-from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, MONTH_FIRST, TIME_OF_DAY
+from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, HALVES_OF_DAY, MONTH_FIRST, TIME_OF_DAY
 from pipeline.sources.vocabulary import COLUMNS, plain_name
 
 # Names that say something only together with the name of the object around them.
 GENERIC = {"id", "type", "kind", "name", "date", "content", "at", "key", "page", "action", "time"}
+EACH = "each"  # the name of an element of the list that [unfold] names
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ def candidates(columns: Sequence[ColumnStats], key: str, names: Sequence[str] = 
 
 def _names(column: ColumnStats) -> set[str]:
     """Return the names that a column goes by: of `context.user.id` these are contextuserid and userid, but not id."""
-    last = plain_name(column.path[-1])
-    names = {plain_name("".join(column.path[-2:])), plain_name("".join(column.path))}
-    return names | ({last} if len(column.path) == 1 or last not in GENERIC else set())
+    path = column.path[1:] if column.path[0] == EACH else column.path
+    last = plain_name(path[-1])
+    names = {plain_name("".join(path[-2:])), plain_name("".join(path))}
+    return names | ({last} if len(path) == 1 or last not in GENERIC else set())
 
 
 def by_name(column: ColumnStats, expression: str = "{x}", more: str = "") -> Choice:
@@ -80,10 +82,14 @@ def read_time(column: ColumnStats) -> Choice | Doubt | None:
 
 def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
     total = column.times[AMBIGUOUS.name]
-    orders = {DAY_FIRST: column.day_first, MONTH_FIRST: column.month_first}
+    has_halves = sum(count for value, count in column.top.items() if value[-1] in "Mm") > sum(column.top.values()) / 2
     choices = [
-        by_name(column, expression, f"; the first number is the {'day' if expression == DAY_FIRST else 'month'}")
-        for expression in orders
+        by_name(
+            column,
+            expression.replace(*HALVES_OF_DAY) if has_halves else expression,
+            f"; the first number is the {name}",
+        )
+        for expression, name in ((DAY_FIRST, "day"), (MONTH_FIRST, "month"))
     ]
     if column.day_first and not column.month_first:
         return Choice(

@@ -22,6 +22,7 @@ def quoted(name: str) -> str:
 class ColumnStats:
     """Counts of a column's values in a sample. Empty text and placeholders count as missing.
 
+    placeholders: how many values are placeholders, such as null and 0. placeholder: the most frequent one.
     path: the names that lead to the value, one for a column and more inside an object. times: values by form of time.
     is_list: an array of texts. is_mixed: sometimes text, sometimes a list. in_list: a field of the objects of a list.
     """
@@ -37,6 +38,8 @@ class ColumnStats:
     words: int = 0  # letters and blanks only
     day_first: int = 0  # of times such as 13/04/2026, how many have a first number above 12
     month_first: int = 0  # and how many a second one
+    placeholders: int = 0
+    placeholder: str = ""
     is_list: bool = False
     is_mixed: bool = False
     in_list: bool = False
@@ -74,12 +77,16 @@ def column_stats(
     [(count, distinct, *found)] = connection.sql(f"SELECT {counts} FROM {filled}").fetchall()
     rest = [number or 0 for number in found]  # a count of no rows is null
     [(rows,)] = connection.sql(f"SELECT count(*) FROM {table}").fetchall()
+    [(placeholders, placeholder)] = connection.sql(
+        f"SELECT count(*), mode({value}) FROM {table} WHERE {value} != '' AND NOT ({is_filled})"
+    ).fetchall()
     top = connection.sql(f"SELECT v, count(*) AS n FROM {filled} GROUP BY v ORDER BY n DESC, v LIMIT {TOP}").fetchall()
     times = {form.name: number for form, number in zip(FORMS, rest, strict=False) if number}
     integers, addresses, words, day_first, month_first = rest[len(FORMS) :]
     return ColumnStats(
-        tuple(path), rows, count, distinct, dict(top), times, integers, addresses, words, day_first, month_first, **kind
-    )
+        tuple(path), rows, count, distinct, dict(top), times, integers, addresses, words, day_first, month_first,
+        placeholders, placeholder or "", **kind
+    )  # fmt: skip
 
 
 def determines(connection: duckdb.DuckDBPyConnection, table: str, one: str, other: str, third: str) -> tuple[int, int]:

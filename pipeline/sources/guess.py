@@ -6,16 +6,17 @@ column, or more than one, speaks becomes a doubt with its alternatives, never a 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from pipeline.sources.choices import Choice, Doubt, by_name, candidates, read_time
+from pipeline.sources.choices import EACH, Choice, Doubt, by_name, candidates, read_time
 from pipeline.sources.column_stats import ColumnStats, quoted
 from pipeline.sources.sniff import Layout
 from pipeline.sources.times import DAY, TIME_OF_DAY
-from pipeline.sources.vocabulary import HTTP_METHODS, USERS, meaning_of, plain_name
+from pipeline.sources.vocabulary import HTTP_METHODS, OF_THE_VISIT, USERS, meaning_of, plain_name
 
 MOST = 0.8  # share of the values that must be as expected
 MOST_TYPES = 60
+MANY = 20  # lines, for a value that all of them have to be no accident
 FOLDER = "array(coalesce(try_url_decode(regexp_extract({x}, '^(?:[a-z]+://[^/]+)?/([^/?.]+)(?:[/?]|$)', 1)), ''))"
 STATIC = (
     "lower(split_part({x}, '?', 1)) RLIKE '[.](css|js|mjs|map|json|xml|txt|ico|png|jpe?g|gif|svg|webp|avif|bmp|xbm|"
@@ -52,9 +53,10 @@ def guess(layout: Layout, doubts: Sequence[Doubt] = ()) -> Guess:
     if layout.built_in:
         return made
     _choose_people(made)
-    _choose_times(made)
     _choose_items(made)
+    _choose_times(made)
     _choose_event_type(made)
+    _note_what_is_hidden(made)
     for key in ("referrer", "user_agent", "dwell_seconds", "consent"):
         if found := candidates(layout.columns, key):
             cast = {"dwell_seconds": "cast({x} AS DOUBLE)", "consent": "cast({x} AS BOOLEAN)"}.get(key, "{x}")
@@ -67,6 +69,31 @@ def guess(layout: Layout, doubts: Sequence[Doubt] = ()) -> Guess:
         first_of_key.setdefault(doubt.key, doubt)
     made.doubts = list(first_of_key.values())
     return made
+
+
+def _elements(made: Guess) -> list[ColumnStats]:
+    """Return the fields of the elements that [unfold] names `each`, as columns."""
+    return [
+        replace(one, path=(EACH, *one.path[1:]), in_list=False)
+        for one in made.layout.columns
+        if one.in_list and quoted(one.path[0]) == made.unfold
+    ]
+
+
+def _note_what_is_hidden(made: Guess) -> None:
+    """Name ids that count as none, and objects that are written as text."""
+    people = {made.columns[key].expression for key in ("user_id", "device_id") if key in made.columns}
+    for column in made.layout.columns:
+        if column.sql in people and column.placeholder == "0":
+            made.notes.append(
+                f"{column.name} is 0 or another placeholder in {column.placeholders:,} lines, which counts as no id; "
+                f"if it is somebody, set placeholders = false in [identity]"
+            )
+        objects = sum(count for value, count in column.top.items() if value.startswith("{") and value.endswith("}"))
+        if objects and objects >= MOST * sum(column.top.values()):
+            made.notes.append(
+                f"{column.name} holds JSON as text: get_json_object({column.sql}, '$.user.id') reads its field user.id"
+            )
 
 
 def _choose_people(made: Guess) -> None:
@@ -125,11 +152,12 @@ def _choose_times(made: Guess) -> None:
             if (choice := read_time(column)) and isinstance(choice, Choice):
                 made.columns[key] = choice
                 break
-    named = candidates(layout.columns, "event_at")
+    # An element has its own time where a line is a whole session or a batch; that of the line is then of the upload.
+    named = [*candidates(_elements(made), "event_at"), *candidates(layout.columns, "event_at")]
     choices = [(one, read_time(one)) for one in named]
     best = next(((one, choice) for one, choice in choices if choice), None)
     if best is None:
-        days = [one for one in named if one.share(one.times.get(DAY.name, 0)) >= MOST]
+        days = [one for one in named if _names_days(one)]
         clocks = [one for one in layout.columns if one.share(one.times.get(TIME_OF_DAY.name, 0)) >= MOST]
         if days and clocks:
             expression = f"to_timestamp(concat({days[0].sql}, ' ', {clocks[0].sql}))"
@@ -138,8 +166,7 @@ def _choose_times(made: Guess) -> None:
             )
             return
         if days:
-            alternatives = [by_name(days[0], "to_timestamp({x})", "; all events of a day then have one time")]
-            made.doubts.append(Doubt("event_at", f"{days[0].name} names days without a time", alternatives))
+            made.doubts.append(_days_without_times(days[:1]))
             return
     if best is None and "created_at" in made.columns:
         return
@@ -147,6 +174,10 @@ def _choose_times(made: Guess) -> None:
     made.columns.pop("sent_at", None)
     if best is None:
         by_value = [(one, choice) for one in layout.columns if not one.in_list and (choice := read_time(one))]
+        days = [one for one in layout.columns if not one.in_list and _names_days(one)]
+        if days and not by_value:
+            made.doubts.append(_days_without_times(days))
+            return
         if len(by_value) != 1:
             alternatives = [choice for _, choice in by_value if isinstance(choice, Choice)]
             found = "several columns hold times" if by_value else "no column holds times of a form that is known"
@@ -158,6 +189,17 @@ def _choose_times(made: Guess) -> None:
         made.doubts.append(choice)
     elif choice:
         made.columns["event_at"] = choice
+
+
+def _names_days(column: ColumnStats) -> bool:
+    return column.share(column.times.get(DAY.name, 0)) >= MOST
+
+
+def _days_without_times(days: Sequence[ColumnStats]) -> Doubt:
+    names = " and ".join(one.name for one in days)
+    more = "; all events of a day then have one time"
+    alternatives = [by_name(one, "to_timestamp({x})", more) for one in days]
+    return Doubt("event_at", f"{names} {'names' if len(days) == 1 else 'name'} days without a time", alternatives)
 
 
 def _choose_items(made: Guess) -> None:
@@ -173,15 +215,17 @@ def _choose_items(made: Guess) -> None:
         made.columns["item_id"] = by_name(pages[0], decoded, "; the page is the item")
     if urls:
         made.columns["url"] = by_name(urls[0])
-    topics = [
-        one for one in candidates(layout.columns, "tags") if not one.in_list or quoted(one.path[0]) == made.unfold
-    ]
+    topics = _topics(made, items[0].path[:-1] if items else ())
     if topics:
         made.columns["tags"] = _tags(topics[0])
     elif pages and any("/" in value for value in pages[0].top):
         made.columns["tags"] = by_name(pages[0], FOLDER, "; the first folder is the tag")
     elif "item_id" in made.columns:
         made.notes.append("no column names topics: [clusters] makes tags of items of the same sessions")
+    else:
+        others = [one for one in layout.columns if 1 < one.distinct < one.filled and not one.times and not one.in_list]
+        doubt = Doubt("item_id", "no column names an item or a topic", [by_name(one) for one in others[:6]])
+        made.doubts.append(doubt)
     ids = candidates(layout.columns, "event_id")
     if ids and ids[0].filled >= 0.9 * ids[0].rows and ids[0].share(ids[0].distinct) >= 0.5:
         made.columns["event_id"] = by_name(ids[0])
@@ -192,6 +236,23 @@ def _choose_items(made: Guess) -> None:
     order = candidates(layout.columns, "sequence")
     if order and order[0].share(order[0].integers) >= MOST:
         made.columns["sequence"] = by_name(order[0], "cast({x} AS BIGINT)")
+
+
+def _topics(made: Guess, beside: tuple[str, ...]) -> list[ColumnStats]:
+    """Return the columns that could be the topics, those in the object of the item first. beside: names of that object.
+
+    One value in all lines is no topic, and neither is what describes the visit, such as the category of its device.
+    """
+    found = []
+    for one in candidates(made.layout.columns, "tags"):
+        is_elsewhere = one.in_list and quoted(one.path[0]) != made.unfold
+        if is_elsewhere or OF_THE_VISIT.intersection(map(plain_name, one.path[:-1])):
+            continue
+        if one.distinct == 1 and one.filled >= MANY:
+            made.notes.append(f"{one.name} has one value in all lines, {next(iter(one.top))}, so it is no topic")
+            continue
+        found.append(one)
+    return sorted(found, key=lambda one: one.path[:-1] != beside)
 
 
 def _tags(column: ColumnStats) -> Choice:
@@ -215,9 +276,8 @@ def _each(column: ColumnStats) -> str:
 
 
 def _choose_event_type(made: Guess) -> None:
-    found = [
-        one for one in candidates(made.layout.columns, "event_type") if one.distinct <= MOST_TYPES and not one.times
-    ]
+    named = [*candidates(_elements(made), "event_type"), *candidates(made.layout.columns, "event_type")]
+    found = [one for one in named if one.distinct <= MOST_TYPES and not one.times]
     if not found:
         made.columns["event_type"] = Choice("'view'", "no column says what happened: every line counts as a view")
         made.event_types = [("view", "view", 1.0, 0, True)]

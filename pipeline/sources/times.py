@@ -50,7 +50,7 @@ FORMS = (
         "dd.MM.yyyy", rf"[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}} {SECONDS}", "to_timestamp({x}, 'd.M.y H:mm[:ss]')",
         note=NO_ZONE
     ),
-    TimeForm("day/month/year", rf"[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}},? {SECONDS}", "", note=NO_ZONE),
+    TimeForm("day/month/year", rf"[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}},? {SECONDS}( ?[AaPp][Mm])?", "", note=NO_ZONE),
     TimeForm("yyyyMMddHHmmss", r"(19|20)[0-9]{2}(0[1-9]|1[0-2])[0-3][0-9][0-2][0-9][0-5][0-9][0-5][0-9]",
              "to_timestamp({x}, 'yyyyMMddHHmmss')", note=NO_ZONE),
     TimeForm("a day without a time", r"[0-9]{4}-[0-9]{2}-[0-9]{2}|(19|20)[0-9]{2}(0[1-9]|1[0-2])[0-3][0-9]", ""),
@@ -61,6 +61,7 @@ AMBIGUOUS, DAY, TIME_OF_DAY = (
     BY_NAME[name] for name in ("day/month/year", "a day without a time", "a time without a day")
 )
 DAY_FIRST, MONTH_FIRST = "to_timestamp({x}, 'd/M/y[,] H:mm[:ss]')", "to_timestamp({x}, 'M/d/y[,] H:mm[:ss]')"
+HALVES_OF_DAY = ("H:mm[:ss]", "h:mm[:ss][ ]a")  # the pattern of a clock, and the same with AM or PM
 
 
 def condition(form: TimeForm, value: str) -> str:

@@ -2,7 +2,7 @@
 
 Names are compared in lower case without punctuation: `User-ID`, `userId` and `user_id` are one name. A list is in order
 of preference. Sources: GA4's export, Snowplow's atomic.events, Segment's common fields, PostHog, Matomo, W3C extended
-logs, nginx and Apache, and the public logs of Taobao, RetailRocket, Diginetica, MovieLens and Globo.
+logs, nginx and Apache, and the public logs of Taobao, RetailRocket, REES46, Otto, Diginetica, MovieLens and Globo.
 """
 
 import re
@@ -40,18 +40,21 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "itemid", "item", "productid", "product", "sku", "articleid", "article", "contentid", "content",
         "clickarticleid",
         "movieid", "asin", "trackid", "songid", "videoid", "bookid", "documentid", "objectid", "offerid", "adid",
-        "postid", "newsid", "courseid", "pageid", "goodsid", "tisku",
+        "postid", "newsid", "courseid", "pageid", "goodsid", "tisku", "aid",
     ),
     "page": (
         "path", "pageurlpath", "pagepath", "requesturi", "uri", "csuristem", "pagelocation", "url", "pageurl", "page",
         "request", "href", "link", "location",
     ),
     "tags": (
-        "tags", "tag", "topics", "topic", "interests", "categories", "category", "categoryid", "itemcategory",
-        "productcategory", "genres", "genre", "keywords", "section", "labels", "department", "cat",
+        "tags", "tag", "topics", "topic", "interests", "categories", "category", "categorycode", "categoryname",
+        "categoryid",
+        "itemcategory", "productcategory", "genres", "genre", "keywords", "section", "labels", "department", "cat",
     ),
     "event_id": ("eventid", "messageid", "eventuuid", "uuid", "guid", "insertid", "hitid", "requestid", "id"),
-    "session_id": ("sessionid", "session", "gasessionid", "domainsessionid", "visitid", "sid", "sessionkey"),
+    "session_id": (
+        "sessionid", "session", "usersession", "gasessionid", "domainsessionid", "visitid", "sid", "sessionkey",
+    ),
     "sequence": ("sequence", "sequencenumber", "seq", "batcheventindex", "eventindex", "hitnumber", "eventsequence"),
     "url": ("url", "pageurl", "href", "pagelocation", "requesturi", "uri", "path", "csuristem", "link"),
     "referrer": ("referrer", "referer", "pagereferrer", "httpreferer", "httpreferrer", "csreferer"),
@@ -61,6 +64,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "consent": ("consent", "hasconsent", "analyticsconsent", "trackingconsent"),
     "status": ("status", "response", "scstatus", "statuscode", "responsecode", "httpstatus"),
 }  # fmt: skip
+
+# Objects around a value that describe the visit: a device.category is no topic.
+OF_THE_VISIT = frozenset(
+    ("device", "browser", "os", "geo", "app", "screen", "network", "platform", "trafficsource", "campaign", "library")
+)
 
 # What an event type means: canonical name, weight, and the words that logs use for it.
 EVENT_TYPES: tuple[tuple[str, float, tuple[str, ...]], ...] = (
@@ -100,7 +108,7 @@ def meaning_of(event_type: str) -> tuple[str, float, bool]:
     """Return the canonical name and the weight of an event type, and whether its word is known."""
     plain = plain_name(event_type)
     for canonical, weight, words in EVENT_TYPES:
-        if plain in words:
+        if plain in words or plain.removesuffix("s") in words:
             return canonical, weight, True
     own = re.sub("_+", "_", re.sub("[^a-z]", "_", event_type.lower())).strip("_")
     return own or "other", 1.0, False

@@ -138,6 +138,7 @@ def test_the_unit_of_an_epoch_is_told_by_its_size(guessed: Any, factor: int, uni
         (["13.04.2026 10:00"], "to_timestamp(time, 'd.M.y H:mm[:ss]')"),
         (["13/04/2026 10:00:00", "03/04/2026 10:00:00"], "to_timestamp(time, 'd/M/y[,] H:mm[:ss]')"),
         (["04/13/2026 10:00:00", "03/04/2026 10:00:00"], "to_timestamp(time, 'M/d/y[,] H:mm[:ss]')"),
+        (["11/13/2019 8:36:57 PM", "11/4/2019 12:05:00 AM"], "to_timestamp(time, 'M/d/y[,] h:mm[:ss][ ]a')"),
     ],
 )
 def test_the_form_of_times_is_told_by_their_values(guessed: Any, times: list[str], expression: str) -> None:
@@ -162,7 +163,10 @@ def test_several_forms_of_times_are_all_read(guessed: Any) -> None:
         ),
         ("user;date;item;type", "u{n};2026-03-01;a;view", "event_at", "date names days without a time",
          ["to_timestamp(date)"]),
+        ("user;item;t_dat;type", "u{n};a;2026-03-01;view", "event_at", "t_dat names days without a time",
+         ["to_timestamp(t_dat)"]),
         ("user;item;type", "u{n};a;view", "event_at", "no column holds times", []),
+        ("user;time;shape;type", "u{n};{at};round;view", "item_id", "no column names an item or a topic", []),
         (
             "user;first;second;type", "u{n};{at};{at};view", "event_at", "several columns hold times",
             ["to_timestamp(first)", "to_timestamp(second)"],
@@ -254,6 +258,54 @@ def test_a_combined_log_gets_the_built_in_source(guessed: Any, written: Any) -> 
 def test_how_tags_are_written_is_told_by_their_values(guessed: Any, tags: list[Any], expression: str) -> None:
     rows = [{"user": f"u{n}", "time": at(n).isoformat(), "type": "view", "tags": one} for n, one in enumerate(tags * 3)]
     assert expressions(guessed(jsonl(*rows)))["tags"] == expression
+
+
+def test_topics_are_those_of_the_item_and_not_of_the_visit(guessed: Any, written: Any) -> None:
+    """GA4's export: the category of the device is the same word, and one kind of device is common."""
+    rows = [
+        {
+            "user_pseudo_id": f"{n % 7}.1", "event_timestamp": str(int(at(n).timestamp() * 10**6)),
+            "event_name": "view_item", "device": {"category": "mobile"},
+            "items": [{"item_id": f"i{n % 3}", "item_category": f"topic {n % 3}"}],
+        }
+        for n in range(30)
+    ]  # fmt: skip
+    made = guessed(jsonl(*rows))
+    assert expressions(made)["tags"] == "array(each.item_category)" and written(made).unfold.each == "items"
+
+
+def test_one_value_in_all_lines_is_no_topic(guessed: Any) -> None:
+    rows = [{"user": f"u{n % 7}", "time": at(n).isoformat(), "item": f"i{n % 5}", "topic": "clicks"} for n in range(30)]
+    made = guessed(jsonl(*rows))
+    assert "tags" not in made.columns and made.needs_clusters
+    assert "topic has one value in all lines, clicks, so it is no topic" in made.notes
+
+
+def test_a_line_of_a_whole_session_gives_an_event_for_each_element(guessed: Any, written: Any) -> None:
+    """The public log of Otto. The time of the line, where it has one, is that of its upload."""
+    rows = [
+        {
+            "user": f"u{n % 4}", "timestamp": at(900 + n).isoformat(),
+            "events": [{"aid": n % 5, "ts": int(at(n).timestamp() * 1000), "type": "carts"}, {"aid": 1, "ts": 1}],
+        }
+        for n in range(9)
+    ]  # fmt: skip
+    made = guessed(jsonl(*rows))
+    found = expressions(made)
+    assert [found[key] for key in ("event_at", "event_type", "item_id")] == ["epoch(each.ts)", "each.type", "each.aid"]
+    assert made.event_types == [("carts", "cart", 2.0, 9, True)]
+    assert written(made).unfold.each == "events"
+
+
+def test_a_user_whose_id_is_zero_is_named(guessed: Any) -> None:
+    rows = [{"visitorid": n % 5, "time": at(n).isoformat(), "item": f"i{n}", "type": "view"} for n in range(25)]
+    [note] = [note for note in guessed(jsonl(*rows)).notes if "placeholder" in note]
+    assert note.startswith("visitorid is 0 or another placeholder in 5 lines") and "placeholders = false" in note
+
+
+def test_objects_written_as_text_are_named(guessed: Any) -> None:
+    rows = [{"timestamp": at(n).isoformat(), "value": json.dumps({"user": n, "article": "a"})} for n in range(5)]
+    assert any("value holds JSON as text: get_json_object(value" in note for note in guessed(jsonl(*rows)).notes)
 
 
 def test_without_topics_clusters_of_items_become_tags(guessed: Any, written: Any) -> None:
