@@ -10,6 +10,7 @@ from pipeline.sources.vocabulary import COLUMNS, plain_name
 # Names that say something only together with the name of the object around them.
 GENERIC = {"id", "type", "kind", "name", "date", "content", "at", "key", "page", "action", "time"}
 EACH = "each"  # the name of an element of the list that [unfold] names
+WRAPPERS = {"$oid", "$date", "$numberLong", "$numberInt", "$numberDouble"}  # of mongoexport, around a value
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def candidates(columns: Sequence[ColumnStats], key: str, names: Sequence[str] = 
 def _names(column: ColumnStats) -> set[str]:
     """Return the names that a column goes by: of `context.user.id` these are contextuserid and userid, but not id."""
     path = column.path[1:] if column.path[0] == EACH else column.path
+    path = path[:-1] if path[-1] in WRAPPERS and len(path) > 1 else path
     last = plain_name(path[-1])
     names = {plain_name("".join(path[-2:])), plain_name("".join(path))}
     return names | ({last} if len(path) == 1 or last not in GENERIC else set())

@@ -278,6 +278,7 @@ def _each(column: ColumnStats) -> str:
 def _choose_event_type(made: Guess) -> None:
     named = [*candidates(_elements(made), "event_type"), *candidates(made.layout.columns, "event_type")]
     found = [one for one in named if one.distinct <= MOST_TYPES and not one.times]
+    found.sort(key=lambda one: not any(value in HTTP_METHODS or meaning_of(value)[2] for value in one.top))
     if not found:
         made.columns["event_type"] = Choice("'view'", "no column says what happened: every line counts as a view")
         made.event_types = [("view", "view", 1.0, 0, True)]

@@ -19,8 +19,8 @@ class Part(BaseModel):
 class Identity(Part):
     """In which id spaces ids live: equal ids of one space are the same user or item. Default: the source's own space.
 
-    placeholders: whether well-known placeholders, such as `undefined`, count as null in ids of users, devices, events
-    and sessions. more_placeholders: further texts that do, in any case.
+    placeholders: whether well-known placeholders, such as `undefined`, count as null in ids of users, devices, events,
+    sessions and items. more_placeholders: further texts that do, in any case.
     """
 
     users: str | None = Field(None, pattern="^[a-z][a-z0-9_-]*$")

@@ -4,6 +4,7 @@
 """
 
 import csv
+import json
 import re
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -66,6 +67,11 @@ def sniff_lines(files: Mapping[str, Sequence[str]]) -> Layout:
     if not rest:
         raise InputError(f"{', '.join(files)}: only comment lines (#...); expected a log")
     if sum(line.lstrip().startswith("{") for line in rest) >= MOST * len(rest):
+        if sum(map(_has_several_objects, rest)) >= MOST * len(rest):
+            raise InputError(
+                f"{', '.join(files)}: its lines hold several JSON objects each; expected one object a line: convert it "
+                f"first, such as with `jq -c .`"
+            )
         layout = _json(rest)
         comment = {"comment": "#"} if len(rest) < len(lines) else {}
         return replace(layout, reader={**layout.reader, **comment})
@@ -74,6 +80,14 @@ def sniff_lines(files: Mapping[str, Sequence[str]]) -> Layout:
         evidence = f"{matched:,} of {len(rest):,} lines match the pattern of the built-in source combined"
         return Layout({"format": "regex"}, [], evidence, built_in="combined")
     return _separated(contents)
+
+
+def _has_several_objects(line: str) -> bool:
+    try:
+        _, end = json.JSONDecoder().raw_decode(line.strip())
+    except ValueError:
+        return False
+    return line.strip()[end:].lstrip().startswith("{")
 
 
 def _json(lines: Sequence[str]) -> Layout:
@@ -143,10 +157,19 @@ def _spark_type(kind: Any) -> str:
 
 
 def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
-    """Find separator, quotes and header of the files together; lines that begin with # count as comments."""
+    """Find separator, quotes and header of the files together; lines that begin with # count as comments.
+
+    A first line such as `sep=;`, by which spreadsheets name the separator, is a comment, too.
+    """
+    comment = "#"
     contents = {name: [line for line in lines if not line.startswith("#")] for name, lines in files.items()}
-    comments = sum(len(lines) for lines in files.values()) - sum(len(lines) for lines in contents.values())
     first = next(lines for lines in contents.values() if lines)
+    named = re.fullmatch("\ufeff?(sep=)(.)", first[0], re.IGNORECASE)
+    if named and len(first) > 1:
+        comment = named[1]
+        contents = {name: [line for line in lines if line != first[0]] for name, lines in contents.items()}
+        first = first[1:]
+    comments = sum(len(lines) for lines in files.values()) - sum(len(lines) for lines in contents.values())
     with tempfile.TemporaryDirectory() as folder:
         connection = duckdb.connect()
         fields_line = next((line for lines in files.values() for line in lines if line.startswith("#Fields:")), "")
@@ -154,7 +177,7 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
             separator = "\t" if "\t" in first[0] else " "
             sniffed: dict[str, Any] = {"Delimiter": separator, "Quote": "" if separator == "\t" else '"', "Escape": ""}
         else:
-            sniffed = _sniff_csv(connection, _write(folder, first), first)
+            sniffed = _sniff_csv(connection, _write(folder, first), first, named[2] if named else "")
         names = [_w3c_name(name) for name in fields_line.split()[1:]] or _header(first[0], sniffed)
         has_header = bool(names) and not fields_line
         header_lines = {lines[0] for lines in contents.values() if lines} if has_header else set()
@@ -188,18 +211,22 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
     if fields_line:
         reader = {"format": "w3c"}
     elif comments:
-        reader["comment"] = "#"
+        reader["comment"] = comment
     evidence = f"{columns[0].rows:,} of {len(lines):,} lines have {width} values between {_shown(separator)}"
-    evidence += f"; {comments:,} lines begin with #" if comments else ""
+    evidence += f"; comments, which begin with {comment}: {comments:,}" if comments else ""
     return Layout(
         reader, columns, evidence, is_headerless=not names,
         determines=lambda one, other, third: determines(connection, "sample", f"c{one}", f"c{other}", f"c{third}"),
     )  # fmt: skip
 
 
-def _sniff_csv(connection: duckdb.DuckDBPyConnection, file: Path, lines: Sequence[str]) -> dict[str, Any]:
-    doubled = sum("::" in line for line in lines) >= MOST * len(lines)
-    options = ", delim='::'" if doubled else ""
+def _sniff_csv(
+    connection: duckdb.DuckDBPyConnection, file: Path, lines: Sequence[str], separator: str
+) -> dict[str, Any]:
+    """separator: that which the log names, if any."""
+    if sum("::" in line for line in lines) >= MOST * len(lines):
+        separator = "::"
+    options = f", delim='{separator}'" if separator else ""
     relation = connection.sql(
         f"SELECT * FROM sniff_csv('{file}', sample_size=-1, all_varchar=true, ignore_errors=true{options})"
     )

@@ -32,9 +32,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "sent_at": ("sentat", "sent", "dvcesenttstamp", "senttime"),
     "created_at": ("originaltimestamp", "dvcecreatedtstamp", "created", "clienttimestamp", "clienttime", "devicetime"),
     "event_type": (
-        "eventname", "eventtype", "event", "type", "action", "behavior", "behaviour", "behaviortype", "actiontype",
-        "activity", "activitytype", "interaction", "interactiontype", "kind", "verb", "operation", "method",
-        "requestmethod", "csmethod", "httpmethod",
+        "eventname", "eventtype", "eventaction", "event", "type", "action", "behavior", "behaviour", "behaviortype",
+        "actiontype", "activity", "activitytype", "interaction", "interactiontype", "kind", "verb", "operation",
+        "method", "requestmethod", "csmethod", "httpmethod",
     ),
     "item_id": (
         "itemid", "item", "productid", "product", "sku", "articleid", "article", "contentid", "content",
@@ -93,9 +93,10 @@ HTTP_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PA
 # A hint in the values of a column without a name: u-17, user_5, i01, sku-4711.
 USER_PREFIX = r"(.*[-_.])?(u|user|usr|visitor|customer|cust|member|client)[-_.]?[0-9]+"
 ITEM_PREFIX = r"(.*[-_.])?(i|item|itm|p|prod|product|sku|art|article|page|asin)[-_.]?[0-9]+"
-# Texts in place of a missing value, in lower case: of JavaScript, SQL, pandas and web servers. ZEROS matches 0, 0.0, -
-# and a UUID of zeros.
-MISSING = ("", "-", "null", "none", "undefined", "nan", "na", "n/a", "nil", "unknown", "anonymous")
+# Texts in place of a missing value, in lower case: of JavaScript, SQL, exports of MySQL, pandas, R and web servers; and
+# of a missing person. ZEROS matches 0, 0.0, - and a UUID of zeros.
+MISSING = ("", "-", "null", "none", "undefined", "nan", "na", "n/a", "nil", "\\n")
+NOBODY = ("unknown", "anonymous")
 ZEROS = "[-0]+([.]0+)?"
 
 

@@ -13,7 +13,7 @@ from pipeline.sources.expressions import to_sql
 from pipeline.sources.rules import Sizes
 from pipeline.sources.schema import ERASED, ITEM_EXPRESSIONS, EventType, Reader, Source
 from pipeline.transforms.clocks import EARLIEST, LATEST, in_calendar, is_in_future, never_after_receipt, with_event_time
-from pipeline.transforms.identity import id_text, without_placeholders
+from pipeline.transforms.identity import id_text, item_without_placeholders, named_tags, without_placeholders
 from pipeline.transforms.parse import LIMITS, OWN_COLUMNS, parse_lines
 
 TYPES = {
@@ -286,7 +286,7 @@ def _column(source: Source, name: str) -> Column:
     elif name in IDS_WITH_PLACEHOLDERS:
         column = without_placeholders(id_text(expression(text)), source.identity)
     elif name == "item_id":
-        column = id_text(expression(text))
+        column = item_without_placeholders(id_text(expression(text)), source.identity)
     elif TYPES[name] == "string":
         column = F.nullif(F.trim(expression(text).cast("string")), F.lit(""))
     else:
@@ -294,8 +294,7 @@ def _column(source: Source, name: str) -> Column:
     if TYPES[name] == "timestamp":
         column = in_calendar(column)
     if name == "tags":
-        trimmed = F.transform(column, lambda tag: F.trim(tag))
-        column = F.coalesce(F.array_distinct(F.filter(trimmed, lambda tag: tag != "")), F.array().cast("array<string>"))
+        column = named_tags(column)
     return column.alias(name)
 
 

@@ -4,17 +4,18 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipeline.sources.rules import Identity
-from pipeline.sources.vocabulary import MISSING, ZEROS
+from pipeline.sources.vocabulary import MISSING, NOBODY, ZEROS
 
-# Texts that clients and exports write where they know no id, in lower case. One of them as a user would merge all of
-# its visitors into one person. Sources: PostHog's list of ids that identify no person; Apache's mod_log_config (two
-# quotes for an empty name).
-PLACEHOLDERS = frozenset(
-    {
-        *MISSING, '""', "''", "(null)", "<null>", "<na>", "\\n", "anon", "guest", "not set", "(not set)",
-        "not_authenticated", "(none)", "distinct_id", "distinctid", "[object object]", "true", "false",
-    }
-)  # fmt: skip
+# Texts that clients and exports write where they have no value, in lower case. As a tag or an item one would stand for
+# everything without one. Source: Apache's mod_log_config (two quotes for an empty name).
+NO_VALUES = frozenset(
+    {*MISSING, '""', "''", "(null)", "<null>", "<na>", "not set", "(not set)", "(none)", "[object object]"}
+)
+# The same where they know nobody. One of them as a user would merge all of its visitors into one person. Source:
+# PostHog's list of ids that identify no person.
+PLACEHOLDERS = NO_VALUES | {
+    *NOBODY, "anon", "guest", "not_authenticated", "distinct_id", "distinctid", "true", "false"
+}  # fmt: skip
 WHOLE_NUMBER = r"^(-?[0-9]+)[.]0+$"
 
 
@@ -39,6 +40,18 @@ def without_placeholders(text: Column, identity: Identity) -> Column:
     if identity.placeholders:
         is_placeholder |= text.rlike(f"^{ZEROS}$")
     return F.when(~is_placeholder, text)
+
+
+def item_without_placeholders(text: Column, identity: Identity) -> Column:
+    """Return the id of an item, null where it is a text for no value. An item may well have the number 0."""
+    return F.when(~F.lower(text).isin(sorted(NO_VALUES)), text) if identity.placeholders else text
+
+
+def named_tags(tags: Column) -> Column:
+    """Return tags, trimmed, each once, without texts for no value; an empty list for null."""
+    trimmed = F.transform(tags, lambda tag: F.trim(tag))
+    named = F.filter(trimmed, lambda tag: ~F.lower(tag).isin(sorted(NO_VALUES)))
+    return F.coalesce(F.array_distinct(named), F.array().cast("array<string>"))
 
 
 def fingerprint_id() -> Column:

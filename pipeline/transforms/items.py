@@ -12,7 +12,7 @@ from pipeline.landing.zone import APPLIES_FROM, LandingZone
 from pipeline.sources.rules import Sizes
 from pipeline.sources.schema import Items
 from pipeline.transforms.canonical import excess, expression, is_comment
-from pipeline.transforms.identity import id_text
+from pipeline.transforms.identity import id_text, named_tags
 from pipeline.transforms.parse import parse_lines
 from pipeline.transforms.sessions import IN_ORDER
 from pipeline.transforms.union import behind_view, union
@@ -88,11 +88,8 @@ def _judged(lines: DataFrame, items: Items, space: str, sizes: Sizes) -> DataFra
     parsed = parse_lines(lines, items.reader).where(~is_comment(F.col("__text"), items.reader))
     none = "CAST(NULL AS STRING)"
     content = expression(items.content).cast("array<float>") if items.content else F.array().cast("array<float>")
-    if items.tags:
-        named = F.filter(expression(items.tags).cast("array<string>"), lambda tag: F.trim(tag) != "")
-        tags = F.coalesce(F.array_distinct(named), F.array().cast("array<string>"))
-    else:
-        tags = F.lit(None).cast("array<string>")
+    no_tags = F.lit(None).cast("array<string>")
+    tags = named_tags(expression(items.tags).cast("array<string>")) if items.tags else no_tags
     records = parsed.select(
         F.lit(space).alias("space"),
         id_text(expression(items.item_id)).alias("item_id"),

@@ -139,6 +139,10 @@ def test_the_unit_of_an_epoch_is_told_by_its_size(guessed: Any, factor: int, uni
         (["13/04/2026 10:00:00", "03/04/2026 10:00:00"], "to_timestamp(time, 'd/M/y[,] H:mm[:ss]')"),
         (["04/13/2026 10:00:00", "03/04/2026 10:00:00"], "to_timestamp(time, 'M/d/y[,] H:mm[:ss]')"),
         (["11/13/2019 8:36:57 PM", "11/4/2019 12:05:00 AM"], "to_timestamp(time, 'M/d/y[,] h:mm[:ss][ ]a')"),
+        (["Mon, 02 Mar 2026 10:00:00 GMT"], "to_timestamp(split_part(time, ', ', 2), 'd MMM y H:mm[:ss] z')"),
+        (["Mon, 2 Mar 2026 10:00:00 +0100"], "to_timestamp(split_part(time, ', ', 2), 'd MMM y H:mm[:ss] xx')"),
+        (["Mar 02, 2026 10:00:00"], "to_timestamp(time, 'MMM d[,] y[,] H:mm[:ss]')"),
+        (["Mar 2, 2026, 10:00 PM"], "to_timestamp(time, 'MMM d[,] y[,] h:mm[:ss][ ]a')"),
     ],
 )
 def test_the_form_of_times_is_told_by_their_values(guessed: Any, times: list[str], expression: str) -> None:
@@ -306,6 +310,41 @@ def test_a_user_whose_id_is_zero_is_named(guessed: Any) -> None:
 def test_objects_written_as_text_are_named(guessed: Any) -> None:
     rows = [{"timestamp": at(n).isoformat(), "value": json.dumps({"user": n, "article": "a"})} for n in range(5)]
     assert any("value holds JSON as text: get_json_object(value" in note for note in guessed(jsonl(*rows)).notes)
+
+
+def test_mongoexport_wraps_values_in_objects(guessed: Any) -> None:
+    rows = [
+        {"userId": {"$numberLong": str(n)}, "ts": {"$date": at(n).isoformat()}, "item": f"i{n}", "action": "view"}
+        for n in range(1, 6)
+    ]
+    found = expressions(guessed(jsonl(*rows)))
+    assert (found["user_id"], found["event_at"]) == ("userId.`$numberLong`", "to_timestamp(ts.`$date`)")
+
+
+def test_known_words_name_the_event_type_before_its_column_does(guessed: Any) -> None:
+    """A dump of Elasticsearch: `_type` is the kind of its documents."""
+    rows = [
+        {"_type": "_doc", "_source": {"@timestamp": at(n).isoformat(), "user": {"id": f"u{n}"},
+                                      "event": {"action": "view"}, "product": {"id": f"i{n}"}}}
+        for n in range(5)
+    ]  # fmt: skip
+    made = guessed(jsonl(*rows))
+    assert expressions(made)["event_type"] == "_source.event.action"
+    assert made.event_types == [("view", "view", 1.0, 5, True)]
+
+
+def test_a_separator_that_the_first_line_names(guessed: Any, written: Any) -> None:
+    made = guessed(["sep=;", *csv_lines("User ID;Item;Date Time;Note", "u{n};i{n};{at};1,5 and 2,5")])
+    assert {"separator": ";", "header": True, "comment": "sep="}.items() <= made.layout.reader.items()
+    assert expressions(made)["user_id"] == "`User ID`" and written(made).reader.comment == "sep="
+
+
+def test_several_objects_in_a_line_are_refused(guessed: Any) -> None:
+    """As Kinesis Firehose writes them. A brace within a text is none."""
+    rows = [{"user": f"u{n}", "ts": at(n).isoformat(), "item": "a } { b"} for n in range(5)]
+    with pytest.raises(InputError, match=r"log.txt: its lines hold several JSON objects each; expected one object a l"):
+        guessed(["".join(jsonl(*rows))])
+    assert expressions(guessed(jsonl(*rows)))["user_id"] == "user"
 
 
 def test_without_topics_clusters_of_items_become_tags(guessed: Any, written: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.sources.times import AMBIGUOUS, DAY_FIRST, FORMS, MONTH_FIRST, condition
+from pipeline.sources.times import AMBIGUOUS, DAY_FIRST, FORMS, HALVES_OF_DAY, MONTH_FIRST, condition
 from pipeline.transforms.canonical import expression
 from pipeline.transforms.rows import frame_of_rows
 
@@ -32,6 +32,12 @@ VALUES = [
     ("dd.MM.yyyy", "13.03.2026 09:05:07", AT),
     ("dd.MM.yyyy", "13.3.2026 9:05", MINUTE),
     ("yyyyMMddHHmmss", "20260313090507", AT),
+    ("RFC 1123", "Fri, 13 Mar 2026 09:05:07 GMT", AT),
+    ("RFC 2822", "Fri, 13 Mar 2026 10:05:07 +0100", AT),
+    ("month by name", "Mar 13, 2026 09:05:07", AT),
+    ("month by name", "Mar 13 2026, 9:05", MINUTE),
+    ("month by name, AM or PM", "Mar 13, 2026, 9:05:07 AM", AT),
+    ("month by name, AM or PM", "Mar 13, 2026 09:05am", MINUTE),
 ]
 
 
@@ -55,7 +61,13 @@ def test_a_form_is_recognized_and_read(spark: Any, form: str, text: str, expecte
 
 @pytest.mark.parametrize(
     ("text", "rule"),
-    [("13/03/2026 09:05:07", DAY_FIRST), ("3/13/2026, 9:05", MONTH_FIRST), ("13/3/2026 9:05", DAY_FIRST)],
+    [
+        ("13/03/2026 09:05:07", DAY_FIRST),
+        ("3/13/2026, 9:05", MONTH_FIRST),
+        ("13/3/2026 9:05", DAY_FIRST),
+        ("3/13/2026 9:05:07 AM", MONTH_FIRST.replace(*HALVES_OF_DAY)),
+        ("13/03/2026 9:05am", DAY_FIRST.replace(*HALVES_OF_DAY)),
+    ],
 )
 def test_days_and_months_are_read_in_their_order(spark: Any, text: str, rule: str) -> None:
     assert read(spark, text, rule) in (AT, MINUTE)
