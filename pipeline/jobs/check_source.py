@@ -3,8 +3,8 @@
     python -m pipeline.jobs check_source --source shop.toml --report REPORT.json [--lines 10000] PATH...
 
 The job of `throughline source check` and `source new`. The first lines land in a temporary folder and are validated, by
-the functions of `land` and `clean`. Fails when the TOML or an expression is invalid, when a file cannot be read,
-or when no line has a readable time.
+the functions of `land` and `clean`. Catalogues of items among the files give their tags. Fails when the TOML or an
+expression is invalid, when a file cannot be read, or when no line has a readable time.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pipeline.landing.staging import input_files, sort_files
 from pipeline.settings import load_settings
 from pipeline.sources.schema import load_source, source_file
 from pipeline.transforms.canonical import check_expressions, check_items
-from pipeline.transforms.trial import land_first_lines, trial
+from pipeline.transforms.trial import land_first_lines, stage_catalogues, trial
 from pipeline.warehouse.session import open_session
 
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     toml = source_file(parsed.source)
     source = load_source(toml)
-    logs = sort_files(input_files(parsed.paths), source).logs
+    files = sort_files(input_files(parsed.paths), source)
     settings = load_settings()
     with open_session(settings, "check_source") as spark:
         check_expressions(spark, source, toml)
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         staging = settings.home / "staging"
         staging.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=staging, prefix="check_source-") as folder:
-            lines = land_first_lines(spark, source, logs, parsed.lines, Path(folder))
-            found = trial(lines, source, settings)
+            lines = land_first_lines(spark, source, files.logs, parsed.lines, Path(folder))
+            found = trial(lines, source, settings, stage_catalogues(spark, source, files.catalogues, Path(folder)))
         parsed.report.write_text(json.dumps(found.as_dict()), encoding="utf-8")
 
 

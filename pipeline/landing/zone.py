@@ -254,7 +254,8 @@ def name_of(file: InputFile, sha256: str, landed: Mapping[str, LandedFile]) -> s
     if sha256 in landed:
         raise InputError(
             f"{file}: the same bytes landed already, as {landed[sha256].name} ({landed[sha256].lines} lines): "
-            f"nothing was done; to run its days again, use `throughline run`; if landed lines were lost, use --again"
+            f"nothing was done; to run its days again, use `throughline run`; to read its lines by a changed TOML, "
+            f"`throughline rejects replay --source TOML --from DAY`; if landed lines were lost, use --again"
         )
     is_taken = file.name in {one.name for one in landed.values()}
     return f"{file.name}~{sha256[:8]}" if is_taken else file.name

@@ -77,6 +77,9 @@ def check_source(source: str | Path, paths: Sequence[Path], console: Console) ->
         run_all([job_command("check_source", *options, *map(str, paths))], settings, console, "check_source")
         found: Report = json.loads(report.read_text(encoding="utf-8"))
     print_report(found, console)
+    if load_source(toml).items and found["catalogue"] is None:
+        note = "note: no catalogue of [items] is among these files; name it, too, to see the tags that it gives"
+        console.print(Text(note), soft_wrap=True)
     considered = found["lines"] - found["excluded"]
     if found["accepted"] < LEAST_ACCEPTED * considered or not found["accepted"]:
         raise InputError(
@@ -175,3 +178,5 @@ def print_report(found: Report, console: Console) -> None:
         f"tags: {tags}; events without a tag: {found['without_tags']:,}",
     )
     console.print(Text("\n".join(lines)), soft_wrap=True)
+    for number, line in enumerate(found["catalogue"] or []):
+        console.print(Text(f"{'warning' if number else 'catalogues of items'}: {printable(line)}"), soft_wrap=True)

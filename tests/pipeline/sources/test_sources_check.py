@@ -11,12 +11,13 @@ from rich.console import Console
 
 import pipeline.runner.source as commands
 from pipeline.errors import InputError, UsageError
+from pipeline.landing.staging import input_files, sort_files
 from pipeline.runner.source import guess_files
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source, load_source
 from pipeline.sources.toml_text import toml_text
 from pipeline.transforms.clean import validate
-from pipeline.transforms.trial import Trial, land_first_lines, trial
+from pipeline.transforms.trial import Trial, land_first_lines, stage_catalogues, trial
 
 TOML = """
 name = "shop"
@@ -125,6 +126,21 @@ def test_a_trial_refuses_what_clean_refuses(shop: Source, lines_of: Any, tmp_pat
     assert {row["reason"]: row["lines"] for row in tried.reasons} == by_clean
 
 
+def test_a_catalogue_gives_its_tags_and_is_judged(lines_of: Any, tmp_path: Path, spark: Any) -> None:
+    source = write_shop(tmp_path)
+    items = {"files": "items*", "item_id": "id", "tags": "split(topics, '[|]')",
+             "reader": {"format": "csv", "columns": ["id", "topics"]}}  # fmt: skip
+    source = Source.model_validate({**source.model_dump(by_alias=True, exclude_none=True), "items": items})
+    (tmp_path / "items.csv").write_text("b,garden|lamp\n,nothing\n")
+    files = sort_files(input_files([tmp_path / "log.csv", tmp_path / "items.csv"]), source)
+    of_catalogues = stage_catalogues(spark, source, files.catalogues, tmp_path)
+    found = trial(lines_of(source, tmp_path / "log.csv"), source, Settings(home=tmp_path), of_catalogues)
+    assert found.tags == [{"tag": tag, "events": n} for tag, n in (("garden", 3), ("lamp", 1), ("photo", 1))]
+    assert found.without_tags == 0 and found.catalogue is not None
+    assert found.catalogue[0] == "1 records of 1 items" and "line 2: no item_id" in found.catalogue[1]
+    assert stage_catalogues(spark, source, [], tmp_path) is None
+
+
 def test_each_file_gives_its_part_of_the_lines(shop: Source, lines_of: Any, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text(LOG)
     found = lines_of(shop, tmp_path / "log.csv", tmp_path / "other.csv", count=4).orderBy("file", "line").collect()
@@ -163,6 +179,7 @@ def report_of(accepted: int, lines: int = 10, excluded: int = 0) -> dict[str, An
         "last_day": "2026-03-02", "days": 2, "without_tags": 1,
         "reasons": [{**row, "text": "[red]\x1b[31m", "is_excluded": False}],
         "event_types": [{"event_type": "view", "events": accepted}], "tags": [{"tag": "garden", "events": 3}],
+        "catalogue": None,
     }  # fmt: skip
 
 
@@ -172,6 +189,16 @@ def test_a_check_shows_what_is_accepted_and_refused(shop: Source, printed: Any) 
     assert "log.csv:4  [red]\\x1b[31m" in text and "no JSON" in text
     assert "events: 8, users: 2, items: 3, from 2026-03-01 to 2026-03-02, on days: 2" in text
     assert "tags: garden 3; events without a tag: 1" in text and "refused" not in text
+
+
+def test_a_check_asks_for_the_catalogue_or_shows_it(shop: Source, printed: Any, tmp_path: Path) -> None:
+    with (tmp_path / "shop.toml").open("a") as toml:
+        toml.write('[items]\nfiles = "items*"\nitem_id = "item"\n[items.reader]\nformat = "tsv"\ncolumns = ["item"]\n')
+    text = printed(commands.check_source, "shop.toml", [Path("log.csv")], report=report_of(8))
+    assert "note: no catalogue of [items] is among these files" in text
+    report = {**report_of(8), "catalogue": ["3 records of 3 items", "1 line gives no item"]}
+    text = printed(commands.check_source, "shop.toml", [Path("log.csv")], report=report)
+    assert text.endswith("catalogues of items: 3 records of 3 items\nwarning: 1 line gives no item\n")
 
 
 @pytest.mark.parametrize(
