@@ -20,6 +20,7 @@ from pipeline.landing.formats import read_batches
 from pipeline.landing.staging import input_files
 from pipeline.runner.commands import job_command
 from pipeline.runner.run import prepare_environment, run_all
+from pipeline.sources.encodings import UTF_8, encoding_of
 from pipeline.sources.guess import Guess, guess
 from pipeline.sources.headerless import name_columns
 from pipeline.sources.schema import Reader, load_source, source_file
@@ -28,6 +29,7 @@ from pipeline.sources.toml_text import source_name, toml_text
 
 LINES_GUESSED, LINES_CHECKED = 100_000, 10_000
 FILES_GUESSED = 100
+BYTES_READ = 1 << 20  # of a file, to find its encoding
 LEAST_ACCEPTED = 0.8  # as the gate of `audit` demands
 SHOWN = 100  # characters of a line
 Report = Mapping[str, Any]
@@ -97,24 +99,35 @@ def guess_files(files: Sequence[InputFile]) -> Guess:
     readers = {file: _reader_of(file) for file in files}
     if len({reader.format for reader in readers.values()}) > 1:
         raise InputError(f"{files[0]}: the files have several formats; look at one kind at a time")
-    reader = readers[files[0]]
+    encodings = {reader.encoding for reader in readers.values()} - {UTF_8}  # a file of ASCII alone has any encoding
+    if len(encodings) > 1:
+        raise InputError(
+            f"{files[0]}: the files have the encodings {', '.join(sorted(encodings))}; look at one at a time"
+        )
+    reader = readers[files[0]].model_copy(update={"encoding": next(iter(encodings), UTF_8)})
     part = LINES_GUESSED // len(files)
     layout = sniff_lines({str(file): _first_texts(file, reader, part) for file in files})
     if reader.format in ("parquet", "avro"):  # whose rows are read as JSON lines
         layout = replace(layout, reader={"format": reader.format}, evidence=f"rows of {reader.format}: {layout.rows:,}")
-    return guess(*name_columns(layout)) if layout.is_headerless else guess(layout)
+    if reader.encoding != UTF_8:
+        layout = replace(layout, reader={**layout.reader, "encoding": reader.encoding})
+    made = guess(*name_columns(layout)) if layout.is_headerless else guess(layout)
+    if reader.encoding != UTF_8:
+        made.notes.append(f"the bytes are no utf-8; they look like {reader.encoding}: do the words read well?")
+    return made
 
 
 def _reader_of(file: InputFile) -> Reader:
     """Return a reader of the lines of a file, or of its rows or documents as lines of JSON."""
     with open_file(file) as content:
-        head = content.peek(HEAD_BYTES)[:HEAD_BYTES]
+        beginning = content.read(BYTES_READ)
+    head = beginning[:HEAD_BYTES]
     kind = binary_kind(head)
     if kind in (PARQUET, AVRO):
         return Reader(format="parquet" if kind == PARQUET else "avro", fields="any STRING")
     if head.lstrip().startswith(b"["):  # one JSON list
-        return Reader(format="jsonl", fields="any STRING")
-    return Reader(format="regex", pattern="(?<line>.*)")
+        return Reader(format="jsonl", fields="any STRING", encoding=encoding_of(beginning))
+    return Reader(format="regex", pattern="(?<line>.*)", encoding=encoding_of(beginning))
 
 
 def _first_texts(file: InputFile, reader: Reader, count: int) -> list[str]:

@@ -339,6 +339,29 @@ def test_a_separator_that_the_first_line_names(guessed: Any, written: Any) -> No
     assert expressions(made)["user_id"] == "`User ID`" and written(made).reader.comment == "sep="
 
 
+@pytest.mark.parametrize(
+    ("encoding", "topic"),
+    [
+        ("cp1252", "Bücher"),
+        ("gb18030", "图书音乐"),
+        ("cp1251", "книги"),
+        ("shift_jis", "本と音楽"),
+        ("utf-8", "Bücher"),
+    ],
+)
+def test_the_encoding_is_that_of_most_lines_with_other_letters(
+    tmp_path: Path, written: Any, encoding: str, topic: str
+) -> None:
+    lines = csv_lines(f"user;item;time;category {topic[:2]};topic", f"u{{n}};i{{n}};{{at}};{topic};{topic}", 80)
+    content = "\n".join([*lines, ""]).encode(encoding) + b"u1;i1;;\xc3\x28;\xff\n"
+    (tmp_path / "log.csv").write_bytes(content)
+    made = guess_files(input_files([tmp_path / "log.csv"]))
+    assert made.layout.reader.get("encoding", "utf-8") == encoding == written(made).reader.encoding
+    assert any(f"look like {encoding}" in note for note in made.notes) == (encoding != "utf-8")
+    [column] = [one for one in made.layout.columns if one.name == "topic"]
+    assert topic in column.top
+
+
 def test_several_objects_in_a_line_are_refused(guessed: Any) -> None:
     """As Kinesis Firehose writes them. A brace within a text is none."""
     rows = [{"user": f"u{n}", "ts": at(n).isoformat(), "item": "a } { b"} for n in range(5)]
