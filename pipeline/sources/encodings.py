@@ -7,8 +7,8 @@ import charset_normalizer
 UTF_8 = "utf-8"
 MOST = 0.8  # of the lines with other bytes than ASCII, for the log to be no UTF-8
 LINES, LINES_AT_ONCE = 1_000, 20  # that are looked at; together, so that a broken line spoils only its own group
-# Of western Europe, Russian, simplified and traditional Chinese, Japanese and Korean. Others of a byte a letter differ from
-# the first one in a few letters only.
+# Of western Europe, Russian, simplified and traditional Chinese, Japanese and Korean. Others of a byte a letter differ
+# from the first one in a few letters only.
 ENCODINGS = ["cp1252", "cp1251", "gb18030", "big5", "shift_jis", "euc_jp", "cp949"]
 
 
