@@ -23,6 +23,7 @@ import pytest
 
 from pipeline.local.java import prepare_java
 from pipeline.settings import Settings
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".throughline" / "bin"
@@ -275,10 +276,10 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    until = time.monotonic() + START_SECONDS
-    while True:
+    """Wait until a server listens on a port of this machine."""
+
+    def listens() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
-                return
-        assert time.monotonic() < until, f"nothing listens on port {port} after {START_SECONDS:.0f} s"
-        time.sleep(0.1)
+            return probe.connect_ex((HOST, port)) == 0
+
+    wait_until(listens, START_SECONDS, every=0.1)

@@ -25,6 +25,7 @@ from pipeline.local.airflow_client import AirflowApi
 from pipeline.local.airflow_config import DATABASE
 from pipeline.local.rotation import tidy_databases
 from tests.end_to_end.search_home import places_of
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.end_to_end
 
@@ -80,13 +81,6 @@ class Airflow:
         wait_until(lambda: all(self.state(run_id) in ("success", "failed") for run_id in run_ids), minutes * 60, 2)
         others = {run_id: self.states(run_id) for run_id in run_ids if self.state(run_id) != state}
         assert not others, f"not {state}: {others}"
-
-
-def wait_until(is_so: Callable[[], Any], seconds: float, every: float = 0.5) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, f"not so after {seconds} s"
-        time.sleep(every)
 
 
 def run_id_of(day: Any) -> str:

@@ -18,11 +18,12 @@ from pipeline.local.airflow_client import AirflowApi
 from pipeline.local.airflow_config import airflow_home
 from tests.bench.chaos.breaking import Outcome
 from tests.bench.chaos.gateway import Gateway, Outage, gateway_before
-from tests.bench.chaos.home import POLL_SECONDS, ChaosHome, Readers
+from tests.bench.chaos.home import ChaosHome, Readers
 from tests.bench.chaos.points import COMMITS_BEFORE, READERS
 from tests.bench.tiny_homes import tiny_home
 from tests.bench.tiny_log import days_from, write_tiny_log
 from tests.remote_stack import free_port, rest_catalog
+from tests.waiting import wait_until
 
 FIRST_DAY = date(2026, 1, 5)
 HISTORY_DAYS = 3
@@ -111,13 +112,13 @@ def scheduler_killed(name: str) -> Iterator[Outcome]:
             api = AirflowApi(home.settings)
             api.unpause(NIGHTLY)
             [run_id] = api.backfill(NIGHTLY, DayRange(day, day))
-            _wait_until(lambda: api.task_states(NIGHTLY, run_id).get("sessions") == "running")
+            wait_until(lambda: api.task_states(NIGHTLY, run_id).get("sessions") == "running", RUN_SECONDS)
             scheduler = airflow_home(home.settings) / "processes" / "scheduler.json"
             psutil.Process(json.loads(scheduler.read_text())["pid"]).kill()
             began = time.monotonic()
             exit_code, printed = home.start("up").end()
             faults = _faults(exit_code, 0, printed, "Airflow is up")
-            _wait_until(lambda: api.run_state(NIGHTLY, run_id) in ("success", "failed"))
+            wait_until(lambda: api.run_state(NIGHTLY, run_id) in ("success", "failed"), RUN_SECONDS)
             seconds = time.monotonic() - began
         if api.run_state(NIGHTLY, run_id) != "success":
             faults.append(f"the run failed: {api.task_states(NIGHTLY, run_id)}")
@@ -167,13 +168,6 @@ def _night_of_outage(
         faults += of_repeated
     faults += [*home.leftovers(), *_differences(home, twin, day)]
     return Outcome(name, "", exit_code, round(seconds, 1), 0, faults)
-
-
-def _wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + RUN_SECONDS
-    while not is_so():
-        assert time.monotonic() < until, f"not so after {RUN_SECONDS:.0f} s"
-        time.sleep(10 * POLL_SECONDS)
 
 
 @contextmanager

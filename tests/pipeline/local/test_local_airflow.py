@@ -1,7 +1,6 @@
 """Start Airflow where it already runs."""
 
 import os
-import time
 from pathlib import Path
 
 import psutil
@@ -11,6 +10,7 @@ from rich.console import Console
 from pipeline.local import airflow
 from pipeline.local.processes import stop
 from pipeline.settings import Settings
+from tests.waiting import wait_until
 
 
 def test_start_waits_until_a_running_airflow_is_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,9 +33,8 @@ def test_start_ends_the_workers_of_a_killed_scheduler(tmp_path: Path, monkeypatc
     for background in (server, scheduler):
         background.start([str(program)], os.environ)
     killed = scheduler.family()[0]
-    until = time.monotonic() + 30
-    while len(workers := killed.children()) < 2:
-        assert time.monotonic() < until
+    wait_until(lambda: len(killed.children()) == 2, 30, every=0.05)
+    workers = killed.children()
     try:
         killed.kill()
         killed.wait()

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.local import processes
 from pipeline.local.processes import Background, has_ended, process_token, stop
+from tests.waiting import wait_until
 
 PARENT_AND_CHILD = """
 import subprocess, sys, time
@@ -34,10 +35,7 @@ def start(background: Background, program: str) -> psutil.Process:
 
 
 def wait_for_output(background: Background, word: str) -> None:
-    until = time.monotonic() + 30
-    while word not in background.last_lines():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until(lambda: word in background.last_lines(), 30, every=0.05)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["child in the group", "child in a group of its own"])
@@ -124,8 +122,5 @@ def test_the_last_lines_of_an_ended_process_are_kept(background: Background) -> 
         [sys.executable, "-c", "print('one'); print('two'); print('three'); print('port taken')"], os.environ
     )
     wait_for_output(background, "port taken")
-    until = time.monotonic() + 30
-    while background.find():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until(lambda: not background.find(), 30, every=0.05)
     assert background.last_lines() == "two / three / port taken"
