@@ -49,20 +49,18 @@ def two_homes(folder: Path, days: Sequence[date]) -> Iterator[tuple[ChaosHome, C
 
 
 def run_points(points: Sequence[Point], console: Console) -> Iterator[Outcome]:
-    """Run the points one after the other, each on the night that follows."""
-    nights = sum(point.step != "maintain" for point in points)
-    days = days_from(FIRST_DAY, HISTORY_DAYS + nights)
+    """Run the points one after the other, each on the night that follows; maintenance after it, so that it has work."""
+    days = days_from(FIRST_DAY, HISTORY_DAYS + len(points))
     with (
         TemporaryDirectory(prefix="throughline-chaos-", ignore_cleanup_errors=True) as folder,
         two_homes(Path(folder), days) as (home, twin),
     ):
-        nights_left = iter(days[HISTORY_DAYS:])
-        for point in points:
+        for point, day in zip(points, days[HISTORY_DAYS:], strict=True):
             console.print(f"{point} ...", highlight=False)
             if point.step == "maintain":
+                home.do("run", "--day", str(day))
                 outcome = break_at(point, home, ["maintain"], home.fingerprints(), readers=READERS)
             else:
-                day = next(nights_left)
                 outcome = break_at(point, home, ["run", "--day", str(day)], twin.fingerprints(day), day, READERS)
             console.print(f"  {outcome.seconds} s", "; ".join(outcome.faults) or "equal", highlight=False)
             yield outcome
