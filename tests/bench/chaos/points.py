@@ -39,7 +39,7 @@ class Point:
 
 # Commits of a night before those of a step. Each step makes the branches of its tables, then writes them. `publish`
 # moves main of eight tables (1 to 8), adds the release (9), and drops the branches (10 to 17).
-# Maintenance after a night expires snapshots of nine tables or ten, a commit each.
+# Maintenance after a night expires snapshots of two tables at least, a commit each.
 COMMITS_BEFORE = {
     "clean": 0,
     "sessions": 10,
@@ -79,9 +79,9 @@ MORE: Sequence[Point] = (
     Point("publish", 10, "engine", KILL, 3),
     Point("publish", 14, "client", TERM, 143),
     Point("maintain", 2, "client", KILL, -KILL),
-    Point("maintain", 4, "engine", KILL, 3, "dropped"),
-    Point("maintain", 6, "client", KILL, -KILL, "late"),
-    Point("maintain", 8, "PostgreSQL", KILL, 3),
+    Point("maintain", 1, "engine", KILL, 3, "dropped"),
+    Point("maintain", 2, "client", KILL, -KILL, "late"),
+    Point("maintain", 1, "PostgreSQL", KILL, 3),
     Point("clean", 8, "job", KILL, 3, submit=True),
     Point("sessions", 2, "client", KILL, -KILL, submit=True),
     Point("score", 0, "model", KILL, 3, submit=True),
