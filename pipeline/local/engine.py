@@ -179,20 +179,28 @@ def _wait_until_up(settings: Settings, engine: Engine) -> None:
 
 def watch(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
     """Stop the engine when it is idle or its home is gone; return when it has ended."""
-    idle_since = time.monotonic()
-    while (process := _server(settings).find()) and _record(settings).is_file():
+    idle_since, process = time.monotonic(), None
+    while (found := _server(settings).find()) and _record(settings).is_file():
+        process = found
         if _clients(settings):
             idle_since = time.monotonic()
         if time.monotonic() - idle_since >= idle_seconds:
             break
         with suppress(psutil.TimeoutExpired):
             process.wait(POLL_SECONDS)
-    if process:
+    if process and _is_alive(process):  # without a home there is no record of it either
         process.terminate()
     elif (scratch := engine_scratch(settings)).is_dir():  # the engine was killed
         with _locked(settings):
             if not _server(settings).find():
                 shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _clients(settings: Settings) -> int:

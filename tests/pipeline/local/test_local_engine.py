@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from threading import Timer
@@ -40,6 +41,17 @@ def test_the_watcher_stops_an_idle_engine(settings: Settings, server: psutil.Pro
     engine.watch(settings, idle_seconds=0)
     psutil.wait_procs([server], timeout=20)
     assert engine.find_engine(settings) is None
+
+
+def test_the_watcher_stops_an_engine_whose_home_is_deleted(
+    settings: Settings, server: psutil.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records and all: it once went on for ever."""
+    monkeypatch.setattr(engine, "POLL_SECONDS", 0.05)
+    Timer(0.3, shutil.rmtree, (settings.home / "engine",)).start()
+    engine.watch(settings)
+    _, alive = psutil.wait_procs([server], timeout=20)
+    assert alive == []
 
 
 def test_the_watcher_deletes_the_scratch_of_an_engine_that_was_killed(
