@@ -160,7 +160,8 @@ def _choose_times(made: Guess) -> None:
         days = [one for one in named if _names_days(one)]
         clocks = [one for one in layout.columns if one.share(one.times.get(TIME_OF_DAY.name, 0)) >= MOST]
         if days and clocks:
-            expression = f"to_timestamp(concat({days[0].sql}, ' ', {clocks[0].sql}))"
+            form = ", 'yyyyMMdd H:mm[:ss][.SSS]'" if _is_compact(days[0]) else ""
+            expression = f"to_timestamp(concat({days[0].sql}, ' ', {clocks[0].sql}){form})"
             made.columns["event_at"] = Choice(
                 expression, f"{days[0].name} is a day, {clocks[0].name} a time of the day"
             )
@@ -195,10 +196,17 @@ def _names_days(column: ColumnStats) -> bool:
     return column.share(column.times.get(DAY.name, 0)) >= MOST
 
 
+def _is_compact(days: ColumnStats) -> bool:
+    """Whether days are written as 20260131."""
+    return any(value.isdigit() for value in days.top)
+
+
 def _days_without_times(days: Sequence[ColumnStats]) -> Doubt:
     names = " and ".join(one.name for one in days)
     more = "; all events of a day then have one time"
-    alternatives = [by_name(one, "to_timestamp({x})", more) for one in days]
+    alternatives = [
+        by_name(one, "to_timestamp({x}, 'yyyyMMdd')" if _is_compact(one) else "to_timestamp({x})", more) for one in days
+    ]
     return Doubt("event_at", f"{names} {'names' if len(days) == 1 else 'name'} days without a time", alternatives)
 
 

@@ -150,6 +150,18 @@ def test_the_form_of_times_is_told_by_their_values(guessed: Any, times: list[str
     assert expressions(guessed(jsonl(*rows)))["event_at"] == expression
 
 
+@pytest.mark.parametrize(
+    ("day", "expression"),
+    [
+        ("2026-03-01", "to_timestamp(concat(date, ' ', time))"),
+        ("20260301", "to_timestamp(concat(date, ' ', time), 'yyyyMMdd H:mm[:ss][.SSS]')"),
+    ],
+)
+def test_a_day_and_a_time_of_the_day_are_joined(guessed: Any, day: str, expression: str) -> None:
+    made = guessed(csv_lines("user;date;time;item;type", f"u{{n}};{day};10:0{{n}};a;view"))
+    assert expressions(made)["event_at"] == expression
+
+
 def test_several_forms_of_times_are_all_read(guessed: Any) -> None:
     times = [at(0).isoformat(), int(at(1).timestamp()), str(int(at(2).timestamp() * 1000))]
     rows = [{"user": f"u{n}", "time": time, "item": "a", "type": "view"} for n, time in enumerate(times)]
@@ -169,6 +181,8 @@ def test_several_forms_of_times_are_all_read(guessed: Any) -> None:
          ["to_timestamp(date)"]),
         ("user;item;t_dat;type", "u{n};a;2026-03-01;view", "event_at", "t_dat names days without a time",
          ["to_timestamp(t_dat)"]),
+        ("user;item;date;type", "u{n};a;20260301;view", "event_at", "date names days without a time",
+         ["to_timestamp(date, 'yyyyMMdd')"]),
         ("user;item;type", "u{n};a;view", "event_at", "no column holds times", []),
         ("user;time;shape;type", "u{n};{at};round;view", "item_id", "no column names an item or a topic", []),
         (
