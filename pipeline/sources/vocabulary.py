@@ -96,7 +96,7 @@ ITEM_PREFIX = r"(.*[-_.])?(i|item|itm|p|prod|product|sku|art|article|page|asin)[
 # Texts in place of a missing value, in lower case: of JavaScript, SQL, exports of MySQL, pandas, R and web servers; and
 # of a missing person. ZEROS matches 0, 0.0, - and a UUID of zeros.
 MISSING = ("", "-", "null", "none", "undefined", "nan", "na", "n/a", "nil", "\\n")
-NOBODY = ("unknown", "anonymous")
+NO_PERSON = ("unknown", "anonymous")
 ZEROS = "[-0]+([.]0+)?"
 
 

@@ -4,17 +4,17 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipeline.sources.rules import Identity
-from pipeline.sources.vocabulary import MISSING, NOBODY, ZEROS
+from pipeline.sources.vocabulary import MISSING, NO_PERSON, ZEROS
 
 # Texts that clients and exports write where they have no value, in lower case. As a tag or an item one would stand for
 # everything without one. Source: Apache's mod_log_config (two quotes for an empty name).
 NO_VALUES = frozenset(
     {*MISSING, '""', "''", "(null)", "<null>", "<na>", "not set", "(not set)", "(none)", "[object object]"}
 )
-# The same where they know nobody. One of them as a user would merge all of its visitors into one person. Source:
+# The same where they know no person. One of them as a user would merge all of its visitors into one person. Source:
 # PostHog's list of ids that identify no person.
 PLACEHOLDERS = NO_VALUES | {
-    *NOBODY, "anon", "guest", "not_authenticated", "distinct_id", "distinctid", "true", "false"
+    *NO_PERSON, "anon", "guest", "not_authenticated", "distinct_id", "distinctid", "true", "false"
 }  # fmt: skip
 WHOLE_NUMBER = r"^(-?[0-9]+)[.]0+$"
 
