@@ -118,13 +118,21 @@ def guess_files(files: Sequence[InputFile]) -> Guess:
 
 
 def _reader_of(file: InputFile) -> Reader:
-    """Return a reader of the lines of a file, or of its rows or documents as lines of JSON."""
+    """Return a reader of the lines of a file, or of its rows or documents as lines of JSON.
+
+    Raises InputError if it has another binary format.
+    """
     with open_file(file) as content:
         beginning = content.read(BYTES_READ)
     head = beginning[:HEAD_BYTES]
     kind = binary_kind(head)
     if kind in (PARQUET, AVRO):
         return Reader(format="parquet" if kind == PARQUET else "avro", fields="any STRING")
+    if kind:
+        raise InputError(
+            f"{file}: it is {kind.name}; expected a log of text, Parquet or Avro, as it is or packed as gzip, zstd, bzip2, "
+            f"zip or tar: {kind.advice}"
+        )
     if head.lstrip().startswith(b"["):  # one JSON list
         return Reader(format="jsonl", fields="any STRING", encoding=encoding_of(beginning))
     return Reader(format="regex", pattern="(?<line>.*)", encoding=encoding_of(beginning))

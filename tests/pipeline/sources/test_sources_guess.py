@@ -451,9 +451,16 @@ def test_the_files_of_an_archive_are_one_log(tmp_path: Path, written: Any) -> No
     assert made.layout.rows == 12 and written(made).reader.header
 
 
-def test_a_binary_file_of_another_kind_is_refused_with_its_kind(tmp_path: Path) -> None:
-    (tmp_path / "log.txt").write_bytes(b"%PDF-1.7 and more")
-    with pytest.raises(InputError, match="a PDF document"):
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"%PDF-1.7 and more", "it is a PDF document; expected a log of text, Parquet or Avro"),
+        ("user,item\n".encode("utf-16"), "it is text in UTF-16; expected .*: convert it to utf-8 first"),
+    ],
+)
+def test_a_binary_file_of_another_kind_is_refused_with_its_kind(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "log.txt").write_bytes(content)
+    with pytest.raises(InputError, match=says):
         guess_files([tmp_path / "log.txt"])
 
 
