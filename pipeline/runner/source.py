@@ -130,8 +130,8 @@ def _reader_of(file: InputFile) -> Reader:
         return Reader(format="parquet" if kind == PARQUET else "avro", fields="any STRING")
     if kind:
         raise InputError(
-            f"{file}: it is {kind.name}; expected a log of text, Parquet or Avro, as it is or packed as gzip, zstd, bzip2, "
-            f"zip or tar: {kind.advice}"
+            f"{file}: it is {kind.name}; expected a log of text, Parquet or Avro, as it is or packed as gzip, zstd, "
+            f"bzip2, zip or tar: {kind.advice}"
         )
     if head.lstrip().startswith(b"["):  # one JSON list
         return Reader(format="jsonl", fields="any STRING", encoding=encoding_of(beginning))
