@@ -5,16 +5,18 @@ explains the columns. Shape letters: those of `model/counts/publish.py`.
 """
 
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
 
 from model.data.arrays import Ints
 from model.data.days import DAYS_SEEN, HORIZON_DAYS, UTC_MOMENT, partition_day
 from model.data.history import NO_ITEM, History
 from model.data.scores import Scores
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
 
 TABLE = ("interest", "profiles")
 INTEREST = pa.struct(
@@ -56,11 +58,14 @@ PROFILES = pa.schema(
 )
 
 
-def models_of_day_before(catalog: Catalog, branch: str, day: date) -> frozenset[str]:
+def models_of_day_before(catalog: "Catalog", branch: str, day: date) -> frozenset[str]:
     """Return the versions that scored the newest day before `day`; none if no profile of the 90 days before is there.
 
     The table is read at the head of `branch` if it has that ref, else of main.
     """
+    # PyIceberg reads its settings on import, and not all who lay out rows need it.
+    from pyiceberg.exceptions import NoSuchTableError
+
     try:
         table = catalog.load_table(TABLE)
     except NoSuchTableError:

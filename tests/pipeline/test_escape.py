@@ -71,13 +71,14 @@ def test_lines_of_a_step_and_reports_are_escaped(capsys: pytest.CaptureFixture[s
         "first_day": "2026-01-01",
         "last_day": "2026-01-01", "days": 1, "without_tags": 0, "reasons": [reason],
         "event_types": [{"event_type": "view", "events": 1}], "tags": [{"tag": "[/b]\x1b", "events": 1}],
+        "catalogue": ["1 records of 1 items", f"line 1: {CLIPBOARD}"],
     }  # fmt: skip
     print_report(found, console)
     with pytest.raises(SystemExit), exit_with_message():
         raise InputError(f"no source {CLIPBOARD}\n  landed are none")
     shown = out.getvalue() + capsys.readouterr().err
     assert "\x1b" not in shown and "\x07" not in shown
-    assert shown.count(r"\x1b]52") == 4 and "[red]x" in shown and "[/red]" in shown and "\n  landed are" in shown
+    assert shown.count(r"\x1b]52") == 5 and "[red]x" in shown and "[/red]" in shown and "\n  landed are" in shown
 
 
 def test_doctor_shows_a_home_whose_path_looks_like_markup(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
