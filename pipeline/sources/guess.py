@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.sources.choices import EACH, Choice, Doubt, by_name, candidates, read_time
 from pipeline.sources.column_stats import ColumnStats, quoted
 from pipeline.sources.sniff import Layout
-from pipeline.sources.times import DAY, TIME_OF_DAY
+from pipeline.sources.times import CLOCK_OF_DAY, COMPACT_DAY, DAY, TIME_OF_DAY
 from pipeline.sources.vocabulary import HTTP_METHODS, OF_THE_VISIT, USERS, meaning_of, plain_name
 
 MOST = 0.8  # share of the values that must be as expected
@@ -160,7 +160,7 @@ def _choose_times(made: Guess) -> None:
         days = [one for one in named if _names_days(one)]
         clocks = [one for one in layout.columns if one.share(one.times.get(TIME_OF_DAY.name, 0)) >= MOST]
         if days and clocks:
-            form = ", 'yyyyMMdd H:mm[:ss][.SSS]'" if _is_compact(days[0]) else ""
+            form = f", '{COMPACT_DAY} {CLOCK_OF_DAY}'" if _is_compact(days[0]) else ""
             expression = f"to_timestamp(concat({days[0].sql}, ' ', {clocks[0].sql}){form})"
             made.columns["event_at"] = Choice(
                 expression, f"{days[0].name} is a day, {clocks[0].name} a time of the day"
@@ -205,7 +205,8 @@ def _days_without_times(days: Sequence[ColumnStats]) -> Doubt:
     names = " and ".join(one.name for one in days)
     more = "; all events of a day then have one time"
     alternatives = [
-        by_name(one, "to_timestamp({x}, 'yyyyMMdd')" if _is_compact(one) else "to_timestamp({x})", more) for one in days
+        by_name(one, f"to_timestamp({{x}}, '{COMPACT_DAY}')" if _is_compact(one) else "to_timestamp({x})", more)
+        for one in days
     ]
     return Doubt("event_at", f"{names} {'names' if len(days) == 1 else 'name'} days without a time", alternatives)
 

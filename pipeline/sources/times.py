@@ -69,6 +69,7 @@ AMBIGUOUS, DAY, TIME_OF_DAY = (
     BY_NAME[name] for name in ("day/month/year", "a day without a time", "a time without a day")
 )
 DAY_FIRST, MONTH_FIRST = "to_timestamp({x}, 'd/M/y[,] H:mm[:ss]')", "to_timestamp({x}, 'M/d/y[,] H:mm[:ss]')"
+COMPACT_DAY, CLOCK_OF_DAY = "yyyyMMdd", "H:mm[:ss][.SSS]"
 HALVES_OF_DAY = ("H:mm[:ss]", "h:mm[:ss][ ]a")  # the pattern of a clock, and the same with AM or PM
 
 

@@ -6,7 +6,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.sources.times import AMBIGUOUS, DAY_FIRST, FORMS, HALVES_OF_DAY, MONTH_FIRST, condition
+from pipeline.sources.times import (
+    AMBIGUOUS,
+    CLOCK_OF_DAY,
+    COMPACT_DAY,
+    DAY_FIRST,
+    FORMS,
+    HALVES_OF_DAY,
+    MONTH_FIRST,
+    condition,
+)
 from pipeline.transforms.canonical import expression
 from pipeline.transforms.rows import frame_of_rows
 
@@ -75,6 +84,12 @@ def test_days_and_months_are_read_in_their_order(spark: Any, text: str, rule: st
         assert connection.execute(f"SELECT {condition(AMBIGUOUS, 'v')} FROM (SELECT ? AS v)", [text]).fetchall() == [
             (True,)
         ]
+
+
+@pytest.mark.parametrize("text", ["20260313 09:05:07", "20260313 9:05:07.000", "20260313 9:05"])
+def test_a_compact_day_and_a_time_of_the_day_are_read(spark: Any, text: str) -> None:
+    assert read(spark, text, f"to_timestamp({{x}}, '{COMPACT_DAY} {CLOCK_OF_DAY}')") in (AT, MINUTE)
+    assert read(spark, text[:8], f"to_timestamp({{x}}, '{COMPACT_DAY}')") == AT.replace(hour=0, minute=0, second=0)
 
 
 def test_every_form_has_a_value_here() -> None:
