@@ -123,9 +123,14 @@ def days_of_new_models(days: Sequence[date], version_of_day: VersionOfDay, befor
 
     before: the versions that scored the newest day before the first one; if there are none, the first one is not new.
     """
-    names = [version.name if (version := version_of_day(day)) else COUNTS for day in days]
-    earlier = [before or names[:1], *([name] for name in names)]
-    return [day for day, name, those in zip(days, names, earlier, strict=False) if name not in those]
+    found = []
+    for day in days:
+        version = version_of_day(day)
+        name = version.name if version else COUNTS
+        if before and name not in before:
+            found.append(day)
+        before = [name]
+    return found
 
 
 def select_items(choice: str, registry: Registry, horizon_days: int = HORIZON_DAYS) -> VersionOfDay:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.sources.column_stats import ColumnStats
-from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, HALVES_OF_DAY, MONTH_FIRST, TIME_OF_DAY
+from pipeline.sources.times import AMBIGUOUS, DAY, DAY_FIRST, FORMS, MONTH_FIRST, TIME_OF_DAY, TWELVE_HOURS
 from pipeline.sources.vocabulary import COLUMNS, plain_name
 
 # Names that say something only together with the name of the object around them.
@@ -84,11 +84,13 @@ def read_time(column: ColumnStats) -> Choice | Doubt | None:
 
 def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
     total = column.times[AMBIGUOUS.name]
-    has_halves = sum(count for value, count in column.top.items() if value[-1] in "Mm") > sum(column.top.values()) / 2
+    has_twelve_hours = (
+        sum(count for value, count in column.top.items() if value[-1] in "Mm") > sum(column.top.values()) / 2
+    )
     choices = [
         by_name(
             column,
-            expression.replace(*HALVES_OF_DAY) if has_halves else expression,
+            expression.replace(*TWELVE_HOURS) if has_twelve_hours else expression,
             f"; the first number is the {name}",
         )
         for expression, name in ((DAY_FIRST, "day"), (MONTH_FIRST, "month"))

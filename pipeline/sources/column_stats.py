@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from pipeline.sources.times import AMBIGUOUS, FORMS, condition
-from pipeline.sources.vocabulary import MISSING, NO_PERSON, ZEROS
+from pipeline.sources.vocabulary import NO_PERSON, NO_VALUES, ZEROS
 
 TOP = 100  # most frequent values that are kept
 ADDRESS = r"([0-9]{1,3}[.]){3}[0-9]{1,3}|[0-9a-fA-F:]*::[0-9a-fA-F:]*|([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}"
@@ -63,7 +63,7 @@ def column_stats(
 ) -> ColumnStats:
     """Count the values of a text column of a table."""
     value = f'trim(CAST("{column}" AS VARCHAR))'
-    missing = ", ".join(f"'{text}'" for text in (*MISSING, *NO_PERSON))
+    missing = ", ".join("'" + text.replace("'", "''") + "'" for text in (*NO_VALUES, *NO_PERSON))
     is_filled = f"lower({value}) NOT IN ({missing}) AND NOT regexp_full_match({value}, '{ZEROS}')"
     forms = [f"count_if({condition(form, 'v')})" for form in FORMS]
     others = (

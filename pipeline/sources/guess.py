@@ -128,8 +128,7 @@ def _choose_people(made: Guess) -> None:
     if sessions and sessions[0].share(sessions[0].distinct) < 1:
         made.columns["session_id"] = by_name(sessions[0])
     if not found and "device_id" not in made.columns:
-        others = [one for one in layout.columns if 1 < one.distinct < one.filled and not one.times and not one.in_list]
-        made.doubts.append(Doubt("user_id", "no column names a user or a device", [by_name(one) for one in others[:6]]))
+        made.doubts.append(Doubt("user_id", "no column names a user or a device", _possible_ids(layout)))
     known = found[:1] + devices[:1]
     if known and max(one.filled for one in known) < MOST * known[0].rows and not addresses:
         counts = ", ".join(f"{one.name} in {one.filled:,}" for one in known)
@@ -143,6 +142,12 @@ def _choose_people(made: Guess) -> None:
         made.notes.append(
             f'lines without an id can be excluded by a rule of [reject_when], such as no_id = "{has_no_id}"'
         )
+
+
+def _possible_ids(layout: Layout) -> list[Choice]:
+    """Return the first columns whose values repeat and are no times, for a key that no name speaks for."""
+    repeated = [one for one in layout.columns if 1 < one.distinct < one.filled and not one.times and not one.in_list]
+    return [by_name(one) for one in repeated[:6]]
 
 
 def _choose_times(made: Guess) -> None:
@@ -232,9 +237,7 @@ def _choose_items(made: Guess) -> None:
     elif "item_id" in made.columns:
         made.notes.append("no column names topics: [clusters] makes tags of items of the same sessions")
     else:
-        others = [one for one in layout.columns if 1 < one.distinct < one.filled and not one.times and not one.in_list]
-        doubt = Doubt("item_id", "no column names an item or a topic", [by_name(one) for one in others[:6]])
-        made.doubts.append(doubt)
+        made.doubts.append(Doubt("item_id", "no column names an item or a topic", _possible_ids(layout)))
     ids = candidates(layout.columns, "event_id")
     if ids and ids[0].filled >= 0.9 * ids[0].rows and ids[0].share(ids[0].distinct) >= 0.5:
         made.columns["event_id"] = by_name(ids[0])

@@ -70,7 +70,7 @@ AMBIGUOUS, DAY, TIME_OF_DAY = (
 )
 DAY_FIRST, MONTH_FIRST = "to_timestamp({x}, 'd/M/y[,] H:mm[:ss]')", "to_timestamp({x}, 'M/d/y[,] H:mm[:ss]')"
 COMPACT_DAY, CLOCK_OF_DAY = "yyyyMMdd", "H:mm[:ss][.SSS]"
-HALVES_OF_DAY = ("H:mm[:ss]", "h:mm[:ss][ ]a")  # the pattern of a clock, and the same with AM or PM
+TWELVE_HOURS = ("H:mm[:ss]", "h:mm[:ss][ ]a")  # the pattern of a clock, and the same with AM or PM
 
 
 def condition(form: TimeForm, value: str) -> str:

@@ -93,9 +93,13 @@ HTTP_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PA
 # A hint in the values of a column without a name: u-17, user_5, i01, sku-4711.
 USER_PREFIX = r"(.*[-_.])?(u|user|usr|visitor|customer|cust|member|client)[-_.]?[0-9]+"
 ITEM_PREFIX = r"(.*[-_.])?(i|item|itm|p|prod|product|sku|art|article|page|asin)[-_.]?[0-9]+"
-# Texts in place of a missing value, in lower case: of JavaScript, SQL, exports of MySQL, pandas, R and web servers; and
-# of a missing person. ZEROS matches 0, 0.0, - and a UUID of zeros.
-MISSING = ("", "-", "null", "none", "undefined", "nan", "na", "n/a", "nil", "\\n")
+# Texts that clients and exports write where they have no value, in lower case: of JavaScript, SQL, exports of MySQL,
+# pandas, R and web servers (two quotes for an empty name: Apache's mod_log_config); and where they know no person.
+# ZEROS matches 0, 0.0, - and a UUID of zeros.
+NO_VALUES = (
+    "", "-", "null", "none", "undefined", "nan", "na", "n/a", "nil", "\\n", '""', "''", "(null)", "<null>", "<na>",
+    "not set", "(not set)", "(none)", "[object object]",
+)  # fmt: skip
 NO_PERSON = ("unknown", "anonymous")
 ZEROS = "[-0]+([.]0+)?"
 

@@ -4,18 +4,13 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipeline.sources.rules import Identity
-from pipeline.sources.vocabulary import MISSING, NO_PERSON, ZEROS
+from pipeline.sources.vocabulary import NO_PERSON, NO_VALUES, ZEROS
 
-# Texts that clients and exports write where they have no value, in lower case. As a tag or an item one would stand for
-# everything without one. Source: Apache's mod_log_config (two quotes for an empty name).
-NO_VALUES = frozenset(
-    {*MISSING, '""', "''", "(null)", "<null>", "<na>", "not set", "(not set)", "(none)", "[object object]"}
+# One of these as a user would merge all of its visitors into one person. Source: PostHog's list of ids that identify no
+# person.
+PLACEHOLDERS = frozenset(
+    {*NO_VALUES, *NO_PERSON, "anon", "guest", "not_authenticated", "distinct_id", "distinctid", "true", "false"}
 )
-# The same where they know no person. One of them as a user would merge all of its visitors into one person. Source:
-# PostHog's list of ids that identify no person.
-PLACEHOLDERS = NO_VALUES | {
-    *NO_PERSON, "anon", "guest", "not_authenticated", "distinct_id", "distinctid", "true", "false"
-}  # fmt: skip
 WHOLE_NUMBER = r"^(-?[0-9]+)[.]0+$"
 
 
@@ -43,14 +38,17 @@ def without_placeholders(text: Column, identity: Identity) -> Column:
 
 
 def item_without_placeholders(text: Column, identity: Identity) -> Column:
-    """Return the id of an item, null where it is a text for no value. An item may well have the number 0."""
-    return F.when(~F.lower(text).isin(sorted(NO_VALUES)), text) if identity.placeholders else text
+    """Return the id of an item, null where it is a text for no value; as an item it would stand for all without one.
+
+    An item may well have the number 0.
+    """
+    return F.when(~F.lower(text).isin(*NO_VALUES), text) if identity.placeholders else text
 
 
 def named_tags(tags: Column) -> Column:
     """Return tags, trimmed, each once, without texts for no value; an empty list for null."""
     trimmed = F.transform(tags, lambda tag: F.trim(tag))
-    named = F.filter(trimmed, lambda tag: ~F.lower(tag).isin(sorted(NO_VALUES)))
+    named = F.filter(trimmed, lambda tag: ~F.lower(tag).isin(*NO_VALUES))
     return F.coalesce(F.array_distinct(named), F.array().cast("array<string>"))
 
 

@@ -67,7 +67,7 @@ def trial(lines: DataFrame, source: Source, settings: Settings, of_catalogues: D
     """
     validated = validate(lines, source, secrets.token_bytes(32), settings)
     about_items = None
-    if of_catalogues and source.items:
+    if of_catalogues is not None and source.items:
         records = catalogue(of_catalogues, source.items, source.item_space, source.sizes)
         validated = with_catalogue_tags(validated, [records])
         held = count_records(of_catalogues, source.items, source.sizes)

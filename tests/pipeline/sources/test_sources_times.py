@@ -12,8 +12,8 @@ from pipeline.sources.times import (
     COMPACT_DAY,
     DAY_FIRST,
     FORMS,
-    HALVES_OF_DAY,
     MONTH_FIRST,
+    TWELVE_HOURS,
     condition,
 )
 from pipeline.transforms.canonical import expression
@@ -74,8 +74,8 @@ def test_a_form_is_recognized_and_read(spark: Any, form: str, text: str, expecte
         ("13/03/2026 09:05:07", DAY_FIRST),
         ("3/13/2026, 9:05", MONTH_FIRST),
         ("13/3/2026 9:05", DAY_FIRST),
-        ("3/13/2026 9:05:07 AM", MONTH_FIRST.replace(*HALVES_OF_DAY)),
-        ("13/03/2026 9:05am", DAY_FIRST.replace(*HALVES_OF_DAY)),
+        ("3/13/2026 9:05:07 AM", MONTH_FIRST.replace(*TWELVE_HOURS)),
+        ("13/03/2026 9:05am", DAY_FIRST.replace(*TWELVE_HOURS)),
     ],
 )
 def test_days_and_months_are_read_in_their_order(spark: Any, text: str, rule: str) -> None:
