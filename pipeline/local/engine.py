@@ -22,7 +22,7 @@ import psutil
 
 from pipeline.errors import ThroughlineError
 from pipeline.files import write_private
-from pipeline.local.processes import Background, record_of, stop
+from pipeline.local.processes import Background, is_alive, record_of, stop
 from pipeline.local.scratch import engine_scratch, spark_variables
 from pipeline.local.spark_config import PACKAGES, catalog_options, needed_jars, spark_defaults
 from pipeline.settings import ROOT, Settings
@@ -188,19 +188,12 @@ def watch(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> None:
             break
         with suppress(psutil.TimeoutExpired):
             process.wait(POLL_SECONDS)
-    if process and _is_alive(process):  # without a home there is no record of it either
+    if process and is_alive(process):  # without a home there is no record of it either
         process.terminate()
     elif (scratch := engine_scratch(settings)).is_dir():  # the engine was killed
         with _locked(settings):
             if not _server(settings).find():
                 shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _clients(settings: Settings) -> int:

@@ -121,9 +121,17 @@ def _find(pid: int, started: float) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)
         is_same = any(abs(found - started) < 1 for found in (began_at(process), process.create_time()))
-        return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
+    return process if is_same and is_alive(process) else None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether a process runs. One that has ended, and whose parent has not asked for it yet, does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def seconds_since_start() -> float:
