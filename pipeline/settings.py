@@ -194,6 +194,12 @@ class Settings(BaseSettings):
         le=64,
         description="tasks of Airflow that score the users of a night together; each reads all sequences",
     )
+    gpu_queue: str = Field(
+        "",
+        pattern="^[A-Za-z0-9_.-]*$",
+        description="Airflow's queue of the tasks that score and train, for workers of their own (CeleryExecutor); "
+        "empty: the default queue",
+    )
     train_ranks: int = Field(
         1, ge=1, description="processes that train one network together; set it to the number of GPUs"
     )

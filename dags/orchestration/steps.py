@@ -115,8 +115,8 @@ def score_task() -> Any:
     options = {
         "task_id": "score",
         "command": [*model_command(*arguments).arguments, "{{ '--all' if params.all_users else '' }}"],
-        "pool": "gpu",
         "doc_md": docs_of(ROOT / "model" / "__main__.py", "score"),
+        **_on_gpu(),
     }
     count = load_settings().score_parts
     if count == 1:
@@ -131,11 +131,17 @@ def train_task() -> Command:
     return Command(
         task_id="train",
         command=[*arguments, "{{ '' if params.promote else '--no-promote' }}"],
-        pool="gpu",
         execution_timeout=timedelta(hours=24),
         on_failure_callback=[task_failed],
         doc_md=docs_of(ROOT / "model" / "__main__.py", "train"),
+        **_on_gpu(),
     )
+
+
+def _on_gpu() -> dict[str, str]:
+    """Return pool and queue of a task of the model. An executor without queues ignores the queue."""
+    queue = load_settings().gpu_queue
+    return {"pool": "gpu", **({"queue": queue} if queue else {})}
 
 
 def replay_task() -> StepCommand:

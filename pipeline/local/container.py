@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import UsageError, exit_with_message
 from pipeline.local.java import prepare_java
-from pipeline.local.spark_config import write_configuration
+from pipeline.local.spark_config import has_spark, write_configuration
 from pipeline.runner.commands import step_environment
 from pipeline.settings import Settings, load_settings
 
@@ -24,7 +24,8 @@ def container_environment(settings: Settings) -> dict[str, str]:
     if settings.uses_local_catalog or settings.lease_url is None:
         missing = "catalog" if settings.uses_local_catalog else "lease_url"
         raise UsageError(f"setting {missing} is empty: a container needs a catalog and a lease outside of it; set both")
-    prepare_java(settings)
+    if has_spark():
+        prepare_java(settings)
     write_configuration(settings)
     return dict(step_environment(settings))
 

@@ -66,11 +66,12 @@ def conf_folder(settings: Settings) -> Path:
 
 
 def write_configuration(settings: Settings) -> None:
-    """Write spark-defaults.conf, log4j2.properties and .pyiceberg.yaml from the settings."""
+    """Write .pyiceberg.yaml and, where Spark is installed, spark-defaults.conf and log4j2.properties."""
     folder = conf_folder(settings)
-    lines = [f"{key} {value}" for key, value in spark_defaults(settings).items()]
-    write_private(folder / "spark-defaults.conf", "\n".join(lines) + "\n")
-    write_whole(folder / "log4j2.properties", LOG4J)
+    if has_spark():
+        lines = [f"{key} {value}" for key, value in spark_defaults(settings).items()]
+        write_private(folder / "spark-defaults.conf", "\n".join(lines) + "\n")
+        write_whole(folder / "log4j2.properties", LOG4J)
     # PyIceberg reads strict YAML: every value is unquoted text.
     properties = [f"    {key}: {value}" for key, value in pyiceberg_properties(settings).items()]
     write_private(folder / ".pyiceberg.yaml", "\n".join(["catalog:", f"  {CATALOG}:", *properties]) + "\n")
@@ -240,6 +241,11 @@ def fetched_jars(settings: Settings) -> list[Path]:
 def file_names(folder: Path, coordinates: Sequence[str]) -> list[Path]:
     """Return the files of jars in a folder, by their Maven coordinates group:name:version."""
     return [folder / f"{one.replace(':', '_', 1).replace(':', '-')}.jar" for one in coordinates]
+
+
+def has_spark() -> bool:
+    """Return whether Spark is installed. The image of the worker that scores and trains has neither Spark nor Java."""
+    return find_spec("pyspark") is not None
 
 
 def spark_folder() -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.days import DayRange
 from pipeline.local.java import find_java
-from pipeline.local.spark_config import conf_folder, pyiceberg_environment
+from pipeline.local.spark_config import conf_folder, has_spark, pyiceberg_environment
 from pipeline.settings import ROOT, Settings
 from pipeline.warehouse.names import branch_of, clusters_run_id, default_run_id
 
@@ -179,7 +179,7 @@ def step_environment(settings: Settings) -> Mapping[str, str]:
     return {
         **os.environ,
         "THROUGHLINE_HOME": str(settings.home),
-        "JAVA_HOME": str(find_java(settings).home),
+        **({"JAVA_HOME": str(find_java(settings).home)} if has_spark() else {}),
         "SPARK_CONF_DIR": conf,
         **pyiceberg_environment(settings),
         "PYSPARK_PYTHON": sys.executable,

@@ -14,6 +14,7 @@ from airflow.sdk import DAG
 
 from orchestration import steps
 from orchestration.operators import free_lease
+from pipeline.runner.commands import TASKS
 from pipeline.warehouse.names import NIGHT_TABLES
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -138,6 +139,17 @@ def test_scoring_is_one_task_a_part_if_the_settings_say_so(monkeypatch: pytest.M
     with DAG("another_night"):
         whole = steps.score_task()
     assert whole.command == task.partial_kwargs["command"] and whole.part == []
+
+
+def test_tasks_of_the_model_have_a_queue_if_the_settings_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with DAG("a_night"):
+        tasks = [steps.score_task(), steps.train_task()]
+    assert [(task.pool, task.queue) for task in tasks] == [("gpu", "default")] * 2
+    monkeypatch.setenv("THROUGHLINE_GPU_QUEUE", "of-gpus")
+    with DAG("another_night"):
+        tasks = [*steps.night_tasks(), steps.train_task()]
+    assert {task.task_id for task in tasks if task.queue == "of-gpus"} == {"score", "train"}
+    assert {task.task_id for task in tasks if task.queue != "of-gpus"} == set(TASKS) - {"score"}
 
 
 def test_the_publication_links_to_its_report(dags: dict[str, Any]) -> None:

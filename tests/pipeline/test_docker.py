@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from pipeline.errors import UsageError
+from pipeline.local import container, spark_config
 from pipeline.local.container import container_environment
+from pipeline.runner import commands
 from pipeline.settings import ROOT, Settings, load_settings
 
 DOCKER = ROOT / "docker"
@@ -41,9 +43,8 @@ def test_an_image_is_pinned_and_does_not_run_as_root(file: Path) -> None:
 
 def test_each_image_has_its_groups_alone() -> None:
     groups = {file.suffix: re.findall(r"--group (\w+)", file.read_text()) for file in IMAGES}
-    assert groups == {".airflow": ["airflow", "boosting"], ".gpu": ["train"], ".spark": []}
-    gpu = (DOCKER / "Dockerfile.gpu").read_text()
-    assert "--no-install-package pyspark" in gpu and "COPY pipeline" not in gpu
+    assert groups == {".airflow": ["celery", "boosting"], ".gpu": ["train", "celery"], ".spark": []}
+    assert "--no-install-package pyspark" in (DOCKER / "Dockerfile.gpu").read_text()
 
 
 @pytest.mark.parametrize("file", IMAGES, ids=lambda file: file.name)
@@ -62,6 +63,15 @@ def test_each_server_has_a_health_check_and_each_dependency_exists() -> None:
             assert how["condition"] == ("service_completed_successfully" if is_once else "service_healthy")
 
 
+def test_workers_share_no_folder_and_take_each_queue() -> None:
+    workers = {name: service for name, service in SERVICES.items() if "celery" in service.get("command", [])}
+    queues = {name: service["command"][-1] for name, service in workers.items()}
+    assert queues == {"airflow-worker": "default", "airflow-worker-gpu": "gpu"}
+    assert "THROUGHLINE_GPU_QUEUE=gpu" in (DOCKER / "env.example").read_text()
+    assert all(service["volumes"] == [] for service in workers.values())
+    assert all(service["environment"] == SERVICES["airflow-scheduler"]["environment"] for service in workers.values())
+
+
 def test_settings_of_the_stack_exist_and_hold_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     secrets = [line.rstrip("=") for line in (DOCKER / "env.example").read_text().splitlines() if line[0] != "#"]
     used = set(re.findall(r"\$\{([A-Z_0-9]+):\?", (DOCKER / "compose.yaml").read_text()))
@@ -70,7 +80,7 @@ def test_settings_of_the_stack_exist_and_hold_no_secret(monkeypatch: pytest.Monk
         monkeypatch.setenv(name, "x" * 20)
     for name, value in SERVICES["airflow-scheduler"]["environment"].items():
         if name.startswith("THROUGHLINE_"):
-            monkeypatch.setenv(name, re.sub(r"\$\{(\w+)(:\?[^}]*)?\}", "x" * 20, str(value)))
+            monkeypatch.setenv(name, re.sub(r"\$\{(\w+)(:[?-][^}]*)?\}", "x" * 20, str(value)))
     settings = load_settings(home=tmp_path)
     assert settings.uses_s3 and settings.spark_master == "spark://spark-master:7077"
     for file, pattern in (
@@ -81,6 +91,19 @@ def test_settings_of_the_stack_exist_and_hold_no_secret(monkeypatch: pytest.Monk
             assert name.removeprefix("THROUGHLINE_").lower() in Settings.model_fields, (file, name)
     values = yaml.safe_load((DOCKER / "helm-values.yaml").read_text())
     assert all(json.loads(one["value"]) for one in values["env"] if one["value"].startswith("{"))
+
+
+def test_an_image_without_spark_needs_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As that of the worker of the queue `gpu`."""
+    for module in (commands, container, spark_config):
+        monkeypatch.setattr(module, "has_spark", lambda: False)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    rest = {"type": "rest", "uri": "http://catalog"}
+    environment = container_environment(Settings(home=tmp_path, catalog=rest, lease_url="postgresql://db/lease"))
+    assert "JAVA_HOME" not in environment
+    assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()] == [
+        "conf/.pyiceberg.yaml"
+    ]
 
 
 def test_a_container_refuses_state_of_its_own(tmp_path: Path) -> None:
