@@ -41,6 +41,17 @@ def test_an_image_is_pinned_and_does_not_run_as_root(file: Path) -> None:
         assert (ROOT / name).exists() and f"!{name}" in ignored
 
 
+@pytest.mark.parametrize("file", IMAGES, ids=lambda file: file.name)
+def test_an_image_installs_the_project_too(file: Path) -> None:
+    """Without it there is neither the command `throughline` nor the version that each row of profiles names."""
+    lines = instructions(file)
+    copies = [number for number, words in enumerate(lines) if words[0] == "COPY" and not words[1].startswith("--")]
+    synced = {number: words for number, words in enumerate(lines) if words[0] == "RUN" and "$SYNC" in words}
+    first, last = sorted(synced)
+    assert synced[first][-1] == "--no-install-project" and synced[last][-1] == "$SYNC"
+    assert last > max(copies), "the code is copied before"
+
+
 def test_each_image_has_its_groups_alone() -> None:
     groups = {file.suffix: re.findall(r"--group (\w+)", file.read_text()) for file in IMAGES}
     assert groups == {".airflow": ["celery", "boosting"], ".gpu": ["train", "celery"], ".spark": []}
