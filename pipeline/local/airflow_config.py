@@ -116,7 +116,7 @@ def _keys(settings: Settings) -> dict[str, str]:
     """Return the keys that Airflow's processes share. The first call makes them."""
     file = airflow_home(settings) / "keys.json"
     if not file.is_file():
-        keys = {name: secrets.token_urlsafe(32) for name in ("secret_key", "jwt_secret")}
+        keys = {name: secrets.token_urlsafe(48) for name in ("secret_key", "jwt_secret")}
         keys["fernet_key"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         write_private(file, json.dumps(keys))
     return dict(json.loads(file.read_text()))

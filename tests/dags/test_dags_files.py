@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from airflow.sdk import DAG
 
 from orchestration import steps
@@ -150,6 +151,13 @@ def test_tasks_of_the_model_have_a_queue_if_the_settings_say_so(monkeypatch: pyt
         tasks = [*steps.night_tasks(), steps.train_task()]
     assert {task.task_id for task in tasks if task.queue == "of-gpus"} == {"score", "train"}
     assert {task.task_id for task in tasks if task.queue != "of-gpus"} == set(TASKS) - {"score"}
+
+
+def test_celery_ends_no_task_before_its_timeout(dags: dict[str, Any]) -> None:
+    compose = yaml.safe_load((DAGS.parent / "docker" / "compose.yaml").read_text())
+    variable = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"
+    longest = max(task.execution_timeout for dag in dags.values() for task in dag.tasks)
+    assert compose["services"]["airflow-scheduler"]["environment"][variable] > longest.total_seconds()
 
 
 def test_the_publication_links_to_its_report(dags: dict[str, Any]) -> None:

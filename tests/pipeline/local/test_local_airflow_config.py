@@ -40,6 +40,8 @@ def test_secrets_are_private_and_stay_the_same(settings: Settings) -> None:
     configuration.write_airflow_configuration(settings)
     assert {name: (home / name).read_text() for name in before} == before
     assert configuration.password(settings) in before["passwords.json"]
+    keys = json.loads(before["keys.json"])
+    assert {len(keys[name]) for name in ("secret_key", "jwt_secret")} == {64}, "SHA-512 signs by as many bytes"
 
 
 def test_tasks_find_spark_and_triggers_find_their_modules(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
