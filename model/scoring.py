@@ -148,6 +148,6 @@ def score_night(
                 entries |= some
                 progress.update(task, advance=len(some), description=f"scored {max(some)}")
     snapshots = {} if sequences.snapshot_id is None else {"sequences": sequences.snapshot_id}
-    exchange.write_manifest(manifest(entries, snapshots, started))
+    place = exchange.write_manifest(manifest(entries, snapshots, started))
     rows = sum(of_day["rows"] for of_day in entries.values())
-    console.print(f"{rows} profiles of {len(days)} day(s) in {exchange.folder}", highlight=False, soft_wrap=True)
+    console.print(f"{rows} profiles of {len(days)} day(s) in {place}", highlight=False, soft_wrap=True)

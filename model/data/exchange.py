@@ -1,12 +1,14 @@
 """The folder in which a run hands its profiles to the pipeline: `exchange/<run-id>/` of the home.
 
 A file is there under its name only when it is whole, and the manifest only when every file is. With a store, such as
-s3://bucket/exchange, the files are copied to `<store>/<run-id>/` when all are whole, the manifest last. A run that
-several processes score has a folder for each part of the users, such as `<run-id>.part-2-of-8`.
+s3://bucket/exchange, the files are moved to `<store>/<run-id>/` when all are whole, the manifest last: an erasure on
+another machine reaches the store alone. A run that several processes score has a folder for each part of the users, as
+`<run-id>.part-2-of-8`.
 """
 
 import json
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -60,7 +62,7 @@ ALL_USERS = Part()
 class Exchange:
     """Where one run writes. Raises UsageError if the run id is no plain file name, or for another kind of store.
 
-    store: a folder outside of the home, or s3://bucket/folder, to which the files are copied; empty: none. part: which
+    store: a folder outside of the home, or s3://bucket/folder, to which the files are moved; empty: none. part: which
     of its users.
     """
 
@@ -132,13 +134,17 @@ class Exchange:
         for target in targets.values():
             _unfinished(target).replace(target)
 
-    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+    def write_manifest(self, manifest: Mapping[str, Any]) -> Path:
+        """Write the manifest and move all to the store, if there is one; return the folder where all is then."""
         self.folder.mkdir(parents=True, exist_ok=True)
         _unfinished(self.manifest_file).write_text(json.dumps(manifest, indent=2) + "\n")
         _unfinished(self.manifest_file).replace(self.manifest_file)
         for copied in self._copies:
             for file in (*(self.folder / PROFILES_FOLDER).glob("*.parquet"), self.manifest_file):
                 copy(file, copied / file.relative_to(self.folder).as_posix())
+            shutil.rmtree(self.folder)
+            return copied
+        return self.folder
 
 
 def _unfinished(target: Path) -> Path:

@@ -1,5 +1,6 @@
 """How a run hands over its profiles: in the home, and in a store, with the manifest last."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -22,8 +23,10 @@ def test_a_store_gets_the_files_and_the_manifest_last(tmp_path: Path, store: str
         for writer in writers.values():
             writer.write_table(PROFILES.empty_table())
     assert not (there / "manifest.json").is_file(), "the run has not ended"
-    exchange.write_manifest({"days": {}})
-    assert (there / "manifest.json").read_text() == exchange.manifest_file.read_text()
+    assert exchange.write_manifest({"days": {}}) == there
+    assert json.loads((there / "manifest.json").read_text()) == {"days": {}}
+    left = [file for file in (tmp_path / "home").rglob("*") if file.is_file()]
+    assert left == [], "an erasure on another machine would not reach rows of users here"
     for day in DAYS:
         copied: pa.Table = pq.read_table(content_of(there / "profiles" / f"as_of={day}.parquet"), partitioning=None)
         assert copied.schema == PROFILES
