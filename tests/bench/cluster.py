@@ -4,7 +4,10 @@ Both have the same key. The cluster has a REST catalog, its landing zone, log an
 spark-submit; all of it runs on this machine. The data tables must have equal fingerprints. The history runs as one
 range, the last days as nights.
 
-python -m tests.bench.cluster [--users 700] [--days 7] [--nights 2]
+With `--airflow`, Airflow backfills the two days of a tiny log there, by workers of Celery that share no folder; one is
+killed in the middle of a step.
+
+python -m tests.bench.cluster [--users 700] [--days 7] [--nights 2] [--airflow]
 """
 
 import argparse
@@ -16,23 +19,31 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 
 from pipeline.analyst.fingerprint import fingerprint
 from pipeline.analyst.release import newest_release, open_catalog, read_table
+from pipeline.days import DayRange
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.local.java import prepare_java
 from pipeline.local.spark_config import pyiceberg_properties
 from pipeline.settings import ROOT, Settings, load_settings
+from tests.bench.celery_workers import celery_airflow, why_no_airflow
 from tests.bench.machine import machine
+from tests.bench.tiny_homes import SPARK_OPTIONS as TINY_OPTIONS
+from tests.bench.tiny_log import lines_of, write_tiny_log
 from tests.remote_stack import BUCKET, HOST, RemoteStack, free_port, remote_stack, wait_for, why_not
 
 RESULTS = Path(__file__).with_name("results") / "cluster.json"
+AIRFLOW_RESULTS = RESULTS.with_name("cluster_airflow.json")
+TINY_DAYS = DayRange(date(2026, 1, 5), date(2026, 1, 6))
+KILLED_STEP = "sessions"  # whose worker dies, on the second day
 KEY = "the key of both homes of this benchmark"
 TABLES = ("events", "rejects", "items", "sessions", "sequences")
 WORKERS = 2
@@ -135,16 +146,77 @@ def spark_cluster(folder: Path, stack: RemoteStack) -> Iterator[str]:
             process.wait()
 
 
+def variables_of(stack: RemoteStack, master: str, **options: str) -> dict[str, str]:
+    """Return the settings of a home whose data lie in S3 and whose steps run on the cluster. options: of Spark."""
+    folders = {name: f"s3://{BUCKET}/{name.lower()}" for name in ("LANDING", "EXCHANGE", "MODELS", "REPORTS")}
+    return {
+        **stack.variables,
+        **{f"THROUGHLINE_{name}": place for name, place in folders.items()},
+        "THROUGHLINE_CATALOG": json.dumps(stack.catalog),
+        "THROUGHLINE_SPARK_MASTER": master,
+        "THROUGHLINE_SPARK_OPTIONS": json.dumps(SPARK_OPTIONS | options),
+    }
+
+
+def tiny_nights_on_laptop(folder: Path) -> tuple[dict[str, float], dict[str, str]]:
+    """Write a tiny log and run its nights in a home of this machine; return seconds and fingerprints."""
+    (folder / "log").mkdir()
+    write_tiny_log(folder / "log", TINY_DAYS)
+    with home(folder / "laptop", THROUGHLINE_SPARK_OPTIONS=json.dumps(TINY_OPTIONS)) as laptop:
+        seconds = {"land": run(laptop, "land", "--source", "demo", str(folder / "log"))}
+        seconds |= {str(day): run(laptop, "run", "--day", str(day)) for day in TINY_DAYS}
+        return seconds, fingerprints(laptop)
+
+
+def tiny_nights_by_airflow(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Let Airflow backfill the same nights on the cluster; return what was seen there, and fingerprints."""
+    quick = {**TINY_OPTIONS, "spark.executor.extraJavaOptions": TINY_OPTIONS["spark.driver.extraJavaOptions"]}
+    with remote_stack(folder / "stack") as stack, spark_cluster(folder / "spark", stack) as master:
+        shutil.copytree(folder / "log", stack.folder / "incoming")
+        own = {"THROUGHLINE_PSEUDONYM_KEY": KEY, "THROUGHLINE_MIN_FREE_GIB": "0"}
+        with celery_airflow(folder / "airflow", {**variables_of(stack, master, **quick), **own}) as airflow:
+            environment = airflow.environment(airflow.settings.home.parent)
+            landed = run(environment, "land", "--source", "demo", f"s3://{BUCKET}/incoming")
+            seen = {"land": landed, **airflow.backfill(TINY_DAYS, KILLED_STEP)}
+            return seen, fingerprints(environment)
+
+
+def compare_airflow(folder: Path, console: Console) -> None:
+    """Run tiny nights on a laptop and by Airflow on the cluster, and write what came of it."""
+    folder.chmod(0o711)  # the accounts of workers pass, and see nothing
+    of_laptop, expected = tiny_nights_on_laptop(folder)
+    console.print("laptop", of_laptop)
+    seen, found = tiny_nights_by_airflow(folder)
+    result = {
+        "machine": machine(),
+        "lines": sum(len(lines_of(day)) for day in TINY_DAYS),
+        "laptop_seconds": of_laptop,
+        "airflow": seen,
+        "equal": {name: found[name] == expected[name] for name in TABLES},
+    }
+    console.print(result)
+    AIRFLOW_RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    if found != expected or seen["shared_state"] or set(seen["states"].values()) != {"success"}:
+        raise SystemExit("the nights failed, the fingerprints differ, or a worker keeps state that others need")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=700)
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--nights", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="one night")
+    parser.add_argument("--airflow", action="store_true", help="two nights of a tiny log, by workers of Celery")
     chosen = parser.parse_args()
     if reason := why_not():
         raise SystemExit(f"this benchmark needs an S3 server: {reason}")
     console = Console()
+    if chosen.airflow:
+        if reason := why_no_airflow():
+            raise SystemExit(f"this benchmark needs workers of Celery: {reason}")
+        with TemporaryDirectory(prefix="throughline-bench-", ignore_cleanup_errors=True) as name:
+            compare_airflow(Path(name), console)
+        return
     plan = DemoPlan(users=chosen.users, days=chosen.days)
     count = 1 if chosen.quick else chosen.nights
     result: dict[str, object] = {"machine": machine(), "users": plan.users, "days": plan.days, "workers": WORKERS}
@@ -158,14 +230,7 @@ def main() -> None:
         console.print("laptop", of_laptop)
         with remote_stack(folder / "stack") as stack, spark_cluster(folder / "spark", stack) as master:
             shutil.copytree(log, stack.folder / "incoming")
-            variables = {
-                **stack.variables,
-                "THROUGHLINE_CATALOG": json.dumps(stack.catalog),
-                "THROUGHLINE_LANDING": f"s3://{BUCKET}/landing",
-                "THROUGHLINE_SPARK_MASTER": master,
-                "THROUGHLINE_SPARK_OPTIONS": json.dumps(SPARK_OPTIONS),
-            }
-            with home(folder / "cluster", **variables) as cluster:
+            with home(folder / "cluster", **variables_of(stack, master)) as cluster:
                 of_cluster = nights(cluster, f"s3://{BUCKET}/incoming", plan, count)
                 found = fingerprints(cluster)
         console.print("cluster", of_cluster)
