@@ -10,7 +10,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +30,7 @@ from pipeline.local.engine import stop_engine
 from pipeline.local.spark_config import conf_folder
 from pipeline.settings import Settings
 from tests.bench.tiny_homes import SPARK_OPTIONS, environment_of, link_jars, set_key
+from tests.commands import TIMEOUT_SECONDS, run_commands
 from tests.remote_stack import free_port
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 THROUGHLINE = Path(sys.executable).parent / "throughline"
-TIMEOUT_SECONDS = 900
 PLAN = DemoPlan(users=700, days=16)
 DATA_TABLES = ("events", "rejects", "items", "sessions", "sequences")
 SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
@@ -45,16 +45,23 @@ SQLITE_DRIVER = "org.xerial:sqlite-jdbc:3.50.3.0"
 
 @dataclass(frozen=True)
 class Installation:
-    """A home, and the environment of the commands that work on it."""
+    """A home, and the environment of the commands that work on it.
+
+    is_program: each command is a start of the program `throughline`; else see `run_commands`.
+    """
 
     home: Path
     environment: dict[str, str]
+    is_program: bool = False
 
     def call(self, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; any exit code is accepted."""
+        environment = {**self.environment, **variables}
+        if not self.is_program:
+            return run_commands([arguments], environment)
         return subprocess.run(
             [str(THROUGHLINE), *map(str, arguments)],
-            env={**self.environment, **variables},
+            env=environment,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SECONDS,
@@ -69,16 +76,7 @@ class Installation:
 
     def do_all(self, commands: Sequence[Sequence[str | Path]]) -> None:
         """Run commands that must succeed, one after the other in one process."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.end_to_end.commands"],
-            input=json.dumps([[str(word) for word in command] for command in commands]),
-            env=self.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        done = run_commands(commands, self.environment)
         assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
 
     def settings(self) -> Settings:
@@ -351,7 +349,7 @@ def published(request: pytest.FixtureRequest, published_file: Path) -> Published
 @pytest.fixture
 def bare_installation(tmp_path: Path) -> Iterator[Installation]:
     """A home in which nothing has been started."""
-    made = new_installation(tmp_path / "throughline")
+    made = replace(new_installation(tmp_path / "throughline"), is_program=True)
     yield made
     if made.home.is_dir():
         made.call("down")

@@ -22,7 +22,8 @@ from tests.bench.chaos.home import ChaosHome
 from tests.bench.chaos.points import SHORT, Point
 from tests.bench.spark_times import executions
 from tests.bench.tiny_log import days_from, lines_of, write_lines
-from tests.end_to_end.conftest import THROUGHLINE, TIMEOUT_SECONDS
+from tests.commands import TIMEOUT_SECONDS
+from tests.end_to_end.conftest import THROUGHLINE
 
 pytestmark = pytest.mark.end_to_end
 

@@ -26,6 +26,7 @@ from pipeline.local.processes import Background
 from pipeline.local.spark_config import pyiceberg_properties
 from pipeline.settings import ROOT, Settings
 from pipeline.warehouse.names import BRANCH_PREFIX, NIGHT_TABLES
+from tests.commands import run_commands
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -118,15 +119,7 @@ class ChaosHome:
 
     def do_all(self, commands: Sequence[Sequence[str]]) -> None:
         """Run commands that must succeed, one after the other in one process."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.end_to_end.commands"],
-            input=json.dumps(commands),
-            env=dict(self.environment),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_commands(commands, self.environment)
         assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
 
     def catalog(self) -> "Catalog":
