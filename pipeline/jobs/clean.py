@@ -27,6 +27,7 @@ from pipeline.transforms.deduplicate import first_filled_since
 from pipeline.transforms.device_stitching import most_users
 from pipeline.transforms.items import catalogues_of
 from pipeline.transforms.line_accounting import LINE, count_outcomes, require_nothing_lost, step_rows
+from pipeline.transforms.log_size import in_few_tasks
 from pipeline.transforms.parse import landed_lines
 from pipeline.transforms.set_aside import JudgedDay, days_to_set_aside, judge_days, with_days_set_aside
 from pipeline.transforms.union import union
@@ -65,7 +66,7 @@ def work(step: Step) -> None:
     sources = zone.sources()
     validated = validate_sources(lines, sources, catalogues, step.settings)
     # Every later plan reads it; with a checkpoint, none contains the expressions of all sources.
-    validated = validated.localCheckpoint()
+    validated = in_few_tasks(validated).localCheckpoint()
     failed = failed_days(step, validated)
     validated = with_days_set_aside(validated, failed)
     known = spark.table(table("events")).where(F.col("arrival_day") < plan.first)

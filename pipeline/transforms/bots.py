@@ -6,7 +6,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.transforms.broadcast import broadcast_if_small
+from pipeline.transforms.log_size import broadcast_if_small
 
 VERSION = "bots-1"
 

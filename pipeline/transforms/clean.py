@@ -12,11 +12,11 @@ from pipeline.pseudonyms import pseudonym_key
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
 from pipeline.transforms.bots import BotRules, find_bots, with_declared_bots
-from pipeline.transforms.broadcast import broadcast_if_small
 from pipeline.transforms.canonical import canonical_lines, with_reason
 from pipeline.transforms.deduplicate import deduplicate
 from pipeline.transforms.identity import fingerprint_id
 from pipeline.transforms.items import with_catalogue_tags
+from pipeline.transforms.log_size import broadcast_if_small
 from pipeline.transforms.pseudonymize import kept_address, pseudonymize
 from pipeline.transforms.union import behind_view, union
 from pipeline.warehouse.names import EVENT_KEY

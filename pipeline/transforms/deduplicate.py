@@ -6,7 +6,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipeline.transforms.broadcast import broadcast_if_small
+from pipeline.transforms.log_size import broadcast_if_small
 from pipeline.warehouse.names import EVENT_KEY
 
 # A copy never changes user, time, type or item of the event.

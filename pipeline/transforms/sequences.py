@@ -9,9 +9,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipeline.sources.schema import Source
-from pipeline.transforms.broadcast import broadcast_if_small
 from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.device_stitching import is_owned, under_owners
+from pipeline.transforms.log_size import broadcast_if_small
 from pipeline.transforms.sessions import IN_ORDER, Rules, is_counted_on, sessionize
 
 

@@ -15,7 +15,7 @@ from pipeline.local import engine
 from pipeline.local.spark_config import catalog_options
 from pipeline.runner.commands import step_environment
 from pipeline.settings import Settings
-from pipeline.transforms.broadcast import SHORT_LOG
+from pipeline.transforms.log_size import SHORT_LOG
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession as ConnectSession

@@ -20,11 +20,11 @@ from pipeline.landing.staging import StagedFile, stage_files
 from pipeline.landing.zone import LandedDay, LandingZone
 from pipeline.settings import Settings
 from pipeline.sources.schema import Source
-from pipeline.transforms.broadcast import SHORT_LOG
 from pipeline.transforms.clean import Cleaned, clean, validate
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_owners, device_users, most_users, moved_devices, owned
 from pipeline.transforms.incremental_sessions import affected_sessions, changed_by, events_to_sessionize
+from pipeline.transforms.log_size import SHORT_LOG
 from pipeline.transforms.parse import landed_lines
 from pipeline.transforms.rows import frame_of_rows
 from pipeline.transforms.sequences import sequences
