@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from model.baselines.interactions import Interactions
-from model.data.arrays import Floats, Ints, strongest_first, top
+from model.data.arrays import Floats, Ints, top
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,24 @@ class Vsknn:
         """Return the similarity of the most similar of the most recent sessions that share an item."""
         similarity_BS = (query_BV @ self.similarity_VS).tocsr()
         similarity_BS.sort_indices()  # sessions are newest first
-        row_Q = np.repeat(np.arange(similarity_BS.shape[0]), np.diff(similarity_BS.indptr))
-        place_Q = np.arange(len(row_Q)) - similarity_BS.indptr[row_Q]
-        sampled = np.flatnonzero(place_Q < self.settings.sample)
-        row, session, similarity = row_Q[sampled], similarity_BS.indices[sampled], similarity_BS.data[sampled]
-        order, place = strongest_first(row, similarity, session)
-        chosen = np.sort(order[place < self.settings.neighbours])
-        return sparse.csr_array((similarity[chosen], (row[chosen], session[chosen])), shape=similarity_BS.shape)
+        data, first_B = similarity_BS.data, similarity_BS.indptr[:-1]
+        end_B = np.minimum(similarity_BS.indptr[1:], first_B + self.settings.sample)
+        chosen_B = [
+            first + _strongest(data[first:end], self.settings.neighbours)
+            for first, end in zip(first_B, end_B, strict=True)
+        ]
+        chosen = np.concatenate([np.empty(0, np.int64), *chosen_B])
+        starts = np.concatenate([[0], np.cumsum([len(one) for one in chosen_B], dtype=np.int64)])
+        return sparse.csr_array((data[chosen], similarity_BS.indices[chosen], starts), shape=similarity_BS.shape)
+
+
+def _strongest(values: Floats, count: int) -> Ints:
+    """Return the places of the `count` greatest values in rising order; of equals the first ones."""
+    if len(values) <= count:
+        return np.arange(len(values))
+    least = np.partition(values, -count)[-count]
+    greater, equal = np.flatnonzero(values > least), np.flatnonzero(values == least)
+    return np.sort(np.concatenate([greater, equal[: count - len(greater)]]))
 
 
 def fit_vsknn(interactions: Interactions, settings: VsknnSettings) -> Vsknn:
