@@ -15,7 +15,7 @@ import torch
 
 from model.baselines.interactions import Interactions
 from tests.bench.item_training import CONFIG
-from tests.bench.next_item.network import NextItemNet
+from tests.bench.next_item.network import ItemSize, NextItemNet
 from tests.bench.next_item.ranker import NetRanker
 from tests.bench.next_item.trainer import ItemProgress, train_net
 from tests.bench.public_sets.next_item import CELLS_AT_ONCE, DEPTH, ItemRanker, newest
@@ -77,7 +77,7 @@ def main() -> None:
     turns = Turns()
     torch.set_num_threads(threads)
     worker_input = WorkerInput.load(file)
-    config = replace(CONFIG, epochs=epochs, validate_every=1)
+    config = replace(CONFIG, size=ItemSize(), epochs=epochs, validate_every=1)
     turns.ready({"versions": {"torch": torch.__version__, "numpy": np.__version__}, "settings": config.as_json()})
     in_turns = TurnTakingValidation(turns, interactions(worker_input, worker_input.known), config.newest)
     train_net(interactions(worker_input, worker_input.train), config, in_turns.validate, in_turns.progress)

@@ -23,7 +23,7 @@ from tests.bench.public_sets.movielens import NEWEST, read_movielens
 from tests.bench.public_sets.next_item import VALIDATION, leave_one_out
 from tests.bench.public_sets.ordered_interactions import of_users
 
-CONFIG = ItemTrainingConfig(newest=NEWEST, epochs=38, learning_rate=2e-3, validate_every=10)
+CONFIG = ItemTrainingConfig(ItemSize(blocks=4), epochs=16, newest=NEWEST, learning_rate=2e-3, validate_every=8)
 QUICK_USERS, QUICK_EPOCHS = 400, 2
 PRINT_SECONDS = 20.0
 

@@ -12,12 +12,11 @@ import torch
 from model.baselines.interactions import Interactions
 from model.transformer.config import lr_schedule
 from model.transformer.trainer import WeightAverage
-from tests.bench.next_item.loss import next_item_loss, shared_negatives
+from tests.bench.next_item.loss import next_item_loss
 from tests.bench.next_item.network import ItemSize, NextItemNet
 from tests.bench.next_item.windows import batches_of_epoch, windows
 
 STEADY_GRADIENT = 1.0  # longer gradients are clipped to this length
-SHARED_SEED = 1_000_003  # a prime, so that steps of different seeds draw differently
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,6 @@ class ItemTrainingConfig:
     epochs: int = 45
     newest: int = 200  # items of a window
     tokens_at_once: int = 2048
-    negatives: int = 512
     learning_rate: float = 1e-3
     warm_up_steps: int = 100
     weight_decay: float = 0.01
@@ -78,13 +76,11 @@ def train_net(
     for epoch in range(1, config.epochs + 1):
         begun = time.perf_counter()
         random = np.random.default_rng([config.seed, epoch])
-        draw = torch.Generator().manual_seed(config.seed * SHARED_SEED + epoch)
         for window in windows(interactions, config.newest, config.tokens_at_once, random):
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * lr_schedule(step, steps, config.warm_up_steps)
             expected_RD = net(window.read)[window.read.is_real_BL()]
-            negative_K = shared_negatives(interactions.items, config.negatives, draw)
-            loss = next_item_loss(expected_RD, window.target_R, net.item.weight, negative_K)
+            loss = next_item_loss(expected_RD, window.target_R, net.item.weight)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), STEADY_GRADIENT, foreach=True)

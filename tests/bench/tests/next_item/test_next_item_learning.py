@@ -13,7 +13,7 @@ from model.baselines.interactions import Interactions
 from model.transformer.config import lr_schedule
 from model.transformer.trainer import WeightAverage
 from tests.bench.next_item.blend import MIN_PROBABILITY, BlendRanker, blended_BV, log_probability_BV, ndcg_by_weight
-from tests.bench.next_item.loss import next_item_loss, shared_negatives
+from tests.bench.next_item.loss import PLACES_AT_ONCE, next_item_loss
 from tests.bench.next_item.model import NextItemModel
 from tests.bench.next_item.network import ItemSize, NextItemNet
 from tests.bench.next_item.trainer import ItemProgress, ItemTrainingConfig, train_net
@@ -23,38 +23,19 @@ from tests.bench.public_sets.next_item import TEST, VALIDATION, hits_U, leave_on
 InteractionsOf = Callable[[list[list[int]]], Interactions]
 CONFIG = ItemTrainingConfig(
     size=ItemSize(width=16, heads=2, blocks=1, places=32, dropout=0.1),
-    epochs=6, newest=10, tokens_at_once=100, negatives=12, learning_rate=1e-2, warm_up_steps=5, validate_every=2,
+    epochs=6, newest=10, tokens_at_once=100, learning_rate=1e-2, warm_up_steps=5, validate_every=2,
 )  # fmt: skip
 
 
-@pytest.fixture
-def tensors() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def test_the_loss_and_its_gradients_are_those_of_the_cross_entropy() -> None:
     torch.manual_seed(3)
-    return torch.randn(30, 8).double(), torch.randint(0, 50, (30,)), torch.randn(50, 8).double()
-
-
-def test_with_all_items_as_negatives_the_loss_is_the_cross_entropy(tensors: tuple[torch.Tensor, ...]) -> None:
-    expected_RD, target_R, item_VD = tensors
-    full = cross_entropy(expected_RD @ item_VD.T, target_R)
-    negative_K = shared_negatives(50, 999, torch.Generator().manual_seed(1))
-    torch.testing.assert_close(next_item_loss(expected_RD, target_R, item_VD, negative_K), full)
-
-
-def test_corrected_negatives_estimate_the_sum_over_all_items(tensors: tuple[torch.Tensor, ...]) -> None:
-    expected_RD, target_R, item_VD = tensors[0] / 3, tensors[1], tensors[2]
-    random = torch.Generator().manual_seed(1)
-    for row in range(3):
-        one = expected_RD[row : row + 1], target_R[row : row + 1]
-        # Negatives estimate the sum over items without bias; the loss is its logarithm, whose mean is slightly lower.
-        found = [next_item_loss(*one, item_VD, shared_negatives(50, 10, random)).exp() for _ in range(3000)]
-        full = cross_entropy(one[0] @ item_VD.T, one[1]).exp()
-        assert float(torch.stack(found).mean()) == pytest.approx(float(full), rel=0.04)
-
-
-def test_negatives_are_different_and_have_the_given_count() -> None:
-    negative_K = shared_negatives(50, 10, torch.Generator().manual_seed(1))
-    assert len(set(negative_K.tolist())) == 10
-    assert sorted(shared_negatives(5, 10, torch.Generator()).tolist()) == [0, 1, 2, 3, 4]
+    places = 2 * PLACES_AT_ONCE + 7
+    expected_RD = torch.randn(places, 8, dtype=torch.float64, requires_grad=True)
+    target_R, item_VD = torch.randint(0, 50, (places,)), torch.randn(50, 8, dtype=torch.float64, requires_grad=True)
+    found, full = next_item_loss(expected_RD, target_R, item_VD), cross_entropy(expected_RD @ item_VD.T, target_R)
+    torch.testing.assert_close(found, full)
+    gradients = [torch.autograd.grad(3.0 * loss, (expected_RD, item_VD)) for loss in (found, full)]
+    torch.testing.assert_close(*gradients)
 
 
 def train(interactions: Interactions, **changes: Any) -> dict[str, torch.Tensor]:
@@ -73,7 +54,7 @@ def test_two_trainings_of_one_seed_are_equal_bit_for_bit(
 @pytest.mark.parametrize(
     "change",
     [
-        {"newest": 6}, {"tokens_at_once": 50}, {"negatives": 5}, {"learning_rate": 5e-3}, {"warm_up_steps": 9},
+        {"newest": 6}, {"tokens_at_once": 50}, {"learning_rate": 5e-3}, {"warm_up_steps": 9},
         {"weight_decay": 1.0}, {"averaging": 0.5}, {"epochs": 3}, {"validate_every": 1},
         {"size": replace(CONFIG.size, dropout=0.0)},
     ],
