@@ -83,9 +83,9 @@ class Exchange:
         return self.run_id if self.part == ALL_USERS else f"{self.run_id}.part-{self.part.number}-of-{self.part.count}"
 
     @property
-    def _copies(self) -> list[Path]:
+    def _in_store(self) -> Path | None:
         """The folder of this run in the store, if there is one."""
-        return [path_of(self.store) / self._name] if self.store else []
+        return path_of(self.store) / self._name if self.store else None
 
     @property
     def folder(self) -> Path:
@@ -109,7 +109,7 @@ class Exchange:
 
     def clear(self, days: Iterable[date]) -> None:
         """Remove what an earlier try of this run left of these days, its manifest first."""
-        for folder in (self.folder, *self._copies):
+        for folder in filter(None, (self.folder, self._in_store)):
             for one in (folder, *self._others(folder.parent)):
                 (one / MANIFEST).unlink(missing_ok=True)
         for day in days:
@@ -139,12 +139,13 @@ class Exchange:
         self.folder.mkdir(parents=True, exist_ok=True)
         _unfinished(self.manifest_file).write_text(json.dumps(manifest, indent=2) + "\n")
         _unfinished(self.manifest_file).replace(self.manifest_file)
-        for copied in self._copies:
-            for file in (*(self.folder / PROFILES_FOLDER).glob("*.parquet"), self.manifest_file):
-                copy(file, copied / file.relative_to(self.folder).as_posix())
-            shutil.rmtree(self.folder)
-            return copied
-        return self.folder
+        in_store = self._in_store
+        if in_store is None:
+            return self.folder
+        for file in (*(self.folder / PROFILES_FOLDER).glob("*.parquet"), self.manifest_file):
+            copy(file, in_store / file.relative_to(self.folder).as_posix())
+        shutil.rmtree(self.folder)
+        return in_store
 
 
 def _unfinished(target: Path) -> Path:

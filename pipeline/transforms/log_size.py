@@ -19,7 +19,7 @@ def broadcast_if_small(rows: DataFrame) -> DataFrame:
 def in_few_tasks(rows: DataFrame) -> DataFrame:
     """Let as many tasks compute the rows of a short log as a shuffle has, in place of one or more a file.
 
-    Each task reads the whole plan. That of forty sources took forty tasks most of the time of a night.
+    Each task reads the whole plan. With forty sources that took a third of the processor time of `clean`.
     """
     if not _is_short_log(rows):
         return rows

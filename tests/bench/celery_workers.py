@@ -49,7 +49,7 @@ SHARED_STATE = {"landing", "warehouse", "exchange", "reports", "data_docs", "mlr
 def why_no_airflow() -> str | None:
     """Return why workers of Celery cannot run here and how to change that; None if they can."""
     if not shutil.which("celery", path=Path(sys.executable).parent):
-        return "no Celery in this environment: `uv sync --frozen --group celery` installs it"
+        return "no Celery in this environment: `.uv/bin/uv sync --frozen --group celery` installs it"
     if not any(map(shutil.which, SERVERS)):
         return f"no broker: none of {', '.join(SERVERS)} on the PATH; Debian's package is redis-server"
     return None
@@ -77,10 +77,10 @@ class Worker:
 
     def kill(self) -> None:
         """Kill all processes of the worker at once, as a power cut does."""
-        for signal_all in (psutil.Process.suspend, psutil.Process.kill):  # stopped, none tells of the end of another
+        for send in (psutil.Process.suspend, psutil.Process.kill):  # stopped, none reports the end of another
             for one in self._family():
                 with suppress(psutil.Error):
-                    signal_all(one)
+                    send(one)
         self.process.wait()
 
     def stop(self) -> None:
