@@ -1,5 +1,6 @@
 """What is chosen for a key of a TOML, or left open, and which columns could be it by their names; how to read times."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from pipeline.sources.vocabulary import COLUMNS, plain_name
 # Names that say something only together with the name of the object around them.
 GENERIC = {"id", "type", "kind", "name", "date", "content", "at", "key", "page", "action", "time"}
 EACH = "each"  # the name of an element of the list that [unfold] names
+# Of columns whose objects are the events themselves; such as "device" says something about a type inside.
+CONTAINERS = (
+    r"properties|props|payload|data|event(data)?|message|msg|record|body|json|log|attributes|params|column[0-9]+"
+)
 WRAPPERS = {"$oid", "$date", "$numberLong", "$numberInt", "$numberDouble"}  # of mongoexport, around a value
 
 
@@ -42,6 +47,8 @@ def candidates(columns: Sequence[ColumnStats], key: str, names: Sequence[str] = 
 def _names(column: ColumnStats) -> set[str]:
     """Return the names that a column goes by: of `context.user.id` these are contextuserid and userid, but not id."""
     path = column.path[1:] if column.path[0] == EACH else column.path
+    if column.in_text and re.fullmatch(CONTAINERS, plain_name(path[column.in_text - 1])):
+        path = path[column.in_text :]
     path = path[:-1] if path[-1] in WRAPPERS and len(path) > 1 else path
     last = plain_name(path[-1])
     names = {plain_name("".join(path[-2:])), plain_name("".join(path))}
@@ -82,6 +89,9 @@ def read_time(column: ColumnStats) -> Choice | Doubt | None:
     return Choice(expression, f"{column.name} has several forms: {counts} of {column.filled:,} values")
 
 
+DAYS_OF_A_MONTH = 3  # so many different days tell them from the month, if that is always the same
+
+
 def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
     total = column.times[AMBIGUOUS.name]
     has_twelve_hours = (
@@ -105,4 +115,11 @@ def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:
             f"{column.name}: in {column.month_first:,} of {total:,} the second number is above 12",
         )
     example = next((value for value in column.top), "")
+    days = max(column.first_numbers, column.second_numbers)
+    if min(column.first_numbers, column.second_numbers) == 1 and days >= DAYS_OF_A_MONTH:
+        is_month_first = column.first_numbers == 1
+        number = int(example.split("/")[0 if is_month_first else 1])
+        if number > 1:  # what happens on the first of each month is plausible
+            why = f"{days} days of month {number}; else all would be of day {number}, in {days} months"
+            return Choice(choices[is_month_first].expression, f"{column.name}: {why}")
     return Doubt("event_at", f"{column.name} is ambiguous: is {example} day/month or month/day?", choices)

@@ -89,10 +89,13 @@ def _note_what_is_hidden(made: Guess) -> None:
                 f"{column.name} is 0 or another placeholder in {column.placeholders:,} lines, which counts as no id; "
                 f"if it is somebody, set placeholders = false in [identity]"
             )
-        objects = sum(count for value, count in column.top.items() if value.startswith("{") and value.endswith("}"))
-        if objects and objects >= MOST * sum(column.top.values()):
+        inside = [one for one in made.layout.columns if one.in_text and one.path[: one.in_text] == column.path]
+        expressions = " ".join(choice.expression for choice in made.columns.values())
+        if inside and not any(one.sql in expressions for one in inside):
+            names = ", ".join(".".join(one.path[one.in_text :]) for one in inside[:6])
             made.notes.append(
-                f"{column.name} holds JSON as text: get_json_object({column.sql}, '$.user.id') reads its field user.id"
+                f"{column.name} holds JSON as text, with the fields {names}{', …' if len(inside) > 6 else ''}: "
+                f"{inside[0].sql} reads the first"
             )
 
 

@@ -12,6 +12,7 @@ from itertools import permutations
 from pipeline.sources.choices import Choice, Doubt, read_time
 from pipeline.sources.column_stats import ColumnStats
 from pipeline.sources.sniff import Layout
+from pipeline.sources.times import AMBIGUOUS
 from pipeline.sources.vocabulary import HTTP_METHODS, ITEM_PREFIX, USER_PREFIX, meaning_of
 
 MOST = 0.9
@@ -21,7 +22,7 @@ LEAST_ITEMS = 10  # items that several users have seen, for a rule about them to
 
 def name_columns(layout: Layout) -> tuple[Layout, list[Doubt]]:
     """Name the columns user, item, category, type and time by their values; return also what these do not decide."""
-    columns = list(layout.columns)
+    columns = [one for one in layout.columns if not one.in_text]
     names: dict[int, str] = {}
     evidence: dict[str, str] = {}
 
@@ -34,12 +35,17 @@ def name_columns(layout: Layout) -> tuple[Layout, list[Doubt]]:
     if len(times) == 1:
         [at] = times
         forms = ", ".join(f"{count:,} {form}" for form, count in columns[at].times.items())
-        take(at, "time", f"{forms} of {columns[at].filled:,} values")
+        why = f"{forms} of {columns[at].filled:,} values"
+        choice = read_time(columns[at])
+        if AMBIGUOUS.name in columns[at].times and isinstance(choice, Choice):
+            why = choice.evidence.removeprefix(f"{columns[at].name}: ")
+        take(at, "time", why)
     types = [number for number, column in enumerate(columns) if number not in names and _known_types(column) >= MOST]
     if len(types) == 1:
         values = ", ".join(f"{value} {count:,}" for value, count in list(columns[types[0]].top.items())[:6])
         take(types[0], "type", f"its words are known event types: {values}")
     left = [number for number, column in enumerate(columns) if number not in names and column.filled]
+    left = [number for number in left if not columns[number].holds_objects]
     words = [number for number in left if columns[number].share(columns[number].words) >= MOST]
     ids = [number for number in left if number not in words and number not in times]
     if len(words) == 1 and columns[words[0]].distinct < columns[words[0]].filled:
@@ -49,8 +55,10 @@ def name_columns(layout: Layout) -> tuple[Layout, list[Doubt]]:
     if len(unnamed) == 3 and not {"user", "item"} & set(names.values()):
         _name_by_category(layout, unnamed, take)
     doubts = _doubts(columns, names, ids, take)
-    named = [replace(column, path=(names.get(number, column.name),)) for number, column in enumerate(columns)]
-    return replace(layout, columns=named, named_by=evidence), doubts
+    name_of = {column.name: names.get(number, column.name) for number, column in enumerate(columns)}
+    named = [replace(column, path=(name_of[column.path[0]], *column.path[1:])) for column in layout.columns]
+    # Fields of objects have names, which `guess` looks at.
+    return replace(layout, columns=named, named_by=evidence), [] if len(named) > len(columns) else doubts
 
 
 def _known_types(column: ColumnStats) -> float:

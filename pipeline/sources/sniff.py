@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import InputError
-from pipeline.sources.column_stats import ColumnStats, column_stats, determines, quoted
+from pipeline.sources.column_stats import ColumnStats, column_stats, determines, quoted, with_fields_of_texts
 from pipeline.sources.schema import BUILT_IN, load_source
 from pipeline.sources.vocabulary import COLUMNS, USERS, plain_name
 
@@ -128,7 +128,7 @@ def _typed(connection: duckdb.DuckDBPyConnection, mixed: Collection[str]) -> tup
         if path[0] in mixed and any(value.startswith("[") for value in stats.top):
             stats = column_stats(connection, "leaves", f"c{number}", path, is_mixed=True)
         columns.append(stats)
-    return columns, ", ".join(parts)
+    return with_fields_of_texts(connection, "leaves", columns), ", ".join(parts)
 
 
 def _leaves(
@@ -176,6 +176,15 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
         if fields_line:  # DuckDB tries no blanks, by which W3C logs separate values
             separator = "\t" if "\t" in first[0] else " "
             sniffed: dict[str, Any] = {"Delimiter": separator, "Quote": "" if separator == "\t" else '"', "Escape": ""}
+        elif sum(bool(re.search(r"\t\{.*\}\s*(\t|$)", line)) for line in first) >= MOST * len(first):
+            # An object after other values, as Fluentd writes it. DuckDB would take its commas for separators.
+            sniffed = {
+                "Delimiter": "\t",
+                "Quote": "",
+                "Escape": "",
+                "HasHeader": False,
+                "Columns": first[0].split("\t"),
+            }
         else:
             sniffed = _sniff_csv(connection, _write(folder, first), first, named[2] if named else "")
         names = [_w3c_name(name) for name in fields_line.split()[1:]] or _header(first[0], sniffed)
@@ -198,6 +207,7 @@ def _separated(files: Mapping[str, Sequence[str]]) -> Layout:
         )
     paths = names or [f"column_{number + 1}" for number in range(width)]
     columns = [column_stats(connection, "sample", f"c{number}", [path]) for number, path in enumerate(paths)]
+    columns = with_fields_of_texts(connection, "sample", columns)
     if width < 2 or not columns[0].rows or columns[0].rows < MOST * len(lines):
         raise InputError(f"{next(iter(files))}: its lines have no format that is known: {UNREADABLE}")
     separator = str(sniffed["Delimiter"])

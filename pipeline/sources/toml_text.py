@@ -48,7 +48,7 @@ def reader_keys(guess: Guess) -> dict[str, Any]:
         return {**layout.reader, "fields": layout.fields}
     has_names = layout.reader.get("header") or layout.reader["format"] == "w3c"
     used = used_columns(guess) if has_names else layout.columns
-    return {**layout.reader, "columns": [column.name for column in used]}
+    return {**layout.reader, "columns": [column.name for column in used if not column.in_text]}
 
 
 def source_name(file: Path) -> str:

@@ -321,9 +321,66 @@ def test_a_user_whose_id_is_zero_is_named(guessed: Any) -> None:
     assert note.startswith("visitorid is 0 or another placeholder in 5 lines") and "placeholders = false" in note
 
 
-def test_objects_written_as_text_are_named(guessed: Any) -> None:
-    rows = [{"timestamp": at(n).isoformat(), "value": json.dumps({"user": n, "article": "a"})} for n in range(5)]
-    assert any("value holds JSON as text: get_json_object(value" in note for note in guessed(jsonl(*rows)).notes)
+def test_fields_of_objects_written_as_text_are_columns(guessed: Any, written: Any) -> None:
+    """As databases export them: a column of properties. The log of Fluentd has time, tag and an object."""
+    objects = [
+        json.dumps({"user_id": f"u{n % 4}", "item": {"id": f"p{n % 5}", "tags": ["a"]}, "type": "view", "no-name!": 1})
+        for n in range(12)
+    ]
+    times = [f"{at(n):%Y-%m-%dT%H:%M:%SZ}" for n in range(12)]
+    quoted = ['"' + one.replace('"', '""') + '"' for one in objects]
+    of_csv = guessed(["id,at,properties", *[f"{n},{times[n]},{quoted[n]}" for n in range(12)]])
+    of_fluentd = guessed([f"{times[n]}\tweb.events\t{objects[n]}" for n in range(12)])
+    of_json = guessed(jsonl(*[{"at": times[n], "properties": objects[n]} for n in range(12)]))
+    for made, name in ((of_csv, "properties"), (of_fluentd, "column_3"), (of_json, "properties")):
+        found = expressions(made)
+        fields = {"user_id": "user_id", "item_id": "item.id", "event_type": "type"}
+        assert {key: found[key] for key in fields} == {
+            key: f"get_json_object({name}, '$.{field}')" for key, field in fields.items()
+        }
+        assert found["event_at"].startswith("to_timestamp(") and not made.doubts
+        assert not any("JSON as text" in note for note in made.notes)
+        assert written(made).columns.user_id == found["user_id"]
+    assert written(of_csv).reader.columns == ["id", "at", "properties"]
+    reader = written(of_fluentd).reader
+    assert (reader.format, reader.columns) == ("tsv", ["time", "category", "column_3"])
+
+
+def test_a_field_of_an_object_that_describes_the_device_is_no_event_type(guessed: Any) -> None:
+    device = json.dumps({"type": "mobile", "id": "d1"}).replace('"', '""')
+    rows = [f'u{n % 3},{at(n):%Y-%m-%dT%H:%M:%SZ},i{n},"{device}"' for n in range(6)]
+    found = expressions(guessed(["user,time,item,device", *rows]))
+    assert found["event_type"] == "'view'" and found["item_id"] == "item"
+
+
+def test_objects_written_as_text_are_named_if_no_field_is_used(guessed: Any) -> None:
+    rows = [
+        {"timestamp": at(n).isoformat(), "who": f"u{n}", "value": json.dumps({"k1": n, "k2": {"b": "a"}})}
+        for n in range(5)
+    ]
+    [note] = [note for note in guessed(jsonl(*rows)).notes if "JSON" in note]
+    assert note == (
+        "value holds JSON as text, with the fields k1, k2.b: get_json_object(value, '$.k1') reads the first"
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (["04/02", "04/03", "04/05"], "to_timestamp(time, 'M/d/y[,] H:mm[:ss]')"),
+        (["02/04", "03/04", "05/04"], "to_timestamp(time, 'd/M/y[,] H:mm[:ss]')"),
+        (["04/02", "04/03"], None),
+        (["04/02", "05/03", "06/03"], None),
+        (["01/02", "01/03", "01/05"], None),  # or the first of February, March and May
+    ],
+)
+def test_several_days_of_one_month_tell_the_day_from_the_month(
+    guessed: Any, days: Sequence[str], expected: str | None
+) -> None:
+    rows = [f"{day}/2026 10:{n:02}:00,u{n % 3},i{n},view" for n, day in enumerate(days * 4)]
+    made = guessed(["time,user,item,type", *rows])
+    assert expressions(made).get("event_at") == expected
+    assert ("event_at" in open_keys(made)) == (expected is None)
 
 
 def test_mongoexport_wraps_values_in_objects(guessed: Any) -> None:
