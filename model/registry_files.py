@@ -37,6 +37,11 @@ class RegistryFiles:
         """The folder of the pages of trainings, which people open."""
         return (self.place if self.store else self.home) / "trainings"
 
+    @property
+    def checkpoints(self) -> Path | None:
+        """The folder of the checkpoints of trainings that any machine resumes; None without a store."""
+        return self.place / "checkpoints" if self.store else None
+
     def kept(self, version: str) -> Path:
         """Return where the files of a version are kept."""
         return self.place / "models" / version

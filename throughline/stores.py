@@ -68,7 +68,6 @@ def remove_folder(folder: Path) -> int:
 
 def move(file: Path, to: Path) -> None:
     """Move a file, also to another disk, or between this machine and a store. Other processes see it whole or not."""
-    beside = to
     if not is_remote(file) and not is_remote(to):
         try:
             file.replace(to)
@@ -76,12 +75,20 @@ def move(file: Path, to: Path) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-        beside = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
-    copy(file, beside)
-    if beside != to:
-        beside.chmod(file.stat().st_mode & 0o777)
-        beside.replace(to)
+    copy_whole(file, to)
     file.unlink()
+
+
+def copy_whole(file: Path, to: Path) -> None:
+    """Copy a file as `copy` does. On a disk, too, other processes see the whole file or none."""
+    if is_remote(to):
+        copy(file, to)
+        return
+    beside = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
+    copy(file, beside)
+    if not is_remote(file):
+        beside.chmod(file.stat().st_mode & 0o777)
+    beside.replace(to)
 
 
 def copy(file: Path, to: Path) -> None:

@@ -118,7 +118,9 @@ def evaluate_top_k(
         cost=cost,
         users_of={cohort: len(np.unique(user_id_N[is_in_N & touched_N])) for cohort, is_in_N in members.items()},
         cohort_figures={
-            cohort: {metric: nan_mean(value_of[metric][is_in_N]) for metric in OF_COHORTS}
+            cohort: {
+                metric: nan_mean(mean_by_user(user_id_N[is_in_N], value_of[metric][is_in_N])) for metric in OF_COHORTS
+            }
             for cohort, is_in_N in members.items()
         },
     )

@@ -85,7 +85,8 @@ def _by_cohort(leader: EvaluationResult, best: EvaluationResult) -> str:
     if most == least:
         return f"{described[0]}, the only large group by length of history"
     if leads[most] < 0:
-        return f"it is behind in every group: least, {described[0]}, and most, {described[1]}"
+        every_group = f"every group of {FEW_USERS} users or more"
+        return f"it is behind in {every_group}: least, {described[0]}, and most, {described[1]}"
     return f"its lead is largest, {described[0]}, and smallest, {described[1]}"
 
 

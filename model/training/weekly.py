@@ -97,8 +97,8 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
     """Train and test challengers, save and maybe promote the winner; return what was found, the winner first.
 
     All figures are on a page, `trainings/<run id>.html` of the home or of the store of models. A run of the same id
-    continues where an earlier one was killed, if the table has not changed. With several distributed processes, the
-    first alone prints and saves; the others return nothing.
+    continues where an earlier one was killed, if the table has not changed; with a store of models, on any machine.
+    With several distributed processes, the first alone prints and saves; the others return nothing.
 
     Raises InputError if the log is too young or has too few events, or if the table is missing or of another version.
     """
@@ -109,7 +109,8 @@ def train_week(request: TrainingRequest, home: Path) -> list[str]:
     item_tags = read_item_tags(load_catalog(CATALOG), BRANCH)
     versions = registry.versions()
     champion = newest_promoted(versions, cutoffs.test, request.horizon_days)
-    workdir = WorkDir(home / "exchange" / f".{request.run_id}.training")
+    store = registry.files.checkpoints
+    workdir = WorkDir(home / "exchange" / f".{request.run_id}.training", store / request.run_id if store else None)
     if is_main_rank():
         workdir.clear(but=str(sequences.snapshot_id))
     console = Console(stderr=True, highlight=False, quiet=not is_main_rank())

@@ -19,6 +19,7 @@ from model.transformer.config import TrainingConfig
 from model.transformer.dataset import TrainingSet
 from model.transformer.network import InterestTransformer
 from model.transformer.tensors import flatten
+from throughline.stores import copy_whole
 
 SAMPLED_USERS = 64  # of a training set, whose batches are hashed
 
@@ -48,11 +49,15 @@ def _digest(training_set: TrainingSet) -> str:
 
 @dataclass
 class Checkpoint:
-    """The file from which a killed training resumes. The clock decides only when it is written."""
+    """The file from which a killed training resumes. The clock decides only when it is written.
+
+    in_store: its copy in a folder that machines share or in S3, from which another machine resumes; None: none.
+    """
 
     file: Path
     every_seconds: float = 60.0
     clock: Callable[[], float] = time.monotonic
+    in_store: Path | None = None
     written_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,13 +74,17 @@ class Checkpoint:
             out.flush()
             os.fsync(out.fileno())
         partial.replace(self.file)
+        if self.in_store:
+            copy_whole(self.file, self.in_store)
         self.written_at = self.clock()
 
     def read(self, training: Fingerprint) -> dict[str, Any] | None:
-        """Return the state that was written, None if there is no file.
+        """Return the state that was written, None if there is no file. That in the store is the newer one.
 
         Raises InputError if the file is not a checkpoint, or is one of another training.
         """
+        if self.in_store and self.in_store.is_file():
+            copy_whole(self.in_store, self.file)
         if not self.file.exists():
             return None
         try:

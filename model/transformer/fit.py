@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -25,6 +24,7 @@ from model.data.arrays import Floats
 from model.data.history import History
 from model.data.users import lowest_hash_users_U
 from model.interfaces import CurvePoint, Model, TrainingData
+from model.transformer.checkpoint import Checkpoint
 from model.transformer.config import SIZES, LossWeights, NetworkConfig, TrainingConfig
 from model.transformer.dataset import (
     INFERENCE_TOKENS_PER_BATCH,
@@ -56,7 +56,7 @@ def train_network(
     config: NetworkConfig,
     training_config: TrainingConfig,
     on_step: StepCallback,
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[InterestTransformer, Sequence[CurvePoint]]:
     """Return the trained network and its loss curve. The affinity scale is fitted to the last training set.
 
@@ -175,7 +175,7 @@ class TransformerModel(Model):
                 config,
                 replace(self.training_config, seed=seed),
                 self.on_step,
-                workdir.file(f"network-{seed}.pt"),
+                _checkpoint(workdir, f"network-{seed}.pt"),
             )
             for seed in range(first, first + self.networks)
         ]
@@ -186,6 +186,11 @@ class TransformerModel(Model):
     def _digest(self) -> str:
         """Return a hash of the settings, so that a training with other settings does not resume this one."""
         return sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _checkpoint(workdir: WorkDir, name: str) -> Checkpoint | None:
+    file = workdir.file(name)
+    return Checkpoint(file, in_store=workdir.store / name if workdir.store else None) if file else None
 
 
 WEEKLY_TRANSFORMER = TransformerModel(

@@ -1,6 +1,5 @@
 """The working folder of a training: large arrays, and checkpoints from which a killed training resumes."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -8,15 +7,21 @@ from tempfile import TemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
+from throughline.stores import is_remote, remove_folder
+
 
 @dataclass(frozen=True)
 class WorkDir:
-    """The folder of one training. It is created when it is first used."""
+    """The folder of one training. It is created when it is first used.
+
+    store: a folder that machines share, or one in S3, for copies of what outlives the process.
+    """
 
     folder: Path | None = None  # None: arrays stay in memory, and there are no checkpoints
+    store: Path | None = None
 
     def part(self, name: str) -> "WorkDir":
-        return WorkDir(self.folder / name) if self.folder else self
+        return WorkDir(self.folder / name if self.folder else None, self.store / name if self.store else None)
 
     def zeros(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return a writable array of zeros, memory-mapped if there is a folder.
@@ -37,14 +42,15 @@ class WorkDir:
         return self.folder / name
 
     def clear(self, but: str | None = None) -> None:
-        """Remove all parts except `but`, and the folder itself if `but` is None."""
-        if not self.folder or not self.folder.is_dir():
-            return
-        for part in self.folder.iterdir():
-            if part.name != but:
-                shutil.rmtree(part)
-        if but is None:
-            self.folder.rmdir()
+        """Remove all parts except `but`, here and in the store, and the folder itself if `but` is None."""
+        for folder in (self.folder, self.store):
+            if not folder or not folder.is_dir():
+                continue
+            for part in folder.iterdir():
+                if part.name != but:
+                    remove_folder(part)
+            if but is None and not is_remote(folder):
+                folder.rmdir()
 
 
 IN_MEMORY = WorkDir()

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(done, flush=True)
             lease.require_held()
         releases = releases_in_order(spark)
-    files, freed = delete_old_files(settings.home, settings.exchange_folder, settings.keep_log_days)
+    files, freed = delete_old_files(settings)
     print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
     if releases:
         first_kept = first_kept_day(releases, settings.keep_release_days)

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         create_tables(spark)
         retain(spark, settings, run_id)
         lease.require_held()
-    files, freed = delete_old_files(settings.home, settings.exchange_folder, settings.keep_log_days)
+    files, freed = delete_old_files(settings)
     print(f"logs and scores: {files:,} old files deleted, {freed / 2**20:.1f} MiB freed")
 
 

@@ -19,25 +19,27 @@ KEPT_BYTES = 1 << 20
 SECONDS_PER_DAY = 86_400
 
 
-def delete_old_files(home: Path, exchange: Path, days_of_logs: int, now: float | None = None) -> tuple[int, int]:
-    """Delete old logs and exchange folders, and shorten long logs to their end; return how many files and bytes.
+def delete_old_files(settings: Settings, now: float | None = None) -> tuple[int, int]:
+    """Delete old logs, exchange folders and checkpoints, and shorten long logs to their end; return how many files and
+    bytes.
 
     A log that a process still writes is shortened in place, since processes open their logs to append.
 
-    exchange: the folder of scores. One outside of the home may hold other files, so only folders of runs go there; of
-    one in S3 a lifecycle rule of the bucket has to delete them. days_of_logs: logs that nothing wrote to for longer are
-    old. now: seconds since 1970.
+    An exchange outside of the home may hold other files, so only folders of runs go there. In S3 a lifecycle rule of
+    the bucket has to delete both.
+
+    now: seconds since 1970.
     """
     now = time.time() if now is None else now
-    files, freed = 0, 0
+    home, files, freed = settings.home, 0, 0
     for log in [file for file in (home / "logs").rglob("*") if file.is_file() and not file.is_symlink()]:
         stat = log.stat()
-        if stat.st_mtime < now - days_of_logs * SECONDS_PER_DAY:
+        if stat.st_mtime < now - settings.keep_log_days * SECONDS_PER_DAY:
             log.unlink()
             files, freed = files + 1, freed + stat.st_size
         elif stat.st_size > MAX_LOG_BYTES:
             freed += _shorten(log)
-    for run in [] if is_remote(exchange) else _runs(exchange, is_shared=exchange.parent != home):
+    for run in [*_runs(settings.exchange_folder, is_shared=bool(settings.exchange)), *_trainings(settings)]:
         of_run = [file for file in run.rglob("*") if file.is_file()]
         newest = max([file.stat().st_mtime for file in of_run], default=run.stat().st_mtime)
         if newest < now - DAYS_OF_EXCHANGE * SECONDS_PER_DAY:
@@ -48,9 +50,17 @@ def delete_old_files(home: Path, exchange: Path, days_of_logs: int, now: float |
 
 
 def _runs(exchange: Path, is_shared: bool) -> list[Path]:
-    """Return the folders of runs in a folder of scores, which in a shared one have a manifest."""
+    """Return the folders of runs in a folder of scores, which in a shared one have a manifest; none in S3."""
+    if is_remote(exchange):
+        return []
     folders = [folder for folder in exchange.glob("*") if folder.is_dir() and not folder.is_symlink()]
     return [folder for folder in folders if not is_shared or (folder / "manifest.json").is_file()]
+
+
+def _trainings(settings: Settings) -> list[Path]:
+    """Return the folders of the checkpoints of trainings that machines share; none in S3."""
+    shared = settings.models_folder / "checkpoints"
+    return [] if is_remote(shared) else list(shared.glob("*"))
 
 
 def _shorten(log: Path) -> int:

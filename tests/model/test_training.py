@@ -366,7 +366,7 @@ def test_a_challenger_that_is_behind_everywhere_has_no_lead(won: Promotion) -> N
     worse = {cohort: {MAIN: best[cohort][MAIN] - 1 - place} for place, cohort in enumerate(best)}
     challenger = replace(one.comparison.challenger, cohort_figures=worse)
     lost = Promotion(won.cutoffs, (replace(one, comparison=replace(one.comparison, challenger=challenger)),), 9)
-    assert answers(lost)["Where?"].startswith("it is behind in every group: least, -")
+    assert answers(lost)["Where?"].startswith("it is behind in every group of 30 users or more: least, -")
 
 
 def test_the_page_of_a_training_has_every_answer_and_every_model(won: Promotion) -> None:

@@ -214,6 +214,16 @@ def test_an_erasure_empties_an_exchange_outside_of_the_home_of_its_runs(root: Pa
     assert left == ["notes.txt"]
 
 
+def test_an_erasure_deletes_the_checkpoints_of_trainings_that_machines_share(root: Path, tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home", models=str(root))
+    write_whole(root / "checkpoints" / "training_20260201" / "7" / "network-1.pt", "weights")
+    write_whole(root / "models" / "boosting-1.20260201" / "model.json", "{}")
+    noted: list[Path] = []
+    remove_working_files(settings, noted.append)
+    assert [file.name for file in noted] == ["network-1.pt"]
+    assert [file.name for file in root.rglob("*") if file.is_file()] == ["model.json"]
+
+
 def test_a_file_moves_to_another_disk_whole_and_as_private_as_before(tmp_path: Path) -> None:
     with TemporaryDirectory(dir="/dev/shm") as folder:
         if Path(folder).stat().st_dev == tmp_path.stat().st_dev:

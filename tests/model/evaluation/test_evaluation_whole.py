@@ -1,6 +1,7 @@
 """A whole evaluation: leaderboard, report, tables and configuration hash."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -16,6 +17,7 @@ from model.errors import InputError
 from model.evaluation.backtest import STEPS_PER_ENTRANT, Evaluation, evaluate, evaluate_selected
 from model.evaluation.entrants import Fixed, PretrainedCounts, PretrainedVersions
 from model.evaluation.holdout import TestSet, build_test_set, users_who_answer
+from model.evaluation.metrics import cohorts
 from model.evaluation.report import Configuration, configuration, report
 from model.evaluation.results import MAIN, EvaluationResult
 from model.evaluation.returning import CountsReturning, best_returning, return_auc
@@ -80,7 +82,7 @@ def test_users_without_a_touch_count_for_probabilities_only(outcome: Evaluation)
 
 
 def test_the_users_of_several_windows_count_once(known: Histories, windows: Cutoffs) -> None:
-    """One window given twice has the figures of one; of two windows, a user has the mean."""
+    """One window given twice has the figures of one; of two windows a user has the mean, in a cohort too."""
     counts = PretrainedCounts()
     two = [build_test_set(known, windows, cutoff) for cutoff in (windows.validation, windows.test)]
 
@@ -103,6 +105,15 @@ def test_the_users_of_several_windows_count_once(known: Histories, windows: Cuto
     assert both.value_of[MAIN][np.searchsorted(everyone, user)] == pytest.approx(np.nanmean(values), nan_ok=True)
     assert sum(point.count for point in both.before.points) == 10 * (two[0].users + two[1].users)
     assert users_who_answer(two) == int((~np.isnan(both.value_of[MAIN])).sum())
+    for cohort in both.users_of:
+        values_of_user = defaultdict(list)
+        for one, test_set in zip((first, last), two, strict=True):
+            is_in_U = cohorts(test_set.past)[cohort] & np.isfinite(one.value_of[MAIN])
+            for user, value in zip(test_set.past.user_id_U[is_in_U], one.value_of[MAIN][is_in_U], strict=True):
+                values_of_user[user].append(value)
+        assert len(values_of_user) == both.users_of[cohort]
+        means = [np.mean(values) for values in values_of_user.values()]
+        assert both.cohort_figures[cohort][MAIN] == pytest.approx(np.mean(means) if means else np.nan, nan_ok=True)
 
 
 def test_calibration_helps_and_scores_have_no_before(outcome: Evaluation) -> None:

@@ -1,6 +1,6 @@
 """Training sets, the training of a network, and TransformerModel.fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from model.transformer.tokens import Vocabulary
 from model.transformer.trainer import Trainer
 from model.transformer.warm_start import fit_affinity_scale, fit_feature_weights
 from model.transformer.workdir import WorkDir
+from throughline.stores import path_of
 
 TINY = NetworkConfig(width=16, heads=2, encoder_blocks=1, decoder_blocks=1, interests=2)
 WEEK = 7 * MICROS_PER_DAY
@@ -252,6 +253,34 @@ def test_a_killed_fit_resumes_from_its_workdir(windows: Sequence[LabeledWindow],
     assert steps.count(1) == 2, "a training with other settings starts from step 1"
     workdir.clear()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_killed_on_one_machine_resumes_on_another(
+    windows: Sequence[LabeledWindow], tmp_path: Path, store: str
+) -> None:
+    """The second machine has a checkpoint of its own from an earlier try, which is older than that in the store."""
+    steps: list[int] = []
+
+    def killed_after(share: float) -> Callable[[Any], None]:
+        def on_step(now: Any) -> None:
+            if now.step > now.steps * share:
+                raise Killed
+
+        return on_step
+
+    newest = windows[-1]
+    data = TrainingData(windows[:-1], newest.past, newest.cutoff)
+    model = TransformerModel(networks=1, training_config=CONFIG, stacked_models=(OwnCounts(is_tuned=True),))
+    one, two = (WorkDir(tmp_path / name, path_of(store) / "training") for name in ("one", "two"))
+    for workdir, share in ((two, 0.4), (one, 0.8)):
+        with pytest.raises(Killed):
+            replace(model, workdir=workdir, on_step=killed_after(share)).fit(data)
+    resumed = replace(model, workdir=two, on_step=lambda now: steps.append(now.step)).fit(data)
+    assert steps[0] > 0.6 * steps[-1]
+    whole = model.fit(data).networks[0].state_dict()
+    assert all(torch.equal(weight, whole[name]) for name, weight in resumed.networks[0].state_dict().items())
+    two.clear()
+    assert [file for file in path_of(store).rglob("*") if file.is_file()] == []
 
 
 def test_stacked_features_are_on_disk_in_a_file_without_a_name(

@@ -9,6 +9,7 @@ from pyspark.sql import Row
 
 from pipeline.local import rotation
 from pipeline.local.rotation import delete_old_files
+from pipeline.settings import load_settings
 from pipeline.transforms.rows import frame_of_rows
 from pipeline.warehouse.maintenance import PROPERTIES, kept_snapshots, maintain_table
 from pipeline.warehouse.tables import table
@@ -80,7 +81,8 @@ def test_old_logs_and_scores_go_and_long_logs_are_shortened(tmp_path: Path, monk
         writer.write("".join(f"line {number:04}\n" for number in range(200)))
         writer.flush()
         os.utime(long, (NOW.timestamp(), NOW.timestamp()))
-        assert delete_old_files(tmp_path, tmp_path / "exchange", 30, NOW.timestamp()) == (2, 20 + 2000 - 90)
+        settings = load_settings(home=tmp_path, keep_log_days=30)
+        assert delete_old_files(settings, NOW.timestamp()) == (2, 20 + 2000 - 90)
         writer.write("after\n")
     assert long.read_text().splitlines()[:1] == ["line 0191"] and long.read_text().endswith("line 0199\nafter\n")
     left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
@@ -89,12 +91,15 @@ def test_old_logs_and_scores_go_and_long_logs_are_shortened(tmp_path: Path, monk
     }
 
 
-def test_of_a_folder_of_scores_that_others_use_only_old_runs_go(tmp_path: Path) -> None:
-    exchange = tmp_path / "shared"
-    for name in ("old/manifest.json", "old/profiles/a", "of_others/a"):
-        file = exchange / name
+def test_of_folders_that_others_use_only_old_runs_go(tmp_path: Path) -> None:
+    exchange, models = tmp_path / "exchange-of-all", tmp_path / "models-of-all"
+    of_exchange = [exchange / name for name in ("old/manifest.json", "old/profiles/a", "of_others/a")]
+    of_models = [models / name for name in ("checkpoints/training_1/7/network-1.pt", "models/one/model.json")]
+    for file in (*of_exchange, *of_models):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x" * 10)
         os.utime(file, (0, 0))
-    assert delete_old_files(tmp_path / "home", exchange, 30, NOW.timestamp()) == (2, 20)
+    settings = load_settings(home=tmp_path / "home", exchange=str(exchange), models=str(models))
+    assert delete_old_files(settings, NOW.timestamp()) == (3, 30)
     assert [file.name for file in exchange.iterdir()] == ["of_others"]
+    assert [file.name for file in models.rglob("*") if file.is_file()] == ["model.json"]
