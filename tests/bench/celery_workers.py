@@ -41,7 +41,7 @@ QUEUES = ("default", "default", "gpu")
 ACCOUNTS = ("daemon", "games", "mail", "news")
 START_SECONDS, NIGHT_SECONDS = 180.0, 1200.0
 HEARTBEAT_TIMEOUT = 20  # seconds; Airflow's default is 300
-SPARK_SECONDS = 3.0  # that a step runs in Spark before its worker is killed
+WORKING_SECONDS = 3.0  # that a step works before its worker is killed
 # What would be state that another machine needs.
 SHARED_STATE = {"landing", "warehouse", "exchange", "reports", "data_docs", "mlruns", "postgres"}
 
@@ -65,13 +65,13 @@ class Worker:
     account: str | None
     process: subprocess.Popen[bytes]
 
-    def steps(self, job: str, day: date) -> list[psutil.Process]:
-        """Return the processes of a Spark job of a day in this worker, the driver among them."""
+    def steps(self, step: str, day: date) -> list[psutil.Process]:
+        """Return the processes of a step of a day in this worker: of a Spark job, the driver among them."""
         found = []
         for one in self._family():
             with suppress(psutil.Error):
                 words = one.cmdline()
-                if any(word.endswith(f"/{job}.py") for word in words) and str(day) in words:
+                if any(word == step or word.endswith(f"/{step}.py") for word in words) and str(day) in words:
                     found.append(one)
         return found
 
@@ -157,48 +157,58 @@ class CeleryAirflow:
         self.workers.append(Worker(name, queues, folder, account, process))
         return self.workers[-1]
 
-    def backfill(self, days: DayRange, killed_step: str) -> dict[str, Any]:
-        """Backfill days; kill the worker that runs a step of the last one, and start another in its place.
+    def backfill(self, days: DayRange, kills: Mapping[date, str]) -> dict[str, Any]:
+        """Backfill days; kill the worker that runs the given step of a day, and start another in its place.
 
-        Returns what was seen: seconds, the one task that was retried, and which worker ran which tasks.
+        Returns what was seen: seconds, the tasks that were retried, and which worker ran which tasks.
         """
         api, started = AirflowApi(self.settings), time.monotonic()
         wait_until(lambda: api.has_dag(DAG), START_SECONDS)
         api.unpause(DAG)
         runs = api.backfill(DAG, days)
-        killed = self._kill_in(killed_step, days.last)
-        killed_at = datetime.now(UTC)
-        self.start_worker(killed.queues)
+        killed: dict[str, tuple[Worker, datetime]] = {}
+        for day, step in kills.items():
+            worker = self._kill_in(step, day)
+            killed[f"{step} of {day}"] = (worker, datetime.now(UTC))
+            self.start_worker(worker.queues)
         wait_until(lambda: {api.run_state(DAG, run) for run in runs} <= {"success", "failed"}, NIGHT_SECONDS, every=2)
         seconds = round(time.monotonic() - started, 1)
-        states = {run: api.run_state(DAG, run) for run in runs}
         tasks = [task for run in runs for task in task_instances(api, run)]
-        [retried] = [task for task in tasks if task["try_number"] > 1]
+        retried = {
+            f"{task['task_id']} of {task['logical_date'][:10]}": task for task in tasks if task["try_number"] > 1
+        }
         return {
-            "states": states,
+            "states": {run: api.run_state(DAG, run) for run in runs},
             "seconds": seconds,
-            "killed": f"{killed.name} in {killed_step} of {days.last}",
-            "retried": f"{retried['task_id']} of {retried['dag_run_id']}",
-            "seconds_until_retry": (datetime.fromisoformat(retried["start_date"]) - killed_at).seconds,
+            "killed": {
+                step: {
+                    "worker": worker.name,
+                    "tries": retried[step]["try_number"],
+                    "seconds_until_retry": (datetime.fromisoformat(retried[step]["start_date"]) - moment).seconds,
+                }
+                for step, (worker, moment) in killed.items()
+            },
+            "other_retries": sorted(retried.keys() - killed.keys()),
             "tasks": {worker.name: worker.tasks() for worker in self.workers},
             "accounts": {worker.name: worker.account for worker in self.workers},
             "shared_state": sorted(set().union(*(worker.shared_state() for worker in self.workers))),
         }
 
-    def _kill_in(self, job: str, day: date) -> Worker:
-        """Kill the worker that runs a Spark job of a day, once executors work for it; return it."""
+    def _kill_in(self, step: str, day: date) -> Worker:
+        """Kill the worker that runs a step of a day, that of a Spark job once executors work for it; return it."""
         found: list[Worker] = []
 
-        def runs_in_spark() -> bool:
+        def works() -> bool:
             for worker in self.workers:
-                if drivers := worker.steps(job, day):
+                if processes := worker.steps(step, day):
                     found[:] = [worker]
-                    return bool(executors_since(min(one.create_time() for one in drivers)))
+                    started = min(one.create_time() for one in processes)
+                    return step == "score" or bool(executors_since(started))
             return False
 
-        wait_until(runs_in_spark, NIGHT_SECONDS, every=0.2)
-        time.sleep(SPARK_SECONDS)
-        assert found[0].steps(job, day), f"{job} of {day} ended before its worker could be killed"
+        wait_until(works, NIGHT_SECONDS, every=0.2)
+        time.sleep(WORKING_SECONDS)
+        assert found[0].steps(step, day), f"{step} of {day} ended before its worker could be killed"
         found[0].kill()
         return found[0]
 

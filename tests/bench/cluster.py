@@ -4,10 +4,11 @@ Both have the same key. The cluster has a REST catalog, its landing zone, log an
 spark-submit; all of it runs on this machine. The data tables must have equal fingerprints. The history runs as one
 range, the last days as nights.
 
-With `--airflow`, Airflow backfills the two days of a tiny log there, by workers of Celery that share no folder; one is
-killed in the middle of a step.
+With `--airflow`, Airflow backfills the days of a tiny log there, by workers of Celery that share no folder. After the
+first day, the worker of each step to kill is killed in the middle of it, on a day of its own.
 
-python -m tests.bench.cluster [--users 700] [--days 7] [--nights 2] [--airflow]
+python -m tests.bench.cluster [--users 700] [--days 7] [--nights 2]
+python -m tests.bench.cluster --airflow [--kill clean,score,publish]
 """
 
 import argparse
@@ -17,13 +18,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow.compute as pc
 from rich.console import Console
 
 from pipeline.analyst.fingerprint import fingerprint
@@ -33,6 +36,7 @@ from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
 from pipeline.local.java import prepare_java
 from pipeline.local.spark_config import pyiceberg_properties
+from pipeline.runner.commands import TASKS
 from pipeline.settings import ROOT, Settings, load_settings
 from tests.bench.celery_workers import celery_airflow, why_no_airflow
 from tests.bench.machine import machine
@@ -42,8 +46,7 @@ from tests.remote_stack import BUCKET, HOST, RemoteStack, free_port, remote_stac
 
 RESULTS = Path(__file__).with_name("results") / "cluster.json"
 AIRFLOW_RESULTS = RESULTS.with_name("cluster_airflow.json")
-TINY_DAYS = DayRange(date(2026, 1, 5), date(2026, 1, 6))
-KILLED_STEP = "sessions"  # whose worker dies, on the second day
+FIRST_TINY_DAY = date(2026, 1, 5)
 KEY = "the key of both homes of this benchmark"
 TABLES = ("events", "rejects", "items", "sessions", "sequences")
 WORKERS = 2
@@ -96,15 +99,47 @@ def nights(environment: Mapping[str, str], log: str, plan: DemoPlan, count: int)
     return seconds
 
 
-def fingerprints(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the content hash of each data table of the newest release."""
+@dataclass(frozen=True)
+class Published:
+    """What a home has published: fingerprints of its data tables, and the affinities of its newest day."""
+
+    fingerprints: Mapping[str, str]
+    affinities: Mapping[tuple[str, str], float]  # by user and tag
+
+    def compare(self, other: "Published") -> dict[str, Any]:
+        """Return which data tables are equal, and how far affinities differ at most; None if users or tags differ."""
+        here, there = self.affinities, other.affinities
+        is_same = bool(here) and here.keys() == there.keys()
+        return {
+            "equal": {name: found == other.fingerprints[name] for name, found in self.fingerprints.items()},
+            "profiles": len(here),
+            "affinities_differ_by": max(abs(here[key] - there[key]) for key in here) if is_same else None,
+        }
+
+
+def is_same(compared: Mapping[str, Any]) -> bool:
+    """Return whether data tables are equal and profiles differ by 1e-4 at most."""
+    difference = compared["affinities_differ_by"]
+    return all(compared["equal"].values()) and difference is not None and difference <= 1e-4
+
+
+def published(environment: Mapping[str, str]) -> Published:
+    """Return what the newest release has."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)
     try:
         catalog = open_catalog(pyiceberg_properties(load_settings()))
         release = newest_release(catalog, None)
-        return {name: fingerprint(read_table(catalog, release, name), name) for name in TABLES}
+        profiles = read_table(catalog, release, "profiles")
+        newest = profiles.filter(pc.field("as_of") == release.as_of)
+        affinities = {
+            (row["user_id"], interest["tag"]): interest["affinity"]
+            for row in newest.select(["user_id", "interests"]).to_pylist()
+            for interest in row["interests"]
+        }
+        tables = {name: fingerprint(read_table(catalog, release, name), name) for name in TABLES}
+        return Published(tables, affinities)
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -158,18 +193,18 @@ def variables_of(stack: RemoteStack, master: str, **options: str) -> dict[str, s
     }
 
 
-def tiny_nights_on_laptop(folder: Path) -> tuple[dict[str, float], dict[str, str]]:
-    """Write a tiny log and run its nights in a home of this machine; return seconds and fingerprints."""
+def tiny_nights_on_laptop(folder: Path, days: DayRange) -> tuple[dict[str, float], Published]:
+    """Write a tiny log and run its nights in a home of this machine; return seconds and what was published."""
     (folder / "log").mkdir()
-    write_tiny_log(folder / "log", TINY_DAYS)
+    write_tiny_log(folder / "log", days)
     with home(folder / "laptop", THROUGHLINE_SPARK_OPTIONS=json.dumps(TINY_OPTIONS)) as laptop:
         seconds = {"land": run(laptop, "land", "--source", "demo", str(folder / "log"))}
-        seconds |= {str(day): run(laptop, "run", "--day", str(day)) for day in TINY_DAYS}
-        return seconds, fingerprints(laptop)
+        seconds |= {str(day): run(laptop, "run", "--day", str(day)) for day in days}
+        return seconds, published(laptop)
 
 
-def tiny_nights_by_airflow(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Let Airflow backfill the same nights on the cluster; return what was seen there, and fingerprints."""
+def tiny_nights_by_airflow(folder: Path, days: DayRange, kills: Mapping[date, str]) -> tuple[dict[str, Any], Published]:
+    """Let Airflow backfill the same nights on the cluster; return what was seen there, and what was published."""
     quick = {**TINY_OPTIONS, "spark.executor.extraJavaOptions": TINY_OPTIONS["spark.driver.extraJavaOptions"]}
     with remote_stack(folder / "stack") as stack, spark_cluster(folder / "spark", stack) as master:
         shutil.copytree(folder / "log", stack.folder / "incoming")
@@ -177,27 +212,29 @@ def tiny_nights_by_airflow(folder: Path) -> tuple[dict[str, Any], dict[str, str]
         with celery_airflow(folder / "airflow", {**variables_of(stack, master, **quick), **own}) as airflow:
             environment = airflow.environment(airflow.settings.home.parent)
             landed = run(environment, "land", "--source", "demo", f"s3://{BUCKET}/incoming")
-            seen = {"land": landed, **airflow.backfill(TINY_DAYS, KILLED_STEP)}
-            return seen, fingerprints(environment)
+            seen = {"land": landed, **airflow.backfill(days, kills)}
+            return seen, published(environment)
 
 
-def compare_airflow(folder: Path, console: Console) -> None:
+def compare_airflow(folder: Path, killed_steps: Sequence[str], console: Console) -> None:
     """Run tiny nights on a laptop and by Airflow on the cluster, and write what came of it."""
     folder.chmod(0o711)  # the accounts of workers pass, and see nothing
-    of_laptop, expected = tiny_nights_on_laptop(folder)
+    kills = {FIRST_TINY_DAY + timedelta(days=number): step for number, step in enumerate(killed_steps, start=1)}
+    days = DayRange(FIRST_TINY_DAY, max(kills))
+    of_laptop, expected = tiny_nights_on_laptop(folder, days)
     console.print("laptop", of_laptop)
-    seen, found = tiny_nights_by_airflow(folder)
+    seen, found = tiny_nights_by_airflow(folder, days, kills)
     result = {
         "machine": machine(),
-        "lines": sum(len(lines_of(day)) for day in TINY_DAYS),
+        "lines": sum(len(lines_of(day)) for day in days),
         "laptop_seconds": of_laptop,
         "airflow": seen,
-        "equal": {name: found[name] == expected[name] for name in TABLES},
+        **found.compare(expected),
     }
     console.print(result)
     AIRFLOW_RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    if found != expected or seen["shared_state"] or set(seen["states"].values()) != {"success"}:
-        raise SystemExit("the nights failed, the fingerprints differ, or a worker keeps state that others need")
+    if not is_same(result) or seen["shared_state"] or set(seen["states"].values()) != {"success"}:
+        raise SystemExit("the nights failed, the tables differ, or a worker keeps state that others need")
 
 
 def main() -> None:
@@ -206,8 +243,12 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--nights", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="one night")
-    parser.add_argument("--airflow", action="store_true", help="two nights of a tiny log, by workers of Celery")
+    parser.add_argument("--airflow", action="store_true", help="nights of a tiny log, by workers of Celery")
+    parser.add_argument("--kill", default="sessions", help="steps whose worker is killed, each on a day of its own")
     chosen = parser.parse_args()
+    killed_steps = chosen.kill.split(",")
+    if unknown := set(killed_steps) - set(TASKS):
+        parser.error(f"--kill: found {', '.join(sorted(unknown))}, expected some of {', '.join(TASKS)}")
     if reason := why_not():
         raise SystemExit(f"this benchmark needs an S3 server: {reason}")
     console = Console()
@@ -215,7 +256,7 @@ def main() -> None:
         if reason := why_no_airflow():
             raise SystemExit(f"this benchmark needs workers of Celery: {reason}")
         with TemporaryDirectory(prefix="throughline-bench-", ignore_cleanup_errors=True) as name:
-            compare_airflow(Path(name), console)
+            compare_airflow(Path(name), killed_steps, console)
         return
     plan = DemoPlan(users=chosen.users, days=chosen.days)
     count = 1 if chosen.quick else chosen.nights
@@ -226,23 +267,20 @@ def main() -> None:
         result["lines"] = write_demo_log(log, plan).lines
         with home(folder / "laptop") as laptop:
             of_laptop = nights(laptop, str(log), plan, count)
-            expected = fingerprints(laptop)
+            expected = published(laptop)
         console.print("laptop", of_laptop)
         with remote_stack(folder / "stack") as stack, spark_cluster(folder / "spark", stack) as master:
             shutil.copytree(log, stack.folder / "incoming")
             with home(folder / "cluster", **variables_of(stack, master)) as cluster:
                 of_cluster = nights(cluster, f"s3://{BUCKET}/incoming", plan, count)
-                found = fingerprints(cluster)
+                found = published(cluster)
         console.print("cluster", of_cluster)
-    result |= {
-        "laptop_seconds": of_laptop,
-        "cluster_seconds": of_cluster,
-        "equal": {n: found[n] == expected[n] for n in TABLES},
-    }
-    console.print(result["equal"])
+    compared = found.compare(expected)
+    result |= {"laptop_seconds": of_laptop, "cluster_seconds": of_cluster, **compared}
+    console.print(compared)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    if found != expected:
-        raise SystemExit("the fingerprints differ")
+    if not is_same(compared):
+        raise SystemExit("the tables differ")
 
 
 if __name__ == "__main__":
