@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.baselines.interactions import Interactions
+from model.transformer.distributed import Runtime
 from tests.bench.next_item.network import NextItemNet
 from tests.bench.next_item.ranker import NetRanker
 from tests.bench.next_item.trainer import ItemTrainingConfig, Progress, train_net
@@ -18,6 +19,7 @@ class NextItemModel:
     config: ItemTrainingConfig
     validation: LeaveOneOut
     progress: Progress = lambda step: None
+    runtime: Runtime | None = None  # None: one process
     name: str = "next-item net"
 
     def settings(self) -> Mapping[str, Any]:
@@ -29,4 +31,4 @@ class NextItemModel:
         def validate(net: NextItemNet) -> float:
             return float(ndcg_U(ranks_U(NetRanker(net), self.validation, self.config.newest)).mean())
 
-        return NetRanker(train_net(known, self.config, validate, self.progress))
+        return NetRanker(train_net(known, self.config, validate, self.progress, self.runtime))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model.baselines.interactions import Interactions
 from model.data.arrays import Ints
+from model.transformer.dataset import users_of_rank
 
 DISORDER = 0.1  # relative noise of the lengths before sorting, so that each epoch has other batches
 
@@ -73,14 +74,23 @@ def training_windows(interactions: Interactions, most: int, random: np.random.Ge
 
 
 def windows(
-    interactions: Interactions, most: int, tokens_at_once: int, random: np.random.Generator
+    interactions: Interactions,
+    most: int,
+    tokens_at_once: int,
+    random: np.random.Generator,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[TrainingBatch]:
-    """Yield an epoch of batches in random order, of `tokens_at_once` real places each or a little less."""
+    """Yield an epoch of batches in random order, of `tokens_at_once` real places each or a little less.
+
+    Each of several ranks gets its share of the windows of every batch.
+    """
     windows = training_windows(interactions, most, random)
     place_N = interactions.events_before_N()
     groups = _groups(windows.length_W, tokens_at_once, random)
     for group in random.permutation(len(groups)):
-        some = Windows(windows.first_W[groups[group]], windows.length_W[groups[group]])
+        share = users_of_rank(groups[group], rank, ranks)
+        some = Windows(windows.first_W[share], windows.length_W[share])
         read = batch_of(interactions, place_N, some)
         yield TrainingBatch(read, torch.from_numpy(interactions.item_N[_steps_R(some) + 1]))
 

@@ -68,6 +68,16 @@ def test_an_epoch_reads_every_newest_step_once_and_one_earlier_window_of_long_hi
     assert targets == newest + most * sum(len(life) > most + 1 for life in lives)
 
 
+def test_two_ranks_share_the_windows_of_each_batch(interactions_of: InteractionsOf, lives: list[list[int]]) -> None:
+    interactions = interactions_of(lives)
+
+    def batches(*rank: int) -> list[list[int]]:
+        return [sorted(one.target_R.tolist()) for one in windows(interactions, 9, 40, np.random.default_rng(1), *rank)]
+
+    whole, *shares = batches(), batches(0, 2), batches(1, 2)
+    assert [sorted(first + second) for first, second in zip(*shares, strict=True)] == whole
+
+
 def test_targets_are_the_items_that_came_next(interactions_of: InteractionsOf) -> None:
     interactions = interactions_of([[1, 2, 3, 4], [7, 8]])
     [window] = windows(interactions, most=9, tokens_at_once=100, random=np.random.default_rng(1))
