@@ -52,6 +52,11 @@ def why_no_airflow() -> str | None:
         return "no Celery in this environment: `.uv/bin/uv sync --frozen --group celery` installs it"
     if not any(map(shutil.which, SERVERS)):
         return f"no broker: none of {', '.join(SERVERS)} on the PATH; Debian's package is redis-server"
+    try:
+        if os.geteuid() == 0:
+            subprocess.run([sys.executable, "-c", ""], user=ACCOUNTS[0], check=True)
+    except PermissionError:
+        return f"the accounts of workers, such as {ACCOUNTS[0]}, may not run {sys.executable}; all must be allowed to"
     return None
 
 
