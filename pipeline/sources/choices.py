@@ -36,12 +36,20 @@ class Doubt:
 
 
 def candidates(columns: Sequence[ColumnStats], key: str, names: Sequence[str] = ()) -> list[ColumnStats]:
-    """Return the columns with values whose name is one of those of a key, in the order of preference."""
+    """Return the columns with values whose name is one of those of a key, in the order of preference.
+
+    Fields of objects that are written as text are named only if no other column is.
+    """
     wanted = names or COLUMNS[key]
     usable = [one for one in columns if one.filled and (key in ("item_id", "tags") or not one.in_list)]
     ranked = [(min((wanted.index(name) for name in _names(column) if name in wanted), default=-1), column)
               for column in usable]  # fmt: skip
-    return [column for rank, column in sorted(ranked, key=lambda one: one[0]) if rank >= 0]
+    return plain_ones([column for rank, column in sorted(ranked, key=lambda one: one[0]) if rank >= 0])
+
+
+def plain_ones(columns: Sequence[ColumnStats]) -> list[ColumnStats]:
+    """Return the columns that are no fields of objects written as text; all if there are none."""
+    return [one for one in columns if not one.in_text] or list(columns)
 
 
 def _names(column: ColumnStats) -> set[str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeline.sources.choices import EACH, Choice, Doubt, by_name, candidates, read_time
+from pipeline.sources.choices import EACH, Choice, Doubt, by_name, candidates, plain_ones, read_time
 from pipeline.sources.column_stats import ColumnStats, quoted
 from pipeline.sources.sniff import Layout
 from pipeline.sources.times import CLOCK_OF_DAY, COMPACT_DAY, DAY, TIME_OF_DAY
@@ -162,6 +162,8 @@ def _choose_times(made: Guess) -> None:
                 break
     # An element has its own time where a line is a whole session or a batch; that of the line is then of the upload.
     named = [*candidates(_elements(made), "event_at"), *candidates(layout.columns, "event_at")]
+    if any(read_time(one) for one in layout.columns if not one.in_text and not one.in_list):
+        named = [one for one in named if not one.in_text]
     choices = [(one, read_time(one)) for one in named]
     best = next(((one, choice) for one, choice in choices if choice), None)
     if best is None:
@@ -182,8 +184,9 @@ def _choose_times(made: Guess) -> None:
     made.columns.pop("created_at", None)  # event_at is better evidence than a clock of the device
     made.columns.pop("sent_at", None)
     if best is None:
-        by_value = [(one, choice) for one in layout.columns if not one.in_list and (choice := read_time(one))]
-        days = [one for one in layout.columns if not one.in_list and _names_days(one)]
+        of_times = plain_ones([one for one in layout.columns if not one.in_list and read_time(one)])
+        by_value = [(one, choice) for one in of_times if (choice := read_time(one))]
+        days = plain_ones([one for one in layout.columns if not one.in_list and _names_days(one)])
         if days and not by_value:
             made.doubts.append(_days_without_times(days))
             return

@@ -346,6 +346,19 @@ def test_fields_of_objects_written_as_text_are_columns(guessed: Any, written: An
     assert (reader.format, reader.columns) == ("tsv", ["time", "category", "column_3"])
 
 
+def test_a_column_comes_before_a_field_of_an_object_written_as_text(guessed: Any) -> None:
+    more = json.dumps({"user_id": "u9", "action": "x", "product_id": "p9", "at": "2026-03-01T10:00:00Z"})
+    rows = [
+        {"user_id": f"u{n % 3}", "seen": at(n).isoformat(), "item": f"i{n}", "type": "view", "properties": more}
+        for n in range(6)
+    ]
+    made = guessed(jsonl(*rows))
+    found = expressions(made)
+    assert not made.doubts and [found[key] for key in ("user_id", "event_at", "item_id", "event_type")] == [
+        "user_id", "to_timestamp(seen)", "item", "type",
+    ]  # fmt: skip
+
+
 def test_a_field_of_an_object_that_describes_the_device_is_no_event_type(guessed: Any) -> None:
     device = json.dumps({"type": "mobile", "id": "d1"}).replace('"', '""')
     rows = [f'u{n % 3},{at(n):%Y-%m-%dT%H:%M:%SZ},i{n},"{device}"' for n in range(6)]
