@@ -83,10 +83,17 @@ class Checkpoint:
 
         Raises InputError if the file is not a checkpoint, or is one of another training.
         """
-        if self.in_store and self.in_store.is_file():
-            copy_whole(self.in_store, self.file)
-        if not self.file.exists():
-            return None
+        if not self.in_store or not self.in_store.is_file():
+            return self._load(training, self.file) if self.file.exists() else None
+        copy_whole(self.in_store, self.file)
+        try:
+            return self._load(training, self.in_store)
+        except InputError:
+            self.file.unlink()  # else removing the one in the store would not be enough
+            raise
+
+    def _load(self, training: Fingerprint, place: Path) -> dict[str, Any]:
+        """place: what a message names."""
         try:
             if not is_zipfile(self.file):
                 raise pickle.UnpicklingError("not a zip archive")  # torch.load raises various errors on such a file
@@ -94,14 +101,14 @@ class Checkpoint:
             found, state = dict(saved["training"]), dict(saved["state"])
         except (RuntimeError, pickle.UnpicklingError, KeyError, TypeError) as error:
             raise InputError(
-                f"{self.file} is not a checkpoint of this version ({type(error).__name__}): remove the file to start "
+                f"{place} is not a checkpoint of this version ({type(error).__name__}): remove the file to start "
                 f"the training again"
             ) from error
         differing = [name for name in {**training, **found} if found.get(name) != training.get(name)]
         if differing:
             name = differing[0]
             raise InputError(
-                f"{self.file} is the checkpoint of another training: {name} is {found.get(name)} in the checkpoint and "
+                f"{place} is the checkpoint of another training: {name} is {found.get(name)} in the checkpoint and "
                 f"{training.get(name)} in this training ({len(differing)} differences); resume with the same settings "
                 f"and data, or remove the file to start again"
             )

@@ -93,6 +93,16 @@ def test_the_checkpoint_of_another_training_is_refused(small: Any, tmp_path: Pat
         Trainer(wider, [small.training_set], config).run(checkpoint=file)
 
 
+def test_removing_another_trainings_checkpoint_from_the_store_is_enough(small: Any, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "training.pt", in_store=tmp_path / "shared" / "training.pt")
+    small.trainer(epochs=1).run(checkpoint=checkpoint)
+    with pytest.raises(InputError, match=r"shared/training\.pt is the checkpoint of another training"):
+        small.trainer(epochs=2).run(checkpoint=checkpoint)
+    assert checkpoint.in_store is not None
+    checkpoint.in_store.unlink()
+    small.trainer(epochs=2).run(checkpoint=checkpoint)
+
+
 def test_a_file_that_is_not_a_checkpoint_is_refused(small: Any, tmp_path: Path) -> None:
     file = tmp_path / "training.pt"
     other = tmp_path / "other.pt"
