@@ -48,8 +48,9 @@ def candidates(columns: Sequence[ColumnStats], key: str, names: Sequence[str] = 
 
 
 def plain_ones(columns: Sequence[ColumnStats]) -> list[ColumnStats]:
-    """Return the columns that are no fields of objects written as text; all if there are none."""
-    return [one for one in columns if not one.in_text] or list(columns)
+    """Return the columns that are no fields of objects written as text, if one of them has several values; else all."""
+    plain = [one for one in columns if not one.in_text]
+    return plain if any(one.distinct > 1 for one in plain) else list(columns)
 
 
 def _names(column: ColumnStats) -> set[str]:

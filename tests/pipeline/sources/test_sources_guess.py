@@ -346,6 +346,16 @@ def test_fields_of_objects_written_as_text_are_columns(guessed: Any, written: An
     assert (reader.format, reader.columns) == ("tsv", ["time", "category", "column_3"])
 
 
+def test_a_topic_in_an_object_comes_before_a_column_of_one_value(guessed: Any) -> None:
+    """The tag of Fluentd is the same in all lines."""
+    objects = [json.dumps({"user_id": f"u{n % 4}", "product": f"p{n % 5}", "category": f"c{n % 3}"}) for n in range(25)]
+    times = [f"{at(n):%Y-%m-%dT%H:%M:%SZ}" for n in range(25)]
+    of_fluentd = guessed([f"{times[n]}\tweb.events\t{objects[n]}" for n in range(25)])
+    of_json = guessed(jsonl(*[{"at": times[n], "category": "web.events", "properties": objects[n]} for n in range(25)]))
+    for made, name in ((of_fluentd, "column_3"), (of_json, "properties")):
+        assert expressions(made)["tags"] == f"array(get_json_object({name}, '$.category'))"
+
+
 def test_a_column_comes_before_a_field_of_an_object_written_as_text(guessed: Any) -> None:
     more = json.dumps({"user_id": "u9", "action": "x", "product_id": "p9", "at": "2026-03-01T10:00:00Z"})
     rows = [
