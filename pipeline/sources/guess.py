@@ -62,7 +62,7 @@ def guess(layout: Layout, doubts: Sequence[Doubt] = ()) -> Guess:
             cast = {"dwell_seconds": "cast({x} AS DOUBLE)", "consent": "cast({x} AS BOOLEAN)"}.get(key, "{x}")
             made.columns[key] = by_name(found[0], cast)
     for key, choice in made.columns.items():
-        why = [text for name, text in layout.named_by.items() if re.search(rf"\b{name}\b", choice.expression)]
+        why = [text for name, text in layout.named_by.items() if re.search(rf"(?<![.\w]){name}\b", choice.expression)]
         made.columns[key] = Choice(choice.expression, "; ".join(why) or choice.evidence)
     first_of_key: dict[str, Doubt] = {}
     for doubt in made.doubts:

@@ -354,6 +354,7 @@ def test_a_topic_in_an_object_comes_before_a_column_of_one_value(guessed: Any) -
     of_json = guessed(jsonl(*[{"at": times[n], "category": "web.events", "properties": objects[n]} for n in range(25)]))
     for made, name in ((of_fluentd, "column_3"), (of_json, "properties")):
         assert expressions(made)["tags"] == f"array(get_json_object({name}, '$.category'))"
+        assert made.columns["tags"].evidence.startswith(f"{name}.category: 25 of 25 lines have it")
 
 
 def test_a_column_comes_before_a_field_of_an_object_written_as_text(guessed: Any) -> None:
