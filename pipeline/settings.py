@@ -267,6 +267,11 @@ class Settings(BaseSettings):
         return self._folder(self.models, "mlruns")
 
     @property
+    def checkpoints_folder(self) -> Path:
+        """The folder of the checkpoints of trainings that machines share; without the setting `models` it is empty."""
+        return self.models_folder / "checkpoints"
+
+    @property
     def reports_folder(self) -> Path:
         """The folder of the reports of nights; as `landing_folder`."""
         return self._folder(self.reports, "reports")

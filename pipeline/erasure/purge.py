@@ -95,8 +95,7 @@ def remove_working_files(settings: Settings, note: Note) -> None:
     if settings.exchange:
         runs = settings.exchange_folder.glob("*")
         working += [run for run in runs if (run / "manifest.json").is_file() or (run / "profiles").is_dir()]
-    if settings.models:
-        working += (settings.models_folder / "checkpoints").glob("*")
+    working += settings.checkpoints_folder.glob("*")
     for one in working:
         if one.suffix == ".lock":
             continue

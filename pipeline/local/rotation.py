@@ -25,8 +25,8 @@ def delete_old_files(settings: Settings, now: float | None = None) -> tuple[int,
 
     A log that a process still writes is shortened in place, since processes open their logs to append.
 
-    An exchange outside of the home may hold other files, so only folders of runs go there. In S3 a lifecycle rule of
-    the bucket has to delete both.
+    An exchange outside of the home may hold other files, so only folders of runs go there. Exchange folders and
+    checkpoints in S3 stay: a lifecycle rule of the bucket has to delete them.
 
     now: seconds since 1970.
     """
@@ -59,8 +59,7 @@ def _runs(exchange: Path, is_shared: bool) -> list[Path]:
 
 def _trainings(settings: Settings) -> list[Path]:
     """Return the folders of the checkpoints of trainings that machines share; none in S3."""
-    shared = settings.models_folder / "checkpoints"
-    return [] if is_remote(shared) else list(shared.glob("*"))
+    return [] if is_remote(settings.checkpoints_folder) else list(settings.checkpoints_folder.glob("*"))
 
 
 def _shorten(log: Path) -> int:

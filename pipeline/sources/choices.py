@@ -11,7 +11,8 @@ from pipeline.sources.vocabulary import COLUMNS, plain_name
 # Names that say something only together with the name of the object around them.
 GENERIC = {"id", "type", "kind", "name", "date", "content", "at", "key", "page", "action", "time"}
 EACH = "each"  # the name of an element of the list that [unfold] names
-# Of columns whose objects are the events themselves; such as "device" says something about a type inside.
+# Names of columns whose object is the event itself; they add nothing to the names of its fields. A column such as
+# `device` does: the type in it is that of the device.
 CONTAINERS = (
     r"properties|props|payload|data|event(data)?|message|msg|record|body|json|log|attributes|params|column[0-9]+"
 )
@@ -38,7 +39,8 @@ class Doubt:
 def candidates(columns: Sequence[ColumnStats], key: str, names: Sequence[str] = ()) -> list[ColumnStats]:
     """Return the columns with values whose name is one of those of a key, in the order of preference.
 
-    Fields of objects that are written as text are named only if no other column is.
+    Fields of objects that are written as text are among them only where no other column has such a name and several
+    values.
     """
     wanted = names or COLUMNS[key]
     usable = [one for one in columns if one.filled and (key in ("item_id", "tags") or not one.in_list)]
@@ -98,7 +100,7 @@ def read_time(column: ColumnStats) -> Choice | Doubt | None:
     return Choice(expression, f"{column.name} has several forms: {counts} of {column.filled:,} values")
 
 
-DAYS_OF_A_MONTH = 3  # so many different days tell them from the month, if that is always the same
+DAYS_OF_A_MONTH = 3  # beside so many different numbers, one that never changes is the month
 
 
 def _day_or_month_first(column: ColumnStats) -> Choice | Doubt:

@@ -44,8 +44,11 @@ def name_columns(layout: Layout) -> tuple[Layout, list[Doubt]]:
     if len(types) == 1:
         values = ", ".join(f"{value} {count:,}" for value, count in list(columns[types[0]].top.items())[:6])
         take(types[0], "type", f"its words are known event types: {values}")
-    left = [number for number, column in enumerate(columns) if number not in names and column.filled]
-    left = [number for number in left if not columns[number].holds_objects]
+    left = [
+        number
+        for number, column in enumerate(columns)
+        if number not in names and column.filled and not column.holds_objects
+    ]
     words = [number for number in left if columns[number].share(columns[number].words) >= MOST]
     ids = [number for number in left if number not in words and number not in times]
     if len(words) == 1 and columns[words[0]].distinct < columns[words[0]].filled:

@@ -109,22 +109,22 @@ class Published:
     def compare(self, other: "Published") -> dict[str, Any]:
         """Return which data tables are equal, and how far affinities differ at most; None if users or tags differ."""
         here, there = self.affinities, other.affinities
-        is_same = bool(here) and here.keys() == there.keys()
+        has_same_tags = bool(here) and here.keys() == there.keys()
         return {
             "equal": {name: found == other.fingerprints[name] for name, found in self.fingerprints.items()},
-            "profiles": len(here),
-            "affinities_differ_by": max(abs(here[key] - there[key]) for key in here) if is_same else None,
+            "affinities": len(here),
+            "affinities_differ_by": max(abs(here[key] - there[key]) for key in here) if has_same_tags else None,
         }
 
 
 def is_same(compared: Mapping[str, Any]) -> bool:
-    """Return whether data tables are equal and profiles differ by 1e-4 at most."""
+    """Return whether data tables are equal and affinities differ by 1e-4 at most."""
     difference = compared["affinities_differ_by"]
     return all(compared["equal"].values()) and difference is not None and difference <= 1e-4
 
 
 def published(environment: Mapping[str, str]) -> Published:
-    """Return what the newest release has."""
+    """Return what the newest release of a home has. environment: that of its commands."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)

@@ -32,7 +32,10 @@ PRINT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class TrainedNet:
-    """A network and its cost. processor_seconds: CPU time of all ranks, which other processes do not slow down."""
+    """A network and its cost.
+
+    processor_seconds: CPU time of the first rank times the number of ranks, which other processes do not slow down.
+    """
 
     net: NextItemNet
     config: Mapping[str, Any]
