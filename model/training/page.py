@@ -87,7 +87,8 @@ def _by_cohort(leader: EvaluationResult, best: EvaluationResult) -> str:
     if leads[most] < 0:
         every_group = f"every group of {FEW_USERS} users or more"
         return f"it is behind in {every_group}: least, {described[0]}, and most, {described[1]}"
-    return f"its lead is largest, {described[0]}, and smallest, {described[1]}"
+    groups = f"among groups of {FEW_USERS} users or more"
+    return f"its lead is largest, {described[0]}, and smallest, {described[1]}, {groups}"
 
 
 def _calibration(leader: EvaluationResult, best: EvaluationResult) -> str:

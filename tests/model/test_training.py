@@ -342,6 +342,7 @@ def test_a_training_says_what_won_where_and_at_what_cost(won: Promotion) -> None
     assert leader.before is not None and f"{leader.before.ece:.3f}"[1:] in said["How well calibrated?"]
     assert said["At what cost?"].startswith("the training took 61 s; scoring the test users ")
     assert "10+ sessions" in said["Where?"] and " users)" in said["Where?"]
+    assert said["Where?"].endswith(", among groups of 30 users or more")
     assert "21 days more give the training all its windows" in said["What would make it better?"]
 
 
