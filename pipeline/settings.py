@@ -1,4 +1,4 @@
-"""All settings, as one typed object, and the version of this software.
+"""All settings, as one typed object.
 
 A value comes from the environment (`THROUGHLINE_<NAME>`), else from `settings.toml` in THROUGHLINE_HOME, else from the
 defaults below. An unknown name is an error in both places.
@@ -7,13 +7,11 @@ defaults below. An unknown name is an error in both places.
 import hashlib
 import json
 import os
-import subprocess
 import tomllib
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -29,14 +27,8 @@ HORIZON_DAYS = 7
 MIN_AUDIENCE = 10
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "THROUGHLINE_"
-SECRETS = {
-    "pseudonym_key",
-    "lease_url",
-    "registry_url",
-    "catalog",
-    "alert_webhook",
-    "spark_engine",
-}  # error messages hide their values
+# Error messages hide their values.
+SECRETS = {"pseudonym_key", "lease_url", "registry_url", "catalog", "alert_webhook", "spark_engine"}
 # Properties of a catalog that are secrets: a value names the variable that holds it, and Iceberg reads that.
 CATALOG_SECRETS = ("credential", "token")
 FROM_VARIABLE = "env:"
@@ -104,7 +96,9 @@ class Settings(BaseSettings):
         description="folder of saved models, or s3://bucket/folder, which needs registry_url; empty: mlruns in home",
     )
     registry_url: SecretStr | None = Field(
-        None, description="URL of the PostgreSQL that names the saved models; not set: a file in their folder"
+        None,
+        validate_default=True,
+        description="URL of the PostgreSQL that names the saved models; not set: a file in their folder",
     )
     reports: str = Field(
         "",
@@ -241,6 +235,15 @@ class Settings(BaseSettings):
                 )
         return catalog
 
+    @field_validator("registry_url")
+    @classmethod
+    def _names_models_in_s3(cls, url: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        """Refuse models in S3 without a database: a night would fail as late as in `score`."""
+        models = others.data.get("models", "")
+        if url is None and models.startswith(SCHEME):
+            raise ValueError(f"models = {models!r}, and models in S3 need a PostgreSQL that names them")
+        return url
+
     @property
     def home_of_engine(self) -> Path:
         """The home whose warm engine runs Spark jobs, by default this one."""
@@ -337,18 +340,8 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        found = "(hidden)" if first["loc"][0] in SECRETS else repr(first["input"])
+        value = "(hidden)" if first["loc"][0] in SECRETS else repr(first["input"])
+        found = "is not set" if first["input"] is None else f"= {value}"
         raise UsageError(
-            f"setting {name} = {found}: {first['msg']}; it comes from {PREFIX}{name.upper()} or from {file}"
+            f"setting {name} {found}: {first['msg']}; it comes from {PREFIX}{name.upper()} or from {file}"
         ) from None
-
-
-def code_version() -> str:
-    """Return the package version, followed by the commit in a git checkout on a machine that has git."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
-    try:
-        head = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return version("throughline")
-    commit = head.stdout.strip() if head.returncode == 0 else ""
-    return f"{version('throughline')}+{commit}" if commit else version("throughline")

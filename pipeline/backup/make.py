@@ -25,7 +25,8 @@ from pipeline.landing.locks import landing_stopped
 from pipeline.landing.zone import LandingZone
 from pipeline.local.catalog import local_path, table_locations
 from pipeline.pseudonyms import KEY_FILE
-from pipeline.settings import Settings, code_version
+from pipeline.settings import Settings
+from pipeline.version import code_version
 from pipeline.warehouse.lease import lease_held
 from throughline.stores import is_remote
 

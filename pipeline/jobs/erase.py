@@ -42,7 +42,8 @@ from pipeline.landing.locks import landing_stopped
 from pipeline.landing.zone import LandingZone
 from pipeline.local.engine import stop_if_unused
 from pipeline.pseudonyms import key_fingerprint, pseudonym_key
-from pipeline.settings import Settings, code_version, load_settings
+from pipeline.settings import Settings, load_settings
+from pipeline.version import code_version
 from pipeline.warehouse import branches, run_log
 from pipeline.warehouse.lease import Lease, lease_held
 from pipeline.warehouse.names import BRANCH_PREFIX, MAIN, NIGHT_TABLES, branch_of, require_run_id

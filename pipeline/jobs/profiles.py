@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pyspark.sql import functions as F
 
 from pipeline.errors import exit_with_message
-from pipeline.settings import code_version
 from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.profiles import profiles, read_scores
+from pipeline.version import code_version
 from pipeline.warehouse import run_log
 from pipeline.warehouse.step import run_step
 from pipeline.warehouse.tables import table

@@ -20,7 +20,7 @@ from pipeline.local.spark_config import catalog_secrets, is_one_machine, pyicebe
 from pipeline.runner.commands import job_command, step_environment
 from pipeline.runner.process import StepFailed, run_command
 from pipeline.settings import Settings
-from throughline.stores import is_remote, s3_endpoint, s3_region
+from throughline.stores import s3_endpoint, s3_region
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
@@ -162,13 +162,8 @@ def check_lease(settings: Settings) -> str:
 
 
 def check_models(settings: Settings) -> str:
-    """Return where saved models are. Raises UsageError if the PostgreSQL that names them is missing or refuses."""
+    """Return where saved models are. Raises UsageError if the PostgreSQL that names them refuses."""
     if settings.registry_url is None:
-        if is_remote(settings.models_folder):
-            raise UsageError(
-                f"setting models = {settings.models!r}, but registry_url is not set: models in S3 need a PostgreSQL "
-                f"that names them"
-            )
         return f"in {settings.models_folder}, of use to machines that share this folder"
     return f"in {settings.models_folder}, named {_answer_of(settings.registry_url, 'registry_url')}"
 

@@ -9,13 +9,13 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline.landing.clean_plan import CleanPlan
-from pipeline.settings import code_version
 from pipeline.transforms.clean import Cleaned
 from pipeline.transforms.day_filters import is_on
 from pipeline.transforms.deduplicate import FILLED_BY_COPIES
 from pipeline.transforms.device_stitching import device_users
 from pipeline.transforms.items import items_of_catalogues, items_of_events
 from pipeline.transforms.rows import frame_of_rows
+from pipeline.version import code_version
 from pipeline.warehouse.names import EVENT_KEY
 from pipeline.warehouse.run_log import StepRow
 from pipeline.warehouse.tables import table

@@ -34,6 +34,7 @@ from pipeline.analyst.release import newest_release, open_catalog, read_table
 from pipeline.days import DayRange
 from pipeline.demo.plan import DemoPlan
 from pipeline.demo.write import write_demo_log
+from pipeline.local import postgres
 from pipeline.local.java import prepare_java
 from pipeline.local.spark_config import pyiceberg_properties
 from pipeline.runner.commands import TASKS
@@ -48,14 +49,14 @@ RESULTS = Path(__file__).with_name("results") / "cluster.json"
 AIRFLOW_RESULTS = RESULTS.with_name("cluster_airflow.json")
 FIRST_TINY_DAY = date(2026, 1, 5)
 KEY = "the key of both homes of this benchmark"
+REGISTRY = "registry"
 TABLES = ("events", "rejects", "items", "sessions", "sequences")
 WORKERS = 2
 SPARK_OPTIONS = {"spark.sql.shuffle.partitions": "2", "spark.driver.host": HOST, "spark.driver.bindAddress": HOST}
 
 
-def run(environment: Mapping[str, str], *words: str) -> float:
-    """Run a command of `throughline` that must succeed; return its seconds."""
-    started = time.monotonic()
+def call(environment: Mapping[str, str], *words: str) -> str:
+    """Run a command of `throughline` that must succeed; return what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", *words],
         env=environment,
@@ -66,6 +67,13 @@ def run(environment: Mapping[str, str], *words: str) -> float:
     )
     if done.returncode:
         raise SystemExit(f"throughline {' '.join(words)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def run(environment: Mapping[str, str], *words: str) -> float:
+    """Run a command of `throughline` that must succeed; return its seconds."""
+    started = time.monotonic()
+    call(environment, *words)
     return round(time.monotonic() - started, 1)
 
 
@@ -85,7 +93,7 @@ def home(folder: Path, **variables: str) -> Iterator[dict[str, str]]:
     try:
         yield environment
     finally:
-        run(environment, "down")
+        call(environment, "down")
 
 
 def nights(environment: Mapping[str, str], log: str, plan: DemoPlan, count: int) -> dict[str, float]:
@@ -181,6 +189,29 @@ def spark_cluster(folder: Path, stack: RemoteStack) -> Iterator[str]:
             process.wait()
 
 
+@contextmanager
+def registry_database(folder: Path) -> Iterator[str]:
+    """Run a PostgreSQL that names the saved models; yield the URL of its database."""
+    settings = Settings(home=folder, postgres_port=free_port())
+    postgres.start(settings)
+    try:
+        postgres.create_database(settings, REGISTRY)
+        yield postgres.url(settings, REGISTRY)
+    finally:
+        postgres.stop(settings)
+
+
+@contextmanager
+def cluster_home(folder: Path, stack: RemoteStack, master: str) -> Iterator[dict[str, str]]:
+    """Yield the environment of a new home whose data lie in S3 and whose steps run on the cluster."""
+    variables = variables_of(stack, master)
+    with (
+        registry_database(folder.with_name("registry")) as registry,
+        home(folder, THROUGHLINE_REGISTRY_URL=registry, **variables) as made,
+    ):
+        yield made
+
+
 def variables_of(stack: RemoteStack, master: str, **options: str) -> dict[str, str]:
     """Return the settings of a home whose data lie in S3 and whose steps run on the cluster. options: of Spark."""
     folders = {name: f"s3://{BUCKET}/{name.lower()}" for name in ("LANDING", "EXCHANGE", "MODELS", "REPORTS")}
@@ -271,7 +302,7 @@ def main() -> None:
         console.print("laptop", of_laptop)
         with remote_stack(folder / "stack") as stack, spark_cluster(folder / "spark", stack) as master:
             shutil.copytree(log, stack.folder / "incoming")
-            with home(folder / "cluster", **variables_of(stack, master)) as cluster:
+            with cluster_home(folder / "cluster", stack, master) as cluster:
                 of_cluster = nights(cluster, f"s3://{BUCKET}/incoming", plan, count)
                 found = published(cluster)
         console.print("cluster", of_cluster)

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 
 from pipeline.local.java import find_java
-from pipeline.settings import code_version, load_settings
+from pipeline.settings import load_settings
+from pipeline.version import code_version
 
 
 def machine() -> dict[str, object]:

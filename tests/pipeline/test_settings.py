@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.settings import ROOT, code_version, home_from_environment, load_settings
+from pipeline.settings import ROOT, home_from_environment, load_settings
+from pipeline.version import code_version
 
 
 @pytest.fixture(autouse=True)

@@ -76,7 +76,11 @@ BROKEN: list[tuple[Callable[[Settings], str], dict[str, str], str]] = [
     ),
     (check_lease, {"LEASE_URL": "postgresql://user:hush@127.0.0.1:CLOSED/lease"}, "lease_url: PostgreSQL refuses"),
     (check_s3, {"REPORTS": "s3://pages/nights"}, "variable AWS_REGION is not set: set the region"),
-    (check_models, {"MODELS": "s3://lake/models"}, "setting models = 's3://lake/models', but registry_url is not set"),
+    (
+        check_models,
+        {"MODELS": "s3://lake/models"},
+        "setting registry_url is not set: Value error, models = 's3://lake/models'",
+    ),
     (
         check_models,
         {"REGISTRY_URL": "postgresql://user:hush@127.0.0.1:CLOSED/registry"},
