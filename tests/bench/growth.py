@@ -1,17 +1,19 @@
 """`make bench growth`: what a home holds after many nights, with maintenance once a week.
 
-A tiny log runs night after night. After each maintenance the table shows bytes by kind, files and snapshots. At the end
-the tables are compared with those of a twin that ran all days as one range, and each released day is read once.
-The last line says what a night adds: rows, and all else. All else depends little on the number of lines, so its share
-is largest in a log as tiny as this one.
+A tiny log runs night after night, and with each night the clock of all its processes moves on a day, so that what is
+deleted by age goes as it would in a year. After each maintenance the table shows bytes by kind, files and snapshots. At
+the end the tables are compared with those of a twin that ran all days as one range, and each released day is read once.
+The last line says what a night adds in the second half: rows, and all else. All else depends little on the number of
+lines, so its share is largest in a log as tiny as this one.
 
 python -m tests.bench.growth [--nights 60] [--quick]
 """
 
 import argparse
 import json
+import os
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,14 +24,16 @@ from rich.table import Table
 from pipeline.analyst.release import newest_release
 from pipeline.warehouse.names import NIGHT_TABLES
 from tests.bench.chaos.home import TABLES, ChaosHome
+from tests.bench.clock import Clock, why_no_clock
 from tests.bench.machine import machine
 from tests.bench.tiny_homes import tiny_home
-from tests.bench.tiny_log import days_from, write_tiny_log
+from tests.bench.tiny_log import day_file, days_from, write_tiny_log
 
 RESULTS = Path(__file__).with_name("results") / "growth.json"
 FIRST_DAY = date(2026, 1, 5)
 USERS, VISITS = 9, 8
 NIGHTS, NIGHTS_A_WEEK = 60, 7
+NIGHT, EVENING = time(3), time(20)  # when a day is run, and when maintenance
 KINDS = {
     "data files": "warehouse/**/data/**/*",
     "metadata": "warehouse/**/metadata/*",
@@ -63,18 +67,29 @@ def sizes(home: ChaosHome) -> Sizes:
     }
 
 
-def run_nights(home: ChaosHome, days: Sequence[date], a_week: int) -> list[dict[str, object]]:
-    """Run a night per day and maintenance after each week; return the sizes before and after each maintenance."""
+def after(day: date, at: time) -> datetime:
+    """Return a moment of the day after a day."""
+    return datetime.combine(day + timedelta(days=1), at)
+
+
+def run_nights(home: ChaosHome, log: Path, days: Sequence[date], a_week: int, clock: Clock) -> list[dict[str, object]]:
+    """Run a night per day and maintenance after each week; return the sizes before and after each maintenance.
+
+    A day is landed and run in the night after it, by `clock`.
+    """
     found: list[dict[str, object]] = []
     with Progress() as progress:
         task = progress.add_task("nights", total=len(days))
         for start in range(0, len(days), a_week):
             week = days[start : start + a_week]
-            home.do_all([["run", "--day", str(day)] for day in week])
+            for day in week:
+                with clock.at(after(day, NIGHT), home.home):
+                    home.do_all([["land", "--source", "demo", str(day_file(log, day))], ["run", "--day", str(day)]])
+                progress.advance(task)
             before = sizes(home)
-            home.do("maintain")
+            with clock.at(after(week[-1], EVENING), home.home):
+                home.do("maintain")
             found.append({"nights": start + len(week), "before": before, "after": sizes(home)})
-            progress.advance(task, len(week))
     return found
 
 
@@ -102,10 +117,12 @@ def bench_growth(nights: int, a_week: int, console: Console) -> dict[str, object
         log = Path(folder) / "log"
         log.mkdir()
         write_tiny_log(log, days, USERS, VISITS)
+        clock = Clock(Path(folder) / "clock", after(days[0], time()))
+        os.environ.update(clock.variables)  # for all commands; this process keeps the true time
         with tiny_home(Path(folder) / "home") as home:
-            home.do("land", "--source", "demo", str(log))
-            weeks = run_nights(home, days, a_week)
-            readable = [home.do("query", "--as-of", str(day), "SELECT count(*) FROM profiles") for day in days]
+            weeks = run_nights(home, log, days, a_week, clock)
+            kept = days[-home.settings.keep_release_days :]
+            readable = [home.do("query", "--as-of", str(day), "SELECT count(*) FROM profiles") for day in kept]
             of_nights = home.fingerprints()
             with tiny_home(Path(folder) / "twin", engine_home=home.home) as twin:
                 twin.do("land", "--source", "demo", str(log))
@@ -142,6 +159,8 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=NIGHTS)
     parser.add_argument("--quick", action="store_true", help="four nights with maintenance, to see that it runs")
     arguments = parser.parse_args()
+    if reason := why_no_clock():
+        raise SystemExit(f"this benchmark needs a clock of its own: {reason}")
     nights, a_week = (4, 2) if arguments.quick else (arguments.nights, NIGHTS_A_WEEK)
     result = bench_growth(nights, a_week, Console())
     file = RESULTS.with_name("growth-quick.json") if arguments.quick else RESULTS

@@ -31,7 +31,11 @@ def write_lines(file: Path, lines: Iterable[dict[str, Any]]) -> Path:
 def write_tiny_log(folder: Path, days: Iterable[date], users: int = USERS, visits: int = VISITS) -> None:
     """Write a file per day."""
     for day in days:
-        write_lines(folder / f"events-{day}.jsonl", lines_of(day, users, visits))
+        write_lines(day_file(folder, day), lines_of(day, users, visits))
+
+
+def day_file(folder: Path, day: date) -> Path:
+    return folder / f"events-{day}.jsonl"
 
 
 def days_from(first: date, count: int) -> list[date]:
