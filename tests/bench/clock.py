@@ -1,69 +1,72 @@
-"""A clock that can be set for all processes of a home, by libfaketime. Waiting takes as long as it does."""
+"""A clock that can be set for all processes of a home. How long something takes is measured by the true one.
+
+The library that they load first is made of `clock.c`: libfaketime, tried before, made Spark many times slower.
+"""
 
 import os
+import shutil
+import struct
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
-READ_SECONDS = 1  # how often a process reads the file of the clock
-
-
-def library() -> Path | None:
-    """Return the library that processes are to load first, if it is installed."""
-    spec = find_spec("libfaketime")
-    folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
-    return next((file for folder in folders for file in folder.rglob("libfaketime.so.1")), None)
+CODE = Path(__file__).with_suffix(".c")
 
 
 def why_no_clock() -> str | None:
     """Return what is missing; None: nothing."""
-    return None if library() else "libfaketime is not installed; .uv/bin/uv pip install libfaketime==3.0.1"
+    return None if shutil.which("cc") else "there is no C compiler `cc` on the PATH"
 
 
 @dataclass(frozen=True)
 class Clock:
-    """A clock in a file. first: to what it is set first, in UTC as all moments."""
+    """A clock in a folder. first: to what it is set first, in UTC as all moments."""
 
-    file: Path
+    folder: Path
     first: datetime
 
     def __post_init__(self) -> None:
+        self.folder.mkdir()
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(self._library), str(CODE)], check=True)
         self._set(self.first)
 
     @property
     def variables(self) -> Mapping[str, str]:
         """The environment of a process that is to go by this clock."""
-        return {
-            "LD_PRELOAD": str(library()),
-            "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_CACHE_DURATION": str(READ_SECONDS),
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
+        return {"LD_PRELOAD": str(self._library), "CLOCK_OFFSET": str(self._offset)}
 
     @contextmanager
-    def at(self, moment: datetime, folder: Path) -> Iterator[None]:
-        """Set the clock, and let it go on from there. Files that the block writes to a folder get their times by it."""
+    def at(self, moment: datetime, home: Path) -> Iterator[None]:
+        """Set the clock, and let it go on from there. Files that the block writes to a home get their times by it."""
         started = time.time()
         seconds = self._set(moment)
         yield
         ended = time.time()
-        for root, _, names in os.walk(folder):
+        for root, _, names in os.walk(home):
             for name in names:
+                file = Path(root) / name
                 try:
-                    written = os.lstat(found := Path(root) / name).st_mtime
+                    written = os.lstat(file).st_mtime
                     if started <= written <= ended:
-                        os.utime(found, (written + seconds, written + seconds), follow_symlinks=False)
-                except FileNotFoundError:
-                    continue  # a file of a server that runs on
+                        os.utime(file, (written + seconds, written + seconds), follow_symlinks=False)
+                except FileNotFoundError:  # of a server that runs on
+                    continue
 
-    def _set(self, moment: datetime) -> float:
+    @property
+    def _library(self) -> Path:
+        return self.folder / "clock.so"
+
+    @property
+    def _offset(self) -> Path:
+        return self.folder / "offset"
+
+    def _set(self, moment: datetime) -> int:
         """Set the clock; return by how many seconds it differs from the true one."""
-        seconds = moment.replace(tzinfo=UTC).timestamp() - time.time()
-        self.file.write_text(f"{seconds:+.0f}")
-        time.sleep(READ_SECONDS + 0.1)
+        seconds = round(moment.replace(tzinfo=UTC).timestamp() - time.time())
+        with self._offset.open("r+b" if self._offset.exists() else "wb") as file:  # processes have it mapped
+            file.write(struct.pack("=q", seconds))
         return seconds

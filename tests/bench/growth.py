@@ -3,10 +3,10 @@
 A tiny log runs night after night, and with each night the clock of all its processes moves on a day, so that what is
 deleted by age goes as it would in a year. After each maintenance the table shows bytes by kind, files and snapshots. At
 the end the tables are compared with those of a twin that ran all days as one range, and each released day is read once.
-The last line says what a night adds in the second half: rows, and all else. All else depends little on the number of
-lines, so its share is largest in a log as tiny as this one.
+The last line says what a night adds in the second half, when the setting keep_release_days, here 28, has begun to bind:
+rows, and all else. All else depends little on the number of lines, so its share is largest in a log as tiny as this one.
 
-python -m tests.bench.growth [--nights 60] [--quick]
+python -m tests.bench.growth [--nights 84] [--quick]
 """
 
 import argparse
@@ -32,7 +32,8 @@ from tests.bench.tiny_log import day_file, days_from, write_tiny_log
 RESULTS = Path(__file__).with_name("results") / "growth.json"
 FIRST_DAY = date(2026, 1, 5)
 USERS, VISITS = 9, 8
-NIGHTS, NIGHTS_A_WEEK = 60, 7
+NIGHTS, NIGHTS_A_WEEK = 84, 7
+KEEP_DAYS = 28
 NIGHT, EVENING = time(3), time(20)  # when a day is run, and when maintenance
 KINDS = {
     "data files": "warehouse/**/data/**/*",
@@ -119,10 +120,11 @@ def bench_growth(nights: int, a_week: int, console: Console) -> dict[str, object
         write_tiny_log(log, days, USERS, VISITS)
         clock = Clock(Path(folder) / "clock", after(days[0], time()))
         os.environ.update(clock.variables)  # for all commands; this process keeps the true time
-        with tiny_home(Path(folder) / "home") as home:
+        with tiny_home(Path(folder) / "home", THROUGHLINE_KEEP_RELEASE_DAYS=str(KEEP_DAYS)) as home:
             weeks = run_nights(home, log, days, a_week, clock)
-            kept = days[-home.settings.keep_release_days :]
-            readable = [home.do("query", "--as-of", str(day), "SELECT count(*) FROM profiles") for day in kept]
+            readable = [
+                home.do("query", "--as-of", str(day), "SELECT count(*) FROM profiles") for day in days[-KEEP_DAYS:]
+            ]
             of_nights = home.fingerprints()
             with tiny_home(Path(folder) / "twin", engine_home=home.home) as twin:
                 twin.do("land", "--source", "demo", str(log))
@@ -148,6 +150,7 @@ def bench_growth(nights: int, a_week: int, console: Console) -> dict[str, object
     return {
         "machine": machine(),
         "lines_a_night": USERS * VISITS,
+        "keep_release_days": KEEP_DAYS,
         "weeks": weeks,
         "added_a_night": added,
         "differ": differ,
