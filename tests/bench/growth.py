@@ -4,7 +4,7 @@ A tiny log runs night after night, and with each night the clock of all its proc
 deleted by age goes as it would in a year. After each maintenance the table shows bytes by kind, files and snapshots. At
 the end the tables are compared with those of a twin that ran all days as one range, and each released day is read once.
 The last line says what a night adds in the second half, when the setting keep_release_days, here 28, has begun to bind:
-rows, and all else. All else depends little on the number of lines, so its share is largest in a log as tiny as this one.
+rows, and all else. All else depends little on the number of lines, so its share is largest in a log as tiny as this.
 
 python -m tests.bench.growth [--nights 84] [--quick]
 """
