@@ -14,7 +14,7 @@ import typer
 
 from model.data.days import HORIZON_DAYS, days_from_to, parse_day
 from model.data.exchange import Exchange, Part, require_run_id
-from model.errors import exit_with_message
+from model.errors import exit_with_message, require_torch
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Interest models: from sequences to profiles."
@@ -167,6 +167,7 @@ def train(
         require_run_id(run_id)
         # Threads that spin while they wait slow each other down on shared cores: 2 minutes instead of 25 s.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        require_torch("a training")
         from model.transformer.distributed import launch_ranks, should_launch_ranks
 
         if should_launch_ranks(ranks):

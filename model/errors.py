@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 ANYTHING_ELSE = 3
 
@@ -25,6 +26,15 @@ class UsageError(ModelError):
     """The command line is wrong."""
 
     exit_code = 2
+
+
+def require_torch(what: str) -> None:
+    """Raise UsageError naming `what` needs torch, unless it is installed; images that do not train lack it."""
+    if find_spec("torch") is None:
+        raise UsageError(
+            f"{what} needs torch, which is not installed here: run it with the image of docker/Dockerfile.gpu, in "
+            f"Airflow by the setting gpu_queue, or install the group train of uv.lock"
+        )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,7 +17,7 @@ from model.counts.model import fit_counts_to_history
 from model.data.days import HORIZON_DAYS, days_in_words
 from model.data.history import history_of
 from model.data.users import MAX_USERS, sample_users
-from model.errors import InputError
+from model.errors import InputError, require_torch
 from model.interfaces import SavedModel, Scorer, ScorerAsOf
 from model.items.model import ItemTrees, WithItems
 from model.registry import ITEMS, Registry, Version, newest_promoted
@@ -73,6 +74,7 @@ def load(version: Version, registry: Registry) -> SavedModel:
 
 def _transformer(folder: Path) -> SavedModel:
     # torch takes seconds to import, and a day without a Transformer does not need it.
+    require_torch("scoring by a Transformer")
     from model.transformer.publish import SavedTransformer
 
     return SavedTransformer.read(folder)
@@ -86,7 +88,7 @@ READ: Mapping[str, Callable[[Path], SavedModel]] = MappingProxyType(
 def import_libraries(registry: Registry) -> None:
     """Import what scoring by the models of a registry needs: MLflow and torch take seconds each."""
     versions = registry.versions()  # imports MLflow if there are any
-    if any(version.is_promoted and version.kind == TRANSFORMER for version in versions):
+    if any(version.is_promoted and version.kind == TRANSFORMER for version in versions) and find_spec("torch"):
         import model.transformer.publish  # noqa: F401
 
 

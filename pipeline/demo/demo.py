@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -117,7 +118,13 @@ def _print_profiles(heading: str, settings: Settings, console: Console) -> None:
 
 
 def _train(through: date, settings: Settings, console: Console) -> bool:
-    """Train a challenger and return whether there was enough for it. A log that is too short does not stop the demo."""
+    """Train a challenger; return whether one was trained. A log that is too short, or no torch, does not stop the demo."""
+    if find_spec("torch") is None:  # as in the image of Airflow
+        console.print(
+            "no model was trained: torch is not installed here; the image of docker/Dockerfile.gpu trains",
+            soft_wrap=True,
+        )
+        return False
     try:
         run_all([train_command(through)], settings, console, f"train-{through}")
     except StepFailed as failure:
