@@ -118,7 +118,7 @@ def _print_profiles(heading: str, settings: Settings, console: Console) -> None:
 
 
 def _train(through: date, settings: Settings, console: Console) -> bool:
-    """Train a challenger; return whether one was trained. A log that is too short, or no torch, does not stop the demo."""
+    """Train a challenger; return whether one was trained. A log that is too short does not stop the demo."""
     if find_spec("torch") is None:  # as in the image of Airflow
         console.print(
             "no model was trained: torch is not installed here; the image of docker/Dockerfile.gpu trains",
