@@ -54,7 +54,7 @@ BENCH ?= $(or $(word 2,$(MAKECMDGOALS)),data)
 $(eval $(or $(word 2,$(MAKECMDGOALS)),data): ; @:)
 endif
 
-bench: $(READY) ## make bench data|nights: data steps; query: analysts' queries; planted|taobao|movielens|baselines|boosting|published|published_items: models; gpu: a GPU; rectools: RecTools; scoring|training: memory; shapes: uneven logs; cluster|workers_of_spark: two workers, S3; erasure: 100 people; growth: 84 nights; OPTIONS=--quick
+bench: $(READY) ## make bench data|nights: data steps; query: analysts' queries; planted|taobao|movielens|baselines|boosting|published|published_items: models; gpu: a GPU; rectools: RecTools; scoring|training: memory; shapes: uneven logs; cluster|workers_of_spark: two workers, S3; erasure: 100 people; growth: 56 nights; OPTIONS=--quick
 	@$(BIN)/python -m tests.bench.$(BENCH) $(OPTIONS)
 
 chaos: $(READY) ## break nights at a few points and compare with an undisturbed twin; at all points: OPTIONS=--all

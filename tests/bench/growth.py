@@ -6,7 +6,7 @@ the end the tables are compared with those of a twin that ran all days as one ra
 The last line says what a night adds in the second half, when the setting keep_release_days, here 28, has begun to bind:
 rows, and all else. All else depends little on the number of lines, so its share is largest in a log as tiny as this.
 
-python -m tests.bench.growth [--nights 84] [--quick]
+python -m tests.bench.growth [--nights 56] [--quick]
 """
 
 import argparse
@@ -32,7 +32,7 @@ from tests.bench.tiny_log import day_file, days_from, write_tiny_log
 RESULTS = Path(__file__).with_name("results") / "growth.json"
 FIRST_DAY = date(2026, 1, 5)
 USERS, VISITS = 9, 8
-NIGHTS, NIGHTS_A_WEEK = 84, 7
+NIGHTS, NIGHTS_A_WEEK = 56, 7
 KEEP_DAYS = 28
 NIGHT, EVENING = time(3), time(20)  # when a day is run, and when maintenance
 KINDS = {
