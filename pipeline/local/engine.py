@@ -47,8 +47,6 @@ OPTIONS = {
     "spark.connect.session.manager.defaultSessionTimeout": "10m",
     # Each session has a catalog with a connection to PostgreSQL, which only the garbage collector closes.
     "spark.cleaner.periodicGC.interval": "2min",
-    # When a machine wakes from sleep, its clock has moved: Spark would take its own executor for lost, and end.
-    "spark.storage.blockManagerHeartbeatTimeoutMs": "365d",
     "spark.sql.codegen.cache.maxEntries": "5000",
 }
 
