@@ -341,7 +341,9 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         value = "(hidden)" if first["loc"][0] in SECRETS else repr(first["input"])
-        found = "is not set" if first["input"] is None else f"= {value}"
+        found, place = f"= {value}", "it comes from {} or from {}"
+        if first["input"] is None:
+            found, place = "is not set", "set it by {} or in {}"
         raise UsageError(
-            f"setting {name} {found}: {first['msg']}; it comes from {PREFIX}{name.upper()} or from {file}"
+            f"setting {name} {found}: {first['msg']}; {place.format(PREFIX + name.upper(), file)}"
         ) from None
