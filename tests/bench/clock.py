@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 CODE = Path(__file__).with_suffix(".c")
+TICK_SECONDS = 0.02  # a file gets the time of the last tick of the system
 
 
 def why_no_clock() -> str | None:
@@ -31,8 +32,12 @@ class Clock:
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(self._library), str(CODE)], check=True)
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(self._library), str(CODE), "-ldl"], check=True)
         self._set(self.first)
+        # The account of PostgreSQL loads it, too.
+        for path, mode in ((self._library, 0o755), (self._offset, 0o644), (self.folder, 0o755)):
+            path.chmod(mode)
+        self.folder.parent.chmod(0o711)
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -42,7 +47,7 @@ class Clock:
     @contextmanager
     def at(self, moment: datetime, home: Path) -> Iterator[None]:
         """Set the clock, and let it go on from there. Files that the block writes to a home get their times by it."""
-        started = time.time()
+        started = time.time() - TICK_SECONDS
         seconds = self._set(moment)
         yield
         ended = time.time()

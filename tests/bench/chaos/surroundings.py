@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +20,7 @@ from tests.bench.chaos.breaking import Outcome
 from tests.bench.chaos.gateway import Gateway, Outage, gateway_before
 from tests.bench.chaos.home import ChaosHome, Readers
 from tests.bench.chaos.points import COMMITS_BEFORE, READERS
+from tests.bench.clock import Clock, why_no_clock
 from tests.bench.tiny_homes import tiny_home
 from tests.bench.tiny_log import days_from, write_tiny_log
 from tests.remote_stack import free_port, rest_catalog
@@ -29,8 +30,7 @@ FIRST_DAY = date(2026, 1, 5)
 HISTORY_DAYS = 3
 DISK_MIB = 600
 LEFT_KIB = 200  # enough for the first files of a night and too little for the last
-AHEAD_SECONDS = 3 * 86_400
-CLOCK = Path(__file__).with_name("clock.c")
+AHEAD = timedelta(days=3)
 NIGHTLY = "interest_nightly"
 RUN_SECONDS = 1200.0  # Airflow sees after five minutes that a task is dead
 # Iceberg's client repeats no commit that was answered 503, since it may have happened: the step fails, exit code 3, and
@@ -70,15 +70,15 @@ def disk_full(name: str) -> Iterator[Outcome]:
 
 def clock_ahead(name: str) -> Iterator[Outcome]:
     """A night three days ahead of the clock; the same command by the true clock is refused until then, and says so."""
-    if not shutil.which("cc"):
-        yield Outcome(name, "", 0, 0.0, 0, ["not run: no C compiler"])
+    if reason := why_no_clock():
+        yield Outcome(name, "", 0, 0.0, 0, [f"not run: {reason}"])
         return
     with (
         TemporaryDirectory(prefix="throughline-chaos-", ignore_cleanup_errors=True) as folder,
         _published(Path(folder) / "home") as (home, day),
         _twin(Path(folder), home, day) as twin,
     ):
-        ahead = compile_clock(Path(folder), AHEAD_SECONDS)
+        ahead = Clock(Path(folder) / "clock", datetime.now(UTC) + AHEAD).variables
         home.start("down").end()
         night = ["run", "--day", str(day)]
         exit_code, printed = home.start(*night, **ahead).end()
@@ -88,15 +88,6 @@ def clock_ahead(name: str) -> Iterator[Outcome]:
         faults += _faults(refused, 3, said, "by a clock that was ahead")
         home.start("down").end()
         yield _again(name, home, twin, day, refused, faults, **ahead)
-
-
-def compile_clock(folder: Path, ahead_seconds: int) -> dict[str, str]:
-    """Return the variables by which a program and those that it starts have a clock that is ahead."""
-    library = folder / "clock.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(CLOCK), "-ldl"], check=True)
-    for path, mode in ((library, 0o755), (folder, 0o711)):  # the account of PostgreSQL loads it, too
-        path.chmod(mode)
-    return {"LD_PRELOAD": str(library), "CLOCK_AHEAD_SECONDS": str(ahead_seconds)}
 
 
 def scheduler_killed(name: str) -> Iterator[Outcome]:

@@ -2,12 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tests.bench.chaos.breaking import Outcome
 from tests.bench.chaos.gateway import Outage, gateway_before
 from tests.bench.chaos.home import ChaosHome, Readers
 from tests.bench.chaos.points import READERS
-from tests.bench.chaos.surroundings import compile_clock
+from tests.bench.clock import Clock, why_no_clock
 
 WAITS = """
 import subprocess, threading, time
@@ -35,9 +35,9 @@ COMMIT, READ = "/v1/namespaces/interest/tables/events", "/v1/config"
 
 
 def test_a_clock_that_is_ahead_lets_no_wait_be_longer(tmp_path: Path) -> None:
-    if not shutil.which("cc"):
-        pytest.skip("no C compiler")
-    variables = compile_clock(tmp_path, ahead_seconds=3 * 86_400)
+    if reason := why_no_clock():
+        pytest.skip(reason)
+    variables = Clock(tmp_path / "clock", datetime.now(UTC) + timedelta(days=3)).variables
     done = subprocess.run(
         [sys.executable, "-c", WAITS], env={**os.environ, **variables}, capture_output=True, text=True, timeout=60
     )
